@@ -1,0 +1,1 @@
+"""Built-in datasets, loaders and reporters: plugins like any."""

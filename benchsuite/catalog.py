@@ -1,0 +1,139 @@
+"""Discovery: finds what is installed, checks it, and gives it names. No global: every call makes a new catalog."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pluggy
+
+from benchsuite import hookspecs
+from benchsuite.errors import PluginError, expected, unknown_name
+from benchsuite.specs import Architecture, Dataset, Family, Loader, Protocol, Reporter, check_name
+
+T = TypeVar("T")
+BUILT_IN = ("benchsuite.plugins", "benchsuite.protocols", "benchsuite.builtin")
+GROUP = "benchsuite"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything that is installed, by name. ``broken`` holds the plugins that could not be loaded, with the reason."""
+
+    architectures: Mapping[str, Architecture | Family] = field(default_factory=dict)
+    protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    loaders: Mapping[str, Loader] = field(default_factory=dict)
+    reporters: Mapping[str, Reporter] = field(default_factory=dict)
+    owners: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    broken: tuple[tuple[str, str], ...] = ()
+
+    def architecture(self, name: str) -> Architecture:
+        """The architecture of that name; ``PREFIX:NAME`` asks the family. Raises ``UnknownName``."""
+        prefix, colon, rest = name.partition(":")
+        if colon:
+            families = {f.prefix: f for f in self.architectures.values() if isinstance(f, Family)}
+            if prefix not in families:
+                raise unknown_name("family of architectures", prefix, families)
+            return families[prefix].resolve(rest)
+        found = self.architectures.get(name)
+        if not isinstance(found, Architecture):
+            raise unknown_name("architecture", name, self.architectures, self._broken_hint())
+        return found
+
+    def find(self, kind: str, name: str) -> Any:
+        """The protocol, dataset, loader or reporter of that name. Raises ``UnknownName``."""
+        known = getattr(self, f"{kind}s")
+        if name not in known:
+            raise unknown_name(kind, name, known, self._broken_hint())
+        return known[name]
+
+    def owner(self, kind: str, name: str) -> str:
+        """The plugin that declared a name, with its distribution's version where it has one."""
+        prefix, colon, _ = name.partition(":")
+        return self.owners.get((kind, f"{prefix}:NAME" if colon else name), "")
+
+    def _broken_hint(self) -> str:
+        return f"(not loaded: {', '.join(name for name, _ in self.broken)})" if self.broken else ""
+
+
+def load_plugins(entry_points: bool = True, extra: Sequence[object] = ()) -> Catalog:
+    """Finds the built-in plugins, those of the entry-point group ``benchsuite``, and ``extra`` objects.
+
+    A plugin that fails to import is reported in ``Catalog.broken`` and the rest works. Raises ``PluginError`` for a
+    misspelt hook, a hook that returns the wrong kind of value, and a name that two plugins claim.
+    """
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    broken: list[tuple[str, str]] = []
+    for name, load in [*_built_in(), *(_installed() if entry_points else ())]:
+        try:
+            plugin = load()
+            manager.register(plugin, name)
+        except pluggy.PluginValidationError as error:
+            raise PluginError(f"Plugin {name}: {error}") from error
+        except Exception as error:
+            broken.append((name, f"{type(error).__name__}: {error}"))
+    for plugin in extra:
+        manager.register(plugin)
+    _check_hooks(manager)
+    owners: dict[tuple[str, str], str] = {}
+    return Catalog(
+        architectures=_collect(manager, "architecture", (Architecture, Family), owners),
+        protocols=_collect(manager, "protocol", (Protocol,), owners),
+        datasets=_collect(manager, "dataset", (Dataset,), owners),
+        loaders=_collect(manager, "loader", (Loader,), owners),
+        reporters=_collect(manager, "reporter", (Reporter,), owners),
+        owners=owners,
+        broken=tuple(broken),
+    )
+
+
+def _built_in() -> Iterable[tuple[str, Callable[[], object]]]:
+    for package in BUILT_IN:
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            if not module.name.startswith("_"):
+                name = f"{package}.{module.name}"
+                yield name, lambda name=name: importlib.import_module(name)  # type: ignore[misc]
+
+
+def _installed() -> Iterable[tuple[str, Callable[[], object]]]:
+    for point in importlib.metadata.entry_points(group=GROUP):
+        made_by = f" ({point.dist.name} {point.dist.version})" if point.dist else ""
+        yield f"{point.name}{made_by}", point.load
+
+
+def _check_hooks(manager: pluggy.PluginManager) -> None:
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        known = [n for n in vars(hookspecs) if n.startswith("benchsuite_")]
+        raise PluginError(f"{error} (hooks: {', '.join(known)})") from error
+
+
+def _collect(
+    manager: pluggy.PluginManager, kind: str, types: tuple[type, ...], owners: dict[tuple[str, str], str]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    hook = getattr(manager.hook, f"benchsuite_{kind}s")
+    for implementation in reversed(hook.get_hookimpls()):
+        owner = implementation.plugin_name
+        where = f"hook benchsuite_{kind}s of plugin {owner}"
+        values = implementation.function()
+        if isinstance(values, types) or not isinstance(values, Iterable):
+            raise PluginError(expected("the return value", f"a list of {types[0].__name__}", values, where))
+        for value in values:
+            if not isinstance(value, types):
+                raise PluginError(expected("each value", f"a {types[0].__name__}", value, where))
+            check_name(kind, value.prefix if isinstance(value, Family) else value.name, where)
+            if value.name in found:
+                raise PluginError(
+                    f"Two plugins declare the {kind} {value.name!r}: {owners[kind, value.name]} and {owner}"
+                )
+            found[value.name] = value
+            owners[kind, value.name] = owner
+    return dict(sorted(found.items()))

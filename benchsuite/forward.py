@@ -1,0 +1,146 @@
+"""The network on its device: uint8 pixels in, float32 logits out."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from benchsuite.dense import ScoreMap, derive, score_map
+from benchsuite.errors import DataError, UnsupportedProtocol, expected
+from benchsuite.specs import Architecture, Preprocess
+from benchsuite.view import View
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Network:
+    """A loaded network; calling it is the walk's ``Predict``. ``seconds`` is the time spent in it so far."""
+
+    def __init__(self, module: Any, preprocess: Preprocess, device: str, precision: str, scores: ScoreMap | None) -> None:
+        self.device = torch.device(device)
+        self.digest = state_digest(module)
+        self.module = module.to(self.device, memory_format=torch.channels_last).eval()
+        self.precision, self.scores = DTYPES[precision], scores
+        self.preprocess = preprocess
+        self.mean = torch.tensor(preprocess.mean, device=self.device).view(1, -1, 1, 1)
+        self.std = torch.tensor(preprocess.std, device=self.device).view(1, -1, 1, 1)
+        self.seconds = 0.0
+
+    def __call__(
+        self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View
+    ) -> tuple[NDArray[np.float32], int]:
+        """uint8 (n, h, w, 3), bool (n,) -> float32 (n, c) and the places behind each score."""
+        start = time.perf_counter()
+        with torch.inference_mode(), self._autocast():
+            x = self.normalised(pixels, flips)
+            if view.dense and view.spatial != "gap":
+                assert self.scores is not None, "a dense view was asked of a network without a score map"
+                logits, places = score_map(self.module, self.scores, x)
+                scores = _over_places(logits.float(), view.spatial)
+            else:
+                scores, places = self.module(x).float(), 1
+            out = scores.cpu().numpy()
+        self.seconds += time.perf_counter() - start
+        return out, places
+
+    def normalised(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_]) -> Any:
+        """uint8 (n, h, w, 3) -> float32 (n, 3, h, w), as torchvision's ToTensor and Normalize, mirrored where asked."""
+        x = torch.from_numpy(pixels).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        if flips.all():
+            x = x.flip(3)
+        elif flips.any():
+            x = torch.where(torch.from_numpy(flips).to(self.device).view(-1, 1, 1, 1), x.flip(3), x)
+        if self.preprocess.channel_order == "BGR":
+            x = x.flip(1)
+        x = x.to(torch.float32, memory_format=torch.channels_last).div_(255)
+        if self.preprocess.range != 1.0:
+            x.mul_(self.preprocess.range)
+        return x.sub_(self.mean).div_(self.std)
+
+    def _autocast(self) -> Any:
+        enabled = self.precision is not torch.float32
+        return torch.autocast(self.device.type, dtype=self.precision if enabled else None, enabled=enabled)
+
+
+def open_network(
+    architecture: Architecture,
+    module: Any,
+    preprocess: Preprocess,
+    views: tuple[View, ...],
+    classes: int,
+    device: str,
+    precision: str,
+) -> Network:
+    """Checks a module that has its weights against what will be asked of it, before any image is read.
+
+    Raises ``UnsupportedProtocol`` for a dense view or a crop size that the network cannot take and ``DataError`` for a
+    number of classes that does not fit.
+    """
+    module.eval()
+    sizes = sorted({v.crop.size for v in views if v.crop} | {preprocess.crop})
+    for size in sizes:
+        made = _try(architecture, module, size)
+        if made != classes:
+            raise DataError(
+                expected(f"the number of classes of {architecture.name}", f"{classes}, that of the dataset", made)
+            )
+    dense = [v for v in views if v.dense]
+    scores = derive(architecture, module, dense[0].nominal) if dense else None
+    return Network(module, preprocess, device, precision, scores)
+
+
+def pick_device(asked: str) -> str:
+    """``auto`` is the first CUDA device, then Apple's, then the CPU. Raises for a device that is not there."""
+    if asked == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=asked)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(expected("--device", "auto or a device that is there", f"{asked}: {reason}")) from None
+    return asked
+
+
+def state_digest(module: Any) -> str:
+    """SHA-256 of all parameters and buffers with their names: what the network knows."""
+    state = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        value = tensor.detach().cpu().contiguous()
+        state.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        state.update(value.reshape(-1).view(torch.uint8).numpy())
+    return state.hexdigest()
+
+
+def _try(architecture: Architecture, module: Callable[[Any], Any], size: int) -> int:
+    """The number of classes that a network gives for an image of that size."""
+    try:
+        with torch.inference_mode():
+            out = module(torch.zeros(1, architecture.input.channels, size, size))
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UnsupportedProtocol(
+            expected(f"the crop for {architecture.name}", "a size that the network takes", f"{size}: {reason}")
+        ) from error
+    if not isinstance(out, torch.Tensor) or out.dim() != 2:
+        shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
+        raise UnsupportedProtocol(expected(f"the output of {architecture.name}", "logits of shape (n, classes)", shape))
+    return int(out.shape[1])
+
+
+def _over_places(logits: Any, spatial: str) -> Any:
+    """One score per image from the map of its places. (n, places, c) -> (n, c)."""
+    if spatial == "prob":
+        return logits.softmax(2).mean(1).log()
+    if spatial == "avgmax":
+        return 0.5 * (logits.mean(1) + logits.amax(1))
+    return logits.mean(1)

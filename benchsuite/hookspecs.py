@@ -1,0 +1,41 @@
+"""The whole plugin surface: five hooks, each returns values. A plugin implements those it needs.
+
+``from benchsuite import hookimpl``, decorate functions of these names in a module, and name the module in the
+entry-point group ``benchsuite``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from benchsuite.specs import Architecture, Dataset, Family, Loader, Protocol, Reporter
+
+hookspec = pluggy.HookspecMarker("benchsuite")
+hookimpl = pluggy.HookimplMarker("benchsuite")
+
+
+@hookspec
+def benchsuite_architectures() -> Iterable[Architecture | Family]:  # type: ignore[empty-body]
+    """Networks, or families of networks that are made on demand (``PREFIX:NAME``)."""
+
+
+@hookspec
+def benchsuite_protocols() -> Iterable[Protocol]:  # type: ignore[empty-body]
+    """Test protocols: which views, and how their logits are combined."""
+
+
+@hookspec
+def benchsuite_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
+    """Datasets: samples with ids and labels, and how to read one."""
+
+
+@hookspec
+def benchsuite_loaders() -> Iterable[Loader]:  # type: ignore[empty-body]
+    """Loaders: how many images are read at once, and whether their pixels are exact."""
+
+
+@hookspec
+def benchsuite_reporters() -> Iterable[Reporter]:  # type: ignore[empty-body]
+    """Reporters: how a list of results is written as text."""

@@ -1,0 +1,37 @@
+"""Keys: digests of what was asked. The same question has the same key on every machine and in every process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+SCORES = 1
+"""Raised when a release changes any score, so that an old result is never taken for a new one."""
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces: one text for one value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON, as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def digest_lines(lines: Iterable[str]) -> str:
+    """SHA-256 over many lines, without building one text of them."""
+    state = hashlib.sha256()
+    for line in lines:
+        state.update(line.encode())
+        state.update(b"\n")
+    return state.hexdigest()
+
+
+def run_id(architecture: str, protocol: str, dataset: str, asked: Any) -> str:
+    """A readable name with the digest of the question: ``resnet50-multiscale-digits-1f0c2a9b4d3e``."""
+    words = [re.sub(r"[^A-Za-z0-9._]+", "_", word).strip("_")[:40] for word in (architecture, protocol, dataset)]
+    return "-".join([*words, digest(asked)[:12]])

@@ -1,0 +1,107 @@
+"""Geometry and resampling of uint8 images, equal to Pillow's and torchvision's down to the last bit."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from benchsuite.view import Crop, View
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def resized_shape(height: int, width: int, view: View) -> tuple[int, int]:
+    """(height, width) after the view's resize. The longer side is truncated (torchvision) or rounded.
+
+    An image whose shorter side has the asked length already is left alone, as by torchvision and fb.resnet.torch.
+    """
+    if isinstance(view.resize, tuple):
+        return view.resize
+    short, long = sorted((height, width))
+    if short == view.resize:
+        return height, width
+    exact = view.resize * long / short
+    longer = max(int(exact) if view.long_side == "floor" else math.floor(exact + 0.5), view.resize)
+    return (view.resize, longer) if height <= width else (longer, view.resize)
+
+
+def crop_origin(height: int, width: int, crop: Crop) -> tuple[int, int]:
+    """(top, left) of a crop in an image of that size; shifts stop at the border."""
+    origin = []
+    for margin, fraction, shift in zip(
+        (height - crop.size, width - crop.size), crop.fractions, crop.shift, strict=True
+    ):
+        exact = margin * fraction
+        place = {"round": round, "ceil": math.ceil, "floor": math.floor}[crop.rounding](exact)
+        origin.append(min(max(place + shift, 0), margin))
+    return origin[0], origin[1]
+
+
+def resize(image: Any, height: int, width: int, view: View) -> NDArray[np.uint8]:
+    """Resamples a Pillow image or a uint8 (H, W, 3) array to uint8 (height, width, 3).
+
+    With antialias this is Pillow's resize; without it, each output pixel samples its nearest input pixels, as
+    ``torch.nn.functional.interpolate(antialias=False)`` does.
+    """
+    import numpy as np
+    from PIL import Image
+
+    if view.antialias or view.interpolation == "nearest":
+        picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+        if picture.size == (width, height):
+            return np.asarray(picture)
+        return np.asarray(picture.resize((width, height), Image.Resampling[view.interpolation.upper()]))
+    pixels = np.asarray(image)
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    rows = _sample(pixels.astype(np.float32), height, 0, view.interpolation)
+    both = _sample(rows, width, 1, view.interpolation)
+    return np.asarray(np.clip(np.rint(both), 0, 255).astype(np.uint8))
+
+
+def cut(pixels: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    """The part of a resized image that a view looks at, not yet mirrored. (H, W, 3) -> (h, w, 3), a slice.
+
+    A mirrored view is the crop of the mirrored image: its columns are counted from the right.
+    """
+    if view.crop is None:
+        return pixels
+    height, width = pixels.shape[:2]
+    top, left = crop_origin(height, width, view.crop)
+    if view.flip:
+        left = width - view.crop.size - left
+    return pixels[top : top + view.crop.size, left : left + view.crop.size]
+
+
+def _sample(pixels: NDArray[Any], size: int, axis: int, interpolation: str) -> NDArray[Any]:
+    """Samples one axis at ``size`` half-pixel centres with 2 (bilinear) or 4 (bicubic, a = -0.75) taps."""
+    import numpy as np
+
+    length = pixels.shape[axis]
+    places = (np.arange(size, dtype=np.float32) + 0.5) * np.float32(length / size) - 0.5
+    if interpolation == "bilinear":
+        places = np.maximum(places, 0)
+        base = np.floor(places)
+        t = places - base
+        taps = [(0, 1 - t), (1, t)]
+    else:
+        base = np.floor(places)
+        t = places - base
+        taps = [(k - 1, _cubic(np.abs(t - (k - 1)))) for k in range(4)]
+    shape = [1, 1, 1]
+    shape[axis] = size
+    total = np.zeros([size if i == axis else n for i, n in enumerate(pixels.shape)], dtype=np.float32)
+    for offset, weight in taps:
+        index = np.clip(base.astype(np.int64) + offset, 0, length - 1)
+        total += np.take(pixels, index, axis=axis) * weight.astype(np.float32).reshape(shape)
+    return total
+
+
+def _cubic(d: NDArray[Any], a: float = -0.75) -> NDArray[Any]:
+    import numpy as np
+
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.where(d <= 1, near, far)

@@ -1,0 +1,129 @@
+"""Per-sample predictions and the run directory: the manifest is written last, so a run is whole or absent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchsuite import metrics
+from benchsuite.chunks import writing
+from benchsuite.combine import Combine, softmax
+from benchsuite.errors import BenchsuiteError, StorageError, UnknownName, unknown_name
+from benchsuite.specs import Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+COLUMNS = ("id", "label", "rank", "top5", "probability5", "probability_true", "margin1", "margin5")
+
+
+def rows(samples: Sequence[Sample], scores: NDArray[np.float64], how: Combine) -> dict[str, Any]:
+    """What is kept of each sample: the columns ``COLUMNS``. (n, c) scores -> columns of length n.
+
+    ``rank`` is the place of the true class (0 is best), ``margin1`` and ``margin5`` how far the decision at 1 and 5
+    is from flipping, in the space of the scores; probabilities are the scores normalised to sum to 1.
+    """
+    import numpy as np
+
+    labels = np.array([s.label for s in samples], dtype=np.int64)
+    if how.space == "logit":
+        probability = softmax(scores)
+    else:
+        probability = scores / scores.sum(axis=1, keepdims=True)
+    best = metrics.top(scores, 5)
+    return {
+        "id": [s.id for s in samples],
+        "label": labels.astype(np.int32),
+        "rank": metrics.ranks(scores, labels).astype(np.int32),
+        "top5": best.astype(np.int32),
+        "probability5": np.take_along_axis(probability, best, axis=1),
+        "probability_true": np.take_along_axis(probability, labels[:, None], axis=1)[:, 0],
+        "margin1": metrics.margins(scores, labels, 1),
+        "margin5": metrics.margins(scores, labels, 5),
+    }
+
+
+def join(parts: Sequence[dict[str, Any]], samples: Sequence[Sample]) -> dict[str, Any]:
+    """The columns of all chunks, one row per sample, asserted: the ids are exactly those of the split, in order."""
+    import numpy as np
+
+    whole = {
+        name: [i for p in parts for i in p[name]] if name == "id" else np.concatenate([p[name] for p in parts])
+        for name in COLUMNS
+    }
+    if whole["id"] != [s.id for s in samples]:
+        raise BenchsuiteError(
+            f"Expected one prediction for each of {len(samples)} samples, got {len(set(whole['id']))} distinct of "
+            f"{len(whole['id'])}: no number is printed"
+        )
+    return whole
+
+
+def count(columns: dict[str, Any], tolerance: float) -> dict[str, int]:
+    """Integer counts of a run: n, errors at 1 and 5, and decisions within ``tolerance`` of flipping."""
+    import numpy as np
+
+    rank = columns["rank"]
+    return {
+        "n": len(rank),
+        "top1_errors": metrics.errors_at(rank, 1).hits,
+        "top5_errors": metrics.errors_at(rank, 5).hits,
+        "top1_near_ties": int((np.abs(columns["margin1"]) <= tolerance).sum()),
+        "top5_near_ties": int((np.abs(columns["margin5"]) <= tolerance).sum()),
+    }
+
+
+def write_run(folder: Path, manifest: dict[str, Any], columns: dict[str, Any]) -> None:
+    """Writes predictions.parquet, then manifest.json. Raises ``StorageError`` naming the place."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrays = {n: pa.array(list(c) if getattr(c, "ndim", 1) == 2 else c) for n, c in columns.items()}
+    with writing(folder / "predictions.parquet") as part:
+        pq.write_table(pa.table(arrays), part)
+    with writing(folder / "manifest.json") as part:
+        part.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a whole run, or None."""
+    try:
+        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and (folder / "predictions.parquet").is_file() else None
+
+
+def read_predictions(folder: Path) -> Any:
+    """The predictions of a run as a pandas DataFrame. Raises ``StorageError`` for a file that cannot be read."""
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(folder / "predictions.parquet")
+    except Exception as error:
+        raise StorageError(f"Cannot read {folder / 'predictions.parquet'}: {error}") from error
+
+
+def runs_in(results: Path) -> list[Path]:
+    """The folders of the runs in a results folder, by name."""
+    return sorted(p.parent for p in results.glob("runs/*/manifest.json"))
+
+
+def find_run(results: Path, name: str) -> Path:
+    """The folder of a run: its id, the beginning of one, or a path. Raises ``UnknownName``."""
+    if (Path(name) / "manifest.json").is_file():
+        return Path(name)
+    known = runs_in(results)
+    matches = [p for p in known if p.name == name] or [p for p in known if p.name.startswith(name)]
+    if len(matches) > 1:
+        raise UnknownName(f"Expected one run, got {len(matches)} that begin with {name!r}: {_names(matches)}")
+    if not matches:
+        raise unknown_name("run", name, [p.name for p in known], f"(in {results / 'runs'})")
+    return matches[0]
+
+
+def _names(paths: Iterable[Path]) -> str:
+    return ", ".join(p.name for p in paths)

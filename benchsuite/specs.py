@@ -1,0 +1,263 @@
+"""What plugins declare: frozen values. Behaviour is functions on them; nothing here imports torch or opens a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol as Structural, TypeVar
+
+from benchsuite.combine import Combine
+from benchsuite.errors import BadParameter, expected
+from benchsuite.view import Crop, Interpolation, LongSide, View
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+T = TypeVar("T")
+SplitName = Literal["train", "test"]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """How pixels reach a network: data beside the weights.
+
+    ``resize`` is the shorter side in pixels, or (height, width) to ignore the aspect ratio; ``crop`` the side of the
+    centre square. Pixels are divided by 255 and multiplied by ``range`` (1.0 or 255.0), then normalised by ``mean`` and
+    ``std`` in ``channel_order``. ``long_side`` rounds the longer side; torchvision and Pillow users truncate (floor).
+    """
+
+    resize: int | tuple[int, int]
+    crop: int
+    interpolation: Interpolation
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    antialias: bool = True
+    channel_order: Literal["RGB", "BGR"] = "RGB"
+    range: float = 1.0
+    long_side: LongSide = "floor"
+
+
+def view(preprocess: Preprocess, resize: int | tuple[int, int], **fields: Any) -> View:
+    """A view at another size with the resampling that ``preprocess`` asks for."""
+    return View(
+        resize,
+        interpolation=preprocess.interpolation,
+        antialias=preprocess.antialias,
+        long_side=preprocess.long_side,
+        **fields,
+    )
+
+
+def center(preprocess: Preprocess, **fields: Any) -> View:
+    """The one view that the weights were published with: resize, then the centre crop."""
+    return view(preprocess, preprocess.resize, crop=Crop(preprocess.crop), **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Named weights of an architecture. ``load()`` returns a state dict; it may download, by the library's own means.
+
+    ``file`` says in words which file to put where when there is no connection.
+    """
+
+    name: str
+    load: Callable[[], Mapping[str, Any]]
+    preprocess: Preprocess
+    classes: int
+    source: str
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a network takes: ``channels``, and whether its input size is ``fixed`` to the nominal crop."""
+
+    channels: int = 3
+    fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DenseParts:
+    """A network in two parts: ``features(x)``: (n, 3, H, W) -> (n, k, h, w); ``head(f)``: (m, k, 1, 1) -> (m, c)."""
+
+    features: Callable[[Any], Any]
+    head: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is trained, as data: a value in a table, never a script."""
+
+    name: str
+    dataset: str
+    preprocess: Preprocess
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    sizes: tuple[int, ...]
+    seed: int
+    source: str
+    expected: str
+    cost: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A network and what goes with it. ``build(num_classes) -> torch.nn.Module``; the first weights are the default.
+
+    ``dense`` says how a score map is made: ``"auto"`` looks for the network's last global pooling and replaces it by a
+    moving window; a function ``dense(module) -> DenseParts`` gives the parts; ``None`` means "fixed size".
+    """
+
+    name: str
+    build: Callable[[int], Any]
+    preprocess: Preprocess
+    weights: tuple[Weights, ...] = ()
+    input: Input = Input()
+    dense: Literal["auto"] | Callable[[Any], DenseParts] | None = "auto"
+    recipes: tuple[Recipe, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Architectures made on demand from a library: ``PREFIX:NAME``. ``resolve`` raises ``UnknownName``."""
+
+    prefix: str
+    resolve: Callable[[str], Architecture]
+    names: Callable[[], Sequence[str]]
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """``timm:NAME``: how the family is listed."""
+        return f"{self.prefix}:NAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """A way of testing: ``views(preprocess, *, parameter=default, ...)`` makes the views, ``combine`` merges them.
+
+    The keyword parameters of ``views`` are what a user may write after the colon; their annotations give the types.
+    A parameter ``flip: bool | None = None`` means "where the dataset says that a mirror image keeps its class".
+    With ``members``, several networks are scored by an inner protocol each, and ``combine`` merges the networks.
+    """
+
+    name: str
+    views: Callable[..., tuple[View, ...]]
+    combine: Combine
+    note: str
+    source: str
+    members: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A protocol with its parameters: what one run evaluates. ``label`` names only what differs from the default."""
+
+    protocol: Protocol
+    label: str
+    parameters: tuple[tuple[str, Any], ...]
+    overrides: tuple[tuple[str, Any], ...]
+    combine: Combine
+    inner: Bound | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image: its ``id`` (unique in the split), class index, where it lies, and a stamp that changes with it."""
+
+    id: str
+    label: int
+    where: str
+    stamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """An opened dataset: samples in the order of their ids, and how to read one.
+
+    ``read(sample)`` returns uint8 (H, W, 3) RGB, as an array or a Pillow image; it raises ``DataError`` with the file's
+    name. ``mirror`` says that a mirror image keeps its class.
+    """
+
+    name: str
+    samples: tuple[Sample, ...]
+    classes: tuple[str, ...]
+    mirror: bool
+    read: Callable[[Sample], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Where samples come from. ``open(path, split)`` returns a ``Split``; ``path`` is None when the user gave none.
+
+    ``download`` says what to get and where it goes. A dataset with ``recipe`` trains the asked network once when no
+    weights are given; ``preprocess`` is used for networks that were trained on this dataset.
+    """
+
+    name: str
+    open: Callable[[str | None, SplitName], Split]
+    mirror: bool
+    note: str
+    source: str
+    download: str = ""
+    path: Literal["none", "optional", "required"] = "required"
+    recipe: Recipe | None = None
+    preprocess: Preprocess | None = None
+
+
+class Images(Structural):
+    """``images(split, samples, then, workers)`` yields ``then(pixels, seconds)`` of every sample, in order."""
+
+    def __call__(
+        self, split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int
+    ) -> Iterator[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """How images are read: ``exact`` loaders give the reference decoder's pixels, bit for bit."""
+
+    name: str
+    images: Images
+    exact: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """A way of writing results down: ``render(rows)`` turns flat result rows into text."""
+
+    name: str
+    render: Callable[[Sequence[Mapping[str, Any]]], str]
+    note: str
+
+
+class Predict(Structural):
+    """All that the walk needs of a network.
+
+    ``predict(pixels, flips, view)``: uint8 (n, h, w, 3), bool (n,) and the view (``flip`` comes from ``flips``) ->
+    float32 (n, c) logits and the number of places that each score is a mean of (1 for a crop).
+    """
+
+    def __call__(
+        self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View
+    ) -> tuple[NDArray[np.float32], int]: ...
+
+
+def with_overrides(preprocess: Preprocess, overrides: Sequence[tuple[str, Any]]) -> Preprocess:
+    """The preprocessing with the fields that a user named after the protocol's colon."""
+    return dataclasses.replace(preprocess, **dict(overrides))
+
+
+def check_name(kind: str, name: str, owner: str) -> None:
+    """Refuse names that could not be typed or stored: letters, digits, dot, dash, underscore."""
+    if not NAME.fullmatch(name):
+        raise BadParameter(expected(f"the name of a {kind}", "letters, digits and . _ -", name, owner))

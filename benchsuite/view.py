@@ -1,0 +1,164 @@
+"""Views: what a protocol looks at, as frozen values that exist before any image is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from benchsuite.errors import BadParameter, expected
+
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+LongSide = Literal["floor", "round"]
+Rounding = Literal["round", "ceil", "floor"]
+Spatial = Literal["mean", "gap", "prob", "avgmax"]
+
+POSITIONS: dict[str, tuple[float, float]] = {
+    "top-left": (0.0, 0.0),
+    "top-right": (0.0, 1.0),
+    "bottom-left": (1.0, 0.0),
+    "bottom-right": (1.0, 1.0),
+    "center": (0.5, 0.5),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A square of ``size`` pixels cut from the resized image.
+
+    ``position`` is a name of ``POSITIONS`` or a pair of fractions (down, right) of the free margin; ``shift`` moves
+    the square by whole pixels (down, right) afterwards; ``rounding`` says what happens to half a pixel of margin:
+    ``round`` is torchvision's rule (half to even), ``ceil`` is that of fb.resnet.torch.
+    """
+
+    size: int
+    position: str | tuple[float, float] = "center"
+    shift: tuple[int, int] = (0, 0)
+    rounding: Rounding = "round"
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise BadParameter(expected("crop", "a positive number of pixels", self.size))
+        if isinstance(self.position, str) and self.position not in POSITIONS:
+            raise BadParameter(expected("crop position", f"one of {', '.join(POSITIONS)}", self.position))
+        if not all(0.0 <= f <= 1.0 for f in self.fractions):
+            raise BadParameter(expected("crop position", "two fractions in 0..1", self.position))
+        _one_of("rounding", self.rounding, Rounding)
+
+    @property
+    def fractions(self) -> tuple[float, float]:
+        """(down, right) in 0..1 of the free margin."""
+        return POSITIONS[self.position] if isinstance(self.position, str) else self.position
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One look at an image: resize, then perhaps mirror, then perhaps crop.
+
+    ``resize`` is the length of the shorter side in pixels, or (height, width) to ignore the aspect ratio; the mirror
+    comes before the crop, as in torchvision's TenCrop. ``crop=None`` takes the whole resized image. ``dense`` makes a
+    score map with a window as large as the feature map at ``nominal`` pixels, moved at stride 1; ``spatial`` says how
+    the map becomes one score: ``mean`` of logits (VGG, He et al.), ``gap`` (one global pooling, no window), ``prob``
+    (mean of softmax over places), ``avgmax`` (half mean, half maximum, as timm's TestTimePoolHead).
+    """
+
+    resize: int | tuple[int, int]
+    crop: Crop | None = None
+    flip: bool = False
+    dense: bool = False
+    nominal: int = 0
+    spatial: Spatial = "mean"
+    interpolation: Interpolation = "bilinear"
+    antialias: bool = True
+    long_side: LongSide = "floor"
+
+    def __post_init__(self) -> None:
+        sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)
+        if any(s < 1 for s in sides):
+            raise BadParameter(expected("resize", "a positive number of pixels", self.resize))
+        if self.crop is not None and self.crop.size > min(sides):
+            raise BadParameter(
+                expected("crop", f"at most the shorter side of {min(sides)} pixels", self.crop.size, "nothing is padded")
+            )
+        if self.dense and self.crop is not None:
+            raise BadParameter(expected("a dense view", "of the whole image", f"a crop of {self.crop.size}"))
+        if self.dense and not 0 < self.nominal <= min(sides):
+            raise BadParameter(
+                expected("the shorter side of a dense view", f"at least the nominal crop of {self.nominal}", min(sides))
+            )
+        _one_of("spatial", self.spatial, Spatial)
+        _one_of("interpolation", self.interpolation, Interpolation)
+        _one_of("long_side", self.long_side, LongSide)
+        if not self.antialias and self.interpolation not in ("nearest", "bilinear", "bicubic"):
+            raise BadParameter(
+                expected("interpolation", "nearest, bilinear or bicubic without antialias", self.interpolation)
+            )
+
+
+def five(size: int, rounding: Rounding = "round") -> Iterator[Crop]:
+    """The four corners and the centre, in torchvision's FiveCrop order."""
+    for position in POSITIONS:
+        yield Crop(size, position, rounding=rounding)
+
+
+def grid(size: int, steps: int) -> Iterator[Crop]:
+    """``steps`` x ``steps`` crops spread evenly over the image, row by row; one step is the centre."""
+    if steps < 1:
+        raise BadParameter(expected("grid", "at least 1", steps))
+    places = [i / (steps - 1) for i in range(steps)] if steps > 1 else [0.5]
+    for down in places:
+        for right in places:
+            yield Crop(size, (down, right))
+
+
+def flips(wanted: bool) -> tuple[bool, ...]:
+    """(False, True) with mirror images, (False,) without."""
+    return (False, True) if wanted else (False,)
+
+
+def view_data(view: View) -> dict[str, Any]:
+    """The view as plain JSON data, every field present: what keys are made of and manifests show."""
+    return dataclasses.asdict(view)
+
+
+def view_from_data(data: dict[str, Any]) -> View:
+    """The inverse of ``view_data``, for data that has been through JSON."""
+    fields = dict(data)
+    if isinstance(fields["resize"], list):
+        fields["resize"] = tuple(fields["resize"])
+    if fields["crop"] is not None:
+        crop = {k: tuple(v) if isinstance(v, list) else v for k, v in fields["crop"].items()}
+        fields["crop"] = Crop(**crop)
+    return View(**fields)
+
+
+def describe(view: View) -> str:
+    """One readable line: ``short side 256 bilinear, crop 224 top-left, mirrored``."""
+    if isinstance(view.resize, tuple):
+        size = f"resize to {view.resize[0]}x{view.resize[1]}"
+    else:
+        size = f"short side {view.resize}"
+    words = [f"{size} {view.interpolation}{'' if view.antialias else ' without antialias'}"]
+    if view.crop is not None:
+        position = view.crop.position
+        place = position if isinstance(position, str) else f"at {position[0]:g}, {position[1]:g}"
+        shift = f" shifted {view.crop.shift[0]:+d}, {view.crop.shift[1]:+d}" if any(view.crop.shift) else ""
+        words.append(f"crop {view.crop.size} {place}{shift}")
+    else:
+        words.append("whole image")
+    if view.dense:
+        words.append(f"dense, window of {view.nominal}, {view.spatial}")
+    if view.flip:
+        words.append("mirrored")
+    return ", ".join(words)
+
+
+def distinct(views: Iterable[View]) -> tuple[View, ...]:
+    """The views without repeats, in the order of their first appearance."""
+    return tuple(dict.fromkeys(views))
+
+
+def _one_of(what: str, value: str, choices: Any) -> None:
+    if value not in get_args(choices):
+        raise BadParameter(expected(what, f"one of {', '.join(get_args(choices))}", value))

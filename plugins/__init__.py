@@ -1,0 +1,1 @@
+"""Architecture plugins, imported as ``benchsuite.plugins``."""

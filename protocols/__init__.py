@@ -1,0 +1,1 @@
+"""Protocol plugins, imported as ``benchsuite.protocols``."""
