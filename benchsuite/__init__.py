@@ -5,6 +5,7 @@ What a plugin may import is what this module names.
 
 from benchsuite.binding import bind
 from benchsuite.catalog import Catalog, load_plugins
+from benchsuite.chunks import cache_dir
 from benchsuite.combine import Combine
 from benchsuite.decode import SUFFIXES, check_headers, decode
 from benchsuite.errors import (
@@ -33,10 +34,12 @@ from benchsuite.specs import (
     Reporter,
     Sample,
     Split,
+    SplitName,
     Weights,
     center,
     view,
 )
+from benchsuite.tables import result_table
 from benchsuite.view import Crop, View, distinct, five, flips, grid
 
 __version__ = "0.1.0"
@@ -62,6 +65,7 @@ __all__ = [
     "Reporter",
     "Sample",
     "Split",
+    "SplitName",
     "StorageError",
     "UnknownName",
     "UnsupportedProtocol",
@@ -69,6 +73,7 @@ __all__ = [
     "Weights",
     "WeightsError",
     "bind",
+    "cache_dir",
     "center",
     "check_headers",
     "decode",
@@ -79,6 +84,7 @@ __all__ = [
     "grid",
     "hookimpl",
     "load_plugins",
+    "result_table",
     "unknown_name",
     "view",
 ]

@@ -47,12 +47,12 @@ def batches(
     The order of the pieces alone decides which batches are made. ``held`` bounds the bytes that wait.
     """
     waiting: dict[tuple[object, ...], list[Piece]] = {}
-    usual = min((v.crop.size if v.crop else v.nominal) for v in views) ** 2
+    usual = min(_side(v) for v in views) ** 2
     bytes_held = 0
     for piece in pieces:
         view = views[piece.view]
         height, width = piece.pixels.shape[:2]
-        key = (height, width, view.dense, view.nominal, view.spatial)
+        key: tuple[object, ...] = (height, width, view.dense, view.nominal, view.spatial)
         group = waiting.setdefault(key, [])
         group.append(piece)
         bytes_held += height * width * 3
@@ -66,3 +66,10 @@ def batches(
         bytes_held -= sum(p.pixels.shape[0] * p.pixels.shape[1] * 3 for p in batch)
         yield batch
     yield from waiting.values()
+
+
+def _side(view: View) -> int:
+    """The side of the smallest square that a view may look at."""
+    if view.crop is not None:
+        return view.crop.size
+    return view.nominal or (min(view.resize) if isinstance(view.resize, tuple) else view.resize)

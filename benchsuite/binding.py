@@ -47,11 +47,16 @@ def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
         if key in given:
             raise BadParameter(expected(f"parameter {key!r}", "given once", "twice", text))
         given[key] = parse(key, value.strip(), known[key][0], text)
-    changed = {k: v for k, v in sorted(given.items()) if v != known[k][1]}
-    combine = Combine(*(given.get(n, known[n][1]) for n in ("rule", "merge", "average")))
     inner = bind(_inner(str(given.get("protocol", known["protocol"][1]))), find) if protocol.members else None
     if inner is not None and inner.protocol.members:
         raise BadParameter(expected("the protocol of an ensemble's members", "no ensemble itself", inner.label, text))
+    if inner is not None and "protocol" in given:
+        given["protocol"] = _outer(inner.label)
+    given = dict(sorted(given.items()))
+    changed = {k: v for k, v in given.items() if v != known[k][1]}
+    combine = Combine(*(given.get(n, known[n][1]) for n in ("rule", "merge", "average")))
+    if protocol.members and combine.average == "locations":
+        raise BadParameter(expected("average", "equal for the members of an ensemble", "locations", text))
     label = protocol.name + (":" + ",".join(f"{k}={show(v)}" for k, v in changed.items()) if changed else "")
     own = tuple((k, v) for k, v in given.items() if k not in OVERRIDES and k not in MERGING)
     overrides = tuple((k, v) for k, v in given.items() if k in OVERRIDES and v is not None)
@@ -59,7 +64,9 @@ def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
 
 
 def views(bound: Bound, preprocess: Preprocess, mirror: bool) -> tuple[View, ...]:
-    """The distinct views of a bound protocol for one network and dataset."""
+    """The distinct views of a bound protocol for one network and dataset; an ensemble's are those of its members."""
+    if bound.inner is not None:
+        return views(bound.inner, preprocess, mirror)
     hints = parameters(bound.protocol)
     chosen = dict(bound.parameters)
     if "flip" in hints and hints["flip"][1] is None and chosen.get("flip") is None:
@@ -105,8 +112,7 @@ def show(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return "+".join(show(v) for v in value)
-    text = str(value)
-    return f"({text})" if "," in text else text
+    return str(value)
 
 
 def split_outside(text: str, separator: str) -> list[str]:
@@ -123,6 +129,12 @@ def split_outside(text: str, separator: str) -> list[str]:
 def _inner(text: str) -> str:
     """``multiscale(flip=false)`` as it is written inside another protocol -> ``multiscale:flip=false``."""
     return text[:-1].replace("(", ":", 1) if text.endswith(")") else text
+
+
+def _outer(label: str) -> str:
+    """The inverse of ``_inner``: ``multiscale:flip=false`` as it is written inside another protocol."""
+    name, colon, tail = label.partition(":")
+    return f"{name}({tail})" if colon else name
 
 
 def finder(protocols: Mapping[str, Protocol]) -> Callable[[str], Protocol]:

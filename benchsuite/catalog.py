@@ -70,16 +70,14 @@ def load_plugins(entry_points: bool = True, extra: Sequence[object] = ()) -> Cat
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     broken: list[tuple[str, str]] = []
-    for name, load in [*_built_in(), *(_installed() if entry_points else ())]:
+    for name, load in [*_built_in(), *(_installed() if entry_points else ()), *_given(extra)]:
         try:
             plugin = load()
             manager.register(plugin, name)
         except pluggy.PluginValidationError as error:
-            raise PluginError(f"Plugin {name}: {error}") from error
+            raise PluginError(" ".join(f"Plugin {name}: {error}".split())) from error
         except Exception as error:
-            broken.append((name, f"{type(error).__name__}: {error}"))
-    for plugin in extra:
-        manager.register(plugin)
+            broken.append((name, " ".join(f"{type(error).__name__}: {error}".split())))
     _check_hooks(manager)
     owners: dict[tuple[str, str], str] = {}
     return Catalog(
@@ -102,9 +100,14 @@ def _built_in() -> Iterable[tuple[str, Callable[[], object]]]:
 
 
 def _installed() -> Iterable[tuple[str, Callable[[], object]]]:
-    for point in importlib.metadata.entry_points(group=GROUP):
+    for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
         made_by = f" ({point.dist.name} {point.dist.version})" if point.dist else ""
         yield f"{point.name}{made_by}", point.load
+
+
+def _given(plugins: Iterable[object]) -> Iterable[tuple[str, Callable[[], object]]]:
+    for i, plugin in enumerate(plugins, 1):
+        yield f"{getattr(plugin, '__name__', type(plugin).__name__)} (extra {i})", lambda plugin=plugin: plugin  # type: ignore[misc]
 
 
 def _check_hooks(manager: pluggy.PluginManager) -> None:
@@ -116,16 +119,20 @@ def _check_hooks(manager: pluggy.PluginManager) -> None:
 
 
 def _collect(
-    manager: pluggy.PluginManager, kind: str, types: tuple[type, ...], owners: dict[tuple[str, str], str]
+    manager: pluggy.PluginManager, kind: str, types: tuple[type[Any], ...], owners: dict[tuple[str, str], str]
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     hook = getattr(manager.hook, f"benchsuite_{kind}s")
     for implementation in reversed(hook.get_hookimpls()):
         owner = implementation.plugin_name
         where = f"hook benchsuite_{kind}s of plugin {owner}"
-        values = implementation.function()
-        if isinstance(values, types) or not isinstance(values, Iterable):
-            raise PluginError(expected("the return value", f"a list of {types[0].__name__}", values, where))
+        try:
+            returned = implementation.function()
+            values: list[Any] | None = list(returned) if isinstance(returned, Iterable) else None
+        except Exception as error:
+            raise PluginError(" ".join(f"The {where} failed: {type(error).__name__}: {error}".split())) from error
+        if values is None:
+            raise PluginError(expected("the return value", f"a list of {types[0].__name__}", returned, where))
         for value in values:
             if not isinstance(value, types):
                 raise PluginError(expected("each value", f"a {types[0].__name__}", value, where))

@@ -3,55 +3,137 @@
 from __future__ import annotations
 
 import os
+import re
+import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from benchsuite.errors import DataError, expected
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM", b"GIF8", b"II*\x00", b"MM\x00*")
-_MAGIC += tuple(f"P{i}".encode() for i in range(1, 7))
+"""What an image file's name ends in, in lower case; other files beside images are ignored."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""What is read, whatever the name says. Pillow's other formats are refused: reading EPS would start Ghostscript."""
+
+_MAGIC = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBPVP8[ LX]|BM|GIF8[79]a|II[*+]\0|MM\0[*+]|II\0[*]|MM[*]\0|P[0-6fy]",
+    re.DOTALL,
+)
+_MAGIC_BYTES = 16
+_WORDS = {
+    FileNotFoundError: "no file",
+    IsADirectoryError: "a folder",
+    PermissionError: "a file that may not be read",
+    MemoryError: "one that does not fit into memory",
+}
+_READERS = 16
+_BLOCK = 64
 
 
 def decode(path: str | os.PathLike[str]) -> Any:
     """A file as a Pillow image in mode RGB, as ``Image.open(path).convert("RGB")`` gives it: EXIF is ignored.
 
-    Raises ``DataError`` with the path for a file that is missing, no image, truncated, or a decompression bomb.
+    Safe in threads. Raises ``DataError`` with the path for a file that is missing, no image of ``FORMATS``, truncated,
+    or of more pixels than ``Image.MAX_IMAGE_PIXELS`` (a decompression bomb).
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
+    name = os.fspath(path)
+    _NOTES.ignore()
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Palette images with Transparency")
-            warnings.filterwarnings("ignore", "(?i).*(exif|metadata|tiff)")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                return image.convert("RGB") if image.mode != "RGB" else _loaded(image)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"Refused {path}: {str(error).split('.')[0]}") from None
-    except FileNotFoundError:
-        raise DataError(expected("an image", "at its place", "no file", str(path))) from None
-    except MemoryError:
+        with Image.open(name, formats=FORMATS) as image:
+            pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
+            if limit is not None and pixels > limit:
+                raise _too_large(pixels, name)
+            if image.mode != "RGB":
+                return image.convert("RGB")
+            image.load()
+            return image.copy() if image.readonly else image  # a read-only image is a view of the open file
+    except DataError:
         raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(str(error).partition("(")[2].partition(" ")[0], name) from None
+    except UnidentifiedImageError:
+        reason = f"a file that is none of {', '.join(FORMATS)}"
     except Exception as error:  # Pillow's plugins raise many types for broken files
-        reason = str(error).split(os.fspath(path))[0].strip(" '\"") or type(error).__name__
-        raise DataError(expected("an image", "whole and readable", reason, str(path))) from None
+        reason = _reason(error)
+    raise DataError(expected("an image", "whole and readable", reason, name)) from None
 
 
 def check_headers(paths: Iterable[str | os.PathLike[str]]) -> None:
-    """Reads the first bytes of each file. Raises ``DataError`` naming the first one that is empty or no image."""
-    for path in paths:
+    """Reads the first bytes of each file. Raises ``DataError`` naming the first one that is empty or no image.
+
+    Many files are asked at once: on a cold or remote disk each answer takes milliseconds.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    names = (os.fspath(path) for path in paths)
+    blocks = list(iter(lambda: list(islice(names, _BLOCK)), []))
+    pool = ThreadPoolExecutor(_READERS, thread_name_prefix="benchsuite-headers")
+    try:
+        for _ in pool.map(_check_block, blocks):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _check_block(names: Sequence[str]) -> None:
+    for name in names:
         try:
-            with open(path, "rb", buffering=0) as file:
-                head = file.read(12)
+            descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            try:
+                head = os.read(descriptor, _MAGIC_BYTES)
+            finally:
+                os.close(descriptor)
         except OSError as error:
-            raise DataError(expected("an image", "readable", error.strerror or str(error), str(path))) from None
-        if not head.startswith(_MAGIC):
-            got = "an empty file" if not head else f"a file that begins with {head[:8]!r}"
-            raise DataError(expected("an image", "in a format that Pillow reads", got, str(path)))
+            raise DataError(expected("an image", "readable", _reason(error), name)) from None
+        if not _MAGIC.match(head):
+            got = f"a file that begins with {head[:8]!r}" if head else "an empty file"
+            raise DataError(expected("an image", f"one of {', '.join(FORMATS)}", got, name))
 
 
-def _loaded(image: Any) -> Any:
-    image.load()
-    return image.copy() if image.readonly else image
+def _too_large(pixels: int | str, name: str) -> DataError:
+    from PIL import Image
+
+    rule = f"of at most {Image.MAX_IMAGE_PIXELS} pixels (a larger one may be a decompression bomb)"
+    return DataError(expected("an image", rule, f"one of {pixels}", name))
+
+
+def _reason(error: Exception) -> str:
+    for kind, words in _WORDS.items():
+        if isinstance(error, kind):
+            return words
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+class _Notes:
+    """Pillow's warnings about metadata, which say nothing about pixels, and about bombs, which are refused anyway.
+
+    They are ignored in the whole process: ``warnings.catch_warnings`` is not safe in threads. A test runner may have
+    put other filters in place since, so each decode looks whether these are still there.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._filters: tuple[Any, ...] = ()
+
+    def ignore(self) -> None:
+        if self._in_place():
+            return
+        with self._lock:
+            if not self._in_place():
+                from PIL import Image
+
+                for category in (UserWarning, Image.DecompressionBombWarning):
+                    warnings.filterwarnings("ignore", category=category, module=r"PIL\.")
+                self._filters = tuple(warnings.filters[:2])
+
+    def _in_place(self) -> bool:
+        current = warnings.filters
+        return bool(self._filters) and all(f in current for f in self._filters)
+
+
+_NOTES = _Notes()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,13 +23,21 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Network:
-    """A loaded network; calling it is the walk's ``Predict``. ``seconds`` is the time spent in it so far."""
+    """A loaded network; calling it is the walk's ``Predict``. ``seconds`` is the time spent in it so far.
 
-    def __init__(self, module: Any, preprocess: Preprocess, device: str, precision: str, scores: ScoreMap | None) -> None:
+    ``scores`` holds the score map of each nominal size that dense views ask for.
+    """
+
+    def __init__(
+        self, module: Any, preprocess: Preprocess, device: str, precision: str, scores: Mapping[int, ScoreMap]
+    ) -> None:
+        """Moves the module to the device, in evaluation mode; a precision below fp32 changes its weights' type."""
         self.device = torch.device(device)
         self.digest = state_digest(module)
         self.module = module.to(self.device, memory_format=torch.channels_last).eval()
         self.precision, self.scores = DTYPES[precision], scores
+        if self.precision is not torch.float32:
+            _cast_weights(self.module, self.precision)
         self.preprocess = preprocess
         self.mean = torch.tensor(preprocess.mean, device=self.device).view(1, -1, 1, 1)
         self.std = torch.tensor(preprocess.std, device=self.device).view(1, -1, 1, 1)
@@ -42,8 +51,7 @@ class Network:
         with torch.inference_mode(), self._autocast():
             x = self.normalised(pixels, flips)
             if view.dense and view.spatial != "gap":
-                assert self.scores is not None, "a dense view was asked of a network without a score map"
-                logits, places = score_map(self.module, self.scores, x)
+                logits, places = score_map(self.module, self.scores[view.nominal], x)
                 scores = _over_places(logits.float(), view.spatial)
             else:
                 scores, places = self.module(x).float(), 1
@@ -52,7 +60,10 @@ class Network:
         return out, places
 
     def normalised(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_]) -> Any:
-        """uint8 (n, h, w, 3) -> float32 (n, 3, h, w), as torchvision's ToTensor and Normalize, mirrored where asked."""
+        """uint8 (n, h, w, 3) -> float32 (n, 3, h, w), as torchvision's ToTensor and Normalize, mirrored where asked.
+
+        With ``range`` 255 the pixels stay whole numbers, as Caffe's networks take them.
+        """
         x = torch.from_numpy(pixels).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         if flips.all():
             x = x.flip(3)
@@ -60,9 +71,9 @@ class Network:
             x = torch.where(torch.from_numpy(flips).to(self.device).view(-1, 1, 1, 1), x.flip(3), x)
         if self.preprocess.channel_order == "BGR":
             x = x.flip(1)
-        x = x.to(torch.float32, memory_format=torch.channels_last).div_(255)
-        if self.preprocess.range != 1.0:
-            x.mul_(self.preprocess.range)
+        x = x.to(torch.float32, memory_format=torch.channels_last)
+        if self.preprocess.range != 255:
+            x.div_(255).mul_(self.preprocess.range)
         return x.sub_(self.mean).div_(self.std)
 
     def _autocast(self) -> Any:
@@ -85,15 +96,15 @@ def open_network(
     number of classes that does not fit.
     """
     module.eval()
-    sizes = sorted({v.crop.size for v in views if v.crop} | {preprocess.crop})
-    for size in sizes:
+    squares = {preprocess.crop} | {v.crop.size for v in views if v.crop}
+    whole = {v.resize for v in views if not v.crop and isinstance(v.resize, tuple)}
+    for size in sorted({(s, s) for s in squares} | whole):
         made = _try(architecture, module, size)
         if made != classes:
             raise DataError(
                 expected(f"the number of classes of {architecture.name}", f"{classes}, that of the dataset", made)
             )
-    dense = [v for v in views if v.dense]
-    scores = derive(architecture, module, dense[0].nominal) if dense else None
+    scores = {n: derive(architecture, module, n) for n in sorted({v.nominal for v in views if v.dense})}
     return Network(module, preprocess, device, precision, scores)
 
 
@@ -121,15 +132,23 @@ def state_digest(module: Any) -> str:
     return state.hexdigest()
 
 
-def _try(architecture: Architecture, module: Callable[[Any], Any], size: int) -> int:
-    """The number of classes that a network gives for an image of that size."""
+def _cast_weights(module: Any, dtype: Any) -> None:
+    """Keeps the weights of plain layers in the type that autocast would cast them to again in every call."""
+    for layer in module.modules():
+        if type(layer) in (torch.nn.Conv2d, torch.nn.Linear):
+            for parameter in layer.parameters(recurse=False):
+                parameter.data = parameter.data.to(dtype)
+
+
+def _try(architecture: Architecture, module: Callable[[Any], Any], size: tuple[int, int]) -> int:
+    """The number of classes that a network gives for an image of that (height, width)."""
     try:
         with torch.inference_mode():
-            out = module(torch.zeros(1, architecture.input.channels, size, size))
+            out = module(torch.zeros(1, architecture.input.channels, *size))
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        got = f"{size[0]}x{size[1]}: {(str(error).splitlines() or [type(error).__name__])[0]}"
         raise UnsupportedProtocol(
-            expected(f"the crop for {architecture.name}", "a size that the network takes", f"{size}: {reason}")
+            expected(f"the crop for {architecture.name}", "a size that the network takes", got)
         ) from error
     if not isinstance(out, torch.Tensor) or out.dim() != 2:
         shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
@@ -140,7 +159,7 @@ def _try(architecture: Architecture, module: Callable[[Any], Any], size: int) ->
 def _over_places(logits: Any, spatial: str) -> Any:
     """One score per image from the map of its places. (n, places, c) -> (n, c)."""
     if spatial == "prob":
-        return logits.softmax(2).mean(1).log()
+        return logits.log_softmax(2).logsumexp(1) - math.log(logits.shape[1])
     if spatial == "avgmax":
         return 0.5 * (logits.mean(1) + logits.amax(1))
     return logits.mean(1)

@@ -26,7 +26,7 @@ class Count:
 
     @property
     def ratio(self) -> Fraction:
-        """hits / total, exactly."""
+        """Hits / total, exactly."""
         return Fraction(self.hits, self.total)
 
 
@@ -39,8 +39,8 @@ def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
     import numpy as np
 
     if not np.isfinite(scores).all():
-        row = int(np.argwhere(~np.isfinite(scores))[0][0])
-        raise BenchsuiteError(f"Expected scores to be finite, got {scores[row].min()} (row {row} of {len(scores)})")
+        row, column = np.argwhere(~np.isfinite(scores))[0]
+        raise BenchsuiteError(f"Expected scores to be finite, got {scores[row, column]} (row {row} of {len(scores)})")
     true = np.take_along_axis(scores, labels[:, None], axis=1)
     index = np.arange(scores.shape[1])
     before = (scores > true) | ((scores == true) & (index < labels[:, None]))

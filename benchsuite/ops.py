@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def size(image: Any) -> tuple[int, int]:
+    """(height, width) of a Pillow image or a (H, W, 3) array."""
+    if hasattr(image, "shape"):
+        return int(image.shape[0]), int(image.shape[1])
+    return int(image.height), int(image.width)
+
+
 def resized_shape(height: int, width: int, view: View) -> tuple[int, int]:
     """(height, width) after the view's resize. The longer side is truncated (torchvision) or rounded.
 
@@ -34,7 +41,7 @@ def crop_origin(height: int, width: int, crop: Crop) -> tuple[int, int]:
         (height - crop.size, width - crop.size), crop.fractions, crop.shift, strict=True
     ):
         exact = margin * fraction
-        place = {"round": round, "ceil": math.ceil, "floor": math.floor}[crop.rounding](exact)
+        place = round(exact) if crop.rounding == "round" else getattr(math, crop.rounding)(exact)
         origin.append(min(max(place + shift, 0), margin))
     return origin[0], origin[1]
 
@@ -104,4 +111,4 @@ def _cubic(d: NDArray[Any], a: float = -0.75) -> NDArray[Any]:
 
     near = ((a + 2) * d - (a + 3)) * d * d + 1
     far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-    return np.where(d <= 1, near, far)
+    return np.asarray(np.where(d <= 1, near, far))

@@ -6,7 +6,8 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol as Structural, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Protocol as Structural
 
 from benchsuite.combine import Combine
 from benchsuite.errors import BadParameter, expected
@@ -171,7 +172,11 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image: its ``id`` (unique in the split), class index, where it lies, and a stamp that changes with it."""
+    """One image: its ``id`` (unique in the split), class index, where it lies, and a stamp that changes with it.
+
+    ``where`` is a path, or a row of a file. Of the stamp, the part before the first ``@`` is the same on every machine
+    (bytes of the file, or the digest of the row's pixels); what follows is this machine's, such as a time.
+    """
 
     id: str
     label: int
@@ -183,8 +188,9 @@ class Sample:
 class Split:
     """An opened dataset: samples in the order of their ids, and how to read one.
 
-    ``read(sample)`` returns uint8 (H, W, 3) RGB, as an array or a Pillow image; it raises ``DataError`` with the file's
-    name. ``mirror`` says that a mirror image keeps its class.
+    ``classes`` are the readable names of all class indices, those without samples too. ``read(sample)`` returns uint8
+    (H, W, 3) RGB, as an array of its own or a Pillow image, and may be called by several threads at once; it raises
+    ``DataError`` with the file's name. ``mirror`` says that a mirror image keeps its class.
     """
 
     name: str
@@ -198,6 +204,8 @@ class Split:
 class Dataset:
     """Where samples come from. ``open(path, split)`` returns a ``Split``; ``path`` is None when the user gave none.
 
+    ``open`` finds what can be known before a network runs, and raises ``DataError`` in one line that names the file or
+    folder: nothing at ``path`` (and what to download), unknown or empty classes, equal ids, files that are no images.
     ``download`` says what to get and where it goes. A dataset with ``recipe`` trains the asked network once when no
     weights are given; ``preprocess`` is used for networks that were trained on this dataset.
     """
@@ -214,7 +222,11 @@ class Dataset:
 
 
 class Images(Structural):
-    """``images(split, samples, then, workers)`` yields ``then(pixels, seconds)`` of every sample, in order."""
+    """``images(split, samples, then, workers)`` yields ``then(pixels, seconds)`` of every sample, in order.
+
+    ``pixels`` is what ``split.read`` gives, ``seconds`` what reading and decoding took. ``then`` runs where the image
+    was read, perhaps in a thread; 0 workers means the calling thread. Closing the iterator leaves no thread behind.
+    """
 
     def __call__(
         self, split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int

@@ -79,7 +79,9 @@ class View:
             raise BadParameter(expected("resize", "a positive number of pixels", self.resize))
         if self.crop is not None and self.crop.size > min(sides):
             raise BadParameter(
-                expected("crop", f"at most the shorter side of {min(sides)} pixels", self.crop.size, "nothing is padded")
+                expected(
+                    "crop", f"at most the shorter side of {min(sides)} pixels", self.crop.size, "nothing is padded"
+                )
             )
         if self.dense and self.crop is not None:
             raise BadParameter(expected("a dense view", "of the whole image", f"a crop of {self.crop.size}"))
@@ -102,14 +104,14 @@ def five(size: int, rounding: Rounding = "round") -> Iterator[Crop]:
         yield Crop(size, position, rounding=rounding)
 
 
-def grid(size: int, steps: int) -> Iterator[Crop]:
+def grid(size: int, steps: int, rounding: Rounding = "round") -> Iterator[Crop]:
     """``steps`` x ``steps`` crops spread evenly over the image, row by row; one step is the centre."""
     if steps < 1:
         raise BadParameter(expected("grid", "at least 1", steps))
     places = [i / (steps - 1) for i in range(steps)] if steps > 1 else [0.5]
     for down in places:
         for right in places:
-            yield Crop(size, (down, right))
+            yield Crop(size, (down, right), rounding=rounding)
 
 
 def flips(wanted: bool) -> tuple[bool, ...]:
@@ -128,7 +130,7 @@ def view_from_data(data: dict[str, Any]) -> View:
     if isinstance(fields["resize"], list):
         fields["resize"] = tuple(fields["resize"])
     if fields["crop"] is not None:
-        crop = {k: tuple(v) if isinstance(v, list) else v for k, v in fields["crop"].items()}
+        crop: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields["crop"].items()}
         fields["crop"] = Crop(**crop)
     return View(**fields)
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
+import re
+import sys
+import warnings
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +22,8 @@ from benchsuite.keys import digest
 from benchsuite.specs import Architecture, Dataset, Preprocess, Recipe, Weights
 
 PREPROCESS_KEY = "benchsuite.preprocess"
+SUFFIXES = (".pth", ".pt", ".th", ".tar", ".bin", ".ckpt", ".safetensors", ".caffemodel", ".npz")
+"""What tells a file that is not there from a name that nobody declares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ def choose(architecture: Architecture, dataset: Dataset, asked: str | None, seed
         return Chosen(w.name, f"{architecture.name}:{w.name}:{w.source}", w.preprocess, declared=w)
     path = Path(asked).expanduser()
     if not path.is_file():
-        if path.suffix or os.sep in asked:
+        if path.suffix.lower() in SUFFIXES or os.sep in asked:
             raise WeightsError(expected("--weights", "a name or a file", f"{asked}, which is no file"))
         raise unknown_name(f"weights of {architecture.name}", asked, [*declared, "random"])
     with path.open("rb") as file:
@@ -81,24 +88,22 @@ def trained_path(architecture: Architecture, recipe: Recipe) -> Path:
 def build(architecture: Architecture, chosen: Chosen, classes: int) -> Any:
     """The network with its weights, on the CPU. Downloads declared weights by their library's own means.
 
-    Raises ``WeightsError`` in one line: no connection (and which file to put where), another network's checkpoint, a
-    checkpoint that would run code.
+    What a download prints goes to stderr. Raises ``WeightsError`` in one line: no connection (and which file to put
+    where), another network's checkpoint, a checkpoint that would run code.
     """
     import torch
 
     torch.manual_seed(chosen.seed)
-    outputs = chosen.declared.classes if chosen.declared else classes
-    module = architecture.build(outputs)
+    module = architecture.build(chosen.declared.classes if chosen.declared else classes)
     if chosen.declared is not None:
         try:
-            state = chosen.declared.load()
+            with contextlib.redirect_stdout(sys.stderr):
+                state = chosen.declared.load()
         except WeightsError:
             raise
         except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise WeightsError(
-                f"Cannot get the weights {chosen.label} of {architecture.name}: {reason}. {chosen.declared.file}"
-            ) from error
+            what = f"Cannot get the weights {chosen.label} of {architecture.name}: {_reason(error)}."
+            raise WeightsError(f"{what} {chosen.declared.file}".strip()) from error
     elif chosen.path is not None:
         state = read_state(chosen.path)
     else:
@@ -108,29 +113,22 @@ def build(architecture: Architecture, chosen: Chosen, classes: int) -> Any:
 
 
 def read_state(path: Path) -> Mapping[str, Any]:
-    """The tensors of a checkpoint by name. Nothing in the file is executed. Raises ``WeightsError``."""
+    """The tensors of a checkpoint by name, without the prefix of DataParallel. Nothing in the file is executed.
+
+    Raises ``WeightsError`` for a file that is no checkpoint, is damaged, or asks for code when it is read.
+    """
     import torch
 
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        text = str(error)
-        if "weights_only" in text or "Unsupported" in text:
-            raise WeightsError(
-                expected("a checkpoint", "tensors only", "one that would run code when it is read (refused)", str(path))
-            ) from None
-        reason = (text.splitlines() or [type(error).__name__])[0]
-        raise WeightsError(expected("a checkpoint", "a readable .pth or .safetensors", reason, str(path))) from None
+    found: Any = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
     for key in ("state_dict", "model", "model_state_dict"):
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
     if not isinstance(found, Mapping) or not all(isinstance(v, torch.Tensor) for v in found.values()):
         raise WeightsError(expected("a checkpoint", "a dictionary of tensors", type(found).__name__, str(path)))
-    return {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    state = OrderedDict((name.removeprefix("module."), tensor) for name, tensor in found.items())
+    if len(state) < len(found):
+        raise WeightsError(expected("a checkpoint", "of one network", "names with and without 'module.'", str(path)))
+    return state
 
 
 def save_state(path: Path, module: Any, preprocess: Preprocess) -> None:
@@ -141,33 +139,77 @@ def save_state(path: Path, module: Any, preprocess: Preprocess) -> None:
     save_file(tensors, path, metadata={PREPROCESS_KEY: json.dumps(dataclasses.asdict(preprocess))})
 
 
+def _read_safetensors(path: Path) -> Any:
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except Exception as error:
+        raise WeightsError(expected("a checkpoint", "a whole .safetensors", _reason(error), str(path))) from None
+
+
+def _read_pickle(path: Path) -> Any:
+    import torch
+
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+        if not head.startswith((b"PK", b"\x80")):
+            got = f"a file that begins with {head!r}" if head else "an empty file"
+            raise WeightsError(expected("a checkpoint", "a file that torch.save wrote", got, str(path)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
+    except Exception as error:
+        raise WeightsError(expected("a checkpoint", "tensors in a whole file", _reason(error), str(path))) from None
+
+
 def _stored_preprocess(path: Path) -> Preprocess | None:
-    if path.suffix != ".safetensors":
+    if path.suffix.lower() != ".safetensors":
         return None
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "np") as file:
             text = (file.metadata() or {}).get(PREPROCESS_KEY)
-        fields = json.loads(text) if text else None
-        return Preprocess(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}) if fields else None
-    except (SafetensorError, ValueError, TypeError) as error:
-        raise WeightsError(expected("a checkpoint", "a readable .safetensors", str(error), str(path))) from None
+        if not text:
+            return None
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
+        return Preprocess(**fields)
+    except (SafetensorError, ValueError, TypeError, AttributeError) as error:
+        raise WeightsError(expected("a checkpoint", "a whole .safetensors", _reason(error), str(path))) from None
 
 
 def _load(module: Any, state: Mapping[str, Any], what: str) -> None:
+    """Copies a checkpoint into a network whose tensors it has to name, all of them and no others."""
     own = module.state_dict()
     wrong = [n for n in own if n in state and own[n].shape != state[n].shape]
     missing = [n for n in own if n not in state and not n.endswith("num_batches_tracked")]
     extra = [n for n in state if n not in own]
+    if missing or extra:
+        kind, names = ("without", missing) if missing else ("with unknown", extra)
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise WeightsError(expected("the checkpoint", "one of this network", f"one {kind} {names[0]}{more}", what))
     if wrong:
         n = wrong[0]
         raise WeightsError(
-            expected(f"{n} of the checkpoint", f"of shape {tuple(own[n].shape)}", tuple(state[n].shape), what)
+            expected(f"{n} of the checkpoint", f"of shape {tuple(own[n].shape)}", f"{tuple(state[n].shape)}", what)
         )
-    if missing or extra:
-        kind, names = ("without", missing) if missing else ("with unknown", extra)
-        raise WeightsError(
-            expected("the checkpoint", "one of this network", f"one {kind} {names[0]} and {len(names) - 1} more", what)
-        )
-    module.load_state_dict(state, strict=False)
+    named = OrderedDict(state)
+    named._metadata = getattr(state, "_metadata", None) or getattr(own, "_metadata", None)  # type: ignore[attr-defined]
+    try:
+        module.load_state_dict(named, strict=False)
+    except Exception as error:
+        raise WeightsError(expected("the checkpoint", "one of this network", _reason(error), what)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why a file could not be read or got, in one line."""
+    text = str(error)
+    asked = re.search(r"GLOBAL ([\w.]+)", text)
+    if asked:
+        return f"one that asks for {asked[1].rstrip('.')} when it is read, which could run code (refused)"
+    lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,1 +1,75 @@
-def main(): ...
+"""The command line: one command a file. Errors become one line on stderr and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from benchsuite.errors import BenchsuiteError, unknown_name
+
+COMMANDS = ("run", "list", "show")
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with one line per mistake and the nearest name suggested."""
+
+    def error(self, message: str) -> NoReturn:
+        if "invalid choice: " in message:
+            wrong = message.partition("invalid choice: ")[2].partition(" ")[0].strip("'\"")
+            message = str(unknown_name("command", wrong, COMMANDS))
+        self.exit(2, f"benchsuite: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status: 0 done, 1 expectation failed, 2 a mistake, 130 interrupted."""
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    try:
+        status: int = args.run(args)
+        sys.stdout.flush()
+        return status
+    except BenchsuiteError as error:
+        if args.debug:
+            raise
+        print(f"benchsuite: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        if args.debug:
+            raise
+        print("benchsuite: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if args.debug:
+            raise
+        reason = (str(error).splitlines() or [""])[0]
+        print(f"benchsuite: {type(error).__name__}: {reason} (--debug shows where)", file=sys.stderr)
+        return 2
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser with every command of this package."""
+    from benchsuite import __version__
+
+    parser = _Parser(
+        prog="benchsuite",
+        description="Evaluates image classifiers under any test protocol, counts exactly, and keeps every prediction.",
+    )
+    parser.add_argument("--version", action="version", version=f"benchsuite {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
+    names = [m.name for m in pkgutil.iter_modules(__path__) if m.name in COMMANDS]
+    for name in sorted(names, key=COMMANDS.index):
+        module = importlib.import_module(f"{__name__}.{name}")
+        command = commands.add_parser(name, help=module.help, description=module.__doc__)
+        command.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser

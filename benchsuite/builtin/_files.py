@@ -1,0 +1,149 @@
+"""Image files in folders: found in a fixed order, checked before any work, turned into samples."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from benchsuite import SUFFIXES, DataError, Sample, Split, cache_dir, check_headers, decode, expected
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """A file with the suffix of an image: its path, its name, and ``SIZE@MTIME_NS``, which changes with it."""
+
+    path: str
+    name: str
+    stamp: str
+
+
+def data_folder(dataset: str, path: str | None, download: str, *also: str) -> Path:
+    """The folder that a user named, or the first of the usual ones that exists: BENCHSUITE_DATA, cache, ``also``.
+
+    Raises ``DataError``, which ends in ``download``: what to get and where it goes.
+    """
+    if path is not None:
+        return existing(dataset, path, download)
+    own = os.environ.get("BENCHSUITE_DATA")
+    places = [Path(own).expanduser() / dataset] if own else []
+    places += [cache_dir() / "data" / dataset, *map(Path, also)]
+    for place in places:
+        if place.is_dir():
+            return place
+    looked = ", ".join(map(str, places))
+    raise DataError(
+        expected(dataset, "given as a path or in its usual place", "neither", f"looked in {looked}: {download}")
+    )
+
+
+def existing(dataset: str, path: str | None, download: str) -> Path:
+    """The folder that a user named. Raises ``DataError``, which ends in ``download``, when there is none."""
+    if not path:
+        raise DataError(expected(f"{dataset}:PATH", "a folder", "no path", download))
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        got = "a file" if root.is_file() else "nothing there"
+        raise DataError(expected(f"{dataset}:PATH", "a folder", got, f"{path}: {download}"))
+    return root
+
+
+def folders(root: Path) -> list[str]:
+    """The names of the folders in a folder, sorted; hidden ones are ignored."""
+    with _listing(root) as entries:
+        return sorted(_text(e, root) for e in entries if not e.name.startswith(".") and e.is_dir())
+
+
+def class_folders(root: Path) -> list[str]:
+    """``folders``, where they stand for classes. Raises ``DataError`` for an image beside them, which has no class."""
+    found = folders(root)
+    if found:
+        with _listing(root) as entries:
+            for entry in entries:
+                if _is_image(entry) and not entry.is_dir():
+                    what = f"the image {entry.name} beside them"
+                    raise DataError(expected("the class folders", "alone in their folder", what, str(root)))
+    return found
+
+
+def images(folder: Path, among: str = "") -> list[ImageFile]:
+    """The image files of a folder, by name. Other files and hidden ones are ignored.
+
+    Raises ``DataError`` for a folder inside (its images would be lost), for a folder without images, and for an image
+    that is no regular file. ``among`` says what kind of folder it is, for the message.
+    """
+    kind = among or "the image folder"
+    found = []
+    with _listing(folder) as entries:
+        for entry in entries:
+            if entry.is_dir() and not entry.name.startswith("."):
+                raise DataError(expected(kind, "a folder of images", f"the folder {entry.name} in it", str(folder)))
+            if _is_image(entry):
+                found.append(ImageFile(entry.path, _text(entry, folder), file_stamp(entry)))
+    if not found:
+        raise DataError(
+            expected(kind, "a folder with images", f"none with a suffix of {', '.join(SUFFIXES)}", str(folder))
+        )
+    return sorted(found, key=lambda f: f.name)
+
+
+def file_stamp(entry: os.DirEntry[str] | Path) -> str:
+    """``SIZE@MTIME_NS`` of a file. Raises ``DataError`` for one that is not there or is no regular file."""
+    try:
+        status = entry.stat()
+    except OSError as error:
+        raise DataError(expected("a data file", "readable", error.strerror or str(error), os.fspath(entry))) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(expected("a data file", "a regular file", "something else", os.fspath(entry)))
+    return f"{status.st_size}@{status.st_mtime_ns}"
+
+
+def class_samples(root: Path, classes: Iterable[tuple[str, int]]) -> list[Sample]:
+    """The samples of class folders: (folder name, class index) -> ids ``FOLDER/NAME``, with the suffix."""
+    return [
+        Sample(f"{name}/{file.name}", label, file.path, file.stamp)
+        for name, label in classes
+        for file in images(root / name, "a class folder")
+    ]
+
+
+def file_split(name: str, samples: Sequence[Sample], classes: tuple[str, ...], *, mirror: bool) -> Split:
+    """A split of image files, in the order of their ids. Raises ``DataError`` for equal ids and for a file that is
+    empty or no image, before any network runs.
+    """
+    ordered = sorted(samples, key=lambda s: s.id)
+    for one, other in pairwise(ordered):
+        if one.id == other.id:
+            raise DataError(
+                expected("each id", "that of one image", f"{one.id} twice", f"{one.where} and {other.where}")
+            )
+    check_headers(s.where for s in ordered)
+    return Split(name, tuple(ordered), classes, mirror, read_file)
+
+
+def read_file(sample: Sample) -> Any:
+    """The image of a sample of a folder, as a Pillow image in mode RGB."""
+    return decode(sample.where)
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    return entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".")
+
+
+def _listing(folder: Path) -> Any:
+    try:
+        return os.scandir(folder)
+    except OSError as error:
+        raise DataError(expected("a folder of images", "readable", error.strerror or str(error), str(folder))) from None
+
+
+def _text(entry: os.DirEntry[str], folder: Path) -> str:
+    try:
+        entry.name.encode()
+    except UnicodeEncodeError:
+        raise DataError(expected("each name", "UTF-8", ascii(entry.name), ascii(str(folder)))) from None
+    return entry.name

@@ -1,0 +1,35 @@
+"""The 1000 ImageNet classes in their usual order, that of the sorted WordNet ids, from the lists that timm ships."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from pathlib import Path
+
+from benchsuite import DataError, expected
+
+
+def wnids() -> tuple[str, ...]:
+    """The WordNet ids; the place of one is its class index."""
+    found = tuple(_lines("imagenet_synsets.txt"))
+    assert len(found) == 1000
+    assert list(found) == sorted(set(found))
+    return found
+
+
+def names(ids: tuple[str, ...]) -> tuple[str, ...]:
+    """A readable name for each id; the few that two classes share carry their id as well."""
+    lemmas = dict(line.split("\t") for line in _lines("imagenet_synset_to_lemma.txt"))
+    known = [lemmas.get(i, i) for i in ids]
+    times = Counter(known)
+    return tuple(name if times[name] == 1 else f"{name} ({i})" for i, name in zip(ids, known, strict=True))
+
+
+def _lines(name: str) -> list[str]:
+    """The lines of a list of timm's, which is not imported: that takes seconds."""
+    package = importlib.util.find_spec("timm")
+    for folder in (package.submodule_search_locations or ()) if package else ():
+        file = Path(folder, "data", "_info", name)
+        if file.is_file():
+            return file.read_text(encoding="utf-8").splitlines()
+    raise DataError(expected(f"timm's list {name}", "installed with timm", "no such file", "pip install timm"))

@@ -1,0 +1,70 @@
+"""``digits``: scikit-learn's 1797 handwritten digits, which are installed with it: the dataset of a first run."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from benchsuite import DataError, Dataset, Preprocess, Split, SplitName, expected, hookimpl
+
+CLASSES = tuple("0123456789")
+
+
+def open_digits(path: str | None, split: SplitName) -> Split:
+    """8 x 8 pixels, grey 0..16 scaled to 0..255. Digit i is in the test split when i % 5 == 0: 360 test, 1437 train."""
+    import numpy as np
+
+    from benchsuite.builtin import _rows
+
+    if path is not None:
+        raise DataError(expected("digits", "written without a path", path, "they come with scikit-learn"))
+    table = _table()
+    chosen = [i for i in range(len(table)) if (i % 5 == 0) == (split == "test")]
+    pixels = np.rint(table[chosen, :-1] * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8)
+    part = _rows.Part(pixels, table[chosen, -1].tolist(), chosen, "digits")
+    ids = [f"digit-{i:04d}" for i in chosen]
+    return _rows.row_split("digits", [part], ids, CLASSES, mirror=False, picture=_rows.grey_picture)
+
+
+def _table() -> Any:
+    """64 pixels and the class of each digit, uint8 (1797, 65).
+
+    Importing sklearn.datasets takes two seconds, so its data file is read; where it is not at its place, scikit-learn
+    is asked.
+    """
+    import numpy as np
+
+    package = importlib.util.find_spec("sklearn")
+    if package is None:
+        raise DataError(
+            expected("digits", "installed with scikit-learn", "no scikit-learn", "pip install scikit-learn")
+        )
+    for folder in package.submodule_search_locations or ():
+        file = Path(folder, "datasets", "data", "digits.csv.gz")
+        if file.is_file():
+            with gzip.open(file, "rt", encoding="ascii") as lines:
+                return np.loadtxt(lines, delimiter=",", dtype=np.uint8)
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    return np.column_stack([found.data, found.target]).astype(np.uint8)
+
+
+DIGITS = Dataset(
+    "digits",
+    open=open_digits,
+    mirror=False,
+    note="1797 handwritten digits of 8 x 8 pixels in 10 classes; every fifth one, from the first, is the test split",
+    source="scikit-learn, sklearn.datasets.load_digits",
+    path="none",
+    preprocess=Preprocess(resize=32, crop=32, interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+)
+
+
+@hookimpl
+def benchsuite_datasets() -> Iterable[Dataset]:
+    """The embedded digits."""
+    return [DIGITS]

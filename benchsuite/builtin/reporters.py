@@ -1,0 +1,92 @@
+"""Reporters: results as a Markdown table, as CSV for spreadsheets and programs, and as a LaTeX tabular."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from benchsuite import Reporter, hookimpl, result_table
+
+TEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    **{letter: f"\\{letter}" for letter in "&%$#_"},
+}
+WORDS = ("architecture", "weights", "protocol", "dataset")
+MARKDOWN = re.compile(r"[\\|`*<>&~]|_(?!\w)|(?<!\w)_|\](?=[(\[])")
+
+
+def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A pipe table, the numbers to the right. Whatever a name holds, it stays one cell of plain text."""
+    headers, lines = result_table(rows)
+    ruler = ["---" if header in WORDS else "---:" for header in headers]
+    cells = [[markdown_cell(c) for c in line] for line in (headers, *lines)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (cells[0], ruler, *cells[1:])) + "\n"
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One line per result with every key, numbers unrounded; a cell that a spreadsheet would run begins with ``'``."""
+    import csv
+    import io
+
+    flat = [dict(flattened(row)) for row in rows]
+    headers = list(dict.fromkeys(key for row in flat for key in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(headers)
+    writer.writerows([csv_cell(row.get(key)) for key in headers] for row in flat)
+    return text.getvalue()
+
+
+def as_latex(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A tabular that needs no package, the numbers to the right."""
+    headers, lines = result_table(rows)
+    columns = "".join("l" if header in WORDS else "r" for header in headers)
+    cells = [" & ".join(tex_cell(c) for c in line) + r" \\" for line in (headers, *lines)]
+    body = [rf"\begin{{tabular}}{{{columns}}}", r"\hline", cells[0], r"\hline", *cells[1:], r"\hline", r"\end{tabular}"]
+    return "\n".join(body) + "\n"
+
+
+def markdown_cell(text: str) -> str:
+    """Text with everything escaped that Markdown or HTML would read, on one line."""
+    return MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def csv_cell(value: Any) -> Any:
+    """A value as it is, but text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value
+
+
+def tex_cell(text: str) -> str:
+    """Text with TeX's special characters spelt out, on one line."""
+    return "".join(TEX.get(c, c) for c in " ".join(text.split()))
+
+
+def flattened(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The keys and values of a row with ``seconds.decode`` as ``seconds_decode``, intervals as low and high."""
+    for key, value in row.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{key}_{part}", inner) for part, inner in value.items())
+        elif key.endswith("_interval"):
+            yield from zip((f"{key}_low", f"{key}_high"), value, strict=True)
+        elif isinstance(value, list):
+            yield key, "+".join("x".join(map(str, p)) if isinstance(p, list | tuple) else str(p) for p in value)
+        else:
+            yield key, value
+
+
+@hookimpl
+def benchsuite_reporters() -> tuple[Reporter, ...]:
+    """``markdown``, ``csv`` and ``latex``."""
+    return (
+        Reporter("markdown", as_markdown, "A table for a README or an issue."),
+        Reporter("csv", as_csv, "Every key of each result, unrounded, one line per result."),
+        Reporter("latex", as_latex, "A tabular for a paper."),
+    )

@@ -1,0 +1,62 @@
+"""What a command prints with: rich is imported when a table or a bar is drawn, plain text needs none of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_SENTENCE = re.compile(r"(?<!\bal)(?<!\bsec)(?<!\be\.g)(?<!\bi\.e)\.\s")
+
+
+def out() -> Console:
+    """A console on standard output: results only."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def err() -> Console:
+    """A console on standard error: progress and notes."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on standard output. NaN and infinity are refused: they are no JSON."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def columns(lines: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Cells as aligned lines of text, two spaces apart, cut at the width of the terminal where there is one."""
+    cells = [list(line) for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    made = []
+    for line in cells:
+        text = indent + "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        made.append(text if width is None or len(text) <= width else text[: width - 1] + "…")
+    return made
+
+
+def first_sentence(text: str) -> str:
+    """The beginning of a note, for lists."""
+    return _SENTENCE.split(text.strip(), maxsplit=1)[0].rstrip(".")
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """The option ``--results``: the folder of the runs, by default BENCHSUITE_RESULTS or ./results."""
+    default = Path(os.environ.get("BENCHSUITE_RESULTS") or "results")
+    parser.add_argument(
+        "--results", type=Path, default=default, metavar="DIR", help="folder of the runs (default: %(default)s)"
+    )

@@ -1,0 +1,162 @@
+"""``benchsuite run``: evaluates networks under protocols; the same question is answered from its run directory."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from typing import Any
+
+from benchsuite.catalog import load_plugins
+from benchsuite.cli.console import add_results, err, out, print_json
+from benchsuite.errors import BadParameter, expected
+
+help = "evaluate architectures under test protocols"
+
+EXPECT = re.compile(r"(top[15]_error)=([0-9.]+)(?:\+-([0-9.]+))?")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``run``."""
+    add = parser.add_argument
+    add("architectures", nargs="+", metavar="ARCHITECTURE", help="resnet50, timm:NAME, torchvision:NAME ... or a run")
+    add("-p", "--protocol", action="append", metavar="NAME[:PARAMETER=VALUE,...]", help="default: 1crop; repeatable")
+    add("--data", metavar="NAME[:PATH]", help="imagenet:PATH, cifar10:PATH ... (default: the embedded digits)")
+    add("--weights", metavar="NAME|FILE|random", help="declared weights, a .pth or .safetensors file, or random")
+    add("--loader", default="torch", help="how images are read (default: %(default)s)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
+    add("--precision", default="auto", help="auto (fp32), fp32, bf16 or fp16")
+    add(
+        "--batch-size", type=int, metavar="N", help="views of the usual size in a batch (default: 8 on CPU, 128 on GPU)"
+    )
+    add("--workers", type=int, metavar="N", help="decoding threads; 0 decodes in the main thread")
+    add("--limit", type=int, metavar="N", help="evaluate N images at even distances; said wherever the number appears")
+    add("--seed", type=int, default=0, help="seed of random weights (default: %(default)s)")
+    add("--fresh", action="store_true", help="evaluate again, whatever is there")
+    add("--expect", action="append", default=[], metavar="top1_error=24.7+-0.1", help="exit 1 if a result differs")
+    add("--format", default="table", metavar="REPORTER", help="table, markdown, csv, latex (default: %(default)s)")
+    add_results(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command. Exit status 1 when an expectation is not met."""
+    from benchsuite.plan import Asked
+    from benchsuite.running import run as answer
+
+    expectations = [_expectation(text) for text in args.expect]
+    catalog = load_plugins()
+    reporter = None if args.format == "table" else catalog.find("reporter", args.format)
+    asked = Asked(
+        architectures=tuple(args.architectures),
+        protocols=tuple(args.protocol or ["1crop"]),
+        **{
+            name: getattr(args, name)
+            for name in ("data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed")
+        },
+        fresh=args.fresh,
+        results=args.results,
+    )
+    watch = _bars()
+    for name, reason in catalog.broken:
+        watch.note(f"plugin {name} could not be loaded: {reason}")
+    rows = answer(asked, catalog, watch)
+    if args.json:
+        print_json({"runs": rows})
+    elif reporter is not None:
+        print(reporter.render(rows), end="")
+    else:
+        _print_tables(rows)
+    return _check(rows, expectations)
+
+
+def _bars() -> Any:
+    """A watch that draws a bar on standard error; where that is no terminal it writes plain lines."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from benchsuite.running import Watch
+
+    class Bars(Watch):
+        def __init__(self) -> None:
+            self.console = err()
+            self.bar: Progress | None = None
+            self.task: Any = None
+
+        def note(self, text: str) -> None:
+            self.console.print(f"benchsuite: {text}", markup=False, soft_wrap=True)
+
+        def start(self, title: str, total: int) -> None:
+            self.stop()
+            if not self.console.is_terminal:
+                self.note(title)
+                return
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            left = (TimeRemainingColumn(), TextColumn("{task.fields[detail]}"))
+            self.bar = Progress(*columns, *left, console=self.console, transient=True)
+            self.bar.start()
+            self.task = self.bar.add_task(title, total=total, detail="")
+
+        def advance(self, steps: int, detail: str = "") -> None:
+            if self.bar is not None:
+                self.bar.update(self.task, advance=steps, detail=detail)
+
+        def stop(self) -> None:
+            if self.bar is not None:
+                self.bar.stop()
+                self.bar = None
+
+    return Bars()
+
+
+def _print_tables(rows: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from benchsuite import tables
+
+    console = out()
+    for title, (headers, lines) in (("", tables.result_table(rows)), ("published", tables.published_table(rows))):
+        if not lines:
+            continue
+        table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for header in headers:
+            table.add_column(header, overflow="fold")
+        for line in lines:
+            table.add_row(*line)
+        console.print(table)
+    for row in rows:
+        ties = row["near_ties"]
+        words = [f"answered from {row['path']}" if row["cached"] else f"written to {row['path']}"]
+        if row["limit"] is not None:
+            words.append(f"limited to {row['n']} images")
+        if ties["top1"] or ties["top5"]:
+            words.append(
+                f"{ties['top1']} decisions at top-1 and {ties['top5']} at top-5 are within {ties['tolerance']:g} of a tie"
+            )
+        console.print("; ".join(words), markup=False, soft_wrap=True)
+
+
+def _expectation(text: str) -> tuple[str, float, float]:
+    match = EXPECT.fullmatch(text)
+    if match is None:
+        raise BadParameter(expected("--expect", "written top1_error=24.7+-0.1 or top5_error=...", text))
+    return match[1], float(match[2]), float(match[3] or 0)
+
+
+def _check(rows: list[dict[str, Any]], expectations: list[tuple[str, float, float]]) -> int:
+    status = 0
+    for name, value, tolerance in expectations:
+        for row in rows:
+            if abs(row[name] - value) > tolerance + 1e-9:
+                print(
+                    f"benchsuite: expectation failed: {row['run_id']}: {name} is {row[name]:g}, not {value:g}+-{tolerance:g}",
+                    file=sys.stderr,
+                )
+                status = 1
+    return status

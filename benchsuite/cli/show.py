@@ -1,0 +1,170 @@
+"""``benchsuite show NAME``: a protocol's views, an architecture's weights, a published number, what a run was."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchsuite import ledger, predictions, tables
+from benchsuite.catalog import BUILT_IN, Catalog, load_plugins
+from benchsuite.cli import _facts
+from benchsuite.cli.console import add_results, columns, print_json
+from benchsuite.errors import UnknownName, unknown_name
+from benchsuite.specs import Family
+from benchsuite.view import describe, view_from_data
+
+help = "show a protocol with its views, an architecture, a dataset, a published number or a run"
+
+Facts = dict[str, Any]
+PLAIN = ("dataset", "loader", "reporter")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to show, and for which network and dataset the views of a protocol are made."""
+    parser.add_argument("name", metavar="NAME", help="a protocol (10crop:merge=logit), an architecture, an id, a run")
+    parser.add_argument("--architecture", default="resnet50", metavar="NAME", help="whose views (default: %(default)s)")
+    parser.add_argument("--data", metavar="NAME[:PATH]", help="the dataset whose preprocessing and mirror rule count")
+    add_results(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints what is known of the name."""
+    facts = find(load_plugins(), args)
+    if args.json:
+        print_json(facts)
+    else:
+        print("\n".join(TEXT.get(facts["kind"], plain_text)(facts)))
+    return 0
+
+
+def find(catalog: Catalog, args: argparse.Namespace) -> Facts:
+    """The facts of a protocol, architecture, dataset, loader, reporter, published number or run, tried in this order.
+
+    Raises ``UnknownName`` with the nearest name of all kinds.
+    """
+    name, results = args.name, args.results
+    head, colon, _ = name.partition(":")
+    if head in catalog.protocols:
+        return _facts.protocol(catalog, name, args.architecture, args.data)
+    families = {f.prefix for f in catalog.architectures.values() if isinstance(f, Family)}
+    if name in catalog.architectures or (colon and head in families):
+        return _facts.architecture(catalog, name)
+    for kind in PLAIN:
+        if name in getattr(catalog, f"{kind}s"):
+            return _facts.plain(catalog, kind, name)
+    for row in ledger.load():
+        if row.id == name:
+            return _facts.published(catalog, row)
+    runs = [folder.name for folder in predictions.runs_in(results)]
+    if (Path(name) / "manifest.json").is_file() or any(run.startswith(name) for run in runs):
+        return _facts.run(predictions.find_run(results, name))
+    raise _unknown(catalog, name, runs, results)
+
+
+def protocol_text(facts: Facts) -> Iterator[str]:
+    """A protocol: its note, its parameters, and the numbered views."""
+    yield from _head(facts["label"], facts)
+    yield from columns([("combine", facts["combine"]), ("source", facts["source"])])
+    yield "parameters"
+    yield from columns(
+        (p["name"], p["value"], p["type"] + ("" if p["value"] == p["default"] else f" (default: {p['default']})"))
+        for p in facts["parameters"]
+    )
+    height, width = _facts.EXAMPLE
+    of_members = f" of each member ({facts['inner']})" if facts["inner"] else ""
+    yield f"views{of_members} for {facts['architecture']}, weights {facts['weights']}, of an image of {width}x{height}"
+    yield from columns(
+        (
+            str(number),
+            view["text"],
+            "{}x{}".format(*view["resized"]),
+            f"x {left}..{right - 1}, y {top}..{bottom - 1}",
+        )
+        for number, view in enumerate(facts["views"], 1)
+        for left, top, right, bottom in [view["box"]]
+    )
+
+
+def architecture_text(facts: Facts) -> Iterator[str]:
+    """An architecture: its note and its weights."""
+    yield from _head(facts["name"], facts)
+    size = "fixed" if facts["fixed_size"] else "any: it can run dense protocols"
+    yield from columns([("channels", str(facts["channels"])), ("input size", size)])
+    yield f"weights ({len(facts['weights'])}; the first is the default)"
+    yield from columns((w["name"], _sizes(w["preprocess"]), w["source"]) for w in facts["weights"])
+    if not facts["weights"]:
+        yield f"  none; a file or random is prepared with: {_sizes(facts['preprocess'])}"
+
+
+def published_text(facts: Facts) -> Iterator[str]:
+    """A published number: every field that the source fills, and how to measure it again."""
+    yield facts["id"]
+    hidden = ("id", "kind", "command", "remark", "error")
+    yield from columns((key, str(value)) for key, value in facts.items() if key not in hidden and value)
+    yield "measured again by"
+    yield f"  {facts['command'] or 'nothing'}"
+    yield f"  ({facts['remark']})"
+
+
+def run_text(facts: Facts) -> Iterator[str]:
+    """A run: the question, the counts, the views, the seconds and the versions."""
+    manifest = facts["manifest"]
+    headers, lines = tables.result_table([facts])
+    yield facts["run_id"]
+    yield from columns([("command", manifest["command"]), ("made", manifest["created"]), ("in", facts["path"])])
+    yield "result"
+    yield from columns(zip(headers, lines[0], strict=True))
+    ties = facts["near_ties"]
+    yield from columns([("near ties", f"{ties['top1']} at 1, {ties['top5']} at 5, within {ties['tolerance']:g}")])
+    yield f"views, combined by {_combined(manifest['protocol']['combine'])}"
+    made = [describe(view_from_data(data)) for data in manifest["views"]]
+    yield from columns((str(number), text) for number, text in enumerate(made, 1))
+    for title in ("asked", "weights", "dataset", "numerics", "seconds", "versions", "hardware"):
+        yield title
+        plain = {key: value for key, value in manifest[title].items() if not isinstance(value, dict | list)}
+        yield from columns((key, str(value)) for key, value in plain.items() if value not in (None, ""))
+
+
+def plain_text(facts: Facts) -> Iterator[str]:
+    """A dataset, a loader or a reporter."""
+    yield from _head(facts["name"], facts)
+    hidden = ("kind", "name", "owner", "note")
+    yield from columns((key, str(value)) for key, value in facts.items() if key not in hidden and value != "")
+
+
+TEXT = {
+    "protocol": protocol_text,
+    "architecture": architecture_text,
+    "published": published_text,
+    "run": run_text,
+}
+
+
+def _head(title: str, facts: Facts) -> Iterator[str]:
+    foreign = "" if facts["owner"].startswith(BUILT_IN) else f", from {facts['owner']}"
+    yield f"{title} ({facts['kind']}{foreign})"
+    yield from textwrap.wrap(facts["note"], 100, initial_indent="  ", subsequent_indent="  ")
+
+
+def _sizes(preprocess: Facts) -> str:
+    """``short side 256, crop 224, bilinear``."""
+    resize = preprocess["resize"]
+    side = f"short side {resize}" if isinstance(resize, int) else f"{resize[0]}x{resize[1]}"
+    return f"{side}, crop {preprocess['crop']}, {preprocess['interpolation']}"
+
+
+def _combined(combine: Facts) -> str:
+    weighed = ", weighed by places" if combine["average"] == "locations" else ""
+    return f"{combine['rule']} of {combine['space']}s{weighed}"
+
+
+def _unknown(catalog: Catalog, name: str, runs: list[str], results: Path) -> UnknownName:
+    short = [*catalog.protocols, *catalog.architectures, *(n for kind in PLAIN for n in getattr(catalog, f"{kind}s"))]
+    every = [*short, *(row.id for row in ledger.load()), *runs]
+    asked = name.partition(":")[0]
+    near = difflib.get_close_matches(asked.lower(), [n.lower() for n in every], n=1)
+    return unknown_name("name", asked, every if near else short, f"(runs are looked for in {results / 'runs'})")

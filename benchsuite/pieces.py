@@ -1,0 +1,71 @@
+"""From decoded images to pieces: one resize per scale, crops are slices of it; and where the time went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from benchsuite import ops
+from benchsuite.batches import Piece
+from benchsuite.view import View
+
+
+@dataclass(slots=True)
+class Seconds:
+    """Where the time of a pass went: decode and resize are summed over workers, the rest is wall clock."""
+
+    decode: float = 0.0
+    wait: float = 0.0
+    resize: float = 0.0
+    forward: float = 0.0
+    total: float = 0.0
+    images: int = 0
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(*(getattr(self, n) + getattr(other, n) for n in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cuts:
+    """What every view sees of one image: uint8 (h, w, 3) in the order of the views; and the seconds it took."""
+
+    pixels: list[Any]
+    decode: float
+    resize: float
+
+
+def cutter(views: tuple[View, ...]) -> Callable[[Any, float], Cuts]:
+    """What a loader's worker does with a decoded image, for these views."""
+
+    def then(image: Any, decoded: float) -> Cuts:
+        start = time.perf_counter()
+        height, width = ops.size(image)
+        scales: dict[tuple[Any, ...], Any] = {}
+        pixels = []
+        for view in views:
+            shape = ops.resized_shape(height, width, view)
+            key = (shape, view.interpolation, view.antialias)
+            if key not in scales:
+                scales[key] = ops.resize(image, *shape, view)
+            pixels.append(ops.cut(scales[key], view))
+        return Cuts(pixels, decoded, time.perf_counter() - start)
+
+    return then
+
+
+def pieces(images: Iterator[Cuts], seconds: Seconds) -> Iterator[Piece]:
+    """The pieces of all images in order; adds to ``seconds`` what was waited for, decoded and resized."""
+    sample = 0
+    while True:
+        start = time.perf_counter()
+        cuts = next(images, None)
+        seconds.wait += time.perf_counter() - start
+        if cuts is None:
+            return
+        seconds.decode += cuts.decode
+        seconds.resize += cuts.resize
+        for view, pixels in enumerate(cuts.pixels):
+            yield Piece(sample, view, pixels)
+        sample += 1

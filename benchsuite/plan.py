@@ -1,0 +1,238 @@
+"""From names to questions: everything about a run is known, and its key made, before any work begins."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchsuite import binding, keys
+from benchsuite.batches import spread
+from benchsuite.catalog import Catalog
+from benchsuite.combine import Combine
+from benchsuite.errors import BadParameter, DataError, expected
+from benchsuite.predictions import find_run, read_manifest
+from benchsuite.specs import Architecture, Bound, Dataset, Loader, Sample, Split
+from benchsuite.view import View, view_data
+from benchsuite.weights import Chosen, choose
+
+DEFAULT_DATA = "digits"
+TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2, "fp16": 2e-3}
+"""How close two scores may be before rounding in the forward pass could swap them: a near tie."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a user typed after ``run``, in words."""
+
+    architectures: tuple[str, ...]
+    protocols: tuple[str, ...]
+    data: str | None = None
+    weights: str | None = None
+    loader: str = "torch"
+    device: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
+    workers: int | None = None
+    limit: int | None = None
+    seed: int = 0
+    fresh: bool = False
+    results: Path = Path("results")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One network of a question: where its weights come from, its views, and how they are merged."""
+
+    architecture: Architecture
+    owner: str
+    chosen: Chosen
+    views: tuple[View, ...]
+    combine: Combine
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What makes two members the same network."""
+        return self.architecture.name, self.chosen.key
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One run: networks, a protocol, samples. ``asked`` is what the run's id is a digest of."""
+
+    run_id: str
+    members: tuple[Member, ...]
+    bound: Bound
+    dataset: Dataset
+    split: Split
+    samples: tuple[Sample, ...]
+    loader: Loader
+    precision: str
+    fingerprint: str
+    data_digest: str
+    asked: dict[str, Any]
+
+    @property
+    def architecture(self) -> str:
+        """The network's name, or the members of an ensemble joined by +."""
+        return "+".join(m.architecture.name for m in self.members)
+
+    @property
+    def weights(self) -> str:
+        """The label of the weights, one for each member."""
+        return "+".join(m.chosen.label for m in self.members)
+
+
+def plan(asked: Asked, catalog: Catalog) -> list[Question]:
+    """Every question of a command, in the order of architectures, then protocols.
+
+    Raises a ``BenchsuiteError`` for any name, parameter, folder or file that does not fit, before any network is built.
+    """
+    _check(asked)
+    bounds = [binding.bind(text, lambda name: catalog.find("protocol", name)) for text in asked.protocols]
+    loader: Loader = catalog.find("loader", asked.loader)
+    recalled = [_recall(name, asked, catalog) for name in asked.architectures]
+    data = _one_dataset(asked.data, [r.data for r in recalled if r])
+    dataset, split = open_dataset(data, catalog)
+    found = [
+        (catalog.architecture(r.architecture if r else name), r.weights if r else asked.weights, r)
+        for name, r in zip(asked.architectures, recalled, strict=True)
+    ]
+    chosen = [(a, choose(a, dataset, weights, asked.seed), r) for a, weights, r in found]
+    questions = []
+    for bound in (b for b in bounds if b.inner is None):
+        if any(r for _, _, r in chosen):
+            raise BadParameter(expected("a run as an architecture", "a member of -p ensemble", bound.label))
+    for architecture, weights, _ in chosen:
+        for bound in bounds:
+            if bound.inner is None:
+                member = _member(architecture, weights, bound, split, catalog)
+                questions.append(_question(asked, (member,), bound, dataset, split, loader))
+    for bound in bounds:
+        if bound.inner is not None:
+            members = tuple(
+                _member(a, w, _bind(r.protocol, catalog) if r else bound.inner, split, catalog) for a, w, r in chosen
+            )
+            questions.append(_question(asked, members, bound, dataset, split, loader))
+    return questions
+
+
+def open_dataset(text: str, catalog: Catalog) -> tuple[Dataset, Split]:
+    """``imagenet:PATH`` -> the dataset and its opened test split. Raises ``UnknownName`` or ``DataError``."""
+    name, colon, path = text.partition(":")
+    dataset: Dataset = catalog.find("dataset", name)
+    if dataset.path == "required" and not path:
+        raise DataError(f"Expected {name}:PATH, got {name!r} without a path. {dataset.download}".strip())
+    if dataset.path == "none" and colon:
+        raise DataError(expected("the data set", f"{name} alone, it is embedded", text))
+    split = dataset.open(path or None, "test")
+    if not split.samples:
+        raise DataError(expected("the data set", "at least one image", "none", text))
+    return dataset, split
+
+
+@dataclass(frozen=True, slots=True)
+class _Recalled:
+    """A finished run that is asked to be a member of an ensemble: what it was a question of."""
+
+    architecture: str
+    weights: str | None
+    protocol: str
+    data: str | None
+
+
+def _recall(name: str, asked: Asked, catalog: Catalog) -> _Recalled | None:
+    """The question of a run, if ``name`` is one: a folder with a manifest, or an id in the results folder."""
+    known = name in catalog.architectures or ":" in name
+    here = (asked.results / "runs" / name / "manifest.json").is_file() or Path(name, "manifest.json").is_file()
+    if known or not here:
+        return None
+    manifest = read_manifest(find_run(asked.results, name))
+    if manifest is None or len(manifest["members"]) != 1:
+        raise BadParameter(expected("a run in an ensemble", "whole and of one network", name))
+    member, command = manifest["members"][0], manifest["asked"]
+    return _Recalled(member["architecture"], command["weights"], manifest["protocol"]["label"], command["data"])
+
+
+def _one_dataset(given: str | None, recalled: Sequence[str | None]) -> str:
+    names = {d or DEFAULT_DATA for d in recalled} | ({given} if given else set())
+    if len(names) > 1:
+        raise BadParameter(expected("the members of an ensemble", "evaluated on one data set", " and ".join(names)))
+    return names.pop() if names else DEFAULT_DATA
+
+
+def _bind(text: str, catalog: Catalog) -> Bound:
+    return binding.bind(text, lambda name: catalog.find("protocol", name))
+
+
+def _member(architecture: Architecture, weights: Chosen, bound: Bound, split: Split, catalog: Catalog) -> Member:
+    views = binding.views(bound, weights.preprocess, split.mirror)
+    if weights.declared is not None and weights.declared.classes != len(split.classes):
+        raise DataError(
+            expected(
+                f"the number of classes of {split.name}",
+                f"{weights.declared.classes}, that of {architecture.name} with {weights.label}",
+                len(split.classes),
+            )
+        )
+    owner = catalog.owner("architecture", architecture.name)
+    return Member(architecture, owner, weights, views, bound.combine)
+
+
+def _question(
+    asked: Asked, members: tuple[Member, ...], bound: Bound, dataset: Dataset, split: Split, loader: Loader
+) -> Question:
+    samples = spread(split.samples, asked.limit)
+    precision = "fp32" if asked.precision == "auto" else asked.precision
+    data_digest = keys.digest_lines(f"{s.id} {s.label} {s.stamp.partition('@')[0]}" for s in samples)
+    about = {
+        "scores": keys.SCORES,
+        "members": [
+            {
+                "architecture": m.architecture.name,
+                "owner": m.owner,
+                "weights": m.chosen.key,
+                "preprocess": dataclasses.asdict(m.chosen.preprocess),
+                "views": [view_data(v) for v in m.views],
+                "combine": dataclasses.asdict(m.combine),
+            }
+            for m in members
+        ],
+        "protocol": bound.label,
+        "combine": dataclasses.asdict(bound.combine),
+        "dataset": split.name,
+        "data": data_digest,
+        "precision": precision,
+        "device": asked.device,
+        "loader": None if loader.exact else loader.name,
+    }
+    name = "+".join(m.architecture.name for m in members)
+    return Question(
+        run_id=keys.run_id(name, bound.label, split.name, about),
+        members=members,
+        bound=bound,
+        dataset=dataset,
+        split=split,
+        samples=samples,
+        loader=loader,
+        precision=precision,
+        fingerprint=keys.digest_lines(f"{s.id} {s.label} {s.stamp}" for s in samples),
+        data_digest=data_digest,
+        asked=about,
+    )
+
+
+def _check(asked: Asked) -> None:
+    if asked.precision not in ("auto", *TOLERANCE):
+        raise BadParameter(expected("--precision", "one of auto, fp32, bf16, fp16", asked.precision))
+    for option, value in (("--batch-size", asked.batch_size), ("--limit", asked.limit)):
+        if value is not None and value < 1:
+            raise BadParameter(expected(option, "at least 1", value))
+    if asked.workers is not None and asked.workers < 0:
+        raise BadParameter(expected("--workers", "0 or more", asked.workers))
+    for what, names in (("architecture", asked.architectures), ("protocol", asked.protocols)):
+        if len(set(names)) != len(names):
+            twice = next(n for n in names if names.count(n) > 1)
+            raise BadParameter(expected(f"each {what}", "named once", f"{twice} twice"))

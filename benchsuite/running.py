@@ -1,0 +1,160 @@
+"""A whole ``run``: questions, the answers that are there already, training if needed, evaluation, results on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchsuite import manifests, tables
+from benchsuite.catalog import Catalog
+from benchsuite.chunks import ChunkStore, cache_dir, writing
+from benchsuite.evaluate import Opened, Settings, evaluate, networks
+from benchsuite.keys import digest
+from benchsuite.plan import DEFAULT_DATA, Asked, Member, Question, plan
+from benchsuite.predictions import write_run
+from benchsuite.view import View
+
+
+class Watch:
+    """What a run tells while it works. This one is silent; the command line draws bars."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know, in one line."""
+
+    def start(self, title: str, total: int) -> None:
+        """A piece of work of ``total`` steps begins; one is under way at a time."""
+
+    def advance(self, steps: int, detail: str = "") -> None:
+        """So many more steps are done."""
+
+    def stop(self) -> None:
+        """The piece of work has ended."""
+
+
+def run(asked: Asked, catalog: Catalog, watch: Watch) -> list[dict[str, Any]]:
+    """Answers everything that was asked; returns the flat rows of ``run --json`` in the order of the questions.
+
+    Raises a ``BenchsuiteError`` for every mistake of a user; results that were finished before it are on disk.
+    """
+    questions = plan(asked, catalog)
+    if asked.data is None:
+        watch.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
+    done = {} if asked.fresh else _answered(asked.results, questions)
+    todo = [q for q in questions if q.run_id not in done]
+    if todo:
+        _check_writable(asked.results)
+        for manifest in _work(asked, todo, watch):
+            done[manifest["run_id"]] = manifest
+    fresh = {q.run_id for q in todo}
+    return [
+        tables.result_row(done[q.run_id], str(manifests.folder(asked.results, q)), q.run_id not in fresh)
+        for q in questions
+    ]
+
+
+def _answered(results: Path, questions: list[Question]) -> dict[str, Mapping[str, Any]]:
+    found = {q.run_id: manifests.answered(results, q) for q in questions}
+    return {run_id: manifest for run_id, manifest in found.items() if manifest is not None}
+
+
+def _work(asked: Asked, todo: list[Question], watch: Watch) -> Iterator[dict[str, Any]]:
+    """Evaluates what no run answers yet, and writes each result as soon as it is there."""
+    from benchsuite.forward import pick_device
+
+    device = pick_device(asked.device)
+    settings = Settings(
+        asked.batch_size or (8 if device == "cpu" else 128),
+        asked.workers if asked.workers is not None else _workers(device),
+        asked.fresh,
+    )
+    wanted = networks(todo)
+    total = len(todo[0].samples) * sum(len(views) for _, views in wanted.values())
+    started: list[bool] = []
+
+    def open_network(member: Member, views: tuple[View, ...]) -> Opened:
+        opened = _open(todo[0], member, views, device, watch)
+        if not started:
+            started.append(True)
+            watch.start(f"evaluating {len(todo[0].samples)} images", total)
+        return opened
+
+    try:
+        for answer in evaluate(todo, open_network, settings, watch.advance):
+            q = answer.question
+            shared = [other.bound.label for other in todo if other is not q and _share(other, q)]
+            manifest = manifests.make(answer, asked, settings, device, shared)
+            write_run(manifests.folder(asked.results, q), manifest, answer.columns)
+            yield manifest
+    finally:
+        watch.stop()
+
+
+def _share(a: Question, b: Question) -> bool:
+    return bool({m.identity for m in a.members} & {m.identity for m in b.members})
+
+
+def _open(question: Question, member: Member, views: tuple[View, ...], device: str, watch: Watch) -> Opened:
+    """Builds a network, trains it where the data set says so, and opens the store of its chunks."""
+    from benchsuite import weights
+    from benchsuite.forward import open_network
+
+    chosen, architecture = member.chosen, member.architecture
+    classes = len(question.split.classes)
+    if chosen.recipe is not None and chosen.path is not None:
+        _train(question, member, watch)
+    elif chosen.label.startswith("random"):
+        watch.note(f"{architecture.name} has {chosen.label} weights: its errors say nothing about a trained network")
+    module = weights.build(architecture, chosen, classes)
+    network = open_network(architecture, module, chosen.preprocess, views, classes, device, question.precision)
+    key = {
+        "architecture": architecture.name,
+        "owner": member.owner,
+        "state": network.digest,
+        "preprocess": dataclasses.asdict(chosen.preprocess),
+        "precision": question.precision,
+        "device": device.partition(":")[0],
+        "loader": None if question.loader.exact else question.loader.name,
+    }
+    return Opened(network, ChunkStore(cache_dir() / "chunks" / digest(key)[:32]), network.digest)
+
+
+def _train(question: Question, member: Member, watch: Watch) -> None:
+    from benchsuite import train
+
+    recipe, path = member.chosen.recipe, member.chosen.path
+    assert recipe is not None, "only weights with a recipe are trained"
+    assert path is not None, "trained weights have a place"
+    if path.is_file():
+        return
+    watch.note(f"training {member.architecture.name} on {question.split.name} once ({recipe.cost}); kept in {path}")
+    started: list[bool] = []
+
+    def tell(step: int, steps: int, loss: float) -> None:
+        if not started:
+            started.append(True)
+            watch.start(f"training {member.architecture.name}", steps)
+        watch.advance(1, f"loss {loss:.3f}")
+
+    try:
+        train.ensure(member.architecture, recipe, path, _train_split(question), tell)
+    finally:
+        watch.stop()
+
+
+def _train_split(question: Question) -> Callable[[], Any]:
+    return lambda: question.dataset.open(None, "train")
+
+
+def _workers(device: str) -> int:
+    """Decoding threads: all cores but one beside a GPU; on the CPU the network needs the cores itself."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - 1) if device != "cpu" else max(1, cores // 2)
+
+
+def _check_writable(results: Path) -> None:
+    with writing(results / "runs" / ".writable") as part:
+        part.touch()
+    (results / "runs" / ".writable").unlink(missing_ok=True)

@@ -1,0 +1,234 @@
+"""Results as flat rows and as tables of text. The only module that formats digits; plain functions, nothing is printed.
+
+Digits: a percentage is rounded once, from the exact ratio of two integers, half away from zero, to 2 decimals or as
+many as one image changes (3 from 10,001 images on, since one of 50,000 is 0.002 %).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from benchsuite import ledger
+from benchsuite.binding import split_outside
+from benchsuite.ledger import Published
+from benchsuite.metrics import Count
+from benchsuite.stats import wilson
+
+Table = tuple[list[str], list[list[str]]]
+
+RESULT = (
+    "architecture",
+    "weights",
+    "protocol",
+    "dataset",
+    "n",
+    "top-1 error %",
+    "top-5 error %",
+    "views",
+    "images/s",
+    "decode / wait / forward s",
+)
+PUBLISHED = (
+    "model",
+    "variant",
+    "weights or run",
+    "protocol",
+    "dataset",
+    "top-1 error %",
+    "top-5 error %",
+    "source",
+    "this run",
+)
+
+_SIZES = ("resize=", "crop=", "interpolation=")
+
+
+def places(n: int) -> int:
+    """How many decimals a percentage of n images is written with."""
+    return max(2, len(str(n - 1)) - 2)
+
+
+def decimals(value: Fraction, digits: int) -> str:
+    """A number with that many decimals, at least one, rounded half away from zero."""
+    scaled = abs(value) * 10**digits
+    whole = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    text = str(whole).rjust(digits + 1, "0")
+    sign = "-" if value < 0 and whole else ""
+    return f"{sign}{text[:-digits]}.{text[-digits:]}"
+
+
+def percent(count: Count) -> str:
+    """``58 of 500`` -> ``11.60``."""
+    return decimals(100 * count.ratio, places(count.total))
+
+
+def with_interval(count: Count) -> str:
+    """The percentage with its 95 % Wilson interval: ``11.60 [9.08, 14.70]``."""
+    low, high = (decimals(100 * Fraction(bound), places(count.total)) for bound in wilson(count))
+    return f"{percent(count)} [{low}, {high}]"
+
+
+def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str, Any]:
+    """A run as the flat object of ``run --json``: counts are integers, errors and intervals unrounded percentages.
+
+    ``resize``, ``crop`` and ``interpolation`` list what its views use, ``of`` is the size of the whole split.
+    """
+    asked, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
+    n, top1, top5 = counts["n"], counts["top1_errors"], counts["top5_errors"]
+    sizes = {tuple(v["resize"]) if isinstance(v["resize"], list) else v["resize"] for v in views}
+    return {
+        "run_id": manifest["run_id"],
+        "path": path,
+        "architecture": manifest["architecture"]["name"],
+        "weights": manifest["weights"]["label"],
+        "protocol": manifest["protocol"]["label"],
+        "dataset": manifest["dataset"]["name"],
+        "n": n,
+        "top1_errors": top1,
+        "top1_error": 100 * top1 / n,
+        "top1_interval": [100 * bound for bound in wilson(Count(top1, n))],
+        "top5_errors": top5,
+        "top5_error": 100 * top5 / n,
+        "views": len(views),
+        "precision": manifest["numerics"]["precision"],
+        "loader": asked["loader"],
+        "images_per_second": manifest["images_per_second"],
+        "seconds": dict(manifest["seconds"]),
+        "cached": cached,
+        "limit": asked["limit"],
+        "near_ties": {
+            "top1": counts["top1_near_ties"],
+            "top5": counts["top5_near_ties"],
+            "tolerance": counts["tolerance"],
+        },
+        "of": manifest["dataset"]["of"],
+        "resize": sorted(sizes, key=lambda size: size if isinstance(size, tuple) else (size, size)),
+        "crop": sorted({view["crop"]["size"] for view in views if view["crop"]}),
+        "interpolation": sorted({view["interpolation"] for view in views}),
+    }
+
+
+def images(row: Mapping[str, Any]) -> str:
+    """How many images a result counts: ``50000``, or ``500 of 50000`` where it is not the whole split."""
+    n, whole = row["n"], row.get("of")
+    if whole is None:
+        return str(n) if row["limit"] is None else f"{n} (limited)"
+    return str(n) if n == whole else f"{n} of {whole}"
+
+
+def result_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Results side by side: the headers, and one list of cells per row of ``result_row``."""
+    lines = []
+    for row in rows:
+        speed, seconds = row["images_per_second"], row["seconds"]
+        lines.append(
+            [
+                row["architecture"],
+                row["weights"],
+                row["protocol"],
+                row["dataset"],
+                images(row),
+                with_interval(Count(row["top1_errors"], row["n"])),
+                with_interval(Count(row["top5_errors"], row["n"])),
+                str(row["views"]),
+                "" if speed is None else decimals(Fraction(speed), 1),
+                " / ".join(decimals(Fraction(seconds[part]), 1) for part in ("decode", "wait", "forward")),
+            ]
+        )
+    return list(RESULT), lines
+
+
+def published_table(rows: Sequence[Mapping[str, Any]], most: int = 8) -> Table:
+    """The printed figures for the same models and protocols, ``most`` of each, the most comparable first.
+
+    The last column is the measured top-1 error and its difference where network, weights, dataset and views are the
+    same; else it says in words what differs.
+    """
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        key = (ledger.base(row["architecture"]), row["protocol"].partition(":")[0])
+        groups.setdefault(key, []).append(row)
+    lines: list[list[str]] = []
+    for (model, protocol), measured in groups.items():
+        ranked = []
+        for figures in _measurements(ledger.matching(model, protocol)):
+            words, row = min(((differences(figures[0], row), row) for row in measured), key=lambda pair: len(pair[0]))
+            ranked.append((len(words), _published_line(figures, words, row)))
+        ranked.sort(key=lambda pair: pair[0])
+        lines += [line for _, line in ranked[:most]]
+        if len(ranked) > most:
+            rest = f"and {len(ranked) - most} more: benchsuite list published --model {model}"
+            lines.append([rest, *[""] * (len(PUBLISHED) - 1)])
+    return list(PUBLISHED), lines
+
+
+def differences(published: Published, row: Mapping[str, Any]) -> list[str]:
+    """In words, what keeps a printed figure and a measured one from being the same measurement; empty if nothing."""
+    words = []
+    size = ledger.SIZES.get(published.dataset)
+    if published.dataset != row["dataset"]:
+        words.append(f"other dataset ({row['dataset']})")
+    elif row["n"] != size:
+        words.append(f"{row['n']} of the {size} images")
+    network, weights = identity(row["architecture"], row["weights"])
+    if network != identity(published.architecture, "")[0]:
+        words.append("other variant")
+    if weights != published.weights:
+        words.append("other weights")
+    scales = [int(s) for s in published.scales.split("+") if s]
+    scales = scales or ([published.short_side] if published.short_side else row["resize"])
+    crop = [int(published.crop)] if published.crop else row["crop"]
+    filters = [w for w in published.resize.split() if w in ("bilinear", "bicubic")] or row["interpolation"]
+    if scales != row["resize"] or crop != row["crop"]:
+        words.append("other size")
+    if filters != row["interpolation"]:
+        words.append("other resampling")
+    own = [p for p in split_outside(row["protocol"].partition(":")[2], ",") if p and not p.startswith(_SIZES)]
+    return words + ([f"with {', '.join(own)}"] if own else [])
+
+
+def identity(architecture: str, weights: str) -> tuple[str, str]:
+    """The network and the weights as the ledger names them, whatever library they were asked from.
+
+    ``timm:resnet50.a1_in1k`` is the network ``resnet50`` with the weights ``timm.a1_in1k``.
+    """
+    library, _, name = architecture.rpartition(":")
+    if library != "timm":
+        return name, weights
+    network, _, tag = name.partition(".")
+    return network, f"timm.{tag}" if weights in (tag, "default") else weights
+
+
+def _measurements(found: Iterable[Published]) -> list[list[Published]]:
+    """The top-1 and the top-5 figure of each measurement together."""
+    groups: dict[str, list[Published]] = {}
+    for figure in found:
+        groups.setdefault(figure.measurement, []).append(figure)
+    return list(groups.values())
+
+
+def _published_line(figures: Sequence[Published], words: Sequence[str], row: Mapping[str, Any]) -> list[str]:
+    first = figures[0]
+    size = "/".join(str(part) for part in (first.short_side, first.crop) if part)
+    errors = {figure.k: figure.error for figure in figures}
+    return [
+        first.model,
+        first.variant,
+        first.weights or first.run,
+        " ".join(part for part in (first.protocol_text, size) if part),
+        first.dataset,
+        *("" if errors.get(k) is None else str(errors[k]) for k in (1, 5)),
+        first.source + ("" if first.status == "verified" else " (unverified)"),
+        "; ".join(words) or _compared(errors.get(1), row),
+    ]
+
+
+def _compared(published: Decimal | None, row: Mapping[str, Any]) -> str:
+    count = Count(row["top1_errors"], row["n"])
+    if published is None:
+        return percent(count)
+    difference = decimals(100 * count.ratio - Fraction(published), places(count.total))
+    return f"{percent(count)} ({'' if difference.startswith('-') else '+'}{difference})"

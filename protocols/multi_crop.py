@@ -1,0 +1,49 @@
+"""``multicrop``: a regular grid of crops at one or more scales, with mirror images."""
+
+from __future__ import annotations
+
+from benchsuite import Combine, Preprocess, Protocol, View, flips, hookimpl, view
+from benchsuite import grid as spread_crops
+
+from ._sizes import Rounding, checked, roomy_side, sized
+
+
+def grid_crops(
+    preprocess: Preprocess,
+    *,
+    grid: int = 5,
+    scales: tuple[int, ...] | None = None,
+    flip: bool | None = None,
+    rounding: Rounding = "round",
+) -> tuple[View, ...]:
+    """``grid`` x ``grid`` crops, from border to border, of each scale; then the same of the mirror image.
+
+    ``scales`` are short sides in pixels, by default that of the weights, or ``round(crop * 256 / 224)`` where that
+    leaves no margin. Raises ``BadParameter`` for a grid below 1, no scale, or one smaller than the crop.
+    """
+    return tuple(
+        view(preprocess, sized(preprocess, short), crop=crop, flip=mirrored)
+        for short in ((roomy_side(preprocess),) if scales is None else checked(scales))
+        for mirrored in flips(bool(flip))
+        for crop in spread_crops(preprocess.crop, grid, rounding)
+    )
+
+
+MULTI_CROP = Protocol(
+    "multicrop",
+    views=grid_crops,
+    combine=Combine("mean", "prob"),
+    note=(
+        "VGG's 50 crops per scale: a 5x5 grid and mirror images, softmax averaged; its 150 crops are three scales "
+        "(scales=a+b+c). By default one scale, that of the weights, and mirror images where the dataset says that they "
+        "keep their class (flip=true or false decides). merge=logit averages logits. Weights without a margin (32 of "
+        "32) get a short side of round(crop * 256 / 224)."
+    ),
+    source="Simonyan and Zisserman, VGG (arXiv:1409.1556), sec. 3.2",
+)
+
+
+@hookimpl
+def benchsuite_protocols() -> tuple[Protocol, ...]:
+    """``multicrop``."""
+    return (MULTI_CROP,)

@@ -1,0 +1,47 @@
+"""``10crop``: four corners and the centre, and the same of the mirror image."""
+
+from __future__ import annotations
+
+from benchsuite import Combine, Preprocess, Protocol, View, five, flips, hookimpl, view
+
+from ._sizes import Rounding, roomy_side, sized
+
+
+def ten_crops(
+    preprocess: Preprocess, *, resize: int | None = None, flip: bool = True, rounding: Rounding = "round"
+) -> tuple[View, ...]:
+    """Five crops of the full resized rectangle, then five of its mirror image: the order of torchvision's TenCrop.
+
+    ``flip=False`` leaves the first five. Where the weights' short side is the crop itself, the short side is
+    ``round(crop * 256 / 224)``.
+    """
+    size = sized(preprocess, roomy_side(preprocess) if resize is None else resize)
+    return tuple(
+        view(preprocess, size, crop=crop, flip=mirrored)
+        for mirrored in flips(flip)
+        for crop in five(preprocess.crop, rounding)
+    )
+
+
+TEN_CROP = Protocol(
+    "10crop",
+    views=ten_crops,
+    combine=Combine("mean", "prob"),
+    note=(
+        "The mean of the softmax of the crops, as He et al. state in their README. fb.resnet.torch sums raw logits: "
+        "merge=logit (a mean ranks as a sum does), rounding=ceil, interpolation=bicubic. Corners are those of the full "
+        "resized rectangle, as in fb.resnet.torch; AlexNet's came from a 256x256 square (unverified). Weights without "
+        "a margin (32 of 32) get a short side of round(crop * 256 / 224). flip=true is part of the name, whatever the "
+        "dataset says of mirror images; flip=false leaves five crops."
+    ),
+    source=(
+        "He et al. 2015 (arXiv:1512.03385), sec. 3.4 and Table 3, and README of KaimingHe/deep-residual-networks; "
+        "facebook/fb.resnet.torch, TenCrop; AlexNet's ten crops (unverified)"
+    ),
+)
+
+
+@hookimpl
+def benchsuite_protocols() -> tuple[Protocol, ...]:
+    """``10crop``."""
+    return (TEN_CROP,)

@@ -1,0 +1,69 @@
+"""``tta``: test-time augmentation in the everyday sense: a few shifts, mirror images and scales around the centre."""
+
+from __future__ import annotations
+
+from benchsuite import BadParameter, Combine, Crop, Preprocess, Protocol, View, expected, flips, hookimpl, view
+
+from ._sizes import Rounding, checked, roomy_side, sized
+
+
+def shifted_crops(
+    preprocess: Preprocess,
+    *,
+    shifts: tuple[int, ...] | None = None,
+    scales: tuple[int, ...] | None = None,
+    flip: bool | None = None,
+    rounding: Rounding = "round",
+) -> tuple[View, ...]:
+    """The centre crop moved down and right by every pair of ``shifts`` (pixels), at each scale, and mirrored.
+
+    By default -q, 0 and +q, where q is a quarter of the scale's margin: 3x3 crops (at 256 and 224, q is 8 pixels).
+    ``scales`` are short sides, by default that of the weights, or ``round(crop * 256 / 224)`` where that leaves no
+    margin. Raises ``BadParameter`` for a shift beyond half the margin, no shift, no scale, or one below the crop.
+    """
+    made = []
+    for short in (roomy_side(preprocess),) if scales is None else checked(scales):
+        steps = _steps(short - preprocess.crop, shifts)
+        made += [
+            view(preprocess, sized(preprocess, short), crop=crop, flip=mirrored)
+            for mirrored in flips(bool(flip))
+            for crop in (Crop(preprocess.crop, shift=(d, r), rounding=rounding) for d in steps for r in steps)
+        ]
+    return tuple(made)
+
+
+def _steps(margin: int, shifts: tuple[int, ...] | None) -> tuple[int, ...]:
+    if shifts is None:
+        quarter = margin // 4 or margin // 2
+        return (-quarter, 0, quarter) if quarter > 0 else (0,)
+    if len(set(shifts)) != len(shifts) or not shifts:
+        raise BadParameter(
+            expected("shifts", "one number of pixels or more, each once", "+".join(map(str, shifts)) or "none")
+        )
+    for shift in shifts:
+        if abs(shift) > margin // 2 >= 0:
+            raise BadParameter(expected("shifts", f"at most half the margin of {margin} pixels", shift))
+    return shifts
+
+
+TTA = Protocol(
+    "tta",
+    views=shifted_crops,
+    combine=Combine("mean", "prob"),
+    note=(
+        "A convention, no published test: 3x3 shifts of a quarter of the margin around the centre, and mirror images "
+        "where the dataset says that they keep their class (flip=true or false decides). shifts=-8+0+8 and "
+        "scales=256+288 give others. rule=mean, geometric or max works on probabilities; merge=logit makes mean and "
+        "max work on logits. Weights without a margin (32 of 32) get a short side of round(crop * 256 / 224)."
+    ),
+    source=(
+        "No single paper; averaging the softmax of an image and its mirror image is VGG's (arXiv:1409.1556, sec. 3.2) "
+        "and AlexNet's practice (unverified)"
+    ),
+)
+
+
+@hookimpl
+def benchsuite_protocols() -> tuple[Protocol, ...]:
+    """``tta``."""
+    return (TTA,)

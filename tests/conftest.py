@@ -1,0 +1,50 @@
+"""Fixtures: an isolated cache and home, and the real images where BENCHSUITE_TEST_DATA names their folder."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home, a cache and a results folder of the test's own."""
+    root = tmp_path_factory.mktemp("isolated")
+    for name in ("home", "cache", "results", "torch", "hub"):
+        (root / name).mkdir()
+    monkeypatch.setenv("HOME", str(root / "home"))
+    monkeypatch.setenv("BENCHSUITE_CACHE", str(root / "cache"))
+    monkeypatch.setenv("BENCHSUITE_RESULTS", str(root / "results"))
+    monkeypatch.setenv("TORCH_HOME", str(root / "torch"))
+    monkeypatch.setenv("HF_HOME", str(root / "hub"))
+    monkeypatch.delenv("BENCHSUITE_DATA", raising=False)
+    return root
+
+
+def _unpacked(tmp_path_factory: pytest.TempPathFactory, archive: str, folder: str) -> Path:
+    data = os.environ.get("BENCHSUITE_TEST_DATA")
+    if not data:
+        pytest.skip("BENCHSUITE_TEST_DATA does not name the folder of the real images")
+    if (Path(data) / folder).is_dir():
+        return Path(data) / folder
+    if not (Path(data) / archive).is_file():
+        pytest.skip(f"no {archive} in {data}")
+    root = tmp_path_factory.mktemp("data")
+    with tarfile.open(Path(data) / archive) as tar:
+        tar.extractall(root, filter="data")
+    return root / folder
+
+
+@pytest.fixture(scope="session")
+def imagenet500(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """500 ImageNet images as val/WNID/*.JPEG, one for every second class."""
+    return _unpacked(tmp_path_factory, "imagenet-500.tar", "imagenet-500")
+
+
+@pytest.fixture(scope="session")
+def cifar10_jpeg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CIFAR-10 as JPEG files of low quality: train/CLASS and test/CLASS."""
+    return _unpacked(tmp_path_factory, "cifar10-jpeg.tar.gz", "cifar10-jpeg")

@@ -1,0 +1,244 @@
+"""From what a user types to a bound protocol, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchsuite import (
+    BadParameter,
+    Combine,
+    Crop,
+    Preprocess,
+    Protocol,
+    UnknownName,
+    UnsupportedProtocol,
+    View,
+    bind,
+    load_plugins,
+    view,
+)
+from benchsuite.binding import finder, parameters, parse, show, split_outside, views
+from benchsuite.specs import Bound
+
+PREPROCESS = Preprocess(256, 224, "bilinear", (0.5,) * 3, (0.2,) * 3)
+
+
+def probe(
+    preprocess: Preprocess,
+    *,
+    sizes: tuple[int, ...] = (256,),
+    flip: bool | None = None,
+    mode: Literal["one", "two"] = "one",
+    gain: float = 1.0,
+    word: str = "none",
+) -> tuple[View, ...]:
+    """A view for each size, mirrored with ``flip``; ``two`` makes each twice."""
+    crop = Crop(preprocess.crop)
+    made = tuple(view(preprocess, s, crop=crop, flip=bool(flip)) for s in sizes)
+    return made * (2 if mode == "two" else 1)
+
+
+PROBE = Protocol("probe", probe, Combine("mean", "prob"), note="A probe.", source="None.")
+FIND = finder({"probe": PROBE, **load_plugins(entry_points=False).protocols})
+
+
+def bound(text: str) -> Bound:
+    return bind(text, FIND)
+
+
+def test_parameters_come_from_the_signature_the_combine_rule_and_the_preprocessing() -> None:
+    known = parameters(PROBE)
+    assert {name: default for name, (_, default) in known.items()} == {
+        "sizes": (256,),
+        "flip": None,
+        "mode": "one",
+        "gain": 1.0,
+        "word": "none",
+        "merge": "prob",
+        "rule": "mean",
+        "average": "equal",
+        "crop": None,
+        "interpolation": None,
+        "antialias": None,
+        "long_side": None,
+    }
+    assert known["sizes"][0] == tuple[int, ...]
+    assert known["crop"][0] is int
+
+
+def test_a_name_alone_is_the_protocol_with_its_defaults() -> None:
+    plain = bound("probe")
+    assert plain == Bound(PROBE, "probe", (), (), Combine("mean", "prob"))
+    assert views(plain, PREPROCESS, mirror=False) == (View(256, Crop(224)),)
+
+
+def test_values_are_read_by_the_type_of_their_parameter() -> None:
+    text = " probe :sizes=256+288, flip=yes ,mode=two,gain=0.5,word=x,merge=logit,crop=192,interpolation=bicubic"
+    it = bound(text)
+    assert dict(it.parameters) == {"sizes": (256, 288), "flip": True, "mode": "two", "gain": 0.5, "word": "x"}
+    assert dict(it.overrides) == {"crop": 192, "interpolation": "bicubic"}
+    assert it.combine == Combine("mean", "logit")
+    expected = [View(s, Crop(192), flip=True, interpolation="bicubic") for s in (256, 288)]
+    assert views(it, PREPROCESS, mirror=False) == tuple(expected)
+
+
+def test_a_label_names_what_differs_from_the_default_in_one_order() -> None:
+    label = "probe:flip=false,gain=2.0,merge=logit,sizes=224+256"
+    assert bound("probe:sizes=224+256,merge=logit,flip=0,gain=2").label == label
+    assert bound("probe:gain=2.,flip=No,sizes=224+256,merge=logit,mode=one,rule=mean,word=none").label == label
+    assert bound("probe:flip=auto,merge=prob,sizes=256").label == "probe"
+
+
+OPTIONS = {
+    "sizes": ["256", "224+256", "300+256+224"],
+    "flip": ["true", "FALSE", "1", "0", "auto"],
+    "mode": ["one", "two"],
+    "gain": ["1", "0.25", "1e-3", "-2"],
+    "word": ["none", "a(b,c=d)", "x"],
+    "merge": ["prob", "logit"],
+    "rule": ["mean", "max"],
+    "crop": ["224", "192"],
+    "interpolation": ["bicubic", "nearest"],
+    "antialias": ["true", "no"],
+    "long_side": ["floor", "round"],
+}
+
+
+@given(
+    st.lists(st.sampled_from(sorted(OPTIONS)), unique=True).flatmap(
+        lambda names: st.tuples(*(st.tuples(st.just(n), st.sampled_from(OPTIONS[n])) for n in names))
+    )
+)
+def test_a_label_binds_to_what_it_labels(given_: tuple[tuple[str, str], ...]) -> None:
+    text = "probe" + (":" + ",".join(f"{k}={v}" for k, v in given_) if given_ else "")
+    first = bound(text)
+    again = bound(first.label)
+    assert again.label == first.label
+    assert again.combine == first.combine
+    assert again.overrides == first.overrides
+    for mirror in (False, True):
+        assert views(again, PREPROCESS, mirror) == views(first, PREPROCESS, mirror)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("probe:szies=256", "Unknown parameter of probe 'szies': did you mean 'sizes'?"),
+        ("probe:zzzzz=1", "Unknown parameter of probe 'zzzzz': known: antialias, average, crop, flip"),
+        ("probe:mode", "Expected a parameter of probe to be written name=value, got mode (probe:mode)"),
+        ("probe:=1", "written name=value"),
+        ("probe:mode=one,", "written name=value"),
+        ("probe:mode=three", "Expected mode to be one of one, two, got three (probe:mode=three)"),
+        ("probe:mode=", "Expected mode to be one of one, two, got nothing"),
+        ("probe:flip=maybe", "Expected flip to be true or false, got maybe"),
+        ("probe:sizes=256+big", "Expected sizes to be a whole number, got big"),
+        ("probe:sizes=", "Expected sizes to be a whole number, got nothing"),
+        ("probe:sizes=256+", "Expected sizes to be a whole number, got nothing"),
+        ("probe:sizes=2.5", "Expected sizes to be a whole number, got 2.5"),
+        ("probe:gain=much", "Expected gain to be a number, got much"),
+        ("probe:crop=auto", "Expected crop to be a whole number, got auto"),
+        ("probe:flip=1,flip=0", "Expected parameter 'flip' to be given once, got twice"),
+        ("probe:interpolation=cubic", "Expected interpolation to be one of nearest, bilinear, bicubic"),
+        ("probe:rule=geometric,merge=logit", "Expected merge to be prob for a geometric mean, got logit"),
+        ("ensemble:crop=224", "Unknown parameter of ensemble 'crop'"),
+        ("ensemble:protocol=ensemble", "Expected the protocol of an ensemble's members to be no ensemble itself"),
+        ("ensemble:average=locations", "Expected average to be equal for the members of an ensemble, got locations"),
+        ("ensemble:protocol=multiscale(flop=1)", "Unknown parameter of multiscale 'flop': did you mean 'flip'?"),
+    ],
+)
+def test_a_wrong_parameter_is_one_line_that_says_what_was_expected(text: str, said: str) -> None:
+    with pytest.raises(BadParameter) as caught:
+        bound(text)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["porbe", "porbe:sizes=1", "ensemble:protocol=porbe"])
+def test_an_unknown_protocol_is_suggested(text: str) -> None:
+    with pytest.raises(UnknownName, match=r"^Unknown protocol 'porbe': did you mean 'probe'\?$"):
+        bound(text)
+
+
+def test_a_nested_protocol_keeps_its_own_parameters() -> None:
+    it = bound("ensemble:protocol=multiscale(scales=224+256,flip=false),merge=logit")
+    assert it.label == "ensemble:merge=logit,protocol=multiscale(flip=false,scales=224+256)"
+    assert it.combine == Combine("mean", "logit")
+    assert it.inner is not None
+    assert it.inner.label == "multiscale:flip=false,scales=224+256"
+    assert it.inner.combine == Combine("mean", "prob")
+    assert [v.resize for v in views(it, PREPROCESS, mirror=True)] == [224, 256]
+    assert bound(it.label) == it
+
+
+def test_an_ensembles_label_is_that_of_the_same_members_however_it_is_written() -> None:
+    assert bound("ensemble:protocol=1crop(merge=prob)").label == "ensemble"
+    assert bound("ensemble:protocol=10crop()").label == "ensemble:protocol=10crop"
+    one = bound("ensemble:protocol=multiscale(scales=224+256,flip=no)").label
+    assert bound("ensemble:protocol=multiscale(flip=0,scales=224+256)").label == one
+
+
+def test_an_ensembles_views_are_those_of_its_members() -> None:
+    for mirror in (False, True):
+        inner = views(bound("tta:shifts=-4+4"), PREPROCESS, mirror)
+        assert views(bound("ensemble:protocol=tta(shifts=-4+4)"), PREPROCESS, mirror) == inner
+
+
+def test_a_mirror_that_was_not_asked_for_follows_the_dataset() -> None:
+    for text, mirror, expected in [
+        ("probe", True, True),
+        ("probe", False, False),
+        ("probe:flip=auto", True, True),
+        ("probe:flip=false", True, False),
+        ("probe:flip=true", False, True),
+    ]:
+        assert views(bound(text), PREPROCESS, mirror)[0].flip is expected
+
+
+def test_views_are_made_once_each() -> None:
+    assert len(views(bound("probe:mode=two,sizes=256+288"), PREPROCESS, mirror=False)) == 2
+
+
+def test_an_error_of_the_views_names_the_protocol_and_keeps_its_kind() -> None:
+    with pytest.raises(BadParameter, match=r"at most the shorter side of 192 pixels.* \[protocol probe:sizes=192\]$"):
+        views(bound("probe:sizes=192"), PREPROCESS, mirror=False)
+
+    def fails(preprocess: Preprocess) -> tuple[View, ...]:
+        raise UnsupportedProtocol("Expected more")
+
+    refusing = dataclasses.replace(PROBE, views=fails)
+    with pytest.raises(UnsupportedProtocol, match=r"^Expected more \[protocol probe\]$"):
+        views(bind("probe", lambda name: refusing), PREPROCESS, mirror=False)
+
+
+def test_places_can_weigh_only_where_there_is_a_score_map() -> None:
+    with pytest.raises(BadParameter, match="Expected average to be equal for crops, got locations"):
+        views(bound("probe:average=locations"), PREPROCESS, mirror=False)
+    assert views(bound("multiscale:average=locations"), PREPROCESS, mirror=False)
+
+
+def test_commas_inside_parentheses_do_not_split() -> None:
+    assert split_outside("a=1,b=c(d=2,e=f(3,4)),g=5", ",") == ["a=1", "b=c(d=2,e=f(3,4))", "g=5"]
+    assert split_outside("", ",") == [""]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (int, 3),
+        (float, 0.1),
+        (bool, True),
+        (bool | None, None),
+        (int | None, 7),
+        (tuple[int, ...], (3, -2, 0)),
+        (tuple[float, ...] | None, (0.5,)),
+        (str, "multiscale(a=1,b=2)"),
+        (Literal["a", "b"], "b"),
+    ],
+)
+def test_show_is_the_inverse_of_parse(kind: object, value: object) -> None:
+    assert parse("key", show(value), kind, "here") == value

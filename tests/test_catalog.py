@@ -1,0 +1,255 @@
+"""Discovery: what is installed, what is broken, and what two plugins claim."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import toys
+from toys import ToyPlugin
+
+from benchsuite import (
+    Architecture,
+    BenchsuiteError,
+    Catalog,
+    Family,
+    PluginError,
+    Protocol,
+    UnknownName,
+    hookimpl,
+    hookspecs,
+    load_plugins,
+    unknown_name,
+)
+
+DIST_INFO = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.2.3\n"
+PLUGIN = """
+import dataclasses
+from benchsuite import Combine, Protocol, center, hookimpl
+
+@hookimpl
+def benchsuite_protocols():
+    return [Protocol({protocol!r}, lambda preprocess: (center(preprocess),), Combine(), note="n", source="s")]
+"""
+
+
+def plugin(**hooks: Callable[[], object]) -> object:
+    """A plugin with the given hooks: ``plugin(benchsuite_protocols=lambda: [...])``."""
+    return SimpleNamespace(**{name: hookimpl(function) for name, function in hooks.items()}, __name__="made-up")
+
+
+def install(folder: Path, name: str, source: str) -> None:
+    """A distribution ``name`` 1.2.3 in ``folder`` with the module ``name_plugin`` behind an entry point ``name``."""
+    info = folder / f"{name}-1.2.3.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(DIST_INFO.format(name=name))
+    (info / "entry_points.txt").write_text(f"[benchsuite]\n{name} = {name}_plugin\n")
+    (folder / f"{name}_plugin.py").write_text(source)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder on the import path; what is imported from it is forgotten afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for module in [m for m in sys.modules if m.endswith("_plugin")]:
+        del sys.modules[module]
+
+
+def test_the_built_in_plugins_are_found_and_none_is_broken() -> None:
+    found = load_plugins(entry_points=False)
+    assert found.broken == ()
+    names = {"1crop", "10crop", "multicrop", "fullconv", "multiscale", "tta", "ensemble"}
+    assert names <= set(found.protocols)
+    assert found.owner("protocol", "10crop") == "benchsuite.protocols.ten_crop"
+    assert list(found.protocols) == sorted(found.protocols)
+
+
+def test_every_call_makes_a_new_catalog() -> None:
+    assert "toy" in load_plugins(entry_points=False, extra=[ToyPlugin()]).protocols
+    assert "toy" not in load_plugins(entry_points=False).protocols
+
+
+def test_an_extra_plugin_of_every_kind_is_found() -> None:
+    found = load_plugins(entry_points=False, extra=[ToyPlugin()])
+    assert found.architecture("toy") is toys.ARCHITECTURE
+    assert found.find("protocol", "toy") is toys.PROTOCOL
+    assert found.find("dataset", "toy") is toys.DATASET
+    assert found.find("loader", "toy") is toys.LOADER
+    assert found.find("reporter", "toy") is toys.REPORTER
+    for kind in ("architecture", "protocol", "dataset", "loader", "reporter"):
+        assert found.owner(kind, "toy") == "toys (extra 1)"
+
+
+def test_two_plugins_with_one_name_are_both_named() -> None:
+    class OtherPlugin:
+        __name__ = "other"
+
+        @hookimpl
+        def benchsuite_protocols(self) -> list[Protocol]:
+            return [toys.PROTOCOL]
+
+    with pytest.raises(PluginError) as caught:
+        load_plugins(entry_points=False, extra=[ToyPlugin(), OtherPlugin()])
+    text = str(caught.value)
+    assert text.startswith("Two plugins declare the protocol 'toy'")
+    assert "toys (extra 1)" in text
+    assert "other (extra 2)" in text
+
+
+def test_a_plugin_cannot_take_the_name_of_a_built_in_one() -> None:
+    mine = dataclasses.replace(toys.PROTOCOL, name="10crop")
+    with pytest.raises(PluginError, match=r"benchsuite\.protocols\.ten_crop"):
+        load_plugins(entry_points=False, extra=[plugin(benchsuite_protocols=lambda: [mine])])
+
+
+def test_one_name_for_two_kinds_is_no_clash() -> None:
+    found = load_plugins(entry_points=False, extra=[ToyPlugin()])
+    assert isinstance(found.architecture("toy"), Architecture)
+    assert isinstance(found.find("protocol", "toy"), Protocol)
+
+
+def test_a_misspelt_hook_is_an_error_that_lists_the_hooks() -> None:
+    with pytest.raises(PluginError) as caught:
+        load_plugins(entry_points=False, extra=[plugin(benchsuite_protocol=lambda: [])])
+    text = str(caught.value)
+    assert "'benchsuite_protocol'" in text
+    assert "made-up" in text
+    assert "benchsuite_architectures, benchsuite_protocols, benchsuite_datasets" in text
+    assert "\n" not in text
+
+
+def test_a_hook_with_an_argument_is_one_line_that_names_plugin_and_hook() -> None:
+    with pytest.raises(PluginError) as caught:
+        load_plugins(entry_points=False, extra=[plugin(benchsuite_protocols=lambda catalog: [])])  # type: ignore[misc]
+    text = str(caught.value)
+    assert "made-up (extra 1)" in text
+    assert "benchsuite_protocols" in text
+    assert "catalog" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("hook", "value", "said"),
+    [
+        ("benchsuite_protocols", None, "Expected the return value to be a list of Protocol, got None"),
+        ("benchsuite_protocols", toys.PROTOCOL, "Expected the return value to be a list of Protocol, got Protocol"),
+        ("benchsuite_protocols", [toys.DATASET], "Expected each value to be a Protocol, got Dataset"),
+        ("benchsuite_protocols", "10crop", "Expected each value to be a Protocol, got 1"),
+        ("benchsuite_architectures", [3], "Expected each value to be a Architecture, got 3"),
+        ("benchsuite_datasets", {"toy": toys.DATASET}, "Expected each value to be a Dataset, got toy"),
+    ],
+)
+def test_a_wrong_return_value_names_plugin_and_hook(hook: str, value: object, said: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        load_plugins(entry_points=False, extra=[plugin(**{hook: lambda: value})])
+    text = str(caught.value)
+    assert text.startswith(said)
+    assert f"hook {hook} of plugin made-up (extra 1)" in text
+    assert "\n" not in text
+
+
+def test_a_hook_that_fails_is_one_line_that_names_plugin_and_hook() -> None:
+    def fails() -> list[Protocol]:
+        raise OSError("no\nsuch thing")
+
+    with pytest.raises(PluginError) as caught:
+        load_plugins(entry_points=False, extra=[plugin(benchsuite_protocols=fails)])
+    said = "The hook benchsuite_protocols of plugin made-up (extra 1) failed: OSError: no such thing"
+    assert str(caught.value) == said
+
+
+def test_a_hook_may_be_a_generator() -> None:
+    def made() -> Iterator[Protocol]:
+        yield toys.PROTOCOL
+
+    found = load_plugins(entry_points=False, extra=[plugin(benchsuite_protocols=made)])
+    assert found.protocols["toy"] is toys.PROTOCOL
+
+
+def test_a_name_that_cannot_be_typed_is_refused_with_its_plugin() -> None:
+    odd = dataclasses.replace(toys.PROTOCOL, name="ten crop")
+    with pytest.raises(BenchsuiteError, match=r"letters, digits and \. _ -, got ten crop .*made-up"):
+        load_plugins(entry_points=False, extra=[plugin(benchsuite_protocols=lambda: [odd])])
+
+
+def test_an_installed_distribution_is_found_by_its_entry_point(site: Path) -> None:
+    install(site, "crops", PLUGIN.format(protocol="my-crops"))
+    found = load_plugins()
+    assert found.owner("protocol", "my-crops") == "crops (crops 1.2.3)"
+    assert "my-crops" not in load_plugins(entry_points=False).protocols
+
+
+def test_a_distribution_that_fails_to_import_is_reported_and_the_rest_works(site: Path) -> None:
+    install(site, "good", PLUGIN.format(protocol="good"))
+    install(site, "bad", "import no_such_module_anywhere")
+    install(site, "ugly", "raise RuntimeError('two\\nlines')")
+    found = load_plugins()
+    assert "good" in found.protocols
+    assert "10crop" in found.protocols
+    assert dict(found.broken) == {
+        "bad (bad 1.2.3)": "ModuleNotFoundError: No module named 'no_such_module_anywhere'",
+        "ugly (ugly 1.2.3)": "RuntimeError: two lines",
+    }
+    with pytest.raises(UnknownName, match=r"\(not loaded: bad \(bad 1\.2\.3\), ugly \(ugly 1\.2\.3\)\)"):
+        found.find("protocol", "best")
+
+
+def test_two_distributions_with_one_name_are_both_named(site: Path) -> None:
+    install(site, "first", PLUGIN.format(protocol="same"))
+    install(site, "second", PLUGIN.format(protocol="same"))
+    with pytest.raises(PluginError, match="Two plugins declare the protocol 'same'") as caught:
+        load_plugins()
+    assert "first (first 1.2.3)" in str(caught.value)
+    assert "second (second 1.2.3)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "near"),
+    [
+        ("protocol", "10corp", "10crop"),
+        ("dataset", "tyo", "toy"),
+        ("loader", "TOY", "toy"),
+        ("reporter", "toyy", "toy"),
+    ],
+)
+def test_an_unknown_name_suggests_the_nearest_one(kind: str, name: str, near: str) -> None:
+    found = load_plugins(entry_points=False, extra=[ToyPlugin()])
+    with pytest.raises(UnknownName, match=rf"^Unknown {kind} '{name}': did you mean '{near}'\?$"):
+        found.find(kind, name)
+
+
+def test_an_architecture_may_come_from_a_family() -> None:
+    def resolve(name: str) -> Architecture:
+        if name != "toy":
+            raise unknown_name("network of lib", name, ["toy"])
+        return dataclasses.replace(toys.ARCHITECTURE, name="lib:toy")
+
+    family = Family("lib", resolve, lambda: ["toy"])
+    mine = plugin(benchsuite_architectures=lambda: [family, toys.ARCHITECTURE])
+    found = load_plugins(entry_points=False, extra=[mine])
+    assert found.architecture("lib:toy").name == "lib:toy"
+    assert found.owner("architecture", "lib:toy") == "made-up (extra 1)"
+    with pytest.raises(UnknownName, match="Unknown network of lib 'tyo': did you mean 'toy'"):
+        found.architecture("lib:tyo")
+    with pytest.raises(UnknownName, match="Unknown family of architectures 'lub': did you mean 'lib'"):
+        found.architecture("lub:toy")
+    with pytest.raises(UnknownName, match="Unknown architecture 'tooy': did you mean 'toy'"):
+        found.architecture("tooy")
+    with pytest.raises(UnknownName, match="Unknown architecture 'lib'"):
+        found.architecture("lib")
+
+
+def test_an_empty_catalog_knows_nothing_and_says_so() -> None:
+    with pytest.raises(UnknownName, match="Unknown loader 'torch': known: none"):
+        Catalog().find("loader", "torch")
+
+
+def test_the_hooks_are_five_and_each_is_explained() -> None:
+    hooks = [v for n, v in vars(hookspecs).items() if n.startswith("benchsuite_")]
+    assert len(hooks) == 5
+    assert all(hook.__doc__ for hook in hooks)

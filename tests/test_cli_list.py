@@ -1,0 +1,182 @@
+"""``benchsuite list``: every kind, in words and as JSON, and what could not be loaded."""
+
+import argparse
+import functools
+import json
+import subprocess
+import sys
+
+import pytest
+from toys import ToyPlugin
+
+from benchsuite import ledger
+from benchsuite.catalog import Catalog, load_plugins
+from benchsuite.cli import console
+from benchsuite.cli import list as command
+from benchsuite.errors import BadParameter, UnknownName
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """``run("published", "--json")``: the status, standard output and standard error, with the toys installed."""
+    toys = functools.partial(load_plugins, entry_points=False, extra=[ToyPlugin()])
+
+    def call(*words, load=toys):
+        monkeypatch.setattr(command, "load_plugins", load)
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--json", action="store_true")
+        command.add_arguments(parser)
+        status = command.run(parser.parse_args(words))
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize("kind", command.KINDS)
+def test_every_kind_can_be_listed_in_words_and_as_one_object(run, kind):
+    status, text, err = run(kind)
+    assert (status, err) == (0, "")
+    status, out, _ = run(kind, "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert list(found) == [kind, "broken"]
+    lines = text.splitlines()
+    assert lines[0] == f"{kind} ({len(found[kind])})"
+    assert len(lines) == 1 + len(found[kind])
+
+
+def test_without_a_kind_everything_but_the_long_lists_is_shown(run):
+    _, out, _ = run("--json")
+    assert set(json.loads(out)) == {*command.BRIEF, "broken"}
+    _, text, _ = run()
+    assert "published (" not in text
+    assert "protocols (" in text
+
+
+def test_the_objects_are_flat_and_say_who_owns_them(run):
+    found = json.loads(run("--json")[1])
+    toy = next(a for a in found["architectures"] if a["name"] == "toy")
+    assert toy == {
+        "name": "toy",
+        "owner": "toys (extra 1)",
+        "note": "",
+        "weights": ["identity"],
+        "channels": 3,
+        "fixed_size": False,
+    }
+    protocol = next(p for p in found["protocols"] if p["name"] == "toy")
+    assert protocol["parameters"]["flip"] == "auto"
+    assert (protocol["combine"], protocol["source"]) == ("mean of probs", "None: a toy.")
+
+
+def test_only_what_is_not_built_in_is_shown_with_its_owner(run):
+    _, text, _ = run("protocols")
+    lines = {line.split()[0]: line for line in text.splitlines()}
+    assert lines["toy"].endswith("[toys (extra 1)] Two corners")
+    assert "[" not in lines["1crop"]
+
+
+def test_weights_are_listed_with_their_network_and_sizes(run):
+    found = json.loads(run("weights", "--json")[1])["weights"]
+    mine = next(w for w in found if w["architecture"] == "toy")
+    assert (mine["name"], mine["classes"], mine["resize"], mine["crop"]) == ("identity", 2, 5, 4)
+    _, text, _ = run("weights", "--model", "toy")
+    assert text.splitlines()[1].split() == ["toy", "identity", "5/4", "by", "hand"]
+
+
+def test_published_numbers_keep_their_printed_text(run):
+    found = json.loads(run("published", "--json")[1])["published"]
+    assert len(found) == len(ledger.load())
+    v1 = next(r for r in found if r["id"] == "tv-v1-50-top1")
+    assert (v1["value"], v1["error"], v1["metric"]) == ("76.13", 23.87, "top1_accuracy")
+    assert next(r for r in found if r["id"] == "dn-fig3-resnet")["error"] is None
+
+
+def test_published_numbers_of_one_model_have_its_variants(run):
+    found = json.loads(run("published", "--model", "resnet50", "--json")[1])["published"]
+    assert {r["architecture"] for r in found} == {"resnet50", "resnet50.v1"}
+    _, text, _ = run("published", "--model", "timm:resnet50.a1_in1k")
+    assert text.startswith(f"published ({len(found)})\n")
+    assert "20.74 % top1 error" in text
+
+
+def test_an_unverified_number_is_marked_and_a_missing_one_is_a_dash(run):
+    _, text, _ = run("published", "--model", "lbcnn")
+    lines = {line.split()[0]: line for line in text.splitlines()}
+    assert " - % top1 accuracy" in lines["lbcnn-paper-mnist-lbc"]
+    assert lines["lbcnn-paper-mnist-lbc"].endswith("(unverified)")
+    assert not lines["lbcnn-gh-mnist"].endswith("(unverified)")
+
+
+def test_an_unknown_model_suggests_the_nearest(run):
+    with pytest.raises(UnknownName, match=r"Unknown model 'resnt50': did you mean 'resnet50'\?"):
+        run("published", "--model", "resnt50")
+
+
+def test_a_model_is_refused_for_kinds_that_have_none(run):
+    with pytest.raises(BadParameter, match="Expected --model to be used with published or weights, got protocols"):
+        run("protocols", "--model", "resnet50")
+
+
+def test_broken_plugins_are_named_on_standard_error_and_the_rest_is_listed(run):
+    catalog = Catalog(broken=(("sick (sick-plugin 1.0)", "ImportError: no\nmodule"),))
+    status, out, err = run("--json", load=lambda: catalog)
+    assert status == 0
+    assert err == "Not loaded: sick (sick-plugin 1.0): ImportError: no module\n"
+    assert json.loads(out)["broken"] == [{"plugin": "sick (sick-plugin 1.0)", "reason": "ImportError: no\nmodule"}]
+
+
+def test_an_empty_list_is_one_line(run):
+    assert run("loaders", load=Catalog)[1] == "loaders (0)\n"
+
+
+def test_an_unknown_kind_suggests_the_nearest(run):
+    with pytest.raises(UnknownName, match=r"Unknown kind of list 'protocolls': did you mean 'protocols'\?"):
+        run("protocolls")
+
+
+@pytest.mark.parametrize(
+    ("note", "first"),
+    [
+        ("One. Two.", "One"),
+        ("As He et al. say in their README. More.", "As He et al. say in their README"),
+        ("See sec. 3.4 of it. More", "See sec. 3.4 of it"),
+        ("fb.resnet.torch sums logits", "fb.resnet.torch sums logits"),
+        ("", ""),
+    ],
+)
+def test_a_list_shows_the_first_sentence_of_a_note(note, first):
+    assert console.first_sentence(note) == first
+
+
+def test_cells_are_aligned_and_cut_only_where_a_terminal_would_break_them(monkeypatch):
+    cells = [("a", "long text"), ("bbb", "x")]
+    assert console.columns(cells) == ["  a    long text", "  bbb  x"]
+    assert console.columns([]) == []
+    monkeypatch.setattr(console.sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "12")
+    assert console.columns(cells) == ["  a    long…", "  bbb  x"]
+
+
+def test_json_refuses_what_is_no_json():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        console.print_json({"x": float("nan")})
+
+
+def test_consoles_write_to_their_streams(capsys):
+    console.out().print("result")
+    console.err().print("note")
+    assert capsys.readouterr() == ("result\n", "note\n")
+
+
+def test_listing_imports_no_heavy_library():
+    heavy = ("torch", "numpy", "pandas", "rich", "timm", "torchvision", "sklearn", "PIL", "pyarrow")
+    code = (
+        "import argparse, sys\n"
+        "from benchsuite.cli import list as command\n"
+        "command.run(argparse.Namespace(kind=None, model=None, json=False))\n"
+        f"print([m for m in {heavy!r} if m in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"

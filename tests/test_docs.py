@@ -1,0 +1,68 @@
+"""The page on plugins: every hook and field is described as it is, and its examples run."""
+
+import dataclasses
+import inspect
+import re
+import types
+from pathlib import Path
+
+import pytest
+
+from benchsuite import hookspecs, load_plugins, specs, testing
+from benchsuite.combine import Combine
+from benchsuite.view import Crop, View
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "examples" / "benchsuite-efficientnet-lite" / "benchsuite_efficientnet_lite.py"
+HOOKS = [hook for name, hook in vars(hookspecs).items() if name.startswith("benchsuite_")]
+VALUES = [specs.Architecture, specs.Family, specs.Weights, specs.Preprocess, specs.Input, specs.Recipe]
+VALUES += [specs.Protocol, specs.Dataset, specs.Split, specs.Sample, specs.Loader, specs.Reporter, View, Crop, Combine]
+
+
+@pytest.fixture(scope="module")
+def page():
+    return (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+
+
+def blocks(page):
+    return re.findall(r"^```python\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_hooks_are_found():
+    assert len(HOOKS) == 5
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda h: h.__name__)
+def test_every_hook_is_documented_with_its_signature(page, hook):
+    parameters = ", ".join(inspect.signature(hook).parameters)
+    signature = f"{hook.__name__}({parameters}) -> {hook.__annotations__['return']}"
+    assert f"| `{signature.replace('|', chr(92) + '|')}` |" in page
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda v: v.__name__)
+def test_every_value_is_documented_with_its_fields(page, value):
+    fields = ", ".join(field.name for field in dataclasses.fields(value))
+    assert f"`{value.__name__}({fields})`" in " ".join(page.split())
+
+
+def test_the_first_example_is_the_one_that_is_installed_in_tests(page):
+    assert blocks(page)[0] == EXAMPLE.read_text(encoding="utf-8")
+
+
+def test_every_example_runs_and_keeps_its_contract(page):
+    checks = {
+        "protocol": testing.check_protocol,
+        "dataset": testing.check_dataset,
+        "loader": testing.check_loader,
+        "reporter": testing.check_reporter,
+    }
+    checked = []
+    for number, text in enumerate(blocks(page)):
+        module = types.ModuleType(f"example{number}")
+        exec(compile(text, f"docs/plugins.md, example {number}", "exec"), vars(module))
+        catalog = load_plugins(entry_points=False, extra=[module])
+        for kind, name in catalog.owners:
+            if catalog.owner(kind, name).startswith("example") and kind in checks:
+                checks[kind](catalog.find(kind, name))
+                checked.append((kind, name))
+    assert checked == [("protocol", "2views"), ("dataset", "greys"), ("loader", "plain"), ("reporter", "errors")]

@@ -1,0 +1,49 @@
+"""The exception tree and the grammar of its lines."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchsuite import errors
+from benchsuite.errors import BenchsuiteError, UnknownName, expected, unknown_name
+
+KINDS = [v for v in vars(errors).values() if isinstance(v, type) and issubclass(v, Exception)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_is_a_users_mistake_with_exit_status_2(kind: type[BenchsuiteError]) -> None:
+    assert issubclass(kind, BenchsuiteError)
+    assert kind("one line").exit_status == 2
+    assert kind.__doc__
+
+
+def test_the_grammar_says_what_rule_value_and_place() -> None:
+    assert expected("crop", "at least 1", 0, "10crop:crop=0") == "Expected crop to be at least 1, got 0 (10crop:crop=0)"
+    assert expected("crop", "at least 1", "none") == "Expected crop to be at least 1, got none"
+    assert expected("crop", "at least 1", None) == "Expected crop to be at least 1, got None"
+
+
+def test_a_value_of_many_lines_still_makes_one_line() -> None:
+    assert (
+        expected("a file", "whole", "line 1\n\tline 2\n", "a\nb")
+        == "Expected a file to be whole, got line 1 line 2 (a b)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("10corp", "10crop"), ("10CROP", "10crop"), ("resnet5O", "ResNet50"), ("multiscales", "multiscale")],
+)
+def test_an_unknown_name_suggests_the_nearest(name: str, near: str) -> None:
+    error = unknown_name("protocol", name, ["10crop", "1crop", "multiscale", "ResNet50"])
+    assert isinstance(error, UnknownName)
+    assert str(error) == f"Unknown protocol {name!r}: did you mean {near!r}?"
+
+
+def test_an_unknown_name_like_no_other_lists_what_is_known_once_and_sorted() -> None:
+    assert str(unknown_name("loader", "zzz", ["torch", "ffcv", "torch"])) == "Unknown loader 'zzz': known: ffcv, torch"
+    assert str(unknown_name("run", "x", [])) == "Unknown run 'x': known: none"
+
+
+def test_a_hint_follows_the_suggestion() -> None:
+    assert str(unknown_name("run", "abd", ["abc"], "(in runs)")).endswith("did you mean 'abc'? (in runs)")

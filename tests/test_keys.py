@@ -1,0 +1,79 @@
+"""Keys: one question, one key, on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchsuite.keys import canonical, digest, digest_lines, run_id
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(PLAIN)
+def test_a_value_is_the_same_after_its_canonical_text(value: object) -> None:
+    assert canonical(json.loads(canonical(value))) == canonical(value)
+
+
+@given(st.dictionaries(st.text(max_size=5), st.integers(), max_size=5))
+def test_the_order_of_keys_does_not_matter(value: dict[str, int]) -> None:
+    assert digest(dict(reversed(value.items()))) == digest(value)
+
+
+def test_a_digest_is_sha256_of_the_canonical_json() -> None:
+    """The text is written out by hand; its SHA-256 is hashlib's."""
+    text = '{"a":[1,2.5,null],"b":"ü","c":true}'
+    value = {"c": True, "b": "ü", "a": (1, 2.5, None)}
+    assert canonical(value) == text
+    assert digest(value) == hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def test_different_questions_have_different_keys() -> None:
+    questions = [{"a": 1}, {"a": 1.5}, {"a": "1"}, {"a": None}, {"b": 1}, {"a": [1]}, {"a": True}, [{"a": 1}]]
+    assert len({digest(q) for q in questions}) == len(questions)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_without_a_json_form_has_no_key(value: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        digest({"a": value})
+
+
+def test_lines_are_digested_with_their_ends() -> None:
+    assert digest_lines(["ab", "c"]) == hashlib.sha256(b"ab\nc\n").hexdigest()
+    assert len({digest_lines(lines) for lines in (["ab"], ["a", "b"], ["ab", ""], [])}) == 4
+
+
+def test_a_key_is_the_same_in_another_process_with_another_hash_seed() -> None:
+    program = "from benchsuite.keys import digest; print(digest({'b': [1, 'x'], 'a': {'d': 0.1, 'c': None}}))"
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for seed in ("1", "2")
+    ]
+    assert runs == [digest({"a": {"c": None, "d": 0.1}, "b": [1, "x"]})] * 2
+
+
+@given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
+def test_a_run_id_can_be_a_folders_name(architecture: str, protocol: str, dataset: str) -> None:
+    name = run_id(architecture, protocol, dataset, {"q": 1})
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
+    assert len(name) <= 3 * 40 + 15
+    assert name.endswith("-" + digest({"q": 1})[:12])
+
+
+def test_a_run_id_reads_as_what_was_run() -> None:
+    name = run_id("timm:resnet50.a1_in1k", "multiscale:flip=false,scales=224+256", "digits", 1)
+    assert name == f"timm_resnet50.a1_in1k-multiscale_flip_false_scales_224_256-digits-{digest(1)[:12]}"

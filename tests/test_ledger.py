@@ -1,0 +1,157 @@
+"""The ledger: every published row is there, parses, and says where it comes from."""
+
+import csv
+import importlib.resources
+from collections import defaultdict
+from decimal import Decimal
+
+import pytest
+
+from benchsuite import ledger
+from benchsuite.specs import NAME
+
+ROWS = ledger.load()
+
+
+def figures(architecture, protocol, metric="top1_error", **wanted):
+    found = [r for r in ROWS if (r.architecture, r.protocol, r.metric) == (architecture, protocol, metric)]
+    return [r.value for r in found if all(getattr(r, k) == v for k, v in wanted.items())]
+
+
+def test_no_row_was_lost():
+    # The collection that the ledger was made from has 270 lines: a header and 269 figures.
+    assert len(ROWS) == 270 - 1
+
+
+def test_the_file_is_plain_utf8_with_unix_line_ends_and_one_width():
+    data = (importlib.resources.files("benchsuite.data") / "published.csv").read_bytes()
+    assert b"\r" not in data
+    lines = list(csv.reader(data.decode("utf-8").splitlines()))
+    assert {len(line) for line in lines} == {len(ledger.Published.__dataclass_fields__)}
+    assert lines[0] == list(ledger.Published.__dataclass_fields__)
+
+
+def test_ids_are_unique_and_can_be_typed():
+    assert len({r.id for r in ROWS}) == len(ROWS)
+    assert [r.id for r in ROWS if not set(r.id) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_.()")] == []
+
+
+def test_every_row_parses():
+    for row in ROWS:
+        assert row.model, row
+        assert row.k in (1, 5), row
+        assert row.status in ("verified", "unverified"), row
+        assert row.dataset in {*ledger.SIZES, ""}, row
+        assert row.split in ("val", "test", "test/val"), row
+        assert row.protocol in ("1crop", "10crop", "multiscale", "ensemble", ""), row
+        assert row.error is None or 0 < row.error < 100, row
+        assert row.short_side is None or row.short_side >= 32, row
+        assert row.crop == "" or int(row.crop) >= 32, row
+        assert all(int(scale) >= 224 for scale in row.scales.split("+") if scale), row
+        assert row.year == "" or 2012 <= int(row.year) <= 2030, row
+        assert row.architecture == "" or NAME.fullmatch(row.architecture.rpartition(":")[2]), row
+
+
+def test_every_row_says_where_it_comes_from():
+    for row in ROWS:
+        assert row.source, row
+        assert row.url.startswith("https://") or row.notes, row
+
+
+def test_what_no_original_confirms_is_unverified_and_nothing_else_is():
+    by_notes = {r.id for r in ROWS if "unverified" in " ".join((r.notes, r.source, r.accounting, r.recipe, r.run))}
+    assert by_notes == {r.id for r in ROWS if r.status == "unverified"}
+    assert len(by_notes) == 11
+    assert {r.status for r in ROWS if not r.value} == {"unverified"}
+
+
+def test_the_rows_of_one_measurement_agree_on_everything_but_the_figure():
+    groups = defaultdict(list)
+    for row in ROWS:
+        groups[row.measurement].append(row)
+    same = ("model", "architecture", "dataset", "split", "protocol", "resize", "crop", "weights", "run", "source")
+    for name, rows in groups.items():
+        assert len({tuple(getattr(r, f) for f in same) for r in rows}) == 1, name
+        assert len({r.k for r in rows}) == len(rows), name
+
+
+def test_resnet50_has_the_three_numbers_of_the_dispute():
+    # He et al.: the repository's table for one crop, Table 3 of the paper for ten crops, Table 4 for five scales.
+    assert figures("resnet50.v1", "1crop") == ["24.7"]
+    assert figures("resnet50.v1", "10crop", source="He et al. 2015, Table 3") == ["22.85"]
+    assert figures("resnet50.v1", "multiscale") == ["20.74"]
+
+
+def test_spot_figures():
+    assert figures("resnet50", "1crop", "top1_accuracy", weights="IMAGENET1K_V1") == ["76.13"]
+    assert figures("resnet50", "1crop", "top1_accuracy", weights="IMAGENET1K_V2") == ["80.858"]
+    assert figures("resnet50", "1crop", weights="timm.a1_in1k", crop="224") == ["19.618"]
+    assert figures("resnet50", "1crop", weights="timm.a1_in1k", crop="288") == ["18.760"]
+    assert figures("resnet20", "1crop") == ["8.75", "8.27"]
+    assert figures("pnn", "1crop", "top1_accuracy", model="noiseresnet18") == ["90.53", "85.91"]
+
+
+def test_an_accuracy_becomes_its_error_exactly():
+    row = next(r for r in ROWS if r.id == "tv-v1-50-top1")
+    assert (row.metric, row.value, row.error) == ("top1_accuracy", "76.13", Decimal("23.87"))
+
+
+def test_a_row_without_a_figure_has_no_error():
+    row = next(r for r in ROWS if r.id == "dn-fig3-resnet")
+    assert row.error is None
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("resnet50", "resnet50"),
+        ("resnet50.v1", "resnet50"),
+        ("timm:resnet50.a1_in1k", "resnet50"),
+        ("torchvision:wide_resnet50_2", "wide_resnet50_2"),
+        ("resnet20", "resnet20"),
+    ],
+)
+def test_the_model_behind_a_name(name, model):
+    assert ledger.base(name) == model
+
+
+def test_matching_finds_the_variants_of_a_model():
+    found = ledger.matching("resnet50", "multiscale")
+    assert [(r.architecture, r.value) for r in found] == [("resnet50.v1", "20.74"), ("resnet50.v1", "5.25")]
+    assert ledger.matching("resnet50.v1", "multiscale") == found
+    assert ledger.matching("timm:resnet50.a1_in1k", "multiscale:flip=false") == found
+
+
+def test_matching_puts_top1_first_and_keeps_to_the_protocol():
+    found = ledger.matching("resnet50", "10crop:merge=logit")
+    assert [r.k for r in found] == sorted(r.k for r in found)
+    assert {r.protocol for r in found} == {"10crop"}
+    assert {r.run for r in found} == {"He et al. (MSRA) original", "FAIR fb.resnet.torch"}
+    assert ledger.matching("resnet50", "fullconv") == ()
+
+
+def test_matching_does_not_mix_networks_of_similar_names():
+    assert {r.dataset for r in ledger.matching("resnet20", "1crop")} == {"cifar10"}
+    assert not {r.id for r in ledger.matching("resnet50", "1crop")} & {
+        r.id for r in ledger.matching("resnet152", "1crop")
+    }
+    assert {r.model for r in ledger.matching("torchvision:wide_resnet50_2", "1crop")} == {
+        "Wide ResNet-50-2",
+        "WRN-50-2-bottleneck",
+        "wide_resnet50_2.tv_in1k",
+    }
+
+
+def test_matching_can_be_kept_to_a_dataset():
+    assert ledger.matching("lbcnn", "1crop", "mnist")[0].value == "99.5"
+    assert ledger.matching("lbcnn", "1crop", "imagenet") == ()
+
+
+def test_matching_leaves_out_rows_without_a_figure():
+    assert all(r.value for r in ledger.matching("lbcnn", "1crop"))
+    assert any(not r.value for r in ROWS if r.architecture == "lbcnn")
+
+
+def test_an_unknown_model_has_no_rows():
+    assert ledger.matching("no-such-net", "1crop") == ()
+    assert ledger.matching("", "1crop") == ()

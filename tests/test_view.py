@@ -1,0 +1,124 @@
+"""Views as values: what may be said, and that plain data says it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchsuite import BadParameter, Crop, View, distinct, five, flips, grid
+from benchsuite.view import POSITIONS, describe, view_data, view_from_data
+
+FRACTION = st.floats(0, 1)
+CROPS = st.builds(
+    Crop,
+    size=st.integers(1, 224),
+    position=st.one_of(st.sampled_from(sorted(POSITIONS)), st.tuples(FRACTION, FRACTION)),
+    shift=st.tuples(st.integers(-40, 40), st.integers(-40, 40)),
+    rounding=st.sampled_from(["round", "ceil", "floor"]),
+)
+SIDES = st.integers(224, 999)
+RESIZES = st.one_of(SIDES, st.tuples(SIDES, SIDES))
+RESAMPLING = {
+    "flip": st.booleans(),
+    "interpolation": st.sampled_from(["nearest", "bilinear", "bicubic"]),
+    "antialias": st.booleans(),
+    "long_side": st.sampled_from(["floor", "round"]),
+}
+VIEWS = st.one_of(
+    st.builds(View, resize=RESIZES, crop=st.one_of(st.none(), CROPS), **RESAMPLING),
+    st.builds(
+        View,
+        resize=RESIZES,
+        dense=st.just(True),
+        nominal=st.integers(1, 224),
+        spatial=st.sampled_from(["mean", "gap", "prob", "avgmax"]),
+        **RESAMPLING,
+    ),
+)
+
+
+@given(VIEWS)
+def test_a_view_is_the_same_after_json(view: View) -> None:
+    again = view_from_data(json.loads(json.dumps(view_data(view))))
+    assert again == view
+    assert hash(again) == hash(view)
+    assert set(view_data(view)) == {f.name for f in dataclasses.fields(View)}
+
+
+def test_a_view_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        View(256).flip = True  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Crop(0), "Expected crop to be a positive number of pixels, got 0"),
+        (lambda: Crop(-3), "got -3"),
+        (lambda: Crop(8, "middle"), "Expected crop position to be one of top-left, "),
+        (lambda: Crop(8, (0.5, 1.1)), "two fractions in 0..1"),
+        (lambda: Crop(8, (-0.1, 0.5)), "two fractions in 0..1"),
+        (lambda: Crop(8, (float("nan"), 0.5)), "two fractions in 0..1"),
+        (lambda: Crop(8, rounding="up"), "Expected rounding to be one of round, ceil, floor, got up"),
+        (lambda: View(0), "Expected resize to be a positive number of pixels, got 0"),
+        (lambda: View((8, 0)), "got (8, 0)"),
+        (lambda: View(223, Crop(224)), "Expected crop to be at most the shorter side of 223 pixels, got 224"),
+        (lambda: View((300, 200), Crop(224)), "at most the shorter side of 200 pixels"),
+        (lambda: View(256, Crop(224), dense=True, nominal=224), "Expected a dense view to be of the whole image"),
+        (lambda: View(223, dense=True, nominal=224), "at least the nominal crop of 224, got 223"),
+        (lambda: View(223, dense=True), "the shorter side of a dense view"),
+        (lambda: View(256, spatial="sum"), "Expected spatial to be one of mean, gap, prob, avgmax, got sum"),
+        (lambda: View(256, interpolation="cubic"), "Expected interpolation to be one of nearest, "),
+        (lambda: View(256, long_side="up"), "Expected long_side to be one of floor, round, got up"),
+        (lambda: View(256, interpolation="lanczos", antialias=False), "nearest, bilinear or bicubic without antialias"),
+        (lambda: list(grid(8, 0)), "Expected grid to be at least 1, got 0"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(make: object, said: str) -> None:
+    with pytest.raises(BadParameter) as caught:
+        make()  # type: ignore[operator]
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_five_crops_are_in_torchvisions_order() -> None:
+    positions = ["top-left", "top-right", "bottom-left", "bottom-right", "center"]
+    assert [c.position for c in five(224)] == positions
+    assert {c.rounding for c in five(224, "ceil")} == {"ceil"}
+
+
+def test_a_grid_reaches_the_borders_and_one_step_is_the_centre() -> None:
+    assert [c.fractions for c in grid(8, 1)] == [(0.5, 0.5)]
+    assert [c.fractions for c in grid(8, 2)] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert [c.fractions for c in grid(8, 3)][:4] == [(0, 0), (0, 0.5), (0, 1), (0.5, 0)]
+    assert {c.rounding for c in grid(8, 3, "floor")} == {"floor"}
+    assert len({*grid(8, 5)}) == 25
+
+
+def test_flips_come_after_the_image_itself() -> None:
+    assert flips(True) == (False, True)
+    assert flips(False) == (False,)
+
+
+def test_distinct_keeps_the_first_of_equal_views_in_order() -> None:
+    a, b = View(256), View(384)
+    assert distinct([b, a, View(384), a]) == (b, a)
+    assert distinct([]) == ()
+
+
+def test_describe_tells_views_apart_in_words() -> None:
+    assert describe(View(256, Crop(224))) == "short side 256 bilinear, crop 224 center"
+    moved = View((40, 36), Crop(32, (0.25, 1), shift=(-2, 3)), flip=True, antialias=False)
+    assert describe(moved) == "resize to 40x36 bilinear without antialias, crop 32 at 0.25, 1 shifted -2, +3, mirrored"
+    dense = View(480, dense=True, nominal=224, spatial="prob", interpolation="bicubic")
+    assert describe(dense) == "short side 480 bicubic, whole image, dense, window of 224, prob"
+
+
+@given(VIEWS)
+def test_describe_is_one_line_for_any_view(view: View) -> None:
+    assert "\n" not in describe(view)
+    assert ("mirrored" in describe(view)) is view.flip
