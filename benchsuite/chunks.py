@@ -26,7 +26,7 @@ _DIGEST = 32
 def cache_dir() -> Path:
     """The user's cache: BENCHSUITE_CACHE, else XDG_CACHE_HOME/benchsuite, else ~/.cache/benchsuite."""
     own = os.environ.get("BENCHSUITE_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(own) if own else Path(base, "benchsuite")
 
 
@@ -75,7 +75,7 @@ def writing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         raise StorageError(f"Cannot write {path}: {error.strerror or error}") from error
     finally:

@@ -67,7 +67,7 @@ def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
 def combine(logits: NDArray[Any], how: Combine, locations: NDArray[Any]) -> NDArray[np.float64]:
     """Scores of n samples from the logits of v views. (n, v, c) float, (n, v) int -> (n, c) float64.
 
-    In the space ``prob`` the scores are probabilities and rows sum to 1 (but for ``max``); in ``logit`` they are logits.
+    In the space ``prob`` the scores are probabilities whose rows sum to 1 (but for ``max``), else they are logits.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Pretrained weights of torchvision and timm: files that are there already first, then the libraries' own downloads."""
+"""Pretrained weights from the net: files that are there already first, then the libraries' own downloads."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ PATIENCE = 5.0
 """Seconds to wait for a server's first answer: the libraries themselves try for a minute or more."""
 
 
-def torchvision_file(url: str) -> str:
-    """Which file of torchvision's to put where when there is no connection."""
+def torch_file(url: str) -> str:
+    """Which file to put where torch.hub looks for it when there is no connection."""
     return f"Download {url} and put it in $TORCH_HOME/hub/checkpoints (usually ~/.cache/torch/hub/checkpoints)"
 
 
@@ -43,6 +43,15 @@ def torchvision_state(name: str, weights: str) -> Mapping[str, Any]:
         if not re.match(r"(aux[12]|AuxLogits)\.", key):
             state[re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)", r"\1", key)] = value
     return state
+
+
+def trained_state(url: str) -> Mapping[str, Any]:
+    """The state dict inside a training checkpoint, without the prefix of DataParallel."""
+    import torch
+
+    _check_checkpoint(url)
+    found = torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
+    return {name.removeprefix("module."): tensor for name, tensor in found["state_dict"].items()}
 
 
 def timm_state(name: str) -> Mapping[str, Any]:

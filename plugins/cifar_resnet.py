@@ -6,24 +6,31 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from benchsuite import Architecture, Preprocess, hookimpl
+from benchsuite import Architecture, Preprocess, Weights, hookimpl
 
-BLOCKS = {20: 3, 32: 5, 44: 7, 56: 9, 110: 18, 1202: 200}
-"""Blocks in each of the three stages, by the number of layers."""
+FILES = {20: "12fca82f", 32: "d509ac18", 44: "014dd654", 56: "4bfd9763", 110: "1d1ed7c2", 1202: "f3b1deed"}
+"""The number of layers, and the first digits of the SHA-256 of akamaster's checkpoint."""
 
+URL = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models"
 PREPROCESS = Preprocess(32, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 NOTE = (
     "{layers} layers for 32 x 32 pixels, parameter-free shortcuts (option A: every second pixel, zeros for the new "
-    "channels). Tensors are named and pixels normalised (ImageNet's mean and std) as in akamaster/pytorch_resnet_cifar10, "
-    "whose checkpoints fit; He et al. subtract a per-pixel mean instead"
+    "channels). Pixels are normalised with ImageNet's mean and std, as those akamaster's weights were trained with; He "
+    "et al. subtract a per-pixel mean instead. akamaster keeps the best epoch on the test images"
 )
 
 
 @hookimpl
 def benchsuite_architectures() -> Iterator[Architecture]:
-    """ResNet-20, 32, 44, 56, 110 and 1202."""
-    for layers, blocks in BLOCKS.items():
-        yield Architecture(f"resnet{layers}", partial(_build, blocks), PREPROCESS, note=NOTE.format(layers=layers))
+    """ResNet-20, 32, 44, 56, 110 and 1202, with the weights of akamaster/pytorch_resnet_cifar10."""
+    from benchsuite.plugins._pretrained import torch_file, trained_state
+
+    for layers, digits in FILES.items():
+        name = f"resnet{layers}"
+        url = f"{URL}/{name}-{digits}.th"
+        weights = Weights("akamaster", partial(trained_state, url), PREPROCESS, 10, url, torch_file(url))
+        build = partial(_build, (layers - 2) // 6)
+        yield Architecture(name, build, PREPROCESS, (weights,), note=NOTE.format(layers=layers))
 
 
 def _build(blocks: int, num_classes: int) -> Any:

@@ -61,11 +61,12 @@ TIMM = {
 
 NOTE = (
     "v1.5: stride 2 in the 3x3 convolution, as torchvision, timm and fb.resnet.torch; {name}.v1 has it where He et al. "
-    "put it. The default weights are torchvision's first ones, trained with the classic recipe, whose numbers stand "
-    "closest to those of He et al.; the others come from longer training with stronger augmentation"
+    "put it. The default weights are torchvision's first ones, trained with its simple recipe: their published numbers "
+    "are the ones to hold against those of He et al. --weights IMAGENET1K_V2 and timm's come from newer recipes"
 )
 NOTE_BASIC = (
-    "v1 and v1.5 are the same for basic blocks. The default weights are torchvision's, trained with the classic recipe"
+    "v1 and v1.5 are the same for basic blocks. The default weights are torchvision's, trained with its simple recipe: "
+    "their published numbers are the ones to hold against those of He et al."
 )
 NOTE_V1 = (
     "v1, the Caffe network of He et al.: stride 2 in the first 1x1 convolution, a first pooling without padding that "
@@ -88,12 +89,12 @@ def benchsuite_architectures() -> Iterator[Architecture]:
 
 
 def _torchvision(name: str) -> Iterator[Weights]:
-    from benchsuite.plugins._pretrained import torchvision_file, torchvision_state
+    from benchsuite.plugins._pretrained import torch_file, torchvision_state
 
     for weights, (file, preprocess) in TORCHVISION[name].items():
         url = f"https://download.pytorch.org/models/{file}"
         load = partial(torchvision_state, name, weights)
-        yield Weights(weights, load, preprocess, 1000, url, torchvision_file(url))
+        yield Weights(weights, load, preprocess, 1000, url, torch_file(url))
 
 
 def _timm(name: str) -> Iterator[Weights]:

@@ -117,7 +117,7 @@ def test_stopping_early_is_prompt_and_leaves_no_thread(workers, stop):
 
     def read(sample):
         begun.append(sample)
-        time.sleep(0.05)
+        time.sleep(0.1)
         return row(sample)
 
     stream = images(split_of(read), SAMPLES, number, workers)

@@ -93,7 +93,7 @@ def test_an_array_and_a_pillow_image_resize_to_the_same(interpolation: str, anti
 def test_resize_without_antialias_equals_torchs(
     height: int, width: int, to: tuple[int, int], interpolation: str
 ) -> None:
-    """Where they differ, float32's rounding of a position (3e-5 pixels) decides which way about half a grey level goes."""
+    """Where they differ, float32's rounding of a position (3e-5 pixels) decides how half a grey level is rounded."""
     image = picture(height, width)
     x = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None].float()
     exact = torch.nn.functional.interpolate(x, to, mode=interpolation, align_corners=False, antialias=False)

@@ -136,9 +136,7 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
         if row["limit"] is not None:
             words.append(f"limited to {row['n']} images")
         if ties["top1"] or ties["top5"]:
-            words.append(
-                f"{ties['top1']} decisions at top-1 and {ties['top5']} at top-5 are within {ties['tolerance']:g} of a tie"
-            )
+            words.append(f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5")
         console.print("; ".join(words), markup=False, soft_wrap=True)
 
 
@@ -154,9 +152,7 @@ def _check(rows: list[dict[str, Any]], expectations: list[tuple[str, float, floa
     for name, value, tolerance in expectations:
         for row in rows:
             if abs(row[name] - value) > tolerance + 1e-9:
-                print(
-                    f"benchsuite: expectation failed: {row['run_id']}: {name} is {row[name]:g}, not {value:g}+-{tolerance:g}",
-                    file=sys.stderr,
-                )
+                found = f"{row['run_id']}: {name} is {row[name]:g}, not {value:g}+-{tolerance:g}"
+                print(f"benchsuite: expectation failed: {found}", file=sys.stderr)
                 status = 1
     return status
