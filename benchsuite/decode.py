@@ -51,7 +51,7 @@ def decode(path: str | os.PathLike[str]) -> Any:
             if image.mode != "RGB":
                 return image.convert("RGB")
             image.load()
-            return image.copy() if image.readonly else image  # a read-only image is a view of the open file
+            return image  # Pillow never maps a file of mode RGB into memory, so the pixels are the image's own
     except DataError:
         raise
     except Image.DecompressionBombError as error:

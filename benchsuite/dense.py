@@ -50,7 +50,7 @@ class _Pooling:
     attended: bool
 
 
-class _Refused(Exception):  # noqa: N818 (a reason, not an error of the network)
+class _Refused(Exception):
     """Why a network cannot make score maps."""
 
 

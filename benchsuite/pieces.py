@@ -9,6 +9,7 @@ from typing import Any
 
 from benchsuite import ops
 from benchsuite.batches import Piece
+from benchsuite.errors import BenchsuiteError
 from benchsuite.view import View
 
 
@@ -55,15 +56,21 @@ def cutter(views: tuple[View, ...]) -> Callable[[Any, float], Cuts]:
     return then
 
 
-def pieces(images: Iterator[Cuts], seconds: Seconds) -> Iterator[Piece]:
-    """The pieces of all images in order; adds to ``seconds`` what was waited for, decoded and resized."""
+def pieces(images: Iterator[Cuts], count: int, seconds: Seconds) -> Iterator[Piece]:
+    """The pieces of all images in order; adds to ``seconds`` what was waited for, decoded and resized.
+
+    Raises ``BenchsuiteError`` when a loader gives more or fewer than ``count`` images: padded, repeated or dropped.
+    """
     sample = 0
     while True:
         start = time.perf_counter()
         cuts = next(images, None)
         seconds.wait += time.perf_counter() - start
-        if cuts is None:
+        if cuts is None and sample == count:
             return
+        if cuts is None or sample == count:
+            got = f"only {sample}" if cuts is None else "more"
+            raise BenchsuiteError(f"Expected the loader to give {count} images, got {got}: no number is printed")
         seconds.decode += cuts.decode
         seconds.resize += cuts.resize
         for view, pixels in enumerate(cuts.pixels):

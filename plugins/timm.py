@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from benchsuite import Architecture, BadParameter, Family, Input, Preprocess, UnknownName, Weights, expected, hookimpl
 
-SOURCE = "https://github.com/huggingface/pytorch-image-models"
 NOTE = (
-    "every model of timm, with the preprocessing of its own configuration at test size; "
-    "without a tag, timm's default weights come first"
+    "Every model of timm, preprocessed as its own configuration says for testing. NAME takes timm's default weights "
+    "and lists those of other tags; NAME.TAG takes that tag's"
 )
 
 
@@ -30,25 +30,85 @@ def names() -> Sequence[str]:
 
 
 def resolve(name: str) -> Architecture:
-    """``NAME`` or ``NAME.TAG`` -> the architecture with the weights of all tags that the same network fits.
+    """``NAME`` or ``NAME.TAG`` -> the architecture, with the weights of the tags that make the same network.
 
-    Raises ``UnknownName`` with the nearest name, and ``BadParameter`` for a model whose images are padded or not square.
+    Raises ``UnknownName`` with the nearest name, and ``BadParameter`` for images that are padded or not square.
     """
     import timm
 
-    bare, _, _ = name.partition(".")
-    tags = timm.models.list_models(bare, include_tags=True)
-    if not tags or name not in (bare, *tags):
-        raise _unknown(name, tags)
+    bare, dot, _ = name.partition(".")
+    configs = timm.models.get_arch_pretrained_cfgs(bare)
+    if not configs or (dot and name not in configs):
+        raise _unknown(name, configs)
     config = timm.get_pretrained_cfg(name)
-    own = name if "." in name else next((t for t in tags if _tag(t) == config.tag), name)
-    weights = (w for tag in (own, *(t for t in tags if t != own)) if "." not in name or tag == own for w in _weights(tag))
+    usual = preprocess(name, config)
+    first = f"{bare}.{config.tag}" if config.tag else bare
+    others = [n for n, c in configs.items() if n != first and not dot and _network(c) == _network(config)]
+    weights = tuple(w for n in (first, *others) for w in _weights(n, configs[n]))
     return Architecture(
         f"timm:{name}",
         partial(_build, name),
-        preprocess(name, config),
-        tuple(w for w in weights),
-        Input(config.input_size[0], config.fixed_input_size),
-        None if config.fixed_input_size else "auto",
-        note=_note(config, tags),
+        usual,
+        weights,
+        Input(config.input_size[0], fixed=bool(config.fixed_input_size)),
+        dense=None if config.fixed_input_size else "auto",
+        note="" if weights else "timm has no weights with a classifier for it",
     )
+
+
+def preprocess(name: str, config: Any) -> Preprocess:
+    """What timm does to a test image at the model's test size: floor(size / crop_pct), then the centre crop.
+
+    Raises ``BadParameter`` for what no ``Preprocess`` can say: padding to a square, and input that is not square.
+    """
+    from timm.data import resolve_data_config
+
+    data = resolve_data_config(pretrained_cfg=config.to_dict(), use_test_size=True)
+    _, height, width = data["input_size"]
+    if height != width:
+        raise BadParameter(expected(f"the input of timm:{name}", "square", f"{height}x{width} pixels"))
+    if data["crop_mode"] not in ("center", "squash"):
+        got = f"{data['crop_mode']!r}, which pads the image to a square"
+        raise BadParameter(expected(f"the crop mode of timm:{name}", "center or squash", got))
+    side = math.floor(height / data["crop_pct"])
+    resize = side if data["crop_mode"] == "center" else (side, side)
+    return Preprocess(resize, height, data["interpolation"], tuple(data["mean"]), tuple(data["std"]))
+
+
+def _network(config: Any) -> tuple[Any, ...]:
+    """What of a tag's configuration timm builds a network from, but for the number of classes."""
+    return bool(config.fixed_input_size), config.input_size if config.fixed_input_size else config.input_size[0]
+
+
+def _weights(name: str, config: Any) -> Iterator[Weights]:
+    """The weights of one tag, if it has any with a classifier that a ``Preprocess`` can feed."""
+    from benchsuite.plugins._pretrained import timm_file, timm_state, timm_url
+
+    if not config.has_weights or not config.num_classes:
+        return
+    try:
+        own = preprocess(name, config)
+    except BadParameter:
+        return
+    url = timm_url(config.hf_hub_id) if config.hf_hub_id else config.url
+    load, tag = partial(timm_state, name), config.tag or "default"
+    yield Weights(tag, load, own, config.num_classes, url, timm_file(name, url))
+
+
+def _build(name: str, num_classes: int) -> Any:
+    import timm
+
+    return timm.create_model(name, num_classes=num_classes)
+
+
+def _unknown(name: str, tagged: Iterable[str]) -> UnknownName:
+    """The error for a name that timm does not list, with the nearest one, or what it is called today."""
+    import timm
+
+    today = timm.models.get_deprecated_models().get(name)
+    known = tuple(tagged) or timm.list_models()
+    near = [today] if today else difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    tail = f"did you mean 'timm:{near[0]}'?" if near else f"timm {timm.__version__} lists {len(known)} others"
+    if not near and tagged:
+        tail = f"known: {', '.join(known)}"
+    return UnknownName(f"Unknown model 'timm:{name}': {tail}")

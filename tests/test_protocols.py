@@ -13,10 +13,10 @@ from reference import geometry
 from torchvision import transforms
 from torchvision.transforms import functional as tv
 
-import benchsuite.view
 from benchsuite import BadParameter, Combine, Crop, Preprocess, View, load_plugins
 from benchsuite.binding import bind, parameters, views
 from benchsuite.ops import cut, resize, resized_shape
+from benchsuite.view import Rounding, Spatial
 
 IMAGENET = Preprocess(256, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CIFAR = Preprocess(32, 32, "bilinear", (0.5,) * 3, (0.2,) * 3)
@@ -280,5 +280,5 @@ def test_the_source_is_cited_and_what_is_unverified_is_called_so(name: str) -> N
 
 
 def test_the_choices_of_the_protocols_are_those_of_a_view() -> None:
-    for name in ("Rounding", "Spatial"):
-        assert typing.get_args(getattr(_sizes, name)) == typing.get_args(getattr(benchsuite.view, name))
+    assert typing.get_args(_sizes.Rounding) == typing.get_args(Rounding)
+    assert typing.get_args(_sizes.Spatial) == typing.get_args(Spatial)

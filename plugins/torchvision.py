@@ -1,0 +1,92 @@
+"""Every image classifier of torchvision as ``torchvision:NAME``, or ``torchvision:NAME.WEIGHTS``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from benchsuite import Architecture, BadParameter, Family, Input, Preprocess, Weights, expected, hookimpl, unknown_name
+
+NOTE = (
+    "Every image classifier of torchvision, preprocessed as weights.transforms() says. NAME takes torchvision's "
+    "default weights and lists the others; NAME.WEIGHTS takes those, where they need another input size"
+)
+FIXED = ("vision_transformer", "maxvit")
+"""Modules of torchvision whose networks take one input size."""
+
+INCEPTION = {"init_weights": False, "aux_logits": False, "transform_input": True}
+"""GoogLeNet and Inception as torchvision builds them for its weights, which were trained on another normalisation."""
+
+
+@hookimpl
+def benchsuite_architectures() -> tuple[Family]:
+    """The family ``torchvision``."""
+    return (Family("torchvision", resolve, names, NOTE),)
+
+
+def names() -> Sequence[str]:
+    """The image classifiers that torchvision lists."""
+    from torchvision import models
+
+    return tuple(models.list_models(module=models))
+
+
+def resolve(name: str) -> Architecture:
+    """``NAME`` or ``NAME.WEIGHTS`` -> the architecture, with all weights that fit the same network.
+
+    Raises ``UnknownName`` with the nearest name, and ``BadParameter`` for a model that classifies no images.
+    """
+    from torchvision import models
+
+    bare, dot, wanted = name.partition(".")
+    if bare not in names():
+        if bare in models.list_models():
+            raise BadParameter(expected(f"torchvision:{bare}", "an image classifier", "a model for another task"))
+        raise unknown_name("model of torchvision", bare, names())
+    entries = models.get_model_weights(bare)
+    usable = {e.name: e for e in entries if e.meta.get("categories")}
+    if dot and wanted not in usable:
+        raise unknown_name(f"weights of torchvision:{bare}", wanted, usable)
+    first = usable[wanted] if dot else entries.DEFAULT
+    fixed = models.get_model_builder(bare).__module__.rpartition(".")[2] in FIXED
+    fitting = [e for e in usable.values() if e is not first and not (fixed and _size(e) != _size(first))]
+    return Architecture(
+        f"torchvision:{name}",
+        partial(_build, bare, _size(first)),
+        preprocess(first),
+        tuple(_weights(bare, e) for e in (first, *fitting)),
+        Input(fixed=fixed),
+        dense=None if fixed else "auto",
+    )
+
+
+def preprocess(entry: Any) -> Preprocess:
+    """The preset of torchvision's weights: resize of the shorter side, centre crop, mean and std."""
+    preset = entry.transforms()
+    (resize,), (crop,) = preset.resize_size, preset.crop_size
+    mean, std = tuple(preset.mean), tuple(preset.std)
+    return Preprocess(resize, crop, preset.interpolation.value, mean, std, antialias=bool(preset.antialias))
+
+
+def _size(entry: Any) -> int:
+    (crop,) = entry.transforms().crop_size
+    return int(crop)
+
+
+def _weights(name: str, entry: Any) -> Weights:
+    from benchsuite.plugins._pretrained import torch_file, torchvision_state
+
+    load = partial(torchvision_state, name, entry.name)
+    return Weights(entry.name, load, preprocess(entry), len(entry.meta["categories"]), entry.url, torch_file(entry.url))
+
+
+def _build(name: str, size: int, num_classes: int) -> Any:
+    from torchvision import models
+
+    builder = models.get_model_builder(name)
+    module = builder.__module__.rpartition(".")[2]
+    options = INCEPTION if module in ("googlenet", "inception") else {}
+    if module == "vision_transformer":
+        options = {"image_size": size}
+    return builder(num_classes=num_classes, **options)

@@ -1,0 +1,152 @@
+"""The whole walk with a predict function of five lines, against answers computed by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from toys import LABELS, SCORES_10CROP, TOP1_ERRORS, images, split_of
+from walks import SETTINGS, CountingPredict, opener, questions
+
+from benchsuite import BenchsuiteError, DataError, Sample, Split
+from benchsuite.evaluate import Answer, Settings, chunk_key, evaluate
+from benchsuite.plan import Question
+
+
+def walk(asked: list[Question], root: Path, predict: Any = None, settings: Settings = SETTINGS) -> list[Answer]:
+    steps: list[int] = []
+    answers = list(evaluate(asked, opener(root, predict or CountingPredict()), settings, steps.append))
+    views = {v for q in asked for m in q.members for v in m.views}
+    assert sum(steps) == len(asked[0].samples) * len(views)
+    return answers
+
+
+def test_counts_are_those_computed_by_hand(tmp_path: Path) -> None:
+    asked = questions("1crop", "10crop", "toy")
+    counts = {a.question.bound.label: a.counts for a in walk(asked, tmp_path)}
+    assert {p: c["top1_errors"] for p, c in counts.items()} == {p: TOP1_ERRORS[p] for p in counts}
+    assert all(c["n"] == 5 and c["top5_errors"] == 0 for c in counts.values())
+
+
+def test_probabilities_of_ten_crops_are_those_computed_by_hand(tmp_path: Path) -> None:
+    (answer,) = walk(questions("10crop"), tmp_path)
+    made = dict(zip(answer.columns["id"], answer.columns["probability_true"], strict=True))
+    for name, probability in made.items():
+        assert probability == pytest.approx(SCORES_10CROP[name][LABELS[name]], abs=1e-6)
+
+
+def test_three_protocols_in_one_run_forward_each_distinct_view_once(tmp_path: Path) -> None:
+    protocols = ("1crop", "10crop", "10crop:merge=logit", "toy:flip=false")
+    together = CountingPredict()
+    joint = walk(questions(*protocols), tmp_path / "joint", together)
+    distinct = {v for q in questions(*protocols) for v in q.members[0].views}
+    assert together.images == 5 * len(distinct) == 5 * 10  # the centre and two corners are among the ten crops
+    alone = []
+    for protocol in protocols:
+        alone += walk(questions(protocol), tmp_path / protocol, CountingPredict())
+    for a, b in zip(joint, alone, strict=True):
+        assert a.counts == b.counts
+        assert all(np.array_equal(a.columns[c], b.columns[c]) for c in a.columns)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_batch_size_changes_nothing(tmp_path: Path, batch_size: int) -> None:
+    reference = walk(questions("10crop"), tmp_path / "reference")
+    other = walk(questions("10crop"), tmp_path / "other", settings=Settings(batch_size, workers=0))
+    assert other[0].counts == reference[0].counts
+    np.testing.assert_array_equal(other[0].columns["rank"], reference[0].columns["rank"])
+
+
+def test_order_of_the_files_changes_nothing(tmp_path: Path) -> None:
+    shuffled = {name: images()[name] for name in ("d", "b", "e", "a", "c")}
+    asked = questions("10crop")
+    again = [dataclasses.replace(q, split=split_of(shuffled, LABELS)) for q in asked]
+    a, b = walk(asked, tmp_path / "a"), walk(again, tmp_path / "b")
+    assert a[0].columns["id"] == b[0].columns["id"] == sorted(shuffled)
+    assert a[0].counts == b[0].counts
+
+
+def test_finished_chunks_are_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchsuite.evaluate.CHUNK", 2)
+    broken = CountingPredict(breaks_at=4)
+    with pytest.raises(KeyboardInterrupt):
+        walk(questions("1crop"), tmp_path, broken, Settings(1, 0))
+    assert broken.images == 3  # one whole chunk of two images, and one image of the next
+    after = CountingPredict()
+    (answer,) = walk(questions("1crop"), tmp_path, after, Settings(1, 0))
+    assert after.images == 3
+    assert answer.counts["top1_errors"] == TOP1_ERRORS["1crop"]
+    assert answer.columns["id"] == list("abcde")
+
+
+def test_fresh_computes_every_chunk_again(tmp_path: Path) -> None:
+    walk(questions("1crop"), tmp_path)
+    again = CountingPredict()
+    walk(questions("1crop"), tmp_path, again, Settings(4, 0, fresh=True))
+    assert again.images == 5
+
+
+def test_damaged_chunk_is_computed_again(tmp_path: Path) -> None:
+    walk(questions("1crop"), tmp_path)
+    (file,) = tmp_path.rglob("*.logits")
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1
+    file.write_bytes(data)
+    again = CountingPredict()
+    (answer,) = walk(questions("1crop"), tmp_path, again)
+    assert again.images == 5
+    assert answer.counts["top1_errors"] == TOP1_ERRORS["1crop"]
+
+
+def test_changed_image_is_another_chunk() -> None:
+    before = [Sample("a", 0, "a.jpg", "100@1"), Sample("b", 1, "b.jpg", "100@1")]
+    after = [before[0], dataclasses.replace(before[1], stamp="100@2")]
+    assert chunk_key(before) != chunk_key(after)
+    assert chunk_key(before) == chunk_key([dataclasses.replace(s, label=1 - s.label) for s in before])
+
+
+def test_broken_image_stops_the_walk_by_name(tmp_path: Path) -> None:
+    def read(sample: Sample) -> Any:
+        if sample.id == "c":
+            raise DataError(f"broken {sample.where}")
+        return images()[sample.id]
+
+    asked = questions("1crop")
+    split = Split("toy", asked[0].samples, ("red", "green"), True, read)
+    with pytest.raises(DataError, match="memory:c"):
+        walk([dataclasses.replace(asked[0], split=split)], tmp_path)
+
+
+def test_not_a_number_is_refused(tmp_path: Path) -> None:
+    def predict(pixels: Any, flips: Any, view: Any) -> Any:
+        return np.full((len(pixels), 2), np.nan, dtype=np.float32), 1
+
+    with pytest.raises(BenchsuiteError, match="finite"):
+        walk(questions("1crop"), tmp_path, predict)
+
+
+def test_padded_or_dropped_samples_print_no_number(tmp_path: Path) -> None:
+    (asked,) = questions("1crop")
+
+    def padded(split: Any, samples: Any, then: Any, workers: int) -> Any:
+        for sample in (*samples, samples[0]):
+            yield then(split.read(sample), 0.0)
+
+    def dropped(split: Any, samples: Any, then: Any, workers: int) -> Any:
+        for sample in samples[:4]:
+            yield then(split.read(sample), 0.0)
+
+    for images_of in (padded, dropped):
+        loader = dataclasses.replace(asked.loader, images=images_of)
+        with pytest.raises(BenchsuiteError, match="5 images"):
+            walk([dataclasses.replace(asked, loader=loader)], tmp_path / images_of.__name__)
+
+
+def test_ensemble_of_one_network_is_that_network(tmp_path: Path) -> None:
+    one, both = walk(questions("10crop", "ensemble:protocol=10crop"), tmp_path)
+    assert both.question.bound.inner is not None
+    np.testing.assert_allclose(both.columns["probability_true"], one.columns["probability_true"], atol=1e-12)
+    assert both.counts["top1_errors"] == one.counts["top1_errors"]

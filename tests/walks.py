@@ -1,0 +1,50 @@
+"""The walk without a network: a store on disk, a predict function that counts, and questions about the toys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from toys import ToyPlugin, fake_predict
+
+from benchsuite import load_plugins
+from benchsuite.chunks import ChunkStore
+from benchsuite.evaluate import Opened, Settings
+from benchsuite.plan import Asked, Member, Question, plan
+from benchsuite.view import View
+
+CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
+
+
+class CountingPredict:
+    """``fake_predict`` that counts the images it saw, and can break down at the k-th call."""
+
+    def __init__(self, breaks_at: int | None = None) -> None:
+        self.images, self.calls, self.breaks_at = 0, 0, breaks_at
+        self.shapes: Counter[tuple[int, ...]] = Counter()
+
+    def __call__(self, pixels: Any, flips: Any, view: View) -> Any:
+        self.calls += 1
+        if self.calls == self.breaks_at:
+            raise KeyboardInterrupt
+        assert pixels.dtype == np.uint8
+        assert len(flips) == len(pixels)
+        self.images += len(pixels)
+        self.shapes[pixels.shape[1:]] += len(pixels)
+        return fake_predict(pixels, flips, view)
+
+
+def questions(*protocols: str, **fields: Any) -> list[Question]:
+    """The toy network on the toy images under these protocols."""
+    return plan(Asked(("toy",), protocols, **{"data": "toy", **fields}), CATALOG)
+
+
+def opener(root: Path, predict: Any) -> Callable[[Member, tuple[View, ...]], Opened]:
+    """Opens every member with ``predict``; its chunks lie below ``root``, a folder for each architecture."""
+    return lambda member, views: Opened(predict, ChunkStore(root / member.architecture.name), "digest")
+
+
+SETTINGS = Settings(batch_size=4, workers=0)
