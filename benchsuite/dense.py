@@ -140,12 +140,8 @@ def _found(module: Any, images: Sequence[Any]) -> ScoreMap:
     """The last pooling, or poolings of one map, that passes every check. Raises ``_Refused`` for the last one."""
     with _Watch() as watch:
         own = _run(module, images[0])
-    tried: list[Any] = []
     reasons = []
     for pooling in reversed([p for p in watch.poolings if p.whole]):
-        if any(pooling.given is map_ for map_ in tried):
-            continue
-        tried.append(pooling.given)
         calls = tuple(p.call for p in watch.poolings if p.given is pooling.given)
         found = ScoreMap(calls, (int(pooling.features.shape[2]), int(pooling.features.shape[3])))
         try:

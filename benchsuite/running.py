@@ -62,9 +62,11 @@ def _answered(results: Path, questions: list[Question]) -> dict[str, Mapping[str
 
 def _work(asked: Asked, todo: list[Question], watch: Watch) -> Iterator[dict[str, Any]]:
     """Evaluates what no run answers yet, and writes each result as soon as it is there."""
-    from benchsuite.forward import pick_device
+    from benchsuite.forward import keep_freed_memory, pick_device
 
     device = pick_device(asked.device)
+    if device == "cpu":
+        keep_freed_memory()
     settings = Settings(
         asked.batch_size or (8 if device == "cpu" else 128),
         asked.workers if asked.workers is not None else _workers(device),

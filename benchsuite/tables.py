@@ -43,6 +43,7 @@ PUBLISHED = (
     "this run",
 )
 
+_SAME_FILE = {"timm.tv_in1k": "IMAGENET1K_V1", "timm.tv2_in1k": "IMAGENET1K_V2"}
 _SIZES = ("resize=", "crop=", "interpolation=")
 
 
@@ -173,10 +174,10 @@ def differences(published: Published, row: Mapping[str, Any]) -> list[str]:
         words.append(f"other dataset ({row['dataset']})")
     elif row["n"] != size:
         words.append(f"{row['n']} of the {size} images")
-    network, weights = identity(row["architecture"], row["weights"])
-    if network != identity(published.architecture, "")[0]:
+    ours, theirs = identity(row["architecture"], row["weights"]), identity(published.architecture, published.weights)
+    if ours[0] != theirs[0]:
         words.append("other variant")
-    if weights != published.weights:
+    if ours[1] != theirs[1]:
         words.append("other weights")
     scales = [int(s) for s in published.scales.split("+") if s]
     scales = scales or ([published.short_side] if published.short_side else row["resize"])
@@ -191,15 +192,15 @@ def differences(published: Published, row: Mapping[str, Any]) -> list[str]:
 
 
 def identity(architecture: str, weights: str) -> tuple[str, str]:
-    """The network and the weights as the ledger names them, whatever library they were asked from.
+    """The network and the weights under one name each, whatever library they were asked from.
 
-    ``timm:resnet50.a1_in1k`` is the network ``resnet50`` with the weights ``timm.a1_in1k``.
+    ``timm:resnet50.a1_in1k`` is the network ``resnet50`` with the weights ``timm.a1_in1k``; timm's ``tv`` tags are
+    torchvision's files.
     """
     library, _, name = architecture.rpartition(":")
-    if library != "timm":
-        return name, weights
-    network, _, tag = name.partition(".")
-    return network, f"timm.{tag}" if weights in (tag, "default") else weights
+    if library == "timm":
+        name, weights = name.partition(".")[0], f"timm.{weights}"
+    return name, _SAME_FILE.get(weights, weights)
 
 
 def _measurements(found: Iterable[Published]) -> list[list[Published]]:

@@ -45,16 +45,13 @@ def choose(architecture: Architecture, dataset: Dataset, asked: str | None, seed
     Raises ``WeightsError`` when nothing can be chosen and ``UnknownName`` for a name that is not declared.
     """
     declared = {w.name: w for w in architecture.weights}
+    usual = _fitted(dataset.preprocess, architecture) or architecture.preprocess
     if asked is None and dataset.recipe is not None:
-        path = trained_path(architecture, dataset.recipe)
-        return Chosen(
-            f"trained here ({dataset.recipe.name})",
-            digest(dataclasses.asdict(dataset.recipe)),
-            dataset.recipe.preprocess,
-            path=path,
-            recipe=dataset.recipe,
-        )
-    usual = dataset.preprocess or architecture.preprocess
+        recipe = dataset.recipe
+        if usual != recipe.preprocess:
+            recipe = dataclasses.replace(recipe, preprocess=usual, sizes=(usual.crop,))
+        label, key = f"trained here ({recipe.name})", digest(dataclasses.asdict(recipe))
+        return Chosen(label, key, usual, path=trained_path(architecture, recipe), recipe=recipe)
     if asked == "random":
         return Chosen(f"random (seed {seed})", f"random:{seed}", usual, seed=seed)
     if asked is None:
@@ -164,6 +161,14 @@ def _read_pickle(path: Path) -> Any:
         raise
     except Exception as error:
         raise WeightsError(expected("a checkpoint", "tensors in a whole file", _reason(error), str(path))) from None
+
+
+def _fitted(preprocess: Preprocess | None, architecture: Architecture) -> Preprocess | None:
+    """A data set's preprocessing, at the network's own size where that is fixed."""
+    if preprocess is None or not architecture.input.fixed:
+        return preprocess
+    size = architecture.preprocess.crop
+    return dataclasses.replace(preprocess, resize=size, crop=size)
 
 
 def _stored_preprocess(path: Path) -> Preprocess | None:

@@ -30,7 +30,7 @@ def names() -> Sequence[str]:
 
 
 def resolve(name: str) -> Architecture:
-    """``NAME`` or ``NAME.TAG`` -> the architecture, with the weights of the tags that make the same network.
+    """``NAME`` or ``NAME.TAG`` -> the architecture, with the weights of all its tags or of that one.
 
     Raises ``UnknownName`` with the nearest name, and ``BadParameter`` for images that are padded or not square.
     """
@@ -43,7 +43,7 @@ def resolve(name: str) -> Architecture:
     config = timm.get_pretrained_cfg(name)
     usual = preprocess(name, config)
     first = f"{bare}.{config.tag}" if config.tag else bare
-    others = [n for n, c in configs.items() if n != first and not dot and _network(c) == _network(config)]
+    others = [n for n in configs if n != first and not dot]
     weights = tuple(w for n in (first, *others) for w in _weights(n, configs[n]))
     return Architecture(
         f"timm:{name}",
@@ -73,11 +73,6 @@ def preprocess(name: str, config: Any) -> Preprocess:
     side = math.floor(height / data["crop_pct"])
     resize = side if data["crop_mode"] == "center" else (side, side)
     return Preprocess(resize, height, data["interpolation"], tuple(data["mean"]), tuple(data["std"]))
-
-
-def _network(config: Any) -> tuple[Any, ...]:
-    """What of a tag's configuration timm builds a network from, but for the number of classes."""
-    return bool(config.fixed_input_size), config.input_size if config.fixed_input_size else config.input_size[0]
 
 
 def _weights(name: str, config: Any) -> Iterator[Weights]:

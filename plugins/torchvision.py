@@ -15,7 +15,7 @@ NOTE = (
 FIXED = ("vision_transformer", "maxvit")
 """Modules of torchvision whose networks take one input size."""
 
-INCEPTION = {"init_weights": False, "aux_logits": False, "transform_input": True}
+INCEPTION: dict[str, Any] = {"init_weights": False, "aux_logits": False, "transform_input": True}
 """GoogLeNet and Inception as torchvision builds them for its weights, which were trained on another normalisation."""
 
 
@@ -86,7 +86,7 @@ def _build(name: str, size: int, num_classes: int) -> Any:
 
     builder = models.get_model_builder(name)
     module = builder.__module__.rpartition(".")[2]
-    options = INCEPTION if module in ("googlenet", "inception") else {}
+    options: dict[str, Any] = INCEPTION if module in ("googlenet", "inception") else {}
     if module == "vision_transformer":
         options = {"image_size": size}
     return builder(num_classes=num_classes, **options)

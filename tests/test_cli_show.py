@@ -200,7 +200,8 @@ def test_a_number_of_other_weights_needs_a_file(catalog):
         ("he-t3-10c-plain-34-top1", "", "benchsuite has no such network"),
         ("he-t4-other-vggv5-top1", "net50", "the source does not say a protocol that benchsuite has"),
         ("lbcnn-gh-svhn", "net50", "benchsuite has no dataset 'svhn'"),
-        ("tv-v1-50-top1", "nett50", "Unknown architecture 'nett50': did you mean 'net50'?"),
+        ("tv-v1-50-top1", "nett50", "benchsuite has no network 'nett50'"),
+        ("tv-v1-50-top1", "torchvision:resnt50", "Unknown model of torchvision 'resnt50': did you mean 'resnet50'?"),
     ],
 )
 def test_a_number_that_cannot_be_measured_again_says_why(catalog, row_id, architecture, reason):

@@ -144,6 +144,12 @@ def test_a_cifar_resnet_equals_the_loop_over_windows() -> None:
     check(module, features, windows.averaged(module.linear), 32, (40, 48))
 
 
+def test_a_network_for_224_pixels_has_a_window_of_one_cell_at_32() -> None:
+    torch.manual_seed(0)
+    module = awake(models.resnet18(num_classes=5))
+    check(module, resnet_features(module), windows.averaged(module.fc), 32, (64, 96))
+
+
 def test_the_stride_chain_of_resnet_gives_the_known_map_sizes() -> None:
     module = models.resnet18().eval()
     found = derive(architecture(module), module, 224)
@@ -267,6 +273,10 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
         lambda m, f, x: m.fc(f.mean((2, 3)).reshape(x.shape[0], 8)),
         "fails: shape",
     ),
+    "a head that mixes the batch": (
+        lambda m, f, x: m.fc(f.mean((2, 3)) + f.mean((2, 3)).mean(0, keepdim=True)),
+        "a place of its map is not its window's own logits",
+    ),
     "a fixed size": (lambda m, f, x: m.fc((f + m.place).mean((2, 3))), "96x128 pixels fails"),
     "a fixed grid": (
         lambda m, f, x: m.fc(F.interpolate(f, (8, 8)).mean((2, 3))),
@@ -335,7 +345,7 @@ def test_an_architecture_may_give_its_own_parts() -> None:
     ("parts", "reason"),
     [
         (lambda m: DenseParts(m.stem, lambda f: 2 * m.fc(f.flatten(1))), "one window does not give"),
-        (lambda m: DenseParts(m.stem, lambda f: m.fc(f)), "pixels fails"),
+        (lambda m: DenseParts(m.stem, m.fc), "pixels fails"),
         (lambda m: DenseParts(lambda x: m.stem(x) + m.place, lambda f: m.fc(f.flatten(1))), "pixels fails"),
     ],
 )

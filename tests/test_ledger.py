@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from benchsuite import ledger
+from benchsuite import ledger, load_plugins
 from benchsuite.specs import NAME
 
 ROWS = ledger.load()
@@ -140,6 +140,15 @@ def test_matching_does_not_mix_networks_of_similar_names():
         "WRN-50-2-bottleneck",
         "wide_resnet50_2.tv_in1k",
     }
+
+
+def test_networks_and_weights_have_the_names_that_the_plugins_declare():
+    catalog = load_plugins(entry_points=False)
+    planned = {"pnn", "lbcnn"}
+    for row in ROWS:
+        if row.architecture and ":" not in row.architecture and row.architecture not in planned:
+            declared = {w.name for w in catalog.architecture(row.architecture).weights}
+            assert row.weights in declared | {""}, row
 
 
 def test_matching_can_be_kept_to_a_dataset():

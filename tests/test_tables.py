@@ -235,6 +235,13 @@ def test_a_network_of_timm_is_the_same_network_as_ours():
         assert line("timm-resnet50.a1_in1k-224-top1", row)["this run"] == "other size"
 
 
+def test_timms_tags_for_torchvisions_files_are_the_same_weights():
+    # timm counts 23.844 % with torchvision's file, torchvision 23.87 %.
+    assert line("timm-resnet50.tv_in1k-224-top1", result(errors=11_935))["this run"] == "23.870 (+0.026)"
+    theirs = result(errors=11_935, architecture__name="timm:resnet50.tv_in1k", weights__label="tv_in1k")
+    assert line("tv-v1-50-top1", theirs)["this run"] == "23.870 (+0.000)"
+
+
 def test_the_scales_of_a_multiscale_figure_are_compared():
     views = [
         {**view_data(center(TORCHVISION)), "resize": s, "crop": None, "dense": True, "nominal": 224}

@@ -7,7 +7,7 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from benchsuite import binding, ops, predictions, tables
+from benchsuite import binding, ledger, ops, predictions, tables
 from benchsuite.catalog import Catalog
 from benchsuite.errors import BenchsuiteError, StorageError, expected
 from benchsuite.ledger import Published
@@ -130,12 +130,9 @@ def published(catalog: Catalog, row: Published) -> Facts:
 
 def measured_by(catalog: Catalog, row: Published) -> tuple[str | None, str]:
     """The command that measures a printed figure again, with what the user must put in; or None and the reason."""
-    if not row.architecture:
-        return None, "benchsuite has no such network"
-    if row.protocol not in catalog.protocols:
-        return None, "the source does not say a protocol that benchsuite has"
-    if row.dataset not in catalog.datasets:
-        return None, f"benchsuite has no dataset {row.dataset!r}"
+    missing = _missing(catalog, row)
+    if missing:
+        return None, missing
     try:
         name, declared = _with_weights(catalog, row)
         spec = catalog.architecture(name)
@@ -149,14 +146,25 @@ def measured_by(catalog: Catalog, row: Published) -> tuple[str | None, str]:
     return " ".join([*words, "--weights", declared.name]), f"PATH is the folder of your {row.dataset}"
 
 
+def _missing(catalog: Catalog, row: Published) -> str:
+    """What benchsuite lacks to measure a figure again, in words; empty if nothing."""
+    if not row.architecture:
+        return "benchsuite has no such network"
+    if ":" not in row.architecture and row.architecture not in catalog.architectures:
+        return f"benchsuite has no network {row.architecture!r}"
+    if row.protocol not in catalog.protocols:
+        return "the source does not say a protocol that benchsuite has"
+    return "" if row.dataset in catalog.datasets else f"benchsuite has no dataset {row.dataset!r}"
+
+
 def _with_weights(catalog: Catalog, row: Published) -> tuple[str, Weights | None]:
-    """The name to ask for and its declared weights: those of our network, else the library's own."""
+    """The name to ask for and its declared weights: those of our network, else timm's own."""
     candidates = [row.architecture]
-    if row.weights.startswith("timm.") and "timm:NAME" in catalog.architectures and ":" not in row.architecture:
-        candidates.append(f"timm:{row.architecture}.{row.weights.removeprefix('timm.')}")
+    if row.weights.startswith("timm.") and "timm:NAME" in catalog.architectures:
+        candidates.append(f"timm:{ledger.base(row.architecture)}.{row.weights.removeprefix('timm.')}")
     for name in candidates:
         for weights in catalog.architecture(name).weights:
-            if tables.identity(name, weights.name)[1] == row.weights:
+            if tables.identity(name, weights.name)[1] == tables.identity(row.architecture, row.weights)[1]:
                 return name, weights
     return row.architecture, None
 

@@ -19,10 +19,11 @@ _SENTENCE = re.compile(r"(?<!\bal)(?<!\bsec)(?<!\be\.g)(?<!\bi\.e)\.\s")
 
 
 def out() -> Console:
-    """A console on standard output: results only."""
+    """A console on standard output: results only. Where that is a file or a pipe, lines are 160 columns wide."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(highlight=False, width=160 if piped else None)
 
 
 def err() -> Console:

@@ -13,6 +13,9 @@ from benchsuite.errors import BadParameter, expected
 
 help = "evaluate architectures under test protocols"
 
+WIDE = 130
+"""Columns of a terminal that holds the whole table of results."""
+
 EXPECT = re.compile(r"(top[15]_error)=([0-9.]+)(?:\+-([0-9.]+))?")
 
 
@@ -115,21 +118,19 @@ def _bars() -> Any:
 
 
 def _print_tables(rows: list[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.table import Table
-
+    """The results, what is published beside them, and where they lie; in two tables where the terminal is narrow."""
     from benchsuite import tables
 
     console = out()
-    for title, (headers, lines) in (("", tables.result_table(rows)), ("published", tables.published_table(rows))):
-        if not lines:
-            continue
-        table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for header in headers:
-            table.add_column(header, overflow="fold")
-        for line in lines:
-            table.add_row(*line)
-        console.print(table)
+    headers, lines = tables.result_table(rows)
+    if console.width >= WIDE:
+        _print_table(console, "", headers, lines)
+    else:
+        names, rest = ("architecture", "protocol"), ("weights", "dataset", "images/s", "decode / wait / forward s")
+        for wanted in ([h for h in headers if h not in rest], [h for h in headers if h in names + rest]):
+            at = [headers.index(h) for h in wanted]
+            _print_table(console, "", wanted, [[line[i] for i in at] for line in lines])
+    _print_table(console, "published", *tables.published_table(rows))
     for row in rows:
         ties = row["near_ties"]
         words = [f"answered from {row['path']}" if row["cached"] else f"written to {row['path']}"]
@@ -138,6 +139,21 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
         if ties["top1"] or ties["top5"]:
             words.append(f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5")
         console.print("; ".join(words), markup=False, soft_wrap=True)
+
+
+def _print_table(console: Any, title: str, headers: list[str], lines: list[list[str]]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    if not lines:
+        return
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(cell) for cell in line))
+    console.print(table)
 
 
 def _expectation(text: str) -> tuple[str, float, float]:

@@ -1,0 +1,28 @@
+"""The pixels that reach a network under its own centre crop, through benchsuite's own steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchsuite import Preprocess, center, ops
+from benchsuite.forward import Network
+
+
+def pixels(image: Any, preprocess: Preprocess, module: Any) -> Any:
+    """A Pillow image -> float32 (1, 3, crop, crop)."""
+    view = center(preprocess)
+    height, width = ops.resized_shape(image.height, image.width, view)
+    cut = ops.cut(ops.resize(image, height, width, view), view)
+    return Network(module, preprocess, "cpu", "fp32", {}).normalised(cut[None].copy(), np.zeros(1, dtype=bool))
+
+
+def noise(height: int, width: int) -> Any:
+    """A Pillow image of smooth noise with sharp spots, RGB."""
+    generator = np.random.default_rng(height * 1000 + width)
+    small = Image.fromarray(generator.integers(0, 256, (9, 7, 3), dtype=np.uint8))
+    image = np.array(small.resize((width, height), Image.Resampling.BILINEAR))
+    image[:: 1 + height // 9, :: 1 + width // 7] = generator.integers(0, 256, 3, dtype=np.uint8)
+    return Image.fromarray(image)

@@ -1,0 +1,172 @@
+"""``benchsuite run`` as a user types it: streams, exit statuses, one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toys import TOP1_ERRORS, ToyPlugin
+
+from benchsuite import load_plugins
+from benchsuite.cli import main
+
+
+@pytest.fixture(autouse=True)
+def toys_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line finds the toys beside what is installed."""
+    catalog = load_plugins(extra=[ToyPlugin()])
+    monkeypatch.setattr("benchsuite.cli.run.load_plugins", lambda: catalog)
+
+
+TOY = ["run", "toy", "--data", "toy", "--device", "cpu"]
+
+
+def test_json_is_one_object_on_stdout_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TOY, "-p", "1crop", "-p", "10crop", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["runs"]
+    assert [r["top1_errors"] for r in rows] == [TOP1_ERRORS["1crop"], TOP1_ERRORS["10crop"]]
+    contract = {
+        *("run_id", "path", "architecture", "weights", "protocol", "dataset", "n", "top1_errors", "top1_error"),
+        *("top1_interval", "top5_errors", "top5_error", "views", "precision", "loader", "images_per_second"),
+        *("seconds", "cached", "limit"),
+    }
+    assert contract <= set(rows[0])
+    assert set(rows[0]["seconds"]) == {"decode", "wait", "resize", "forward", "total"}
+    assert rows[0]["top1_error"] == 40.0
+
+
+def test_table_shows_error_interval_and_where_the_run_lies(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TOY, "-p", "1crop", "--limit", "4"]) == 0
+    out = capsys.readouterr().out
+    assert "4 of 5" in out
+    assert "limited to 4 images" in out
+    assert os.environ["BENCHSUITE_RESULTS"] in out.replace("\n", "")
+
+
+@pytest.mark.parametrize("reporter", ["markdown", "csv", "latex"])
+def test_reporters_print_on_stdout(capsys: pytest.CaptureFixture[str], reporter: str) -> None:
+    assert main([*TOY, "-p", "1crop", "--format", reporter]) == 0
+    assert "1crop" in capsys.readouterr().out
+
+
+def test_expectations_decide_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TOY, "--json", "--expect", "top1_error=40.1+-0.1"]) == 0
+    assert main([*TOY, "--json", "--expect", "top1_error=40.2+-0.1"]) == 1
+    assert "top1_error is 40, not 40.2+-0.1" in capsys.readouterr().err
+    assert main([*TOY, "--json", "--expect", "error=1"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "toyy"], "did you mean 'toy'"),
+        (["run", "resnet5"], "did you mean 'resnet5"),
+        ([*TOY, "-p", "multiscal"], "did you mean 'multiscale'"),
+        ([*TOY, "-p", "10crop:sice=3"], "did you mean 'resize'"),
+        ([*TOY, "-p", "multiscale:scales=224+x"], "whole number"),
+        ([*TOY, "--format", "markdwn"], "did you mean 'markdown'"),
+        ([*TOY, "--weights", "/no/such/file.pth"], "/no/such/file.pth"),
+        (["run", "toy", "--data", "folder:/no/such/folder"], "/no/such/folder"),
+        (["run", "toy", "--data", "imagenet"], "imagenet:PATH"),
+        (["rum", "toy"], "did you mean 'run'"),
+        (["run"], "ARCHITECTURE"),
+        ([*TOY, "--limit", "ten"], "--limit"),
+    ],
+    ids=lambda v: " ".join(v[-2:]) if isinstance(v, list) else "",
+)
+def test_mistakes_are_one_line_and_status_two(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    try:
+        status = main(words)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    streams = capsys.readouterr()
+    assert status == 2
+    assert streams.out == ""
+    lines = [line for line in streams.err.splitlines() if "no --data" not in line]
+    assert len(lines) == 1, streams.err
+    assert message in lines[0]
+
+
+class Exploding:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (os.environ["BENCHSUITE_RESULTS"] + "/exploded",)
+
+
+def test_checkpoint_that_would_run_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "evil.pth"
+    path.write_bytes(pickle.dumps({"2.weight": Exploding()}))
+    assert main([*TOY, "--weights", str(path)]) == 2
+    assert "evil.pth" in capsys.readouterr().err
+    assert not Path(os.environ["BENCHSUITE_RESULTS"], "exploded").exists()
+
+
+def test_checkpoint_of_another_network_names_the_tensor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    path = tmp_path / "other.pth"
+    torch.save({"2.weight": torch.zeros(7, 3)}, path)
+    assert main([*TOY, "--weights", str(path)]) == 2
+    assert "2.weight" in capsys.readouterr().err
+
+
+def test_traceback_is_shown_with_debug_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("benchsuite.running.run", lambda *a: 1 / 0)
+    assert main([*TOY]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "benchsuite: ZeroDivisionError: division by zero (--debug shows where)"
+    ]
+    with pytest.raises(ZeroDivisionError):
+        main([*TOY, "--debug"])
+
+
+def test_interrupt_is_status_130_and_keeps_finished_chunks(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for i in range(1100):
+        folder = tmp_path / "data" / f"class{i % 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), (i % 256, 0, 0)).save(folder / f"{i:04d}.png")
+    command = [
+        sys.executable,
+        "-m",
+        "benchsuite",
+        "run",
+        "resnet18",
+        "--weights",
+        "random",
+        "--device",
+        "cpu",
+        "--json",
+    ]
+    command += ["--data", f"folder:{tmp_path / 'data'}", "-p", "1crop:crop=64,resize=64"]
+    chunks = Path(os.environ["BENCHSUITE_CACHE"], "chunks")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 120
+    while not list(chunks.rglob("*.logits")) and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    kept = len(list(chunks.rglob("*.logits")))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert 1 <= kept < 3
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    (row,) = json.loads(done.stdout)["runs"]
+    manifest = json.loads(Path(row["path"], "manifest.json").read_text())
+    assert row["n"] == 1100
+    assert manifest["images_computed"] <= 1100 - 512

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torchvision import models, transforms
+
+from benchsuite import Architecture, Crop, DataError, Input, Preprocess, UnsupportedProtocol, View
+from benchsuite.forward import Network, open_network, pick_device, state_digest
+
+PREPROCESS = Preprocess(40, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CROP = View(40, Crop(32))
+
+
+class Net(nn.Module):
+    def __init__(self, classes: int = 5) -> None:
+        super().__init__()
+        self.conv, self.bn, self.fc = nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.Linear(8, classes)
+
+    def forward(self, x: Any) -> Any:
+        return self.fc(torch.relu(self.bn(self.conv(x))).mean((2, 3)))
+
+
+def net(classes: int = 5) -> Net:
+    torch.manual_seed(0)
+    return Net(classes).eval()
+
+
+def architecture(**fields: Any) -> Architecture:
+    return Architecture("net", Net, PREPROCESS, **fields)
+
+
+def network(preprocess: Preprocess = PREPROCESS, precision: str = "fp32", module: Any = None) -> Network:
+    return Network(module or net(), preprocess, "cpu", precision, {})
+
+
+def images(n: int = 4, size: int = 32) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+
+
+def every_value() -> Any:
+    """One image that holds every value in every channel."""
+    return np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
+
+
+def reference(pixels: Any, preprocess: Preprocess = PREPROCESS) -> Any:
+    apply = transforms.Compose([transforms.ToTensor(), transforms.Normalize(preprocess.mean, preprocess.std)])
+    return torch.stack([apply(Image.fromarray(p)) for p in pixels])
+
+
+def test_pixels_are_normalised_bit_for_bit_as_torchvision_does() -> None:
+    for pixels in (every_value(), images()):
+        got = network().normalised(pixels, np.zeros(len(pixels), dtype=bool))
+        assert got.dtype == torch.float32
+        assert torch.equal(got, reference(pixels))
+
+
+@pytest.mark.parametrize("flips", [(True,) * 4, (False, True, True, False)])
+def test_only_the_asked_images_are_mirrored(flips: tuple[bool, ...]) -> None:
+    pixels = images()
+    mirrored = np.stack([p[:, ::-1] if f else p for p, f in zip(pixels, flips, strict=True)])
+    got = network().normalised(pixels, np.array(flips))
+    assert torch.equal(got, reference(mirrored))
+
+
+def test_bgr_reverses_the_channels_before_they_are_normalised() -> None:
+    preprocess = dataclasses.replace(PREPROCESS, channel_order="BGR")
+    got = network(preprocess).normalised(images(), np.zeros(4, dtype=bool))
+    assert torch.equal(got, reference(images()[:, :, :, ::-1].copy()))
+
+
+def test_range_255_keeps_whole_numbers_as_caffe_does() -> None:
+    preprocess = dataclasses.replace(PREPROCESS, range=255.0, mean=(104.0, 117.0, 123.0), std=(1.0, 1.0, 1.0))
+    pixels = every_value()
+    got = network(preprocess).normalised(pixels, np.zeros(1, dtype=bool))
+    wanted = pixels.astype(np.float32).transpose(0, 3, 1, 2) - np.float32([104, 117, 123]).reshape(1, 3, 1, 1)
+    assert np.array_equal(got.numpy(), wanted)
+
+
+def test_normalising_changes_neither_the_pixels_nor_the_next_call() -> None:
+    it, pixels = network(), images()
+    before, flips = pixels.copy(), np.array([True, False, True, False])
+    first = it.normalised(pixels, flips).clone()
+    assert torch.equal(it.normalised(pixels, flips), first)
+    assert np.array_equal(pixels, before)
+
+
+def test_the_logits_are_those_of_the_bare_module() -> None:
+    module, pixels = net(), images()
+    with torch.inference_mode():
+        wanted = module(reference(pixels))
+    got, places = network(module=module)(pixels, np.zeros(4, dtype=bool), CROP)
+    assert places == 1
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_result_does_not_depend_on_the_batch() -> None:
+    it, pixels, flips = network(), images(7), np.arange(7) % 2 == 0
+    together = it(pixels, flips, CROP)[0]
+    alone = np.concatenate([it(pixels[i : i + 1], flips[i : i + 1], CROP)[0] for i in range(7)])
+    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_the_time_in_the_network_adds_up() -> None:
+    it = network()
+    assert it.seconds == 0
+    it(images(), np.zeros(4, dtype=bool), CROP)
+    first = it.seconds
+    it(images(), np.zeros(4, dtype=bool), CROP)
+    assert 0 < first < it.seconds
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_lower_precision_is_autocast_and_near_to_fp32(precision: str) -> None:
+    torch.manual_seed(0)
+    module, pixels, flips = models.resnet18(num_classes=5).eval(), images(2, 64), np.zeros(2, dtype=bool)
+    exact, _ = network(module=module)(pixels, flips, CROP)
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    with torch.inference_mode(), torch.autocast("cpu", dtype):
+        x = reference(pixels).to(memory_format=torch.channels_last)
+        wanted = module.to(memory_format=torch.channels_last)(x).float().numpy()
+    it = network(precision=precision, module=module)
+    got, _ = it(pixels, flips, CROP)
+    assert module.conv1.weight.dtype == dtype
+    assert module.bn1.weight.dtype == torch.float32
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(got, wanted)
+    assert 0 < np.abs(got - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def test_the_digest_is_that_of_the_weights_before_any_cast() -> None:
+    assert network(precision="bf16").digest == network().digest == state_digest(net())
+
+
+@pytest.mark.parametrize("name", ["conv.weight", "fc.bias", "bn.running_mean", "bn.num_batches_tracked"])
+def test_one_changed_number_changes_the_digest(name: str) -> None:
+    module = net()
+    before = state_digest(module)
+    value = module.state_dict()[name]
+    value.view(-1)[-1] += 1
+    assert state_digest(module) != before
+
+
+def test_the_digest_knows_names_shapes_and_types_but_no_layout() -> None:
+    class One(nn.Module):
+        def __init__(self, **tensors: Any) -> None:
+            super().__init__()
+            for name, tensor in tensors.items():
+                self.register_buffer(name, tensor)
+
+    zeros = torch.zeros(2, 3, 4, 4)
+    digests = [
+        state_digest(m)
+        for m in (
+            One(a=zeros),
+            One(b=zeros),
+            One(a=zeros.view(3, 2, 4, 4)),
+            One(a=zeros.int()),
+            One(a=zeros, b=torch.zeros(0)),
+        )
+    ]
+    assert len(set(digests)) == 5
+    ramp = torch.arange(96.0).view(2, 3, 4, 4)
+    assert state_digest(One(a=ramp)) == state_digest(One(a=ramp.to(memory_format=torch.channels_last)))
+
+
+def opened(module: Any, views: tuple[View, ...] = (CROP,), classes: int = 5, **fields: Any) -> Network:
+    return open_network(architecture(**fields), module, PREPROCESS, views, classes, "cpu", "fp32")
+
+
+def test_an_opened_network_answers_and_is_in_evaluation_mode() -> None:
+    module = net().train()
+    it = opened(module)
+    assert not module.training
+    assert it(images(), np.zeros(4, dtype=bool), CROP)[0].shape == (4, 5)
+
+
+def test_a_number_of_classes_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(DataError, match=r"the number of classes of net to be 10, that of the dataset, got 5"):
+        opened(net(), classes=10)
+
+
+def test_a_crop_that_the_network_cannot_take_is_refused_with_its_size() -> None:
+    class Fixed(nn.Module):
+        def forward(self, x: Any) -> Any:
+            assert x.shape[2] == 32, "only 32 pixels"
+            return x.mean((2, 3)).repeat(1, 2)[:, :5]
+
+    module = nn.Sequential(Fixed())
+    opened(module)
+    for view, size in ((View(48, Crop(40)), "40x40"), (View((48, 40)), "48x40")):
+        with pytest.raises(UnsupportedProtocol, match=f"a size that the network takes, got {size}: only 32 pixels"):
+            opened(module, (view,))
+
+
+@pytest.mark.parametrize(
+    ("tail", "got"),
+    [(lambda x: (x, x), "got tuple"), (lambda x: x, r"got \(1, 3, 32, 32\)")],
+)
+def test_an_output_that_is_no_row_of_logits_is_refused(tail: Any, got: str) -> None:
+    class Odd(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return tail(x)
+
+    with pytest.raises(UnsupportedProtocol, match=rf"logits of shape \(n, classes\), {got}"):
+        opened(Odd())
+
+
+def test_dense_views_are_prepared_for_each_nominal_size_and_refused_before_any_image() -> None:
+    views = tuple(View(64, dense=True, nominal=n) for n in (32, 40))
+    it = opened(net(), views)
+    assert {n: s.window for n, s in it.scores.items()} == {32: (16, 16), 40: (20, 20)}
+    assert it(images(2, 64), np.zeros(2, dtype=bool), views[1])[1] == 13 * 13
+    with pytest.raises(UnsupportedProtocol, match="its input size is fixed"):
+        opened(net(), views, input=Input(fixed=True))
+
+
+def test_probabilities_over_places_are_a_logarithm_of_their_mean() -> None:
+    view = View(48, dense=True, nominal=32, spatial="prob")
+    it = opened(net(), (view,))
+    got, places = it(images(2, 48), np.zeros(2, dtype=bool), view)
+    assert places == 9 * 9
+    np.testing.assert_allclose(np.exp(got).sum(1), 1, rtol=1e-5)
+    assert (got <= math.log(1)).all()
+
+
+def test_the_device_is_there_or_refused_in_one_line() -> None:
+    assert pick_device("cpu") == "cpu"
+    assert pick_device("auto") in ("cpu", "cuda", "mps")
+    for wrong in ("cuda:99", "toaster"):
+        with pytest.raises(
+            DataError, match=f"Expected --device to be auto or a device that is there, got {wrong}"
+        ) as e:
+            pick_device(wrong)
+        assert "\n" not in str(e.value)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from benchsuite.plugins import cifar_resnet
+
+from benchsuite import load_plugins
+from benchsuite.testing import check_architecture
+
+PARAMETERS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
+FOUND = {a.name: a for a in cifar_resnet.benchsuite_architectures()}
+
+
+def walk(state: dict[str, Any], x: Any, blocks: int) -> Any:
+    """The network of sec. 4.2 in formulas: y = relu(F(x) + shortcut(x)), the shortcut padded with zero channels."""
+
+    def norm(name: str, x: Any) -> Any:
+        mean, var, gamma, beta = (state[f"{name}.{k}"] for k in ("running_mean", "running_var", "weight", "bias"))
+        scale = gamma / torch.sqrt(var + 1e-5)
+        return x * scale[:, None, None] + (beta - mean * scale)[:, None, None]
+
+    def conv(name: str, x: Any, stride: int = 1) -> Any:
+        return F.conv2d(x, state[f"{name}.weight"], stride=stride, padding=1)
+
+    x = norm("bn1", conv("conv1", x)).clamp(min=0)
+    for stage, planes in enumerate((16, 32, 64), 1):
+        for block in range(blocks):
+            name, stride = f"layer{stage}.{block}", 2 if stage > 1 and block == 0 else 1
+            y = norm(f"{name}.bn1", conv(f"{name}.conv1", x, stride)).clamp(min=0)
+            y = norm(f"{name}.bn2", conv(f"{name}.conv2", y))
+            if stride == 2:
+                wide = torch.zeros(y.shape)
+                first = planes // 4
+                for i in range(y.shape[2]):
+                    for j in range(y.shape[3]):
+                        wide[:, first : first + planes // 2, i, j] = x[:, :, 2 * i, 2 * j]
+                x = wide
+            x = (x + y).clamp(min=0)
+    return x.flatten(2).mean(2) @ state["linear.weight"].T + state["linear.bias"]
+
+
+def awake(module: Any) -> Any:
+    for name, value in module.state_dict().items():
+        if "bn" in name and value.is_floating_point():
+            value.copy_(0.5 + torch.rand(value.shape))
+    return module.eval()
+
+
+@pytest.mark.parametrize("layers", PARAMETERS)
+def test_the_parameters_are_counted_and_no_shortcut_has_any(layers: int) -> None:
+    with torch.device("meta"):
+        module = FOUND[f"resnet{layers}"].build(10)
+    assert sum(p.numel() for p in module.parameters()) == PARAMETERS[layers]
+    convolutions = [m for m in module.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) + 1 == layers
+    assert {m.kernel_size for m in convolutions} == {(3, 3)}
+
+
+@pytest.mark.parametrize(("layers", "size"), [(20, (32, 32)), (20, (40, 36)), (32, (33, 31))])
+def test_the_logits_equal_a_walk_in_formulas(layers: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(layers)
+    module = awake(FOUND[f"resnet{layers}"].build(10))
+    x = torch.randn(2, 3, *size)
+    with torch.inference_mode():
+        wanted = walk(module.state_dict(), x, (layers - 2) // 6)
+        torch.testing.assert_close(module(x), wanted, rtol=1e-4, atol=1e-5 * float(wanted.abs().max()))
+        assert (wanted[0] - wanted[1]).abs().max() > 0.01 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_the_contract_is_kept(name: str) -> None:
+    check_architecture(FOUND[name], build=name in ("resnet20", "resnet110"))
+
+
+def test_they_are_found_under_their_names() -> None:
+    assert set(FOUND) == {f"resnet{n}" for n in PARAMETERS} <= set(load_plugins(entry_points=False).architectures)
+
+
+def test_maps_halve_from_32_to_8() -> None:
+    module = FOUND["resnet20"].build(10).eval()
+    maps: list[Any] = []
+    for layer in (module.layer1, module.layer2, module.layer3):
+        layer.register_forward_hook(lambda layer, given, out: maps.append(tuple(out.shape[1:])))
+    with torch.inference_mode():
+        assert module(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
+    assert maps == [(16, 32, 32), (32, 16, 16), (64, 8, 8)]
+
+
+def test_new_weights_are_scaled_by_the_inputs_of_a_unit() -> None:
+    torch.manual_seed(0)
+    weight = FOUND["resnet20"].build(10).layer3[1].conv1.weight.detach()
+    assert float(weight.std()) == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.02)
+
+
+def test_the_weights_and_their_preprocessing_are_akamasters() -> None:
+    for name, it in FOUND.items():
+        (weights,) = it.weights
+        assert weights.preprocess == it.preprocess
+        assert (weights.name, weights.classes) == ("akamaster", 10)
+        assert weights.source.startswith("https://github.com/akamaster/pytorch_resnet_cifar10/")
+        assert f"{name}-" in weights.source
+        assert weights.source in weights.file
+        assert "per-pixel mean" in it.note

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from benchsuite.plugins import torchvision as plugin
+from reference import pipeline
+from torch import nn
+from torchvision import models
+
+from benchsuite import Architecture, BadParameter, UnknownName, load_plugins
+from benchsuite.testing import check_architecture
+from benchsuite.weights import Chosen, build
+
+(FAMILY,) = plugin.benchsuite_architectures()
+NAMES = FAMILY.names()
+FIXED = {"maxvit_t", "vit_b_16", "vit_b_32", "vit_h_14", "vit_l_16", "vit_l_32"}
+
+
+def on_meta(make: Any) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        return {n: tuple(t.shape) for n, t in make().state_dict().items()}
+
+
+def test_the_family_is_found() -> None:
+    catalog = load_plugins(entry_points=False)
+    assert catalog.architectures["torchvision:NAME"].prefix == "torchvision"
+    assert catalog.architecture("torchvision:resnet18").name == "torchvision:resnet18"
+    assert len(NAMES) >= 80
+
+
+def test_every_classifier_resolves_with_torchvisions_weights_the_default_first() -> None:
+    for name in NAMES:
+        it, entries = FAMILY.resolve(name), models.get_model_weights(name)
+        assert it.weights[0].name == entries.DEFAULT.name
+        assert it.input.fixed == (name in FIXED) == (it.dense is None)
+        for w in it.weights:
+            entry = entries[w.name]
+            assert w.preprocess == plugin.preprocess(entry)
+            assert (w.source, w.classes) == (entry.url, 1000)
+            assert entry.url in w.file
+        left = {e.name for e in entries} - {w.name for w in it.weights}
+        assert left <= {"IMAGENET1K_FEATURES"} or name in FIXED, left
+
+
+@pytest.mark.parametrize("size", [(301, 217), (260, 450)])
+def test_the_pixels_equal_those_of_torchvisions_presets(size: tuple[int, int]) -> None:
+    image, seen = pipeline.noise(*size), set()
+    for name in NAMES:
+        for w in FAMILY.resolve(name).weights:
+            if w.preprocess not in seen and w.preprocess.crop <= 300:
+                seen.add(w.preprocess)
+                wanted = models.get_model_weights(name)[w.name].transforms()(image)[None]
+                assert torch.equal(pipeline.pixels(image, w.preprocess, nn.Identity()), wanted), (name, w.name)
+    assert len(seen) > 10
+    assert {p.interpolation for p in seen} == {"bilinear", "bicubic"}
+
+
+REGNETS = {n for n in NAMES if n.startswith("regnet_")}
+"""torchvision computes with tensors while it builds these, which tensors without memory cannot."""
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - REGNETS - {"googlenet", "inception_v3"}))
+def test_the_network_has_the_tensors_of_torchvisions_own(name: str) -> None:
+    it, first = FAMILY.resolve(name), models.get_model_weights(name).DEFAULT
+    size = {"image_size": first.meta["min_size"][0]} if name.startswith("vit_") else {}
+    assert on_meta(lambda: it.build(1000)) == on_meta(lambda: models.get_model(name, num_classes=1000, **size))
+
+
+def test_a_regnet_has_the_tensors_of_torchvisions_own() -> None:
+    ours, theirs = FAMILY.resolve("regnet_y_400mf").build(7), models.regnet_y_400mf(num_classes=7)
+    assert {n: t.shape for n, t in ours.state_dict().items()} == {n: t.shape for n, t in theirs.state_dict().items()}
+
+
+def test_weights_for_another_input_size_have_a_name_of_their_own() -> None:
+    usual, large = FAMILY.resolve("vit_b_16"), FAMILY.resolve("vit_b_16.IMAGENET1K_SWAG_E2E_V1")
+    assert {w.name for w in usual.weights} == {"IMAGENET1K_V1", "IMAGENET1K_SWAG_LINEAR_V1"}
+    assert [w.name for w in large.weights] == ["IMAGENET1K_SWAG_E2E_V1"]
+    assert (usual.preprocess.crop, large.preprocess.crop) == (224, 384)
+    positions = "encoder.pos_embedding"
+    assert on_meta(lambda: usual.build(5))[positions] == (1, 14 * 14 + 1, 768)
+    assert on_meta(lambda: large.build(5))[positions] == (1, 24 * 24 + 1, 768)
+
+
+def test_named_weights_come_first() -> None:
+    it = FAMILY.resolve("mobilenet_v2.IMAGENET1K_V1")
+    assert it.name == "torchvision:mobilenet_v2.IMAGENET1K_V1"
+    assert [w.name for w in it.weights] == ["IMAGENET1K_V1", "IMAGENET1K_V2"]
+    assert it.preprocess.resize == 256
+
+
+def test_weights_without_a_classifier_are_not_offered() -> None:
+    assert [w.name for w in FAMILY.resolve("vgg16").weights] == ["IMAGENET1K_V1"]
+    with pytest.raises(UnknownName, match="weights of torchvision:vgg16 'IMAGENET1K_FEATURES'"):
+        FAMILY.resolve("vgg16.IMAGENET1K_FEATURES")
+
+
+@pytest.mark.parametrize("name", ["fcn_resnet50", "fasterrcnn_resnet50_fpn", "r3d_18", "raft_large"])
+def test_a_model_for_another_task_is_refused_with_the_reason(name: str) -> None:
+    with pytest.raises(
+        BadParameter, match=f"torchvision:{name} to be an image classifier, got a model for another task"
+    ):
+        FAMILY.resolve(name)
+
+
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    for wrong, near in (("resnet5O", "resnet50"), ("mobilnet_v2", "mobilenet_v2")):
+        with pytest.raises(UnknownName, match=f"did you mean '{near}'"):
+            FAMILY.resolve(wrong)
+    with pytest.raises(UnknownName, match="did you mean 'IMAGENET1K_V2'"):
+        FAMILY.resolve("resnet50.IMAGENET1K_V3")
+
+
+@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "googlenet", "mnasnet0_5"])
+def test_the_contract_is_kept(name: str) -> None:
+    check_architecture(FAMILY, member=name)
+
+
+def awake(module: Any) -> Any:
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight)
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.copy_(0.1 * torch.randn(layer.running_mean.shape))
+            layer.running_var.copy_(0.5 + torch.rand(layer.running_var.shape))
+    return module.eval()
+
+
+def stored(isolated: Path, name: str, state: Any) -> tuple[Any, Any]:
+    """A made-up checkpoint where torch looks for downloads: the network as torchvision loads it, and as we do."""
+    entry = models.get_model_weights(name).DEFAULT
+    folder = isolated / "torch" / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.save(state, folder / entry.url.rpartition("/")[2])
+    it: Architecture = FAMILY.resolve(name)
+    w = it.weights[0]
+    chosen = Chosen(w.name, "", w.preprocess, declared=w)
+    return models.get_model(name, weights=entry).eval(), build(it, chosen, 10).eval()
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_inceptions_weights_with_auxiliary_heads_give_torchvisions_logits(name: str, isolated: Path) -> None:
+    torch.manual_seed(0)
+    made = awake(models.get_model(name, aux_logits=True, init_weights=False))
+    theirs, ours = stored(isolated, name, made.state_dict())
+    x = torch.randn(2, 3, 96, 96)
+    with torch.inference_mode():
+        wanted = theirs(x)
+        torch.testing.assert_close(ours(x), wanted, rtol=1e-5, atol=1e-6)
+        ours.transform_input = False
+        assert (ours(x) - wanted).abs().max() > 1e-3 * wanted.abs().max()
+    assert not [n for n in ours.state_dict() if "aux" in n.lower()]
+
+
+def test_densenets_old_names_are_read_as_torchvision_reads_them(isolated: Path) -> None:
+    torch.manual_seed(0)
+    made = awake(models.densenet121())
+    kept = {n: t for n, t in made.state_dict().items() if "num_batches" not in n}
+    old = {n.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): t for n, t in kept.items()}
+    assert sum(n not in made.state_dict() for n in old) > 100
+    theirs, ours = stored(isolated, "densenet121", old)
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    assert all(torch.equal(t, theirs.state_dict()[n]) for n, t in ours.state_dict().items())
+
+
+def test_a_network_that_keeps_its_version_in_the_checkpoint_is_loaded(isolated: Path) -> None:
+    torch.manual_seed(0)
+    theirs, ours = stored(isolated, "mnasnet0_5", awake(models.mnasnet0_5()).state_dict())
+    assert all(torch.equal(t, theirs.state_dict()[n]) for n, t in ours.state_dict().items())
+
+
+def test_the_preset_of_any_weights_is_taken_over_field_by_field() -> None:
+    entry = models.EfficientNet_V2_L_Weights.IMAGENET1K_V1
+    assert dataclasses.astuple(plugin.preprocess(entry)) == (
+        480,
+        480,
+        "bicubic",
+        (0.5, 0.5, 0.5),
+        (0.5, 0.5, 0.5),
+        True,
+        "RGB",
+        1.0,
+        "floor",
+    )
