@@ -173,7 +173,7 @@ def differences(published: Published, row: Mapping[str, Any]) -> list[str]:
     if published.dataset != row["dataset"]:
         words.append(f"other dataset ({row['dataset']})")
     elif row["n"] != size:
-        words.append(f"{row['n']} of the {size} images")
+        words.append(f"{row['n']} images, not the {size}")
     ours, theirs = identity(row["architecture"], row["weights"]), identity(published.architecture, published.weights)
     if ours[0] != theirs[0]:
         words.append("other variant")

@@ -235,6 +235,7 @@ def test_a_run_shows_the_question_the_counts_and_the_views(run, tmp_path):
         assert "1  short side 256 bilinear, crop 224 center" in text
         assert "2 at 1, 1 at 5, within 1e-05" in text
         assert "torch  2.9" in text
+        assert "  total    9.90" in text
     found = run("resnet50-1crop-im", json_=True)
     assert (found["kind"], found["top1_errors"], found["n"], found["limit"]) == ("run", 58, 500, 500)
     assert found["manifest"] == data

@@ -205,7 +205,7 @@ def test_printed_figures_are_shown_as_errors_with_their_partner():
     ("changes", "words"),
     [
         ({"dataset__name": "digits"}, "other dataset (digits)"),
-        ({"n": 500, "errors": 58}, "500 of the 50000 images"),
+        ({"n": 500, "errors": 58}, "500 images, not the 50000"),
         ({"architecture__name": "resnet50.v1"}, "other variant"),
         ({"weights__label": "IMAGENET1K_V2"}, "other weights"),
         ({"views": [view_data(center(Preprocess(288, 288, "bilinear", (0.5,), (0.5,))))]}, "other size"),

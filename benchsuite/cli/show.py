@@ -6,6 +6,7 @@ import argparse
 import difflib
 import textwrap
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,9 @@ def run_text(facts: Facts) -> Iterator[str]:
     yield f"views, combined by {_combined(manifest['protocol']['combine'])}"
     made = [describe(view_from_data(data)) for data in manifest["views"]]
     yield from columns((str(number), text) for number, text in enumerate(made, 1))
-    for title in ("asked", "weights", "dataset", "numerics", "seconds", "versions", "hardware"):
+    yield "seconds"
+    yield from columns((part, tables.decimals(Fraction(spent), 2)) for part, spent in facts["seconds"].items())
+    for title in ("asked", "weights", "dataset", "numerics", "versions", "hardware"):
         yield title
         plain = {key: value for key, value in manifest[title].items() if not isinstance(value, dict | list)}
         yield from columns((key, str(value)) for key, value in plain.items() if value not in (None, ""))
