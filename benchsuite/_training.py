@@ -13,7 +13,7 @@ _SMALL = 4
 _LIMIT = 10.0
 
 
-class Training(TorchFunctionMode):
+class Training(TorchFunctionMode):  # type: ignore[misc]
     """A forward pass for training, entered around the network's call; ``progress`` runs from 0 to 1.
 
     Convolutions on maps of at most 4 x 4, and all 1 x 1 ones, are matrix products: the same sums, faster on a CPU.
@@ -36,7 +36,7 @@ class Training(TorchFunctionMode):
         amount = min(1.0, max(0.0, self.progress / 0.15 - 1)) if self.several_sizes else 0.0
         scaled = kwargs.get("weight") is not None and kwargs.get("training")
         if func is F.batch_norm and amount and scaled and args[0].dim() == 4 and args[1] is not None:
-            return _renormalised(*args[:3], kwargs["weight"], kwargs["bias"], kwargs["eps"], amount)
+            return _renormalised(args[0], args[1], args[2], kwargs, amount)
         return func(*args, **kwargs)
 
 
@@ -55,13 +55,12 @@ def _as_product(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilat
     return None
 
 
-def _renormalised(
-    x: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, eps: float, amount: float
-) -> Any:
+def _renormalised(x: Any, running_mean: Any, running_var: Any, affine: dict[str, Any], amount: float) -> Any:
     """Batch normalisation whose value is that of the running statistics (``amount`` 1) and whose gradient is its own.
 
     Updates the running statistics in place. (n, c, h, w) -> the same shape.
     """
+    weight, bias, eps = affine["weight"], affine["bias"], affine["eps"]
     with torch.no_grad():
         variance, mean = torch.var_mean(x.float(), (0, 2, 3), unbiased=False)
         running = (running_var + eps).sqrt()

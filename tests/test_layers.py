@@ -18,7 +18,7 @@ ROOMS = {
     "values": "errors view combine specs binding hookspecs",
     "numerics": "keys metrics stats accounting ops batches",
     "effects": "catalog decode dense forward chunks weights predictions pieces ledger",
-    "use cases": "train ensemble plan evaluate manifests tables explain running",
+    "use cases": "_training train plan evaluate manifests tables explain running",
     "edges": "builtin report testing cli",
 }
 """Each room's modules, in an order in which each may import those before it. One that is planned may be absent."""

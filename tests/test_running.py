@@ -123,6 +123,6 @@ def test_full_disk_loses_nothing_that_was_finished(tmp_path: Path, monkeypatch: 
     assert row["images_per_second"] is None, "the chunks of the first try are used"
 
 
-def test_network_is_deterministic_in_its_errors(tmp_path: Path) -> None:
-    with pytest.raises(BenchsuiteError, match="nothing|no such|cpu:9|device"):
+def test_device_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BenchsuiteError, match="--device"):
         run(toy(tmp_path, device="nothing"), CATALOG, Watch())
