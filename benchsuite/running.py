@@ -68,7 +68,7 @@ def _work(asked: Asked, todo: list[Question], watch: Watch) -> Iterator[dict[str
     if device == "cpu":
         keep_freed_memory()
     settings = Settings(
-        asked.batch_size or (8 if device == "cpu" else 128),
+        asked.batch_size or _batch_size(device, todo),
         asked.workers if asked.workers is not None else _workers(device),
         asked.fresh,
     )
@@ -148,6 +148,12 @@ def _train(question: Question, member: Member, watch: Watch) -> None:
 
 def _train_split(question: Question) -> Callable[[], Any]:
     return lambda: question.dataset.open(None, "train")
+
+
+def _batch_size(device: str, questions: list[Question]) -> int:
+    """Views in a batch: 8 of 224 pixels on a CPU and 128 elsewhere, or as many smaller ones as have their pixels."""
+    crop = min(m.chosen.preprocess.crop for q in questions for m in q.members)
+    return int((8 if device == "cpu" else 128) * max(1.0, min(8.0, (224 / crop) ** 2)))
 
 
 def _workers(device: str) -> int:

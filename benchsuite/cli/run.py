@@ -30,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
     add("--precision", default="auto", help="auto (fp32), fp32, bf16 or fp16")
     add(
-        "--batch-size", type=int, metavar="N", help="views of the usual size in a batch (default: 8 on CPU, 128 on GPU)"
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="views of the usual size in a batch (default: 8 on CPU, 128 on GPU at 224)",
     )
     add("--workers", type=int, metavar="N", help="decoding threads; 0 decodes in the main thread")
     add("--limit", type=int, metavar="N", help="evaluate N images at even distances; said wherever the number appears")

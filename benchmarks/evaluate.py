@@ -1,0 +1,118 @@
+"""Images per second of ``1crop`` from files to counts, against the bare forward pass and timm's way, interleaved.
+
+``python benchmarks/evaluate.py imagenet:PATH [--architecture resnet50] [--precision fp32] [--rounds 3]``
+
+Three things are timed in turn, ``--rounds`` times; medians and ratios are printed:
+
+- ``benchsuite``: ``run --fresh`` with random weights, from JPEG files to counts (the time of its pass);
+- ``bare``: the same network on tensors that are in memory already, same precision, same batch size;
+- ``timm``: what timm's validation script does: its data set and loader with its defaults for workers, its transforms,
+  batches of ``--timm-batch`` (its default is 256), same precision and memory layout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchsuite import load_plugins
+from benchsuite.forward import DTYPES, keep_freed_memory
+from benchsuite.plan import Asked, open_dataset
+from benchsuite.running import Watch, run
+
+
+def ours(args: argparse.Namespace, catalog: Any) -> float:
+    """Images per second of the pass that ``benchsuite run`` makes."""
+    with tempfile.TemporaryDirectory() as results:
+        asked = Asked(
+            (args.architecture,),
+            ("1crop",),
+            data=args.data,
+            weights="random",
+            device="cpu",
+            precision=args.precision,
+            batch_size=args.batch_size,
+            limit=args.limit,
+            fresh=True,
+            results=Path(results),
+        )
+        (row,) = run(asked, catalog, Watch())
+        return float(row["images_per_second"])
+
+
+def bare(args: argparse.Namespace, module: Any, n: int) -> float:
+    """Images per second of the forward pass alone."""
+    x = torch.randn(args.batch_size, 3, 224, 224).contiguous(memory_format=torch.channels_last)
+    half = args.precision != "fp32"
+    with torch.inference_mode(), torch.autocast("cpu", DTYPES[args.precision] if half else None, enabled=half):
+        module(x)
+        start = time.perf_counter()
+        for _ in range(n // args.batch_size):
+            module(x)
+    return n // args.batch_size * args.batch_size / (time.perf_counter() - start)
+
+
+def timm_way(args: argparse.Namespace, module: Any, n: int) -> float:
+    """Images per second with timm's data set and loader."""
+    from timm.data import create_dataset, create_loader
+
+    folder = Path(args.data.partition(":")[2])
+    data = create_dataset("", str(folder / "val" if (folder / "val").is_dir() else folder))
+    data = torch.utils.data.Subset(data, range(n)) if n < len(data) else data
+    half = args.precision != "fp32"
+    start = time.perf_counter()
+    loader = create_loader(
+        data,
+        input_size=(3, 224, 224),
+        batch_size=args.timm_batch,
+        use_prefetcher=False,
+        interpolation="bilinear",
+        num_workers=4,
+        crop_pct=0.875,
+        device=torch.device("cpu"),
+    )
+    seen = 0
+    with torch.inference_mode(), torch.autocast("cpu", DTYPES[args.precision] if half else None, enabled=half):
+        for images, _ in loader:
+            seen += len(module(images.contiguous(memory_format=torch.channels_last)))
+    return seen / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Prints a table of medians and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", help="imagenet:PATH or folder:PATH")
+    parser.add_argument("--architecture", default="resnet50")
+    parser.add_argument("--precision", default="fp32", choices=sorted(DTYPES))
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--timm-batch", type=int, default=256)
+    parser.add_argument("--limit", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    keep_freed_memory()
+    catalog = load_plugins()
+    _, split = open_dataset(args.data, catalog)
+    n = min(args.limit, len(split.samples))
+    module = catalog.architecture(args.architecture).build(len(split.classes)).eval()
+    module = module.to(memory_format=torch.channels_last)
+    rates: dict[str, list[float]] = {"benchsuite": [], "bare": [], "timm": []}
+    for _ in range(args.rounds):
+        rates["bare"].append(bare(args, module, n))
+        rates["benchsuite"].append(ours(args, catalog))
+        rates["timm"].append(timm_way(args, module, n))
+    print(
+        f"{args.architecture}, {args.precision}, {n} images, batch {args.batch_size}, {torch.get_num_threads()} threads"
+    )
+    for name, found in rates.items():
+        ratios = [a / b for a, b in zip(rates["benchsuite"], found, strict=True)]
+        print(f"{name:12} {statistics.median(found):8.1f} images/s   benchsuite/{name} {statistics.median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
