@@ -50,7 +50,7 @@ def choose(architecture: Architecture, dataset: Dataset, asked: str | None, seed
         recipe = dataset.recipe
         if usual != recipe.preprocess:
             recipe = dataclasses.replace(recipe, preprocess=usual, sizes=(usual.crop,))
-        label, key = f"trained here ({recipe.name})", digest(dataclasses.asdict(recipe))
+        label, key = f"trained here ({recipe.name})", digest(trains(recipe))
         return Chosen(label, key, usual, path=trained_path(architecture, recipe), recipe=recipe)
     if asked == "random":
         return Chosen(f"random (seed {seed})", f"random:{seed}", usual, seed=seed)
@@ -77,9 +77,15 @@ def choose(architecture: Architecture, dataset: Dataset, asked: str | None, seed
 
 def trained_path(architecture: Architecture, recipe: Recipe) -> Path:
     """Where weights that a recipe made for an architecture are kept, in the user's cache."""
-    key = digest([architecture.name, dataclasses.asdict(recipe)])[:12]
+    key = digest([architecture.name, trains(recipe)])[:12]
     name = architecture.name.replace(":", "_").replace("/", "_")
     return cache_dir() / "weights" / f"{name}-{recipe.name}-{key}.safetensors"
+
+
+def trains(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe's weights depend on: all its fields but those that only describe it."""
+    described = ("source", "expected", "cost", "note")
+    return {name: value for name, value in dataclasses.asdict(recipe).items() if name not in described}
 
 
 def build(architecture: Architecture, chosen: Chosen, classes: int) -> Any:

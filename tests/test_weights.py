@@ -163,6 +163,17 @@ def test_the_place_of_trained_weights_depends_on_network_and_recipe(monkeypatch:
     assert all(p.parent == tmp_path / "weights" and ":" not in p.name for p in places)
 
 
+def test_words_about_a_recipe_do_not_train_it_again(monkeypatch: Any, tmp_path: Path) -> None:
+    monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path))
+    told = dataclasses.replace(RECIPE, source="another", expected="less", cost="an hour", note="measured")
+    assert trained_path(architecture(), told) == trained_path(architecture(), RECIPE)
+    chosen = [
+        choose(architecture(), dataclasses.replace(DATASET, recipe=recipe, preprocess=OTHER), None, 0)
+        for recipe in (RECIPE, told, dataclasses.replace(RECIPE, seed=1))
+    ]
+    assert chosen[0].key == chosen[1].key != chosen[2].key
+
+
 def test_random_weights_are_those_of_their_seed() -> None:
     it = architecture(declared())
     one, again, other = (build(it, choose(it, DATASET, "random", s), 7).state_dict() for s in (3, 3, 4))
