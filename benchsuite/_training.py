@@ -76,7 +76,7 @@ def _renormalised(x: Any, running_mean: Any, running_var: Any, affine: dict[str,
 def _batch_statistics(x: Any) -> tuple[Any, Any]:
     """Mean and biased variance of each channel, in float32. (n, c, h, w) -> (c,), (c,).
 
-    Batch normalisation's own pass fills them in; it is ten times faster than ``torch.var_mean`` over channels-last maps.
+    Batch normalisation's own pass fills them in: ten times faster than ``torch.var_mean`` over channels-last maps.
     """
     count = x.numel() // x.shape[1]
     mean, variance = torch.zeros(x.shape[1], device=x.device), torch.ones(x.shape[1], device=x.device)
