@@ -51,7 +51,7 @@ def files(module: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Walked:
-    """One run through the walk: its answers, the logits of its chunks, and how many (image, view) pairs were forwarded."""
+    """One run through the walk: its answers, the logits of its chunks, and how many views were forwarded."""
 
     def __init__(self, files: Path, *protocols: str, batch_size: int = 4, shuffle: bool = False) -> None:
         data, weights = f"folder:{files / 'images'}", str(files / "net.pth")
