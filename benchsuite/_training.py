@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 _CONVOLUTIONS = (F.conv2d, torch.conv2d)
 _SMALL = 4
 _LIMIT = 10.0
+_RATE = 0.1
 
 
 class Training(TorchFunctionMode):  # type: ignore[misc]
@@ -21,7 +22,9 @@ class Training(TorchFunctionMode):  # type: ignore[misc]
     With ``several_sizes``, batch normalisation turns into batch renormalisation between 15 % and 30 % of the training.
     A batch holds images of one size, and the statistics of a map depend on its size (most of a 1 x 1 map's
     neighbourhood is padding): networks trained on their batches' own statistics fail in evaluation, where one running
-    mean serves every size. S. Ioffe, Batch Renormalization (arXiv:1702.03275).
+    mean serves every size. S. Ioffe, Batch Renormalization (arXiv:1702.03275). The running mean follows the batches
+    ever more slowly in the second half, down to a tenth of the usual rate: what it holds at the end is a mean over all
+    sizes and not what the last few batches happened to be.
     """
 
     def __init__(self, several_sizes: bool) -> None:
@@ -36,7 +39,8 @@ class Training(TorchFunctionMode):  # type: ignore[misc]
         amount = min(1.0, max(0.0, self.progress / 0.15 - 1)) if self.several_sizes else 0.0
         scaled = kwargs.get("weight") is not None and kwargs.get("training")
         if func is F.batch_norm and amount and scaled and args[0].dim() == 4 and args[1] is not None:
-            return _renormalised(args[0], args[1], args[2], kwargs, amount)
+            rate = _RATE * min(1.0, max(0.1, 2 * (1 - self.progress)))
+            return _renormalised(args[0], (args[1], args[2]), kwargs, amount, rate)
         return func(*args, **kwargs)
 
 
@@ -55,21 +59,22 @@ def _as_product(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilat
     return None
 
 
-def _renormalised(x: Any, running_mean: Any, running_var: Any, affine: dict[str, Any], amount: float) -> Any:
+def _renormalised(x: Any, running: tuple[Any, Any], affine: dict[str, Any], amount: float, rate: float) -> Any:
     """Batch normalisation whose value is that of the running statistics (``amount`` 1) and whose gradient is its own.
 
-    Updates the running statistics in place. (n, c, h, w) -> the same shape.
+    Updates the running mean and variance in place. (n, c, h, w) -> the same shape.
     """
+    running_mean, running_var = running
     weight, bias, eps = affine["weight"], affine["bias"], affine["eps"]
     with torch.no_grad():
         mean, variance = _batch_statistics(x)
-        running = (running_var + eps).sqrt()
-        scale = ((variance + eps).sqrt() / running).pow(amount).clamp(1 / _LIMIT, _LIMIT)
-        shift = (amount * (mean - running_mean) / running).clamp(-_LIMIT, _LIMIT)
+        spread = (running_var + eps).sqrt()
+        scale = ((variance + eps).sqrt() / spread).pow(amount).clamp(1 / _LIMIT, _LIMIT)
+        shift = (amount * (mean - running_mean) / spread).clamp(-_LIMIT, _LIMIT)
     out = F.batch_norm(x, None, None, weight * scale, bias + weight * shift, True, 0.0, eps)
     with torch.no_grad():
-        running_mean.lerp_(mean, 0.1)
-        running_var.lerp_(variance, 0.1)
+        running_mean.lerp_(mean, rate)
+        running_var.lerp_(variance, rate)
     return out
 
 

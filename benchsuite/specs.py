@@ -91,7 +91,11 @@ class DenseParts:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a network is trained, as data: a value in a table, never a script."""
+    """How a network is trained, as data: a value in a table, never a script.
+
+    Batches have the ``sizes`` in turn; the first 40 % of the training has ``first_sizes``, where there are any. A batch
+    of larger images than the nominal crop holds fewer, so that each has about the same number of pixels.
+    """
 
     name: str
     dataset: str
@@ -106,6 +110,7 @@ class Recipe:
     expected: str
     cost: str
     note: str = ""
+    first_sizes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

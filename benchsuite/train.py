@@ -33,27 +33,31 @@ def fit(architecture: Architecture, recipe: Recipe, split: Split, tell: Tell) ->
     """A network trained on the CPU or the first CUDA device, in evaluation mode.
 
     AdamW with a one-cycle schedule; every batch has one of the recipe's sizes, in turn, and is shifted by a few pixels.
+    Of an epoch's order, batches of larger images use the first few of their places.
     The same seed, machine and thread count give the same weights.
     """
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     generator = torch.Generator().manual_seed(recipe.seed)
-    images = {size: _pixels(split, recipe, size) for size in set(recipe.sizes)}
+    images = {size: _pixels(split, recipe, size) for size in {*recipe.sizes, *recipe.first_sizes}}
     labels = torch.tensor([s.label for s in split.samples])
     module = architecture.build(len(split.classes)).to(device, memory_format=torch.channels_last).train()
     rest_residual_branches(module)
     batch = min(recipe.batch_size, len(labels))
     per_epoch = len(labels) // batch
     steps = max(1, round(per_epoch * recipe.epochs))
-    optimiser = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    rates = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    optimiser = torch.optim.AdamW(module.parameters(), **rates, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, steps, pct_start=0.2)
     half = bfloat16_is_faster(device)
-    training = Training(several_sizes=len(set(recipe.sizes)) > 1)
+    training = Training(several_sizes=len(images) > 1)
     for step in range(steps):
         if step % per_epoch == 0:
             order = torch.randperm(len(labels), generator=generator)
-        chosen = order[step % per_epoch * batch :][:batch]
-        x = _shifted(images[recipe.sizes[step % len(recipe.sizes)]][chosen], generator)
+        sizes = recipe.first_sizes if recipe.first_sizes and step < 0.4 * steps else recipe.sizes
+        size = sizes[step % len(sizes)]
+        chosen = order[step % per_epoch * batch :][: images_of(recipe, batch, size)]
+        x = _shifted(images[size][chosen], generator)
         x, y = x.to(device).contiguous(memory_format=torch.channels_last), labels[chosen].to(device)
         training.progress = step / steps
         with training, torch.autocast(device, torch.bfloat16, enabled=half):
@@ -65,6 +69,11 @@ def fit(architecture: Architecture, recipe: Recipe, split: Split, tell: Tell) ->
         schedule.step()
         tell(step + 1, steps, float(loss.detach()))
     return module.cpu().eval()
+
+
+def images_of(recipe: Recipe, batch: int, size: int) -> int:
+    """How many images of ``size`` pixels have the area of a batch of nominal ones; at least 4, at most ``batch``."""
+    return min(batch, max(4, round(batch * (recipe.preprocess.crop / size) ** 2)))
 
 
 def rest_residual_branches(module: Any) -> None:

@@ -49,7 +49,7 @@ def choose(architecture: Architecture, dataset: Dataset, asked: str | None, seed
     if asked is None and dataset.recipe is not None:
         recipe = dataset.recipe
         if usual != recipe.preprocess:
-            recipe = dataclasses.replace(recipe, preprocess=usual, sizes=(usual.crop,))
+            recipe = dataclasses.replace(recipe, preprocess=usual, sizes=(usual.crop,), first_sizes=())
         label, key = f"trained here ({recipe.name})", digest(trains(recipe))
         return Chosen(label, key, usual, path=trained_path(architecture, recipe), recipe=recipe)
     if asked == "random":
