@@ -45,6 +45,23 @@ def test_its_weights_fit_and_nothing_is_printed(catalog, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_its_score_map_equals_the_loop_over_windows(catalog):
+    import torch
+    from reference import windows
+
+    from benchsuite.dense import derive, score_map
+
+    spec = catalog.architecture("efficientnet_lite0")
+    module = spec.build(1000).eval()
+    module.load_state_dict(spec.weights[0].load())
+    x = torch.randn(1, 3, 288, 320, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        got, places = score_map(module, derive(spec, module, 224), x)
+        wanted = windows.score_map(module.extract_features(x)[0], windows.averaged(module._fc), (7, 7))
+    assert places == len(wanted) == 3 * 4
+    assert (got[0] - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
 def counted(imagenet500, results, *protocols):
     """The runs of ``benchsuite run`` in float32, by protocol."""
     words = [word for label in protocols for word in ("-p", label)]

