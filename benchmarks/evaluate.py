@@ -64,7 +64,7 @@ def timm_way(args: argparse.Namespace, module: Any, n: int) -> float:
 
     folder = Path(args.data.partition(":")[2])
     data = create_dataset("", str(folder / "val" if (folder / "val").is_dir() else folder))
-    data = torch.utils.data.Subset(data, range(n)) if n < len(data) else data
+    data.reader.samples = data.reader.samples[:n]
     half = args.precision != "fp32"
     start = time.perf_counter()
     loader = create_loader(

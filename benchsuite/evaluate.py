@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from benchsuite import keys, predictions
 from benchsuite.batches import batches, chunked
@@ -32,11 +35,12 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What changes the speed of a pass and nothing else; ``fresh`` ignores chunks that are there."""
+    """What changes the speed of a pass and nothing else. ``turn`` is held while the network computes."""
 
     batch_size: int
     workers: int
-    fresh: bool = False
+    fresh: bool = False  # chunks that are there are computed again
+    turn: AbstractContextManager[Any] = field(default_factory=nullcontext)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +94,20 @@ def fill(
     advance: Callable[[int], None],
 ) -> None:
     """Makes the logits of one chunk for the views that are not on disk yet, and writes each of them once."""
-    import numpy as np
-
     chunk = chunk_key(samples)
     todo = tuple(v for v in views if settings.fresh or network.store.read(view_key(v), chunk) is None)
     advance(len(samples) * (len(views) - len(todo)))
     if not todo:
         return
     start, seconds = time.perf_counter(), network.seconds
-    images = question.loader.images(question.split, samples, cutter(todo), settings.workers)
+    images = question.loader.images(question.split, samples, cutter(todo, settings.turn), settings.workers)
     logits = np.zeros((0,), dtype=np.float32)
     places = np.zeros((len(samples), len(todo)), dtype=np.int64)
     for batch in batches(pieces(images, len(samples), seconds), todo, settings.batch_size):
         began = time.perf_counter()
         flips = np.array([todo[p.view].flip for p in batch])
-        made, count = network.predict(np.stack([p.pixels for p in batch]), flips, todo[batch[0].view])
+        with settings.turn:
+            made, count = network.predict(np.stack([p.pixels for p in batch]), flips, todo[batch[0].view])
         if not logits.size:
             logits = np.full((*places.shape, made.shape[1]), np.nan, dtype=np.float32)
         where = [p.sample for p in batch], [p.view for p in batch]
@@ -119,8 +122,6 @@ def fill(
 
 def score(question: Question, samples: Sequence[Sample], opened: dict[Identity, Opened]) -> dict[str, Any]:
     """The predictions of one chunk: each member's views are combined, then the members of an ensemble."""
-    import numpy as np
-
     chunk, members = chunk_key(samples), []
     for member in question.members:
         parts = [opened[member.identity].store.read(view_key(v), chunk) for v in member.views]
@@ -139,7 +140,7 @@ def score(question: Question, samples: Sequence[Sample], opened: dict[Identity, 
 
 
 def chunk_key(samples: Sequence[Sample]) -> str:
-    """What a chunk's logits depend on, beside the network and the view: which images, in which state."""
+    """What a chunk's logits depend on beside network and view: which images, in which state."""
     return keys.digest_lines(f"{s.id} {s.stamp}" for s in samples)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +38,12 @@ class Cuts:
     resize: float
 
 
-def cutter(views: tuple[View, ...]) -> Callable[[Any, float], Cuts]:
-    """What a loader's worker does with a decoded image, for these views."""
+def cutter(views: tuple[View, ...], turn: AbstractContextManager[Any]) -> Callable[[Any, float], Cuts]:
+    """What a loader's worker does with a decoded image, for these views, once it has its ``turn``."""
 
     def then(image: Any, decoded: float) -> Cuts:
+        with turn:
+            pass
         start = time.perf_counter()
         height, width = ops.size(image)
         scales: dict[tuple[Any, ...], Any] = {}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from benchsuite import manifests, tables
@@ -71,6 +73,7 @@ def _work(asked: Asked, todo: list[Question], watch: Watch) -> Iterator[dict[str
         asked.batch_size or _batch_size(device, todo),
         asked.workers if asked.workers is not None else _workers(device),
         asked.fresh,
+        Lock() if device == "cpu" else nullcontext(),
     )
     wanted = networks(todo)
     total = len(todo[0].samples) * sum(len(views) for _, views in wanted.values())
@@ -157,9 +160,12 @@ def _batch_size(device: str, questions: list[Question]) -> int:
 
 
 def _workers(device: str) -> int:
-    """Decoding threads: all cores but one beside a GPU; on the CPU the network needs the cores itself."""
+    """Decoding threads: all cores but one beside a GPU; on the CPU all of them.
+
+    There they take turns with the network: its threads wait for each other, and one that is interrupted stops them all.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores - 1) if device != "cpu" else max(1, cores // 2)
+    return max(1, cores - 1) if device != "cpu" else cores
 
 
 def _check_writable(results: Path) -> None:

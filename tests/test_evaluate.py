@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from threading import Event, Lock, Thread
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from walks import SETTINGS, CountingPredict, opener, questions
 
 from benchsuite import BenchsuiteError, DataError, Sample, Split
 from benchsuite.evaluate import Answer, Settings, chunk_key, evaluate
+from benchsuite.pieces import cutter
 from benchsuite.plan import Question
 
 
@@ -150,3 +152,32 @@ def test_ensemble_of_one_network_is_that_network(tmp_path: Path) -> None:
     assert both.question.bound.inner is not None
     np.testing.assert_allclose(both.columns["probability_true"], one.columns["probability_true"], atol=1e-12)
     assert both.counts["top1_errors"] == one.counts["top1_errors"]
+
+
+def test_readers_that_take_turns_with_the_network_change_nothing(tmp_path: Path) -> None:
+    held: list[bool] = []
+
+    class Watched(CountingPredict):
+        def __call__(self, pixels: Any, flips: Any, view: Any) -> Any:
+            held.append(turn.locked())
+            return super().__call__(pixels, flips, view)
+
+    turn = Lock()
+    alone = walk(questions("10crop"), tmp_path / "alone")
+    turns = walk(questions("10crop"), tmp_path / "turns", Watched(), Settings(4, workers=3, turn=turn))
+    assert held
+    assert all(held)
+    assert not turn.locked()
+    assert all(np.array_equal(alone[0].columns[c], turns[0].columns[c]) for c in alone[0].columns)
+
+
+def test_an_image_is_cut_only_when_the_network_is_idle() -> None:
+    turn, done = Lock(), Event()
+    view = questions("1crop")[0].members[0].views[0]
+    then = cutter((view,), turn)
+    with turn:
+        reader = Thread(target=lambda: (then(np.zeros((9, 9, 3), np.uint8), 0.0), done.set()))
+        reader.start()
+        assert not done.wait(0.05)
+    assert done.wait(10)
+    reader.join()
