@@ -3,6 +3,9 @@
 What a plugin may import is what this module names.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from benchsuite.binding import bind
 from benchsuite.catalog import Catalog, load_plugins
 from benchsuite.chunks import cache_dir
@@ -14,6 +17,7 @@ from benchsuite.errors import (
     DataError,
     PluginError,
     StorageError,
+    TrainingError,
     UnknownName,
     UnsupportedProtocol,
     WeightsError,
@@ -21,6 +25,7 @@ from benchsuite.errors import (
     unknown_name,
 )
 from benchsuite.hookspecs import hookimpl
+from benchsuite.recipes import Augmentation, Grid, Level, Mini, Optimizer, Schedule, Warmup, steps
 from benchsuite.specs import (
     Architecture,
     Dataset,
@@ -42,11 +47,23 @@ from benchsuite.specs import (
 from benchsuite.tables import result_table
 from benchsuite.view import Crop, View, distinct, five, flips, grid
 
+if TYPE_CHECKING:
+    from benchsuite.query import load_predictions, load_runs
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """``load_runs`` and ``load_predictions``, imported when they are first asked for: this import stays light."""
+    if name not in ("load_predictions", "load_runs"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("benchsuite.query"), name)
+
 
 __all__ = [
     "SUFFIXES",
     "Architecture",
+    "Augmentation",
     "BadParameter",
     "BenchsuiteError",
     "Catalog",
@@ -56,20 +73,27 @@ __all__ = [
     "Dataset",
     "DenseParts",
     "Family",
+    "Grid",
     "Input",
+    "Level",
     "Loader",
+    "Mini",
+    "Optimizer",
     "PluginError",
     "Preprocess",
     "Protocol",
     "Recipe",
     "Reporter",
     "Sample",
+    "Schedule",
     "Split",
     "SplitName",
     "StorageError",
+    "TrainingError",
     "UnknownName",
     "UnsupportedProtocol",
     "View",
+    "Warmup",
     "Weights",
     "WeightsError",
     "bind",
@@ -84,7 +108,10 @@ __all__ = [
     "grid",
     "hookimpl",
     "load_plugins",
+    "load_predictions",
+    "load_runs",
     "result_table",
+    "steps",
     "unknown_name",
     "view",
 ]

@@ -1,31 +1,42 @@
-"""From what a user types after ``-p`` to a bound protocol: names, types and defaults come from the signature."""
+"""From what a user types to bound protocols and architectures: names, types and defaults come from the signature."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
 from benchsuite.combine import Average, Combine, Rule, Space
 from benchsuite.errors import BadParameter, BenchsuiteError, expected, unknown_name
-from benchsuite.specs import Bound, Preprocess, Protocol, with_overrides
+from benchsuite.recipes import Options
+from benchsuite.specs import Architecture, Preprocess, Protocol, with_overrides
 from benchsuite.view import Interpolation, LongSide, View, distinct
 
 OVERRIDES: dict[str, Any] = {"crop": int, "interpolation": Interpolation, "antialias": bool, "long_side": LongSide}
 MERGING: dict[str, Any] = {"merge": Space, "rule": Rule, "average": Average}
 
 
-def parameters(protocol: Protocol) -> dict[str, tuple[Any, Any]]:
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A protocol with its parameters: what one run evaluates. ``label`` names only what differs from the default."""
+
+    protocol: Protocol
+    label: str
+    parameters: tuple[tuple[str, Any], ...]
+    overrides: tuple[tuple[str, Any], ...]
+    combine: Combine
+    inner: Bound | None = None
+
+
+@functools.lru_cache(maxsize=256)
+def parameters(protocol: Protocol) -> Mapping[str, tuple[Any, Any]]:
     """What a user may write after the colon: name -> (type, default); None where the weights decide."""
-    hints = typing.get_type_hints(protocol.views)
-    own = {
-        name: (hints[name], p.default)
-        for name, p in inspect.signature(protocol.views).parameters.items()
-        if p.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    combine = protocol.combine
+    own, combine = _keywords(protocol.views), protocol.combine
     merging = dict(zip(MERGING, (combine.space, combine.rule, combine.average), strict=True))
     shared = {} if protocol.members else {n: (t, None) for n, t in OVERRIDES.items()}
     return own | {n: (t, merging[n]) for n, t in MERGING.items()} | shared
@@ -36,17 +47,7 @@ def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
     name, _, tail = text.partition(":")
     protocol = find(name.strip())
     known = parameters(protocol)
-    given: dict[str, Any] = {}
-    for item in split_outside(tail, ",") if tail else []:
-        key, equals, value = item.partition("=")
-        key = key.strip()
-        if not equals or not key:
-            raise BadParameter(expected(f"a parameter of {name}", "written name=value", item or text, text))
-        if key not in known:
-            raise BadParameter(str(unknown_name(f"parameter of {name}", key, known)))
-        if key in given:
-            raise BadParameter(expected(f"parameter {key!r}", "given once", "twice", text))
-        given[key] = parse(key, value.strip(), known[key][0], text)
+    given = _given(tail, known, f"parameter of {name}", text)
     inner = bind(_inner(str(given.get("protocol", known["protocol"][1]))), find) if protocol.members else None
     if inner is not None and inner.protocol.members:
         raise BadParameter(expected("the protocol of an ensemble's members", "no ensemble itself", inner.label, text))
@@ -57,7 +58,7 @@ def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
     combine = Combine(*(given.get(n, known[n][1]) for n in ("rule", "merge", "average")))
     if protocol.members and combine.average == "locations":
         raise BadParameter(expected("average", "equal for the members of an ensemble", "locations", text))
-    label = protocol.name + (":" + ",".join(f"{k}={show(v)}" for k, v in changed.items()) if changed else "")
+    label = _label(protocol.name, changed)
     own = tuple((k, v) for k, v in given.items() if k not in OVERRIDES and k not in MERGING)
     overrides = tuple((k, v) for k, v in given.items() if k in OVERRIDES and v is not None)
     return Bound(protocol, label, own, overrides, combine, inner)
@@ -80,6 +81,74 @@ def views(bound: Bound, preprocess: Preprocess, mirror: bool) -> tuple[View, ...
     return distinct(made)
 
 
+def options(architecture: Architecture) -> dict[str, tuple[Any, Any]]:
+    """What a user may write after an architecture's name: name -> (type, default)."""
+    return _keywords(architecture.build)
+
+
+def bind_architecture(text: str, find: Callable[[str], Architecture], preset: Options = ()) -> Architecture:
+    """``pnn:level=0.1,nmasks=64`` -> the architecture with these options, named by what differs from the defaults.
+
+    ``find`` looks an architecture up by its bare name. ``preset`` are options of a recipe: those in the text win over
+    them. The weights that the architecture declares belong to its defaults and do not come along. Raises
+    ``BadParameter`` for an option that does not exist, a value of another type, and a combination that cannot be built.
+    """
+    name, colon, tail = text.partition(":")
+    found = find(name.strip())
+    known = options(found)
+    if colon and not known:
+        raise BadParameter(expected(f"the architecture {found.name}", "written without options", text))
+    for key, _ in preset:
+        if key not in known:
+            raise BadParameter(str(unknown_name(f"option of {found.name}", key, known)))
+    given = dict(preset) | _given(tail, known, f"option of {found.name}", text)
+    whole = {key: given.get(key, default) for key, (_, default) in known.items()}
+    changed = {key: value for key, value in sorted(whole.items()) if value != known[key][1]}
+    if found.check is not None:
+        found.check(whole)
+    if not changed:
+        return found
+    build = functools.partial(found.build, **changed)
+    return dataclasses.replace(found, name=_label(found.name, changed), build=build, weights=())
+
+
+def _keywords(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """The keyword-only parameters of a function, those that ``partial`` has given left out: name -> (type, default)."""
+    taken: set[str] = set()
+    while isinstance(function, functools.partial):
+        taken |= set(function.keywords)
+        function = function.func
+    try:
+        found = inspect.signature(function).parameters.values()
+    except ValueError:  # a function of C that does not say
+        return {}
+    wanted = [p for p in found if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in taken]
+    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function) if wanted else {}
+    return {p.name: (hints[p.name], p.default) for p in wanted}
+
+
+def _given(tail: str, known: Mapping[str, tuple[Any, Any]], what: str, text: str) -> dict[str, Any]:
+    """``a=1,b=2`` -> values of the known types; ``what`` is the kind of name in errors, ``text`` where it stood."""
+    given: dict[str, Any] = {}
+    for item in split_outside(tail, ",") if tail else []:
+        key, equals, value = item.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            article = "an" if what.startswith("option") else "a"
+            raise BadParameter(expected(f"{article} {what}", "written name=value", item or text, text))
+        if key not in known:
+            raise BadParameter(str(unknown_name(what, key, known)))
+        if key in given:
+            raise BadParameter(expected(f"{what.partition(' ')[0]} {key!r}", "given once", "twice", text))
+        given[key] = parse(key, value.strip(), known[key][0], text)
+    return given
+
+
+def _label(name: str, changed: Mapping[str, Any]) -> str:
+    """A name with what differs from its defaults, as it is typed."""
+    return name + (":" + ",".join(f"{k}={show(v)}" for k, v in changed.items()) if changed else "")
+
+
 def parse(key: str, text: str, kind: Any, where: str) -> Any:
     """A value of the annotated type: int, float, bool, a Literal, a tuple (a+b+c), or None for ``auto``."""
     if get_origin(kind) in (Union, types.UnionType):
@@ -90,9 +159,10 @@ def parse(key: str, text: str, kind: Any, where: str) -> Any:
     if get_origin(kind) is tuple:
         return tuple(parse(key, part, get_args(kind)[0], where) for part in text.split("+"))
     if get_origin(kind) is Literal:
-        if text not in get_args(kind):
-            raise BadParameter(expected(key, f"one of {', '.join(get_args(kind))}", text or "nothing", where))
-        return text
+        words = {show(value): value for value in get_args(kind)}
+        if text not in words:
+            raise BadParameter(expected(key, f"one of {', '.join(words)}", text or "nothing", where))
+        return words[text]
     if kind is bool:
         if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
             raise BadParameter(expected(key, "true or false", text or "nothing", where))

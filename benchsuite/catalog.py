@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import pluggy
 
-from benchsuite import hookspecs
+from benchsuite import binding, hookspecs
 from benchsuite.errors import PluginError, expected, unknown_name
+from benchsuite.recipes import Options
 from benchsuite.specs import Architecture, Dataset, Family, Loader, Protocol, Reporter, check_name
 
 T = TypeVar("T")
@@ -32,14 +33,21 @@ class Catalog:
     owners: Mapping[tuple[str, str], str] = field(default_factory=dict)
     broken: tuple[tuple[str, str], ...] = ()
 
-    def architecture(self, name: str) -> Architecture:
-        """The architecture of that name; ``PREFIX:NAME`` asks the family. Raises ``UnknownName``."""
+    def architecture(self, name: str, preset: Options = ()) -> Architecture:
+        """The architecture of that name; ``PREFIX:NAME`` asks the family, ``NAME:OPTION=VALUE,...`` sets options.
+
+        ``preset`` are options of a recipe, which those in the name replace. Raises ``UnknownName``, and
+        ``BadParameter`` for options that cannot be.
+        """
         prefix, colon, rest = name.partition(":")
-        if colon:
-            families = {f.prefix: f for f in self.architectures.values() if isinstance(f, Family)}
-            if prefix not in families:
-                raise unknown_name("family of architectures", prefix, families)
+        families = {f.prefix: f for f in self.architectures.values() if isinstance(f, Family)}
+        if colon and prefix in families:
             return families[prefix].resolve(rest)
+        if colon and prefix not in self.architectures:
+            raise unknown_name("architecture or family", prefix, {*families, *self.architectures})
+        return binding.bind_architecture(name, self._plain_architecture, preset)
+
+    def _plain_architecture(self, name: str) -> Architecture:
         found = self.architectures.get(name)
         if not isinstance(found, Architecture):
             raise unknown_name("architecture", name, self.architectures, self._broken_hint())
@@ -54,8 +62,8 @@ class Catalog:
 
     def owner(self, kind: str, name: str) -> str:
         """The plugin that declared a name, with its distribution's version where it has one."""
-        prefix, colon, _ = name.partition(":")
-        return self.owners.get((kind, f"{prefix}:NAME" if colon else name), "")
+        prefix = name.partition(":")[0]
+        return self.owners.get((kind, f"{prefix}:NAME"), "") or self.owners.get((kind, prefix), "")
 
     def _broken_hint(self) -> str:
         return f"(not loaded: {', '.join(name for name, _ in self.broken)})" if self.broken else ""

@@ -48,9 +48,10 @@ class ChunkStore:
             data = self.path(view_key, chunk_key).read_bytes()
         except OSError:
             return None
-        if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+        if hashlib.sha256(memoryview(data)[_DIGEST:]).digest() != data[:_DIGEST]:
             return None
-        buffer = io.BytesIO(data[_DIGEST:])
+        buffer = io.BytesIO(data)
+        buffer.seek(_DIGEST)
         return np.load(buffer, allow_pickle=False), np.load(buffer, allow_pickle=False)
 
     def write(self, view_key: str, chunk_key: str, logits: NDArray[Any], locations: NDArray[Any]) -> None:

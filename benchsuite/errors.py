@@ -39,6 +39,10 @@ class WeightsError(BenchsuiteError):
     """Weights that are missing, belong to another network, or would run code when read."""
 
 
+class TrainingError(BenchsuiteError):
+    """A training that cannot go on: a loss that is no number, or a checkpoint of another recipe."""
+
+
 class StorageError(BenchsuiteError):
     """A result or a chunk that cannot be written or read back: full disk, read-only folder."""
 

@@ -35,7 +35,7 @@ class Network:
         """Moves the module to the device, in evaluation mode; a precision below fp32 changes its weights' type."""
         self.device = torch.device(device)
         self.digest = state_digest(module)
-        self.module = module.to(self.device, memory_format=torch.channels_last).eval()
+        self.module = moved(module, self.device).eval()
         self.precision, self.scores = DTYPES[precision], scores
         if self.precision is not torch.float32:
             _cast_weights(self.module, self.precision)
@@ -107,6 +107,15 @@ def open_network(
             )
     scores = {n: derive(architecture, module, n) for n in sorted({v.nominal for v in views if v.dense})}
     return Network(module, preprocess, device, precision, scores)
+
+
+def moved(module: Any, device: Any) -> Any:
+    """The module on a device, with channels last in memory; tensors of another rank than 4 stay as they are."""
+    module = module.to(device)
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return module
 
 
 def pick_device(asked: str) -> str:

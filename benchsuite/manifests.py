@@ -98,6 +98,13 @@ def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: 
         "images_computed": seconds.images,
         "images_per_second": rate,
         "shared_pass": shared,
+        **surroundings(),
+    }
+
+
+def surroundings() -> dict[str, Any]:
+    """What a result was made with: the ``versions`` of the packages, and the ``hardware``."""
+    return {
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
         "hardware": {"machine": platform.machine(), "system": platform.system(), "cpus": os.cpu_count()},
     }

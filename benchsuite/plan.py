@@ -10,11 +10,12 @@ from typing import Any
 
 from benchsuite import binding, keys
 from benchsuite.batches import spread
+from benchsuite.binding import Bound
 from benchsuite.catalog import Catalog
 from benchsuite.combine import Combine
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.predictions import find_run, read_manifest
-from benchsuite.specs import Architecture, Bound, Dataset, Loader, Sample, Split
+from benchsuite.specs import Architecture, Dataset, Loader, Sample, Split, SplitName
 from benchsuite.view import View, view_data
 from benchsuite.weights import Chosen, choose
 
@@ -100,7 +101,7 @@ def plan(asked: Asked, catalog: Catalog) -> list[Question]:
         (catalog.architecture(r.architecture if r else name), r.weights if r else asked.weights, r)
         for name, r in zip(asked.architectures, recalled, strict=True)
     ]
-    chosen = [(a, choose(a, dataset, weights, asked.seed), r) for a, weights, r in found]
+    chosen = [(a, choose(a, dataset, weights, asked.seed, asked.results), r) for a, weights, r in found]
     questions = []
     for bound in (b for b in bounds if b.inner is None):
         if any(r for _, _, r in chosen):
@@ -119,15 +120,28 @@ def plan(asked: Asked, catalog: Catalog) -> list[Question]:
     return questions
 
 
-def open_dataset(text: str, catalog: Catalog) -> tuple[Dataset, Split]:
-    """``imagenet:PATH`` -> the dataset and its opened test split. Raises ``UnknownName`` or ``DataError``."""
+def under(question: Question, asked: Asked, protocol: str, catalog: Catalog) -> Question:
+    """The same network on the same dataset, which is not opened again, with another protocol, loader or precision.
+
+    Raises a ``BenchsuiteError`` for what does not fit, and for a protocol or a question of several networks.
+    """
+    bound, loader = _bind(protocol, catalog), catalog.find("loader", asked.loader)
+    if bound.inner is not None or len(question.members) > 1:
+        raise BadParameter(expected("the question", "of one network", f"{bound.label} of {question.architecture}"))
+    (member,) = question.members
+    again = _member(member.architecture, member.chosen, bound, question.split, catalog)
+    return _question(asked, (again,), bound, question.dataset, question.split, loader)
+
+
+def open_dataset(text: str, catalog: Catalog, part: SplitName = "test") -> tuple[Dataset, Split]:
+    """``imagenet:PATH`` -> the dataset and one of its splits, opened. Raises ``UnknownName`` or ``DataError``."""
     name, colon, path = text.partition(":")
     dataset: Dataset = catalog.find("dataset", name)
     if dataset.path == "required" and not path:
         raise DataError(f"Expected {name}:PATH, got {name!r} without a path. {dataset.download}".strip())
     if dataset.path == "none" and colon:
         raise DataError(expected("the data set", f"{name} alone, it is embedded", text))
-    split = dataset.open(path or None, "test")
+    split = dataset.open(path or None, part)
     if not split.samples:
         raise DataError(expected("the data set", "at least one image", "none", text))
     return dataset, split

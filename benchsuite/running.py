@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock
@@ -13,27 +13,15 @@ from typing import Any
 from benchsuite import manifests, tables
 from benchsuite.catalog import Catalog
 from benchsuite.chunks import ChunkStore, cache_dir, writing
-from benchsuite.evaluate import Opened, Settings, evaluate, networks
+from benchsuite.evaluate import Answer, Opened, Settings, evaluate, networks
 from benchsuite.keys import digest
 from benchsuite.plan import DEFAULT_DATA, Asked, Member, Question, plan
 from benchsuite.predictions import write_run
 from benchsuite.view import View
+from benchsuite.watch import Watch
 
-
-class Watch:
-    """What a run tells while it works. This one is silent; the command line draws bars."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know, in one line."""
-
-    def start(self, title: str, total: int) -> None:
-        """A piece of work of ``total`` steps begins; one is under way at a time."""
-
-    def advance(self, steps: int, detail: str = "") -> None:
-        """So many more steps are done."""
-
-    def stop(self) -> None:
-        """The piece of work has ended."""
+TALLIED = 64
+"""Questions whose predictions are held at once where only their counts are wanted."""
 
 
 def run(asked: Asked, catalog: Catalog, watch: Watch) -> list[dict[str, Any]]:
@@ -44,11 +32,17 @@ def run(asked: Asked, catalog: Catalog, watch: Watch) -> list[dict[str, Any]]:
     questions = plan(asked, catalog)
     if asked.data is None:
         watch.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
+    return answer(asked, questions, watch)
+
+
+def answer(asked: Asked, questions: Sequence[Question], watch: Watch) -> list[dict[str, Any]]:
+    """The rows of ``run`` for questions about the same samples, which ``asked`` is the command of."""
     done = {} if asked.fresh else _answered(asked.results, questions)
     todo = [q for q in questions if q.run_id not in done]
     if todo:
         _check_writable(asked.results)
-        for manifest in _work(asked, todo, watch):
+        for found, manifest in _work(asked, todo, watch):
+            write_run(manifests.folder(asked.results, found.question), manifest, found.columns)
             done[manifest["run_id"]] = manifest
     fresh = {q.run_id for q in todo}
     return [
@@ -57,13 +51,23 @@ def run(asked: Asked, catalog: Catalog, watch: Watch) -> list[dict[str, Any]]:
     ]
 
 
-def _answered(results: Path, questions: list[Question]) -> dict[str, Mapping[str, Any]]:
+def tally(asked: Asked, questions: Sequence[Question], watch: Watch) -> dict[str, dict[str, int]]:
+    """The counts of each question by its run's id. Only logits are written: for many questions of a moment."""
+    counts = {run_id: dict(m["counts"]) for run_id, m in _answered(asked.results, questions).items()}
+    todo = [q for q in questions if q.run_id not in counts]
+    for start in range(0, len(todo), TALLIED):
+        for found, _ in _work(asked, todo[start : start + TALLIED], watch):
+            counts[found.question.run_id] = found.counts
+    return counts
+
+
+def _answered(results: Path, questions: Sequence[Question]) -> dict[str, Mapping[str, Any]]:
     found = {q.run_id: manifests.answered(results, q) for q in questions}
     return {run_id: manifest for run_id, manifest in found.items() if manifest is not None}
 
 
-def _work(asked: Asked, todo: list[Question], watch: Watch) -> Iterator[dict[str, Any]]:
-    """Evaluates what no run answers yet, and writes each result as soon as it is there."""
+def _work(asked: Asked, todo: list[Question], watch: Watch) -> Iterator[tuple[Answer, dict[str, Any]]]:
+    """Evaluates what no run answers yet: each answer with its manifest, as soon as it is there."""
     from benchsuite.forward import keep_freed_memory, pick_device
 
     device = pick_device(asked.device)
@@ -87,12 +91,10 @@ def _work(asked: Asked, todo: list[Question], watch: Watch) -> Iterator[dict[str
         return opened
 
     try:
-        for answer in evaluate(todo, open_network, settings, watch.advance):
-            q = answer.question
+        for found in evaluate(todo, open_network, settings, watch.advance):
+            q = found.question
             shared = [other.bound.label for other in todo if other is not q and _share(other, q)]
-            manifest = manifests.make(answer, asked, settings, device, shared)
-            write_run(manifests.folder(asked.results, q), manifest, answer.columns)
-            yield manifest
+            yield found, manifests.make(found, asked, settings, device, shared)
     finally:
         watch.stop()
 
@@ -135,18 +137,7 @@ def _train(question: Question, member: Member, watch: Watch) -> None:
     if path.is_file():
         return
     watch.note(f"training {member.architecture.name} on {question.split.name} once ({recipe.cost}); kept in {path}")
-    started: list[bool] = []
-
-    def tell(step: int, steps: int, loss: float) -> None:
-        if not started:
-            started.append(True)
-            watch.start(f"training {member.architecture.name}", steps)
-        watch.advance(1, f"loss {loss:.3f}")
-
-    try:
-        train.ensure(member.architecture, recipe, path, _train_split(question), tell)
-    finally:
-        watch.stop()
+    train.ensure(member.architecture, recipe, path, _train_split(question), watch)
 
 
 def _train_split(question: Question) -> Callable[[], Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from typing import Protocol as Structural
 
 from benchsuite.combine import Combine
 from benchsuite.errors import BadParameter, expected
+from benchsuite.recipes import Augmentation, Grid, Mini, Optimizer, Options, Schedule
 from benchsuite.view import Crop, Interpolation, LongSide, View
 
 if TYPE_CHECKING:
@@ -89,45 +90,68 @@ class DenseParts:
     head: Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a network is trained, as data: a value in a table, never a script.
+    """How a network is trained, as data: a value in a table, never a script. ``source`` and ``expected`` are its claim.
 
-    Batches have the ``sizes`` in turn; the first 40 % of the training has ``first_sizes``, where there are any. A batch
-    of larger images than the nominal crop holds fewer, so that each has about the same number of pixels.
+    ``architecture`` is empty for a recipe of any network. ``iterations`` ends the training in the middle of an epoch.
+    ``partial`` says whether the last, smaller batch of an epoch is trained on. Parameters whose names begin with one of
+    ``frozen`` do not learn; ``decay="frozen too"`` shrinks them all the same. ``pixel_mean`` fills the network's buffer
+    of that name with the mean training image. Batches have the ``sizes`` in turn (none: the crop of ``preprocess``),
+    and ``first_sizes``, where there are any, in the first 40 % of the steps; a batch of larger images than the crop
+    uses the first few of its places, so that each has about as many pixels. ``rest`` starts residual branches at zero.
+    ``images`` limits the training images. ``accounting`` names how the source counted, and ``count_batch`` the batch it
+    counted in where that is another than ``batch_size``.
     """
 
     name: str
+    architecture: str = ""
     dataset: str
+    options: Options = ()
     preprocess: Preprocess
     epochs: int
     batch_size: int
-    learning_rate: float
-    weight_decay: float
-    sizes: tuple[int, ...]
-    seed: int
+    optimizer: Optimizer
+    schedule: Schedule
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+    sizes: tuple[int, ...] = ()
+    first_sizes: tuple[int, ...] = ()
+    iterations: int | None = None
+    partial: bool = True
+    frozen: tuple[str, ...] = ()
+    decay: Literal["learning", "frozen too"] = "learning"
+    pixel_mean: bool = False
+    rest: bool = False
+    images: int | None = None
+    accounting: str = "exact"
+    count_batch: int | None = None
     source: str
     expected: str
     cost: str
     note: str = ""
-    first_sizes: tuple[int, ...] = ()
+    mini: Mini | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """A network and what goes with it. ``build(num_classes) -> torch.nn.Module``; the first weights are the default.
 
+    Keyword-only parameters of ``build`` are the options that a user writes after the name: ``pnn:level=0.1``; their
+    annotations give the types. ``check(options)`` refuses a combination; it gets all of them, defaults filled in.
     ``dense`` says how a score map is made: ``"auto"`` looks for the network's last global pooling and replaces it by a
     moving window; a function ``dense(module) -> DenseParts`` gives the parts; ``None`` means "fixed size".
     """
 
     name: str
-    build: Callable[[int], Any]
+    build: Callable[..., Any]
     preprocess: Preprocess
     weights: tuple[Weights, ...] = ()
     input: Input = Input()
     dense: Literal["auto"] | Callable[[Any], DenseParts] | None = "auto"
     recipes: tuple[Recipe, ...] = ()
+    grids: tuple[Grid, ...] = ()
+    check: Callable[[Mapping[str, Any]], None] | None = None
     note: str = ""
 
 
@@ -161,18 +185,6 @@ class Protocol:
     note: str
     source: str
     members: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A protocol with its parameters: what one run evaluates. ``label`` names only what differs from the default."""
-
-    protocol: Protocol
-    label: str
-    parameters: tuple[tuple[str, Any], ...]
-    overrides: tuple[tuple[str, Any], ...]
-    combine: Combine
-    inner: Bound | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,19 @@ def decimals(value: Fraction, digits: int) -> str:
     return f"{sign}{text[:-digits]}.{text[-digits:]}"
 
 
+def signed(value: Fraction, digits: int) -> str:
+    """A change with its sign: ``-1.40``, ``+0.00``."""
+    text = decimals(value, digits)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def p_value(p: float) -> str:
+    """``0.143``, and ``1.9e-11`` below a thousandth; what is too small for a float is below 1e-300."""
+    if p >= 0.001:
+        return decimals(Fraction(p), 3)
+    return f"{p:.1e}" if p > 1e-300 else "< 1e-300"
+
+
 def percent(count: Count) -> str:
     """``58 of 500`` -> ``11.60``."""
     return decimals(100 * count.ratio, places(count.total))
@@ -231,5 +244,4 @@ def _compared(published: Decimal | None, row: Mapping[str, Any]) -> str:
     count = Count(row["top1_errors"], row["n"])
     if published is None:
         return percent(count)
-    difference = decimals(100 * count.ratio - Fraction(published), places(count.total))
-    return f"{percent(count)} ({'' if difference.startswith('-') else '+'}{difference})"
+    return f"{percent(count)} ({signed(100 * count.ratio - Fraction(published), places(count.total))})"

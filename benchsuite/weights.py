@@ -22,6 +22,7 @@ from benchsuite.keys import digest
 from benchsuite.specs import Architecture, Dataset, Preprocess, Recipe, Weights
 
 PREPROCESS_KEY = "benchsuite.preprocess"
+TRAINED_KEY = "benchsuite.trained"
 SUFFIXES = (".pth", ".pt", ".th", ".tar", ".bin", ".ckpt", ".safetensors", ".caffemodel", ".npz")
 """What tells a file that is not there from a name that nobody declares."""
 
@@ -39,17 +40,18 @@ class Chosen:
     seed: int = 0
 
 
-def choose(architecture: Architecture, dataset: Dataset, asked: str | None, seed: int) -> Chosen:
+def choose(
+    architecture: Architecture, dataset: Dataset, asked: str | None, seed: int, results: Path | None = None
+) -> Chosen:
     """What ``--weights`` means for this network and dataset. Reads a file's digest; loads nothing.
 
-    Raises ``WeightsError`` when nothing can be chosen and ``UnknownName`` for a name that is not declared.
+    ``results`` is the folder whose trainings may be named. Raises ``WeightsError`` when nothing can be chosen or the
+    file is of another network, and ``UnknownName`` for a name that is not declared.
     """
     declared = {w.name: w for w in architecture.weights}
-    usual = _fitted(dataset.preprocess, architecture) or architecture.preprocess
+    usual = usual_preprocess(dataset, architecture)
     if asked is None and dataset.recipe is not None:
-        recipe = dataset.recipe
-        if usual != recipe.preprocess:
-            recipe = dataclasses.replace(recipe, preprocess=usual, sizes=(usual.crop,), first_sizes=())
+        recipe = fitted(dataset.recipe, usual, architecture)
         label, key = f"trained here ({recipe.name})", digest(trains(recipe))
         return Chosen(label, key, usual, path=trained_path(architecture, recipe), recipe=recipe)
     if asked == "random":
@@ -65,14 +67,35 @@ def choose(architecture: Architecture, dataset: Dataset, asked: str | None, seed
     if asked in declared:
         w = declared[asked]
         return Chosen(w.name, f"{architecture.name}:{w.name}:{w.source}", w.preprocess, declared=w)
-    path = Path(asked).expanduser()
+    training = results / "training" / asked / "last.safetensors" if results else Path(asked)
+    path = training if training.is_file() else Path(asked).expanduser()
     if not path.is_file():
         if path.suffix.lower() in SUFFIXES or os.sep in asked:
             raise WeightsError(expected("--weights", "a name or a file", f"{asked}, which is no file"))
-        raise unknown_name(f"weights of {architecture.name}", asked, [*declared, "random"])
+        trainings = [p.parent.name for p in results.glob("training/*/last.safetensors")] if results else []
+        raise unknown_name(f"weights of {architecture.name}", asked, [*declared, "random", *trainings])
     with path.open("rb") as file:
         key = hashlib.file_digest(file, "sha256").hexdigest()
-    return Chosen(path.name, key, _stored_preprocess(path) or usual, path=path)
+    preprocess, trained = _beside(path)
+    of, name = trained.get("architecture", architecture.name), architecture.name
+    if of != name and of.partition(":")[0] == name.partition(":")[0]:
+        raise WeightsError(expected("the architecture", f"{of}, that of the weights", name, str(path)))
+    return Chosen(trained.get("label", path.name), key, preprocess or usual, path=path)
+
+
+def usual_preprocess(dataset: Dataset, architecture: Architecture) -> Preprocess:
+    """What goes with networks trained on a data set, at the network's own size where that is fixed."""
+    usual = dataset.preprocess or architecture.preprocess
+    if dataset.preprocess is None or not architecture.input.fixed:
+        return usual
+    return dataclasses.replace(usual, resize=architecture.preprocess.crop, crop=architecture.preprocess.crop)
+
+
+def fitted(recipe: Recipe, usual: Preprocess, architecture: Architecture) -> Recipe:
+    """A data set's recipe for any network, at the only size where a network has one."""
+    if usual == recipe.preprocess and not architecture.input.fixed:
+        return recipe
+    return dataclasses.replace(recipe, preprocess=usual, sizes=(usual.crop,), first_sizes=())
 
 
 def trained_path(architecture: Architecture, recipe: Recipe) -> Path:
@@ -83,8 +106,8 @@ def trained_path(architecture: Architecture, recipe: Recipe) -> Path:
 
 
 def trains(recipe: Recipe) -> dict[str, Any]:
-    """What a recipe's weights depend on: all its fields but those that only describe it."""
-    described = ("source", "expected", "cost", "note")
+    """What a recipe's weights depend on: all its fields but those that only name, describe or count."""
+    described = ("name", "source", "expected", "cost", "note", "accounting", "count_batch", "mini")
     return {name: value for name, value in dataclasses.asdict(recipe).items() if name not in described}
 
 
@@ -134,12 +157,17 @@ def read_state(path: Path) -> Mapping[str, Any]:
     return state
 
 
-def save_state(path: Path, module: Any, preprocess: Preprocess) -> None:
-    """Writes a network's tensors as safetensors, with the preprocessing that it was trained with beside them."""
-    from safetensors.torch import save_file
+def save_state(path: Path, module: Any, preprocess: Preprocess, trained: Mapping[str, str] | None = None) -> None:
+    """Writes a network's tensors as safetensors, with the preprocessing that it was trained with beside them.
+
+    ``trained`` says what they are: the ``architecture`` with its options, and a ``label`` for people.
+    """
+    from safetensors.torch import save
 
     tensors = {n: t.detach().cpu().contiguous().clone() for n, t in module.state_dict().items()}
-    save_file(tensors, path, metadata={PREPROCESS_KEY: json.dumps(dataclasses.asdict(preprocess))})
+    about = {PREPROCESS_KEY: json.dumps(dataclasses.asdict(preprocess))}
+    about |= {TRAINED_KEY: json.dumps(dict(trained))} if trained else {}
+    path.write_bytes(save(tensors, about))
 
 
 def _read_safetensors(path: Path) -> Any:
@@ -169,26 +197,21 @@ def _read_pickle(path: Path) -> Any:
         raise WeightsError(expected("a checkpoint", "tensors in a whole file", _reason(error), str(path))) from None
 
 
-def _fitted(preprocess: Preprocess | None, architecture: Architecture) -> Preprocess | None:
-    """A data set's preprocessing, at the network's own size where that is fixed."""
-    if preprocess is None or not architecture.input.fixed:
-        return preprocess
-    size = architecture.preprocess.crop
-    return dataclasses.replace(preprocess, resize=size, crop=size)
-
-
-def _stored_preprocess(path: Path) -> Preprocess | None:
+def _beside(path: Path) -> tuple[Preprocess | None, dict[str, str]]:
+    """What ``save_state`` wrote beside the tensors: the preprocessing, and what was trained. None and {} for others."""
     if path.suffix.lower() != ".safetensors":
-        return None
+        return None, {}
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "np") as file:
-            text = (file.metadata() or {}).get(PREPROCESS_KEY)
-        if not text:
-            return None
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
-        return Preprocess(**fields)
+            about = file.metadata() or {}
+        trained = {str(k): str(v) for k, v in json.loads(about.get(TRAINED_KEY, "{}")).items()}
+        if PREPROCESS_KEY not in about:
+            return None, trained
+        stored = json.loads(about[PREPROCESS_KEY])
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+        return Preprocess(**fields), trained
     except (SafetensorError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(expected("a checkpoint", "a whole .safetensors", _reason(error), str(path))) from None
 

@@ -30,9 +30,15 @@ class BasicBlock(nn.Module):
 class CifarResNet(nn.Module):
     """Three stages of ``blocks`` blocks with 16, 32 and 64 channels, a global average and a linear layer."""
 
-    def __init__(self, blocks: int, num_classes: int) -> None:
-        """Weights as in He et al. 2015 (arXiv 1502.01852): normal, scaled by the inputs of a unit."""
+    pixel_mean: Tensor | None
+
+    def __init__(self, blocks: int, num_classes: int, *, pixel_mean: bool = False) -> None:
+        """Weights as in He et al. 2015 (arXiv 1502.01852): normal, scaled by the inputs of a unit.
+
+        ``pixel_mean`` adds a buffer that is subtracted from 32 x 32 pixels: zeros, until a training fills it.
+        """
         super().__init__()
+        self.register_buffer("pixel_mean", torch.zeros(3, 32, 32) if pixel_mean else None)
         self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         self.layer1 = _stage(16, 16, 1, blocks)
@@ -46,6 +52,8 @@ class CifarResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 3, h, w) -> (n, num_classes)."""
+        if self.pixel_mean is not None:
+            x = x - self.pixel_mean
         x = F.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.linear(torch.flatten(self.pool(x), 1))

@@ -16,13 +16,15 @@ PREPROCESS = Preprocess(32, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224
 NOTE = (
     "{layers} layers for 32 x 32 pixels, parameter-free shortcuts (option A: every second pixel, zeros for the new "
     "channels). Pixels are normalised with ImageNet's mean and std, as those akamaster's weights were trained with; He "
-    "et al. subtract a per-pixel mean instead. akamaster keeps the best epoch on the test images"
+    "et al. subtract a per-pixel mean instead: pixel_mean=true has a place for it, which training fills. akamaster "
+    "keeps the best epoch on the test images"
 )
 
 
 @hookimpl
 def benchsuite_architectures() -> Iterator[Architecture]:
     """ResNet-20, 32, 44, 56, 110 and 1202, with the weights of akamaster/pytorch_resnet_cifar10."""
+    from benchsuite.plugins._cifar_recipes import recipes
     from benchsuite.plugins._pretrained import torch_file, trained_state
 
     for layers, digits in FILES.items():
@@ -30,10 +32,11 @@ def benchsuite_architectures() -> Iterator[Architecture]:
         url = f"{URL}/{name}-{digits}.th"
         weights = Weights("akamaster", partial(trained_state, url), PREPROCESS, 10, url, torch_file(url))
         build = partial(_build, (layers - 2) // 6)
-        yield Architecture(name, build, PREPROCESS, (weights,), note=NOTE.format(layers=layers))
+        note = NOTE.format(layers=layers)
+        yield Architecture(name, build, PREPROCESS, (weights,), recipes=recipes(layers, PREPROCESS), note=note)
 
 
-def _build(blocks: int, num_classes: int) -> Any:
+def _build(blocks: int, num_classes: int, *, pixel_mean: bool = False) -> Any:
     from benchsuite.plugins._cifar_resnet_model import CifarResNet
 
-    return CifarResNet(blocks, num_classes)
+    return CifarResNet(blocks, num_classes, pixel_mean=pixel_mean)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 from typing import Literal
 
 import pytest
@@ -10,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import (
+    Architecture,
     BadParameter,
     Combine,
     Crop,
@@ -18,12 +23,14 @@ from benchsuite import (
     UnknownName,
     UnsupportedProtocol,
     View,
+    Weights,
     bind,
+    hookimpl,
     load_plugins,
     view,
 )
-from benchsuite.binding import finder, parameters, parse, show, split_outside, views
-from benchsuite.specs import Bound
+from benchsuite.binding import Bound, bind_architecture, finder, options, parameters, parse, show, split_outside, views
+from benchsuite.recipes import Options
 
 PREPROCESS = Preprocess(256, 224, "bilinear", (0.5,) * 3, (0.2,) * 3)
 
@@ -242,3 +249,103 @@ def test_commas_inside_parentheses_do_not_split() -> None:
 )
 def test_show_is_the_inverse_of_parse(kind: object, value: object) -> None:
     assert parse("key", show(value), kind, "here") == value
+
+
+def network(
+    num_classes: int,
+    *,
+    level: float = 0.5,
+    masks: int = 1,
+    learn: bool = False,
+    size: Literal[3, 7] = 3,
+    widths: tuple[int, ...] = (1, 2),
+) -> tuple[object, ...]:
+    """What it was built with."""
+    return num_classes, level, masks, learn, size, widths
+
+
+def masks_need_a_level(options: Mapping[str, object]) -> None:
+    """Takes all options, and no masks without a level."""
+    assert sorted(options) == ["learn", "level", "masks", "size", "widths"]
+    if options["masks"] != 1 and options["level"] == 0:
+        raise BadParameter("Expected level to be above 0 for masks, got 0")
+
+
+WEIGHTS = Weights("first", dict, PREPROCESS, 10, "none")
+NETWORK = Architecture("net", network, PREPROCESS, (WEIGHTS,), check=masks_need_a_level)
+
+
+def of_network(text: str, preset: Options = ()) -> Architecture:
+    return bind_architecture(
+        text, {"net": NETWORK, "plain": replace(NETWORK, name="plain", build=repr, check=None)}.get, preset
+    )
+
+
+def test_options_of_an_architecture_come_from_the_keywords_of_build() -> None:
+    assert {name: default for name, (_, default) in options(NETWORK).items()} == {
+        "level": 0.5,
+        "masks": 1,
+        "learn": False,
+        "size": 3,
+        "widths": (1, 2),
+    }
+    given = partial(partial(network, masks=9), level=0.1)
+    assert list(options(replace(NETWORK, build=given))) == ["learn", "size", "widths"], "what is given is no option"
+
+
+def test_a_class_may_be_build_and_a_function_that_does_not_say_has_no_options() -> None:
+    class Made:
+        def __init__(self, num_classes: int, *, depth: int = 2) -> None:
+            self.depth = depth
+
+    assert options(replace(NETWORK, build=Made)) == {"depth": (int, 2)}
+    assert options(replace(NETWORK, build=int)) == {}
+
+
+def test_options_are_parsed_and_only_what_differs_is_in_the_name() -> None:
+    made = of_network("net:masks=64,level=0.1,learn=true,size=7,widths=3+4")
+    assert made.name == "net:learn=true,level=0.1,masks=64,size=7,widths=3+4"
+    assert made.build(10) == (10, 0.1, 64, True, 7, (3, 4))
+    assert of_network("net:level=0.5,masks=2").name == "net:masks=2"
+    assert of_network("net:level=0.5") is NETWORK
+    assert of_network("net") is NETWORK
+    assert of_network(made.name).name == made.name
+
+
+def test_declared_weights_belong_to_the_defaults() -> None:
+    assert of_network("net:level=0.5").weights == (WEIGHTS,)
+    assert of_network("net:level=0.6").weights == ()
+
+
+def test_options_in_the_text_win_over_those_of_a_recipe() -> None:
+    assert of_network("net:level=0.2", (("level", 0.1), ("masks", 8))).name == "net:level=0.2,masks=8"
+    assert of_network("net:masks=1", (("masks", 8),)) is NETWORK
+    with pytest.raises(BadParameter, match="Unknown option of net 'lvl': did you mean 'level'"):
+        of_network("net", (("lvl", 0.1),))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("net:levle=0.1", "Unknown option of net 'levle': did you mean 'level'"),
+        ("net:level=high", "level to be a number, got high"),
+        ("net:size=5", "size to be one of 3, 7, got 5"),
+        ("net:level", "an option of net to be written name=value"),
+        ("net:level=1,level=2", "option 'level' to be given once"),
+        ("net:masks=2,level=0", "level to be above 0 for masks"),
+        ("plain:level=1", "the architecture plain to be written without options"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(text: str, message: str) -> None:
+    with pytest.raises(BadParameter, match=message):
+        of_network(text)
+
+
+def test_a_catalog_finds_options_families_and_their_owners() -> None:
+    plugin = SimpleNamespace(benchsuite_architectures=hookimpl(lambda: [NETWORK]), __name__="nets")
+    catalog = load_plugins(entry_points=False, extra=[plugin])
+    assert catalog.architecture("net:level=0.1").name == "net:level=0.1"
+    assert catalog.owner("architecture", "net:level=0.1") == catalog.owner("architecture", "net") == "nets (extra 1)"
+    assert catalog.architecture("torchvision:resnet18").name == "torchvision:resnet18"
+    with pytest.raises(UnknownName, match="Unknown architecture or family 'nett': did you mean 'net'"):
+        catalog.architecture("nett:level=0.1")

@@ -236,7 +236,7 @@ def test_an_architecture_may_come_from_a_family() -> None:
     assert found.owner("architecture", "lib:toy") == "made-up (extra 1)"
     with pytest.raises(UnknownName, match="Unknown network of lib 'tyo': did you mean 'toy'"):
         found.architecture("lib:tyo")
-    with pytest.raises(UnknownName, match="Unknown family of architectures 'lub': did you mean 'lib'"):
+    with pytest.raises(UnknownName, match="Unknown architecture or family 'lub': did you mean 'lib'"):
         found.architecture("lub:toy")
     with pytest.raises(UnknownName, match="Unknown architecture 'tooy': did you mean 'toy'"):
         found.architecture("tooy")

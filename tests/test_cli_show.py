@@ -187,7 +187,8 @@ def test_the_command_that_measures_a_number_again(catalog):
 
 def test_a_number_of_other_weights_needs_a_file(catalog):
     done, remark = command(catalog, "fb-10crop-50-top1")
-    assert done == "benchsuite run net50 -p 10crop:interpolation=bicubic --data imagenet:PATH --weights FILE"
+    protocol = "10crop:interpolation=bicubic,merge=logit,rounding=ceil"
+    assert done == f"benchsuite run net50 -p {protocol} --data imagenet:PATH --weights FILE"
     assert remark == "PATH and FILE are yours: benchsuite has no weights of FAIR fb.resnet.torch"
     assert command(catalog, "he-t4-ms-resnet-50-top1")[0] == (
         "benchsuite run net50 -p multiscale --data imagenet:PATH --weights FILE"

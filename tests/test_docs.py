@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchsuite import hookspecs, load_plugins, specs, testing
+from benchsuite import hookspecs, load_plugins, recipes, specs, testing
 from benchsuite.combine import Combine
 from benchsuite.view import Crop, View
 
@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "benchsuite-efficientnet-lite" / "benchsuite_efficientnet_lite.py"
 HOOKS = [hook for name, hook in vars(hookspecs).items() if name.startswith("benchsuite_")]
 VALUES = [specs.Architecture, specs.Family, specs.Weights, specs.Preprocess, specs.Input, specs.Recipe]
+VALUES += [recipes.Optimizer, recipes.Warmup, recipes.Schedule, recipes.Augmentation, recipes.Mini]
+VALUES += [recipes.Level, recipes.Grid]
 VALUES += [specs.Protocol, specs.Dataset, specs.Split, specs.Sample, specs.Loader, specs.Reporter, View, Crop, Combine]
 
 

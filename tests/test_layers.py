@@ -15,10 +15,13 @@ import pytest
 import benchsuite
 
 ROOMS = {
-    "values": "errors view combine specs binding hookspecs",
-    "numerics": "keys metrics stats accounting ops batches",
-    "effects": "catalog decode dense forward chunks weights predictions pieces ledger",
-    "use cases": "_training train plan evaluate manifests tables explain running",
+    "values": "errors view combine recipes specs variants binding hookspecs",
+    "numerics": "keys metrics stats calibration tallies accounting chances ops batches schedules",
+    "effects": "catalog decode dense forward chunks layouts weights predictions pieces pixels augment optimizers "
+    "processes checkpoints ledger passes",
+    "use cases": "watch _training feeds networks trainer train plan scoring evaluate manifests tables audit remeasure "
+    "running compare groups factors ladder route climb explain printed query "
+    "jobs histories training_manifests training_runs grids training_tables",
     "edges": "builtin report testing cli",
 }
 """Each room's modules, in an order in which each may import those before it. One that is planned may be absent."""

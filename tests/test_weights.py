@@ -22,8 +22,11 @@ from benchsuite import (
     Architecture,
     Dataset,
     Input,
+    Mini,
+    Optimizer,
     Preprocess,
     Recipe,
+    Schedule,
     UnknownName,
     Weights,
     WeightsError,
@@ -64,7 +67,19 @@ def no_images(path: Any, split: Any) -> Any:
 
 
 DATASET = Dataset("pictures", no_images, True, "note", "source")
-RECIPE = Recipe("r", "digits", OTHER, 1, 8, 0.1, 0.0, (32,), 0, "source", "all", "a second")
+RECIPE = Recipe(
+    name="r",
+    dataset="digits",
+    preprocess=OTHER,
+    epochs=1,
+    batch_size=8,
+    optimizer=Optimizer("adamw", 0.1),
+    schedule=Schedule(),
+    sizes=(32,),
+    source="source",
+    expected="all",
+    cost="a second",
+)
 
 
 def checkpoint(folder: Path, name: str, content: Any, **how: Any) -> Path:
@@ -165,7 +180,8 @@ def test_the_place_of_trained_weights_depends_on_network_and_recipe(monkeypatch:
 
 def test_words_about_a_recipe_do_not_train_it_again(monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path))
-    told = dataclasses.replace(RECIPE, source="another", expected="less", cost="an hour", note="measured")
+    words = {"source": "another", "expected": "less", "cost": "an hour", "note": "measured"}
+    told = dataclasses.replace(RECIPE, **words, accounting="exact-best", count_batch=10, mini=Mini(2))
     assert trained_path(architecture(), told) == trained_path(architecture(), RECIPE)
     chosen = [
         choose(architecture(), dataclasses.replace(DATASET, recipe=recipe, preprocess=OTHER), None, 0)

@@ -5,14 +5,24 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import pkgutil
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from benchsuite.errors import BenchsuiteError, unknown_name
 
-COMMANDS = ("run", "list", "show")
+COMMANDS = {
+    "run": "evaluate architectures under test protocols",
+    "train": "train an architecture by a recipe",
+    "list": "list architectures, protocols, datasets, loaders, reporters, recipes, weights or published numbers",
+    "show": "show a protocol with its views, an architecture, a dataset, a published number or a run",
+    "compare": "compare runs on the same images: what was fixed and broken, and whether it can be chance",
+    "explain": "explain why two error rates differ, one factor at a time",
+    "audit": "count the predictions of a run under every accounting seen in print, and judge a claimed accuracy",
+    "report": "show finished runs: one HTML page, tables for papers, plots",
+    "query": "ask all runs in SQL: tables runs and predictions",
+}
+"""What the commands do; the module of a command is imported when it is asked."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,8 +37,8 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status: 0 done, 1 expectation failed, 2 a mistake, 130 interrupted."""
-    parser = make_parser()
-    args = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else [*arguments]  # list is a command here
+    args = make_parser(given).parse_args(given)
     try:
         status: int = args.run(args)
         sys.stdout.flush()
@@ -54,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser with every command of this package."""
+def make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser with every command, and the options of the one that the arguments begin with."""
     from benchsuite import __version__
 
     parser = _Parser(
@@ -64,12 +74,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"benchsuite {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
-    names = [m.name for m in pkgutil.iter_modules(__path__) if m.name in COMMANDS]
-    for name in sorted(names, key=COMMANDS.index):
-        module = importlib.import_module(f"{__name__}.{name}")
-        command = commands.add_parser(name, help=module.help, description=module.__doc__)
-        command.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
-        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    for name, text in COMMANDS.items():
+        module = importlib.import_module(f"{__name__}.{name}") if name == asked else None
+        command = commands.add_parser(name, help=text, description=module.__doc__ if module else None)
+        if module:
+            command.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
+            command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
     return parser

@@ -7,12 +7,14 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from benchsuite import binding, ledger, ops, predictions, tables
+from benchsuite import binding, ledger, ops, predictions, tables, training_manifests
+from benchsuite.binding import Bound
 from benchsuite.catalog import Catalog
-from benchsuite.errors import BenchsuiteError, StorageError, expected
+from benchsuite.errors import StorageError, expected
 from benchsuite.ledger import Published
-from benchsuite.specs import Architecture, Bound, Dataset, Preprocess, Weights
-from benchsuite.view import Interpolation, View, describe, view_data
+from benchsuite.remeasure import measured_by
+from benchsuite.specs import Architecture, Dataset, Preprocess
+from benchsuite.view import View, describe, view_data
 
 Facts = dict[str, Any]
 EXAMPLE = (375, 500)
@@ -66,7 +68,7 @@ def type_words(kind: Any) -> str:
     if get_origin(kind) is tuple:
         return f"{type_words(get_args(kind)[0])}s joined by +"
     if get_origin(kind) is Literal:
-        return "|".join(get_args(kind))
+        return "|".join(binding.show(value) for value in get_args(kind))
     return {bool: "true|false", int: "whole number", float: "number", str: "text"}.get(kind, str(kind))
 
 
@@ -85,8 +87,10 @@ def view_facts(view: View) -> Facts:
 
 
 def architecture(catalog: Catalog, name: str) -> Facts:
-    """An architecture with its weights and their preprocessing."""
+    """An architecture with its options, its weights and their preprocessing."""
     spec = catalog.architecture(name)
+    bare = catalog.architectures.get(name.partition(":")[0])
+    options = binding.options(bare) if isinstance(bare, Architecture) else {}
     dense = spec.dense if spec.dense in ("auto", None) else "own"
     return {
         "kind": "architecture",
@@ -97,6 +101,10 @@ def architecture(catalog: Catalog, name: str) -> Facts:
         "fixed_size": spec.input.fixed or dense is None,
         "dense": dense,
         "preprocess": dataclasses.asdict(spec.preprocess),
+        "options": [
+            {"name": n, "type": type_words(kind), "default": binding.show(default)}
+            for n, (kind, default) in options.items()
+        ],
         "weights": [
             {"name": w.name, "classes": w.classes, "source": w.source, "file": w.file}
             | {"preprocess": dataclasses.asdict(w.preprocess)}
@@ -121,69 +129,30 @@ def run(folder: Path) -> Facts:
     return {"kind": "run", **tables.result_row(manifest, str(folder), cached=True), "manifest": manifest}
 
 
+def training(folder: Path) -> Facts:
+    """What a training was: the row of ``train --json``, and its whole manifest."""
+    manifest = training_manifests.read(folder)
+    if manifest is None:
+        raise StorageError(expected("a training", "finished", "one without a manifest", str(folder)))
+    return {"kind": "training", **training_manifests.row(manifest, folder, cached=True), "manifest": manifest}
+
+
 def published(catalog: Catalog, row: Published) -> Facts:
-    """A row of the ledger with its error, and the command that measures it again, or why there is none."""
+    """A row of the ledger: its error, how its source tests and counts, and the command that measures it again.
+
+    Where there is no command, ``remark`` says why. What the source does not state is empty.
+    """
     command, remark = measured_by(catalog, row)
-    error = None if row.error is None else float(row.error)
-    return {"kind": "published", **dataclasses.asdict(row), "error": error, "command": command, "remark": remark}
-
-
-def measured_by(catalog: Catalog, row: Published) -> tuple[str | None, str]:
-    """The command that measures a printed figure again, with what the user must put in; or None and the reason."""
-    missing = _missing(catalog, row)
-    if missing:
-        return None, missing
-    try:
-        name, declared = _with_weights(catalog, row)
-        spec = catalog.architecture(name)
-        label = _label(catalog, row, declared.preprocess if declared else spec.preprocess)
-    except BenchsuiteError as error:
-        return None, str(error)
-    words = ["benchsuite run", name, "-p", label, "--data", f"{row.dataset}:PATH"]
-    if declared is None:
-        words += ["--weights", "FILE"]
-        return " ".join(words), f"PATH and FILE are yours: benchsuite has no weights of {row.run or 'this source'}"
-    return " ".join([*words, "--weights", declared.name]), f"PATH is the folder of your {row.dataset}"
-
-
-def _missing(catalog: Catalog, row: Published) -> str:
-    """What benchsuite lacks to measure a figure again, in words; empty if nothing."""
-    if not row.architecture:
-        return "benchsuite has no such network"
-    if ":" not in row.architecture and row.architecture not in catalog.architectures:
-        return f"benchsuite has no network {row.architecture!r}"
-    if row.protocol not in catalog.protocols:
-        return "the source does not say a protocol that benchsuite has"
-    return "" if row.dataset in catalog.datasets else f"benchsuite has no dataset {row.dataset!r}"
-
-
-def _with_weights(catalog: Catalog, row: Published) -> tuple[str, Weights | None]:
-    """The name to ask for and its declared weights: those of our network, else timm's own."""
-    candidates = [row.architecture]
-    if row.weights.startswith("timm.") and "timm:NAME" in catalog.architectures:
-        candidates.append(f"timm:{ledger.base(row.architecture)}.{row.weights.removeprefix('timm.')}")
-    for name in candidates:
-        for weights in catalog.architecture(name).weights:
-            if tables.identity(name, weights.name)[1] == tables.identity(row.architecture, row.weights)[1]:
-                return name, weights
-    return row.architecture, None
-
-
-def _label(catalog: Catalog, row: Published, preprocess: Preprocess) -> str:
-    """The protocol with the sizes and the resampling that the source says, where the weights' own are others."""
-    changes = {}
-    if row.short_side and row.short_side != preprocess.resize:
-        changes["resize"] = str(row.short_side)
-    if row.crop and int(row.crop) != preprocess.crop:
-        changes["crop"] = row.crop
-    if row.scales and preprocess.crop != 224:
-        changes["scales"] = row.scales
-    for word in row.resize.split():
-        if word in get_args(Interpolation) and word != preprocess.interpolation:
-            changes["interpolation"] = word
-    tail = ",".join(f"{key}={value}" for key, value in sorted(changes.items()))
-    label = f"{row.protocol}:{tail}" if tail else row.protocol
-    return binding.bind(label, binding.finder(catalog.protocols)).label
+    how, origin = ledger.method(row), ledger.quoted(row)
+    return {
+        "kind": "published",
+        **dataclasses.asdict(row),
+        "error": None if row.error is None else float(row.error),
+        "method": {field: getattr(how, field) for field in ("code", "merge", "rounding", "flip", "source")},
+        "quotes": origin.id if origin else None,
+        "command": command,
+        "remark": remark,
+    }
 
 
 def _defaults(architecture: Architecture, dataset: Dataset | None) -> tuple[str, Preprocess]:

@@ -61,3 +61,19 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--results", type=Path, default=default, metavar="DIR", help="folder of the runs (default: %(default)s)"
     )
+
+
+def print_table(console: Any, title: str, headers: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """A table with a line under its headers; nothing where it has no lines."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    if not lines:
+        return
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(cell) for cell in line))
+    console.print(table)

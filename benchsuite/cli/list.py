@@ -15,8 +15,6 @@ from benchsuite.cli.console import columns, first_sentence, print_json
 from benchsuite.errors import BadParameter, expected, unknown_name
 from benchsuite.specs import Architecture, Recipe
 
-help = "list architectures, protocols, datasets, loaders, reporters, recipes, weights or published numbers"
-
 Entry = dict[str, Any]
 
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from benchsuite.catalog import load_plugins
-from benchsuite.cli.console import add_results, err, out, print_json
+from benchsuite.cli.console import add_results, out, print_json, print_table
+from benchsuite.cli.progress import bars
 from benchsuite.errors import BadParameter, expected
 
-help = "evaluate architectures under test protocols"
+if TYPE_CHECKING:
+    from benchsuite.plan import Asked
 
 WIDE = 130
 """Columns of a terminal that holds the whole table of results."""
-
-EVERY = 15.0
-"""Seconds between two lines about progress where there is no terminal."""
 
 EXPECT = re.compile(r"(top[15]_error)=([0-9.]+)(?:\+-([0-9.]+))?")
 
@@ -29,6 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("architectures", nargs="+", metavar="ARCHITECTURE", help="resnet50, timm:NAME, torchvision:NAME ... or a run")
     add("-p", "--protocol", action="append", metavar="NAME[:PARAMETER=VALUE,...]", help="default: 1crop; repeatable")
+    add_evaluation(parser)
+    add("--expect", action="append", default=[], metavar="top1_error=24.7+-0.1", help="exit 1 if a result differs")
+    add("--format", default="table", metavar="REPORTER", help="table, markdown, csv, latex (default: %(default)s)")
+
+
+def add_evaluation(parser: argparse.ArgumentParser) -> None:
+    """The options that say on what and how networks are evaluated, for every command that does."""
+    add = parser.add_argument
     add("--data", metavar="NAME[:PATH]", help="imagenet:PATH, cifar10:PATH ... (default: the embedded digits)")
     add("--weights", metavar="NAME|FILE|random", help="declared weights, a .pth or .safetensors file, or random")
     add("--loader", default="torch", help="how images are read (default: %(default)s)")
@@ -44,33 +50,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--limit", type=int, metavar="N", help="evaluate N images at even distances; said wherever the number appears")
     add("--seed", type=int, default=0, help="seed of random weights (default: %(default)s)")
     add("--fresh", action="store_true", help="evaluate again, whatever is there")
-    add("--expect", action="append", default=[], metavar="top1_error=24.7+-0.1", help="exit 1 if a result differs")
-    add("--format", default="table", metavar="REPORTER", help="table, markdown, csv, latex (default: %(default)s)")
     add_results(parser)
+
+
+def asked(args: argparse.Namespace, architectures: Sequence[str], protocols: Sequence[str]) -> Asked:
+    """What the options of ``add_evaluation`` ask of these networks and protocols."""
+    from benchsuite.plan import Asked
+
+    known = {"data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed", "fresh"}
+    options = {name: getattr(args, name) for name in known | {"results"}}
+    return Asked(tuple(architectures), tuple(protocols), **options)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when an expectation is not met."""
-    from benchsuite.plan import Asked
     from benchsuite.running import run as answer
 
     expectations = [_expectation(text) for text in args.expect]
     catalog = load_plugins()
     reporter = None if args.format == "table" else catalog.find("reporter", args.format)
-    asked = Asked(
-        architectures=tuple(args.architectures),
-        protocols=tuple(args.protocol or ["1crop"]),
-        **{
-            name: getattr(args, name)
-            for name in ("data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed")
-        },
-        fresh=args.fresh,
-        results=args.results,
-    )
-    watch = _bars()
+    question = asked(args, args.architectures, args.protocol or ["1crop"])
+    watch = bars()
     for name, reason in catalog.broken:
         watch.note(f"plugin {name} could not be loaded: {reason}")
-    rows = answer(asked, catalog, watch)
+    rows = answer(question, catalog, watch)
     if args.json:
         print_json({"runs": rows})
     elif reporter is not None:
@@ -80,78 +83,6 @@ def run(args: argparse.Namespace) -> int:
     return _check(rows, expectations)
 
 
-@dataclass
-class Lines:
-    """Progress as lines of text, at most one in ``EVERY`` seconds: what a log file holds in place of a bar."""
-
-    title: str
-    total: int
-    start: float
-    done: int = 0
-    told: float = 0.0
-
-    def advance(self, steps: int, detail: str, now: float) -> str | None:
-        """Counts steps; a line when one is due."""
-        self.done += steps
-        spent = now - self.start
-        if spent - self.told < EVERY or not 0 < self.done < self.total:
-            return None
-        self.told = spent
-        left = spent * (self.total - self.done) / self.done
-        words = [f"{self.title}: {self.done} of {self.total}", f"about {left:.0f} s left", detail]
-        return ", ".join(word for word in words if word)
-
-
-def _bars() -> Any:
-    """A watch that draws a bar on standard error; where that is no terminal it writes a plain line now and then."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    from benchsuite.running import Watch
-
-    class Bars(Watch):
-        def __init__(self) -> None:
-            self.console = err()
-            self.bar: Progress | None = None
-            self.task: Any = None
-            self.lines: Lines | None = None
-
-        def note(self, text: str) -> None:
-            self.console.print(f"benchsuite: {text}", markup=False, soft_wrap=True)
-
-        def start(self, title: str, total: int) -> None:
-            self.stop()
-            if not self.console.is_terminal:
-                self.lines = Lines(title, total, time.monotonic())
-                self.note(title)
-                return
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            left = (TimeRemainingColumn(), TextColumn("{task.fields[detail]}"))
-            self.bar = Progress(*columns, *left, console=self.console, transient=True)
-            self.bar.start()
-            self.task = self.bar.add_task(title, total=total, detail="")
-
-        def advance(self, steps: int, detail: str = "") -> None:
-            if self.bar is not None:
-                self.bar.update(self.task, advance=steps, detail=detail)
-            elif self.lines is not None and (line := self.lines.advance(steps, detail, time.monotonic())):
-                self.note(line)
-
-        def stop(self) -> None:
-            self.lines = None
-            if self.bar is not None:
-                self.bar.stop()
-                self.bar = None
-
-    return Bars()
-
-
 def _print_tables(rows: list[dict[str, Any]]) -> None:
     """The results, what is published beside them, and where they lie; in two tables where the terminal is narrow."""
     from benchsuite import tables
@@ -159,13 +90,13 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
     console = out()
     headers, lines = tables.result_table(rows)
     if console.width >= WIDE:
-        _print_table(console, "", headers, lines)
+        print_table(console, "", headers, lines)
     else:
         names, rest = ("architecture", "protocol"), ("weights", "dataset", "images/s", "decode / wait / forward s")
         for wanted in ([h for h in headers if h not in rest], [h for h in headers if h in names + rest]):
             at = [headers.index(h) for h in wanted]
-            _print_table(console, "", wanted, [[line[i] for i in at] for line in lines])
-    _print_table(console, "published", *tables.published_table(rows))
+            print_table(console, "", wanted, [[line[i] for i in at] for line in lines])
+    print_table(console, "published", *tables.published_table(rows))
     for row in rows:
         ties = row["near_ties"]
         words = [f"answered from {row['path']}" if row["cached"] else f"written to {row['path']}"]
@@ -174,21 +105,6 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
         if ties["top1"] or ties["top5"]:
             words.append(f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5")
         console.print("; ".join(words), markup=False, soft_wrap=True)
-
-
-def _print_table(console: Any, title: str, headers: list[str], lines: list[list[str]]) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    if not lines:
-        return
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    console.print(table)
 
 
 def _expectation(text: str) -> tuple[str, float, float]:

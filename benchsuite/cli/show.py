@@ -16,9 +16,8 @@ from benchsuite.cli import _facts
 from benchsuite.cli.console import add_results, columns, print_json
 from benchsuite.errors import UnknownName, unknown_name
 from benchsuite.specs import Family
+from benchsuite.training_tables import training_table
 from benchsuite.view import describe, view_from_data
-
-help = "show a protocol with its views, an architecture, a dataset, a published number or a run"
 
 Facts = dict[str, Any]
 PLAIN = ("dataset", "loader", "reporter")
@@ -52,7 +51,7 @@ def find(catalog: Catalog, args: argparse.Namespace) -> Facts:
     if head in catalog.protocols:
         return _facts.protocol(catalog, name, args.architecture, args.data)
     families = {f.prefix for f in catalog.architectures.values() if isinstance(f, Family)}
-    if name in catalog.architectures or (colon and head in families):
+    if head in catalog.architectures or (colon and head in families):
         return _facts.architecture(catalog, name)
     for kind in PLAIN:
         if name in getattr(catalog, f"{kind}s"):
@@ -63,6 +62,9 @@ def find(catalog: Catalog, args: argparse.Namespace) -> Facts:
     runs = [folder.name for folder in predictions.runs_in(results)]
     if (Path(name) / "manifest.json").is_file() or any(run.startswith(name) for run in runs):
         return _facts.run(predictions.find_run(results, name))
+    trainings = [folder.parent for folder in results.glob("training/*/manifest.json") if folder.parent.name == name]
+    if trainings:
+        return _facts.training(trainings[0])
     raise _unknown(catalog, name, runs, results)
 
 
@@ -91,10 +93,15 @@ def protocol_text(facts: Facts) -> Iterator[str]:
 
 
 def architecture_text(facts: Facts) -> Iterator[str]:
-    """An architecture: its note and its weights."""
+    """An architecture: its note, its options, its recipes and its weights."""
     yield from _head(facts["name"], facts)
     size = "fixed" if facts["fixed_size"] else "any: it can run dense protocols"
     yield from columns([("channels", str(facts["channels"])), ("input size", size)])
+    if facts["options"]:
+        yield f"options, as in {facts['name'].partition(':')[0]}:{facts['options'][0]['name']}=..."
+        yield from columns((option["name"], option["default"], option["type"]) for option in facts["options"])
+    if facts["recipes"]:
+        yield from columns([("recipes", ", ".join(facts["recipes"]))])
     yield f"weights ({len(facts['weights'])}; the first is the default)"
     yield from columns((w["name"], _sizes(w["preprocess"]), w["source"]) for w in facts["weights"])
     if not facts["weights"]:
@@ -102,10 +109,20 @@ def architecture_text(facts: Facts) -> Iterator[str]:
 
 
 def published_text(facts: Facts) -> Iterator[str]:
-    """A published number: every field that the source fills, and how to measure it again."""
+    """A published number: every field that the source fills, how it was counted, and how to measure it again."""
     yield facts["id"]
-    hidden = ("id", "kind", "command", "remark", "error")
+    hidden = ("id", "kind", "command", "remark", "error", "accounting", "method")
     yield from columns((key, str(value)) for key, value in facts.items() if key not in hidden and value)
+    yield "counted and tested by"
+    how = facts["method"]
+    yield from columns(
+        [
+            ("accounting", facts["accounting"] or "not stated"),
+            ("code", how["code"]),
+            *((key, how[key]) for key in ("merge", "rounding", "flip") if how[key]),
+            ("known from", how["source"]),
+        ]
+    )
     yield "measured again by"
     yield f"  {facts['command'] or 'nothing'}"
     yield f"  ({facts['remark']})"
@@ -132,6 +149,18 @@ def run_text(facts: Facts) -> Iterator[str]:
         yield from columns((key, str(value)) for key, value in plain.items() if value not in (None, ""))
 
 
+def training_text(facts: Facts) -> Iterator[str]:
+    """A training: what came out, and what it was made with."""
+    manifest = facts["manifest"]
+    yield facts["run_id"]
+    yield from columns([("command", manifest["command"]), ("made", manifest["created"]), ("in", facts["path"])])
+    headers, lines = training_table([facts])
+    yield from columns(zip(headers, lines[0], strict=True))
+    for title in ("recipe", "architecture", "dataset", "numerics", "versions", "hardware"):
+        yield title
+        yield from columns((key, str(value)) for key, value in manifest[title].items() if value not in (None, "", []))
+
+
 def plain_text(facts: Facts) -> Iterator[str]:
     """A dataset, a loader or a reporter."""
     yield from _head(facts["name"], facts)
@@ -144,6 +173,7 @@ TEXT = {
     "architecture": architecture_text,
     "published": published_text,
     "run": run_text,
+    "training": training_text,
 }
 
 

@@ -1,0 +1,145 @@
+"""Training images per second of the engine against a plain PyTorch loop, interleaved in one run.
+
+``python benchmarks/train.py cifar10:PATH [--recipes akamaster-20 klachko-5] [--precision fp32] [--rounds 5]``
+
+The plain loop is what the sources of the recipes have: torchvision's data set of Pillow images, RandomCrop,
+RandomHorizontalFlip, ToTensor, Normalize, a DataLoader with ``--workers`` processes, autocast, torch's optimiser as it
+comes, and the accuracy counted at each step. Both train the same network on the same images in batches of the same
+size, in the same precision; after a warm-up the images of ``--seconds`` are counted in turn, ``--rounds`` times.
+Medians and their ratio are printed. ``--width`` narrows the networks that have ``nfilters``. On a machine that others
+use, ``--clock cpu --workers 0`` counts this process's seconds on the processor, and loads in the same process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision.transforms as T
+from PIL import Image
+
+from benchsuite import Architecture, Recipe, load_plugins, pixels
+from benchsuite.binding import options
+from benchsuite.forward import DTYPES, keep_freed_memory
+from benchsuite.plan import open_dataset
+from benchsuite.train import pictures
+from benchsuite.trainer import Means, Trainer
+
+
+class Rows(torch.utils.data.Dataset):  # type: ignore[misc]
+    """What torchvision's CIFAR10 is: an array in memory, a Pillow image for each index, a transform."""
+
+    def __init__(self, array: np.ndarray, labels: np.ndarray, recipe: Recipe) -> None:
+        how = recipe.augmentation
+        self.array, self.labels = array, labels
+        self.transform = T.Compose(
+            [
+                *([T.RandomCrop(array.shape[1], padding=how.pad)] if how.pad else []),
+                *([T.RandomHorizontalFlip()] if how.flip else []),
+                T.ToTensor(),
+                T.Normalize(recipe.preprocess.mean, recipe.preprocess.std),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return self.transform(Image.fromarray(self.array[index])), int(self.labels[index])
+
+
+def plain(architecture: Architecture, recipe: Recipe, rows: Rows, precision: str, workers: int) -> Iterator[int]:
+    """The plain loop; yields the images of each step, for ever."""
+    torch.manual_seed(recipe.seed)
+    module, how = architecture.build(10).train(), recipe.optimizer
+    if how.name == "sgd":
+        fields = {"momentum": how.momentum, "nesterov": how.nesterov}
+        optimiser: Any = torch.optim.SGD(
+            module.parameters(), how.learning_rate, weight_decay=how.weight_decay, **fields
+        )
+    else:
+        optimiser = torch.optim.Adam(module.parameters(), how.learning_rate, weight_decay=how.weight_decay)
+    lower = precision != "fp32"
+    loader = torch.utils.data.DataLoader(rows, recipe.batch_size, shuffle=True, num_workers=workers)
+    right = seen = 0
+    while True:
+        for x, y in loader:
+            with torch.autocast("cpu", DTYPES[precision] if lower else None, enabled=lower):
+                out = module(x)
+            loss = torch.nn.functional.cross_entropy(out.float(), y)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            right += int((out.argmax(1) == y).sum())
+            seen += len(y)
+            yield len(y)
+
+
+def engine(architecture: Architecture, recipe: Recipe, rows: Rows, samples: Any, precision: str) -> Iterator[int]:
+    """The engine, with the layout that it picks; yields the images of each step, for ever."""
+    made = pictures({rows.array.shape[1]: rows.array}, samples, "cpu")
+    trainer = Trainer(architecture, recipe, made, 10, Means(precision=precision, layout=None))
+    while True:
+        before = trainer.seen
+        trainer.advance()
+        yield trainer.seen - before if trainer.seen > before else trainer.seen
+
+
+def rate(steps: Iterator[int], seconds: float, clock: Callable[[], float]) -> float:
+    """Images per second of whole steps that fill at least so many seconds."""
+    start, images = clock(), 0
+    while clock() - start < seconds:
+        images += next(steps)
+    return images / (clock() - start)
+
+
+def main() -> None:
+    """Prints a line for each recipe."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--recipes", nargs="+", default=["akamaster-20", "klachko-5"])
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
+    parser.add_argument("--width", type=int, default=32)
+    args = parser.parse_args()
+    if args.clock == "cpu" and args.workers:
+        parser.error("--clock cpu needs --workers 0: it does not see what other processes do")
+    clock = time.perf_counter if args.clock == "wall" else time.process_time
+    keep_freed_memory()  # for both: it counts for the whole process
+    catalog = load_plugins()
+    _, split = open_dataset(args.data, catalog, "train")
+    known = {r.name: r for a in catalog.architectures.values() if isinstance(a, Architecture) for r in a.recipes}
+    for name in args.recipes:
+        recipe = known[name]
+        own = dict(recipe.options)
+        if "nfilters" in options(catalog.architecture(recipe.architecture)):
+            own["nfilters"] = args.width
+        architecture = catalog.architecture(recipe.architecture, tuple(own.items()))
+        array = pixels.kept(split, split.samples, recipe.preprocess, recipe.preprocess.crop)
+        rows = Rows(array, np.array([s.label for s in split.samples]), recipe)
+        ways = {
+            "engine": engine(architecture, recipe, rows, split.samples, args.precision),
+            "plain": plain(architecture, recipe, rows, args.precision, args.workers),
+        }
+        found: dict[str, list[float]] = {way: [] for way in ways}
+        for steps in ways.values():
+            rate(steps, args.seconds / 2, clock)
+        for _, way in itertools.product(range(args.rounds), ways):
+            found[way].append(rate(ways[way], args.seconds, clock))
+        fast, slow = (statistics.median(found[way]) for way in ("engine", "plain"))
+        threads = torch.get_num_threads()
+        print(f"{name} ({architecture.name}), batches of {recipe.batch_size}, {args.precision}, {threads} threads:")
+        print(f"  engine {fast:.0f} images/s, plain loop {slow:.0f} images/s, ratio {fast / slow:.2f}")
+
+
+if __name__ == "__main__":
+    main()

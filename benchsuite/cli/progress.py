@@ -1,0 +1,84 @@
+"""Progress on standard error: a bar in a terminal, plain lines in a log file."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from benchsuite.cli.console import err
+
+EVERY = 15.0
+"""Seconds between two lines about progress where there is no terminal."""
+
+
+@dataclass
+class Lines:
+    """Progress as lines of text, at most one in ``EVERY`` seconds: what a log file holds in place of a bar."""
+
+    title: str
+    total: int
+    start: float
+    done: int = 0
+    told: float = 0.0
+
+    def advance(self, steps: int, detail: str, now: float) -> str | None:
+        """Counts steps; a line when one is due."""
+        self.done += steps
+        spent = now - self.start
+        if spent - self.told < EVERY or not 0 < self.done < self.total:
+            return None
+        self.told = spent
+        left = spent * (self.total - self.done) / self.done
+        words = [f"{self.title}: {self.done} of {self.total}", f"about {left:.0f} s left", detail]
+        return ", ".join(word for word in words if word)
+
+
+def bars() -> Any:
+    """A watch that draws a bar on standard error; where that is no terminal it writes a plain line now and then."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from benchsuite.watch import Watch
+
+    class Bars(Watch):
+        def __init__(self) -> None:
+            self.console = err()
+            self.bar: Progress | None = None
+            self.task: Any = None
+            self.lines: Lines | None = None
+
+        def note(self, text: str) -> None:
+            self.console.print(f"benchsuite: {text}", markup=False, soft_wrap=True)
+
+        def start(self, title: str, total: int) -> None:
+            self.stop()
+            if not self.console.is_terminal:
+                self.lines = Lines(title, total, time.monotonic())
+                self.note(title)
+                return
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            left = (TimeRemainingColumn(), TextColumn("{task.fields[detail]}"))
+            self.bar = Progress(*columns, *left, console=self.console, transient=True)
+            self.bar.start()
+            self.task = self.bar.add_task(title, total=total, detail="")
+
+        def advance(self, steps: int, detail: str = "") -> None:
+            if self.bar is not None:
+                self.bar.update(self.task, advance=steps, detail=detail)
+            elif self.lines is not None and (line := self.lines.advance(steps, detail, time.monotonic())):
+                self.note(line)
+
+        def stop(self) -> None:
+            self.lines = None
+            if self.bar is not None:
+                self.bar.stop()
+                self.bar = None
+
+    return Bars()

@@ -1,0 +1,90 @@
+"""``benchsuite train``: trains a network by a recipe, or a grid of them; goes on where it was left."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from benchsuite.catalog import load_plugins
+from benchsuite.cli.console import add_results, out, print_json, print_table
+from benchsuite.cli.progress import bars
+from benchsuite.errors import BadParameter, expected
+
+if TYPE_CHECKING:
+    from benchsuite.catalog import Catalog
+    from benchsuite.jobs import Asked
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``train``."""
+    add = parser.add_argument
+    add("architecture", nargs="?", metavar="ARCHITECTURE", help="resnet20, pnn:level=0.1 ...: options win over recipes")
+    add("--recipe", metavar="NAME", help="see benchsuite list recipes (default: that of the data set)")
+    add("--grid", metavar="NAME", help="train every combination of a grid instead, the cheapest first")
+    add("--data", metavar="NAME[:PATH]", help="cifar10:PATH ... (default: the data set of the recipe)")
+    add("--scale", default="full", help="full, or mini: what fits two CPU cores (default: %(default)s)")
+    add("--epochs", type=int, metavar="N", help="other epochs; the schedule is stretched or shortened with them")
+    add("--seed", type=int, metavar="N", help="default: the recipe's")
+    add(
+        "--held-out", dest="heldout", type=int, default=0, metavar="N", help="keep N training images to choose an epoch"
+    )
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
+    add("--precision", default="auto", help="auto (bf16 where it is faster), fp32, bf16 or fp16")
+    add("--compile", dest="compiled", action="store_true", help="compile the network with torch.compile")
+    add("--fresh", action="store_true", help="start again, whatever is there")
+    add_results(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains. Of several processes that ``torchrun`` started, the first one prints."""
+    from benchsuite import processes
+    from benchsuite.jobs import Asked
+    from benchsuite.training_runs import train
+    from benchsuite.watch import Watch
+
+    if (args.architecture is None) == (args.grid is None) or (args.grid and args.recipe):
+        got = " ".join(word for word in (args.architecture, args.recipe, args.grid) if word) or "nothing"
+        raise BadParameter(expected("the training", "an ARCHITECTURE with its --recipe, or a --grid", got))
+    names = ("recipe", "data", "scale", "epochs", "seed", "heldout", "device", "precision", "compiled", "fresh")
+    asked = Asked(args.architecture or "", **{n: getattr(args, n) for n in names}, results=args.results)
+    leads = processes.leads()
+    watch = bars() if leads else Watch()
+    catalog = load_plugins()
+    for name, reason in catalog.broken:
+        watch.note(f"plugin {name} could not be loaded: {reason}")
+    if args.grid:
+        return _grid(args, asked, catalog, watch)
+    row = train(asked, catalog, watch)
+    if leads:
+        _print(row, args.json)
+    return 0
+
+
+def _grid(args: argparse.Namespace, asked: Asked, catalog: Catalog, watch: Any) -> int:
+    from benchsuite import grids, processes
+    from benchsuite.training_tables import grid_table
+
+    def tell(rows: list[dict[str, Any]]) -> None:
+        *_, (*_, error, minutes, _) = grid_table(rows)[1]
+        watch.note(f"error {error} %, {minutes} minutes")
+
+    rows = grids.train(asked, args.grid, catalog, watch, tell)
+    if processes.leads() and args.json:
+        print_json({"grid": args.grid, "trainings": rows})
+    elif processes.leads():
+        print_table(out(), "", *grid_table(rows))
+    return 0
+
+
+def _print(row: dict[str, Any], as_json: bool) -> None:
+    from benchsuite.training_tables import training_table
+
+    if as_json:
+        print_json({"trainings": [row]})
+        return
+    headers, (cells,) = training_table([row])
+    for header, cell in zip(headers, cells, strict=True):
+        print(f"{header:24} {cell}")
+    print(f"{'answered from' if row['cached'] else 'written to'} {row['path']}")
+    if row["scale"] != "full":
+        print(f"scale {row['scale']}: smaller than the recipe, so not a number to hold against its source")

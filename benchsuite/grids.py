@@ -1,0 +1,97 @@
+"""Grids: every combination of a few factors trained, the cheapest first; a table on disk grows with each."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchsuite.catalog import Catalog
+from benchsuite.chunks import writing
+from benchsuite.errors import TrainingError, unknown_name
+from benchsuite.jobs import Asked, Job, job, open_splits
+from benchsuite.processes import leads
+from benchsuite.recipes import Grid
+from benchsuite.specs import Architecture
+from benchsuite.training_runs import carry_out
+from benchsuite.variants import cells
+from benchsuite.watch import Watch
+
+Row = dict[str, Any]
+COLUMNS = ("epochs", "n", "top1_errors", "top1_error", "scale", "seed", "images_per_second", "run_id", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination: the level of each factor by name, and its training, which others may share."""
+
+    levels: dict[str, str]
+    job: Job
+
+
+def find(name: str, catalog: Catalog) -> tuple[Architecture, Grid]:
+    """The grid of that name and its architecture. Raises ``UnknownName``."""
+    architectures = [a for a in catalog.architectures.values() if isinstance(a, Architecture)]
+    known = {grid.name: (a, grid) for a in architectures for grid in a.grids}
+    if name not in known:
+        raise unknown_name("grid", name, known)
+    return known[name]
+
+
+def plan(asked: Asked, name: str, catalog: Catalog) -> list[Cell]:
+    """The trainings of a grid, those with the fewest images to learn from first; ``asked`` names no architecture."""
+    architecture, grid = find(name, catalog)
+    recipe = {r.name: r for r in architecture.recipes}[grid.recipe]
+    asked = dataclasses.replace(asked, architecture=architecture.name)
+    opened = open_splits(asked, recipe, catalog)
+    names = [factor for factor, _ in grid.factors]
+    made = [
+        Cell(dict(zip(names, (level.name for level in levels), strict=True)), job(asked, cell, catalog, opened))
+        for levels, cell in cells(grid, recipe)
+    ]
+    return sorted(made, key=lambda cell: cell.job.recipe.epochs * len(cell.job.learned))
+
+
+def train(asked: Asked, name: str, catalog: Catalog, watch: Watch, tell: Callable[[list[Row]], None]) -> list[Row]:
+    """Trains a grid, or goes on with it; returns a row for each combination, with its level of each factor.
+
+    Combinations that come to the same training share it. One whose loss becomes no number says so in ``failed``, and
+    the others go on. ``tell(rows)`` hears of the rows after each training; the table lies in RESULTS/grids.
+    """
+    planned = plan(asked, name, catalog)
+    path = asked.results / "grids" / f"{name}{'' if asked.scale == 'full' else '@' + asked.scale}.csv"
+    rows: list[Row] = []
+    found: dict[str, Row] = {}
+    for number, cell in enumerate(planned, 1):
+        same = cell.job.identity
+        if same not in found:
+            words = ", ".join(f"{factor} {level}" for factor, level in cell.levels.items())
+            watch.note(f"training {number} of {len(planned)} of {name}: {words}")
+            found[same] = _one(cell.job, asked, watch)
+        rows.append({"levels": cell.levels, **found[same]})
+        if leads():
+            _write(path, rows)
+        tell(rows)
+    return rows
+
+
+def _one(job: Job, asked: Asked, watch: Watch) -> Row:
+    try:
+        return {**carry_out(job, asked, watch), "failed": None}
+    except TrainingError as error:
+        watch.note(str(error))
+        return {"run_id": job.run_id, "recipe": job.recipe.name, "scale": job.scale, "failed": str(error)}
+
+
+def _write(path: Path, rows: list[Row]) -> None:
+    text = io.StringIO()
+    table = csv.DictWriter(text, [*rows[0]["levels"], *COLUMNS], lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow(row["levels"] | {name: row.get(name) for name in COLUMNS})
+    with writing(path) as part:
+        part.write_text(text.getvalue(), encoding="utf-8")

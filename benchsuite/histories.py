@@ -1,0 +1,72 @@
+"""What a training has been through: a row for each epoch, and which test images were right after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchsuite.chunks import writing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+EPOCHS, CORRECT = "epochs.parquet", "correct.npz"
+INTEGERS = ("epoch", "step", "train_errors", "train_n", "test_errors", "test_n", "heldout_errors", "heldout_n")
+FLOATS = ("loss", "learning_rate", "train_seconds", "test_seconds")
+
+
+@dataclass(slots=True)
+class History:
+    """The epochs so far. ``correct`` holds, for each, which of the n test images were right, in their order."""
+
+    n: int
+    batch_size: int
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    correct: list[NDArray[np.bool_]] = field(default_factory=list)
+
+    def add(self, row: dict[str, Any], correct: NDArray[np.bool_]) -> None:
+        """The next epoch; the test errors are counted here."""
+        row = row | {"test_errors": int((~correct).sum()), "test_n": len(correct)}
+        self.rows.append({name: row[name] for name in (*INTEGERS, *FLOATS)})
+        self.correct.append(correct)
+
+    def best(self, name: str) -> dict[str, Any] | None:
+        """The row with the fewest errors in a column, the first of equals; None where nothing was counted."""
+        counted = [row for row in self.rows if row[name] is not None]
+        return min(counted, key=lambda row: row[name]) if counted else None
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        import torch
+
+        return {"rows": self.rows, "correct": torch.from_numpy(self._packed())}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Back to a ``state``."""
+        import numpy as np
+
+        self.rows = [dict(row) for row in state["rows"]]
+        bits = state["correct"].numpy()
+        self.correct = [np.unpackbits(row, count=self.n).astype(bool) for row in bits]
+
+    def write(self, folder: Path) -> None:
+        """Writes the table and the predictions. Raises ``StorageError`` naming the place."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        kinds = [(name, pa.int64()) for name in INTEGERS] + [(name, pa.float64()) for name in FLOATS]
+        with writing(folder / EPOCHS) as part:
+            pq.write_table(pa.Table.from_pylist(self.rows, pa.schema(kinds)), part)
+        with writing(folder / CORRECT) as part, part.open("wb") as file:
+            np.savez(file, bits=self._packed(), n=self.n, batch_size=self.batch_size)
+
+    def _packed(self) -> NDArray[np.uint8]:
+        """(epochs, ceil(n / 8)) uint8, the first image in the highest bit."""
+        import numpy as np
+
+        if not self.correct:
+            return np.zeros((0, -(-self.n // 8)), dtype=np.uint8)
+        return np.packbits(np.stack(self.correct), axis=1)

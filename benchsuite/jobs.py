@@ -1,0 +1,147 @@
+"""From names to a training: the network with its options, the recipe at its scale, the images; before any work."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchsuite import keys
+from benchsuite.batches import spread
+from benchsuite.catalog import Catalog
+from benchsuite.errors import BadParameter, expected, unknown_name
+from benchsuite.plan import open_dataset
+from benchsuite.specs import Architecture, Recipe, Sample, Split
+from benchsuite.variants import lasting, scaled
+from benchsuite.weights import fitted, trains, usual_preprocess
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a user typed after ``train``, in words. ``heldout`` is how many training images are kept from learning."""
+
+    architecture: str
+    recipe: str | None = None
+    data: str | None = None
+    scale: str = "full"
+    epochs: int | None = None
+    seed: int | None = None
+    heldout: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    compiled: bool = False
+    fresh: bool = False
+    results: Path = Path("results")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training. ``asked`` is what its id is a digest of; ``learned`` and ``heldout`` are parts of ``train``."""
+
+    run_id: str
+    asked: dict[str, Any]
+    architecture: Architecture
+    owner: str
+    recipe: Recipe
+    scale: str
+    train: Split
+    test: Split
+    learned: tuple[Sample, ...]
+    heldout: tuple[Sample, ...]
+
+    @property
+    def what(self) -> str:
+        """The training in words."""
+        return f"{self.architecture.name} by {self.recipe.name}"
+
+    @property
+    def identity(self) -> str:
+        """The digest of what is trained, which a checkpoint carries."""
+        return keys.digest(self.asked)
+
+
+def plan(asked: Asked, catalog: Catalog) -> Job:
+    """The training that a command asks for. Raises a ``BenchsuiteError`` for what does not exist or does not fit."""
+    if asked.precision not in PRECISIONS:
+        raise BadParameter(expected("--precision", f"one of {', '.join(PRECISIONS)}", asked.precision))
+    return job(asked, find_recipe(asked, catalog), catalog)
+
+
+def job(asked: Asked, declared: Recipe, catalog: Catalog, opened: tuple[Split, Split] | None = None) -> Job:
+    """The training of a recipe that was found; ``--scale``, ``--epochs`` and ``--seed`` change it.
+
+    ``opened`` are the splits where they have been opened before.
+    """
+    recipe = scaled(declared, asked.scale)
+    recipe = lasting(recipe, asked.epochs) if asked.epochs is not None else recipe
+    recipe = dataclasses.replace(recipe, seed=asked.seed) if asked.seed is not None else recipe
+    architecture = catalog.architecture(asked.architecture, recipe.options)
+    train, test = opened or open_splits(asked, recipe, catalog)
+    if not recipe.architecture:
+        recipe = fitted(recipe, usual_preprocess(catalog.find("dataset", recipe.dataset), architecture), architecture)
+    learned, heldout = _parts(train.samples, asked.heldout)
+    learned = spread(learned, recipe.images) if recipe.images and recipe.images < len(learned) else learned
+    owner = catalog.owner("architecture", architecture.name)
+    about = {
+        "scores": keys.SCORES,
+        "architecture": architecture.name,
+        "owner": owner,
+        "recipe": trains(recipe),
+        "learned": _digest(learned),
+        "heldout": _digest(heldout),
+        "test": _digest(test.samples),
+        "precision": asked.precision,
+        "compiled": asked.compiled,
+    }
+    run_id = keys.run_id(architecture.name, recipe.name, test.name, about)
+    return Job(run_id, about, architecture, owner, recipe, asked.scale, train, test, learned, heldout)
+
+
+def open_splits(asked: Asked, recipe: Recipe, catalog: Catalog) -> tuple[Split, Split]:
+    """The training and the test images. Raises ``BadParameter`` for another data set than the recipe's."""
+    data = asked.data or recipe.dataset
+    name = data.partition(":")[0]
+    if name != recipe.dataset:
+        catalog.find("dataset", name)
+        raise BadParameter(expected("--data", f"{recipe.dataset}, the data set of the recipe {recipe.name}", data))
+    return open_dataset(data, catalog, "train")[1], open_dataset(data, catalog)[1]
+
+
+def find_recipe(asked: Asked, catalog: Catalog) -> Recipe:
+    """The recipe that ``--recipe`` names, else that of the data set for any network.
+
+    Raises ``UnknownName`` with the nearest, and ``BadParameter`` for a recipe of another network.
+    """
+    head = asked.architecture.partition(":")[0]
+    bare = head if isinstance(catalog.architectures.get(head), Architecture) else asked.architecture
+    own = {r.name: r for r in catalog.architecture(bare).recipes}
+    own |= {d.recipe.name: d.recipe for d in catalog.datasets.values() if d.recipe is not None}
+    if asked.recipe is None:
+        dataset = catalog.find("dataset", asked.data.partition(":")[0]) if asked.data else None
+        if dataset is None or dataset.recipe is None:
+            raise BadParameter(expected("--recipe", f"one of {', '.join(own) or 'none'}", "none", bare))
+        return own[dataset.recipe.name]
+    if asked.recipe in own:
+        return own[asked.recipe]
+    for other in catalog.architectures.values():
+        if isinstance(other, Architecture) and asked.recipe in {r.name for r in other.recipes}:
+            got = f"{asked.recipe}, which is one of {other.name}"
+            raise BadParameter(expected("--recipe", f"one of {bare}", got))
+    raise unknown_name(f"recipe of {bare}", asked.recipe, own)
+
+
+def _parts(samples: tuple[Sample, ...], count: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """The samples to learn from, and ``count`` held-out ones: those whose ids have the lowest digests."""
+    if not 0 <= count < len(samples):
+        raise BadParameter(expected("--held-out", f"from 0 to {len(samples) - 1}", count))
+    chosen = set(sorted((s.id for s in samples), key=lambda name: hashlib.sha256(name.encode()).digest())[:count])
+    return tuple(s for s in samples if s.id not in chosen), tuple(s for s in samples if s.id in chosen)
+
+
+def _digest(samples: Sequence[Sample]) -> str:
+    return keys.digest_lines(f"{s.id} {s.label} {s.stamp.partition('@')[0]}" for s in samples)

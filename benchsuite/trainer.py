@@ -1,0 +1,217 @@
+"""A network under training, one step at a time, and everything that a checkpoint of it holds."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from benchsuite import networks, optimizers, schedules
+from benchsuite._training import Training
+from benchsuite.checkpoints import State
+from benchsuite.errors import TrainingError, expected
+from benchsuite.feeds import Feed, Pictures
+from benchsuite.forward import DTYPES
+from benchsuite.layouts import Layout, laid, pick
+from benchsuite.processes import Group
+from benchsuite.schedules import Clock
+from benchsuite.specs import Architecture, Recipe
+
+_LISTEN = 20
+"""Steps between two looks at the losses on a GPU: each look waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a training is computed with. It changes the speed, and the last digits. No layout: the faster one."""
+
+    device: str = "cpu"
+    precision: str = "fp32"
+    compiled: bool = False
+    layout: Layout | None = "channels-last"
+    group: Group = field(default_factory=Group)
+
+
+class Trainer:
+    """Trains one network by a recipe. ``step`` of ``steps`` are done; an epoch has ``per_epoch``.
+
+    ``module`` is the network itself, ``words`` how the epoch goes, ``rate`` the learning rate of the last step. The
+    same seed, machine and thread count give the same weights, whether or not the training was cut into pieces by
+    ``state`` and ``restore``.
+    """
+
+    def __init__(
+        self, architecture: Architecture, recipe: Recipe, pictures: Pictures, classes: int, means: Means
+    ) -> None:
+        """Builds the network. Raises ``DataError`` and ``BadParameter`` for one that does not fit recipe or data."""
+        self.recipe, self.means, self.threads = recipe, means, torch.get_num_threads()
+        self.feed = Feed(pictures, recipe, means.device, means.group)
+        self.device, self.step = self.feed.device, 0
+        self.per_epoch = schedules.batches_per_epoch(len(pictures.labels), self.feed.batch_size, recipe.partial)
+        self.steps = schedules.length(recipe.epochs, recipe.iterations, self.per_epoch)
+        several = len(set(self.feed.sizes)) > 1
+        self.mode = Training(several_sizes=True) if several else None
+        self.module = networks.build(architecture, recipe, self.feed, classes)
+        self.layout = means.layout or means.group.collect(self._faster_layout(architecture))[0]
+        self.module = laid(self.module, self.layout, self.device)
+        self.frozen = optimizers.freeze(self.module, recipe)
+        self.optimiser = optimizers.make(self.module, recipe)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=means.precision == "fp16")
+        forward = torch.compile(self.module) if means.compiled else self.module
+        self.forward = means.group.wrap(forward, means.device, several)
+        self.order = torch.zeros(0, dtype=torch.int64)
+        self.warming, self.recent = schedules.waits(recipe.schedule.warmup), list[list[int]]()
+        self.correct, self.losses = torch.zeros((), dtype=torch.int64, device=self.device), list[Any]()
+        self.loss, self.seen, self.words, self.rate = 0.0, 0, "", 0.0
+        if means.group.size > 1:
+            torch.manual_seed(recipe.seed + means.group.rank)
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs have begun, counted from 1 once the first step is done."""
+        return -(-self.step // self.per_epoch)
+
+    @property
+    def between_epochs(self) -> bool:
+        """Whether an epoch has just ended; the last one of a number of iterations may be shorter."""
+        return self.step % self.per_epoch == 0 or self.step == self.steps
+
+    def advance(self) -> bool:
+        """One step. Whether the losses up to here are known to be numbers, so that the weights may be kept."""
+        if self.step % self.per_epoch == 0:
+            self.order = self.feed.order()
+            self.correct.zero_()
+            self.loss, self.seen = 0.0, 0
+        size = schedules.size_at(self.recipe, self.step, self.steps)
+        places = schedules.images_at(self.recipe, self.feed.batch_size, size)
+        chosen = self.order[self.step % self.per_epoch * self.feed.batch_size :][:places]
+        batch = self.feed.batch(chosen, size)
+        self.rate = self._next_rate()
+        optimizers.set_rate(self.optimiser, self.rate, schedules.momentum(self.recipe.schedule, self._clock))
+        with self._context():
+            out = self.forward(batch.x.contiguous() if self.layout == "contiguous" else batch.x)
+        loss = F.cross_entropy(out.float(), batch.y, reduction="sum") * (self.means.group.size / batch.whole)
+        optimizers.clear(self.optimiser)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.step += 1
+        self._count(loss.detach(), (out.detach().argmax(1) == batch.y).sum(), len(chosen))
+        return not self.losses
+
+    def epoch_counts(self) -> tuple[float, int, int]:
+        """Of the epoch so far, over all processes: the mean loss, wrong answers and images, as they were trained on."""
+        sums = torch.tensor([self.loss, float(self.correct)], dtype=torch.float64)
+        loss, correct = self.means.group.total(sums.to(self._talk)).tolist()
+        return loss / max(1, self.seen), self.seen - int(correct), self.seen
+
+    def state(self) -> State:
+        """Everything that the rest of the training depends on; every process has to ask at once."""
+        loss, wrong, _ = self.epoch_counts()
+        cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+        return {
+            "step": self.step,
+            "order": self.order,
+            "module": self.module.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "generator": self.feed.generator.get_state(),
+            "chance": self.means.group.collect((torch.get_rng_state(), cuda)),
+            "warming": self.warming,
+            "recent": self.recent,
+            "epoch": (loss * self.seen, self.seen - wrong, self.seen),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes back to a ``state``. With another number of processes, chance inside the network is another."""
+        group = self.means.group
+        self.module.load_state_dict(state["module"])
+        self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+        self.scaler.load_state_dict(state["scaler"])
+        self.feed.generator.set_state(state["generator"])
+        own, cuda = state["chance"][group.rank % len(state["chance"])]
+        torch.set_rng_state(own)
+        if cuda is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(cuda, self.device)
+        self.step, self.order, self.warming = state["step"], state["order"], state["warming"]
+        self.recent = [list(pair) for pair in state["recent"]]
+        loss, correct, self.seen = state["epoch"]
+        self.loss = loss if group.leads else 0.0
+        self.correct.fill_(correct if group.leads else 0)
+        self.losses = []
+
+    def _faster_layout(self, architecture: Architecture) -> Layout:
+        side = self.feed.sizes[0]
+        shape = (self.feed.batch_size, architecture.input.channels, side, side)
+        return pick(f"{architecture.name} {self.means.precision}", self.module, shape, self._context)
+
+    @property
+    def _clock(self) -> Clock:
+        return Clock(self.step, self.steps, self.per_epoch)
+
+    def _next_rate(self) -> float:
+        """The learning rate of the next step."""
+        multiple = schedules.rate(self.recipe.schedule, self._clock, warming=self.warming)
+        return self.recipe.optimizer.learning_rate * multiple
+
+    @contextlib.contextmanager
+    def _context(self) -> Iterator[None]:
+        """What the forward pass runs in: the precision, and what makes small maps and several sizes work."""
+        lower = self.means.precision != "fp32"
+        with contextlib.ExitStack() as stack:
+            if self.mode is not None:
+                self.mode.progress = self.step / self.steps
+                stack.enter_context(self.mode)
+            stack.enter_context(
+                torch.autocast(self.device.type, DTYPES[self.means.precision] if lower else None, lower)
+            )
+            yield
+
+    def _count(self, loss: Any, hits: Any, images: int) -> None:
+        """Adds a step of ``images`` to what is known of the epoch; on a GPU, what is known lags behind a little."""
+        group = self.means.group
+        if images < group.size and not group.leads:
+            hits = torch.zeros_like(hits)  # every process saw all of them
+        self.correct += hits
+        self.seen += images
+        self.losses.append(loss * (images / group.size))
+        if self.warming:
+            self._warm(int(group.total(hits)), images)
+        if self.device.type == "cpu" or len(self.losses) >= _LISTEN or self.between_epochs:
+            self._listen()
+
+    def _listen(self) -> None:
+        """Reads the losses since the last look. Raises ``TrainingError`` naming the step of one that is no number."""
+        found = torch.stack(self.losses).tolist()
+        for step, loss in zip(itertools.count(self.step - len(found) + 1), found, strict=False):
+            if not math.isfinite(loss):
+                where = f"step {step} of {self.steps}, epoch {-(-step // self.per_epoch)}, {self.recipe.name}"
+                rule = "a number; the last good checkpoint is kept"
+                raise TrainingError(expected("the loss", rule, f"{loss}", where))
+            self.loss += loss
+        self.losses = []
+        self.words = f"loss {self.loss / (self.seen / self.means.group.size):.3f}, {self._right():.1f} % right"
+
+    def _right(self) -> float:
+        """Of the epoch so far and this process's images, how many percent were answered right."""
+        return 100 * int(self.correct) * self.means.group.size / self.seen
+
+    def _warm(self, hits: int, images: int) -> None:
+        """Ends a warm-up when the error over the recent steps is low enough."""
+        self.recent = [*self.recent, [images - hits, images]][-schedules.RECENT :]
+        warmup = self.recipe.schedule.warmup
+        assert warmup is not None
+        wrong, seen = (sum(column) for column in zip(*self.recent, strict=True))
+        self.warming = not schedules.warmed(warmup, wrong, seen)
+
+    @property
+    def _talk(self) -> torch.device:
+        """Where tensors lie that processes exchange."""
+        return self.device if self.device.type == "cuda" else torch.device("cpu")

@@ -1,0 +1,165 @@
+"""Manifests of trainings: what was trained and what came out, and the flat row that is printed of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchsuite import accounting
+from benchsuite.histories import History
+from benchsuite.jobs import Asked, Job
+from benchsuite.keys import digest_lines
+from benchsuite.manifests import surroundings
+from benchsuite.metrics import Count
+from benchsuite.stats import wilson
+
+if TYPE_CHECKING:
+    from benchsuite.trainer import Trainer
+
+LAST, BEST, CHECKPOINT = "last.safetensors", "best-heldout.safetensors", "checkpoint.pt"
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def folder(results: Path, run_id: str) -> Path:
+    """Where a training is kept: RESULTS/training/RUN-ID."""
+    return results / "training" / run_id
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """The manifest of a finished training, or None."""
+    try:
+        found = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and (path / LAST).is_file() else None
+
+
+def row(manifest: Mapping[str, Any], path: Path, *, cached: bool) -> dict[str, Any]:
+    """A finished training as the flat object of ``train --json``.
+
+    The counts are those of the last epoch on the test images, errors and intervals unrounded percentages.
+    ``best_heldout`` is the epoch with the fewest errors on the held-out images, ``as_source`` what the source of the
+    recipe would have printed of these epochs; None where there is no such number.
+    """
+    last, recipe, numerics = manifest["last"], manifest["recipe"], manifest["numerics"]
+    count = Count(last["test_errors"], last["test_n"])
+    return {
+        "run_id": manifest["run_id"],
+        "path": str(path),
+        "architecture": manifest["architecture"]["name"],
+        "recipe": recipe["name"],
+        "scale": manifest["scale"],
+        "dataset": manifest["dataset"]["name"],
+        "train_n": manifest["dataset"]["learned"],
+        "epochs": last["epoch"],
+        "n": count.total,
+        "top1_errors": count.hits,
+        "top1_error": 100 * count.hits / count.total,
+        "top1_interval": [100 * bound for bound in wilson(count)],
+        "best_heldout": manifest["best_heldout"],
+        "as_source": manifest["as_source"],
+        "expected": recipe["expected"],
+        "source": recipe["source"],
+        "seed": recipe["seed"],
+        "precision": numerics["precision"],
+        "processes": numerics["processes"],
+        "images_per_second": manifest["images_per_second"],
+        "seconds": manifest["seconds"],
+        "cached": cached,
+    }
+
+
+def make(job: Job, asked: Asked, trainer: Trainer, history: History, seconds: dict[str, float]) -> dict[str, Any]:
+    """The manifest of a training that has come to its end: plain JSON data."""
+    learned = sum(r["train_n"] for r in history.rows)
+    means = trainer.means
+    return {
+        "run_id": job.run_id,
+        "benchsuite": metadata.version("benchsuite"),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": command(job, asked),
+        "asked": job.asked,
+        "scale": job.scale,
+        "architecture": {"name": job.architecture.name, "owner": job.owner, **sizes(trainer.module)},
+        "recipe": dataclasses.asdict(job.recipe),
+        "dataset": {
+            "name": job.test.name,
+            "classes": len(job.test.classes),
+            "learned": len(job.learned),
+            "heldout": len(job.heldout),
+            "train": len(job.train.samples),
+            "n": len(job.test.samples),
+            "digest": digest_lines(f"{job.asked[part]}" for part in ("learned", "heldout", "test")),
+        },
+        "epochs": len(history.rows),
+        "steps": trainer.steps,
+        "last": history.rows[-1],
+        "best_heldout": _error(history.best("heldout_errors")),
+        "as_source": as_source(job, history),
+        "numerics": {
+            "precision": means.precision,
+            "device": means.device,
+            "compiled": means.compiled,
+            "layout": trainer.layout,
+            "processes": means.group.size,
+            "threads": trainer.threads,
+        },
+        "seconds": seconds,
+        "images_per_second": learned / seconds["train"] if seconds["train"] else None,
+        **surroundings(),
+    }
+
+
+def command(job: Job, asked: Asked) -> str:
+    """The command line that asks for this training again."""
+    words = ["benchsuite", "train", asked.architecture, "--recipe", job.recipe.name.partition("@")[0]]
+    for option in ("data", "epochs", "seed"):
+        value = getattr(asked, option)
+        words += [f"--{option}", str(value)] if value is not None else []
+    words += ["--scale", asked.scale] if asked.scale != "full" else []
+    words += ["--held-out", str(asked.heldout)] if asked.heldout else []
+    words += ["--precision", asked.precision] if asked.precision != "auto" else []
+    return " ".join([*words, *(["--compile"] if asked.compiled else [])])
+
+
+def as_source(job: Job, history: History) -> dict[str, Any] | None:
+    """What the source of the recipe would print of these epochs, counting and choosing as it does: error in percent.
+
+    None where it prints nothing, because there are too few epochs or no held-out images.
+    """
+    import numpy as np
+
+    how = accounting.find(job.recipe.accounting)
+    heldout = [r["heldout_errors"] for r in history.rows] if job.heldout else None
+    if not how.applies(len(history.rows), heldout=heldout is not None):
+        return None
+    errors = None if heldout is None else np.array(heldout)
+    epoch, accuracy = accounting.printed(how, np.stack(history.correct), history.batch_size, errors)
+    return {"accounting": how.name, "epoch": epoch + 1, "top1_error": float(100 * (1 - accuracy)), "note": how.note}
+
+
+def _error(best: dict[str, Any] | None) -> dict[str, Any] | None:
+    """An epoch in short: its errors on the held-out and the test images."""
+    names = ("epoch", "heldout_errors", "heldout_n", "test_errors", "test_n")
+    return None if best is None else {name: best[name] for name in names}
+
+
+def sizes(module: Any) -> dict[str, int]:
+    """How many numbers a network has: weights that learn, weights that stay as they are, and masks.
+
+    Masks are buffers that are no statistics, and what a layer names in ``mask_names``, whether it learns or not.
+    """
+    named = {id(getattr(layer, name)) for layer in module.modules() for name in getattr(layer, "mask_names", ())}
+    weights = [p for p in module.parameters() if id(p) not in named]
+    buffers = [t for name, t in module.named_buffers() if not name.endswith(_STATISTICS)]
+    masks = [*(p for p in module.parameters() if id(p) in named), *buffers]
+    return {
+        "parameters": sum(p.numel() for p in weights if p.requires_grad),
+        "frozen": sum(p.numel() for p in weights if not p.requires_grad),
+        "masks": sum(t.numel() for t in masks),
+    }

@@ -1,0 +1,88 @@
+"""A network and images whose answers depend on where one looks: coloured patches, larger than a crop moves.
+
+The network's three logits are the mean red, green and blue of what it sees, times 40. An image is 3 x 4 patches of
+random colours; its class is the colour that it shows most of, or a random one for every third image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from toys import PROTOCOL, build_toy, split_of
+
+from benchsuite import Architecture, Dataset, Loader, Preprocess, Protocol, Weights, hookimpl, load_plugins
+from benchsuite.plan import Asked
+
+PREPROCESS = Preprocess(resize=16, crop=14, interpolation="bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)
+LARGER = Preprocess(resize=18, crop=14, interpolation="bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)
+N = 45
+
+
+def load(scale: float) -> dict[str, Any]:
+    """The identity, times ``scale``; the second weights look at green twice as hard."""
+    import torch
+
+    return {"2.weight": torch.diag(torch.tensor([scale, 40.0, 40.0]))}
+
+
+def images() -> tuple[dict[str, Any], dict[str, int]]:
+    """Images of odd sizes by id, and their labels."""
+    rng = np.random.default_rng(5)
+    pixels, labels = {}, {}
+    for i in range(N):
+        patches = rng.integers(0, 256, (3, 4, 3), dtype=np.uint8)
+        size = int(rng.integers(6, 11))
+        pixels[f"p{i:02d}"] = patches.repeat(size, axis=0).repeat(size + i % 2, axis=1)
+        labels[f"p{i:02d}"] = int(rng.integers(0, 3)) if i % 3 == 0 else int(patches.mean(axis=(0, 1)).argmax())
+    return pixels, labels
+
+
+def open_patches(path: str | None, split: str) -> Any:
+    """The images, or every second one with the path ``half``."""
+    pixels, labels = images()
+    chosen = {name: p for i, (name, p) in enumerate(pixels.items()) if path != "half" or i % 2}
+    return split_of(chosen, labels, ("red", "green", "blue"))
+
+
+def backwards(split: Any, samples: Any, then: Any, workers: int) -> Iterator[Any]:
+    """Not exact: every image upside down."""
+    for sample in samples:
+        yield then(np.ascontiguousarray(split.read(sample)[::-1]), 0.0)
+
+
+class PatchesPlugin:
+    """The network, the images, a loader that is not exact, and the toys' protocol."""
+
+    __name__ = "patches"
+
+    @hookimpl
+    def benchsuite_architectures(self) -> tuple[Architecture, ...]:
+        weights = (
+            Weights("even", lambda: load(40.0), PREPROCESS, 3, "by hand"),
+            Weights("reddish", lambda: load(44.0), LARGER, 3, "by hand"),
+        )
+        return tuple(Architecture(name, build_toy, PREPROCESS, weights) for name in ("patches", "patches2"))
+
+    @hookimpl
+    def benchsuite_datasets(self) -> tuple[Dataset, ...]:
+        return (Dataset("patches", open_patches, mirror=True, note="Patches.", source="None.", path="optional"),)
+
+    @hookimpl
+    def benchsuite_loaders(self) -> tuple[Loader, ...]:
+        return (Loader("backwards", backwards, exact=False, note="Upside down."),)
+
+    @hookimpl
+    def benchsuite_protocols(self) -> tuple[Protocol, ...]:
+        return (PROTOCOL,)
+
+
+CATALOG = load_plugins(entry_points=False, extra=[PatchesPlugin()])
+
+
+def asked(results: Path, *protocols: str, **fields: Any) -> Asked:
+    """A question of the network about the images."""
+    defaults = {"data": "patches", "device": "cpu", "batch_size": 64, "workers": 0, "results": results}
+    return Asked(("patches",), protocols, **{**defaults, **fields})
