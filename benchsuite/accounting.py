@@ -1,0 +1,148 @@
+"""Accounting: the number that a program prints for its passes over the test images, in every way seen in print.
+
+An accounting is a tally, which makes one number of each pass, and a choice of the pass whose number is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from benchsuite import tallies
+from benchsuite.errors import unknown_name
+from benchsuite.tallies import KLACHKO, Tally
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SKIPPED = 11
+"""Epochs that "epoch > 10" leaves out where epochs are counted from 0."""
+
+Pick = Callable[["NDArray[Any]", "NDArray[Any] | None"], "NDArray[np.int64]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which epoch's number is printed: ``pick(numbers (..., e), errors on held-out images (e,) or None) -> (...)``.
+
+    The epochs that it picks are counted from 0. It needs ``epochs`` of them, and held-out images if ``heldout``.
+    """
+
+    name: str
+    note: str
+    pick: Pick
+    epochs: int = 2
+    heldout: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """A tally and a choice under one name; a recipe names the accounting of its source."""
+
+    name: str
+    note: str
+    source: str
+    tally: Tally
+    choice: Choice
+
+    def applies(self, epochs: int, *, heldout: bool) -> bool:
+        """Whether it prints a number for so many epochs, with or without held-out images."""
+        return epochs >= self.choice.epochs and (heldout or not self.choice.heldout)
+
+
+def printed(
+    accounting: Accounting, correct: NDArray[np.bool_], batch_size: int, heldout: NDArray[Any] | None = None
+) -> tuple[int, Fraction]:
+    """The epoch, from 0, whose number is printed, and the number in 0..1. (e, n) bool in loader order, (e,) errors."""
+    sums, whole = tallies.numbers(accounting.tally, correct, batch_size)
+    epoch = int(accounting.choice.pick(sums, heldout))
+    return epoch, Fraction(sums[epoch].item()) / whole
+
+
+def find(name: str) -> Accounting:
+    """The accounting of that name: one of ``CATALOGUE``, or ``padded-N`` for N processes. Raises ``UnknownName``."""
+    head, _, world = name.partition("padded-")
+    if not head and world.isdecimal() and int(world):
+        return accounting(tallies.padded(int(world)))
+    if name not in CATALOGUE:
+        raise unknown_name("accounting", name, CATALOGUE)
+    return CATALOGUE[name]
+
+
+def _last(numbers: NDArray[Any], heldout: NDArray[Any] | None) -> NDArray[np.int64]:
+    import numpy as np
+
+    return np.full(numbers.shape[:-1], numbers.shape[-1] - 1)
+
+
+def _best(numbers: NDArray[Any], heldout: NDArray[Any] | None) -> NDArray[np.int64]:
+    import numpy as np
+
+    return np.asarray(numbers.argmax(axis=-1))
+
+
+def _best_late(numbers: NDArray[Any], heldout: NDArray[Any] | None) -> NDArray[np.int64]:
+    import numpy as np
+
+    return np.asarray(SKIPPED + numbers[..., SKIPPED:].argmax(axis=-1))
+
+
+def _lowest(numbers: NDArray[Any], heldout: NDArray[Any] | None) -> NDArray[np.int64]:
+    import numpy as np
+
+    return np.asarray(numbers.argmin(axis=-1))
+
+
+def _best_heldout(numbers: NDArray[Any], heldout: NDArray[Any] | None) -> NDArray[np.int64]:
+    import numpy as np
+
+    assert heldout is not None
+    return np.full(numbers.shape[:-1], heldout.argmin())
+
+
+LAST = Choice("last", "the last epoch", _last, epochs=1)
+BEST = Choice("best", "the epoch that is best on the test images", _best)
+BEST_LATE = Choice(
+    "best-after-10", "the epoch that is best on the test images, of the 12th and later", _best_late, epochs=SKIPPED + 1
+)
+LOWEST = Choice("lowest", "the epoch with the LOWEST accuracy, compared as if it were an error", _lowest)
+BEST_HELDOUT = Choice("best-heldout", "the epoch that is best on held-out images", _best_heldout, heldout=True)
+
+
+def accounting(tally: Tally, choice: Choice = LAST, source: str = "") -> Accounting:
+    """A tally under a choice, named ``TALLY`` for the last epoch and ``TALLY-CHOICE`` else."""
+    if choice is LAST:
+        return Accounting(tally.name, tally.note, source or tally.source, tally, choice)
+    note = f"{choice.note}; counted as {tally.name}"
+    return Accounting(f"{tally.name}-{choice.name}", note, source or tally.source, tally, choice)
+
+
+_SEEN = (
+    accounting(tallies.EXACT),
+    accounting(tallies.EXACT, BEST_HELDOUT),
+    accounting(tallies.EXACT, BEST, "akamaster/pytorch_resnet_cifar10 trainer.py"),
+    accounting(tallies.EXACT, BEST_LATE, f"{KLACHKO}, where batches are equal"),
+    accounting(tallies.BATCH_MEAN),
+    accounting(tallies.BATCH_MEAN, LOWEST, "juefeix/lbcnn.torch main.lua"),
+    accounting(tallies.NOMINAL),
+    accounting(tallies.NOMINAL, BEST_LATE),
+    accounting(tallies.TRUNCATED),
+    accounting(tallies.TRUNCATED, BEST_LATE),
+    accounting(tallies.FULL_BATCHES),
+    accounting(tallies.FULL_BATCHES, BEST, "juefeix/pnn.pytorch main.py, smoothing off"),
+    accounting(tallies.SMOOTHED),
+    accounting(tallies.SMOOTHED, BEST, "juefeix/pnn.pytorch main.py"),
+    accounting(tallies.SMOOTHED, BEST_LATE, f"the choice of {KLACHKO}"),
+    accounting(tallies.SMOOTHED_RESET),
+    accounting(tallies.SMOOTHED_RESET, BEST, "juefeix/pnn.pytorch main.py, as its reset() was meant"),
+    accounting(tallies.TWO_BATCHES),
+    accounting(tallies.TWO_BATCHES, BEST),
+    accounting(tallies.padded(8)),
+    accounting(tallies.padded(64)),
+)
+
+CATALOGUE = {a.name: a for a in _SEEN}
+"""Every accounting by its name, the exact one first."""

@@ -1,0 +1,232 @@
+"""Audit: the same predictions under every accounting, and how likely each of them makes a claimed accuracy.
+
+Plain functions that return plain data: counts are integers, accuracies and chances percentages, unrounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from benchsuite import chances, tallies
+from benchsuite.accounting import BEST, BEST_LATE, CATALOGUE, LAST, Accounting, accounting, printed
+from benchsuite.errors import BadParameter, expected
+from benchsuite.passes import Passes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Numbers = Mapping[str, NDArray[np.float64]]
+    """Random numbers of each tally by its name, (draws, e) in 0..1."""
+
+BATCH_SIZES = (5, 10, 16, 20, 64, 128)
+"""The batch sizes of the published recipes."""
+
+IMAGES = 10_000
+"""Images of a split where there is no run to say it: the test images of CIFAR-10."""
+
+NOTE = (
+    "Independent errors overstate what the best epoch gains: real epochs err on the same images. Other orders of a "
+    "run's own predictions, each kept for all epochs, keep what the epochs share."
+)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of an audit. Percentages are decimals as they were printed: their places say how they are rounded.
+
+    ``accuracy``, ``epochs`` and ``images`` stand in for a run; an evaluation may be said to be one of ``epochs``.
+    ``draws`` are random sets of errors, ``orders`` random orders of the images.
+    """
+
+    batch_sizes: tuple[int, ...] = ()
+    worlds: tuple[int, ...] = ()
+    claim: Decimal | None = None
+    accuracy: Decimal | None = None
+    epochs: int | None = None
+    images: int | None = None
+    draws: int = 1000
+    orders: int = 200
+    seed: int = 0
+
+
+def audit(asked: Asked, passes: Passes | None = None) -> Row:
+    """The object of ``audit --json``: ``rows`` for what a run would have printed, ``claims`` for a claimed accuracy.
+
+    Raises ``BadParameter`` before any work for what does not go together.
+    """
+    sizes = _checked(asked, passes)
+    rates = _rates(asked, passes)
+    found: Row = {
+        "run_id": passes.run_id if passes else None,
+        "path": passes.path if passes else None,
+        "n": passes.n if passes else asked.images or IMAGES,
+        "of": passes.of if passes else None,
+        "hits": int(passes.correct[-1].sum()) if passes else None,
+        "passes": len(passes.correct) if passes else None,
+        "finished": passes.finished if passes else None,
+        "epochs": len(rates),
+        "batch_sizes": list(sizes),
+        "accuracy": float(100 * rates[-1]),
+        "recipe_accounting": passes.accounting if passes else None,
+        "claim": None if asked.claim is None else float(asked.claim),
+        "draws": asked.draws,
+        "orders": asked.orders if passes else None,
+        "seed": asked.seed,
+        "rows": [],
+        "claims": [],
+        "note": None if asked.claim is None else NOTE,
+    }
+    for size in sizes:
+        orders = _orders(asked, passes, size) if passes else {}
+        found["rows"] += rows(asked, passes, size, orders) if passes else []
+        found["claims"] += claims(asked, passes, size, orders) if asked.claim is not None else []
+    return found
+
+
+def accountings(epochs: int, *, heldout: bool = False, worlds: Sequence[int] = ()) -> list[Accounting]:
+    """Every accounting that prints a number for so many epochs; ``worlds`` replace the usual numbers of processes."""
+    usual = [a for a in CATALOGUE.values() if not (worlds and a.name.startswith("padded-"))]
+    made = usual + [accounting(tallies.padded(world)) for world in dict.fromkeys(worlds)]
+    return [a for a in made if a.applies(epochs, heldout=heldout)]
+
+
+def rows(asked: Asked, passes: Passes, batch_size: int, orders: Numbers) -> list[Row]:
+    """What each accounting prints for a run, and by how much it is off.
+
+    ``off`` is from the exact accuracy of the last epoch: ``off_count`` by counting, ``off_choice`` because another
+    epoch was chosen. ``orders_mean`` and ``orders_spread`` (one standard deviation) are over orders of the images,
+    in closed form where there is one, else over ``orders``.
+    """
+    n, exact = passes.n, passes.rates
+    found = []
+    for a in _applying(asked, passes, len(exact)):
+        epoch, value = printed(a, passes.correct, batch_size, passes.heldout)
+        if a.tally.name in orders:
+            values = chances.chosen(a.choice, orders[a.tally.name], passes.heldout)
+            mean, spread = float(values.mean()), float(values.std())
+        if a.choice is LAST and not a.tally.truncates:
+            mean, spread = chances.of_all_orders(a.tally, passes.correct, batch_size)
+        found.append(
+            {
+                "accounting": a.name,
+                "batch_size": batch_size,
+                "epoch": epoch + 1,
+                "printed": float(100 * value),
+                "off": float(100 * (value - exact[-1])),
+                "off_images": float(n * (value - exact[-1])),
+                "off_count": float(100 * (value - exact[epoch])),
+                "off_choice": float(100 * (exact[epoch] - exact[-1])),
+                "images_counted": tallies.effective_images(a.tally, n, batch_size),
+                "orders_mean": 100 * mean,
+                "orders_spread": 100 * spread,
+                "reason": a.note,
+                "source": a.source,
+            }
+        )
+    return found
+
+
+def claims(asked: Asked, passes: Passes | None, batch_size: int, orders: Numbers) -> list[Row]:
+    """How likely each accounting prints the claim, given the exact accuracy of each epoch: chances in percent.
+
+    ``at_least``, ``rounds_to`` and ``at_most`` are for independent errors, the same with ``orders_`` for the run's own
+    predictions in other orders, where they are as many epochs. ``epochs_for_even_odds``: of how many independent
+    epochs the best prints at least the claim half of the time. ``low`` and ``high`` hold 95 % of the numbers.
+    """
+    import numpy as np
+
+    claim, rates = asked.claim, _rates(asked, passes)
+    assert claim is not None
+    n = passes.n if passes else asked.images or IMAGES
+    heldout = passes.heldout if passes else None
+    every = _applying(asked, passes, len(rates))
+    share, sampling = np.array([float(rate) for rate in rates]), {"draws": asked.draws, "seed": asked.seed}
+    drawn = {
+        tally.name: chances.independent(tally, share, n, batch_size, **sampling)
+        for tally in {a.tally.name: a.tally for a in every}.values()
+    }
+    found = []
+    for a in every:
+        values = chances.chosen(a.choice, drawn[a.tally.name], heldout)
+        low, middle, high = (100 * np.quantile(values, [0.025, 0.5, 0.975])).tolist()
+        single = 100 * tallies.standard_error(a.tally, float(rates[-1]), n, batch_size)
+        row = {"accounting": a.name, "batch_size": batch_size, "epochs": len(rates), "one_epoch_spread": single}
+        row |= {"median": middle, "low": low, "high": high, **reach(claim, values)}
+        own = passes is not None and len(passes.correct) == len(rates)
+        other = reach(claim, chances.chosen(a.choice, orders[a.tally.name], heldout) if own else None)
+        row |= {f"orders_{name}": chance for name, chance in other.items()}
+        one = reach(claim, drawn[a.tally.name])["at_least"]
+        best = a.choice in (BEST, BEST_LATE) and len(set(rates)) == 1
+        row["epochs_for_even_odds"] = chances.epochs_for_even_odds(one / 100) if best and one is not None else None
+        found.append(row | {"reason": a.note, "source": a.source})
+    return found
+
+
+def reach(claim: Decimal, values: NDArray[np.float64] | None) -> dict[str, float | None]:
+    """How many percent of the numbers in 0..1 are printed as the claim or more, as the claim, as the claim or less.
+
+    They are rounded to the places of the claim, halves upwards; the last bits of a float do not count.
+    """
+    if values is None:
+        return {"at_least": None, "rounds_to": None, "at_most": None}
+    half = Decimal(1).scaleb(int(claim.as_tuple().exponent)) / 2
+    least = 100 * values >= float(claim - half) - 1e-9
+    most = 100 * values < float(claim + half) - 1e-9
+    held = {"at_least": least, "rounds_to": least & most, "at_most": most}
+    return {name: 100 * float(which.mean()) for name, which in held.items()}
+
+
+def _applying(asked: Asked, passes: Passes | None, epochs: int) -> list[Accounting]:
+    return accountings(epochs, heldout=passes is not None and passes.heldout is not None, worlds=asked.worlds)
+
+
+def _orders(asked: Asked, passes: Passes, batch_size: int) -> Numbers:
+    """Numbers in other orders of the tallies that need them: for a claim, a choice, or for want of a closed form."""
+    every = _applying(asked, passes, len(passes.correct))
+    claimed = asked.claim is not None and asked.epochs in (None, len(passes.correct))
+    needed = [a.tally for a in every if claimed or a.choice is not LAST or a.tally.truncates]
+    return {
+        tally.name: chances.reordered(tally, passes.correct, batch_size, draws=asked.orders, seed=asked.seed)
+        for tally in {tally.name: tally for tally in needed}.values()
+    }
+
+
+def _rates(asked: Asked, passes: Passes | None) -> tuple[Fraction, ...]:
+    """The exact accuracy of each epoch: a single one stands for all."""
+    rates = passes.rates if passes else (Fraction(asked.accuracy or 0) / 100,)
+    return rates * (asked.epochs or 1) if len(rates) == 1 else rates
+
+
+def _checked(asked: Asked, passes: Passes | None) -> tuple[int, ...]:
+    """The batch sizes to count in. Raises ``BadParameter`` for what does not go together."""
+    for option, percent in (("--claim", asked.claim), ("--accuracy", asked.accuracy)):
+        if percent is not None and not 0 <= percent <= 100:
+            raise BadParameter(expected(option, "a percentage between 0 and 100", str(percent)))
+    wholes = [("--epochs", asked.epochs), ("--images", asked.images), ("--draws", asked.draws)]
+    wholes += [("--orders", asked.orders), *(("--batch-size", size) for size in asked.batch_sizes)]
+    for option, whole in wholes:
+        if whole is not None and whole < 1:
+            raise BadParameter(expected(option, "at least 1", whole))
+    if asked.seed < 0:
+        raise BadParameter(expected("--seed", "at least 0", asked.seed))
+    if asked.epochs is not None and asked.claim is None:
+        raise BadParameter("Expected --epochs to come with --claim, got no claim")
+    if passes is None:
+        if asked.claim is None or asked.accuracy is None:
+            raise BadParameter("Expected a run, or --claim with --accuracy and --batch-size in its place, got neither")
+    elif asked.accuracy is not None or asked.images is not None:
+        raise BadParameter(f"Expected --accuracy and --images to stand in for a run, got one as well: {passes.run_id}")
+    elif asked.epochs not in (None, len(passes.correct)) and len(passes.correct) > 1:
+        where = f"{passes.run_id} has {len(passes.correct)} epochs"
+        raise BadParameter(expected("--epochs", "left out for a training", str(asked.epochs), where))
+    own = (passes.batch_size,) if passes and passes.batch_size else ()
+    if asked.claim is not None and not (asked.batch_sizes or own):
+        raise BadParameter("Expected --claim to come with --batch-size, got no batch size")
+    return tuple(dict.fromkeys(asked.batch_sizes)) or own or BATCH_SIZES
