@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -50,18 +51,21 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     """Softmax over the last axis, in float64 whatever comes in. (..., c) -> (..., c), sums to 1."""
     import numpy as np
 
-    x = np.asarray(logits, dtype=np.float64)
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+    x = np.array(logits, dtype=np.float64)
+    x -= x.max(axis=-1, keepdims=True)
+    np.exp(x, out=x)
+    x /= x.sum(axis=-1, keepdims=True)
+    return x
 
 
 def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     """Logarithm of the softmax over the last axis, in float64. (..., c) -> (..., c)."""
     import numpy as np
 
-    x = np.asarray(logits, dtype=np.float64)
-    shifted = x - x.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+    x = np.array(logits, dtype=np.float64)
+    x -= x.max(axis=-1, keepdims=True)
+    x -= np.log(np.exp(x).sum(axis=-1, keepdims=True))
+    return x
 
 
 def combine(logits: NDArray[Any], how: Combine, locations: NDArray[Any]) -> NDArray[np.float64]:
@@ -69,12 +73,34 @@ def combine(logits: NDArray[Any], how: Combine, locations: NDArray[Any]) -> NDAr
 
     In the space ``prob`` the scores are probabilities whose rows sum to 1 (but for ``max``), else they are logits.
     """
+    values = in_space(logits, how)
+    return merge([values[:, view] for view in range(values.shape[1])], how, locations)
+
+
+def in_space(logits: NDArray[Any], how: Combine) -> NDArray[np.float64]:
+    """What a rule averages: logits, probabilities or their logarithms, in float64. (..., c) -> (..., c).
+
+    It is the same for every rule of a space but the geometric one, so that several protocols can share it.
+    """
     import numpy as np
 
-    x = np.asarray(logits, dtype=np.float64)
-    w = np.ones(x.shape[:2]) if how.average == "equal" else np.asarray(locations, dtype=np.float64)
-    w = (w / w.sum(axis=1, keepdims=True))[:, :, None]
     if how.rule == "geometric":
-        return softmax((log_softmax(x) * w).sum(axis=1))
-    values = softmax(x) if how.space == "prob" else x
-    return np.asarray(values.max(axis=1) if how.rule == "max" else (values * w).sum(axis=1))
+        return log_softmax(logits)
+    return softmax(logits) if how.space == "prob" else np.asarray(logits, dtype=np.float64)
+
+
+def merge(values: Sequence[NDArray[np.float64]], how: Combine, locations: NDArray[Any]) -> NDArray[np.float64]:
+    """Scores from what ``in_space`` gave for each of v views, in their order. v times (n, c), (n, v) int -> (n, c)."""
+    import numpy as np
+
+    if how.rule == "max":
+        return np.asarray(np.maximum.reduce(values))
+    weights: Any = [1 / len(values)] * len(values)
+    if how.average == "locations":
+        w = np.asarray(locations, dtype=np.float64)
+        weights = (w / w.sum(axis=1, keepdims=True)).T[:, :, None]
+    total = values[0] * weights[0]
+    part = np.empty_like(total)
+    for value, weight in zip(values[1:], weights[1:], strict=True):
+        total += np.multiply(value, weight, out=part)
+    return softmax(total) if how.rule == "geometric" else total

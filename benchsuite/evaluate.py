@@ -14,9 +14,9 @@ import numpy as np
 from benchsuite import keys, predictions
 from benchsuite.batches import batches, chunked
 from benchsuite.chunks import CHUNK, ChunkStore
-from benchsuite.combine import combine
 from benchsuite.pieces import Seconds, cutter, pieces
 from benchsuite.plan import TOLERANCE, Member, Question
+from benchsuite.scoring import score
 from benchsuite.specs import Predict, Sample
 from benchsuite.view import View, distinct, view_data
 
@@ -65,15 +65,30 @@ def evaluate(
     chunks that are finished stay, and the same call goes on from them.
     """
     opened: dict[Identity, Opened] = {}
+    parts: list[list[dict[str, Any]]] = [[] for _ in questions]
     for identity, (member, views) in networks(questions).items():
-        opened[identity] = open_network(member, views)
+        network = opened[identity] = open_network(member, views)
+        alone = [i for i, q in enumerate(questions) if {m.identity for m in q.members} == {identity}]
         for samples in chunked(questions[0].samples, CHUNK):
-            fill(opened[identity], questions[0], samples, views, settings, advance)
-    for question in questions:
-        parts = [score(question, samples, opened) for samples in chunked(question.samples, CHUNK)]
-        columns = predictions.join(parts, question.samples)
+            logits = fill(network, questions[0], samples, views, settings, advance)
+            for block in score([questions[i] for i in alone], samples, {identity: logits}) if alone else ():
+                for i, found in zip(alone, block, strict=True):
+                    parts[i].append(found)
+    for question, part in zip(questions, parts, strict=True):
+        columns = predictions.join(part or list(of_several(question, opened)), question.samples)
         counts = predictions.count(columns, TOLERANCE[question.precision])
         yield Answer(question, columns, counts, tuple(opened[m.identity] for m in question.members))
+
+
+def of_several(question: Question, opened: dict[Identity, Opened]) -> Iterator[dict[str, Any]]:
+    """The predictions of an ensemble of several networks, whose logits are all in their stores by now."""
+    for samples in chunked(question.samples, CHUNK):
+        chunk, logits = chunk_key(samples), dict[Identity, dict[View, Any]]()
+        for member in question.members:
+            read = {v: opened[member.identity].store.read(view_key(v), chunk) for v in member.views}
+            assert all(read.values()), "every chunk was written"
+            logits.setdefault(member.identity, {}).update(read)
+        yield from (found for (found,) in score([question], samples, logits))
 
 
 def networks(questions: Sequence[Question]) -> dict[Identity, tuple[Member, tuple[View, ...]]]:
@@ -92,13 +107,15 @@ def fill(
     views: tuple[View, ...],
     settings: Settings,
     advance: Callable[[int], None],
-) -> None:
-    """Makes the logits of one chunk for the views that are not on disk yet, and writes each of them once."""
+) -> dict[View, Any]:
+    """The logits and places of one chunk for each view; what is not on disk yet is computed and written once."""
     chunk = chunk_key(samples)
-    todo = tuple(v for v in views if settings.fresh or network.store.read(view_key(v), chunk) is None)
-    advance(len(samples) * (len(views) - len(todo)))
+    stored = () if settings.fresh else views
+    found = {v: part for v in stored if (part := network.store.read(view_key(v), chunk)) is not None}
+    todo = tuple(v for v in views if v not in found)
+    advance(len(samples) * len(found))
     if not todo:
-        return
+        return found
     start, seconds = time.perf_counter(), network.seconds
     images = question.loader.images(question.split, samples, cutter(todo, settings.turn), settings.workers)
     logits = np.zeros((0,), dtype=np.float32)
@@ -115,28 +132,11 @@ def fill(
         seconds.forward += time.perf_counter() - began
         advance(len(batch))
     for i, view in enumerate(todo):
-        network.store.write(view_key(view), chunk, logits[:, i], places[:, i])
+        found[view] = logits[:, i], places[:, i]
+        network.store.write(view_key(view), chunk, *found[view])
     seconds.images += len(samples)
     seconds.total += time.perf_counter() - start
-
-
-def score(question: Question, samples: Sequence[Sample], opened: dict[Identity, Opened]) -> dict[str, Any]:
-    """The predictions of one chunk: each member's views are combined, then the members of an ensemble."""
-    chunk, members = chunk_key(samples), []
-    for member in question.members:
-        parts = [opened[member.identity].store.read(view_key(v), chunk) for v in member.views]
-        whole = [p for p in parts if p is not None]
-        assert len(whole) == len(member.views), "every chunk was written"
-        logits, places = (np.stack(part, axis=1) for part in zip(*whole, strict=True))
-        members.append(combine(logits, member.combine, places))
-    if question.bound.inner is None:
-        return predictions.rows(samples, members[0], question.bound.combine)
-    spaces = [m.combine.space for m in question.members]
-    tiny = np.finfo(np.float64).tiny
-    as_logits = [np.log(np.maximum(x, tiny)) if s == "prob" else x for s, x in zip(spaces, members, strict=True)]
-    stacked = np.stack(as_logits, axis=1)
-    merged = combine(stacked, question.bound.combine, np.ones(stacked.shape[:2]))
-    return predictions.rows(samples, merged, question.bound.combine)
+    return found
 
 
 def chunk_key(samples: Sequence[Sample]) -> str:

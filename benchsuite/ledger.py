@@ -1,10 +1,14 @@
-"""The ledger of published numbers: what was printed, by whom, under which protocol, and whether it was verified."""
+"""The ledger of published numbers: what was printed, by whom, under which protocol, and whether it was verified.
+
+``published.csv`` holds the figures, ``methods.csv`` how their sources test, ``variants.csv`` two names of one variant.
+"""
 
 from __future__ import annotations
 
 import csv
 import functools
 import importlib.resources
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -72,12 +76,76 @@ class Published:
         return self.id.removesuffix("-top1").removesuffix("-top5")
 
 
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How a source tests, beyond what its figures say: fields of the same protocol, empty where nothing is stated.
+
+    ``run`` is that of the figures, or its beginning and ``*``; ``protocol`` is empty for what holds under all.
+    ``code`` names the evaluation code; ``quotes`` the run whose figure this source repeats.
+    """
+
+    run: str
+    protocol: str
+    code: str
+    rounding: str
+    merge: str
+    flip: str
+    quotes: str
+    source: str
+
+
 @functools.lru_cache(maxsize=1)
 def load() -> tuple[Published, ...]:
     """Every row of the ledger, in the order of the file."""
-    table = importlib.resources.files("benchsuite.data") / "published.csv"
-    lines = table.read_text(encoding="utf-8").splitlines()
-    return tuple(Published(**row) for row in csv.DictReader(lines))
+    return tuple(Published(**row) for row in _table("published.csv"))
+
+
+@functools.lru_cache(maxsize=1)
+def methods() -> tuple[Method, ...]:
+    """How the sources test, the methods of one protocol before those of all."""
+    return tuple(sorted((Method(**row) for row in _table("methods.csv")), key=lambda m: not m.protocol))
+
+
+def method(row: Published) -> Method:
+    """How the source of a figure tests; one whose test code is not known is called by its run or its source."""
+    for known in methods():
+        same = row.run == known.run or (known.run.endswith("*") and row.run.startswith(known.run[:-1]))
+        if same and known.protocol in ("", row.protocol):
+            return known
+    return Method(row.run, "", row.run or row.source, "", "", "", "", row.source)
+
+
+def quoted(row: Published) -> Published | None:
+    """The figure that a source repeats from another, if it is in the ledger."""
+    origin = method(row).quotes
+    for other in load() if origin else ():
+        same = (other.run, base(other.architecture), other.protocol) == (origin, base(row.architecture), row.protocol)
+        if same and (other.k, other.dataset, other.error) == (row.k, row.dataset, row.error):
+            return other
+    return None
+
+
+def variant(row: Published) -> str:
+    """The variant of the network, one text for one variant; what stands in brackets only explains."""
+    known = {line["text"]: line["means"] for line in _table("variants.csv")}
+    return plain(known.get(row.variant, row.variant))
+
+
+def plain(text: str) -> str:
+    """A description without what is in brackets, its parts set apart by commas: what two sources can agree on."""
+    return re.sub(r"\s*\([^)]*\)", "", text).replace(";", ",").strip()
+
+
+def printed_digits(value: Decimal) -> int:
+    """How many decimals a figure was printed with."""
+    exponent = value.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) and exponent < 0 else 0
+
+
+@functools.lru_cache(maxsize=3)
+def _table(name: str) -> tuple[dict[str, str], ...]:
+    table = importlib.resources.files("benchsuite.data") / name
+    return tuple(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
 
 
 def base(architecture: str) -> str:

@@ -30,28 +30,37 @@ class Count:
         return Fraction(self.hits, self.total)
 
 
-def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
+def ranks(scores: NDArray[Any], labels: NDArray[Any], *, best: NDArray[Any] | None = None) -> NDArray[np.int64]:
     """The place of the true class, 0 for the best. (n, c) float, (n,) int -> (n,) int.
 
-    The tie rule: among equal scores the lowest class index comes first, as in ``numpy.argmax``.
-    Raises ``BenchsuiteError`` for a score that is not finite.
+    The tie rule: among equal scores the lowest class index comes first, as in ``numpy.argmax``. ``best`` is ``top`` of
+    the same scores where that is known. Raises ``BenchsuiteError`` for a score that is not finite.
     """
     import numpy as np
 
     if not np.isfinite(scores).all():
         row, column = np.argwhere(~np.isfinite(scores))[0]
         raise BenchsuiteError(f"Expected scores to be finite, got {scores[row, column]} (row {row} of {len(scores)})")
+    if best is not None:
+        known = best == labels[:, None]
+        rank, rest = np.asarray(known.argmax(axis=1), dtype=np.int64), ~known.any(axis=1)
+        rank[rest] = ranks(scores[rest], labels[rest])
+        return rank
     true = np.take_along_axis(scores, labels[:, None], axis=1)
-    index = np.arange(scores.shape[1])
-    before = (scores > true) | ((scores == true) & (index < labels[:, None]))
+    before = (scores > true) | ((scores == true) & (np.arange(scores.shape[1]) < labels[:, None]))
     return np.asarray(before.sum(axis=1, dtype=np.int64))
 
 
 def top(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
-    """The k best classes of each row, best first, ties by the lowest index. (n, c) -> (n, min(k, c)) int."""
+    """The k best classes of each row, best first, ties by the lowest index. (n, c) finite -> (n, min(k, c)) int."""
     import numpy as np
 
-    return np.asarray(np.argsort(-scores, axis=1, kind="stable")[:, :k], dtype=np.int64)
+    left, rows = np.array(scores, dtype=np.float64), np.arange(len(scores))
+    best = np.empty((len(scores), min(k, scores.shape[1])), dtype=np.int64)
+    for place in range(best.shape[1]):
+        best[:, place] = left.argmax(axis=1)
+        left[rows, best[:, place]] = -np.inf
+    return best
 
 
 def errors_at(rank: NDArray[Any], k: int) -> Count:
@@ -59,17 +68,19 @@ def errors_at(rank: NDArray[Any], k: int) -> Count:
     return Count(int((rank >= k).sum()), len(rank))
 
 
-def margins(scores: NDArray[Any], labels: NDArray[Any], k: int) -> NDArray[np.float64]:
+def margins(
+    scores: NDArray[Any], labels: NDArray[Any], k: int, *, best: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
     """How far each decision at k is from flipping. (n, c), (n,) -> (n,) float, infinite where it cannot flip.
 
     It is the distance of the true class's score from the k-th best of the other classes: above 0 it is a hit.
+    ``best`` is ``top(scores, more than k)`` where that is known.
     """
     import numpy as np
 
     if scores.shape[1] <= k:
         return np.full(len(scores), np.inf)
-    others = np.array(scores, dtype=np.float64)
-    true = np.take_along_axis(others, labels[:, None], axis=1)[:, 0]
-    np.put_along_axis(others, labels[:, None], -np.inf, axis=1)
-    bound = -np.partition(-others, k - 1, axis=1)[:, k - 1]
-    return np.asarray(true - bound)
+    first = top(scores, k + 1) if best is None else best
+    place = k - 1 + (first[:, :k] == labels[:, None]).any(axis=1)
+    rows = np.arange(len(scores))
+    return np.asarray(np.subtract(scores[rows, labels], scores[rows, first[rows, place]], dtype=np.float64))

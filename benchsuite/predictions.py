@@ -17,32 +17,35 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-COLUMNS = ("id", "label", "rank", "top5", "probability5", "probability_true", "margin1", "margin5")
+COLUMNS = ("id", "label", "rank", "top5", "probability5", "probability_true", "margin1", "margin5", "brier")
 
 
 def rows(samples: Sequence[Sample], scores: NDArray[np.float64], how: Combine) -> dict[str, Any]:
     """What is kept of each sample: the columns ``COLUMNS``. (n, c) scores -> columns of length n.
 
     ``rank`` is the place of the true class (0 is best), ``margin1`` and ``margin5`` how far the decision at 1 and 5
-    is from flipping, in the space of the scores; probabilities are the scores normalised to sum to 1.
+    is from flipping, in the space of the scores; probabilities are the scores normalised to sum to 1; ``brier`` is the
+    sum over classes of the squared distance of probability and truth.
     """
     import numpy as np
 
     labels = np.array([s.label for s in samples], dtype=np.int64)
-    if how.space == "logit":
-        probability = softmax(scores)
-    else:
-        probability = scores / scores.sum(axis=1, keepdims=True)
-    best = metrics.top(scores, 5)
+    best = metrics.top(scores, 6)
+    rank = metrics.ranks(scores, labels, best=best)
+    weight = softmax(scores) if how.space == "logit" else scores
+    total = weight.sum(axis=1, keepdims=True)
+    true = np.take_along_axis(weight, labels[:, None], axis=1) / total
+    squares = np.einsum("nc,nc->n", weight, weight)[:, None] / total**2
     return {
         "id": [s.id for s in samples],
         "label": labels.astype(np.int32),
-        "rank": metrics.ranks(scores, labels).astype(np.int32),
-        "top5": best.astype(np.int32),
-        "probability5": np.take_along_axis(probability, best, axis=1),
-        "probability_true": np.take_along_axis(probability, labels[:, None], axis=1)[:, 0],
-        "margin1": metrics.margins(scores, labels, 1),
-        "margin5": metrics.margins(scores, labels, 5),
+        "rank": rank.astype(np.int32),
+        "top5": best[:, :5].astype(np.int32),
+        "probability5": np.take_along_axis(weight, best[:, :5], axis=1) / total,
+        "probability_true": true[:, 0],
+        "margin1": metrics.margins(scores, labels, 1, best=best),
+        "margin5": metrics.margins(scores, labels, 5, best=best),
+        "brier": np.maximum(0.0, squares - 2 * true + 1)[:, 0],
     }
 
 
@@ -103,6 +106,27 @@ def read_predictions(folder: Path) -> Any:
 
     try:
         return pd.read_parquet(folder / "predictions.parquet")
+    except Exception as error:
+        raise StorageError(f"Cannot read {folder / 'predictions.parquet'}: {error}") from error
+
+
+def read_columns(folder: Path, names: Sequence[str] = COLUMNS) -> dict[str, NDArray[Any]]:
+    """Columns of a run's predictions as arrays, without pandas; lists become (n, k). Those a run lacks are left out.
+
+    Runs from before ``brier`` was kept do not have it. Raises ``StorageError`` for a file that cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(folder / "predictions.parquet") as file:
+            table = file.read(columns=[n for n in names if n in file.schema_arrow.names])
+        found = {name: table.column(name).combine_chunks() for name in table.column_names}
+        return {
+            name: column.flatten().to_numpy().reshape(len(column), -1)
+            if hasattr(column, "flatten") and hasattr(column, "offsets")
+            else column.to_numpy(zero_copy_only=False)
+            for name, column in found.items()
+        }
     except Exception as error:
         raise StorageError(f"Cannot read {folder / 'predictions.parquet'}: {error}") from error
 

@@ -1,11 +1,24 @@
-"""Intervals for counts."""
+"""Intervals and exact tests for counts, paired and unpaired; and fair shares of a change among its factors."""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
 from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
 
 from benchsuite.metrics import Count
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ALPHA, POWER = 0.05, 0.8
+"""What a test of ``detectable`` may find where there is nothing, and how often it has to find what is there."""
 
 
 def wilson(count: Count, confidence: float = 0.95) -> tuple[float, float]:
@@ -13,10 +26,210 @@ def wilson(count: Count, confidence: float = 0.95) -> tuple[float, float]:
 
     E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22, 1927.
     """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = _quantile(confidence)
     n, p = count.total, count.hits / count.total
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     low = 0.0 if count.hits == 0 else max(0.0, middle - half)
     high = 1.0 if count.hits == count.total else min(1.0, middle + half)
     return low, high
+
+
+def binomial_tail(hits: int, total: int, p: float) -> float:
+    """P(X <= hits) of a binomial X, to about ten digits, however small.
+
+    The probability of ``hits`` itself comes from logarithms of factorials; the others follow by their ratios.
+    """
+    if hits < 0 or hits >= total or p in (0.0, 1.0):
+        return float(hits >= total or (hits >= 0 and p == 0.0))
+    if hits > total * p:
+        return 1.0 - binomial_tail(total - hits - 1, total, 1 - p)
+    log = math.lgamma(total + 1) - math.lgamma(hits + 1) - math.lgamma(total - hits + 1)
+    ratio, term, terms = (1 - p) / p, 1.0, 1.0
+    for i in range(hits, 0, -1):
+        term *= ratio * i / (total - i + 1)
+        terms += term
+        if term < 1e-17 * terms:
+            break
+    return min(1.0, math.exp(log + hits * math.log(p) + (total - hits) * math.log1p(-p)) * terms)
+
+
+def mcnemar(fixed: int, broken: int) -> float:
+    """McNemar's exact test, two-sided: how probable so uneven a split of the changed images is, if by chance.
+
+    Q. McNemar, Note on the sampling error of the difference between correlated proportions, Psychometrika 12, 1947.
+    """
+    return min(1.0, 2 * binomial_tail(min(fixed, broken), fixed + broken, 0.5))
+
+
+def paired_interval(fixed: int, broken: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Tango's score interval for the change of an error rate on the same images: (broken - fixed) / total.
+
+    As two fractions in -1..1. It inverts the score test, so it holds its level where Wald's interval does not: few
+    images, few changes, none at all. T. Tango, Equivalence test and confidence interval for the difference in
+    proportions for the paired-sample design, Statistics in Medicine 17, 1998.
+    """
+    z, change = _quantile(confidence), (broken - fixed) / total
+    low = _cross(fixed, broken, total, z, (-1.0, change))
+    return low, _cross(fixed, broken, total, -z, (change, 1.0))
+
+
+def _cross(fixed: int, broken: int, total: int, level: float, bracket: tuple[float, float]) -> float:
+    """Where Tango's statistic, which falls as the assumed change grows, crosses a level: by bisection."""
+    low, high = bracket
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _tango(fixed, broken, total, middle) > level else (low, middle)
+    return (low + high) / 2
+
+
+def _tango(fixed: int, broken: int, total: int, change: float) -> float:
+    """The score statistic of an assumed change; the rate of images fixed is estimated under that change."""
+    a = 2 * total
+    b = -broken - fixed + (2 * total - broken + fixed) * change
+    c = -fixed * change * (1 - change)
+    rate = (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)
+    variance = total * (2 * rate + change * (1 - change))
+    distance = broken - fixed - total * change
+    return distance / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, distance)
+
+
+def detectable(discordant: int, total: int) -> float | None:
+    """The smallest change of an error rate that McNemar's exact test would have found, in 0..1; None if it finds none.
+
+    Given that ``discordant`` of ``total`` images changed, whichever way: the smallest true imbalance among those for
+    which p <= ``ALPHA`` has a probability of ``POWER``. Fewer than 6 changed images prove nothing.
+    """
+    splits = range(discordant // 2 + 1)
+    reject = bisect_right(splits, ALPHA, key=lambda k: mcnemar(k, discordant - k)) - 1
+    if reject < 0:
+        return None
+    low, high = 0.5, 1.0
+    while high - low > 1e-12:
+        p = (low + high) / 2
+        found = binomial_tail(reject, discordant, p) + binomial_tail(reject, discordant, 1 - p)
+        low, high = (low, p) if found >= POWER else (p, high)
+    return (2 * high - 1) * discordant / total
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p-values of several tests, adjusted so that one false finding among all has the stated probability, in order.
+
+    S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979.
+    """
+    adjusted, highest = [0.0] * len(values), 0.0
+    for place, i in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        highest = max(highest, min(1.0, (len(values) - place) * values[i]))
+        adjusted[i] = highest
+    return adjusted
+
+
+def mean_interval(differences: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float]:
+    """The score interval for a mean of paired differences in -1..1, as two fractions. (n,) float, n > 3.
+
+    Its variance is taken about the assumed mean, as Tango's is; it is Wald's, a little wider for few images.
+    """
+    n, z = len(differences), _quantile(confidence)
+    if n <= z * z:
+        return -1.0, 1.0
+    half = z * float(differences.std()) / math.sqrt(n - z * z)
+    middle = float(differences.mean())
+    return max(-1.0, middle - half), min(1.0, middle + half)
+
+
+def sign_flips(differences: NDArray[np.int64]) -> float:
+    """The exact two-sided p-value of a sum of whole numbers under random signs. (n,) int -> 0..1.
+
+    It is McNemar's exact test where every difference is -1, 0 or 1, and so its extension to groups of runs. R. A.
+    Fisher's randomisation test; the distribution of the sum is a convolution of scaled binomials, not simulated.
+    """
+    import numpy as np
+
+    sizes, counts = np.unique(np.abs(differences[differences != 0]), return_counts=True)
+    pmf, total = np.ones(1), 0
+    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
+        one = np.zeros(size * count + 1)
+        logs = np.array([math.lgamma(i + 1) for i in range(count + 1)])
+        one[::size] = np.exp(logs[-1] - logs - logs[::-1] - count * math.log(2))
+        pmf = _convolved(pmf, one)
+        total += size * count
+    # The sum of the differences with a plus sign is s, that of all is 2 s - total: symmetric about zero.
+    reached = (total - abs(int(differences.sum()))) // 2
+    return min(1.0, 2 * float(pmf[: reached + 1].sum()))
+
+
+def _convolved(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    """The distribution of a sum. Steps where nothing can be are left out, which makes it quick enough for 50,000."""
+    import numpy as np
+
+    out = np.zeros(len(a) + len(b) - 1)
+    small, large = sorted((a, b), key=np.count_nonzero)
+    for i in np.flatnonzero(small):
+        out[i : i + len(large)] += small[i] * large
+    return out
+
+
+def permuted(a: Sequence[float], b: Sequence[float]) -> tuple[float, int]:
+    """The exact p-value that two groups of runs differ in their mean, and how many ways to form them there are.
+
+    Two-sided: the share of all ways to share the runs out that part the means at least as far. With 3 and 3 runs
+    there are 20 ways, so that no p-value lies below 0.1.
+    """
+    runs = [*a, *b]
+    means = []
+    for chosen in combinations(range(len(runs)), len(a)):
+        inside = sum(runs[i] for i in chosen)
+        means.append(abs(inside / len(a) - (sum(runs) - inside) / len(b)))
+    least = means[0] * (1 - 1e-12) - 1e-15
+    return sum(m >= least for m in means) / len(means), len(means)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a factor changes: on average over all orders, and the least and the most of any order, in errors."""
+
+    mean: Fraction
+    least: int
+    most: int
+
+
+def shapley(errors: Mapping[frozenset[str], int]) -> tuple[dict[str, Share], int]:
+    """Fair shares of a change: each factor's effect averaged over the orders in which the factors can be changed.
+
+    ``errors`` of each set of changed factors that can be measured, with the empty and the full one; an order counts
+    if all of its steps can. The shares add up to the whole change, exactly. Returns them and the number of orders.
+    L. S. Shapley, A value for n-person games, 1953; with restricted orders: U. Faigle and W. Kern, 1992.
+    """
+    everything = max(errors, key=len)
+    begun = _orders(errors, sorted(errors, key=len), lambda s, f: s - {f})
+    ended = _orders(errors, sorted(errors, key=len, reverse=True), lambda s, f: s | {f})
+    orders = begun[everything]
+    shares = {}
+    for factor in sorted(everything):
+        steps = [
+            (begun[s] * ended[s | {factor}], errors[s | {factor}] - errors[s])
+            for s in errors
+            if factor not in s and begun[s] and ended.get(s | {factor})
+        ]
+        total = sum(ways * effect for ways, effect in steps)
+        effects = [effect for _, effect in steps]
+        shares[factor] = Share(Fraction(total, orders), min(effects), max(effects))
+    return shares, orders
+
+
+def _orders(
+    errors: Collection[frozenset[str]],
+    sets: Sequence[frozenset[str]],
+    before: Callable[[frozenset[str], str], frozenset[str]],
+) -> dict[frozenset[str], int]:
+    """In how many orders each set is reached from the first of ``sets``, one factor at a time."""
+    everything = frozenset().union(*errors)
+    ways = {sets[0]: 1}
+    for s in sets[1:]:
+        neighbours = {before(s, factor) for factor in everything} - {s}
+        ways[s] = sum(ways.get(other, 0) for other in neighbours)
+    return ways
+
+
+def _quantile(confidence: float) -> float:
+    return NormalDist().inv_cdf((1 + confidence) / 2)

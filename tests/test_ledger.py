@@ -164,3 +164,64 @@ def test_matching_leaves_out_rows_without_a_figure():
 def test_an_unknown_model_has_no_rows():
     assert ledger.matching("no-such-net", "1crop") == ()
     assert ledger.matching("", "1crop") == ()
+
+
+def test_every_method_belongs_to_a_run_of_the_ledger_and_names_a_source():
+    runs = {row.run for row in ROWS}
+    for known in ledger.methods():
+        assert known.source, known
+        assert known.code, known
+        assert known.run in runs or any(run.startswith(known.run[:-1]) for run in runs if known.run.endswith("*")), (
+            known
+        )
+        assert known.protocol in ("", "1crop", "10crop", "multiscale"), known
+        assert known.merge in ("", "prob", "logit"), known
+        assert known.rounding in ("", "round", "ceil", "floor"), known
+        assert known.flip in ("", "true", "false"), known
+        assert known.quotes in runs | {""}, known
+
+
+def by_id(name):
+    return next(row for row in ROWS if row.id == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "merge", "rounding"),
+    [
+        ("he-gh-10c-resnet-50-top1", "KaimingHe/deep-residual-networks", "prob", ""),
+        ("he-t4-ms-resnet-50-top1", "KaimingHe/deep-residual-networks", "", ""),
+        ("fb-10crop-50-top1", "fb.resnet.torch", "logit", "ceil"),
+        ("fb-1crop-50-top1", "fb.resnet.torch", "", "ceil"),
+        ("tv-v1-50-top1", "torchvision", "", "round"),
+        ("timm-resnet50.a1_in1k-288-top1", "timm", "", ""),
+        ("hfc-fig2-count", "seed", "", ""),
+    ],
+)
+def test_how_a_source_tests_is_known_from_its_run_and_protocol(name, code, merge, rounding):
+    found = ledger.method(by_id(name))
+    assert (found.merge, found.rounding) == (merge, rounding)
+    assert found.code == code or (code == "seed" and found.code in (by_id(name).run, by_id(name).source))
+
+
+def test_every_quoted_resnet_figure_is_in_the_ledger():
+    quoting = [row for row in ROWS if ledger.method(row).quotes and row.architecture]
+    assert len(quoting) == 6
+    for row in quoting:
+        origin = ledger.quoted(row)
+        assert origin.run == ledger.method(row).quotes, row
+        assert (origin.error, origin.k, origin.dataset) == (row.error, row.k, row.dataset)
+    assert ledger.quoted(by_id("fb-1crop-50-top1")) is None
+
+
+def test_two_names_of_one_variant_are_one():
+    assert ledger.variant(by_id("fb-1crop-34-top1")) == ledger.variant(by_id("he-t3-10c-resnet-34b-top1"))
+    assert ledger.variant(by_id("tv-v1-50-top1")) == ledger.variant(by_id("timm-resnet50.a1_in1k-288-top1")) == "v1.5"
+    assert ledger.variant(by_id("fb-1crop-50-top1")) != ledger.variant(by_id("fb-1crop-101-top1"))
+    known = ledger._table("variants.csv")
+    assert {line["text"] for line in known} <= {row.variant for row in ROWS}
+    assert all(line["source"] for line in known)
+
+
+@pytest.mark.parametrize(("text", "digits"), [("24.7", 1), ("22.85", 2), ("18.760", 3), ("90", 0), ("0.5E+2", 0)])
+def test_the_digits_of_a_figure_are_those_that_were_printed(text, digits):
+    assert ledger.printed_digits(Decimal(text)) == digits

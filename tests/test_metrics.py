@@ -117,3 +117,24 @@ def test_a_count_is_exact_and_its_ratio_a_fraction() -> None:
 def test_an_impossible_count_is_refused(hits: int, total: int) -> None:
     with pytest.raises(ValueError, match="0 <= hits <= total"):
         Count(hits, total)
+
+
+@given(TIED, st.data(), st.integers(1, 8))
+def test_the_best_classes_save_work_and_change_nothing(scores: np.ndarray, data: st.DataObject, k: int) -> None:
+    labels = draw_labels(data, scores)
+    best = top(scores, k)
+    np.testing.assert_array_equal(ranks(scores, labels, best=best), ranks(scores, labels))
+    np.testing.assert_array_equal(margins(scores, labels, 1, best=top(scores, 6)), margins(scores, labels, 1))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_not_finite_is_refused_where_the_best_are_known(bad: float) -> None:
+    scores = np.zeros((4, 9))
+    scores[2, 8] = bad
+    with pytest.raises(BenchsuiteError, match=rf"got {bad} \(row 2 of 4\)$"):
+        ranks(scores, np.zeros(4, dtype=np.int64), best=top(scores, 6))
+
+
+def test_the_best_classes_of_single_precision_are_those_of_a_stable_sort() -> None:
+    scores = np.random.default_rng(3).normal(size=(50, 30)).astype(np.float32).round(1)
+    np.testing.assert_array_equal(top(scores, 7), np.argsort(-scores, axis=1, kind="stable")[:, :7])

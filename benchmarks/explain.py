@@ -1,0 +1,148 @@
+"""Seconds of ``explain`` beside its forward passes, for made-up logits: from 1crop to multiscale, 9 runs of 22 views.
+
+``python benchmarks/explain.py [--images 50000] [--classes 1000] [--goal multiscale]``
+
+Logits of each view are made up and put where forward passes would leave them. Then four things are timed:
+
+- ``after``: from the last forward pass to the end. The questions are scored while the passes go on;
+- ``scoring``: of which all views are combined for all questions, in float64, ranked, and kept;
+- ``again``: the same ladder once its runs are there;
+- ``whole``: everything, with all logits read back from disk and checked, and no forward pass at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, Weights, hookimpl, load_plugins, scoring
+from benchsuite.batches import chunked
+from benchsuite.chunks import CHUNK
+from benchsuite.climb import climb
+from benchsuite.evaluate import chunk_key, networks, view_key
+from benchsuite.explain import between_protocols
+from benchsuite.plan import Asked
+from benchsuite.route import Plan, make_plan
+from benchsuite.running import Watch, _open
+
+PREPROCESS = Preprocess(256, 224, "bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)
+
+
+class MadeUp:
+    """A network of one linear layer, and plain images that nobody looks at but to learn their size."""
+
+    __name__ = "madeup"
+
+    def __init__(self, images: int, classes: int) -> None:
+        labels = np.random.default_rng(0).integers(0, classes, images).tolist()
+        samples = tuple(Sample(f"{i:08d}", label, "made up", "1") for i, label in enumerate(labels))
+        picture = np.zeros((375, 500, 3), dtype=np.uint8)
+        self.split = Split("madeup", samples, tuple(map(str, range(classes))), True, lambda sample: picture)
+        self.classes = classes
+
+    @hookimpl
+    def benchsuite_architectures(self) -> list[Architecture]:
+        def build(classes: int) -> Any:
+            import torch
+
+            return torch.nn.Sequential(
+                torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, classes, bias=False)
+            )
+
+        def load() -> Any:
+            import torch
+
+            return {"2.weight": torch.zeros(self.classes, 3)}
+
+        return [Architecture("madeup", build, PREPROCESS, (Weights("zero", load, PREPROCESS, self.classes, "none"),))]
+
+    @hookimpl
+    def benchsuite_datasets(self) -> list[Dataset]:
+        return [Dataset("madeup", lambda path, split: self.split, mirror=True, note="", source="", path="none")]
+
+
+class Clock(Watch):
+    """When the last view was told to be done."""
+
+    last = 0.0
+
+    def advance(self, steps: int, detail: str = "") -> None:
+        self.last = time.perf_counter()
+
+
+def make_up(plan: Plan) -> None:
+    """Writes the logits of all views: a part that they share, and a part of their own."""
+    questions = [rung.question for rung in plan.rungs]
+    rng = np.random.default_rng(1)
+    for member, views in networks(questions).values():
+        store = _open(questions[0], member, views, "cpu", Watch()).store
+        for samples in chunked(questions[0].samples, CHUNK):
+            shared = rng.standard_normal((len(samples), len(questions[0].split.classes)), dtype=np.float32) * 2
+            shared[np.arange(len(samples)), [s.label for s in samples]] += 6
+            for view in views:
+                own = rng.standard_normal(shared.shape, dtype=np.float32)
+                store.write(view_key(view), chunk_key(samples), shared + own, np.ones(len(samples)))
+
+
+def timed_scoring() -> list[float]:
+    """Adds up the seconds that scoring takes, wherever it is called."""
+    spent, score = [0.0], scoring.score
+
+    def timing(*args: Any) -> Any:
+        blocks = score(*args)
+        while True:
+            start = time.perf_counter()
+            block = next(blocks, None)
+            spent[0] += time.perf_counter() - start
+            if block is None:
+                return
+            yield block
+
+    import benchsuite.evaluate
+
+    benchsuite.evaluate.score = timing
+    return spent
+
+
+def measure(args: argparse.Namespace, results: Path) -> None:
+    """Prints the seconds."""
+    catalog = load_plugins(entry_points=False, extra=[MadeUp(args.images, args.classes)])
+    asked = Asked(("madeup",), (), data="madeup", device="cpu", results=results)
+    plan = make_plan(*between_protocols(asked, "1crop", args.goal, catalog), catalog, fair=False)
+    start = time.perf_counter()
+    make_up(plan)
+    cost = plan.cost
+    print(f"{cost.runs} runs, {cost.views} views, {args.images} x {args.classes}")
+    print(f"made up in {time.perf_counter() - start:.1f} s")
+    spent, clock, began, cpu = timed_scoring(), Clock(), time.perf_counter(), time.process_time()
+    ladder = climb(plan, clock)
+    end = time.perf_counter()
+    print(f"after   {end - clock.last:6.2f} s")
+    print(f"scoring {spent[0]:6.2f} s")
+    print(f"whole   {end - began:6.2f} s   (CPU {time.process_time() - cpu:.2f} s)")
+    assert ladder.left_over == 0
+    start = time.perf_counter()
+    climb(plan, Clock())
+    print(f"again   {time.perf_counter() - start:6.2f} s")
+
+
+def main() -> None:
+    """Makes logits up in a temporary folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=50_000)
+    parser.add_argument("--classes", type=int, default=1000)
+    parser.add_argument("--goal", default="multiscale")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["BENCHSUITE_CACHE"] = str(Path(folder, "cache"))
+        measure(args, Path(folder, "results"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""``benchsuite compare``: two runs, several runs against the first, or two groups of runs, on the same images."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from benchsuite.cli.console import add_results, columns, out, print_json, print_table
+from benchsuite.errors import BadParameter, expected
+
+if TYPE_CHECKING:
+    from benchsuite.compare import Comparison, Paired, Side
+    from benchsuite.groups import Between, GroupComparison
+
+AGAINST = "vs"
+"""The word between two groups of runs."""
+
+MOST = 10
+"""Classes that are shown; all of them are in ``--json``."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The runs, in one list or in two groups."""
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help=f"ids, beginnings of ids, or folders; A B, A B C (each against A), or A B {AGAINST} C D (two groups)",
+    )
+    add_results(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the comparison. Refuses runs that are not of the same images."""
+    from benchsuite import compare, groups
+    from benchsuite.stats import holm
+
+    parts = _parts(args.runs)
+    opened = [[compare.open_run(args.results, name) for name in part] for part in parts]
+    if len(opened) == 2:
+        found = groups.compare_groups(opened[0], opened[1])
+        if args.json:
+            print_json({"groups": groups.flat(found)})
+        else:
+            print(*group_text(found), sep="\n")
+        return 0
+    first, *others = opened[0]
+    pairs = [compare.compare(first, other) for other in others]
+    corrected = holm([pair.top1.p for pair in pairs])
+    if args.json:
+        print_json({"comparisons": [compare.flat(*both) for both in zip(pairs, corrected, strict=True)]})
+    elif len(pairs) == 1:
+        print(*text(pairs[0]), sep="\n")
+    else:
+        _print_several(pairs, corrected)
+    return 0
+
+
+def _parts(words: Sequence[str]) -> list[list[str]]:
+    """``A B vs C D`` -> two lists; without the word one list of at least two runs."""
+    if AGAINST not in words:
+        if len(words) < 2:
+            raise BadParameter(expected("runs to compare", "two or more", f"{len(words)}: {words[0]}"))
+        return [list(words)]
+    place = words.index(AGAINST)
+    parts = [list(words[:place]), list(words[place + 1 :])]
+    if not all(parts) or AGAINST in parts[1]:
+        raise BadParameter(expected("two groups of runs", f"written A B {AGAINST} C D", " ".join(words)))
+    return parts
+
+
+def text(found: Comparison) -> Iterator[str]:
+    """Two runs: what they are, their rates, the tests, the classes that changed most."""
+    from benchsuite.tables import p_value
+
+    yield from _heads([("before", found.before), ("after", found.after)], found.notes)
+    yield from columns([("", "before", "after", "change"), *_rates(found), *_calibration(found.before, found.after)])
+    yield from (line for k, pair in ((1, found.top1), (5, found.top5)) for line in test_lines(k, pair))
+    agreement = _percent(Fraction(found.agree, found.top1.n), found.top1.n)
+    yield f"the same first answer for {found.agree} of {found.top1.n} images ({agreement} %)"
+    if found.classes:
+        yield f"classes that changed most, of {len(found.classes)} that changed"
+        head = ("class", "images", "errors before", "after", "fixed", "broken", "p", "p (Holm)")
+        lines = [
+            (c.label, c.n, c.errors_before, c.errors_after, c.fixed, c.broken, p_value(c.p), p_value(c.p_holm))
+            for c in found.classes[:MOST]
+        ]
+        yield from columns([head, *(tuple(map(str, line)) for line in lines)])
+
+
+def test_lines(k: int, pair: Paired) -> Iterator[str]:
+    """In words: what changed at top-k, how probable that is by chance, and what could have been seen at all."""
+    from benchsuite.tables import p_value
+
+    yield f"top-{k}: {pair.fixed} fixed, {pair.broken} broken, p = {p_value(pair.p)} (McNemar, exact)"
+    changed = pair.fixed + pair.broken
+    if pair.detectable is None:
+        yield f"  {changed} changed images are too few to show anything"
+    else:
+        least = _percent(Fraction(pair.detectable), pair.n)
+        yield f"  with {changed} changed images, {least} is the smallest true change that would be found 4 times in 5"
+
+
+def _print_several(pairs: Sequence[Comparison], corrected: Sequence[float]) -> None:
+    """Several runs against the first, one line each."""
+    from benchsuite.tables import p_value, with_interval
+
+    print(*_heads([("against", pairs[0].before)], ()), sep="\n")
+    print(f"top-1 error % {with_interval(pairs[0].top1.before)}")
+    head = ("run", "network", "protocol", "top-1 error %", "change", "fixed", "broken", "p", "p (Holm)", "agreement %")
+    lines = [
+        (
+            pair.after.run_id,
+            pair.after.architecture,
+            pair.after.protocol,
+            with_interval(pair.top1.after),
+            _interval(pair.top1, pair.top1.n),
+            str(pair.top1.fixed),
+            str(pair.top1.broken),
+            p_value(pair.top1.p),
+            p_value(p),
+            _percent(Fraction(pair.agree, pair.top1.n), pair.top1.n),
+        )
+        for pair, p in zip(pairs, corrected, strict=True)
+    ]
+    print_table(out(), "", head, lines)
+    for note in dict.fromkeys(note for pair in pairs for note in pair.notes):
+        print(note)
+
+
+def group_text(found: GroupComparison) -> Iterator[str]:
+    """Two groups of runs: their rates, and two questions: other images, other runs."""
+    from benchsuite.tables import p_value
+
+    groups = (("before", found.before), ("after", found.after))
+    yield from _heads([(when, run) for when, runs in groups for run in runs], ())
+    yield from found.notes
+    lines: list[tuple[str, ...]] = [("", "before", "after", "change")]
+    for k, between in ((1, found.top1), (5, found.top5)):
+        rates = (_percent(rate, found.n) for rate in (between.before, between.after))
+        lines.append((f"mean top-{k} error %", *rates, _interval(between, found.n)))
+    yield from columns(lines)
+    for k, between in ((1, found.top1), (5, found.top5)):
+        ways = f"p = {p_value(between.runs_p)} over runs ({between.ways} ways to share them out)"
+        yield f"top-{k}: p = {p_value(between.p)} over images (random signs, exact), {ways}"
+    shares = [("before", found.agree_before), ("after", found.agree_after), ("between the groups", found.agree_between)]
+    said = [f"{_percent(Fraction(share), found.n)} % {where}" for where, share in shares if share is not None]
+    yield f"the same first answer: {', '.join(said)}"
+
+
+def _heads(runs: Iterable[tuple[str, Side]], notes: Sequence[str]) -> Iterator[str]:
+    from benchsuite.tables import images
+
+    yield from columns(
+        (when, run.run_id, run.architecture, run.weights, run.protocol, run.dataset, images(_size(run)))
+        for when, run in runs
+    )
+    yield from notes
+
+
+def _size(run: Side) -> dict[str, int]:
+    return {"n": run.n, "of": run.of}
+
+
+def _rates(found: Comparison) -> Iterator[tuple[str, ...]]:
+    from benchsuite.tables import with_interval
+
+    for k, pair in ((1, found.top1), (5, found.top5)):
+        yield f"top-{k} error %", with_interval(pair.before), with_interval(pair.after), _interval(pair, pair.n)
+
+
+def _calibration(before: Side, after: Side) -> Iterator[tuple[str, ...]]:
+    """Calibration error, log loss and Brier score; a Brier score that was not kept is bounded."""
+    from benchsuite.tables import decimals, signed
+
+    a, b = before.calibration, after.calibration
+    for name, x, y in (("ECE %", 100 * a.ece, 100 * b.ece), ("NLL", a.nll, b.nll), ("Brier", a.brier, b.brier)):
+        if x is not None and y is not None:
+            digits = 2 if "%" in name else 4
+            yield name, *(decimals(Fraction(v), digits) for v in (x, y)), signed(Fraction(y) - Fraction(x), digits)
+        else:
+            bounds = [[decimals(Fraction(v), 4) for v in (c.brier_low, c.brier_high)] for c in (a, b)]
+            yield name, *(" to ".join(dict.fromkeys(pair)) for pair in bounds), "not kept by both"
+
+
+def _interval(found: Paired | Between, n: int) -> str:
+    """``-1.40 [-2.70, -0.10]`` in percent points."""
+    from benchsuite.tables import places, signed
+
+    low, high = (signed(100 * Fraction(bound), places(n)) for bound in (found.low, found.high))
+    return f"{signed(100 * found.change, places(n))} [{low}, {high}]"
+
+
+def _percent(share: Fraction, n: int) -> str:
+    from benchsuite.tables import decimals, places
+
+    return decimals(100 * share, places(n))

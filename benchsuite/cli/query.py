@@ -1,0 +1,39 @@
+"""``benchsuite query "select ..."``: SQL over all runs and their predictions."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+from benchsuite.cli.console import add_results, columns, print_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The question."""
+    parser.add_argument("sql", metavar="SQL", help="select protocol, top1_error from runs order by top1_error")
+    add_results(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the rows of the answer."""
+    from benchsuite import query
+
+    names, rows = query.rows(args.sql, args.results)
+    if args.json:
+        print_json({"columns": names, "rows": [[plain(value) for value in row] for row in rows]})
+    else:
+        cells = [["" if value is None else str(value) for value in row] for row in rows]
+        print(*columns([names, *cells]), sep="\n")
+    return 0
+
+
+def plain(value: Any) -> Any:
+    """A value of SQL as JSON knows it: what is no number is null, dates and decimals are text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

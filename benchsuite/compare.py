@@ -1,0 +1,268 @@
+"""Two runs on the same images: which were fixed, which were broken, and whether that can be chance."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchsuite import predictions, stats
+from benchsuite.calibration import Calibration, calibration
+from benchsuite.errors import DataError, StorageError, expected
+from benchsuite.metrics import Count
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A finished run as it lies on disk: its folder, its manifest, and its predictions as arrays by name."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+    columns: Mapping[str, NDArray[Any]]
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return str(self.manifest["run_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One run of a comparison in plain data."""
+
+    run_id: str
+    path: str
+    architecture: str
+    weights: str
+    protocol: str
+    dataset: str
+    n: int
+    of: int
+    top1_errors: int
+    top5_errors: int
+    calibration: Calibration
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """What became of n images between two runs, at top-1 or top-5, with the test and the interval that belong to it.
+
+    ``fixed`` were wrong before and are right after, ``broken`` the reverse. ``low`` and ``high`` bound the change of
+    the error rate, as fractions (Tango, 95 %); ``p`` is McNemar's exact one; ``detectable`` is the smallest change that
+    the test would have found 4 times in 5, given as many changed images (None: nothing at all).
+    """
+
+    n: int
+    fixed: int
+    broken: int
+    both_wrong: int
+    low: float
+    high: float
+    p: float
+    detectable: float | None
+
+    @property
+    def before(self) -> Count:
+        """Errors before."""
+        return Count(self.fixed + self.both_wrong, self.n)
+
+    @property
+    def after(self) -> Count:
+        """Errors after."""
+        return Count(self.broken + self.both_wrong, self.n)
+
+    @property
+    def change(self) -> Fraction:
+        """The change of the error rate, exactly."""
+        return Fraction(self.broken - self.fixed, self.n)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassChange:
+    """What became of one class at top-1; ``p_holm`` is corrected for the number of classes."""
+
+    label: int
+    n: int
+    errors_before: int
+    errors_after: int
+    fixed: int
+    broken: int
+    p: float
+    p_holm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs on the same images. ``agree`` counts equal first answers; ``fixed`` and ``broken`` are ids, at top-1.
+
+    ``classes`` holds those that changed, the most changed first; ``notes`` what a reader has to know.
+    """
+
+    before: Side
+    after: Side
+    top1: Paired
+    top5: Paired
+    agree: int
+    classes: tuple[ClassChange, ...]
+    fixed: tuple[str, ...]
+    broken: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def open_run(results: Path, name: str) -> Run:
+    """A run by its id, the beginning of one, or its folder. Raises ``UnknownName``, or ``StorageError`` if broken."""
+    folder = predictions.find_run(results, name)
+    manifest = predictions.read_manifest(folder)
+    if manifest is None:
+        raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
+    return Run(folder, manifest, predictions.read_columns(folder))
+
+
+def compare(before: Run, after: Run) -> Comparison:
+    """Everything that two runs on the same images say of each other. Raises ``DataError`` if they are not the same."""
+    after = aligned(before, after)
+    a, b = before.columns, after.columns
+    fixed, broken = (a["rank"] > 0) & (b["rank"] == 0), (a["rank"] == 0) & (b["rank"] > 0)
+    return Comparison(
+        side(before),
+        side(after),
+        paired(a["rank"] >= 1, b["rank"] >= 1),
+        paired(a["rank"] >= 5, b["rank"] >= 5),
+        int((a["top5"][:, 0] == b["top5"][:, 0]).sum()),
+        class_changes(a["label"], a["rank"] > 0, b["rank"] > 0),
+        tuple(a["id"][fixed].tolist()),
+        tuple(a["id"][broken].tolist()),
+        notes(before, after),
+    )
+
+
+def side(run: Run) -> Side:
+    """A run in plain data, with its calibration."""
+    m, rank = run.manifest, run.columns["rank"]
+    return Side(
+        run_id=run.run_id,
+        path=str(run.path),
+        architecture=m["architecture"]["name"],
+        weights=m["weights"]["label"],
+        protocol=m["protocol"]["label"],
+        dataset=m["dataset"]["name"],
+        n=len(rank),
+        of=m["dataset"]["of"],
+        top1_errors=int((rank >= 1).sum()),
+        top5_errors=int((rank >= 5).sum()),
+        calibration=calibration(dict(run.columns), m["dataset"]["classes"]),
+    )
+
+
+def paired(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Paired:
+    """The paired statistics of two columns of errors. (n,) bool, (n,) bool, in the same order."""
+    n, fixed, broken = len(before), int((before & ~after).sum()), int((~before & after).sum())
+    return Paired(
+        n,
+        fixed,
+        broken,
+        int((before & after).sum()),
+        *stats.paired_interval(fixed, broken, n),
+        stats.mcnemar(fixed, broken),
+        stats.detectable(fixed + broken, n),
+    )
+
+
+def class_changes(labels: NDArray[Any], before: NDArray[np.bool_], after: NDArray[np.bool_]) -> tuple[ClassChange, ...]:
+    """The classes in which an image was fixed or broken, the largest net change first. Three times (n,)."""
+    import numpy as np
+
+    classes, place = np.unique(labels, return_inverse=True)
+    images = (np.ones(len(labels)), before, after, before & ~after, ~before & after)
+    counts = [np.bincount(place, weights=x, minlength=len(classes)).astype(int).tolist() for x in images]
+    tests = [stats.mcnemar(fixed, broken) for fixed, broken in zip(*counts[3:], strict=True)]
+    columns = (classes.tolist(), *counts, tests, stats.holm(tests))
+    every = (ClassChange(*row) for row in zip(*columns, strict=True))
+    made = [c for c in every if c.fixed or c.broken]
+    return tuple(sorted(made, key=lambda c: (-abs(c.broken - c.fixed), -(c.broken + c.fixed), c.label)))
+
+
+def aligned(before: Run, after: Run) -> Run:
+    """The second run with its images in the order of the first.
+
+    Raises ``DataError`` with the reason where ids or labels differ: what is not paired cannot be compared.
+    """
+    import numpy as np
+
+    a, b = before.columns, after.columns
+    if not np.array_equal(a["id"], b["id"]):
+        only = [np.setdiff1d(x["id"], y["id"]).tolist() for x, y in ((a, b), (b, a))]
+        if only[0] or only[1] or len(a["id"]) != len(b["id"]):
+            raise DataError(_not_paired(before, after, only))
+        order = {name: place for place, name in enumerate(b["id"].tolist())}
+        rows = [order[name] for name in a["id"].tolist()]
+        b = {name: column[rows] for name, column in b.items()}
+    other = np.flatnonzero(a["label"] != b["label"])
+    if len(other):
+        i = other[0]
+        got = f"{len(other)} with another, such as {str(a['id'][i])!r}: {a['label'][i]} and {b['label'][i]}"
+        raise DataError(expected("every image", "of one class in both runs", got, _where(before, after)))
+    return dataclasses.replace(after, columns=b)
+
+
+def notes(before: Run, after: Run) -> tuple[str, ...]:
+    """What a reader has to know of a comparison, in words: parts of a split, files that are not the same."""
+    a, b = before.manifest["dataset"], after.manifest["dataset"]
+    said = []
+    if a["n"] != a["of"]:
+        said.append(f"{a['n']} images of {a['of']}, not the whole split")
+    if a["digest"] != b["digest"]:
+        said.append(f"same ids and labels, but not the same files: {a['name']} and {b['name']} differ in their digests")
+    return tuple(said)
+
+
+def _not_paired(before: Run, after: Run, only: Sequence[Sequence[str]]) -> str:
+    runs = zip(only, (before, after), strict=True)
+    got = " and ".join(f"{len(ids)} only in {run.run_id}, such as {ids[0]!r}" for ids, run in runs if ids)
+    sizes = [f"{r.manifest['dataset']['n']} of {r.manifest['dataset']['name']}" for r in (before, after)]
+    rule = f"of the same images ({sizes[0]}, {sizes[1]}): nothing is paired"
+    return expected("two runs that are compared", rule, got or "an image twice", _where(before, after))
+
+
+def _where(before: Run, after: Run) -> str:
+    return f"{before.run_id}, {after.run_id}"
+
+
+def flat(comparison: Comparison, p_holm: float | None = None) -> dict[str, Any]:
+    """A comparison as one flat object: counts are integers, errors and changes unrounded percentages.
+
+    ``p_holm`` is the p-value at top-1 corrected for the comparisons that were made beside this one.
+    """
+    data: dict[str, Any] = {"n": comparison.top1.n}
+    for when, run in (("before", comparison.before), ("after", comparison.after)):
+        data[when] = run.run_id
+        data |= {f"{when}_{f}": getattr(run, f) for f in ("architecture", "weights", "protocol", "dataset")}
+        data |= {f"{when}_top1_errors": run.top1_errors, f"{when}_top1_error": 100 * run.top1_errors / run.n}
+        data |= {f"{when}_top5_errors": run.top5_errors, f"{when}_top5_error": 100 * run.top5_errors / run.n}
+        data |= {f"{when}_{f}": getattr(run.calibration, f) for f in ("ece", "nll", "brier", "brier_low", "brier_high")}
+    for k, pair in (("top1", comparison.top1), ("top5", comparison.top5)):
+        data |= {f"{k}_{name}": value for name, value in paired_data(pair).items()}
+    data["top1_p_holm"] = comparison.top1.p if p_holm is None else p_holm
+    data |= {"agree": comparison.agree, "agreement": 100 * comparison.agree / comparison.top1.n}
+    data["classes"] = [dataclasses.asdict(c) for c in comparison.classes]
+    data |= {"fixed": list(comparison.fixed), "broken": list(comparison.broken), "notes": list(comparison.notes)}
+    return data
+
+
+def paired_data(pair: Paired) -> dict[str, Any]:
+    """Paired statistics as flat data, rates in percent."""
+    return {
+        "fixed": pair.fixed,
+        "broken": pair.broken,
+        "change": 100 * float(pair.change),
+        "interval": [100 * pair.low, 100 * pair.high],
+        "p": pair.p,
+        "detectable": None if pair.detectable is None else 100 * pair.detectable,
+    }

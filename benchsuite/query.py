@@ -1,0 +1,120 @@
+"""SQL over all runs, and the same as data frames."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchsuite import predictions, tables
+from benchsuite.binding import show
+from benchsuite.errors import BadParameter, StorageError, expected
+
+INSTALL = "pip install 'benchsuite[query]'"
+
+
+def load_runs(results: Path | str | None = None) -> Any:
+    """Every whole run of a results folder as a pandas DataFrame, one row each, by run id.
+
+    The columns are those of ``run --json``, flat: ``seconds_forward``, ``top1_low``, ``near_ties_top1``; with the
+    command, the time, the digests and the versions. ``results`` is by default BENCHSUITE_RESULTS or ./results.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(list(_rows(_folder(results))))
+
+
+def load_predictions(results: Path | str | None = None) -> Any:
+    """Every prediction of every whole run as a pandas DataFrame: ``run_id`` and the columns of predictions.parquet.
+
+    A column that a run does not hold, such as ``brier`` in old ones, is empty there.
+    """
+    import pandas as pd
+
+    found = [
+        predictions.read_predictions(Path(row["path"])).assign(run_id=row["run_id"]) for row in _rows(_folder(results))
+    ]
+    if not found:
+        return pd.DataFrame(columns=["run_id", *predictions.COLUMNS])
+    whole = pd.concat(found, ignore_index=True)
+    return whole[["run_id", *(name for name in whole.columns if name != "run_id")]]
+
+
+def query(sql: str, results: Path | str | None = None) -> Any:
+    """The answer to a question in SQL over the tables ``runs`` and ``predictions``, as a pandas DataFrame.
+
+    The SQL is DuckDB's. The predictions stay in their files and are read as far as the question needs them. Raises
+    ``BadParameter`` for SQL that does not work, and ``StorageError`` without DuckDB or without a run.
+    """
+    with _tables(_folder(results)) as connection:
+        return _asked(connection, sql).df()
+
+
+def rows(sql: str, results: Path | str | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The same as plain Python values: the names of the columns, and the rows."""
+    with _tables(_folder(results)) as connection:
+        found = _asked(connection, sql)
+        return list(found.columns), found.fetchall()
+
+
+@contextlib.contextmanager
+def _tables(results: Path) -> Iterator[Any]:
+    """A connection to DuckDB, in memory, that knows the two tables; nothing is fetched from the network."""
+    try:
+        import duckdb
+    except ImportError:
+        raise StorageError(f"Expected DuckDB to be installed for queries, got none: {INSTALL}") from None
+    runs = load_runs(results)
+    if runs.empty:
+        raise StorageError(expected("the results folder", "one with a run in it", "none", str(results / "runs")))
+    files = [str(Path(path) / "predictions.parquet") for path in runs["path"]]
+    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
+        connection.register("runs", runs)
+        connection.register("run_files", runs[["run_id"]].assign(filename=files))
+        connection.read_parquet(files, union_by_name=True, filename=True).create_view("every_file")
+        connection.execute(
+            "CREATE VIEW predictions AS SELECT run_id, every_file.* EXCLUDE (filename) "
+            "FROM every_file JOIN run_files USING (filename)"
+        )
+        yield connection
+
+
+def _asked(connection: Any, sql: str) -> Any:
+    """The answer as a relation of DuckDB."""
+    import duckdb
+
+    try:
+        found = connection.sql(sql)
+    except duckdb.Error as error:
+        reason = " ".join(str(error).split())
+        raise BadParameter(expected("a query", "SQL over the tables runs and predictions", reason)) from None
+    if found is None:
+        raise BadParameter(expected("a query", "one that has an answer", sql))
+    return found
+
+
+def _folder(results: Path | str | None) -> Path:
+    return Path(results or os.environ.get("BENCHSUITE_RESULTS") or "results")
+
+
+def _rows(results: Path) -> Iterator[dict[str, Any]]:
+    for folder in predictions.runs_in(results):
+        manifest = predictions.read_manifest(folder)
+        if manifest is not None:
+            yield _flat(manifest, folder)
+
+
+def _flat(manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A run as one row of scalars."""
+    row = tables.result_row(manifest, str(folder), cached=True)
+    del row["cached"]
+    low, high = row.pop("top1_interval")
+    row |= {"top1_low": low, "top1_high": high}
+    for name in ("seconds", "near_ties"):
+        row |= {f"{name}_{key}": value for key, value in row.pop(name).items()}
+    row |= {name: "+".join(show(value) for value in row.pop(name)) for name in ("resize", "crop", "interpolation")}
+    row |= {"created": manifest["created"], "command": manifest["command"], "benchsuite": manifest["benchsuite"]}
+    row |= {f"{name}_digest": manifest[name]["digest"] for name in ("weights", "dataset")}
+    return row | {f"version_{name}": version for name, version in manifest["versions"].items()}

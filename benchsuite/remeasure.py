@@ -1,0 +1,86 @@
+"""How a printed figure is measured again: the network, the weights and the protocol in benchsuite's words."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from benchsuite import binding, ledger, tables
+from benchsuite.catalog import Catalog
+from benchsuite.errors import BenchsuiteError
+from benchsuite.ledger import Published
+from benchsuite.specs import Preprocess, Weights
+from benchsuite.view import Interpolation
+
+
+def measured_by(catalog: Catalog, row: Published) -> tuple[str | None, str]:
+    """The command that measures a printed figure again, with what the user must put in; or None and the reason."""
+    missing = _missing(catalog, row)
+    if missing:
+        return None, missing
+    try:
+        name, declared = network(catalog, row)
+        spec = catalog.architecture(name)
+        protocol = label(catalog, row, declared.preprocess if declared else spec.preprocess)
+    except BenchsuiteError as error:
+        return None, str(error)
+    weights = f"--weights {declared.name if declared else 'FILE'}"
+    words = f"benchsuite run {name} -p {protocol} --data {row.dataset}:PATH {weights}"
+    if declared is None:
+        return words, f"PATH and FILE are yours: benchsuite has no weights of {row.run or 'this source'}"
+    return words, f"PATH is the folder of your {row.dataset}"
+
+
+def parted_by(catalog: Catalog, before: Published, after: Published) -> str | None:
+    """The command that measures what lies between two printed figures of the same weights, a factor at a time."""
+    if _missing(catalog, before) or _missing(catalog, after):
+        return None
+    try:
+        name, declared = network(catalog, after)
+    except BenchsuiteError:
+        return None
+    weights = f"--weights {declared.name if declared else 'FILE'}"
+    return f"benchsuite explain {name} --data {after.dataset}:PATH {weights} --from {before.id} --to {after.id}"
+
+
+def _missing(catalog: Catalog, row: Published) -> str:
+    """What benchsuite lacks to measure a figure again, in words; empty if nothing."""
+    if not row.architecture:
+        return "benchsuite has no such network"
+    if ":" not in row.architecture and row.architecture not in catalog.architectures:
+        return f"benchsuite has no network {row.architecture!r}"
+    if row.protocol not in catalog.protocols:
+        return "the source does not say a protocol that benchsuite has"
+    return "" if row.dataset in catalog.datasets else f"benchsuite has no dataset {row.dataset!r}"
+
+
+def network(catalog: Catalog, row: Published) -> tuple[str, Weights | None]:
+    """The name to ask for and its declared weights: those of our network, else timm's own."""
+    candidates = [row.architecture]
+    if row.weights.startswith("timm.") and "timm:NAME" in catalog.architectures:
+        candidates.append(f"timm:{ledger.base(row.architecture)}.{row.weights.removeprefix('timm.')}")
+    for name in candidates:
+        for weights in catalog.architecture(name).weights:
+            if tables.identity(name, weights.name)[1] == tables.identity(row.architecture, row.weights)[1]:
+                return name, weights
+    return row.architecture, None
+
+
+def label(catalog: Catalog, row: Published, preprocess: Preprocess) -> str:
+    """The protocol as its source tests: sizes, resampling, rounding and merging, where the usual ones are others.
+
+    What the source does not state is left as benchsuite has it. ``preprocess`` is that of the weights.
+    """
+    finder = binding.finder(catalog.protocols)
+    known, how = binding.parameters(finder(row.protocol)), ledger.method(row)
+    told = {field: getattr(how, field) for field in ("rounding", "merge", "flip")}
+    if row.short_side and row.short_side != preprocess.resize:
+        told["resize"] = str(row.short_side)
+    if row.crop and int(row.crop) != preprocess.crop:
+        told["crop"] = row.crop
+    if row.scales and preprocess.crop != 224:
+        told["scales"] = row.scales
+    for word in row.resize.split():
+        if word in get_args(Interpolation) and word != preprocess.interpolation:
+            told["interpolation"] = word
+    tail = ",".join(f"{key}={value}" for key, value in sorted(told.items()) if value and key in known)
+    return binding.bind(f"{row.protocol}:{tail}" if tail else row.protocol, finder).label

@@ -1,0 +1,155 @@
+"""The questions between two ends, and what they will cost, before anything is run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchsuite import binding, manifests, ops
+from benchsuite.batches import spread
+from benchsuite.catalog import Catalog
+from benchsuite.errors import BadParameter, DataError, expected
+from benchsuite.evaluate import networks
+from benchsuite.factors import Frame
+from benchsuite.ladder import Factor, carried, rungs, subsets
+from benchsuite.ledger import Published
+from benchsuite.plan import Asked, Question, under
+from benchsuite.view import View
+
+LOOKED_AT = 16
+"""Images whose sizes are looked at to say what a ladder costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a ladder: a question, what a user would type for it, and the printed figure it stands for, if any."""
+
+    asked: Asked
+    question: Question
+    printed: Published | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A rung before it is run: what changed since the one before, and the question."""
+
+    factors: tuple[Factor, ...]
+    asked: Asked
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a ladder costs at most: ``views`` distinct ones of each image; those whose logits are kept cost nothing.
+
+    ``runs`` are the questions, ``answered`` those that have a run already; ``pixels`` are what a network sees of one
+    image in all of the views, on average over the images looked at.
+    """
+
+    runs: int
+    answered: int
+    images: int
+    views: int
+    pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a ladder will ask, before anything is run. ``sets`` is empty unless orders are averaged."""
+
+    ends: tuple[End, End]
+    rungs: tuple[Planned, ...]
+    sets: Mapping[frozenset[str], Question]
+    cost: Cost
+
+
+def make_plan(start: End, goal: End, catalog: Catalog, *, fair: bool) -> Plan:
+    """The rungs from one question to another: network, weights, loader, precision and device, then the protocol.
+
+    With ``fair``, also every set of the protocol's factors. Reads a few images for their sizes. Raises ``DataError``
+    unless both ends are about the same images, and ``BadParameter`` for what no ladder leads to.
+    """
+    for end in (start, goal):
+        if len(end.question.members) > 1:
+            raise BadParameter(expected("an end of a ladder", "of one network", end.question.architecture))
+    if start.question.data_digest != goal.question.data_digest:
+        got = " and ".join(f"{len(e.question.samples)} of {e.question.split.name}" for e in (start, goal))
+        raise DataError(expected("the ends of a ladder", "about the same images", got))
+    made = [Planned((), start.asked, start.question)]
+    old, new = _frame(start.question, catalog), _frame(goal.question, catalog)
+    protocol = carried(start.question.bound, old, new).label
+    for factors, changed in _networks(start, goal):
+        asked = dataclasses.replace(changed, protocols=(protocol,))
+        made.append(Planned(factors, asked, under(goal.question, asked, protocol, catalog)))
+    first = made[-1].question.bound
+    for rung in rungs(first, goal.question.bound, new)[1:]:
+        made.append(Planned(rung.factors, *_told(goal, rung.bound.label, catalog)))
+    sets: dict[frozenset[str], Question] = {}
+    if fair:
+        sets = {s: _told(goal, b.label, catalog)[1] for s, b in subsets(first, goal.question.bound, new).items()}
+    return Plan((start, goal), tuple(made), sets, _cost(made, goal.asked, sets.values()))
+
+
+def _told(goal: End, protocol: str, catalog: Catalog) -> tuple[Asked, Question]:
+    asked = dataclasses.replace(goal.asked, protocols=(protocol,))
+    return asked, under(goal.question, asked, protocol, catalog)
+
+
+def _networks(start: End, goal: End) -> Iterator[tuple[tuple[Factor, ...], Asked]]:
+    """The steps that change the network or how it is run, each with all that changes at once."""
+    here, a, b = start.asked, start.question, goal.question
+    if a.members[0].identity != b.members[0].identity:
+        here = dataclasses.replace(here, **{f: getattr(goal.asked, f) for f in ("architectures", "weights", "seed")})
+        both = (Factor("architecture", a.architecture, b.architecture), Factor("weights", a.weights, b.weights))
+        yield tuple(f for f in both if f.before != f.after) or (Factor("weights", a.weights, "another file"),), here
+    for factor, field in (
+        (Factor("decoder", a.loader.name, b.loader.name), "loader"),
+        (Factor("precision", a.precision, b.precision), "precision"),
+        (Factor("device", start.asked.device, goal.asked.device), "device"),
+    ):
+        if factor.before != factor.after:
+            here = dataclasses.replace(here, **{field: getattr(goal.asked, field)})
+            yield (factor,), here
+
+
+def _frame(question: Question, catalog: Catalog) -> Frame:
+    preprocess = question.members[0].chosen.preprocess
+    return Frame(binding.finder(catalog.protocols), preprocess, question.split.mirror)
+
+
+def _cost(planned: Sequence[Planned], asked: Asked, sets: Any) -> Cost:
+    questions = {p.question.run_id: p.question for p in planned} | {q.run_id: q for q in sets}
+    todo = [q for q in questions.values() if asked.fresh or manifests.answered(asked.results, q) is None]
+    views = [v for _, made in networks(todo).values() for v in made]
+    (first, *_) = planned
+    split = first.question.split
+    looked_at = spread(first.question.samples, LOOKED_AT) if views else ()
+    seen = [_pixels(view, *ops.size(split.read(sample))) for sample in looked_at for view in views]
+    per_image = sum(seen) // len(looked_at) if looked_at else 0
+    return Cost(len(questions), len(questions) - len(todo), len(first.question.samples), len(views), per_image)
+
+
+def _pixels(view: View, height: int, width: int) -> int:
+    """How many pixels of an image a network sees in a view."""
+    if view.crop is not None:
+        return view.crop.size**2
+    rows, columns = ops.resized_shape(height, width, view)
+    return rows * columns
+
+
+def flat(plan: Plan) -> dict[str, Any]:
+    """A plan as one object."""
+    rungs = [
+        {
+            "run_id": rung.question.run_id,
+            "architecture": rung.question.architecture,
+            "weights": rung.question.weights,
+            "protocol": rung.question.bound.label,
+            "factors": [dataclasses.asdict(factor) for factor in rung.factors],
+            "command": manifests.command(rung.asked, rung.question),
+        }
+        for rung in plan.rungs
+    ]
+    return {"rungs": rungs, "sets": len(plan.sets), "cost": dataclasses.asdict(plan.cost)}
