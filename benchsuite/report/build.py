@@ -1,0 +1,85 @@
+"""A whole report: from what was asked to the files on disk, each of them whole or absent."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchsuite.catalog import Catalog
+from benchsuite.chunks import writing
+from benchsuite.errors import BadParameter, expected
+from benchsuite.report import drawn, gallery, papers
+from benchsuite.report.content import Report, read
+from benchsuite.report.figures import every_pair, figures
+from benchsuite.report.gallery import Picture
+from benchsuite.report.page import page
+from benchsuite.report.sources import sources
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a user typed after ``report``: runs and files of ladders, and where each kind of output goes, if anywhere.
+
+    ``data`` are data sets as ``NAME:PATH``, for pictures and for the names of classes.
+    """
+
+    names: tuple[str, ...] = ()
+    results: Path = Path("results")
+    html: Path | None = None
+    markdown: Path | None = None
+    latex: Path | None = None
+    csv: Path | None = None
+    plots: Path | None = None
+    gallery: bool = False
+    data: tuple[str, ...] = ()
+    title: str = "benchsuite report"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A report, the files that were written, and what a user should know."""
+
+    report: Report
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+def build(asked: Asked, catalog: Catalog) -> Built:
+    """Reads the runs and writes what was asked for.
+
+    Raises a ``BenchsuiteError`` for what does not fit, before anything is written.
+    """
+    if asked.gallery and asked.html is None:
+        raise BadParameter(expected("--gallery", "used with --html", "no page for its pictures"))
+    if asked.plots is not None:
+        drawn.check()
+    report, notes = read(sources(asked.results, asked.names)), list[str]()
+    pictures: dict[str, list[Picture]] = {}
+    if asked.gallery or asked.data:
+        splits, notes = gallery.opened(list(report.groups()), asked.data, catalog, every=asked.gallery)
+        report = dataclasses.replace(report, classes={data: split.classes for data, split in splits.items()})
+        if asked.gallery:
+            pictures, told = gallery.pictures(every_pair(report), splits)
+            notes += told
+    files = [*_texts(asked, report, pictures, notes)]
+    if asked.plots is not None:
+        files += drawn.write(figures(report), asked.plots)
+    return Built(report, tuple(files), tuple(notes))
+
+
+def _texts(asked: Asked, report: Report, pictures: dict[str, list[Picture]], notes: list[str]) -> Iterator[Path]:
+    made: list[tuple[Path, str]] = []
+    if asked.html is not None:
+        made.append((asked.html, page(report, title=asked.title, pictures=pictures, notes=notes)))
+    if asked.markdown is not None:
+        made.append((asked.markdown, papers.markdown(report, asked.title)))
+    if asked.latex is not None:
+        made.append((asked.latex, papers.latex(report, asked.title)))
+    if asked.csv is not None:
+        made.append((asked.csv, papers.as_csv(report)))
+    for path, text in made:
+        with writing(path) as part:
+            part.write_text(text, encoding="utf-8", newline="")
+        yield path

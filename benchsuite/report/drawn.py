@@ -1,0 +1,163 @@
+"""Plots as PNG and SVG files, by matplotlib, for papers and slides."""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchsuite.chunks import writing
+from benchsuite.errors import StorageError
+from benchsuite.report.axes import apart, around, around_log, log_ticks, minus, place, ticks, written
+from benchsuite.report.figures import Bars, Figure, Points, Row, Series
+from benchsuite.report.markup import printable
+
+INSTALL = "pip install 'benchsuite[report]'"
+COLOURS = ("#0072b2", "#d55e00", "#008a64", "#b5578c", "#8f6b00", "#4a4f58")
+MARKS = ("o", "s", "^", "D", "v", "P")
+TONES = {"plain": "#1b1d21", "better": "#0b6bb0", "worse": "#c4470b", "open": "#7b8089"}
+QUIET, LINE = "#5a5f69", "#dfe1e6"
+DOTS = 200
+"""Pixels of a PNG for each inch."""
+
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": QUIET,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "xtick.color": TONES["plain"],
+    "ytick.color": TONES["plain"],
+    "text.parse_math": False,
+    "svg.hashsalt": "benchsuite",
+    "svg.fonttype": "none",
+}
+
+
+def check() -> None:
+    """Raises ``StorageError`` where matplotlib is not installed, before any work is done."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise StorageError(f"Expected matplotlib to be installed for --plots, got none: {INSTALL}") from None
+
+
+def write(figures: Iterable[Figure], folder: Path) -> Iterator[Path]:
+    """Writes NAME.png and NAME.svg of each plot; the same plot gives the same bytes. Raises ``StorageError``."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes in the PNG; the SVG keeps its text.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
+        for figure in figures:
+            made = _bars(figure) if isinstance(figure, Bars) else _points(figure)
+            for suffix, options in (("png", {"dpi": DOTS}), ("svg", {"metadata": {"Date": None}})):
+                path = folder / f"{figure.name}.{suffix}"
+                with writing(path) as part:
+                    made.savefig(part, format=suffix, bbox_inches="tight", **options)
+                yield path
+
+
+def _canvas(wide: float, high: float, title: str) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure as Canvas
+
+    canvas = Canvas(figsize=(wide, high))
+    axes = canvas.add_subplot()
+    lines = textwrap.wrap(printable(minus(title)), int(wide * 14))
+    axes.set_title("\n".join(lines), loc="left", fontsize=10, color=QUIET)
+    axes.tick_params(length=0)
+    return canvas, axes
+
+
+def _bars(figure: Bars) -> Any:
+    canvas, axes = _canvas(7.2, 0.9 + 0.27 * len(figure.rows), figure.title)
+    values = [v for row in figure.rows for v in _values(row)] + ([0.0] if figure.zero or figure.counts else [])
+    low, high = around(values)
+    axes.set(xlim=(low, high), ylim=(len(figure.rows) - 0.5, -0.5))
+    axes.set_xlabel(figure.axis)
+    axes.set_yticks(range(len(figure.rows)), [printable(row.label) for row in figure.rows])
+    marks = [m for m in ticks(low, high, 6) if not figure.counts or m == round(m)]
+    axes.set_xticks(marks, [t.lstrip("−") if figure.counts else t for t in written(marks)])
+    axes.grid(visible=False, axis="y")
+    if figure.zero or figure.counts:
+        axes.axvline(0, color=QUIET, linewidth=0.8)
+    for y, row in enumerate(figure.rows):
+        _row(axes, row, y)
+        if figure.linked and y + 1 < len(figure.rows):
+            x = row.bars[-1].end if row.bars else row.mark
+            axes.plot([x, x], [y, y + 1], color=TONES["open"], linewidth=0.8, linestyle=":", zorder=1)
+    return canvas
+
+
+def _values(row: Row) -> Iterator[float]:
+    yield from (v for bar in row.bars for v in (bar.start, bar.end))
+    yield from (v for v in (row.mark, *(row.interval or ())) if v is not None)
+
+
+def _row(axes: Any, row: Row, y: int) -> None:
+    for bar in row.bars:
+        axes.barh(y, bar.end - bar.start, left=bar.start, height=0.55, color=TONES[bar.tone], zorder=2)
+    if row.interval is not None:
+        low, high = row.interval
+        axes.errorbar((low + high) / 2, y, xerr=(high - low) / 2, color=TONES["plain"], linewidth=1, capsize=2.5)
+    if row.mark is not None:
+        axes.plot(row.mark, y, marker="D", color=TONES[row.tone], markersize=5, zorder=4)
+    where = axes.get_yaxis_transform()
+    axes.text(1.02, y, printable(minus(row.note)), transform=where, va="center", fontsize=8)
+
+
+def _points(figure: Points) -> Any:
+    canvas, axes = _canvas(*((3.2, 3.2) if figure.square else (6.0, 3.8)), figure.title)
+    every = [p for s in figure.series for p in s.points]
+    axes.set_xlabel(figure.x)
+    axes.set_ylabel(figure.y)
+    if figure.log:
+        axes.set_xscale("log")
+    if figure.square:
+        axes.plot([0, 1], [0, 1], color=TONES["open"], linewidth=0.8, linestyle=":")
+    xs = (0.0, 1.0) if figure.square else (around_log if figure.log else around)(p.x for p in every)
+    ys = (0.0, 1.0) if figure.square else around(v for p in every for v in (p.y, p.low, p.high))
+    axes.set(xlim=xs, ylim=ys)
+    across, up = (log_ticks if figure.log else ticks)(*xs, 6), ticks(*ys, 5)
+    axes.set_xticks(across, written(across))
+    axes.set_xticks([], minor=True)
+    axes.set_yticks(up, written(up))
+    canvas.draw_without_rendering()
+    at = axes.transData.inverted().transform(apart(axes.transData.transform([(p.x, p.y) for p in every]).tolist()))
+    places = iter(at.tolist())
+    for number, series in enumerate(figure.series):
+        _series(axes, series, [next(places) for _ in series.points], number % len(MARKS), joined=figure.square)
+    if len(figure.series) > 1:
+        axes.legend([printable(s.label) for s in figure.series], frameon=False, fontsize=8)
+    if not figure.square:
+        _labels(canvas, axes, [p.label for p in every], at)
+    return canvas
+
+
+def _series(axes: Any, series: Series, at: Sequence[Sequence[float]], number: int, *, joined: bool) -> None:
+    xs, ys = [x for x, _ in at], [y for _, y in at]
+    ends = [[p.y - p.low for p in series.points], [p.high - p.y for p in series.points]]
+    drawn = axes.errorbar(xs, ys, yerr=ends, color=COLOURS[number], fmt=MARKS[number], markersize=4.5, elinewidth=0.8)
+    for bar in drawn[2]:
+        bar.set_alpha(0.5)
+    if joined:
+        axes.plot(xs, ys, color=COLOURS[number], linewidth=1, alpha=0.55)
+
+
+def _labels(canvas: Any, axes: Any, names: Sequence[str], at: Any) -> None:
+    """The names of the points where there is room, by the rule of the page; its unit is here 1/72 inch, y upwards."""
+    points = axes.transData.transform(at) * 72 / canvas.dpi
+    (left, low), (right, high) = axes.bbox.get_points() * 72 / canvas.dpi
+    boxes = place(points.tolist(), names, 7, (left, low, right, high))
+    for name, point, box in zip(names, points, boxes, strict=True):
+        if box is not None:
+            offset = (box[0] - point[0], (box[1] + box[3]) / 2 - point[1])
+            where = axes.transData.inverted().transform(point * canvas.dpi / 72)
+            style = {"textcoords": "offset points", "va": "center", "fontsize": 7, "color": QUIET}
+            axes.annotate(printable(name), where, offset, annotation_clip=True, **style)

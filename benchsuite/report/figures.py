@@ -1,0 +1,268 @@
+"""The plots of a report as data: what is drawn, not how. Both the page and the exported files draw these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from benchsuite import stats, tables
+from benchsuite.metrics import Count
+from benchsuite.report import sheets
+from benchsuite.report.content import Climbed, Entry, Pair, Report
+
+Tone = Literal["plain", "better", "worse", "open"]
+"""What a mark means: a measured rate, fewer errors, more errors, or what nothing accounts for."""
+
+MOST_ROWS, MOST_RUNS, MOST_CLASSES = 40, 24, 24
+"""Rows of a plot of changes, runs whose calibration is drawn, classes of a plot of classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """From one value to another."""
+
+    start: float
+    end: float
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of ``Bars``: its label, its numbers in words, bars, and perhaps a mark with its interval."""
+
+    label: str
+    note: str
+    bars: tuple[Bar, ...] = ()
+    mark: float | None = None
+    interval: tuple[float, float] | None = None
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Rows along one axis. ``zero`` draws a line at 0; ``linked`` leads from the end of each row to the next one.
+
+    ``counts`` are numbers of images, larger to both sides of 0.
+    ``name`` is that of a file, ``about`` says in a sentence what is seen, for those who do not see it.
+    """
+
+    name: str
+    title: str
+    about: str
+    axis: str
+    rows: tuple[Row, ...]
+    zero: bool = False
+    linked: bool = False
+    counts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point, the interval of its y, and its name."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one kind."""
+
+    label: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Points in two directions. ``log`` is about x; ``square`` is 0..1 both ways with its diagonal, points joined."""
+
+    name: str
+    title: str
+    about: str
+    x: str
+    y: str
+    series: tuple[Series, ...]
+    log: bool = False
+    square: bool = False
+
+
+Figure = Bars | Points
+
+
+def figures(report: Report) -> Iterator[Figure]:
+    """Every plot of a report, in the order of the page."""
+    for ladder in report.ladders:
+        yield waterfall(ladder)
+        yield from ([shares(ladder)] if ladder.told.shares else [])
+    yield from costs(report)
+    yield from ([changes(report)] if report.pairs else [])
+    for pair in every_pair(report):
+        yield from ([classes(report, pair)] if pair.changed else [])
+    yield from reliabilities(report)
+
+
+def every_pair(report: Report) -> list[Pair]:
+    """Those of the ladders, then the others."""
+    return [*(pair for ladder in report.ladders for pair in ladder.pairs), *report.pairs]
+
+
+def waterfall(ladder: Climbed) -> Bars:
+    """From the first error rate to the last, step by step; each step's interval stands at its end."""
+    first, last = ladder.entries[0], ladder.entries[-1]
+    n = first.row["n"]
+    rows = [*_printed(ladder, 0), _rate(first, first.row["protocol"])]
+    for before, after, pair, factors in zip(
+        ladder.entries, ladder.entries[1:], ladder.pairs, ladder.told.factors[1:], strict=False
+    ):
+        start, end = (float(_error(e)) for e in (before, after))
+        interval = (start + 100 * pair.found.top1.low, start + 100 * pair.found.top1.high)
+        label = "; ".join(f"{f.name}: {f.after}" for f in factors) or sheets.pair_words(before, after)
+        rows.append(Row(label, _change(pair), (Bar(start, end, _tone(end - start)),), interval=interval))
+    rows += [_rate(last, last.row["protocol"]), *_printed(ladder, 1)]
+    about = f"Top-1 error from {_percent(_error(first), n)} % to {_percent(_error(last), n)} %, step by step."
+    return Bars(f"{ladder.name}", sheets.ladder_title(ladder), about, "top-1 error %", tuple(rows), linked=True)
+
+
+def _printed(ladder: Climbed, end: int) -> list[Row]:
+    """The printed figure that an end stands for, and the gap between them."""
+    row, gap = ladder.told.printed[end], ladder.gaps[end]
+    if row is None or row.error is None:
+        return []
+    error, digits = float(row.error), tables.places(ladder.entries[0].row["n"])
+    start, stop = (error, error + float(gap)) if end == 0 else (error - float(gap), error)
+    bar = Row("not accounted for", tables.signed(gap, digits), (Bar(start, stop, "open"),), tone="open")
+    figure = Row(f"printed: {row.source}", str(row.error), mark=error, tone="open")
+    return [figure, bar] if end == 0 else [bar, figure]
+
+
+def _rate(entry: Entry, label: str) -> Row:
+    count = Count(entry.row["top1_errors"], entry.row["n"])
+    low, high = stats.wilson(count)
+    return Row(label, tables.with_interval(count), mark=float(_error(entry)), interval=(100 * low, 100 * high))
+
+
+def shares(ladder: Climbed) -> Bars:
+    """What each factor changes on average over all orders, between the least and the most."""
+    digits = tables.places(ladder.entries[0].row["n"])
+    rows = tuple(
+        Row(factor, tables.signed(Fraction(mean), digits), mark=mean, interval=(least, most), tone=_tone(mean))
+        for factor, mean, least, most in ladder.told.shares
+    )
+    title = f"{sheets.ladder_title(ladder)}: each factor on average over {ladder.told.orders} orders"
+    about = "The effect of each factor averaged over all orders, with the least and the most of any order."
+    return Bars(f"{ladder.name}-shares", title, about, "change of top-1 error, points", rows, zero=True)
+
+
+def costs(report: Report) -> Iterator[Points]:
+    """Top-1 error against the number of views and against the pixels that the network sees, for each set of images."""
+    axes = (("views", "views an image"), ("cost", "megapixels that the network sees of a square image"))
+    for number, group in enumerate(report.groups(), 1):
+        for name, words in axes:
+            xs = [float(e.row["views"]) if name == "views" else e.megapixels for e in group]
+            if len(set(xs)) < 2:
+                continue
+            title = f"Top-1 error against {'views' if name == 'views' else 'cost'}, {group[0].images}"
+            about = f"{len(group)} runs; top-1 error with 95 % intervals over {words}."
+            made = tuple(_series(group, xs))
+            yield Points(f"error-{name}-{number}", title, about, words, "top-1 error %", made, log=True)
+
+
+def _series(group: Sequence[Entry], xs: Sequence[float]) -> Iterator[Series]:
+    """The runs of each network."""
+    several = len({e.network for e in group}) > len({e.row["architecture"] for e in group})
+    for network in dict.fromkeys(e.network for e in group):
+        own = [(x, e) for x, e in zip(xs, group, strict=True) if e.network == network]
+        row = own[0][1].row
+        label = f"{row['architecture']}, {row['weights']}" if several else str(row["architecture"])
+        yield Series(label, tuple(_point(x, e) for x, e in sorted(own, key=lambda pair: pair[0])))
+
+
+def _point(x: float, entry: Entry) -> Point:
+    low, high = stats.wilson(Count(entry.row["top1_errors"], entry.row["n"]))
+    return Point(x, float(_error(entry)), 100 * low, 100 * high, entry.row["protocol"])
+
+
+def changes(report: Report) -> Bars:
+    """The change of every pair with its interval; where there are many, those that changed most."""
+    most = sorted(report.pairs, key=lambda pair: -abs(pair.found.top1.change))[:MOST_ROWS]
+    rows = tuple(
+        Row(
+            sheets.pair_words(pair.before, pair.after, network=report.networks() > 1),
+            _change(pair),
+            mark=float(100 * pair.found.top1.change),
+            interval=(100 * pair.found.top1.low, 100 * pair.found.top1.high),
+            tone=_tone(float(pair.found.top1.change)),
+        )
+        for pair in report.pairs
+        if pair in most
+    )
+    part = "" if len(rows) == len(report.pairs) else f", the {len(rows)} largest of {len(report.pairs)}"
+    about = f"The change of the top-1 error of {len(report.pairs)} pairs of runs, with 95 % intervals."
+    return Bars("changes", f"Change of top-1 error{part}", about, "change of top-1 error, points", rows, zero=True)
+
+
+def classes(report: Report, pair: Pair) -> Bars:
+    """Images fixed, to the left, and broken, to the right, of the classes that changed most."""
+    most = pair.found.classes[:MOST_CLASSES]
+    rows = tuple(
+        Row(
+            report.class_name(pair.before, c.label),
+            f"{c.fixed} fixed, {c.broken} broken of {c.n}",
+            tuple(bar for bar in (Bar(0, -c.fixed, "better"), Bar(0, c.broken, "worse")) if bar.end),
+        )
+        for c in most
+    )
+    part = "" if len(most) == len(pair.found.classes) else f", {len(most)} of {len(pair.found.classes)} that changed"
+    title = f"Images fixed and broken, by class{part}: {sheets.pair_words(pair.before, pair.after)}"
+    about = f"Images fixed and broken in each of {len(most)} classes."
+    return Bars(
+        f"{pair.name}-classes", title, about, "images: fixed to the left, broken to the right", rows, counts=True
+    )
+
+
+def reliabilities(report: Report) -> Iterator[Points]:
+    """The calibration of each run, of the first ones where there are many."""
+    yield from (reliability(entry, network=report.networks() > 1) for entry in report.entries[:MOST_RUNS])
+
+
+def reliability(entry: Entry, *, network: bool) -> Points:
+    """How often answers of each confidence are right; on the diagonal, confidence can be believed."""
+    points = []
+    for b in entry.side.calibration.bins:
+        low, high = stats.wilson(Count(b.right, b.n))
+        points.append(Point(b.confidence, b.right / b.n, low, high, f"{b.n} images"))
+    row = entry.row
+    error = tables.decimals(100 * Fraction(entry.side.calibration.ece), 2)
+    about = f"Accuracy over confidence in {len(points)} bins; expected calibration error {error} %."
+    return Points(
+        f"calibration-{entry.run_id}",
+        f"{row['architecture'] + ', ' if network else ''}{row['protocol']}: ECE {error} %",
+        about,
+        "confidence",
+        "accuracy",
+        (Series(str(row["protocol"]), tuple(points)),),
+        square=True,
+    )
+
+
+def _tone(change: float) -> Tone:
+    return "plain" if change == 0 else "better" if change < 0 else "worse"
+
+
+def _error(entry: Entry) -> Fraction:
+    return Fraction(100 * entry.row["top1_errors"], entry.row["n"])
+
+
+def _percent(value: Fraction, n: int) -> str:
+    return tables.decimals(value, tables.places(n))
+
+
+def _change(pair: Pair) -> str:
+    top1, digits = pair.found.top1, tables.places(pair.found.top1.n)
+    low, high = (tables.signed(100 * Fraction(bound), digits) for bound in (top1.low, top1.high))
+    return f"{tables.signed(100 * top1.change, digits)} [{low}, {high}]"

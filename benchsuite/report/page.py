@@ -1,0 +1,236 @@
+"""The report as one HTML page that needs nothing else: no network, no other file, and no script to be read."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.resources
+import re
+import string
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from benchsuite import __version__
+from benchsuite.report import figures, sheets, svg
+from benchsuite.report.axes import minus
+from benchsuite.report.content import Climbed, Entry, Pair, Report
+from benchsuite.report.figures import Figure
+from benchsuite.report.gallery import Picture
+from benchsuite.report.markup import breakable, embedded, escaped, indented, tag
+from benchsuite.report.sheets import Cell, Sheet
+from benchsuite.report.summary import summary
+
+ROWS, NESTED_ROWS = 100, 20
+"""Rows of a table that are in the page without its script: of the large tables, and of those inside a pair."""
+
+MANIFESTS = 800_000
+"""Characters of manifests in a page; the runs after these have their command alone."""
+
+WIDE, HALF, NARROW, SMALL = 1040, 560, 340, 200
+"""Pixels of plots: alone, two beside each other, on a narrow screen, and calibration."""
+
+READING = (
+    "Errors are exact counts; a percentage is rounded once. Intervals are 95 % intervals: Wilson's for an error rate, "
+    "Tango's for a change on the same images. Points are percent points of top-1 error.",
+    "p is McNemar's exact test of the images that were fixed and broken; p (Holm) is corrected for the tests in the "
+    "same table. A change whose p (Holm) is above 0.05 is no more than chance may do.",
+    "The calibration error is the mean distance of confidence and accuracy over 15 bins of equal width. Megapixels are "
+    "those of a square image in all of a protocol's views.",
+)
+
+
+def page(report: Report, *, title: str, pictures: Mapping[str, Sequence[Picture]], notes: Sequence[str] = ()) -> str:
+    """The whole page. The same report gives the same text, whenever it is made."""
+    style, script = (_asset(name) for name in ("page.css", "page.js"))
+    sections = [(name, words, body) for name, words, body in _sections(report, pictures) if body]
+    contents = "".join(tag("li", tag("a", escaped(words), href=f"#{name}")) for name, words, _ in sections)
+    main = "\n".join(tag("section", tag("h2", escaped(words)) + "\n" + body, id=name) for name, words, body in sections)
+    return string.Template(_asset("page.html")).substitute(
+        title=escaped(title),
+        version=escaped(__version__),
+        summary=_unbroken(minus(summary(report))),
+        about=escaped(_about(report)),
+        notes="".join(tag("p", escaped(note), cls="quiet") for note in notes),
+        contents=contents,
+        main=main,
+        style=style,
+        style_digest=_digest(style),
+        script=script,
+        script_digest=_digest(script),
+    )
+
+
+def _unbroken(text: str) -> str:
+    """The text escaped; no line ends within ``top-1`` or before a percent sign."""
+    return escaped(re.sub(r"\btop-(?=[15]\b)", "top\u2011", text).replace(" %", "\u00a0%"))
+
+
+def _asset(name: str) -> str:
+    return (importlib.resources.files("benchsuite.report") / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    """What the page's security policy allows: this style and this script, and no other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _about(report: Report) -> str:
+    """When the runs were made, and by what."""
+    days = sorted(str(e.manifest["created"])[:10] for e in report.entries)
+    versions = ", ".join(sorted({str(e.manifest["benchsuite"]) for e in report.entries}))
+    when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
+    number = len(report.entries)
+    return f"{number} run{'' if number == 1 else 's'} made {when} by benchsuite {versions}"
+
+
+def _sections(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Iterator[tuple[str, str, str]]:
+    """Each section's name, title and markup; empty ones are left out."""
+    for number, ladder in enumerate(report.ladders, 1):
+        words = "Ladder" if len(report.ladders) == 1 else f"Ladder {number}"
+        yield f"ladder-{number}-section", words, _ladder(report, ladder, pictures)
+    yield "results", "Results", _sheet(sheets.runs(report))
+    yield "cost", "Views and cost", _plots(figures.costs(report), HALF, "plots")
+    yield "changes", "Comparisons", _changes(report, pictures)
+    yield "believed", "Calibration", _calibration(report)
+    published = sheets.published(report)
+    yield "printed", "Published figures", _sheet(published) if published.rows else ""
+    yield "manifests", "Runs", _manifests(report.entries)
+    yield "reading", "How to read this", "".join(tag("p", escaped(words)) for words in READING)
+
+
+def _ladder(report: Report, ladder: Climbed, pictures: Mapping[str, Sequence[Picture]]) -> str:
+    shares = sheets.shares(ladder)
+    return "\n".join(
+        (
+            _plot(figures.waterfall(ladder), WIDE),
+            _sheet(sheets.rungs(ladder)),
+            _plot(figures.shares(ladder), WIDE) + _sheet(shares) if shares.rows else "",
+            *(_pair(report, pair, pictures.get(pair.name, ())) for pair in ladder.pairs),
+        )
+    )
+
+
+def _changes(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
+    if not report.pairs:
+        return ""
+    details = "".join(_pair(report, pair, pictures.get(pair.name, ())) for pair in report.pairs)
+    return _plot(figures.changes(report), WIDE) + _sheet(sheets.pairs(report)) + details
+
+
+def _pair(report: Report, pair: Pair, shown: Sequence[Picture]) -> str:
+    """The classes and the images of a pair, one click away; nothing for pairs that are only lines of the table."""
+    if not pair.changed:
+        return ""
+    top1 = pair.found.top1
+    what = sheets.pair_words(pair.before, pair.after, network=report.networks() > 1)
+    words = f"{what}: {top1.fixed} fixed, {top1.broken} broken"
+    body = [_plot(figures.classes(report, pair), HALF), _sheet(sheets.classes(report, pair), NESTED_ROWS)]
+    for fixed in (True, False):
+        body.append(_gallery(report, pair, [p for p in shown if p.image.fixed is fixed], fixed=fixed))
+    body.append(_sheet(sheets.images(report, pair), NESTED_ROWS))
+    return tag("details", tag("summary", escaped(words)) + tag("div", "".join(body)), id=pair.name, cls="prints")
+
+
+def _gallery(report: Report, pair: Pair, shown: Sequence[Picture], *, fixed: bool) -> str:
+    if not shown:
+        return ""
+    every = pair.found.top1.fixed if fixed else pair.found.top1.broken
+    words = f"{'Fixed' if fixed else 'Broken'}: {len(shown)} of {every} images"
+    cards = "".join(_card(report, pair.before, picture) for picture in shown)
+    return tag("h3", escaped(words)) + tag("ul", cards, cls="gallery")
+
+
+def _card(report: Report, entry: Entry, picture: Picture) -> str:
+    image, small = picture.image, picture.thumbnail
+    truth = report.class_name(entry, image.label)
+    size = f'width="{small.width}" height="{small.height}"' + (' class="tiny"' if small.tiny else "")
+    shown = f'<img src="{small.uri}" {size} alt="{escaped(truth)}" decoding="async">'
+    lines = [tag("dt", escaped(truth), cls="truth"), tag("dt", escaped(image.id))]
+    for when, answers in (("before", image.before), ("after", image.after)):
+        lines.append(tag("dt", when))
+        for label, probability in answers:
+            name, share = report.class_name(entry, label), sheets.number(100 * probability, 1).text
+            cells = tag("span", escaped(name), title=name) + tag("span", f"{share} %")
+            lines.append(tag("dd", cells, cls="right" if label == image.label else ""))
+    return tag("li", shown + tag("dl", "".join(lines)))
+
+
+def _calibration(report: Report) -> str:
+    plots = _plots(figures.reliabilities(report), SMALL, "small")
+    part = f"The first {figures.MOST_RUNS} of {len(report.entries)} runs are drawn."
+    note = tag("p", part, cls="said") if len(report.entries) > figures.MOST_RUNS else ""
+    return _sheet(sheets.calibrations(report)) + note + plots
+
+
+def _manifests(entries: Iterable[Entry]) -> str:
+    """Each run's command and its manifest, one click away."""
+    made, spent = [], 0
+    for entry in entries:
+        text = indented(entry.manifest)
+        spent += len(text)
+        lines = [tag("p", tag("code", escaped(entry.manifest["command"])), cls="command"), *_ties(entry)]
+        if spent <= MANIFESTS:
+            lines.append(tag("pre", escaped(text), tabindex="0", **{"aria-label": f"manifest of {entry.run_id}"}))
+        else:
+            lines.append(tag("p", "The page has no room for this manifest: benchsuite show prints it.", cls="said"))
+        body = tag("summary", escaped(entry.run_id)) + tag("div", "".join(lines))
+        made.append(tag("details", body, id=f"run-{entry.run_id}"))
+    return "\n".join(made)
+
+
+def _ties(entry: Entry) -> Iterator[str]:
+    """How many answers rounding could have swapped."""
+    ties = entry.row["near_ties"]
+    if ties["top1"] or ties["top5"]:
+        words = f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5"
+        yield tag("p", escaped(words), cls="said")
+
+
+def _plots(made: Iterable[Figure], wide: float, cls: str) -> str:
+    every = "".join(_plot(figure, wide) for figure in made)
+    return tag("div", every, cls=cls) if every else ""
+
+
+def _plot(figure: Figure, wide: float) -> str:
+    """A plot under its title, drawn for wide screens and for narrow ones; CSS shows one of them."""
+    caption = tag("figcaption", _unbroken(minus(figure.title)))
+    if wide <= NARROW:
+        return tag("figure", caption + svg.draw(figure, wide))
+    drawn = (tag("div", svg.draw(figure, w), cls=c) for w, c in ((wide, "wide"), (NARROW, "narrow")))
+    return tag("figure", caption + "".join(drawn))
+
+
+def _sheet(sheet: Sheet, first: int = ROWS) -> str:
+    """A table. Rows beyond the first are data that the page's script shows when they are asked for."""
+    numeric = [column.number for column in sheet.columns]
+    head = "".join(tag("th", _unbroken(c.title), scope="col", cls="n" if c.number else "") for c in sheet.columns)
+    rows = "\n".join(tag("tr", "".join(map(_cell, row, numeric))) for row in sheet.rows[:first])
+    table = tag("table", tag("thead", tag("tr", head)) + tag("tbody", rows), **{"aria-label": sheet.title})
+    area = tag("div", table, cls="scroll", role="region", tabindex="0", **{"aria-label": sheet.title})
+    said = "".join(tag("p", _unbroken(words), cls="said") for words in sheet.said)
+    more = [[_data(cell, n) for cell, n in zip(row, numeric, strict=True)] for row in sheet.rows[first:]]
+    data = f'<script type="application/json">{embedded(more)}</script>' if more else ""
+    return tag("div", said + area + data, cls="sheet", id=sheet.name)
+
+
+def _cell(cell: Cell, number: bool) -> str:
+    text = minus(cell.text) if number else cell.text
+    words = escaped(text) if number else breakable(text)
+    content = tag("a", words, href=f"#{cell.link}") if cell.link else words
+    return tag("td", content, cls="n" if number else "", **{"data-v": _value(cell)})
+
+
+def _data(cell: Cell, number: bool) -> str | list[object]:
+    text = minus(cell.text) if number else cell.text
+    if cell.link:
+        return [text, cell.value, cell.link]
+    return [text, cell.value] if _value(cell) else text
+
+
+def _value(cell: Cell) -> str:
+    """The number behind a cell, where its text does not say it."""
+    if cell.value is None:
+        return ""
+    try:
+        return "" if float(cell.text) == round(cell.value, len(cell.text.partition(".")[2])) else f"{cell.value:.6g}"
+    except ValueError:
+        return f"{cell.value:.6g}"

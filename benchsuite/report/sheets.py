@@ -1,0 +1,294 @@
+"""The tables of a report as data, the same for the page, for Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from benchsuite import stats, tables
+from benchsuite.calibration import Calibration
+from benchsuite.compare import Paired
+from benchsuite.ladder import Factor
+from benchsuite.metrics import Count
+from benchsuite.report.content import Climbed, Entry, Pair, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a reader sees; the number behind it, by which it is sorted; and the place on the page that it leads to."""
+
+    text: str
+    value: float | None = None
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's title; ``number`` ones stand to the right."""
+
+    title: str
+    number: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table: its name on the page, its title, its columns and rows, and what is said of all rows at once."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    said: tuple[str, ...] = ()
+
+
+NAMES = tuple(Column(title) for title in ("network", "weights", "protocol", "images"))
+SAID = frozenset(column.title for column in NAMES) | {"numerics"}
+"""Columns that are said once above the table where they are the same in every row."""
+
+
+def runs(report: Report) -> Sheet:
+    """Every run with its errors, its views and its speed."""
+    columns = (
+        *NAMES,
+        Column("numerics"),
+        *_numbers("top-1 errors", "top-1 error %", "95 % interval", "top-5 error %", "95 % interval"),
+        *_numbers("views", "Mpx an image", "images/s"),
+        Column("run"),
+    )
+    return once(Sheet("runs", "Results", columns, tuple(tuple(_run(entry)) for entry in report.entries)))
+
+
+def _run(entry: Entry) -> Iterator[Cell]:
+    row = entry.row
+    yield from _names(entry)
+    yield Cell(", ".join((row["precision"], entry.manifest["numerics"]["device"], row["loader"])))
+    yield whole(row["top1_errors"])
+    for errors in (row["top1_errors"], row["top5_errors"]):
+        yield from rate(Count(errors, row["n"]))
+    yield whole(row["views"])
+    yield number(entry.megapixels, 3)
+    speed = row["images_per_second"]
+    yield Cell("") if speed is None else number(speed, 1)
+    yield Cell(entry.run_id.rpartition("-")[2], link=f"run-{entry.run_id}")
+
+
+def pairs(report: Report) -> Sheet:
+    """Every pair that is in no ladder: what was fixed and broken, and whether that can be chance."""
+    rows = tuple(
+        (
+            *_words(pair),
+            Cell(pair.before.images.removesuffix(" images")),
+            *_paired(pair.found.top1, pair.p_holm),
+            _agreement(pair),
+        )
+        for pair in report.pairs
+    )
+    columns = (Column("before"), Column("after"), Column("images"), *CHANGE, Column("same answer %", True))
+    other = (p for p in report.pairs if p.before.data != p.after.data)
+    notes = dict.fromkeys(note for pair in other for note in pair.found.notes)
+    return once(Sheet("comparisons", "Comparisons", columns, rows, tuple(notes)))
+
+
+def rungs(ladder: Climbed) -> Sheet:
+    """The steps of a ladder, the first one without a change."""
+    first, *others = ladder.entries
+    columns = (Column("protocol"), Column("what changed"), *_numbers("top-1 error %", "95 % interval"), *CHANGE)
+    rows = [(*_rung(first, "the start"), *(Cell("") for _ in CHANGE))]
+    for entry, factors, pair in zip(others, ladder.told.factors[1:], ladder.pairs, strict=True):
+        rows.append((*_rung(entry, factor_words(factors)), *_paired(pair.found.top1, pair.p_holm)))
+    return Sheet(ladder.name, ladder_title(ladder), columns, tuple(rows), tuple(left_over(ladder)))
+
+
+def factor_words(factors: Sequence[Factor]) -> str:
+    """``crops: centre crop → centre and corner crops``."""
+    return "; ".join(f"{f.name}: {f.before} → {f.after}" for f in factors)
+
+
+def _rung(entry: Entry, factors: str) -> Iterator[Cell]:
+    yield Cell(entry.row["protocol"], link=f"run-{entry.run_id}")
+    yield Cell(factors)
+    yield from rate(Count(entry.row["top1_errors"], entry.row["n"]))
+
+
+def ladder_title(ladder: Climbed) -> str:
+    """``resnet50: from 1crop to multiscale, on imagenet, 500 of 50000 images``."""
+    first, last = ladder.entries[0], ladder.entries[-1]
+    return f"{pair_words(first, last)}, on {first.images}"
+
+
+def left_over(ladder: Climbed) -> Iterator[str]:
+    """In words: the printed figures, what the rungs do not account for, and what may be behind it."""
+    printed = [p for p in ladder.told.printed if p is not None]
+    for row in printed:
+        yield f"printed: {row.error} %, {row.source} [{row.id}]"
+    if printed:
+        points = tables.signed(ladder.left_over, tables.places(ladder.entries[0].row["n"]))
+        yield f"left over: {points} points, which no step accounts for"
+        yield from ladder.told.because
+
+
+def shares(ladder: Climbed) -> Sheet:
+    """What each factor changes on average over all orders, in percent points."""
+    digits = tables.places(ladder.entries[0].row["n"])
+    rows = tuple(
+        (Cell(factor), *(Cell(tables.signed(Fraction(v), digits), v) for v in values))
+        for factor, *values in ladder.told.shares
+    )
+    said = f"averaged over {ladder.told.orders} orders of changing the protocol's factors (Shapley), percent points"
+    columns = (Column("factor"), *_numbers("on average", "at least", "at most"))
+    return Sheet(f"{ladder.name}-shares", "Fair shares", columns, rows, (said,))
+
+
+def calibrations(report: Report) -> Sheet:
+    """How far the probabilities of each run can be believed."""
+    rows = tuple((*_names(e), *_calibration(e.side.calibration)) for e in report.entries)
+    columns = (*NAMES, *_numbers("calibration error %", "log loss", "Brier score"))
+    return once(Sheet("calibration", "Calibration", columns, rows))
+
+
+def _calibration(found: Calibration) -> Iterator[Cell]:
+    yield number(100 * found.ece, 2)
+    yield number(found.nll, 4)
+    if found.brier is not None:
+        yield number(found.brier, 4)
+    else:
+        bounds = (tables.decimals(Fraction(b), 4) for b in (found.brier_low, found.brier_high))
+        yield Cell(" to ".join(bounds), found.brier_low)
+
+
+def classes(report: Report, pair: Pair) -> Sheet:
+    """The classes in which an image was fixed or broken, the largest change first."""
+    columns = (Column("class"), *_numbers("images", "errors before", "after", "fixed", "broken", "p", "p (Holm)"))
+    rows = tuple(
+        (
+            Cell(report.class_name(pair.before, c.label)),
+            *map(whole, (c.n, c.errors_before, c.errors_after, c.fixed, c.broken)),
+            Cell(tables.p_value(c.p), c.p),
+            Cell(tables.p_value(c.p_holm), c.p_holm),
+        )
+        for c in pair.found.classes
+    )
+    return Sheet(f"{pair.name}-classes", "Classes that changed", columns, rows)
+
+
+def images(report: Report, pair: Pair) -> Sheet:
+    """The images that were fixed or broken, those that changed most first."""
+    columns = (Column("image"), Column("true class"), Column("answer before"), Column("answer after"), Column("became"))
+    rows = tuple(
+        (
+            Cell(image.id),
+            Cell(report.class_name(pair.before, image.label)),
+            *(Cell(report.class_name(pair.before, answers[0][0])) for answers in (image.before, image.after)),
+            Cell("right" if image.fixed else "wrong"),
+            *(number(100 * p, 1) for p in (image.true_before, image.true_after)),
+        )
+        for image in pair.changed
+    )
+    every = pair.found.top1.fixed + pair.found.top1.broken
+    said = () if len(rows) == every else (f"the {len(rows)} of {every} whose true class gained or lost most",)
+    numbers = _numbers("true class before %", "after %")
+    return Sheet(f"{pair.name}-images", "Images that changed", (*columns, *numbers), rows, said)
+
+
+def published(report: Report) -> Sheet:
+    """What is printed for the same networks and protocols, beside what was measured."""
+    headers, lines = tables.published_table([entry.row for entry in report.entries])
+    columns = tuple(Column(title, title.endswith("%")) for title in headers)
+    return Sheet("published", "Published figures", columns, tuple(tuple(map(Cell, line)) for line in lines))
+
+
+def in_paper(report: Report) -> list[Sheet]:
+    """The tables that Markdown and LaTeX hold: those that are not empty, without classes and single images."""
+    made = [runs(report)]
+    for ladder in report.ladders:
+        made += [rungs(ladder), shares(ladder)]
+    made += [pairs(report), calibrations(report), published(report)]
+    return [sheet for sheet in made if sheet.rows]
+
+
+def once(sheet: Sheet) -> Sheet:
+    """The table without the columns of names that are the same in every row; they are said once, above."""
+    if len(sheet.rows) < 2:
+        return sheet
+    named = [i for i, column in enumerate(sheet.columns) if column.title in SAID]
+    same = [i for i in named if len({row[i].text for row in sheet.rows}) == 1]
+    if all(sheet.columns[i].number for i in range(len(sheet.columns)) if i not in same):
+        same = [i for i in same if sheet.columns[i].title != "protocol"]
+    words = [f"{sheet.columns[i].title} {sheet.rows[0][i].text}" for i in same]
+    kept = [i for i in range(len(sheet.columns)) if i not in same]
+    return dataclasses.replace(
+        sheet,
+        columns=tuple(sheet.columns[i] for i in kept),
+        rows=tuple(tuple(row[i] for i in kept) for row in sheet.rows),
+        said=(*sheet.said, *(["Every row: " + "; ".join(words)] if words else [])),
+    )
+
+
+def pair_words(before: Entry, after: Entry, *, network: bool = True) -> str:
+    """``resnet50: 1crop to 10crop``: what is the same is said once; without ``network`` one of both is not said."""
+    a, b = before.row, after.row
+    if before.network == after.network:
+        return f"{a['architecture'] + ': ' if network else ''}{a['protocol']} to {b['protocol']}"
+    same = a["architecture"] == b["architecture"]
+    first, second = ((r["weights"] if same else r["architecture"]) for r in (a, b))
+    if same and first == second:
+        first, second = (e.network[1][:8] for e in (before, after))
+    if a["protocol"] == b["protocol"]:
+        return f"{a['architecture'] + ' ' if same else ''}{a['protocol']}: {first} to {second}"
+    return f"{first} {a['protocol']} to {second} {b['protocol']}"
+
+
+def _words(pair: Pair) -> Iterator[Cell]:
+    """The two runs of a pair; the second leads to its details."""
+    for entry, link in ((pair.before, ""), (pair.after, pair.name if pair.changed else "")):
+        yield Cell(f"{entry.row['architecture']} {entry.row['protocol']}", link=link)
+
+
+CHANGE = (*(Column(t, True) for t in ("change", "95 % interval", "fixed", "broken", "p", "p (Holm)")),)
+
+
+def _paired(found: Paired, p_holm: float) -> Iterator[Cell]:
+    digits = tables.places(found.n)
+    yield Cell(tables.signed(100 * found.change, digits), float(100 * found.change))
+    low, high = (tables.signed(100 * Fraction(bound), digits) for bound in (found.low, found.high))
+    yield Cell(f"[{low}, {high}]", 100 * found.low)
+    yield whole(found.fixed)
+    yield whole(found.broken)
+    yield Cell(tables.p_value(found.p), found.p)
+    yield Cell(tables.p_value(p_holm), p_holm)
+
+
+def _agreement(pair: Pair) -> Cell:
+    share = Count(pair.found.agree, pair.found.top1.n)
+    return Cell(tables.percent(share), float(100 * share.ratio))
+
+
+def _names(entry: Entry) -> Iterator[Cell]:
+    yield from (Cell(str(entry.row[word])) for word in ("architecture", "weights", "protocol"))
+    yield Cell(entry.images.removesuffix(" images"))
+
+
+def _numbers(*titles: str) -> Iterable[Column]:
+    return (Column(title, True) for title in titles)
+
+
+def rate(count: Count) -> Iterator[Cell]:
+    """An error rate and its interval, in percent."""
+    digits = tables.places(count.total)
+    low, high = stats.wilson(count)
+    yield Cell(tables.percent(count), float(100 * count.ratio))
+    texts = (tables.decimals(100 * Fraction(bound), digits) for bound in (low, high))
+    yield Cell(f"[{', '.join(texts)}]", 100 * low)
+
+
+def whole(value: int) -> Cell:
+    """A whole number."""
+    return Cell(str(value), value)
+
+
+def number(value: float, digits: int) -> Cell:
+    """A number with that many decimals; one that is not finite is said in words."""
+    return Cell(tables.decimals(Fraction(value), digits) if math.isfinite(value) else str(value), value)

@@ -1,0 +1,117 @@
+"""The sentence that a report begins with: what was measured, what came out, and what of it can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from benchsuite import tables
+from benchsuite.metrics import Count
+from benchsuite.report import sheets
+from benchsuite.report.content import Climbed, Entry, Pair, Report
+from benchsuite.stats import ALPHA
+
+MOST_GROUPS = 3
+"""Sets of images whose best and worst run are named."""
+
+
+BEYOND = f"beyond chance (exact McNemar, Holm p ≤ {ALPHA})"
+
+
+def summary(report: Report) -> str:
+    """What a reader who reads one paragraph has to know, as plain text."""
+    return " ".join(_sentences(report))
+
+
+def _sentences(report: Report) -> Iterator[str]:
+    for ladder in report.ladders:
+        yield _ladder(ladder)
+    groups = list(report.groups())
+    if not report.ladders or report.pairs:
+        if len(report.entries) > 1:
+            yield f"{_scope(report.entries, groups)}."
+        yield from (_extremes(group) for group in groups[:MOST_GROUPS])
+        yield from ([_believable(report.pairs)] if report.pairs else [])
+
+
+def _scope(entries: Sequence[Entry], groups: Sequence[Sequence[Entry]]) -> str:
+    """``6 runs of 2 networks under 4 protocols on 1 set of images``."""
+    networks, protocols = ({e.network for e in entries}, {e.row["protocol"] for e in entries})
+    words = (_several(len(networks), "network"), _several(len(protocols), "protocol"))
+    sets = "one set of images" if len(groups) == 1 else f"{len(groups)} sets of images"
+    return f"{_several(len(entries), 'run')} of {words[0]} under {words[1]} on {sets}"
+
+
+def _extremes(group: Sequence[Entry]) -> str:
+    """The lowest and the highest error of the runs on one set of images, with one run that has it."""
+    best, worst = (pick(group, key=lambda e: e.side.top1_errors) for pick in (min, max))
+    row = best.row
+    where = f"On {row['dataset']} ({tables.images(row)} images)"
+    if best.side.top1_errors == worst.side.top1_errors:
+        who = _who(best) if len(group) == 1 else f"each of {len(group)} runs"
+        return f"{where} the top-1 error of {who} is {_rate(best)}."
+    low, high = (f"{_rate(e)}, {_who(e)}{_others(e, group)}" for e in (best, worst))
+    return f"{where} the top-1 error lies between {low}, and {high}."
+
+
+def _who(entry: Entry) -> str:
+    return f"{entry.row['architecture']} under {entry.row['protocol']}"
+
+
+def _others(entry: Entry, group: Sequence[Entry]) -> str:
+    """How many other runs have as many errors."""
+    number = sum(e.side.top1_errors == entry.side.top1_errors for e in group) - 1
+    return f" (and {_several(number, 'other')})" if number else ""
+
+
+def _believable(pairs: Sequence[Pair]) -> str:
+    """How many changes are beyond chance."""
+    beyond = sum(pair.p_holm <= ALPHA for pair in pairs)
+    if len(pairs) > 1:
+        return f"{beyond or 'None'} of {len(pairs)} changes between runs {'is' if beyond < 2 else 'are'} {BEYOND}."
+    top1 = pairs[0].found.top1
+    told = "beyond chance" if beyond else "no more than chance may do"
+    images = f"{_several(top1.fixed, 'image')} fixed and {top1.broken} broken"
+    return f"{images}: {told} (exact McNemar p {_equals(tables.p_value(top1.p))})."
+
+
+def _ladder(ladder: Climbed) -> str:
+    first, last = ladder.entries[0], ladder.entries[-1]
+    digits = tables.places(first.row["n"])
+    whole = Fraction(last.row["top1_errors"] - first.row["top1_errors"], first.row["n"])
+    beyond = sum(pair.p_holm <= ALPHA for pair in ladder.pairs)
+    words = (
+        f"{_ends(first, last)} on {first.row['dataset']} ({tables.images(first.row)} images) goes from {_rate(first)} "
+        f"to {_rate(last)}: {tables.signed(100 * whole, digits)} points in {_several(len(ladder.pairs), 'step')}, "
+        f"{beyond or 'none'} of them {BEYOND}."
+    )
+    factors, pair = max(
+        zip(ladder.told.factors[1:], ladder.pairs, strict=True), key=lambda step: abs(step[1].found.top1.change)
+    )
+    if len(ladder.pairs) > 1 and pair.found.top1.change and factors:
+        change = tables.signed(100 * pair.found.top1.change, digits)
+        words += f" The largest is {change}, {sheets.factor_words(factors)}."
+    if any(ladder.told.printed):
+        points = tables.signed(ladder.left_over, digits)
+        words += f" No step accounts for {points} points of the printed difference."
+    return words
+
+
+def _ends(first: Entry, last: Entry) -> str:
+    """``From 1crop to 10crop the top-1 error of resnet50``."""
+    ends = [entry.row["protocol"] if first.network == last.network else _who(entry) for entry in (first, last)]
+    whose = f" of {first.row['architecture']}" if first.network == last.network else ""
+    return f"From {ends[0]} to {ends[1]} the top-1 error{whose}"
+
+
+def _rate(entry: Entry) -> str:
+    text = tables.with_interval(Count(entry.side.top1_errors, entry.side.n))
+    return text.replace(" [", " % [")
+
+
+def _several(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _equals(p: str) -> str:
+    return p if p.startswith("<") else f"= {p}"

@@ -1,0 +1,204 @@
+"""Plots as inline SVG: small, themed by the page's CSS, with titles that a screen reader reads."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+from benchsuite.report.axes import (
+    Box,
+    Scale,
+    apart,
+    around,
+    around_log,
+    fit,
+    log_ticks,
+    minus,
+    place,
+    ticks,
+    width,
+    written,
+)
+from benchsuite.report.figures import Bars, Figure, Point, Points, Row, Series
+from benchsuite.report.markup import escaped, tag
+
+TEXT = 12.0
+"""Pixels of the text of a plot."""
+
+NARROW = 500
+"""Plots below this width have the labels of rows above them, not beside them."""
+
+SHAPES = (
+    "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0",
+    "M-3.6-3.6h7.2v7.2h-7.2z",
+    "M0-4.6l4.6 8.2h-9.2z",
+    "M0-5l5 5l-5 5l-5-5z",
+    "M0 4.6l4.6-8.2h-9.2z",
+    "M-4.5-1.4h3.1v-3.1h2.8v3.1h3.1v2.8h-3.1v3.1h-2.8v-3.1h-3.1z",
+)
+"""Marks of series: told apart without colour. Around 0, 0."""
+
+
+def draw(figure: Figure, wide: float) -> str:
+    """The plot as an ``<svg>`` of that width in pixels."""
+    height, parts = _bars(figure, wide) if isinstance(figure, Bars) else _points(figure, wide)
+    name = f"{figure.name}-{wide:g}"
+    labels = {"aria-labelledby": f"{name}-t {name}-d"}
+    head = (tag("title", escaped(figure.title), id=f"{name}-t"), tag("desc", escaped(figure.about), id=f"{name}-d"))
+    size = {"viewBox": f"0 0 {wide:g} {height:g}", "width": f"{wide:g}", "height": f"{height:g}"}
+    cls = "rows" if isinstance(figure, Bars) else "points"
+    return tag("svg", "".join((*head, *parts)), cls=cls, role="img", **labels, **size)
+
+
+def _bars(figure: Bars, wide: float) -> tuple[float, list[str]]:
+    beside = wide >= NARROW
+    labels = min(max((width(r.label, TEXT) for r in figure.rows), default=0), wide * 0.42) if beside else 0.0
+    notes = max((width(r.note, TEXT) for r in figure.rows), default=0) if beside else 0.0
+    pitch, left, right = (26.0, labels + 14, wide - notes - 14) if beside else (42.0, 8.0, wide - 8)
+    bottom = pitch * len(figure.rows) + 4
+    low, high = around(_values(figure.rows, zero=figure.zero or figure.counts))
+    scale = Scale(low, high, left, right)
+    marks = ticks(low, high, max(2, min(8, int((right - left) / 60))))
+    if figure.counts:
+        marks = [mark for mark in marks if mark == round(mark)]
+    texts = [t.lstrip("−") if figure.counts else t for t in written(marks)]
+    parts = [*_axis(scale, bottom, figure.axis, zip(marks, texts, strict=True))]
+    if figure.zero or figure.counts:
+        parts.append(_line(scale(0), 0, scale(0), bottom, "zero"))
+    for number, row in enumerate(figure.rows):
+        y = pitch * number + (pitch / 2 if beside else pitch - 13)
+        parts.append(tag("g", "".join(_row(row, scale, y, wide if beside else -wide))))
+        if figure.linked and number + 1 < len(figure.rows):
+            x = scale(row.bars[-1].end if row.bars else row.mark or 0.0)
+            parts.append(_line(x, y + (7 if row.bars else 0), x, y + pitch - 7, "link"))
+    return bottom + 40, parts
+
+
+def _values(rows: Sequence[Row], *, zero: bool) -> Iterator[float]:
+    for row in rows:
+        yield from (v for bar in row.bars for v in (bar.start, bar.end))
+        yield from (v for v in (row.mark, *(row.interval or ())) if v is not None)
+    yield from [0.0] if zero else []
+
+
+def _row(row: Row, scale: Scale, y: float, wide: float) -> Iterator[str]:
+    """A row's words, bars, interval and mark. A negative width asks for the words above the bars."""
+    beside = wide > 0
+    words = y + 4 if beside else y - 16
+    note = minus(row.note)
+    room = scale.start - 14 if beside else -wide - width(note, TEXT) - 24
+    yield tag("title", escaped(f"{row.label}: {note}"))
+    yield _text(scale.start - 10 if beside else 8, words, fit(row.label, room, TEXT), "end" if beside else "start")
+    yield _text(scale.end + 10 if beside else -wide - 8, words, note, "start" if beside else "end", "num")
+    for bar in row.bars:
+        a, b = sorted((scale(bar.start), scale(bar.end)))
+        size = {"x": _n(a), "y": _n(y - 7), "width": _n(max(b - a, 1)), "height": "14"}
+        yield tag("rect", "", cls=f"t-{bar.tone}", **size)
+    if row.interval is not None:
+        yield from _whisker(scale(row.interval[0]), y, scale(row.interval[1]), y)
+    if row.mark is not None:
+        yield _mark(scale(row.mark), y, SHAPES[3], f"t-{row.tone}")
+
+
+def _points(figure: Points, wide: float) -> tuple[float, list[str]]:
+    size = TEXT - 1 if figure.square else TEXT
+    every = [p for s in figure.series for p in s.points]
+    legend, top = _legend(figure.series, wide) if len(figure.series) > 1 else ([], 8.0)
+    height = top + (wide * 0.62 if not figure.square else wide - 50)
+    ys = (0.0, 1.0) if figure.square else around(v for p in every for v in (p.y, p.low, p.high))
+    marks = ticks(*ys, 5)
+    left = max(width(t, size) for t in written(marks)) + 26
+    y_of = Scale(*ys, height, top)
+    xs = (0.0, 1.0) if figure.square else (around_log if figure.log else around)(p.x for p in every)
+    x_of = Scale(*xs, left, wide - 8, figure.log)
+    most = max(2, min(8, int((wide - left) / 52)))
+    across = (log_ticks if figure.log else ticks)(*xs, most)
+    parts = [*legend, *_axis(x_of, height, figure.x, zip(across, written(across), strict=True), top)]
+    for mark, words in zip(marks, written(marks), strict=True):
+        parts.append(_line(left, y_of(mark), wide - 8, y_of(mark), "grid"))
+        parts.append(_text(left - 6, y_of(mark) + 4, words, "end", "num"))
+    middle = (top + height) / 2
+    parts.append(_text(12, middle, figure.y, "middle", "name", transform=f"rotate(-90 12 {_n(middle)})"))
+    if figure.square:
+        parts.append(_line(x_of(0), y_of(0), x_of(1), y_of(1), "link"))
+    at = apart([(x_of(p.x), y_of(p.y)) for p in every])
+    places = iter(at)
+    for number, series in enumerate(figure.series):
+        here = list(itertools.islice(places, len(series.points)))
+        if figure.square:
+            parts.append(tag("path", "", cls=f"join s{number % len(SHAPES)}", d="M" + "L".join(map(_pair, here))))
+        for point, (x, y) in zip(series.points, here, strict=True):
+            parts.append(tag("g", "".join(_point(point, series, x, y, y_of, number % len(SHAPES)))))
+    if not figure.square:
+        parts += _labels(every, at, (left + 2, top, wide - 2, height - 2))
+    return height + 40, parts
+
+
+def _point(point: Point, series: Series, x: float, y: float, y_of: Scale, kind: int) -> Iterator[str]:
+    yield tag("title", escaped(f"{series.label}, {point.label}: {point.x:.4g}, {point.y:.4g}"))
+    yield from _whisker(x, y_of(point.low), x, y_of(point.high), f"s{kind}")
+    yield _mark(x, y, SHAPES[kind], f"s{kind}")
+
+
+def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]], frame: Box) -> Iterator[str]:
+    """The name of each point, where there is room for it; the others have it in their title."""
+    names = [fit(p.label, 260, TEXT - 1) for p in points]
+    for name, box in zip(names, place(places, names, TEXT - 1, frame), strict=True):
+        if box is not None:
+            yield _text(box[0], box[3] - 4, name, "start", "label")
+
+
+def _legend(series: Sequence[Series], wide: float) -> tuple[list[str], float]:
+    """The marks and names of the series, in as many lines as they need; and where the plot begins."""
+    parts, x, y = [], 8.0, 12.0
+    for number, one in enumerate(series):
+        name = fit(one.label, wide - 40, TEXT)
+        room = width(name, TEXT) + 30
+        if x + room > wide and x > 8:
+            x, y = 8.0, y + 18
+        parts.append(_mark(x + 6, y - 4, SHAPES[number % len(SHAPES)], f"s{number % len(SHAPES)}"))
+        parts.append(_text(x + 16, y, name, "start"))
+        x += room
+    return parts, y + 12
+
+
+def _axis(
+    scale: Scale, bottom: float, name: str, marks: Iterable[tuple[float, str]], top: float = 0.0
+) -> Iterator[str]:
+    """Grid lines, ticks and the name of a horizontal axis."""
+    for value, words in marks:
+        yield _line(scale(value), top, scale(value), bottom, "grid")
+        yield _text(scale(value), bottom + 16, words, "middle", "num")
+    middle = (scale.start + scale.end) / 2
+    yield _text(middle, bottom + 34, fit(name, 2 * min(middle, 340), TEXT), "middle", "name")
+
+
+def _whisker(x1: float, y1: float, x2: float, y2: float, cls: str = "") -> Iterator[str]:
+    """An interval with its ends."""
+    across, along = (0, 3) if y1 == y2 else (3, 0)
+    ends = "".join(
+        f"M{_n(x - across)} {_n(y - along)}L{_n(x + across)} {_n(y + along)}" for x, y in ((x1, y1), (x2, y2))
+    )
+    yield tag("path", "", cls=f"whisker {cls}".strip(), d=f"M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}{ends}")
+
+
+def _mark(x: float, y: float, shape: str, cls: str) -> str:
+    return tag("path", "", cls=f"mark {cls}", d=shape, transform=f"translate({_n(x)} {_n(y)})")
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, cls: str) -> str:
+    return tag("line", "", cls=cls, x1=_n(x1), y1=_n(y1), x2=_n(x2), y2=_n(y2))
+
+
+def _text(x: float, y: float, words: str, anchor: str, cls: str = "", **more: str) -> str:
+    named = {"cls": cls} if cls else {}
+    return tag("text", escaped(words), x=_n(x), y=_n(y), **{"text-anchor": anchor}, **named, **more)
+
+
+def _pair(at: tuple[float, float]) -> str:
+    return f"{_n(at[0])} {_n(at[1])}"
+
+
+def _n(value: float) -> str:
+    """A coordinate: a tenth of a pixel is enough."""
+    return f"{value:.1f}".rstrip("0").rstrip(".")
