@@ -118,7 +118,7 @@ def _recipe(row: Row, *, dense: bool) -> Recipe:
         accounting="batch-mean",
         source="juefeix/lbcnn.torch, README.md and opts.lua",
         expected="no number in print" if dense else f"top-1 accuracy {row.said} % after 80 epochs",
-        cost=f"80 epochs in batches of {row.batch}, not run. mini: about 4 minutes of one core",
+        cost=f"80 epochs in batches of {row.batch}, not run. mini: about 5 minutes of one core, estimated from batches",
         note=f"{row.note}{leak}. The code of the source keeps the epoch with the LOWEST accuracy as its best. {mini}",
         mini=Mini(80 / EPOCHS, BATCH, rate, tuple(small.items()), IMAGES),
     )

@@ -123,7 +123,7 @@ ROWS = (
         said="82.7",
         options={**FAN_64, "mix_maps": True},
         note="64 masks for each channel, and a second 1x1 that mixes channels",
-        minutes=7,
+        minutes=6,
     ),
     replace(
         _FOURTH,
@@ -131,7 +131,7 @@ ROWS = (
         said="82.4",
         options={**FAN_64, "unique_masks": False},
         note="64 masks that all channels share",
-        minutes=6,
+        minutes=5,
     ),
     replace(
         _FOURTH,
@@ -139,7 +139,7 @@ ROWS = (
         said="85.9",
         options={**FAN_64, "unique_masks": False, "train_masks": True},
         note="64 masks that all channels share, and that learn at the same rate as the weights",
-        minutes=6,
+        minutes=5,
     ),
     Row(
         name="klachko-hist-nf128-baseline",
@@ -203,7 +203,7 @@ ROWS = (
             "Masks in every layer; the first has 1280 for each colour at the level 2.0. 23.5 million weights, 4.2 "
             "times those of klachko-5"
         ),
-        minutes=5,
+        minutes=4,
     ),
 )
 
@@ -252,7 +252,7 @@ def _recipe(row: Row) -> Recipe:
         expected=f"top-1 accuracy {row.said} %",
         cost=(
             f"{row.epochs} epochs of 50,000 images in batches of {row.batch}, not run. mini: about {row.minutes} "
-            f"minute{'s' if row.minutes > 1 else ''} of one core"
+            f"minute{'s' if row.minutes > 1 else ''} of one core, estimated from batches"
         ),
         note=f"{row.note}. {mini}",
         mini=Mini(row.epochs / EPOCHS, BATCH, rate, tuple(small.items()), IMAGES),
