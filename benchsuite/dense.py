@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from benchsuite.errors import UnsupportedProtocol
+from benchsuite.errors import no_score_map
 from benchsuite.specs import Architecture, DenseParts
 
 _MEANS = (torch.mean, torch.Tensor.mean)
@@ -105,10 +105,7 @@ def derive(architecture: Architecture, module: Any, nominal: int) -> ScoreMap:
                 return _given(architecture.dense(module), module, images)
             return _found(module, images)
     except _Refused as reason:
-        raise UnsupportedProtocol(
-            f"Expected {architecture.name} to be fully convolutional up to a global pooling, got a network that is "
-            f"not: {reason}. Use 1crop, 10crop, multicrop or tta at {nominal} pixels instead"
-        ) from None
+        raise no_score_map(architecture.name, nominal, str(reason)) from None
 
 
 def score_map(module: Callable[[Any], Any], found: ScoreMap, x: Any) -> tuple[Any, int]:

@@ -64,3 +64,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> 
     else:
         tail = f"known: {', '.join(names) if names else 'none'}"
     return UnknownName(f"Unknown {kind} {name!r}: {tail}{' ' + hint if hint else ''}")
+
+
+def no_score_map(architecture: str, nominal: int, reason: str) -> UnsupportedProtocol:
+    """A dense protocol was asked of a network that cannot make a score map; ``nominal`` is its crop in pixels."""
+    return UnsupportedProtocol(
+        f"Expected {architecture} to be fully convolutional up to a global pooling, got a network that is "
+        f"not: {reason}. Use 1crop, 10crop, multicrop or tta at {nominal} pixels instead"
+    )

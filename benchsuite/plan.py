@@ -13,7 +13,7 @@ from benchsuite.batches import spread
 from benchsuite.binding import Bound
 from benchsuite.catalog import Catalog
 from benchsuite.combine import Combine
-from benchsuite.errors import BadParameter, DataError, expected
+from benchsuite.errors import BadParameter, DataError, expected, no_score_map
 from benchsuite.predictions import find_run, read_manifest
 from benchsuite.specs import Architecture, Dataset, Loader, Sample, Split, SplitName
 from benchsuite.view import View, view_data
@@ -183,6 +183,8 @@ def _bind(text: str, catalog: Catalog) -> Bound:
 
 def _member(architecture: Architecture, weights: Chosen, bound: Bound, split: Split, catalog: Catalog) -> Member:
     views = binding.views(bound, weights.preprocess, split.mirror)
+    if any(v.dense for v in views) and (architecture.dense is None or architecture.input.fixed):
+        raise no_score_map(architecture.name, weights.preprocess.crop, "its input size is fixed")
     if weights.declared is not None and weights.declared.classes != len(split.classes):
         raise DataError(
             expected(

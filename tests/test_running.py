@@ -97,6 +97,16 @@ def test_dense_protocol_on_a_network_without_score_map_is_refused_before_any_ima
         run(asked, CATALOG, Watch())
 
 
+def test_a_dense_protocol_on_a_network_of_fixed_size_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    class Told(Watch):
+        def note(self, text: str) -> None:
+            pytest.fail(f"work began: {text}")
+
+    asked = Asked(("pnn",), ("multiscale",), data="digits", device="cpu", results=tmp_path)
+    with pytest.raises(UnsupportedProtocol, match=r"its input size is fixed\. Use 1crop"):
+        run(asked, CATALOG, Told())
+
+
 def test_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file where the folder should be")
     with pytest.raises(StorageError, match="runs") as raised:
