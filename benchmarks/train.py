@@ -6,8 +6,9 @@ The plain loop is what the sources of the recipes have: torchvision's data set o
 RandomHorizontalFlip, ToTensor, Normalize, a DataLoader with ``--workers`` processes, autocast, torch's optimiser as it
 comes, and the accuracy counted at each step. Both train the same network on the same images in batches of the same
 size, in the same precision; after a warm-up the images of ``--seconds`` are counted in turn, ``--rounds`` times.
-Medians and their ratio are printed. ``--width`` narrows the networks that have ``nfilters``. On a machine that others
-use, ``--clock cpu --workers 0`` counts this process's seconds on the processor, and loads in the same process.
+Medians and their ratio are printed. ``--width`` narrows the networks that have ``nfilters``; ``--compile`` adds the
+engine with a compiled network, whose compilation is in the warm-up. On a machine that others use, ``--clock cpu
+--workers 0`` counts this process's seconds on the processor, and loads in the same process.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from PIL import Image
 
 from benchsuite import Architecture, Recipe, load_plugins, pixels
 from benchsuite.binding import options
-from benchsuite.forward import DTYPES, keep_freed_memory
+from benchsuite.forward import keep_freed_memory
 from benchsuite.plan import open_dataset
+from benchsuite.precision import DTYPES
 from benchsuite.train import pictures
 from benchsuite.trainer import Means, Trainer
 
@@ -81,10 +83,10 @@ def plain(architecture: Architecture, recipe: Recipe, rows: Rows, precision: str
             yield len(y)
 
 
-def engine(architecture: Architecture, recipe: Recipe, rows: Rows, samples: Any, precision: str) -> Iterator[int]:
-    """The engine, with the layout that it picks; yields the images of each step, for ever."""
+def engine(architecture: Architecture, recipe: Recipe, rows: Rows, samples: Any, means: Means) -> Iterator[int]:
+    """The engine; yields the images of each step, for ever."""
     made = pictures({rows.array.shape[1]: rows.array}, samples, "cpu")
-    trainer = Trainer(architecture, recipe, made, 10, Means(precision=precision, layout=None))
+    trainer = Trainer(architecture, recipe, made, 10, means)
     while True:
         before = trainer.seen
         trainer.advance()
@@ -110,6 +112,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--compile", action="store_true")
     args = parser.parse_args()
     if args.clock == "cpu" and args.workers:
         parser.error("--clock cpu needs --workers 0: it does not see what other processes do")
@@ -126,19 +129,21 @@ def main() -> None:
         architecture = catalog.architecture(recipe.architecture, tuple(own.items()))
         array = pixels.kept(split, split.samples, recipe.preprocess, recipe.preprocess.crop)
         rows = Rows(array, np.array([s.label for s in split.samples]), recipe)
-        ways = {
-            "engine": engine(architecture, recipe, rows, split.samples, args.precision),
-            "plain": plain(architecture, recipe, rows, args.precision, args.workers),
-        }
+        means = {"engine": Means(precision=args.precision, layout=None)}
+        if args.compile:
+            means["engine --compile"] = Means(precision=args.precision, layout=None, compiled=True)
+        ways = {way: engine(architecture, recipe, rows, split.samples, how) for way, how in means.items()}
+        ways["plain loop"] = plain(architecture, recipe, rows, args.precision, args.workers)
         found: dict[str, list[float]] = {way: [] for way in ways}
         for steps in ways.values():
             rate(steps, args.seconds / 2, clock)
         for _, way in itertools.product(range(args.rounds), ways):
             found[way].append(rate(ways[way], args.seconds, clock))
-        fast, slow = (statistics.median(found[way]) for way in ("engine", "plain"))
+        medians = {way: statistics.median(rates) for way, rates in found.items()}
         threads = torch.get_num_threads()
         print(f"{name} ({architecture.name}), batches of {recipe.batch_size}, {args.precision}, {threads} threads:")
-        print(f"  engine {fast:.0f} images/s, plain loop {slow:.0f} images/s, ratio {fast / slow:.2f}")
+        for way, middle in medians.items():
+            print(f"  {way} {middle:.0f} images/s, ratio {middle / medians['plain loop']:.2f}", flush=True)
 
 
 if __name__ == "__main__":

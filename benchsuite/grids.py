@@ -12,7 +12,7 @@ from typing import Any
 
 from benchsuite.catalog import Catalog
 from benchsuite.chunks import writing
-from benchsuite.errors import TrainingError, unknown_name
+from benchsuite.errors import BadParameter, TrainingError, expected, unknown_name
 from benchsuite.jobs import Asked, Job, job, open_splits
 from benchsuite.processes import leads
 from benchsuite.recipes import Grid
@@ -22,7 +22,7 @@ from benchsuite.variants import cells
 from benchsuite.watch import Watch
 
 Row = dict[str, Any]
-COLUMNS = ("epochs", "n", "top1_errors", "top1_error", "scale", "seed", "images_per_second", "run_id", "failed")
+COLUMNS = ("epochs_run", "n", "top1_errors", "top1_error", "scale", "seed", "images_per_second", "run_id", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ def find(name: str, catalog: Catalog) -> tuple[Architecture, Grid]:
 def plan(asked: Asked, name: str, catalog: Catalog) -> list[Cell]:
     """The trainings of a grid, those with the fewest images to learn from first; ``asked`` names no architecture."""
     architecture, grid = find(name, catalog)
+    if asked.epochs is not None and any(field == "epochs" for field in _changes(grid)):
+        raise BadParameter(expected("--epochs", f"left out, as epochs are a factor of {name}", asked.epochs))
     recipe = {r.name: r for r in architecture.recipes}[grid.recipe]
     asked = dataclasses.replace(asked, architecture=architecture.name)
     opened = open_splits(asked, recipe, catalog)
@@ -54,6 +56,10 @@ def plan(asked: Asked, name: str, catalog: Catalog) -> list[Cell]:
         for levels, cell in cells(grid, recipe)
     ]
     return sorted(made, key=lambda cell: cell.job.recipe.epochs * len(cell.job.learned))
+
+
+def _changes(grid: Grid) -> list[str]:
+    return [field for _, levels in grid.factors for level in levels for field, _ in level.changes]
 
 
 def train(asked: Asked, name: str, catalog: Catalog, watch: Watch, tell: Callable[[list[Row]], None]) -> list[Row]:
@@ -92,6 +98,7 @@ def _write(path: Path, rows: list[Row]) -> None:
     table = csv.DictWriter(text, [*rows[0]["levels"], *COLUMNS], lineterminator="\n")
     table.writeheader()
     for row in rows:
-        table.writerow(row["levels"] | {name: row.get(name) for name in COLUMNS})
+        counted = {**row, "epochs_run": row.get("epochs")}  # epochs may be a factor, whose level is another number
+        table.writerow(row["levels"] | {name: counted.get(name) for name in COLUMNS})
     with writing(path) as part:
         part.write_text(text.getvalue(), encoding="utf-8")

@@ -126,6 +126,7 @@ class Grid:
     """A full factorial of trainings: every combination of one level of each factor, applied in order to ``recipe``.
 
     ``recipe`` is the name of one of the architecture's recipes. Combinations that come to the same are trained once.
+    ``mini`` is used in the place of the recipe's: a grid has many trainings, so that each must be cheaper.
     """
 
     name: str
@@ -133,3 +134,4 @@ class Grid:
     factors: tuple[tuple[str, tuple[Level, ...]], ...]
     source: str
     note: str = ""
+    mini: Mini | None = None

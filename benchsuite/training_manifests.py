@@ -19,6 +19,9 @@ from benchsuite.metrics import Count
 from benchsuite.stats import wilson
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from benchsuite.trainer import Trainer
 
 LAST, BEST, CHECKPOINT = "last.safetensors", "best-heldout.safetensors", "checkpoint.pt"
@@ -30,13 +33,13 @@ def folder(results: Path, run_id: str) -> Path:
     return results / "training" / run_id
 
 
-def read(path: Path) -> dict[str, Any] | None:
-    """The manifest of a finished training, or None."""
+def read(path: Path, *, weights: bool = True) -> dict[str, Any] | None:
+    """The manifest of a finished training, or None; committed trainings come without their weights."""
     try:
         found = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and (path / LAST).is_file() else None
+    return found if isinstance(found, dict) and ((path / LAST).is_file() or not weights) else None
 
 
 def row(manifest: Mapping[str, Any], path: Path, *, cached: bool) -> dict[str, Any]:
@@ -100,7 +103,7 @@ def make(job: Job, asked: Asked, trainer: Trainer, history: History, seconds: di
         "steps": trainer.steps,
         "last": history.rows[-1],
         "best_heldout": _error(history.best("heldout_errors")),
-        "as_source": as_source(job, history),
+        "as_source": _as_source(job, history),
         "numerics": {
             "precision": means.precision,
             "device": means.device,
@@ -127,20 +130,26 @@ def command(job: Job, asked: Asked) -> str:
     return " ".join([*words, *(["--compile"] if asked.compiled else [])])
 
 
-def as_source(job: Job, history: History) -> dict[str, Any] | None:
-    """What the source of the recipe would print of these epochs, counting and choosing as it does: error in percent.
+def as_source(
+    name: str, correct: NDArray[np.bool_], batch_size: int, heldout: NDArray[Any] | None
+) -> dict[str, Any] | None:
+    """What an accounting would print of these epochs, counting and choosing as it does: error in percent.
 
-    None where it prints nothing, because there are too few epochs or no held-out images.
+    (e, n) bool in loader order, errors on held-out images (e,). None where it prints nothing, because there are too
+    few epochs or no held-out images.
     """
+    how = accounting.find(name)
+    if not how.applies(len(correct), heldout=heldout is not None):
+        return None
+    epoch, accuracy = accounting.printed(how, correct, batch_size, heldout)
+    return {"accounting": how.name, "epoch": epoch + 1, "top1_error": float(100 * (1 - accuracy)), "note": how.note}
+
+
+def _as_source(job: Job, history: History) -> dict[str, Any] | None:
     import numpy as np
 
-    how = accounting.find(job.recipe.accounting)
-    heldout = [r["heldout_errors"] for r in history.rows] if job.heldout else None
-    if not how.applies(len(history.rows), heldout=heldout is not None):
-        return None
-    errors = None if heldout is None else np.array(heldout)
-    epoch, accuracy = accounting.printed(how, np.stack(history.correct), history.batch_size, errors)
-    return {"accounting": how.name, "epoch": epoch + 1, "top1_error": float(100 * (1 - accuracy)), "note": how.note}
+    heldout = np.array([r["heldout_errors"] for r in history.rows]) if job.heldout else None
+    return as_source(job.recipe.accounting, np.stack(history.correct), history.batch_size, heldout)
 
 
 def _error(best: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -49,7 +49,7 @@ def carry_out(job: Job, asked: Asked, watch: Watch) -> dict[str, Any]:
     from benchsuite import processes
     from benchsuite.forward import keep_freed_memory, pick_device
 
-    device = pick_device(processes.own_device(asked.device))
+    device = pick_device(processes.own_device(pick_device(asked.device)))
     if device == "cpu":
         keep_freed_memory()
     with processes.group(device) as group:

@@ -91,7 +91,7 @@ def cells(grid: Grid, recipe: Recipe) -> list[tuple[tuple[Level, ...], Recipe]]:
     made = []
     for levels in itertools.product(*(levels for _, levels in grid.factors)):
         name = "-".join([grid.name, *(level.name for level in levels)])
-        cell = dataclasses.replace(recipe, name=name)
+        cell = dataclasses.replace(recipe, name=name, mini=grid.mini or recipe.mini)
         for level in levels:
             cell = changed(cell, level.changes)
         made.append((levels, cell))

@@ -39,7 +39,8 @@ Options = dict[str, Any]
 class Row:
     """An experiment as its source states it; ``said`` is the accuracy in percent that it prints.
 
-    ``width`` is ``nfilters`` at the size for two CPU cores, ``minutes`` what that takes.
+    ``width`` is ``nfilters`` at the size for two CPU cores, ``minutes`` what that takes, ``timed`` whether it was
+    measured in a whole training.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Row:
     partial: bool = True
     width: int = WIDTH
     minutes: int = 3
+    timed: bool = False
 
 
 NOISE_3: Options = {"net": "noiseresnet18", "nfilters": 128, "first_filter_size": 3}
@@ -69,6 +71,8 @@ _FOURTH = Row(
     batch=16,
     note="1x1 filters in the place of masks",
     accounting=CUT_BATCHES,
+    minutes=2,
+    timed=True,
 )
 _ORIGINAL = Row(
     name="pnn-original",
@@ -94,10 +98,21 @@ _UPDATE = Row(
     epochs=450,
     schedule=AUTHORS,
     source=UPDATE,
+    minutes=2,
+    timed=True,
 )
 
 ROWS = (
-    Row("klachko-1", "91.8", {"net": "resnet18", "nfilters": 44}, 10, "The baseline without masks", width=3, minutes=2),
+    Row(
+        "klachko-1",
+        "91.8",
+        {"net": "resnet18", "nfilters": 44},
+        10,
+        "The baseline without masks",
+        width=3,
+        minutes=2,
+        timed=True,
+    ),
     Row(
         name="klachko-2",
         said="85.7",
@@ -123,7 +138,7 @@ ROWS = (
         said="82.7",
         options={**FAN_64, "mix_maps": True},
         note="64 masks for each channel, and a second 1x1 that mixes channels",
-        minutes=6,
+        minutes=7,
     ),
     replace(
         _FOURTH,
@@ -203,7 +218,7 @@ ROWS = (
             "Masks in every layer; the first has 1280 for each colour at the level 2.0. 23.5 million weights, 4.2 "
             "times those of klachko-5"
         ),
-        minutes=4,
+        minutes=6,
     ),
 )
 
@@ -218,7 +233,11 @@ DISPUTE = Grid(
         ("masks", (Level("there", ()), Level("none", (("options.level", 0.0),)))),
     ),
     source="The differences that the author of PNN lists between his code and Klachko's, and those that he leaves out",
-    note="Both sides changed several of these at once; without masks the level says nothing, so 24 trainings differ",
+    note=(
+        "Both sides changed several of these at once; without masks the level says nothing, so 24 trainings differ. "
+        f"mini: nfilters={WIDTH}, 6 and 18 epochs of {IMAGES:,} images in batches of {BATCH}, learning rate times 50"
+    ),
+    mini=Mini(25, BATCH, FASTER * BATCH / 10, (("nfilters", WIDTH),), IMAGES),
 )
 """What both sides changed at once, one factor at a time. A level of 0 leaves the layers and takes the noise away."""
 
@@ -232,6 +251,7 @@ def _recipe(row: Row) -> Recipe:
     """A row as a recipe, in full and for two CPU cores."""
     small: Options = {"nfilters": row.width} | ({"nmasks": FAN} if "nmasks" in row.options else {})
     rate = FASTER * BATCH / row.batch
+    timed = "measured" if row.timed else "estimated from batches"
     changed = ", ".join(f"{key}={value}" for key, value in small.items())
     mini = f"mini: {changed}, {EPOCHS} epochs of {IMAGES:,} images in batches of {BATCH}, learning rate times {rate:g}"
     return Recipe(
@@ -252,7 +272,7 @@ def _recipe(row: Row) -> Recipe:
         expected=f"top-1 accuracy {row.said} %",
         cost=(
             f"{row.epochs} epochs of 50,000 images in batches of {row.batch}, not run. mini: about {row.minutes} "
-            f"minute{'s' if row.minutes > 1 else ''} of one core, estimated from batches"
+            f"minute{'s' if row.minutes > 1 else ''} of one core, {timed}"
         ),
         note=f"{row.note}. {mini}",
         mini=Mini(row.epochs / EPOCHS, BATCH, rate, tuple(small.items()), IMAGES),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trainees
 
-from benchsuite import BadParameter, UnknownName, grids
+from benchsuite import BadParameter, Mini, UnknownName, grids
 from benchsuite.jobs import Asked
 from benchsuite.training_tables import grid_table
 from benchsuite.watch import Watch
@@ -60,6 +60,14 @@ def test_the_table_on_disk_has_the_counts_of_each_training(whole: Any) -> None:
         assert {name: line[name] for name in row["levels"]} == row["levels"]
         assert (int(line["top1_errors"]), int(line["n"])) == (row["top1_errors"], 21)
         assert line["failed"] == ""
+
+
+def test_a_level_of_epochs_is_kept_beside_the_epochs_that_were_run(tmp_path: Path) -> None:
+    """At a small scale the level 150 of the factor epochs is not what was run."""
+    row = {"levels": {"epochs": "150", "level": "0.1"}, "epochs": 6, "n": 21, "top1_errors": 3, "failed": None}
+    grids._write(tmp_path / "grid.csv", [row])
+    (line,) = read(tmp_path / "grid.csv")
+    assert (line["epochs"], line["epochs_run"], line["level"]) == ("150", "6", "0.1")
 
 
 def test_the_printed_table_rounds_once(whole: Any) -> None:
@@ -120,4 +128,18 @@ def test_a_grid_that_is_not_there_is_refused_and_so_is_another_data_set(tmp_path
         grids.train(asked(tmp_path), "toy-gird", CATALOG, Watch(), lambda rows: None)
     with pytest.raises(BadParameter, match="--data to be dots"):
         grids.train(asked(tmp_path, data="digits"), "toy-grid", CATALOG, Watch(), lambda rows: None)
+    with pytest.raises(BadParameter, match="--epochs to be left out, as epochs are a factor of toy-grid, got 3"):
+        grids.train(asked(tmp_path, epochs=3), "toy-grid", CATALOG, Watch(), lambda rows: None)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_grid_may_be_smaller_at_mini_than_its_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = trainees.dataclasses.replace(trainees.GRID, mini=Mini(1, batch_size=8, images=16))
+    monkeypatch.setattr(trainees, "GRID", small)
+    network = trainees.dataclasses.replace(trainees.ARCHITECTURE, grids=(small,))
+    monkeypatch.setattr(trainees, "ARCHITECTURE", network)
+    planned = grids.plan(asked(tmp_path, scale="mini"), "toy-grid", trainees.catalog())
+    assert {(len(cell.job.learned), cell.job.recipe.batch_size) for cell in planned} == {(16, 8)}
+    assert {cell.job.recipe.epochs for cell in planned} == {1, 2}
+    full = grids.plan(asked(tmp_path), "toy-grid", trainees.catalog())
+    assert {len(cell.job.learned) for cell in full} != {16}
