@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchsuite import DataError, expected
@@ -23,6 +25,15 @@ def names(ids: tuple[str, ...]) -> tuple[str, ...]:
     known = [lemmas.get(i, i) for i in ids]
     times = Counter(known)
     return tuple(name if times[name] == 1 else f"{name} ({i})" for i, name in zip(ids, known, strict=True))
+
+
+def refuse_others(folder: Path, inside: Iterable[str], index: dict[str, int]) -> None:
+    """Raises ``DataError`` for the first of these folders that is not named by a WordNet id of the 1000 classes."""
+    for name in inside:
+        if name not in index:
+            kind = "no class of the 1000" if re.fullmatch(r"n\d{8}", name) else "no WordNet id"
+            hint = f"{folder}; for other classes use folder:{folder}"
+            raise DataError(expected("a class folder", "named by a WordNet id of ImageNet", f"{name}, {kind}", hint))
 
 
 def _lines(name: str) -> list[str]:

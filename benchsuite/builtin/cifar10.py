@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchsuite import DataError, Dataset, Preprocess, Split, SplitName, expected, hookimpl
+from benchsuite import Census, DataError, Dataset, Preprocess, Split, SplitName, expected, hookimpl
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,6 +86,7 @@ CIFAR10 = Dataset(
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2023, 0.1994, 0.2010),
     ),
+    census=(Census("test", 10_000, 10, 1_000, (32, 32)), Census("train", 50_000, 10, 5_000, (32, 32))),
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchsuite import (
     Augmentation,
+    Census,
     DataError,
     Dataset,
     Optimizer,
@@ -96,6 +97,7 @@ DIGITS = Dataset(
     path="none",
     preprocess=PREPROCESS,
     recipe=RECIPE,
+    census=(Census("test", 360, 10, size=(8, 8)), Census("train", 1_437, 10, size=(8, 8))),
 )
 
 

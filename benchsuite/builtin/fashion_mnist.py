@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
-from benchsuite import DataError, Dataset, Preprocess, Split, SplitName, expected, hookimpl
+from benchsuite import Census, Dataset, Preprocess, Split, SplitName, hookimpl
 
 CLASSES = (
     "T-shirt/top",
@@ -25,37 +24,14 @@ DOWNLOAD = (
     "dataset-fashion-mnist; their folder is PATH, $BENCHSUITE_DATA/fashion-mnist or "
     "~/.cache/benchsuite/data/fashion-mnist"
 )
-_SIDE = 28
 
 
 def open_fashion_mnist(path: str | None, split: SplitName) -> Split:
     """10,000 test or 60,000 train pictures; ``PATH`` holds the idx files, raw or .gz, itself or in a folder ``raw``."""
-    from benchsuite.builtin import _files, _idx, _rows
+    from benchsuite.builtin import _files, _idx
 
     root = _files.data_folder("fashion-mnist", path, DOWNLOAD, DEBIAN)
-    prefix = "t10k" if split == "test" else "train"
-    pictures = _file(root, f"{prefix}-images-idx3-ubyte")
-    names = _file(root, f"{prefix}-labels-idx1-ubyte")
-    pixels, labels = _idx.read_idx(pictures, 3), _idx.read_idx(names, 1)
-    if pixels.shape[1:] != (_SIDE, _SIDE):
-        size = " x ".join(map(str, pixels.shape[1:]))
-        raise DataError(expected("the pictures", f"of {_SIDE} x {_SIDE} pixels", size, str(pictures)))
-    if len(labels) != len(pixels):
-        raise DataError(expected("the labels", f"as many as the {len(pixels)} pictures", len(labels), str(names)))
-    if not len(labels) or labels.max() >= len(CLASSES):
-        got = labels.max() if len(labels) else "no labels"
-        raise DataError(expected("the labels", f"from 0 to {len(CLASSES) - 1}", f"{got}", str(names)))
-    part = _rows.Part(pixels, labels.tolist(), range(len(pixels)), str(pictures), _files.file_stamp(pictures))
-    ids = [f"{split}-{i:05d}" for i in range(len(pixels))]
-    return _rows.row_split("fashion-mnist", [part], ids, CLASSES, mirror=True, picture=_rows.grey_picture)
-
-
-def _file(root: Path, name: str) -> Path:
-    places = [folder / f"{name}{end}" for folder in (root, root / "raw") for end in ("", ".gz")]
-    for place in places:
-        if place.is_file():
-            return place
-    raise DataError(expected(f"{name} or {name}.gz", "at its place", "no file", f"{root}: {DOWNLOAD}"))
+    return _idx.open_idx(FASHION_MNIST, root, split, CLASSES)
 
 
 FASHION_MNIST = Dataset(
@@ -67,6 +43,7 @@ FASHION_MNIST = Dataset(
     download=DOWNLOAD,
     path="optional",
     preprocess=Preprocess(resize=28, crop=28, interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    census=(Census("test", 10_000, 10, 1_000, (28, 28)), Census("train", 60_000, 10, 6_000, (28, 28))),
 )
 
 

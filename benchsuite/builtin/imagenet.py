@@ -1,16 +1,23 @@
-"""``imagenet:PATH``: images of ImageNet's 1000 classes, or of some of them, indexed as every network expects."""
+"""``imagenet:PATH``: images of ImageNet's 1000 classes, or of some of them, indexed as every network expects.
+
+``imagenet-real:PATH`` counts the same images by the reassessed labels as well.
+"""
 
 from __future__ import annotations
 
-import re
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchsuite import DataError, Dataset, Sample, Split, SplitName, expected, hookimpl
+from benchsuite import Census, DataError, Dataset, Sample, Split, SplitName, expected, hookimpl
 
 DOWNLOAD = (
     "get ILSVRC2012_img_val.tar from https://www.image-net.org (an account is needed); PATH holds val/WNID/*.JPEG, or "
     "val/*.JPEG with a labels file"
+)
+REAL_DOWNLOAD = (
+    "get real.json of https://github.com/google-research/reassessed-imagenet; it lies in PATH, which holds the "
+    "validation images as for imagenet:PATH, or elsewhere: imagenet-real:PATH,real=FILE"
 )
 
 
@@ -43,13 +50,9 @@ def _part(root: Path, split: SplitName) -> Path:
 
 
 def _in_classes(folder: Path, inside: list[str], index: dict[str, int]) -> list[Sample]:
-    from benchsuite.builtin import _files, _labels
+    from benchsuite.builtin import _files, _labels, _synsets
 
-    for name in inside:
-        if name not in index:
-            kind = "no class of the 1000" if re.fullmatch(r"n\d{8}", name) else "no WordNet id"
-            hint = f"{folder}; for other classes use folder:{folder}"
-            raise DataError(expected("a class folder", "named by a WordNet id of ImageNet", f"{name}, {kind}", hint))
+    _synsets.refuse_others(folder, inside, index)
     return [
         Sample(_labels.stem(file.name), index[name], file.path, file.stamp)
         for name in inside
@@ -66,6 +69,25 @@ def _flat(folder: Path, index: dict[str, int]) -> list[Sample]:
     return [Sample(stem, labels[stem], file.path, file.stamp) for stem, file in zip(stems, files, strict=True)]
 
 
+def open_real(path: str | None, split: SplitName) -> Split:
+    """The validation images of ``imagenet:PATH``; each also has the list of classes that ``real.json`` accepts.
+
+    The file holds a list for each of ILSVRC2012_val_00000001 to 00050000; an empty one leaves the image out of that
+    count. Raises ``DataError`` for images of other names, and for a file that is not there or not whole.
+    """
+    from benchsuite.builtin import _files, _real
+
+    folder, _, named = (path or "").partition(",real=")
+    root = _files.existing("imagenet-real", folder, REAL_DOWNLOAD)
+    if split == "train":
+        raise DataError(expected("the split of imagenet-real", "test: train images were not reassessed", split))
+    file = Path(named).expanduser() if named else _real.find(root, REAL_DOWNLOAD)
+    accepted = _real.read(file, REAL_DOWNLOAD)
+    found = open_imagenet(folder, split)
+    samples = (dataclasses.replace(s, real=accepted[_real.number(s, len(accepted))]) for s in found.samples)
+    return dataclasses.replace(found, name="imagenet-real", samples=tuple(samples))
+
+
 IMAGENET = Dataset(
     "imagenet",
     open=open_imagenet,
@@ -73,10 +95,21 @@ IMAGENET = Dataset(
     note="1000 classes, indexed by their sorted WordNet ids; a sample of the classes keeps their indices",
     source="https://www.image-net.org; the order of the classes as in timm's imagenet_synsets.txt",
     download=DOWNLOAD,
+    census=(Census("test", 50_000, 1_000, 50), Census("train", 1_281_167, 1_000)),
+)
+
+IMAGENET_REAL = Dataset(
+    "imagenet-real",
+    open=open_real,
+    mirror=True,
+    note="ImageNet's validation images, counted by the reassessed labels (ReaL) too: right is any of an image's list",
+    source="https://github.com/google-research/reassessed-imagenet, README.md",
+    download=REAL_DOWNLOAD,
+    census=(Census("test", 50_000, 1_000, 50),),
 )
 
 
 @hookimpl
 def benchsuite_datasets() -> Iterable[Dataset]:
-    """ImageNet."""
-    return [IMAGENET]
+    """ImageNet, and with reassessed labels."""
+    return [IMAGENET, IMAGENET_REAL]

@@ -1,0 +1,195 @@
+"""A whole ``data check``: a data set is opened, every sample looked at, a network asked, and the findings written."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchsuite import class_order, doctor, examine, keys, predictions
+from benchsuite.batches import spread
+from benchsuite.catalog import Catalog
+from benchsuite.chunks import cache_dir
+from benchsuite.doctor import Finding
+from benchsuite.errors import BadParameter, DataError, expected
+from benchsuite.examine import Examined
+from benchsuite.plan import Asked as Run
+from benchsuite.plan import digest_of, open_dataset, plan
+from benchsuite.running import answer
+from benchsuite.specs import Dataset, Sample, Split, SplitName
+from benchsuite.watch import Watch
+
+DECODED = 1000
+"""Images that are decoded whole without ``--full``, at even distances."""
+CROP = 224
+"""The crop that images should not be smaller than where a data set does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a user typed after ``data check``, in words. ``shown`` is how many images a network is asked about."""
+
+    data: str
+    split: SplitName = "test"
+    full: bool = False
+    model: str | None = None
+    weights: str | None = None
+    shown: int = 2000
+    device: str = "auto"
+    results: Path = Path("results")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """What was found. ``failure`` is the line with which the data set could not be opened."""
+
+    data: str
+    split: str
+    name: str
+    findings: tuple[Finding, ...]
+    n: int = 0
+    classes: int = 0
+    decoded: int = 0
+    digest: str = ""
+    pixels_digest: str = ""
+    failure: str = ""
+
+    @property
+    def exit_status(self) -> int:
+        """0 fine, 1 a check failed, 2 not opened."""
+        return 2 if self.failure else int(any(f.level == "failed" for f in self.findings))
+
+
+def checkup(asked: Asked, catalog: Catalog, watch: Watch) -> Checkup:
+    """Looks a data set over. Raises a ``BenchsuiteError`` where there is nothing to look at."""
+    _check(asked)
+    name, _, path = asked.data.partition(":")
+    dataset: Dataset = catalog.find("dataset", name)
+    root = Path(path.partition(",")[0]).expanduser() if path else None
+    watch.note(f"opening {asked.data}")
+    try:
+        dataset, split = open_dataset(asked.data, catalog, asked.split)
+    except DataError as error:
+        if root is None or not root.is_dir():
+            raise
+        found = doctor.surveyed(examine.survey(root), str(error))
+        return Checkup(asked.data, asked.split, dataset.name, tuple(found), failure=str(error))
+    question = _question(asked)
+    questions = plan(question, catalog) if question else []
+    seen, copies = _look(asked, split, watch)
+    judged, broken = None, any(e.error for e in seen)
+    if question and broken:
+        watch.note(f"{asked.model} is not asked: there are images that cannot be read")
+    elif question:
+        (row,) = answer(question, questions, watch)
+        judged = _judge(asked, split, Path(row["path"]))
+    own = dataset.preprocess.crop if dataset.preprocess else CROP
+    crop = questions[0].members[0].chosen.preprocess.crop if questions else own
+    return _written(asked, dataset, split, (seen, copies), crop, judged)
+
+
+def flat(found: Checkup) -> dict[str, Any]:
+    """The object of ``data check --json``."""
+    data = dataclasses.asdict(found)
+    findings = [{**f, "examples": list(f["examples"])} for f in data.pop("findings")]
+    failure = data.pop("failure")
+    opened = {"opened": not failure, "fine": found.exit_status == 0, "verdict": conclusion(found)}
+    return {**data, **opened, "findings": findings}
+
+
+def conclusion(found: Checkup) -> str:
+    """The verdict in one sentence."""
+    return "It cannot be opened." if found.failure else doctor.verdict(found.findings)
+
+
+def _look(asked: Asked, split: Split, watch: Watch) -> tuple[list[Examined], list[tuple[Sample, ...]]]:
+    """What each sample is, and the groups of samples of the same bytes."""
+    samples = split.samples
+    chosen = {s.id for s in (samples if asked.full else spread(samples, DECODED))}
+    watch.start(f"{'decoding' if asked.full else 'looking at'} {len(samples)} images", len(samples))
+    try:
+        seen = examine.every(samples, lambda s: examine.examine(split, s, decode=s.id in chosen), watch.advance)
+        watch.start("comparing images of equal size", len(samples))
+        return seen, examine.same_bytes(samples, watch.advance)
+    finally:
+        watch.stop()
+
+
+def _written(
+    asked: Asked,
+    dataset: Dataset,
+    split: Split,
+    looked: tuple[list[Examined], list[tuple[Sample, ...]]],
+    crop: int,
+    judged: class_order.Order | None,
+) -> Checkup:
+    """Everything that was seen, as findings."""
+    samples, (seen, copies) = split.samples, looked
+    census = next((c for c in dataset.census if c.split == asked.split), None)
+    whole = all(e.pixels for e in seen)
+    findings = [
+        *doctor.counts(samples, split.classes, census),
+        *doctor.misplaced(samples),
+        *doctor.ignored(examine.beside(samples)),
+        *doctor.readable(samples, seen),
+        *doctor.sizes(samples, seen, census, crop),
+        *doctor.lossy(seen, census),
+        *doctor.oddities(samples, seen),
+        *doctor.duplicates("bytes", copies),
+        *(_same_pixels(samples, seen, copies) if whole else []),
+        *doctor.synset_order(samples),
+        *doctor.number_order(samples),
+        *doctor.order(judged, asked.model or "", split.classes),
+    ]
+    return Checkup(
+        asked.data,
+        asked.split,
+        split.name,
+        tuple(findings),
+        len(samples),
+        len({s.label for s in samples}),
+        sum(bool(e.pixels) for e in seen),
+        digest_of(samples),
+        _pixels_digest(samples, seen) if whole else "",
+    )
+
+
+def _same_pixels(samples: tuple[Sample, ...], seen: list[Examined], copies: Any) -> list[Finding]:
+    """Pictures that are equal although their files are not."""
+    same = {s.id for group in copies for s in group}
+    groups = examine.groups(samples, [e.pixels for e in seen])
+    return doctor.duplicates("pixels", [g for g in groups if not {s.id for s in g} <= same])
+
+
+def _pixels_digest(samples: tuple[Sample, ...], seen: list[Examined]) -> str:
+    lines = (f"{s.id} {s.label} {e.pixels}" for s, e in zip(samples, seen, strict=True))
+    return keys.digest_lines(lines)
+
+
+def _question(asked: Asked) -> Run | None:
+    """What a network is asked; its answers are kept in the user's cache and not among the results."""
+    if asked.model is None:
+        return None
+    training = asked.results / "training" / str(asked.weights) / "last.safetensors"
+    weights = str(training) if training.is_file() else asked.weights
+    kept = cache_dir() / "checkups"
+    return Run((asked.model,), ("1crop",), asked.data, weights, device=asked.device, limit=asked.shown, results=kept)
+
+
+def _judge(asked: Asked, split: Split, run: Path) -> class_order.Order:
+    """The order of the classes by the answers of a run, also held against the development kit beside the images."""
+    columns = predictions.read_columns(run, ("label", "top5"))
+    orders = class_order.usual_mistakes(split.classes)
+    folder = Path(asked.data.partition(":")[2].partition(",")[0]).expanduser()
+    orders |= {n: o for n, o in class_order.devkit_order(folder).items() if len(o) == len(split.classes)}
+    return class_order.judge(columns["label"], columns["top5"][:, 0], orders, len(split.classes))
+
+
+def _check(asked: Asked) -> None:
+    if asked.shown < 1:
+        raise BadParameter(expected("--images", "at least 1", asked.shown))
+    if asked.model is None and asked.weights is not None:
+        raise BadParameter(expected("--weights", "those of a --model", "no model"))
+    if asked.model is not None and asked.split != "test":
+        raise BadParameter(expected("--model", "used with --split test", asked.split))

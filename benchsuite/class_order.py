@@ -1,0 +1,154 @@
+"""Are the classes of a data set in the order that a network knows? Its answers tell where the labels should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchsuite import stats
+from benchsuite.metrics import Count
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SURE = 1e-3
+"""How improbable a better order has to be, if by chance."""
+ENOUGH = 5
+"""Images of a class that are needed to say that it is swapped with another."""
+DEVKIT = ("meta.mat", "data/meta.mat", "ILSVRC2012_devkit_t12/data/meta.mat")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a network's answers fit the labels. ``known`` holds the best other order: its name, and its hits.
+
+    ``fitted`` is the best order of all, found on one half of the images: its hits on the other half, beside those
+    of the labels as they are (None: too few images). ``better`` names what fits better than the labels, beyond chance:
+    ``known``, ``fitted`` or nothing. ``moved`` are pairs (label, class that its images look like) of that order,
+    ``swapped`` pairs of labels whose images look like each other's class. ``blind``: answers are no better than chance.
+    """
+
+    hits: Count
+    known: tuple[str, Count] | None
+    fitted: tuple[Count, Count] | None
+    better: str
+    moved: tuple[tuple[int, int], ...]
+    swapped: tuple[tuple[int, int], ...]
+    blind: bool
+
+
+def judge(labels: NDArray[Any], answers: NDArray[Any], orders: Mapping[str, Sequence[int]], classes: int) -> Order:
+    """The order of the classes, from (n,) labels and (n,) answers.
+
+    ``orders`` are those that labels are known to come in by mistake: the class that each label would stand for.
+    """
+    import numpy as np
+
+    right = answers == labels
+    tried = {name: np.asarray(order)[labels] == answers for name, order in orders.items()}
+    name = max(tried, key=lambda n: int(tried[n].sum()), default=None)
+    known = (name, _count(tried[name])) if name is not None else None
+    fitted, order = _fitted(labels, answers, classes)
+    better, moved = "", np.arange(classes)
+    if name is not None and _beats(tried[name], right):
+        better, moved = "known", np.asarray(orders[name])
+    elif fitted is not None and _beats(*fitted):
+        better, moved = "fitted", order
+    present = np.unique(labels)
+    hits = _count(right)
+    chance = 1 - stats.binomial_tail(hits.hits - 1, hits.total, 1 / classes) if hits.hits else 1.0
+    return Order(
+        hits,
+        known,
+        (_count(fitted[0]), _count(fitted[1])) if fitted else None,
+        better,
+        tuple((int(c), int(moved[c])) for c in present if moved[c] != c),
+        _swapped(labels, answers, classes),
+        blind=chance > SURE,
+    )
+
+
+def usual_mistakes(classes: Sequence[str]) -> dict[str, list[int]]:
+    """The orders that labels come in by mistake: name -> the class that each label would stand for."""
+    every = range(len(classes))
+    found = {
+        "labels counted from 1, as MATLAB counts": [(i - 1) % len(classes) for i in every],
+        "labels one too low": [(i + 1) % len(classes) for i in every],
+        "classes sorted by their readable names": sorted(every, key=lambda i: classes[i].casefold()),
+        "classes sorted by their readable names, capitals first": sorted(every, key=lambda i: classes[i]),
+        "numbers sorted as text (0, 1, 10, 100 ...)": sorted(every, key=str),
+    }
+    return {name: order for name, order in found.items() if order != list(every)}
+
+
+def devkit_order(root: Path) -> dict[str, list[int]]:
+    """The order of ImageNet's development kit, from its ``meta.mat`` in a folder or beside it; empty without one.
+
+    A class index is the rank of a WordNet id among the 1000, so that no other list is needed.
+    """
+    for place in (root, root.parent):
+        for name in DEVKIT:
+            if (place / name).is_file():
+                return _from_meta(place / name)
+    return {}
+
+
+def _from_meta(file: Path) -> dict[str, list[int]]:
+    from scipy.io import loadmat
+
+    try:
+        rows = loadmat(file, squeeze_me=True)["synsets"]
+        leaves = {int(r["ILSVRC2012_ID"]): str(r["WNID"]) for r in rows if int(r["num_children"]) == 0}
+    except Exception:  # a file of another kind: then this order is not tried
+        return {}
+    ids = [leaves[number] for number in sorted(leaves)]
+    rank = {wnid: i for i, wnid in enumerate(sorted(ids))}
+    return {f"ILSVRC2012_ID of the development kit ({file.name})": [rank[wnid] for wnid in ids]}
+
+
+def _fitted(
+    labels: NDArray[Any], answers: NDArray[Any], classes: int
+) -> tuple[tuple[NDArray[np.bool_], NDArray[np.bool_]] | None, NDArray[np.int64]]:
+    """The best order on every second image of each class, and what it hits of the others beside what labels hit.
+
+    -> ((m,) bool, (m,) bool) or None, and (c,) int. Among equals it leaves a class where it is.
+    """
+    import numpy as np
+    from scipy.optimize import linear_sum_assignment
+
+    turn = np.zeros(len(labels), dtype=np.int64)
+    for c in np.unique(labels):
+        at = np.flatnonzero(labels == c)
+        turn[at] = np.arange(len(at)) % 2
+    first, second = turn == 0, turn == 1
+    if not second.any():
+        return None, np.arange(classes)
+    votes = np.zeros((classes, classes))
+    np.add.at(votes, (labels[first], answers[first]), 2)
+    _, order = linear_sum_assignment(votes + np.eye(classes), maximize=True)
+    return (order[labels[second]] == answers[second], labels[second] == answers[second]), np.asarray(order)
+
+
+def _swapped(labels: NDArray[Any], answers: NDArray[Any], classes: int) -> tuple[tuple[int, int], ...]:
+    """Pairs of labels, most of whose images look like the other one's class."""
+    import numpy as np
+
+    wins: dict[int, int] = {}
+    for c in np.unique(labels):
+        votes = np.bincount(answers[labels == c], minlength=classes)
+        if votes.sum() >= ENOUGH and votes.max() * 2 > votes.sum():
+            wins[int(c)] = int(votes.argmax())
+    return tuple((a, b) for a, b in wins.items() if a < b and wins.get(b) == a)
+
+
+def _beats(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
+    """Whether one order hits more images than another, beyond chance."""
+    fixed, broken = int((one & ~other).sum()), int((other & ~one).sum())
+    return fixed > broken and stats.mcnemar(fixed, broken) < SURE
+
+
+def _count(hits: NDArray[np.bool_]) -> Count:
+    return Count(int(hits.sum()), len(hits))

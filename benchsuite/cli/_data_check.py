@@ -1,0 +1,67 @@
+"""Looks a data set over before a long run: counts, broken files, copies, sizes, and the order of the classes.
+
+Exit status 0: fine; 1: a check failed; 2: it cannot be opened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from benchsuite.catalog import load_plugins
+from benchsuite.cli.console import add_results, columns, out, print_json, print_table
+
+if TYPE_CHECKING:
+    from benchsuite.checkup import Checkup
+
+STATES = {"ok": "ok", "note": "note", "skipped": "not checked", "failed": "FAILED"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The data set, how closely it is looked at, and the network that is asked."""
+    add = parser.add_argument
+    add("data", metavar="NAME[:PATH]", help="imagenet:PATH, cifar10:PATH ... see benchsuite list datasets")
+    add("--split", choices=("test", "train"), default="test", help="which images (default: %(default)s)")
+    add("--full", action="store_true", help="decode every image, and compare them by their pixels too")
+    add("--model", metavar="NAME", help="a trained network whose answers tell whether the classes are in order")
+    add("--weights", metavar="NAME|FILE", help="the weights of --model (default: its first ones)")
+    add("--images", dest="shown", type=int, default=2000, metavar="N", help="shown to --model (default: %(default)s)")
+    add("--device", default="auto", help="where --model computes (default: %(default)s)")
+    add_results(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the findings, a verdict, and what to do."""
+    from benchsuite.checkup import Asked, checkup, flat
+    from benchsuite.cli.progress import bars
+
+    names = ("data", "split", "full", "model", "weights", "shown", "device", "results")
+    watch = bars()
+    found = checkup(Asked(**{name: getattr(args, name) for name in names}), load_plugins(), watch)
+    if args.json:
+        print_json(flat(found))
+    else:
+        _print(found)
+    if found.failure:
+        print(f"benchsuite: {found.failure}", file=sys.stderr)
+    return found.exit_status
+
+
+def _print(found: Checkup) -> None:
+    from benchsuite.checkup import conclusion
+
+    lines = [[f.check, STATES[f.level], f.text] for f in found.findings]
+    console = out()
+    print_table(console, f"{found.name}, {found.split} split", ["check", "state", "what was found"], lines)
+    for finding in found.findings:
+        if finding.examples:
+            console.print(f"{finding.check}: {'; '.join(finding.examples)}", markup=False, soft_wrap=True)
+    facts = [("digest", found.digest), ("digest of the pixels", found.pixels_digest)]
+    known = [fact for fact in facts if fact[1]]
+    if known:
+        print("\n".join(columns(known, indent="")))
+    print(conclusion(found))
+    for finding in found.findings:
+        if finding.advice:
+            console.print(f"- {finding.check}: {finding.advice}.", markup=False, soft_wrap=True)

@@ -1,0 +1,132 @@
+"""The order of the classes, from a network's answers: right orders pass, wrong ones are found and named."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchsuite.builtin import _synsets
+from benchsuite.class_order import Order, devkit_order, judge, usual_mistakes
+
+
+def seen(classes: int, each: int, accuracy: float, seed: int = 0) -> tuple[Any, Any]:
+    """True classes, and the answers of a network that is right so often and else says anything."""
+    random = np.random.default_rng(seed)
+    true = np.repeat(np.arange(classes), each)
+    wrong = random.random(len(true)) >= accuracy
+    return true, np.where(wrong, random.integers(0, classes, len(true)), true)
+
+
+def labelled(order: list[int], true: Any) -> Any:
+    """The labels of true classes that were written in an order: the place of each class in it."""
+    return np.argsort(order)[true]
+
+
+NAMES = _synsets.names(_synsets.wnids())
+MISTAKES = usual_mistakes(NAMES)
+
+
+@pytest.mark.parametrize(("classes", "each", "accuracy"), [(1000, 1, 0.8), (1000, 3, 0.3), (10, 30, 0.5), (2, 40, 0.9)])
+def test_labels_in_order_pass(classes: int, each: int, accuracy: float) -> None:
+    for seed in range(3):
+        true, answers = seen(classes, each, accuracy, seed)
+        found = judge(true, answers, usual_mistakes(NAMES[:classes]), classes)
+        assert (found.better, found.blind, found.moved, found.swapped) == ("", False, (), ())
+        assert found.hits.hits == int((true == answers).sum())
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_each_usual_mistake_is_named_even_with_one_image_of_a_class(name: str) -> None:
+    true, answers = seen(1000, 1, 0.7)
+    labels = labelled(MISTAKES[name], true)
+    found = judge(labels, answers, MISTAKES, 1000)
+    assert found.better == "known"
+    assert found.known is not None
+    assert (found.known[0], found.known[1].hits) == (name, int((true == answers).sum()))
+    assert set(found.moved) <= set(enumerate(MISTAKES[name]))
+
+
+def test_an_order_that_nobody_knows_is_found_on_one_half_and_counted_on_the_other() -> None:
+    order = np.random.default_rng(5).permutation(100).tolist()
+    true, answers = seen(100, 6, 0.6)
+    found = judge(labelled(order, true), answers, usual_mistakes(NAMES[:100]), 100)
+    assert found.better == "fitted"
+    assert found.fitted is not None
+    fit, plain = found.fitted
+    assert fit.total == plain.total == 300
+    assert fit.hits > 5 * plain.hits
+    assert len(set(found.moved) & set(enumerate(order))) > 80
+
+
+def by_brute_force(labels: Any, answers: Any, classes: int) -> int:
+    """The most votes that any order of the classes gets from every second image of each class."""
+    half = np.concatenate([np.flatnonzero(labels == c)[::2] for c in range(classes)])
+    return max(
+        sum(order[label] == answer for label, answer in zip(labels[half], answers[half], strict=True))
+        for order in itertools.permutations(range(classes))
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_fitted_order_is_the_best_of_all(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    labels, answers = np.arange(150) % 5, random.integers(0, 5, 150)
+    answers = np.where(random.random(150) < 0.6, (labels + 2) % 5, answers)
+    found = judge(labels, answers, {}, 5)
+    assert found.better == "fitted"
+    order = dict(enumerate(range(5))) | dict(found.moved)
+    half = np.concatenate([np.flatnonzero(labels == c)[::2] for c in range(5)])
+    assert sum(order[a] == b for a, b in zip(labels[half], answers[half], strict=True)) == by_brute_force(
+        labels, answers, 5
+    )
+
+
+def test_two_classes_that_changed_places_are_named() -> None:
+    true, answers = seen(1000, 6, 0.8)
+    labels = true.copy()
+    labels[true == 7], labels[true == 500] = 500, 7
+    assert judge(labels, answers, MISTAKES, 1000).swapped == ((7, 500),)
+
+
+def test_mixed_labels_and_a_network_that_knows_nothing_are_blind() -> None:
+    true, answers = seen(100, 5, 0.9)
+    mixed = np.random.default_rng(0).permutation(true)
+    assert judge(mixed, answers, usual_mistakes(NAMES[:100]), 100).blind
+    assert judge(true, np.zeros_like(true), {}, 100).blind
+    assert judge(true[:3], true[:3] + 1, {}, 100).blind
+
+
+def test_chance_is_no_better_order() -> None:
+    better = []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        labels, answers = random.integers(0, 20, (2, 200))
+        found: Order = judge(labels, answers, usual_mistakes(NAMES[:20]), 20)
+        better.append(found.better)
+    assert better.count("") >= 39
+
+
+def test_no_order_is_tried_that_is_the_right_one() -> None:
+    assert "numbers sorted as text (0, 1, 10, 100 ...)" not in usual_mistakes([str(i) for i in range(10)])
+    assert usual_mistakes(["a", "b"]).keys() == {"labels counted from 1, as MATLAB counts", "labels one too low"}
+
+
+def test_the_development_kit_tells_its_own_order(tmp_path: Path) -> None:
+    from scipy.io import savemat
+
+    ids = ["n03", "n01", "n04", "n02"]
+    rows = np.zeros((5, 1), dtype=[("ILSVRC2012_ID", object), ("WNID", object), ("num_children", object)])
+    for i, (number, wnid, children) in enumerate([(5, "n00", 4), *((i + 1, w, 0) for i, w in enumerate(ids))]):
+        rows[i, 0] = number, wnid, children
+    (tmp_path / "data").mkdir()
+    savemat(tmp_path / "data" / "meta.mat", {"synsets": rows})
+    (found,) = devkit_order(tmp_path).values()
+    assert found == [2, 0, 3, 1]
+    assert devkit_order(tmp_path / "val") == devkit_order(tmp_path)
+    (tmp_path / "data" / "meta.mat").write_bytes(b"none")
+    assert devkit_order(tmp_path) == {}
+    assert devkit_order(tmp_path / "data" / "deeper") == {}

@@ -1,0 +1,218 @@
+"""Findings from what was seen: counts, folders, sizes, copies, and a verdict in plain words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchsuite import Census, Sample
+from benchsuite.class_order import judge, usual_mistakes
+from benchsuite.doctor import (
+    Finding,
+    counts,
+    duplicates,
+    ignored,
+    lossy,
+    misplaced,
+    number_order,
+    oddities,
+    order,
+    readable,
+    sizes,
+    surveyed,
+    synset_order,
+    verdict,
+)
+from benchsuite.examine import Examined, Survey
+
+NAMES = tuple("abcdefghij")
+WHOLE = Census("test", 30, 10, 3, (4, 6))
+
+
+def samples(n: int = 30) -> tuple[Sample, ...]:
+    return tuple(Sample(f"{i:03d}", i % 10, f"/data/{i:03d}.jpg") for i in range(n))
+
+
+def only(findings: list[Finding]) -> Finding:
+    (found,) = findings
+    return found
+
+
+def test_a_whole_copy_is_fine() -> None:
+    found = only(counts(samples(), NAMES, WHOLE))
+    assert (found.level, found.text) == ("ok", "30 images of 10 classes, 3 of each, as in a whole copy")
+
+
+@pytest.mark.parametrize(
+    ("kept", "words", "example"),
+    [
+        (samples()[:-1], "29 of 30 images; 1 class without 3 images", "j: 2"),
+        (samples(31), "31 of 30 images; 1 class without 3 images", "a: 4"),
+        (samples()[:9], "9 of 30 images; 9 of 10 classes; 9 classes without 3 images", "a: 1"),
+    ],
+)
+def test_missing_and_surplus_images_are_counted(kept: Any, words: str, example: str) -> None:
+    found = only(counts(kept, NAMES, WHOLE))
+    assert found.level == "failed"
+    assert found.text.endswith(words)
+    assert found.examples[0] == example
+    assert found.advice
+
+
+def test_right_numbers_at_wrong_places_fail_too() -> None:
+    moved = (Sample("new", 4, ""), *samples()[1:])
+    found = only(counts(moved, NAMES, WHOLE))
+    assert (found.level, found.examples) == ("failed", ("a: 2", "e: 4"))
+
+
+def test_a_data_set_that_promises_nothing_is_only_described() -> None:
+    assert only(counts(samples(25), NAMES, None)).text.startswith("25 images of 10 classes, 2 to 3 of each;")
+    assert only(counts(samples(25), NAMES, Census("test", classes=10))).level == "ok"
+
+
+def test_files_in_the_folder_of_another_class_are_found() -> None:
+    right = [
+        Sample("a", 0, "/d/n01440764/n01440764_5.JPEG"),
+        Sample("b", 0, "/d/n01440764/ILSVRC2012_val_00000001.JPEG"),
+    ]
+    assert only(misplaced(right)).text == "1 file in the folder of the name"
+    found = only(misplaced([*right, Sample("c", 1, "/d/n01443537/n01440764_9.JPEG")]))
+    assert (found.level, found.examples) == ("failed", ("n01443537/n01440764_9.JPEG",))
+    assert misplaced(samples()) == []
+
+
+def test_folders_of_wordnet_ids_are_in_their_sorted_order() -> None:
+    wnids = ["n01440764", "n01443537", "n02000000"]
+    right = [Sample(w, label, f"/d/{w}/x.jpg") for w, label in zip(wnids, (0, 4, 70), strict=True)]
+    assert only(synset_order(right)).text == "3 folders indexed by sorted WordNet ids"
+    for wrong in ((4, 0, 70), (0, 70, 4)):
+        moved = [Sample(w, label, f"/d/{w}/x.jpg") for w, label in zip(wnids, wrong, strict=True)]
+        assert only(synset_order(moved)).level == "failed"
+    torn = only(synset_order([*right, Sample("more", 1, "/d/n01440764/y.jpg")]))
+    assert (torn.level, torn.examples) == ("failed", ("n01440764",))
+    assert synset_order(samples()) == []
+
+
+def test_folders_that_are_numbers_are_not_in_the_order_of_text() -> None:
+    def labelled(names: list[str], labels: list[int]) -> list[Finding]:
+        return number_order([Sample(n, i, f"/d/{n}/x.jpg") for n, i in zip(names, labels, strict=True)])
+
+    assert only(labelled(["0", "2", "10"], [0, 2, 10])).level == "ok"
+    assert only(labelled(["001", "002", "010"], [0, 1, 2])).level == "ok"
+    found = only(labelled(["0", "10", "2"], [0, 1, 2]))
+    assert (found.level, found.examples) == ("failed", ("2 has the index 2", "10 has the index 1"))
+    assert labelled(["0", "cat"], [0, 1]) == labelled(["7"], [0]) == []
+
+
+def test_unreadable_images_fail_with_their_names() -> None:
+    seen = [Examined(width=6, height=4, pixels="x")] * 29 + [Examined(error="Expected an image (c.jpg)")]
+    found = only(readable(samples(), seen))
+    assert (found.level, found.text, found.examples) == (
+        "failed",
+        "1 image cannot be read",
+        ("Expected an image (c.jpg)",),
+    )
+    assert only(readable(samples(), seen[:29] + seen[:1])).text == "all 30 images decoded whole"
+    partly = [Examined(width=6, height=4)] * 29 + [seen[0]]
+    assert only(readable(samples(), partly)).text == "every header read, 1 of 30 images decoded whole"
+
+
+def test_oddities_are_counted_by_kind_and_fail_nothing() -> None:
+    seen = [Examined(mode="RGB", format="JPEG")] * 26
+    seen += [Examined(mode="CMYK"), Examined(mode="L", turned=True), Examined(mode="L"), Examined(error="broken")]
+    seen[0] = Examined(mode="RGB", format="PNG", misnamed=True)
+    found = oddities(samples(), seen)
+    assert [(f.level, f.text) for f in found] == [
+        ("note", "1 image in CMYK, converted to RGB as Pillow does"),
+        ("note", "2 images in L, converted to RGB as Pillow does"),
+        ("note", "1 image in PNG by the name of another format"),
+        ("note", "1 image turned by EXIF, taken as stored"),
+    ]
+    assert found[1].examples == ("027", "028")
+
+
+def test_sizes_are_those_of_the_data_set_or_described() -> None:
+    same = [Examined(width=6, height=4)] * 30
+    assert (only(sizes(samples(), same, WHOLE, 4)).level, only(sizes(samples(), same, WHOLE, 4)).text) == (
+        "ok",
+        "all 6 x 4",
+    )
+    wrong = only(sizes(samples(), [*same[:-1], Examined(width=4, height=6)], WHOLE, 4))
+    assert (wrong.level, wrong.examples) == ("failed", ("029",))
+    assert "1 image not 6 x 4" in wrong.text
+    mixed = [Examined(width=100 + i, height=50 + i) for i in range(30)]
+    found = only(sizes(samples(), mixed, None, 60))
+    assert (
+        found.text
+        == "100 x 50 to 129 x 79, half of them to 114 x 64; 10 images with a side below 60 pixels, enlarged for a crop"
+    )
+    assert found.level == "note"
+    assert only(sizes(samples(), mixed, None, 50)).level == "ok"
+    assert sizes(samples(), [Examined(error="x")] * 30, None, 50) == []
+
+
+def test_pictures_that_are_published_as_arrays_are_not_the_same_in_jpeg() -> None:
+    seen = [Examined(format="JPEG")] * 3 + [Examined(format="PNG")]
+    assert only(lossy(seen, WHOLE)).text == "3 images in JPEG, which has changed the published pixels"
+    assert lossy(seen[3:], WHOLE) == lossy(seen, Census("test", 4)) == lossy(seen, None) == []
+
+
+def test_copies_are_notes_and_those_of_two_labels_come_first() -> None:
+    a, b, c = samples(3)
+    twin = Sample("twin", 0, "")
+    found = only(duplicates("bytes", [(a, twin), (b, c)]))
+    assert found.level == "note"
+    assert found.text.startswith("4 images share their bytes with another; 1 group under different labels")
+    assert found.examples == ("001 = 002", "000 = twin")
+    assert only(duplicates("pixels", [])).text == "no two images of the same pixels"
+
+
+def test_the_order_of_classes_is_told_in_words() -> None:
+    true = np.repeat(np.arange(10), 20)
+    orders = usual_mistakes([f"{10 - i:02d}" for i in range(10)])
+    texts = {
+        name: only(order(judge(labels, true, orders, 10), "net", NAMES))
+        for name, labels in {
+            "right": true,
+            "matlab": (true + 1) % 10,
+            "unknown": np.array([3, 8, 0, 5, 1, 9, 2, 7, 6, 4])[true],
+            "mixed": np.random.default_rng(0).permutation(true),
+            "swapped": np.where(true == 2, 5, np.where(true == 5, 2, true)),
+        }.items()
+    }
+    assert (
+        texts["right"].text
+        == "net agrees with the labels of 200 of 200 images (100.00 %), and no other order fits better"
+    )
+    assert "but with 200 if they were in this order: labels counted from 1, as MATLAB counts" in texts["matlab"].text
+    assert "b looks like a" in texts["matlab"].examples
+    assert "the classes are permuted: on images that it was not found on, another order hits" in texts["unknown"].text
+    assert "no better than chance" in texts["mixed"].text
+    assert texts["swapped"].level == "failed"
+    assert {name: f.level for name, f in texts.items()} == {n: "ok" if n == "right" else "failed" for n in texts}
+    assert only(order(None, "", NAMES)).level == "skipped"
+
+
+def test_a_folder_that_cannot_be_opened_is_described() -> None:
+    folders = {"n01440764": 3, "n01443537": 2, "tench": 1, "n01484850": 0}
+    survey = Survey(folders, 6, Counter({".txt": 1}), ["Expected an image, got an empty file (a.jpg)"])
+    found = surveyed(survey, "Expected a class folder to be named")
+    assert [(f.check, f.level) for f in found[:2]] == [("opening", "failed"), ("folders", "ok")]
+    assert found[1].text == "6 images in 4 folders, 3 named by WordNet ids"
+    texts = {f.text: f.examples for f in found[2:]}
+    assert texts["1 folder not named by WordNet ids, as the others are"] == ("tench",)
+    assert texts["1 folder without an image"] == ("n01484850",)
+    assert "1 file named as an image that is empty or none" in texts
+    assert only(surveyed(Survey(), "nothing")[1:]).level == "failed"
+
+
+def test_the_verdict_names_what_failed_and_what_is_noted() -> None:
+    fine, note, bad = (Finding(c, level, "") for c, level in (("a", "ok"), ("b", "note"), ("c", "failed")))
+    assert verdict([fine]) == "Fine."
+    assert verdict([fine, note, note]) == "Fine, with notes on b."
+    assert verdict([fine, note, bad, bad]) == "Not fine: c failed. Mend this before a long run."
+    assert ignored({}) == []
+    assert only(ignored({".txt": 1200, "hidden": 1})).text.endswith("1,200 .txt, 1 hidden")
