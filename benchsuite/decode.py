@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from benchsuite.errors import DataError, expected
+from benchsuite.reading import reserve
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 """What an image file's name ends in, in lower case; other files beside images are ignored."""
@@ -29,6 +30,9 @@ _WORDS = {
     PermissionError: "a file that may not be read",
     MemoryError: "one that does not fit into memory",
 }
+_BYTES = 4
+"""What Pillow keeps of a pixel, in RGB too; an image that is converted is there twice."""
+
 _READERS = 16
 _BLOCK = 64
 
@@ -36,8 +40,9 @@ _BLOCK = 64
 def decode(path: str | os.PathLike[str]) -> Any:
     """A file as a Pillow image in mode RGB, as ``Image.open(path).convert("RGB")`` gives it: EXIF is ignored.
 
-    Safe in threads. Raises ``DataError`` with the path for a file that is missing, no image of ``FORMATS``, truncated,
-    or of more pixels than ``Image.MAX_IMAGE_PIXELS`` (a decompression bomb).
+    Safe in threads; in those of ``in_order``, memory is reserved before a pixel is made. Raises ``DataError`` with the
+    path for a file that is missing, no image of ``FORMATS``, truncated, or of more pixels than
+    ``Image.MAX_IMAGE_PIXELS`` (a decompression bomb).
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -48,6 +53,7 @@ def decode(path: str | os.PathLike[str]) -> Any:
             pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
             if limit is not None and pixels > limit:
                 raise _too_large(pixels, name)
+            reserve(pixels * (_BYTES if image.mode == "RGB" else 2 * _BYTES))
             if image.mode != "RGB":
                 return image.convert("RGB")
             image.load()
@@ -61,6 +67,11 @@ def decode(path: str | os.PathLike[str]) -> Any:
     except Exception as error:  # Pillow's plugins raise many types for broken files
         reason = _reason(error)
     raise DataError(expected("an image", "whole and readable", reason, name)) from None
+
+
+def quiet() -> None:
+    """Ignores what Pillow warns of in metadata, which says nothing about pixels, in the whole process."""
+    _NOTES.ignore()
 
 
 def check_headers(paths: Iterable[str | os.PathLike[str]]) -> None:

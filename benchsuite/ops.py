@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.errors import TooLarge, expected
 from benchsuite.view import Crop, View
 
 if TYPE_CHECKING:
@@ -50,11 +51,15 @@ def resize(image: Any, height: int, width: int, view: View) -> NDArray[np.uint8]
     """Resamples a Pillow image or a uint8 (H, W, 3) array to uint8 (height, width, 3).
 
     With antialias this is Pillow's resize; without it, each output pixel samples its nearest input pixels, as
-    ``torch.nn.functional.interpolate(antialias=False)`` does.
+    ``torch.nn.functional.interpolate(antialias=False)`` does. Raises ``TooLarge`` for a narrow image that would get
+    more than ``Image.MAX_IMAGE_PIXELS``.
     """
     import numpy as np
     from PIL import Image
 
+    if Image.MAX_IMAGE_PIXELS is not None and height * width > Image.MAX_IMAGE_PIXELS:
+        before, rule = size(image), f"of at most {Image.MAX_IMAGE_PIXELS} pixels after its resize"
+        raise TooLarge(expected("an image", rule, f"{before[1]} x {before[0]} made {width} x {height}"))
     if view.antialias or view.interpolation == "nearest":
         picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
         if picture.size == (width, height):

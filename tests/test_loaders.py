@@ -12,7 +12,8 @@ from reference.decode import decode as plain
 
 from benchsuite import BadParameter, DataError, Sample, Split, decode, load_plugins
 from benchsuite.builtin.imagenet import open_imagenet
-from benchsuite.builtin.loaders import AHEAD, images
+from benchsuite.builtin.loaders import images
+from benchsuite.reading import AHEAD
 
 WORKERS = [0, 1, 2, 5]
 SAMPLES = tuple(Sample(f"{i:03d}", i, f"row {i}") for i in range(60))

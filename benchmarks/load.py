@@ -1,0 +1,116 @@
+"""Images per second of loading alone: prepared files beside the reference loader, and threads beside processes.
+
+``python benchmarks/load.py imagenet:PATH [cifar10:PATH ...] [--loader ffcv] [--workers 2] [--rounds 5]``
+
+The file is prepared where it is not there yet; every image of it is compared with the reference decoder. Then, in turn,
+``--rounds`` times, with everything in page cache; medians and ratios are printed:
+
+- ``torch``: the reference loader, Pillow in threads;
+- ``processes``: Pillow in as many processes that are there already, images handed over through pipes, 8 at a time;
+- the loader that is asked for.
+
+Each gives every image once, in order, as a uint8 array; what ffcv compiles is compiled before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchsuite import Loader, Split, load_plugins
+from benchsuite.batches import chunked
+from benchsuite.chunks import CHUNK
+from benchsuite.plan import open_dataset
+from benchsuite.prepared import Order, opened
+from benchsuite.preparing import prepare
+from benchsuite.reading import cores
+from benchsuite.watch import Watch
+
+_OPEN: list[Split] = []
+"""In a process of the pool: the split."""
+
+
+def join_pool(data: str) -> None:
+    """What each process of the pool does first."""
+    _OPEN.append(open_dataset(data, load_plugins())[1])
+
+
+def read(number: int) -> Any:
+    """An image of the split, in a process of the pool."""
+    split = _OPEN[0]
+    return np.asarray(split.read(split.samples[number]))
+
+
+def by_loader(loader: Loader, split: Split, workers: int) -> Iterator[Any]:
+    """Every image, in the chunks in which an evaluation asks for them."""
+    for samples in chunked(split.samples, CHUNK):
+        yield from loader.images(split, samples, lambda pixels, _: np.asarray(pixels), workers)
+
+
+def rate(images: Callable[[], Iterator[Any]], count: int) -> float:
+    """Images per second of one pass, which gives so many."""
+    start, seen = time.perf_counter(), 0
+    for pixels in images():
+        seen += pixels.ndim == 3
+    if seen != count:
+        raise SystemExit(f"{seen} images instead of {count}")
+    return count / (time.perf_counter() - start)
+
+
+def identical(fast: Loader, split: Split) -> int:
+    """How many images have the pixels of the reference decoder, bit for bit."""
+    found = by_loader(fast, split, 1)
+    return sum(np.array_equal(a, np.asarray(split.read(s))) for s, a in zip(split.samples, found, strict=True))
+
+
+def compare(data: str, args: argparse.Namespace, catalog: Any) -> None:
+    """The table of one data set."""
+    _, split = open_dataset(data, catalog)
+    n, reference, chosen = len(split.samples), catalog.find("loader", "torch"), catalog.find("loader", args.loader)
+    note = prepare(Order(chosen, split, data), Watch(), args.workers)
+    fast = opened(chosen, split, split.samples, (), data)
+    same = identical(fast, split)
+    if chosen.exact and same != n:
+        raise SystemExit(f"only {same} of {n} images with the reference decoder's pixels")
+    rates: dict[str, list[float]] = {}
+    with multiprocessing.get_context("spawn").Pool(args.workers, join_pool, (data,)) as pool:
+        passes: dict[str, Callable[[], Iterator[Any]]] = {
+            "torch": lambda: by_loader(reference, split, args.workers),
+            "processes": lambda: pool.imap(read, range(n), 8),
+            args.loader: lambda: by_loader(fast, split, args.workers),
+            f"{args.loader}, 0 workers": lambda: by_loader(fast, split, 0),
+        }
+        rate(passes["processes"], n)
+        for _ in range(args.rounds):
+            for name, images in passes.items():
+                rates.setdefault(name, []).append(rate(images, n))
+    size = f"{Path(note['file']).stat().st_size / 2**20:.0f} MiB"
+    print(f"{data}: {n} images, {size}, {args.workers} workers; {same} of {n} with the reference decoder's pixels")
+    for name, found in rates.items():
+        ratio = statistics.median(a / b for a, b in zip(found, rates["torch"], strict=True))
+        median = statistics.median(found)
+        print(f"{name:18} {median:8.0f} images/s   {n / median:7.3f} s   {name}/torch {ratio:.2f}")
+
+
+def main() -> None:
+    """Prints a table for each data set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="+", help="imagenet:PATH, cifar10:PATH ...")
+    parser.add_argument("--loader", default="ffcv")
+    parser.add_argument("--workers", type=int, default=cores())
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    catalog = load_plugins()
+    for data in args.data:
+        compare(data, args, catalog)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Whether ffcv can be imported, and what to install where it cannot."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchsuite import DataError, expected
+
+LIBRARIES = "apt-get install -y g++ pkg-config libopencv-dev libturbojpeg0-dev"
+PACKAGE = "pip install 'benchsuite[ffcv]'"
+BUILD = "pip install --force-reinstall --no-deps --no-cache-dir --no-binary ffcv ffcv"
+
+
+def check() -> None:
+    """Imports ffcv. Raises ``DataError``, which says in one line what to install, where that fails."""
+    try:
+        with torch_threads_kept(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module("ffcv.fields")
+            importlib.import_module("ffcv.loader")
+    except Exception as error:  # numba and OpenCV fail in ways of their own
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise DataError(expected("ffcv", "installed", reason, remedy(error))) from None
+
+
+def remedy(error: Exception) -> str:
+    """The commands that help against an import error."""
+    name, text = (error.name or "" if isinstance(error, ImportError) else ""), str(error)
+    if name == "distutils" or name.startswith("distutils."):
+        return "pip install setuptools"
+    if "Numba needs NumPy" in text or "numpy" in text.lower():
+        return f"{PACKAGE} --upgrade numba numpy"
+    if ".so" in text and ("opencv" in text or "turbojpeg" in text):
+        return f"{LIBRARIES} && {BUILD}"
+    if name.split(".")[0] in ("numba", "llvmlite"):
+        return f"{PACKAGE} --upgrade numba"
+    if name.split(".")[0] == "cv2":
+        return "pip install opencv-python-headless"
+    return f"{LIBRARIES} && {PACKAGE}"
+
+
+@contextmanager
+def torch_threads_kept() -> Iterator[None]:
+    """Ffcv sets torch's number of threads wherever it sets its own; the network is to keep its."""
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

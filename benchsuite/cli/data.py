@@ -1,0 +1,36 @@
+"""``benchsuite data``: check a data set before a long run, or prepare the file that a fast loader reads."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+
+TASKS = {
+    "check": "say whether a data set is what it should be, and what to do where it is not",
+    "prepare": "write the file that a fast loader reads",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A subcommand for each task, which its own module describes."""
+    tasks = parser.add_subparsers(title="tasks", metavar="TASK", required=True)
+    for name, text in TASKS.items():
+        where = f"benchsuite.cli._data_{name}"
+        if importlib.util.find_spec(where) is None:
+            continue
+        module = importlib.import_module(where)
+        task = tasks.add_parser(name, help=text, description=module.__doc__)
+        for option, words in (
+            ("--json", "print one JSON object on stdout and nothing else"),
+            ("--debug", "show the traceback of an error"),
+        ):
+            task.add_argument(option, action="store_true", default=argparse.SUPPRESS, help=words)
+        module.add_arguments(task)
+        task.set_defaults(work=module.run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the task that was asked."""
+    status: int = args.work(args)
+    return status

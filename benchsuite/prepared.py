@@ -1,0 +1,189 @@
+"""Prepared files: what a fast loader reads instead of the images, and whether it is still what it should be.
+
+Which images in which state a file holds says a note in the user's cache; ``preparing`` makes both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from benchsuite import keys
+from benchsuite.chunks import cache_dir
+from benchsuite.errors import DataError, expected
+from benchsuite.specs import Loader, Sample, Split
+from benchsuite.view import View, view_from_data
+
+T = TypeVar("T")
+VERSION = 1
+"""Of the notes. One of another version is as none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be prepared: for which loader, which split, and what the user called it.
+
+    ``view`` is None for full size, or one whose resize every image gets; ``out`` is the file, by default in the cache.
+    """
+
+    loader: Loader
+    split: Split
+    data: str
+    view: View | None = None
+    out: Path | None = None
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An image of a prepared file: its row, its class index, and the stamp of the image that it was made from."""
+
+    row: int
+    label: int
+    stamp: str
+
+
+def opened(loader: Loader, split: Split, samples: Sequence[Sample], views: Sequence[View], data: str) -> Loader:
+    """The loader with ``images`` that read its prepared file; any other loader as it is.
+
+    The pixels are whole images unless there are ``views`` and all of them begin with the resize of a smaller file.
+
+    Raises ``DataError`` that ends in the command to give: where no file is prepared, or one is changed, or the images
+    are changed, or it holds them at a size that a view does not ask for.
+    """
+    form = loader.file
+    if form is None:
+        return loader
+    order = Order(loader, split, data)
+    note = _find(order, views)
+    held = contents(note)
+    _refuse_changes(note, held, samples, order)
+    form.check()
+    rows = form.open(Path(note["file"]))
+
+    def images(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
+        _refuse_changes(note, held, samples, order)
+        return rows([held[s.id].row for s in samples], then, workers)
+
+    return dataclasses.replace(loader, images=images)
+
+
+def command(order: Order) -> str:
+    """The command line that prepares the file."""
+    size = ["--short-side", str(order.view.resize)] if order.view else []
+    return shlex.join(["benchsuite", "data", "prepare", order.data, "--loader", order.loader.name, *size])
+
+
+def contents(note: Mapping[str, Any]) -> dict[str, Held]:
+    """What a prepared file holds, by id."""
+    return {
+        name: Held(i, *rest)
+        for i, (name, *rest) in enumerate(zip(note["ids"], note["labels"], note["stamps"], strict=True))
+    }
+
+
+def difference(held: Mapping[str, Held], samples: Sequence[Sample]) -> str:
+    """The first sample that is not as a file has it, in words; empty when all are."""
+    for s in samples:
+        if s.id not in held:
+            return f"{s.id}, which is not in it"
+        if held[s.id].stamp != s.stamp:
+            return f"{s.id}, which has changed since"
+        if held[s.id].label != s.label:
+            return f"{s.id}, which has another label since"
+    return ""
+
+
+def folder() -> Path:
+    """Where the notes lie, and the files for which no other place was asked."""
+    return cache_dir() / "prepared"
+
+
+def stem(order: Order) -> str:
+    """A readable name for data set, state of its files (the part that is the same on every machine), loader, size."""
+    view = order.view
+    size = [f"{view.resize}_{view.interpolation}_{view.long_side}"] if view else []
+    words = [order.split.name[:40], digest(order.split)[:16], order.loader.name, *size]
+    return "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", word) for word in words)
+
+
+def digest(split: Split) -> str:
+    """What a split is: ids, labels, and the part of the stamps that is the same on every machine."""
+    return keys.digest_lines(f"{s.id} {s.label} {s.stamp.partition('@')[0]}" for s in split.samples)
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """A note, or None where there is none that can be used."""
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return note if isinstance(note, dict) and note.get("version") == VERSION else None
+
+
+def state(file: Path) -> str:
+    """``SIZE@MTIME_NS`` of a file, or nothing where there is none."""
+    try:
+        status = file.stat()
+    except OSError:
+        return ""
+    return f"{status.st_size}@{status.st_mtime_ns}"
+
+
+def decoder() -> str:
+    """What makes the pixels: another version may round otherwise."""
+    import PIL
+    from PIL import features
+
+    jpeg = features.version("libjpeg_turbo") or features.version("jpg")
+    return f"Pillow {PIL.__version__}, libjpeg {jpeg}"
+
+
+def _find(order: Order, views: Sequence[View]) -> dict[str, Any]:
+    """The note of the smallest file that every view can be cut from. Raises ``DataError`` when there is none."""
+    name = re.sub(r"[^A-Za-z0-9._]+", "_", order.split.name[:40])
+    notes = [note for path in sorted(folder().glob(f"{glob.escape(name)}-*.json")) if (note := read_note(path))]
+    notes = [note for note in notes if (note["dataset"], note["loader"]) == (order.split.name, order.loader.name)]
+    same = [note for note in notes if note["digest"] == digest(order.split)]
+    fitting = [note for note in same if not note["view"] or (views and all(_serves(note["view"], v) for v in views))]
+    if fitting:
+        return min(fitting, key=lambda note: note["view"] is None)
+    what, make = f"--loader {order.loader.name}", f"make it with: {command(order)}"
+    if same:
+        sizes = ", ".join(sorted({str(v.resize) for v in views}))
+        got = f"one of short side {same[0]['view']['resize']}, {same[0]['view']['interpolation']}"
+        rule = f"prepared at full size, for views of {sizes}"
+        raise DataError(expected(what, rule, got, make))
+    ids = {s.id for s in order.split.samples}
+    for note in notes:
+        if not ids.isdisjoint(note["ids"]):
+            got = difference(contents(note), order.split.samples) or f"{min(set(note['ids']) - ids)}, which is gone"
+            raise DataError(expected(what, "prepared from the images as they are", got, make))
+    raise DataError(expected(what, f"prepared for {order.split.name}", "no file", make))
+
+
+def _serves(stored: dict[str, Any], view: View) -> bool:
+    """Whether a view of an image that is stored resized has the very pixels of the view of the whole image."""
+    made = view_from_data(stored)
+    fields = ("resize", "interpolation", "antialias", "long_side")
+    return all(getattr(made, f) == getattr(view, f) for f in fields)
+
+
+def _refuse_changes(note: Mapping[str, Any], held: Mapping[str, Held], samples: Sequence[Sample], order: Order) -> None:
+    """Raises ``DataError`` when the file, the images or the decoder are not those that the note is about."""
+    where = f"{note['file']}; make it again with: {command(order)}"
+    now = state(Path(note["file"]))
+    if now != note["stamp"]:
+        got = "a changed one" if now else "no such file"
+        raise DataError(expected("the prepared file", "as it was when it was checked", got, where))
+    if note["decoder"] != decoder():
+        raise DataError(expected("the prepared file", f"made with {decoder()}", f"one of {note['decoder']}", where))
+    if got := difference(held, samples):
+        raise DataError(expected("the prepared file", "of the images as they are", got, where))

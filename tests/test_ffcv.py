@@ -1,0 +1,238 @@
+"""ffcv: the reference decoder's pixels, whatever is asked of its files; and the one line where it is not installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchsuite import DataError, Loader, Sample, Split, View, load_plugins
+from benchsuite.builtin import _ffcv_installed
+from benchsuite.plan import open_dataset
+from benchsuite.prepared import Order, opened
+from benchsuite.preparing import prepare
+from benchsuite.watch import Watch
+
+CATALOG = load_plugins(entry_points=False)
+FFCV, LOSSY = CATALOG.loaders["ffcv"], CATALOG.loaders["ffcv:lossy"]
+
+
+@pytest.fixture(scope="module")
+def installed() -> None:
+    """ffcv, which not every machine has."""
+    try:
+        _ffcv_installed.check()
+    except DataError as error:
+        pytest.skip(str(error))
+
+
+def split_of(shapes: list[tuple[int, int]]) -> Split:
+    """Noise of these heights and widths, each image its own."""
+    samples = tuple(Sample(f"{i:04}", i % 3, f"noise {i}") for i in range(len(shapes)))
+
+    def read(sample: Sample) -> Any:
+        number = int(sample.id)
+        return np.random.default_rng(number).integers(0, 256, (*shapes[number], 3), dtype=np.uint8)
+
+    return Split("noise", samples, ("a", "b", "c"), mirror=True, read=read)
+
+
+def smooth_of(shapes: list[tuple[int, int]]) -> Split:
+    """Gradients of these heights and widths, which a JPEG keeps well."""
+    split = split_of(shapes)
+
+    def read(sample: Sample) -> Any:
+        height, width = shapes[int(sample.id)]
+        down, right = np.mgrid[0:height, 0:width]
+        levels = (50 * int(sample.id) + 100 * down / height, 255 * right / width, 255 - 200 * down / height)
+        return np.stack(levels, axis=2).clip(0, 255).astype(np.uint8)
+
+    return Split("smooth", split.samples, split.classes, mirror=True, read=read)
+
+
+def ready(split: Split, loader: Loader = FFCV, **fields: Any) -> Loader:
+    prepare(Order(loader, split, split.name, **fields), Watch(), 1)
+    return opened(loader, split, split.samples, (fields.get("view") or View(9),), split.name)
+
+
+def pixels_of(loader: Loader, split: Split, samples: Any, workers: int = 0) -> list[Any]:
+    assert loader.images is not None
+    return list(loader.images(split, samples, lambda pixels, _: pixels, workers))
+
+
+@pytest.fixture
+def shapes() -> list[tuple[int, int]]:
+    chance = np.random.default_rng(1)
+    sizes = [(int(h), int(w)) for h, w in chance.integers(1, 60, (70, 2))]
+    return [*sizes, (1, 1), (1, 3000), (3000, 1), (700, 900)]
+
+
+def test_images_of_many_sizes_come_bit_for_bit_in_any_order(installed: None, shapes: list[tuple[int, int]]) -> None:
+    import torch
+
+    from benchsuite.builtin import _beton_rows
+
+    split, threads = split_of(shapes), torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        loader = ready(split)
+        chance = np.random.default_rng(2)
+        shuffled = [split.samples[i] for i in chance.permutation(len(split.samples))]
+        for asked, workers in ((split.samples, 0), (shuffled, 2), (split.samples[5:6] * 3, 1), ((), 2)):
+            found = pixels_of(loader, split, asked, workers)
+            for sample, pixels in zip(asked, found, strict=True):
+                np.testing.assert_array_equal(pixels, split.read(sample))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert all(p.flags.owndata or p.base.flags.owndata for p in found)
+    assert not [t for t in threading.enumerate() if isinstance(t, _beton_rows._Batches)]
+
+
+def test_a_file_is_one_that_ffcv_reads_itself(installed: None, shapes: list[tuple[int, int]], tmp_path: Path) -> None:
+    from ffcv.reader import Reader
+
+    split = split_of(shapes)
+    ready(split, out=tmp_path / "noise.beton")
+    reader = Reader(str(tmp_path / "noise.beton"))
+    raw = np.fromfile(tmp_path / "noise.beton", dtype=np.uint8)
+    assert reader.num_samples == len(shapes)
+    assert reader.field_names == ["image", "label"]
+    assert [int(label) for label in reader.metadata["f1"].reshape(-1).view("<i8")] == [s.label for s in split.samples]
+    for sample, row, (number, place, size) in zip(
+        split.samples, reader.metadata["f0"], reader.alloc_table, strict=True
+    ):
+        height, width = int(row["height"]), int(row["width"])
+        assert (number, place, size) == (int(sample.id), row["data_ptr"], 3 * height * width)
+        assert place // reader.page_size == (place + size - 1) // reader.page_size
+        image = raw[int(place) : int(place) + int(size)].reshape(height, width, 3)
+        np.testing.assert_array_equal(image, split.read(sample))
+
+
+def test_pages_grow_with_the_largest_image_and_no_image_lies_across_two(installed: None) -> None:
+    from benchsuite.builtin._beton import PAGE, _Pages
+
+    chance = np.random.default_rng(3)
+    for _ in range(200):
+        pages = _Pages(int(chance.integers(1, 5 * PAGE)))
+        sizes = [int(s) for s in chance.integers(1, PAGE, 20)] + [int(chance.integers(1, 9 * PAGE))]
+        chance.shuffle(sizes)
+        for row, size in enumerate(sizes):
+            pages.place(row, int(size))
+        ends = [place + size for _, place, size in pages.places]
+        assert all(place >= end for (_, place, _), end in zip(pages.places[1:], ends, strict=False))
+        assert pages.page & (pages.page - 1) == 0
+        assert all(p // pages.page == (p + s - 1) // pages.page for _, p, s in pages.places)
+
+
+def test_closing_early_is_prompt_and_leaves_no_thread(installed: None) -> None:
+    from benchsuite.builtin import _beton_rows
+
+    split = split_of([(40, 40)] * 1200)
+    loader = ready(split)
+    assert loader.images is not None
+    for workers in (0, 2):
+        stream = loader.images(split, split.samples, lambda pixels, _: pixels, workers)
+        next(stream)
+        start = time.perf_counter()
+        stream.close()  # type: ignore[attr-defined]
+        assert time.perf_counter() - start < 5
+        assert not [t for t in threading.enumerate() if isinstance(t, _beton_rows._Batches)]
+
+
+def test_what_makes_ffcvs_thread_fail_is_raised_and_nobody_waits(
+    installed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchsuite.builtin import _beton_rows
+
+    split = split_of([(4, 4)] * 9)
+    loader = ready(split)
+
+    def fail(*_: Any) -> None:
+        raise MemoryError("no memory for the batch")
+
+    monkeypatch.setattr(_beton_rows.EpochIterator, "run_pipeline", fail)
+    with pytest.raises(MemoryError, match="no memory for the batch"):
+        pixels_of(loader, split, split.samples)
+
+
+def test_an_image_wider_than_ffcv_can_store_is_refused_by_name(installed: None) -> None:
+    with pytest.raises(DataError, match=r"at most 65535 pixels a side, as ffcv stores it, got 65536 x 1 \(noise 1\)"):
+        ready(split_of([(2, 2), (1, 65536)]))
+
+
+def test_the_lossy_way_is_near_and_not_exact_and_shrinks_to_500(installed: None) -> None:
+    split = smooth_of([(60, 80), (600, 1000), (33, 1)])
+    small, large, thin = pixels_of(ready(split, LOSSY), split, split.samples)
+    original = split.read(split.samples[0]).astype(int)
+    assert (small.shape, large.shape, thin.shape) == ((60, 80, 3), (300, 500, 3), (33, 1, 3))
+    assert 0 < abs(small.astype(int) - original).mean() < 4
+    with pytest.raises(DataError, match=r"an image to be one that ffcv can store, got .*\(noise 0\)"):
+        ready(smooth_of([(1, 2000)]), LOSSY)
+
+
+def test_real_images_are_pillows(installed: None, imagenet500: Path) -> None:
+    _, split = open_dataset(f"imagenet:{imagenet500}", CATALOG)
+    chosen = Split("imagenet", split.samples[::10], split.classes, split.mirror, split.read)
+    for sample, found in zip(chosen.samples, pixels_of(ready(chosen), chosen, chosen.samples, 2), strict=True):
+        np.testing.assert_array_equal(found, np.asarray(split.read(sample)))
+
+
+def test_loaders_are_listed_without_ffcv(tmp_path: Path) -> None:
+    program = (
+        "import sys\nsys.modules['ffcv'] = sys.modules['numba'] = sys.modules['torch'] = None\n"
+        "import benchsuite\nprint(*benchsuite.load_plugins(entry_points=False).loaders)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "ffcv ffcv:lossy torch" in done.stdout
+    assert (FFCV.exact, LOSSY.exact) == (True, False)
+
+
+def errors() -> Iterator[tuple[Exception, str]]:
+    """What imports say when something is missing or does not fit, and what helps."""
+    everything = "apt-get install -y g++ pkg-config libopencv-dev libturbojpeg0-dev && pip install 'benchsuite[ffcv]'"
+    yield ModuleNotFoundError("No module named 'ffcv'", name="ffcv"), everything
+    yield ModuleNotFoundError("No module named 'ffcv._libffcv'", name="ffcv._libffcv"), everything
+    missing = "libopencv_imgproc.so.406: cannot open shared object file: No such file or directory"
+    yield ImportError(missing, name="ffcv._libffcv"), "libopencv-dev libturbojpeg0-dev && pip install --force-reinstall"
+    yield OSError("libturbojpeg.so.0: cannot open shared object file"), "libturbojpeg0-dev && pip install --force"
+    yield ImportError("Numba needs NumPy 2.2 or less. Got NumPy 2.4."), "--upgrade numba numpy"
+    yield AttributeError("module 'numpy' has no attribute 'bool'"), "--upgrade numba numpy"
+    yield ModuleNotFoundError("No module named 'numba'", name="numba"), "--upgrade numba"
+    yield ModuleNotFoundError("No module named 'distutils'", name="distutils"), "pip install setuptools"
+    yield ImportError("libGL.so.1: cannot open shared object file", name="cv2"), "pip install opencv-python-headless"
+
+
+@pytest.mark.parametrize(("error", "helps"), list(errors()), ids=lambda v: type(v).__name__)
+def test_an_import_that_fails_says_what_to_install_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, helps: str
+) -> None:
+    def fail(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(_ffcv_installed.importlib, "import_module", fail)
+    with pytest.raises(DataError) as caught:
+        _ffcv_installed.check()
+    said = str(caught.value)
+    assert said.startswith("Expected ffcv to be installed, got ")
+    assert str(error) in said
+    assert helps in said
+    assert "\n" not in said
+
+
+def test_preparing_without_ffcv_says_so_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_module(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(_ffcv_installed.importlib, "import_module", no_module)
+    with pytest.raises(DataError, match=r"got No module named 'ffcv.fields' \(apt-get install"):
+        ready(split_of([(4, 4)]))
+    assert not list(Path(os.environ["BENCHSUITE_CACHE"]).rglob("*.beton*"))

@@ -1,0 +1,161 @@
+"""Work ahead of its turn: the bytes in flight are bounded, and nothing waits for ever."""
+
+from __future__ import annotations
+
+import importlib
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchsuite import DataError, decode, reading
+from benchsuite.reading import in_order, reserve
+
+
+class Meter:
+    """The bytes that are held at once, as those who hold them see it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+
+    def add(self, count: int) -> None:
+        with self.lock:
+            self.now += count
+            self.most = max(self.most, self.now)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_bytes_in_flight_stay_below_the_room_and_one_image(
+    monkeypatch: pytest.MonkeyPatch, seed: int, workers: int
+) -> None:
+    monkeypatch.setattr(reading, "ROOM", 100)
+    chance = random.Random(seed)
+    sizes = [chance.choice([0, 1, 10, 40, 90, 100, 250]) for _ in range(60)]
+    meter = Meter()
+
+    def work(size: int) -> int:
+        reserve(size)
+        meter.add(size)
+        time.sleep(0.0005)
+        return size
+
+    found = []
+    for size in in_order(sizes, work, workers):
+        found.append(size)
+        meter.add(-size)
+    assert found == sizes
+    assert meter.most <= 100 + 2 * max(sizes)  # the oldest one, and the one that was just handed out
+    assert meter.most > 0
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_known_weights_bound_what_is_begun(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    monkeypatch.setattr(reading, "ROOM", 100)
+    begun: list[int] = []
+
+    def items() -> object:
+        for i in range(30):
+            begun.append(i)
+            yield i
+
+    stream = in_order(items(), lambda i: i, workers, weight=lambda _: 60)
+    for done, found in enumerate(stream):
+        assert found == done
+        assert len(begun) - done <= 2
+    assert len(begun) == 30
+
+
+def test_an_image_larger_than_the_room_is_alone_and_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "ROOM", 10)
+    assert list(in_order([1000] * 20, lambda n: reserve(n) or n, 4)) == [1000] * 20
+    assert list(in_order([1000] * 20, lambda n: n, 4, weight=lambda n: n)) == [1000] * 20
+
+
+def test_the_oldest_gets_in_though_the_younger_hold_all_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "ROOM", 10)
+    younger = threading.Event()
+
+    def work(i: int) -> int:
+        if i == 0:
+            assert younger.wait(10)
+        reserve(10)
+        younger.set()
+        return i
+
+    assert list(in_order(range(8), work, 2)) == list(range(8))
+
+
+def test_closing_wakes_who_waits_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "ROOM", 10)
+    stream = in_order(range(8), lambda i: reserve(10) or i, 4)
+    assert next(stream) == 0
+    start = time.perf_counter()
+    stream.close()
+    assert time.perf_counter() - start < 5
+    assert not [t for t in threading.enumerate() if t.name.startswith("benchsuite-images")]
+
+
+def test_elsewhere_there_is_always_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "ROOM", 1)
+    reserve(10**12)
+    assert list(in_order([10**12], lambda n: reserve(n) or n, 0)) == [10**12]
+    list(in_order([1], lambda n: n, 1))
+    reserve(10**12)
+
+
+def test_decoding_asks_for_the_bytes_of_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(importlib.import_module("benchsuite.decode"), "reserve", asked.append)
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    Image.new("L", (30, 20)).save(tmp_path / "b.png")
+    (tmp_path / "c.png").write_bytes(b"none")
+    for name in ("a.png", "b.png"):
+        decode(tmp_path / name)
+    with pytest.raises(DataError):
+        decode(tmp_path / "c.png")
+    assert asked == [4 * 600, 8 * 600]
+
+
+def test_large_files_are_decoded_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "ROOM", 3 * 4 * 10_000)
+    for i in range(12):
+        Image.new("RGB", (100, 100), (i, 0, 0)).save(tmp_path / f"{i:02}.png")
+    meter = Meter()
+
+    def work(path: Path) -> int:
+        image = decode(path)
+        meter.add(1)
+        time.sleep(0.005)
+        return int(np.asarray(image)[0, 0, 0])
+
+    found = []
+    for value in in_order(sorted(tmp_path.iterdir()), work, 12):
+        found.append(value)
+        meter.add(-1)
+    assert found == list(range(12))
+    assert meter.most <= 3 + 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is asked in Linux' units")
+def test_large_images_in_many_threads_keep_within_memory(tmp_path: Path) -> None:
+    """Eight images of 100 MB, of which the room holds two, and what is freed goes back to the system."""
+    Image.new("RGB", (5000, 5000)).save(tmp_path / "0.png", compress_level=1)
+    for i in range(1, 8):
+        (tmp_path / f"{i}.png").hardlink_to(tmp_path / "0.png")
+    program = (
+        "import pathlib, resource, sys\nfrom benchsuite import decode, reading\n"
+        "def peak():\n    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "reading.ROOM = 200 * 2**20\nfiles = sorted(pathlib.Path(sys.argv[1]).iterdir())\n"
+        "decode_one = lambda path: decode(path).size\ndecode_one(files[0])\nbefore = peak()\n"
+        "list(reading.in_order(files, decode_one, 8))\nprint(peak() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 300
