@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchsuite import ops
 from benchsuite.batches import Piece
 from benchsuite.errors import BenchsuiteError
+from benchsuite.specs import Loader, Sample, Split
 from benchsuite.view import View
 
 
@@ -57,6 +59,37 @@ def cutter(views: tuple[View, ...], turn: AbstractContextManager[Any]) -> Callab
         return Cuts(pixels, decoded, time.perf_counter() - start)
 
     return then
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """``split.read`` that keeps what was read. A loader's worker process has a copy of its own, which is not seen."""
+
+    read: Callable[[Sample], Any]
+    ids: list[str] = field(default_factory=list)
+
+    def __call__(self, sample: Sample) -> Any:
+        self.ids.append(sample.id)
+        return self.read(sample)
+
+
+def once_each(
+    loader: Loader, split: Split, samples: Sequence[Sample], then: Callable[[Any, float], Cuts], workers: int
+) -> Iterator[Cuts]:
+    """What a loader yields of these samples, in order.
+
+    Raises ``BenchsuiteError`` for a loader that reads one of them twice or leaves one out, even if their number is
+    right. Loaders that read by other means than ``split.read`` have to see to it themselves.
+    """
+    assert loader.images is not None, "a loader that reads a file is opened before its images are asked for"
+    read = _Counted(split.read)
+    yield from loader.images(dataclasses.replace(split, read=read), samples, then, workers)
+    if read.ids and (len(read.ids) != len(samples) or set(read.ids) != {s.id for s in samples}):
+        got = f"{len(set(read.ids))} distinct of {len(read.ids)}"
+        raise BenchsuiteError(
+            f"Expected the loader {loader.name} to read each of {len(samples)} images once, got {got}: "
+            "no number is printed"
+        )
 
 
 def pieces(images: Iterator[Cuts], count: int, seconds: Seconds) -> Iterator[Piece]:

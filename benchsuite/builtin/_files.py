@@ -126,8 +126,15 @@ def file_split(name: str, samples: Sequence[Sample], classes: tuple[str, ...], *
 
 
 def read_file(sample: Sample) -> Any:
-    """The image of a sample of a folder, as a Pillow image in mode RGB."""
-    return decode(sample.where)
+    """The image of a sample of a folder, as a Pillow image in mode RGB.
+
+    Raises ``DataError`` for a file that has changed since it was listed: its logits would be kept under the old one's
+    name.
+    """
+    image = decode(sample.where)
+    if file_stamp(Path(sample.where)) != sample.stamp:
+        raise DataError(expected("an image", "as it was when the run began", "a file that changed since", sample.where))
+    return image
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:

@@ -1,0 +1,90 @@
+"""``benchsuite sweep``: every combination of architectures, protocols and data sets that a TOML file names."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchsuite.catalog import load_plugins
+from benchsuite.cli.console import add_results, out, print_json, print_table
+from benchsuite.cli.progress import bars
+
+if TYPE_CHECKING:
+    from benchsuite.sweep_runs import State
+    from benchsuite.sweeps import Cell
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``sweep``."""
+    add = parser.add_argument
+    add("file", type=Path, metavar="FILE.toml", help="what is combined; docs/sweeps.md says how it is written")
+    add("--on", default="local", metavar="PLACE", help="local, slurm or ray (default: %(default)s)")
+    add("--dry-run", action="store_true", help="show the cells and what is known of them, and do nothing")
+    add("--last-failed", action="store_true", help="only the cells that failed last time")
+    add("--fresh", action="store_true", help="evaluate again, whatever is there")
+    add_results(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command. Exit status 1 when a cell failed."""
+    from benchsuite import sweep_runs, sweeps
+    from benchsuite.processes import leads
+    from benchsuite.watch import Watch
+
+    catalog = load_plugins()
+    asked = sweeps.read(args.file, catalog)
+    choice = sweep_runs.Choice(args.results, args.on, args.last_failed, args.fresh)
+    watch = bars() if leads() else Watch()
+    for name, reason in catalog.broken:
+        watch.note(f"plugin {name} could not be loaded: {reason}")
+    if args.dry_run:
+        made = sweep_runs.board(asked, choice)
+        sweep_runs.survey(asked, choice, catalog, made, lambda cell, state: None)
+        states = made.states
+    else:
+        numbers = {cell: i for i, cell in enumerate(asked.cells, 1)}
+
+        def tell(cell: Cell, state: State) -> None:
+            watch.note(f"{numbers[cell]} of {len(numbers)}: {cell.label}: {_words(state)}")
+
+        states = sweep_runs.sweep(asked, choice, catalog, watch, tell)
+    if not leads():
+        return 0
+    if args.json:
+        print_json({"sweep": asked.name, "cells": [_object(cell, state) for cell, state in states.items()]})
+    else:
+        print_table(out(), asked.name, *table(states))
+        for cell, state in states.items():
+            if state.error is not None:
+                print(f"{cell.label}: {state.error}")
+    return int(any(state.state == "failed" for state in states.values()))
+
+
+def table(states: dict[Cell, State]) -> tuple[list[str], list[list[str]]]:
+    """A line for each cell: its names, its errors where it has any, and its state. Equal columns are left out."""
+    from benchsuite import tables
+
+    names = ["architecture", "protocol", "data", "weights", "precision", "loader", "seed"]
+    varied = [n for n in names if n in names[:3] or len({getattr(cell, n) for cell in states}) > 1]
+    results = ["n", "top-1 error %", "top-5 error %", "images/s"]
+    lines = []
+    for cell, state in states.items():
+        cells = dict.fromkeys(results, "")
+        if state.row is not None:
+            headers, (line,) = tables.result_table([state.row])
+            cells = dict(zip(headers, line, strict=True))
+        words = [str(getattr(cell, name)) for name in varied]
+        lines.append([*words, *(cells[name] for name in results), state.state])
+    return [*varied, *results, "state"], lines
+
+
+def _words(state: State) -> str:
+    if state.error is not None:
+        return f"{state.state}: {state.error}"
+    return state.state if state.row is None else f"{state.state}, top-1 error {state.row['top1_error']:.2f} %"
+
+
+def _object(cell: Cell, state: State) -> dict[str, Any]:
+    return {**dataclasses.asdict(cell), "state": state.state, "error": state.error, **(state.row or {})}

@@ -1,0 +1,194 @@
+"""A whole ``sweep``: what is answered already, the lots that are left, and the state of every cell on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchsuite import crews, executors, manifests, processes, tables
+from benchsuite.catalog import Catalog, load_plugins
+from benchsuite.chunks import writing
+from benchsuite.errors import BadParameter, BenchsuiteError, expected
+from benchsuite.plan import plan
+from benchsuite.running import run
+from benchsuite.sweeps import Cell, Lot, Sweep, lots
+from benchsuite.watch import Watch
+
+
+@dataclass(slots=True)
+class State:
+    """How far a cell is: ``to do``, ``running``, ``done``, ``answered`` (from its run), or ``failed``."""
+
+    state: str = "to do"
+    error: str | None = None
+    row: dict[str, Any] | None = None
+
+
+Outcome = tuple[Cell, State]
+Tell = Callable[[Cell, State], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What of a sweep is done, where, and in which folder its results lie."""
+
+    results: Path
+    place: str = "local"
+    last_failed: bool = False
+    fresh: bool = False
+
+
+@dataclass(slots=True)
+class Board:
+    """The states of the chosen cells, and the file that keeps those of all."""
+
+    path: Path
+    states: dict[Cell, State] = field(default_factory=dict)
+    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def set(self, cell: Cell, state: State, tell: Tell) -> None:
+        """A cell has come so far; said and written down when that is new."""
+        self.states[cell] = state
+        run_id = state.row["run_id"] if state.row else None
+        self.kept[cell.label] = {"state": state.state, "error": state.error, "run_id": run_id}
+        tell(cell, state)
+
+    def write(self) -> None:
+        """Writes the file. Raises ``StorageError``."""
+        with writing(self.path) as part:
+            part.write_text(json.dumps({"cells": self.kept}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def board(sweep: Sweep, choice: Choice) -> Board:
+    """The chosen cells before anything is known of them.
+
+    Raises ``BadParameter`` where the ones that failed are asked for and there are none.
+    """
+    path = choice.results / "sweeps" / f"{sweep.name}.json"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError):
+        kept = {}
+    chosen = sweep.cells
+    if choice.last_failed:
+        chosen = tuple(c for c in chosen if kept.get(c.label, {}).get("state") == "failed")
+        if not chosen:
+            raise BadParameter(expected("--last-failed", "asked after a cell has failed", "no failed cell", str(path)))
+    return Board(path, {cell: State() for cell in chosen}, kept)
+
+
+def survey(sweep: Sweep, choice: Choice, catalog: Catalog, made: Board, tell: Tell) -> list[Lot]:
+    """Finds out which cells are answered and which cannot be; returns the lots that are left."""
+    left = []
+    catalog = _opening_once(catalog)
+    for lot in lots(sweep, list(made.states), choice.results, fresh=choice.fresh):
+        todo = []
+        for cell, state in _surveyed(lot, catalog):
+            if state.state == "to do":
+                todo.append(cell)
+                made.states[cell] = state
+            else:
+                made.set(cell, state, tell)
+        left += [lot.of(todo)] if todo else []
+    return left
+
+
+def sweep(asked: Sweep, choice: Choice, catalog: Catalog, watch: Watch, tell: Tell) -> dict[Cell, State]:
+    """Carries out a sweep, or goes on with it; returns the state of every chosen cell.
+
+    A cell that cannot be done says why, and the others go on. Of ``torchrun``'s processes the first one leads, the
+    others help with every lot. ``tell`` hears of every change. Raises a ``BenchsuiteError`` for what makes it
+    pointless to begin.
+    """
+    executors.check(choice.place)
+    if processes.asked() and choice.place != "local":
+        raise BadParameter(expected("--on", "local under torchrun", choice.place))
+    crew = crews.gather(1, f"sweep {asked.name}", help_along, ())
+    try:
+        if not crew.leads:
+            for lot in _heard(crew.hear(), asked, choice):
+                help_along(lot, catalog)
+            return {}
+        made = board(asked, choice)
+        left = survey(asked, choice, catalog, made, tell)
+        crew.tell({"lots": [[asked.cells.index(cell) for cell in lot.cells] for lot in left]})
+        made.write()
+        for i, state, found in _events(asked, choice, left, catalog, watch):
+            outcomes = found if state == "done" else [(cell, State(state, found)) for cell in left[i].cells]
+            for cell, new in outcomes:
+                made.set(cell, new, tell)
+            made.write()
+        return made.states
+    finally:
+        crew.stop()
+
+
+def help_along(lot: Lot, catalog: Catalog) -> None:
+    """What the other processes of ``torchrun`` do for a lot; the leader finds its errors by itself."""
+    try:
+        run(lot.asked, catalog, Watch())
+    except BenchsuiteError:
+        return
+
+
+def carry_out(lot: Lot) -> list[Outcome]:
+    """The work for a lot, on whatever machine."""
+    return attempt(lot, load_plugins(), Watch())
+
+
+def attempt(lot: Lot, catalog: Catalog, watch: Watch) -> list[Outcome]:
+    """Answers the cells of a lot together; if that fails, one by one, so that each has an answer or its own reason."""
+    try:
+        rows = run(lot.asked, catalog, watch)
+    except BenchsuiteError as error:
+        if len(lot.cells) == 1:
+            return [(lot.cells[0], State("failed", str(error)))]
+        return [outcome for cell in lot.cells for outcome in attempt(lot.of([cell]), catalog, watch)]
+    return [(cell, State("done", row=row)) for cell, row in zip(lot.cells, rows, strict=True)]
+
+
+def _events(
+    asked: Sweep, choice: Choice, left: Sequence[Lot], catalog: Catalog, watch: Watch
+) -> Iterator[executors.Event]:
+    options = asked.places.get(choice.place, {})
+    if choice.place == "slurm":
+        return executors.slurm(left, carry_out, options, choice.results / "sweeps" / f"{asked.name}-slurm")
+    if choice.place == "ray":
+        return executors.ray(left, carry_out, options)
+    return executors.local(left, lambda lot: attempt(lot, catalog, watch))
+
+
+def _surveyed(lot: Lot, catalog: Catalog) -> list[Outcome]:
+    try:
+        questions = plan(lot.asked, catalog)
+    except BenchsuiteError as error:
+        if len(lot.cells) == 1:
+            return [(lot.cells[0], State("failed", str(error)))]
+        return [outcome for cell in lot.cells for outcome in _surveyed(lot.of([cell]), catalog)]
+    found = [None if lot.fresh else manifests.answered(lot.results, q) for q in questions]
+    return [
+        (
+            cell,
+            State("answered", row=tables.result_row(m, str(manifests.folder(lot.results, q)), True)) if m else State(),
+        )
+        for cell, q, m in zip(lot.cells, questions, found, strict=True)
+    ]
+
+
+def _heard(work: Mapping[str, Any], asked: Sweep, choice: Choice) -> list[Lot]:
+    """The lots that the leader has told."""
+    return [
+        Lot(tuple(asked.cells[i] for i in numbers), asked.fixed, choice.results, choice.fresh)
+        for numbers in work.get("lots", [])
+    ]
+
+
+def _opening_once(catalog: Catalog) -> Catalog:
+    """The catalog whose datasets open each folder once, for many questions about it."""
+    opening = {n: dataclasses.replace(d, open=functools.cache(d.open)) for n, d in catalog.datasets.items()}
+    return dataclasses.replace(catalog, datasets=opening)

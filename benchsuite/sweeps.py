@@ -1,0 +1,187 @@
+"""Sweeps: a TOML file names architectures, protocols, data sets and more; every combination of them is a cell."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from benchsuite import binding
+from benchsuite.catalog import Catalog
+from benchsuite.errors import BadParameter, DataError, expected, unknown_name
+from benchsuite.plan import DEFAULT_DATA, Asked
+
+AXES: dict[str, tuple[str, type, Any]] = {
+    "architectures": ("architecture", str, None),
+    "data": ("data", str, DEFAULT_DATA),
+    "weights": ("weights", str, ""),
+    "precision": ("precision", str, "auto"),
+    "loader": ("loader", str, "torch"),
+    "seed": ("seed", int, 0),
+    "protocols": ("protocol", str, "1crop"),
+}
+"""What a file may list, or give once: the key, the field of a cell, its type, and its value where a file is silent."""
+
+FIXED = {"device": str, "batch_size": int, "workers": int, "limit": int, "processes": int}
+"""What holds for all cells of a sweep."""
+
+PLACES = ("slurm", "ray")
+"""Tables with options for where the cells are computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination; ``weights`` is empty for the usual ones."""
+
+    architecture: str
+    data: str
+    weights: str
+    precision: str
+    loader: str
+    seed: int
+    protocol: str
+
+    @property
+    def label(self) -> str:
+        """The cell in words; the same words are the same cell."""
+        usual = {"weights": "", "precision": "auto", "loader": "torch", "seed": 0}
+        rest = [f"{k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v]
+        return " ".join([self.architecture, self.protocol, self.data, *rest])
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a file asks for. ``fixed`` are fields of ``Asked``; ``places`` the options of SLURM and Ray."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    fixed: Mapping[str, Any]
+    places: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """The cells of one network on one data set, which share their forward passes: what is computed in one piece."""
+
+    cells: tuple[Cell, ...]
+    fixed: Mapping[str, Any]
+    results: Path
+    fresh: bool = False
+
+    @property
+    def asked(self) -> Asked:
+        """The command that answers all of its cells."""
+        first = self.cells[0]
+        own = {name: getattr(first, name) for name in ("data", "precision", "loader", "seed")}
+        return Asked(
+            (first.architecture,),
+            tuple(cell.protocol for cell in self.cells),
+            weights=first.weights or None,
+            **own,
+            **self.fixed,
+            fresh=self.fresh,
+            results=self.results,
+        )
+
+    def of(self, cells: Sequence[Cell]) -> Lot:
+        """The same with fewer cells."""
+        return Lot(tuple(cells), self.fixed, self.results, self.fresh)
+
+
+def read(path: Path, catalog: Catalog) -> Sweep:
+    """The sweep of a file. Every name in it is looked up, so a misspelt one is refused before any work.
+
+    Raises ``DataError`` for a file that is not there or is no TOML, ``BadParameter`` and ``UnknownName`` for what it
+    says.
+    """
+    try:
+        with path.open("rb") as file:
+            found = tomllib.load(file)
+    except OSError as error:
+        raise DataError(expected("the sweep", "a TOML file", error.strerror or str(error), str(path))) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(expected("the sweep", "a TOML file", str(error), str(path))) from None
+    return parse(path.stem, found, catalog)
+
+
+def parse(name: str, found: Mapping[str, Any], catalog: Catalog) -> Sweep:
+    """The sweep that a table describes; see ``read``."""
+    for key in found:
+        if key not in (*AXES, *FIXED, *PLACES, "skip"):
+            raise _unknown_key(key, (*AXES, *FIXED, *PLACES, "skip"), name)
+    if "architectures" not in found:
+        raise BadParameter(expected("architectures", "one or more names", "none", name))
+    axes = {field: _axis(key, found.get(key, usual), kind) for key, (field, kind, usual) in AXES.items()}
+    _check_names(axes, catalog)
+    skip = _tables("skip", found.get("skip", []))
+    for pattern in skip:
+        for key in pattern:
+            if key not in axes:
+                raise _unknown_key(key, axes, "skip")
+    combined = (Cell(*values) for values in itertools.product(*axes.values()))
+    cells = tuple(cell for cell in combined if not any(_matches(cell, pattern) for pattern in skip))
+    if not cells:
+        raise BadParameter(expected("skip", "to leave something to do", "every cell skipped", name))
+    fixed = {key: _one(key, found[key], kind) for key, kind in FIXED.items() if key in found}
+    places = {key: _tables(key, [found[key]])[0] for key in PLACES if key in found}
+    return Sweep(name, cells, fixed, places)
+
+
+def lots(sweep: Sweep, cells: Sequence[Cell], results: Path, *, fresh: bool) -> list[Lot]:
+    """Cells that differ in their protocol only, together."""
+    groups: dict[tuple[Any, ...], list[Cell]] = {}
+    for cell in cells:
+        key = cell.architecture, cell.data, cell.weights, cell.precision, cell.loader, cell.seed
+        groups.setdefault(key, []).append(cell)
+    return [Lot(tuple(group), sweep.fixed, results, fresh) for group in groups.values()]
+
+
+def _unknown_key(key: str, known: Sequence[str] | Mapping[str, Any], where: str) -> BadParameter:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    return BadParameter(f"Unknown key {key!r} in the sweep ({where}): {hint}")
+
+
+def _axis(key: str, value: Any, kind: type) -> list[Any]:
+    values = [_one(key, v, kind) for v in (value if isinstance(value, list) else [value])]
+    if not values:
+        raise BadParameter(expected(key, "one value or more", "an empty list"))
+    twice = [v for v in values if values.count(v) > 1]
+    if twice:
+        raise BadParameter(expected(f"each of {key}", "named once", f"{twice[0]} twice"))
+    return values
+
+
+def _one(key: str, value: Any, kind: type) -> Any:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise BadParameter(expected(key, "text" if kind is str else "a whole number", value))
+    return value
+
+
+def _tables(key: str, value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
+        raise BadParameter(expected(key, f"a table, [[{key}]]" if key == "skip" else f"a table, [{key}]", value))
+    return value
+
+
+def _matches(cell: Cell, pattern: Mapping[str, Any]) -> bool:
+    return all(fnmatchcase(str(getattr(cell, key)), str(wanted)) for key, wanted in pattern.items())
+
+
+def _check_names(axes: Mapping[str, Sequence[Any]], catalog: Catalog) -> None:
+    for name in axes["architecture"]:
+        catalog.architecture(name)
+    for text in axes["protocol"]:
+        binding.bind(text, lambda name: catalog.find("protocol", name))
+    for text in axes["data"]:
+        catalog.find("dataset", text.partition(":")[0])
+    for name in axes["loader"]:
+        catalog.find("loader", name)
+    for name in axes["precision"]:
+        if name not in ("auto", "fp32", "bf16", "fp16"):
+            raise unknown_name("precision", name, ("auto", "fp32", "bf16", "fp16"))

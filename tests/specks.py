@@ -1,0 +1,105 @@
+"""A plugin of small things for tests of crashes: images of noise, a tiny network, and loaders that misbehave.
+
+The loader ``logged`` reads as slowly as ``SPECKS_DELAY`` says (seconds an image), and writes what it is asked for to
+the file ``SPECKS_LOG``: a line for each chunk, ``NANOSECONDS PROCESS FIRST-ID``. It begins to read when there is a file
+``SPECKS_GATE``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchsuite import Architecture, Dataset, Loader, Preprocess, Sample, Split, hookimpl
+
+PREPROCESS = Preprocess(resize=9, crop=8, interpolation="bilinear", mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
+CLASSES = tuple("abcdefg")
+
+
+def build(num_classes: int) -> Any:
+    """Two convolutions and a linear layer: enough for the last bit of a logit to depend on its batch."""
+    from torch import nn
+
+    features = nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 32, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+    return nn.Sequential(*features, nn.Flatten(), nn.Linear(32, num_classes))
+
+
+def read(sample: Sample) -> Any:
+    """Noise of the sample's own size, the same each time."""
+    if sample.id.endswith(os.environ.get("SPECKS_BROKEN", "no such id")):
+        from benchsuite import DataError
+
+        raise DataError(f"Expected an image to be whole, got a broken one ({sample.where})")
+    chance = np.random.default_rng(int(sample.id))
+    return chance.integers(0, 256, (*chance.integers(9, 14, 2), 3), dtype=np.uint8)
+
+
+def open_specks(path: str | None, split: str) -> Split:
+    """So many images as the path says."""
+    samples = tuple(Sample(f"{i:05}", i % len(CLASSES), f"speck {i}", "1") for i in range(int(path or 52)))
+    return Split("specks", samples, CLASSES, mirror=True, read=read)
+
+
+def logged(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], Any], workers: int) -> Iterator[Any]:
+    """A plain loop that is slow and keeps a log."""
+    if "SPECKS_LOG" in os.environ:
+        with Path(os.environ["SPECKS_LOG"]).open("a", encoding="utf-8") as log:
+            log.write(f"{time.time_ns()} {os.getpid()} {samples[0].id}\n")
+    while "SPECKS_GATE" in os.environ and not Path(os.environ["SPECKS_GATE"]).exists():
+        time.sleep(0.002)
+    delay = float(os.environ.get("SPECKS_DELAY", "0"))
+    for sample in samples:
+        if delay:
+            time.sleep(delay)
+        yield then(split.read(sample), 0.0)
+
+
+def picked(choose: Callable[[Sequence[Sample]], Sequence[Sample]]) -> Any:
+    """A loader that gives other samples than it is asked for."""
+    return lambda split, samples, then, workers: (then(split.read(s), 0.0) for s in choose(samples))
+
+
+def padded(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Repeats the first samples until they make whole batches of 8, as a sampler for several processes does."""
+    return [*samples, *samples[: -len(samples) % 8]]
+
+
+def without_last_batch(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Leaves out what makes no whole batch of 8."""
+    return samples[: len(samples) // 8 * 8]
+
+
+def one_for_another(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """The right number of samples, one of them twice."""
+    return [*samples[:-1], samples[0]]
+
+
+LOADERS = {
+    "logged": logged,
+    "padded": picked(padded),
+    "drop-last": picked(without_last_batch),
+    "one-twice": picked(one_for_another),
+}
+
+
+@hookimpl
+def benchsuite_architectures() -> list[Architecture]:
+    """The tiny network."""
+    return [Architecture("speck", build, PREPROCESS)]
+
+
+@hookimpl
+def benchsuite_datasets() -> list[Dataset]:
+    """The specks."""
+    return [Dataset("specks", open_specks, mirror=True, note="Noise.", source="None.", path="optional")]
+
+
+@hookimpl
+def benchsuite_loaders() -> list[Loader]:
+    """The slow loader and the wrong ones."""
+    return [Loader(name, images, exact=True, note="For tests.") for name, images in LOADERS.items()]

@@ -1,0 +1,232 @@
+"""Sweeps: what a file may say, which cells it makes, and that a broken one stops no other."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toys import TOP1_ERRORS, ToyPlugin
+
+from benchsuite import BadParameter, BenchsuiteError, DataError, UnknownName, load_plugins
+from benchsuite.cli import main
+from benchsuite.executors import check, local
+from benchsuite.sweeps import Cell, lots, parse, read
+
+CATALOG = load_plugins(extra=[ToyPlugin()])
+TOY = {"architectures": "toy", "protocols": ["1crop", "10crop"], "data": "toy"}
+
+
+@pytest.fixture(autouse=True)
+def toys_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line finds the toys beside what is installed."""
+    monkeypatch.setattr("benchsuite.cli.sweep.load_plugins", lambda: CATALOG)
+
+
+def file_of(place: Path, text: str) -> str:
+    path = place / "toys.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_cells_are_every_combination_and_those_of_one_network_are_one_lot() -> None:
+    found = parse("s", {**TOY, "seed": [0, 1, 2], "precision": ["fp32", "bf16"], "limit": 4}, CATALOG)
+    assert len(found.cells) == len(set(found.cells)) == 2 * 3 * 2
+    made = lots(found, found.cells, Path("r"), fresh=False)
+    assert [len(lot.cells) for lot in made] == [2] * 6
+    assert made[0].asked.protocols == ("1crop", "10crop")
+    assert made[0].asked.weights is None
+    assert made[0].asked.limit == 4
+    assert len({repr(lot.asked) for lot in made}) == 6
+    assert found.cells[-1].label == "toy 10crop toy precision=bf16 seed=2"
+    assert Cell("a", "b", "", "auto", "torch", 0, "p").label == "a p b"
+
+
+def test_skipped_cells_match_every_pattern_of_a_table() -> None:
+    about = {**TOY, "architectures": ["toy", "resnet20"], "skip": [{"architecture": "res*", "protocol": "10*"}]}
+    found = parse("s", about, CATALOG)
+    assert [(c.architecture, c.protocol) for c in found.cells] == [
+        ("toy", "1crop"),
+        ("toy", "10crop"),
+        ("resnet20", "1crop"),
+    ]
+    with pytest.raises(BadParameter, match="every cell skipped"):
+        parse("s", {**TOY, "skip": [{"data": "*"}]}, CATALOG)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"protocol": "1crop"}, "did you mean 'protocols'"),
+        ({"architectures": ["toyy"]}, "did you mean 'toy'"),
+        ({"architectures": []}, "an empty list"),
+        ({"architectures": ["toy", "toy"]}, "toy twice"),
+        ({"protocols": ["1crop", "10crops"]}, "did you mean '10crop'"),
+        ({"protocols": ["10crop:sice=3"]}, "did you mean 'resize'"),
+        ({"data": "toi"}, "did you mean 'toy'"),
+        ({"loader": "tortch"}, "did you mean 'torch'"),
+        ({"precision": "fp61"}, "did you mean 'fp16'"),
+        ({"seed": "1"}, "a whole number"),
+        ({"seed": True}, "a whole number"),
+        ({"limit": 1.5}, "a whole number"),
+        ({"weights": 3}, "weights to be text"),
+        ({"skip": {"protocol": "1crop"}}, "[[skip]]"),
+        ({"skip": [{"protocols": "1crop"}]}, "did you mean 'protocol'"),
+        ({"slurm": 3}, "[slurm]"),
+    ],
+    ids=lambda v: json.dumps(v) if isinstance(v, dict) else "",
+)
+def test_what_a_file_may_not_say_is_refused_before_any_work(change: dict[str, Any], said: str) -> None:
+    with pytest.raises((BadParameter, UnknownName)) as raised:
+        parse("s", {**TOY, **change}, CATALOG)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_files_that_are_no_sweeps_are_one_line(tmp_path: Path) -> None:
+    for content in (None, b"architectures = [", b"\xff"):
+        path = tmp_path / "file.toml"
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(DataError, match=r"a TOML file, got .*file\.toml"):
+            read(path, CATALOG)
+    with pytest.raises(BadParameter, match="architectures"):
+        parse("s", {}, CATALOG)
+
+
+BROKEN = """
+architectures = ["toy", "torchvision:vit_b_16"]
+protocols = ["1crop", "10crop", "fullconv"]
+data = "toy"
+device = "cpu"
+[[skip]]
+architecture = "*vit*"
+protocol = "1*"
+"""
+
+
+def test_a_broken_cell_stops_no_other_and_can_be_asked_again_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = file_of(tmp_path, BROKEN)
+    assert main(["sweep", file, "--json", "--dry-run"]) == 1
+    states = [c["state"] for c in json.loads(capsys.readouterr().out)["cells"]]
+    assert states == ["to do"] * 3 + ["failed"]
+    assert not list(Path(os.environ["BENCHSUITE_RESULTS"]).iterdir()), "a dry run writes nothing"
+    assert main(["sweep", file, "--json"]) == 1
+    streams = capsys.readouterr()
+    cells = json.loads(streams.out)["cells"]
+    assert {c["protocol"]: c["top1_errors"] for c in cells if c["state"] == "done"} == {
+        p: TOP1_ERRORS[p] for p in ("1crop", "10crop", "fullconv")
+    }
+    assert [c["error"] is None for c in cells] == [True] * 3 + [False]
+    assert "1 of 4: toy 1crop toy: done, top-1 error 40.00 %" in streams.err
+    assert main(["sweep", file, "--json", "--last-failed"]) == 1
+    (again,) = json.loads(capsys.readouterr().out)["cells"]
+    assert again["architecture"] == "torchvision:vit_b_16"
+    assert main(["sweep", file, "--json"]) == 1
+    states = [c["state"] for c in json.loads(capsys.readouterr().out)["cells"]]
+    assert states == ["answered"] * 3 + ["failed"]
+
+
+def test_cells_that_fail_when_they_are_computed_fail_one_by_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A crop of no pixels is found out by the network only."""
+    text = BROKEN.replace('"fullconv"]', '"10crop:crop=900,resize=5"]')
+    assert main(["sweep", file_of(tmp_path, text), "--json"]) == 1
+    cells = [c for c in json.loads(capsys.readouterr().out)["cells"] if c["architecture"] == "toy"]
+    assert [c["state"] for c in cells] == ["done", "done", "failed"]
+    assert "900" in cells[2]["error"]
+
+
+def test_a_table_of_cells_is_printed_and_reasons_below(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", file_of(tmp_path, BROKEN)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "40.00" in next(line for line in lines if " toy " in line and "1crop" in line)
+    assert lines[-1].startswith("torchvision:vit_b_16 fullconv toy: Expected")
+    assert "seed" not in "".join(lines), "columns that do not vary are left out"
+
+
+def test_a_good_sweep_is_status_zero_and_has_nothing_to_ask_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = file_of(tmp_path, 'architectures = "toy"\ndata = "toy"\ndevice = "cpu"\n')
+    assert main(["sweep", file]) == 0
+    assert main(["sweep", file, "--last-failed"]) == 2
+    assert "after a cell has failed" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its debug jobs leave their logs open
+def test_slurm_jobs_by_submitits_own_executor_without_slurm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    monkeypatch.setattr("benchsuite.sweep_runs.load_plugins", lambda: CATALOG)
+    text = BROKEN + '[slurm]\ncluster = "debug"\ntimeout_min = 5\n'
+    assert main(["sweep", file_of(tmp_path, text), "--on", "slurm", "--json"]) == 1
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [c["state"] for c in cells] == ["done"] * 3 + ["failed"]
+    assert cells[0]["top1_errors"] == TOP1_ERRORS["1crop"]
+    for wrong in ("tasks_per_node = 2", "no_such_parameter = 1"):
+        assert main(["sweep", file_of(tmp_path, text + wrong), "--on", "slurm", "--fresh"]) == 2
+        assert "[slurm]" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
+@pytest.mark.skipif("BENCHSUITE_SLOW" not in os.environ, reason="slow: BENCHSUITE_SLOW is not set")
+def test_ray_tasks(tmp_path: Path) -> None:
+    """Ray starts servers and warns, so it has a process of its own."""
+    import subprocess
+    import sys
+
+    text = 'architectures = "resnet20"\nweights = "random"\ndata = "digits"\nlimit = 4\nseed = [0, 1]\n'
+    text += "[ray]\nnum_cpus = 1\n"
+    command = [sys.executable, "-m", "benchsuite", "sweep", file_of(tmp_path, text), "--on", "ray", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    cells = json.loads(done.stdout)["cells"]
+    assert [(c["seed"], c["state"], c["n"]) for c in cells] == [(0, "done", 4), (1, "done", 4)]
+
+
+def test_places_are_known_and_their_packages_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnknownName, match="did you mean 'slurm'"):
+        check("slurmm")
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(BenchsuiteError, match=r"pip install 'benchsuite\[ray\]'"):
+        check("ray")
+
+
+def test_here_an_error_of_one_lot_is_an_event_and_the_next_one_runs() -> None:
+    def work(lot: int) -> int:
+        if lot == 1:
+            raise DataError("no")
+        return 10 * lot
+
+    assert list(local([0, 1, 2], work)) == [
+        (0, "running", None),
+        (0, "done", 0),
+        (1, "running", None),
+        (1, "failed", "no"),
+        (2, "running", None),
+        (2, "done", 20),
+    ]
+
+
+def test_the_example_of_the_documentation_is_read_and_its_keys_are_all_there() -> None:
+    import re
+    import tomllib
+
+    from benchsuite.sweeps import AXES, FIXED, PLACES
+
+    page = (Path(__file__).resolve().parent.parent / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    found = parse("crops", tomllib.loads(example), CATALOG)
+    assert len(found.cells) == 3 * 3 * 2 * 2 - 4
+    assert set(found.places) == set(PLACES)
+    table = page[page.index("| Key |") :]
+    for key in (*AXES, *FIXED):
+        assert f"`{key}`" in table
