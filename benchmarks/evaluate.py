@@ -2,17 +2,21 @@
 
 ``python benchmarks/evaluate.py imagenet:PATH [--architecture resnet50] [--precision fp32] [--rounds 3]``
 
-Three things are timed in turn, ``--rounds`` times; medians and ratios are printed:
+Five things are timed in turn, ``--rounds`` times; medians and ratios are printed:
 
-- ``benchsuite``: ``run --fresh`` with random weights, from JPEG files to counts (the time of its pass);
+- ``benchsuite``: ``run --fresh``, by default with random weights, from JPEG files to counts (the time of its pass);
 - ``bare``: the same network on tensors that are in memory already, same precision, same batch size;
 - ``timm``: what timm's validation script does: its data set and loader with its defaults for workers, its transforms,
-  batches of ``--timm-batch`` (its default is 256), same precision and memory layout.
+  batches of ``--timm-batch`` (its default is 256), same precision and memory layout;
+- ``default`` and ``timm default``: the same two as they come. benchsuite chooses its precision, and is timed as a whole
+  command; timm computes in float32 and torch's usual layout. From 256 images on the precision is checked, in the first
+  round; the decision is kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import tempfile
 import time
@@ -22,28 +26,31 @@ from typing import Any
 import torch
 
 from benchsuite import load_plugins
-from benchsuite.forward import DTYPES, keep_freed_memory
+from benchsuite.forward import keep_freed_memory
 from benchsuite.plan import Asked, open_dataset
+from benchsuite.precision import DTYPES
 from benchsuite.running import Watch, run
 
 
-def ours(args: argparse.Namespace, catalog: Any) -> float:
-    """Images per second of the pass that ``benchsuite run`` makes."""
+def ours(args: argparse.Namespace, catalog: Any, *, default: bool = False) -> float:
+    """Images per second of the pass that ``benchsuite run`` makes; with ``default``, of all of it as it comes."""
     with tempfile.TemporaryDirectory() as results:
         asked = Asked(
             (args.architecture,),
             ("1crop",),
             data=args.data,
-            weights="random",
+            weights=args.weights,
             device="cpu",
-            precision=args.precision,
-            batch_size=args.batch_size,
+            precision="auto" if default else args.precision,
+            batch_size=None if default else args.batch_size,
             limit=args.limit,
             fresh=True,
             results=Path(results),
         )
+        start = time.perf_counter()
         (row,) = run(asked, catalog, Watch())
-        return float(row["images_per_second"])
+        whole = float(row["n"]) / (time.perf_counter() - start)
+        return whole if default else float(row["images_per_second"])
 
 
 def bare(args: argparse.Namespace, module: Any, n: int) -> float:
@@ -58,14 +65,15 @@ def bare(args: argparse.Namespace, module: Any, n: int) -> float:
     return n // args.batch_size * args.batch_size / (time.perf_counter() - start)
 
 
-def timm_way(args: argparse.Namespace, module: Any, n: int) -> float:
-    """Images per second with timm's data set and loader."""
+def timm_way(args: argparse.Namespace, module: Any, n: int, *, default: bool = False) -> float:
+    """Images per second with timm's data set and loader; with ``default``, in float32 and torch's usual layout."""
     from timm.data import create_dataset, create_loader
 
     folder = Path(args.data.partition(":")[2])
     data = create_dataset("", str(folder / "val" if (folder / "val").is_dir() else folder))
     data.reader.samples = data.reader.samples[:n]
-    half = args.precision != "fp32"
+    half = args.precision != "fp32" and not default
+    layout = torch.contiguous_format if default else torch.channels_last
     start = time.perf_counter()
     loader = create_loader(
         data,
@@ -80,7 +88,7 @@ def timm_way(args: argparse.Namespace, module: Any, n: int) -> float:
     seen = 0
     with torch.inference_mode(), torch.autocast("cpu", DTYPES[args.precision] if half else None, enabled=half):
         for images, _ in loader:
-            seen += len(module(images.contiguous(memory_format=torch.channels_last)))
+            seen += len(module(images.contiguous(memory_format=layout)))
     return seen / (time.perf_counter() - start)
 
 
@@ -89,7 +97,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="imagenet:PATH or folder:PATH")
     parser.add_argument("--architecture", default="resnet50")
-    parser.add_argument("--precision", default="fp32", choices=sorted(DTYPES))
+    parser.add_argument("--weights", default="random", help="of benchsuite; random ones may not pass its check")
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16", "fp16"])
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--timm-batch", type=int, default=256)
     parser.add_argument("--limit", type=int, default=500)
@@ -99,19 +108,23 @@ def main() -> None:
     catalog = load_plugins()
     _, split = open_dataset(args.data, catalog)
     n = min(args.limit, len(split.samples))
-    module = catalog.architecture(args.architecture).build(len(split.classes)).eval()
-    module = module.to(memory_format=torch.channels_last)
-    rates: dict[str, list[float]] = {"benchsuite": [], "bare": [], "timm": []}
+    plain = catalog.architecture(args.architecture).build(len(split.classes)).eval()
+    module = copy.deepcopy(plain).to(memory_format=torch.channels_last)
+    rates: dict[str, list[float]] = {name: [] for name in ("benchsuite", "bare", "timm", "default", "timm default")}
     for _ in range(args.rounds):
         rates["bare"].append(bare(args, module, n))
         rates["benchsuite"].append(ours(args, catalog))
         rates["timm"].append(timm_way(args, module, n))
+        rates["default"].append(ours(args, catalog, default=True))
+        rates["timm default"].append(timm_way(args, plain, n, default=True))
     print(
         f"{args.architecture}, {args.precision}, {n} images, batch {args.batch_size}, {torch.get_num_threads()} threads"
     )
     for name, found in rates.items():
-        ratios = [a / b for a, b in zip(rates["benchsuite"], found, strict=True)]
-        print(f"{name:12} {statistics.median(found):8.1f} images/s   benchsuite/{name} {statistics.median(ratios):.2f}")
+        print(f"{name:14} {statistics.median(found):8.1f} images/s")
+    for one, other in (("benchsuite", "bare"), ("benchsuite", "timm"), ("default", "timm default")):
+        ratios = [a / b for a, b in zip(rates[one], rates[other], strict=True)]
+        print(f"{one} / {other}: {statistics.median(ratios):.2f}")
 
 
 if __name__ == "__main__":

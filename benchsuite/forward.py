@@ -5,81 +5,132 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from benchsuite.dense import ScoreMap, derive, score_map
-from benchsuite.errors import DataError, UnsupportedProtocol, expected
+from benchsuite.errors import BenchsuiteError, DataError, UnsupportedProtocol, expected
+from benchsuite.precision import DTYPES, computing
+from benchsuite.predict import Finish
 from benchsuite.specs import Architecture, Preprocess
+from benchsuite.transfer import Scores, transfer
 from benchsuite.view import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
 
 class Network:
     """A loaded network; calling it is the walk's ``Predict``. ``seconds`` is the time spent in it so far.
 
-    ``scores`` holds the score map of each nominal size that dense views ask for.
+    ``scores`` holds the score map of each nominal size that dense views ask for. ``fits`` is how many pixels of views
+    the device's memory holds at once, where that has been found out.
     """
 
     def __init__(
         self, module: Any, preprocess: Preprocess, device: str, precision: str, scores: Mapping[int, ScoreMap]
     ) -> None:
-        """Moves the module to the device, in evaluation mode; a precision below fp32 changes its weights' type."""
+        """Moves the module to the device, in evaluation mode; bf16 and fp16 change its weights' type."""
         self.device = torch.device(device)
         self.digest = state_digest(module)
         self.module = moved(module, self.device).eval()
-        self.precision, self.scores = DTYPES[precision], scores
-        if self.precision is not torch.float32:
-            _cast_weights(self.module, self.precision)
+        self.crops = self.module
+        self.precision, self.scores = precision, scores
+        if DTYPES[precision] is not torch.float32:
+            _cast_weights(self.module, DTYPES[precision])
         self.preprocess = preprocess
         self.mean = torch.tensor(preprocess.mean, device=self.device).view(1, -1, 1, 1)
         self.std = torch.tensor(preprocess.std, device=self.device).view(1, -1, 1, 1)
+        self.transfer = transfer(self.device)
+        self.fits: int | None = None
         self.seconds = 0.0
 
     def __call__(
         self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View
     ) -> tuple[NDArray[np.float32], int]:
         """uint8 (n, h, w, 3), bool (n,) -> float32 (n, c) and the places behind each score."""
-        start = time.perf_counter()
-        with torch.inference_mode(), self._autocast():
-            x = self.normalised(pixels, flips)
-            if view.dense and view.spatial != "gap":
-                logits, places = score_map(self.module, self.scores[view.nominal], x)
-                scores = _over_places(logits.float(), view.spatial)
+        return self.start(pixels, flips, view)()
+
+    def start(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View) -> Finish:
+        """Begins with a batch; what it returns waits for the scores. A CUDA device works on it in between.
+
+        A batch that the device has no memory for is halved until its parts fit, and so are those after it. Raises
+        ``BenchsuiteError`` for a single image that does not fit.
+        """
+        n, area = len(pixels), pixels.shape[1] * pixels.shape[2]
+        begun: list[tuple[Callable[[], Scores], int]] = []
+        at = 0
+        while at < n:
+            step = min(n - at, max(1, self.fits // area) if self.fits else n)
+            part = self._begin(pixels[at : at + step], flips[at : at + step], view)
+            if part is not None:
+                begun.append(part)
+                at += step
+            elif step == 1:
+                size = f"{pixels.shape[1]}x{pixels.shape[2]} pixels"
+                raise BenchsuiteError(expected("an image", f"small enough for the memory of {self.device}", size))
             else:
-                scores, places = self.module(x).float(), 1
-            out = scores.cpu().numpy()
-        self.seconds += time.perf_counter() - start
-        return out, places
+                self.fits = area * (step // 2)
+        return lambda: self._finish(begun)
+
+    def compile(self) -> None:
+        """Compiles the network for crops; score maps look into each call and stay as they are.
+
+        Raises ``BenchsuiteError`` where torch cannot compile it.
+        """
+        self.crops = torch.compile(self.module)
+        size = self.preprocess.crop
+        try:
+            self(np.zeros((1, size, size, 3), dtype=np.uint8), np.zeros(1, dtype=bool), View(size))
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise BenchsuiteError(expected("--compile", "possible for this network here", reason)) from error
+        self.seconds = 0.0
+
+    def _begin(self, pixels: Any, flips: Any, view: View) -> tuple[Callable[[], Scores], int] | None:
+        """The scores of a batch on their way, and their places; None where the device has not enough memory."""
+        try:
+            with torch.inference_mode(), computing(self.precision, self.device):
+                mark = self.transfer.begin()
+                scores, places = self._scores(self.normalised(pixels, flips), view)
+                return self.transfer.down(scores, mark), places
+        except torch.cuda.OutOfMemoryError:
+            pass  # not handled here: the error holds on to the tensors that have to go first
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _scores(self, x: Any, view: View) -> tuple[Any, int]:
+        """float32 (n, 3, h, w) -> float32 (n, c) on the device, and the places behind each score."""
+        if view.dense and view.spatial != "gap":
+            logits, places = score_map(self.module, self.scores[view.nominal], x)
+            return _over_places(logits.float(), view.spatial), places
+        return (self.module if view.dense else self.crops)(x).float(), 1
+
+    def _finish(self, begun: Sequence[tuple[Callable[[], Scores], int]]) -> tuple[NDArray[np.float32], int]:
+        made = [finish() for finish, _ in begun]
+        self.seconds += sum(spent for _, spent in made)
+        return np.concatenate([scores for scores, _ in made]) if len(made) > 1 else made[0][0], begun[0][1]
 
     def normalised(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_]) -> Any:
         """uint8 (n, h, w, 3) -> float32 (n, 3, h, w), as torchvision's ToTensor and Normalize, mirrored where asked.
 
         With ``range`` 255 the pixels stay whole numbers, as Caffe's networks take them.
         """
-        x = torch.from_numpy(pixels).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        x = self.transfer.up(pixels).permute(0, 3, 1, 2)
         if flips.all():
             x = x.flip(3)
         elif flips.any():
-            x = torch.where(torch.from_numpy(flips).to(self.device).view(-1, 1, 1, 1), x.flip(3), x)
+            x = torch.where(self.transfer.up(flips).view(-1, 1, 1, 1), x.flip(3), x)
         if self.preprocess.channel_order == "BGR":
             x = x.flip(1)
         x = x.to(torch.float32, memory_format=torch.channels_last)
         if self.preprocess.range != 255:
             x.div_(255).mul_(self.preprocess.range)
         return x.sub_(self.mean).div_(self.std)
-
-    def _autocast(self) -> Any:
-        enabled = self.precision is not torch.float32
-        return torch.autocast(self.device.type, dtype=self.precision if enabled else None, enabled=enabled)
 
 
 def open_network(
@@ -133,7 +184,7 @@ def pick_device(asked: str) -> str:
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc to keep freed blocks of up to 32 MiB: large tensors cost a page fault per 4 KiB otherwise.
+    """Tells glibc to keep freed memory: tensors of several MiB cost a page fault per 4 KiB otherwise.
 
     Changes no result. Does nothing where the C library is another one.
     """
@@ -141,8 +192,9 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return
-    trim_threshold, mmap_threshold = -1, -3
+    trim_threshold, mmap_threshold, mmap_max = -1, -3, -4
     mallopt(mmap_threshold, 32 * 2**20)
+    mallopt(mmap_max, 0)  # maps of the first layers at 640 pixels are larger than any threshold
     mallopt(trim_threshold, 2**31 - 1)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 from torchvision import models, transforms
 
-from benchsuite import Architecture, Crop, DataError, Input, Preprocess, UnsupportedProtocol, View
+from benchsuite import Architecture, BenchsuiteError, Crop, DataError, Input, Preprocess, UnsupportedProtocol, View
 from benchsuite.forward import Network, open_network, pick_device, state_digest
 
 PREPROCESS = Preprocess(40, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -240,3 +240,108 @@ def test_the_device_is_there_or_refused_in_one_line() -> None:
         ) as e:
             pick_device(wrong)
         assert "\n" not in str(e.value)
+
+
+class Small(nn.Module):
+    """The toy network on a device whose memory holds ``most`` pixels of images at once."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.net, self.most, self.sizes = net(), most, list[int]()
+
+    def forward(self, x: Any) -> Any:
+        self.sizes.append(len(x))
+        if x.shape[0] * x.shape[2] * x.shape[3] > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return self.net(x)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 6, 11, 12])
+def test_a_batch_without_memory_is_halved_and_gives_the_same_scores(most: int) -> None:
+    pixels, flips = images(11), np.arange(11) % 3 == 0
+    wanted, _ = network()(pixels, flips, CROP)
+    module = Small(most * 32 * 32)
+    it = network(module=module)
+    got, places = it(pixels, flips, CROP)
+    assert places == 1
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+    module.sizes.clear()
+    np.testing.assert_allclose(it(pixels, flips, CROP)[0], wanted, rtol=1e-5, atol=1e-6)
+    assert max(module.sizes) <= most, "what fits is remembered"
+
+
+def test_what_fits_is_known_for_images_of_another_size() -> None:
+    module = Small(4 * 32 * 32)
+    it = network(module=module)
+    it(images(8), np.zeros(8, dtype=bool), CROP)
+    module.sizes.clear()
+    it(images(3, 64), np.zeros(3, dtype=bool), View(64, Crop(64)))
+    assert module.sizes == [1, 1, 1]
+
+
+def test_dense_views_are_halved_too() -> None:
+    view = View(48, dense=True, nominal=32)
+    wanted = opened(net(), (view,))(images(5, 48), np.zeros(5, dtype=bool), view)
+    module = Small(10**9)
+    it = opened(module, (view,))
+    module.most = 2 * 48 * 48
+    got = it(images(5, 48), np.zeros(5, dtype=bool), view)
+    assert got[1] == wanted[1] == 81
+    np.testing.assert_allclose(got[0], wanted[0], rtol=1e-5, atol=1e-6)
+
+
+def test_an_image_that_does_not_fit_alone_is_refused_with_its_size() -> None:
+    it = network(module=Small(32 * 32 - 1))
+    with pytest.raises(BenchsuiteError, match=r"small enough for the memory of cpu, got 32x32 pixels"):
+        it(images(), np.zeros(4, dtype=bool), CROP)
+
+
+def test_other_errors_of_a_network_are_not_taken_for_a_lack_of_memory() -> None:
+    class Broken(nn.Module):
+        def forward(self, x: Any) -> Any:
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        network(module=nn.Sequential(net(), Broken()))(images(), np.zeros(4, dtype=bool), CROP)
+
+
+def test_a_compiled_network_is_used_for_crops_and_the_plain_one_for_score_maps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[Any] = []
+
+    def compiled(module: Any) -> Any:
+        return lambda x: calls.append(tuple(x.shape[2:])) or module(x)
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    dense = View(48, dense=True, nominal=32)
+    it = opened(net(), (CROP, dense))
+    wanted = [it(images(2, s), np.zeros(2, dtype=bool), v)[0] for s, v in ((32, CROP), (48, dense))]
+    it.compile()
+    assert calls == [(32, 32)], "it is tried at once"
+    got = [it(images(2, s), np.zeros(2, dtype=bool), v)[0] for s, v in ((32, CROP), (48, dense))]
+    assert calls == [(32, 32)] * 2
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_network_that_cannot_be_compiled_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(module: Any) -> Any:
+        raise RuntimeError("no compiler\nin many lines")
+
+    monkeypatch.setattr(torch, "compile", lambda module: broken)
+    with pytest.raises(BenchsuiteError, match=r"Expected --compile to be possible .*, got no compiler$"):
+        network().compile()
+
+
+def test_float32_on_cuda_has_no_tf32_in_it() -> None:
+    seen: list[bool] = []
+
+    class Looks(nn.Module):
+        def forward(self, x: Any) -> Any:
+            seen.append(torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32)
+            return x
+
+    for precision in ("fp32", "tf32"):
+        network(precision=precision, module=nn.Sequential(Looks(), net()))(images(), np.zeros(4, dtype=bool), CROP)
+    assert seen == [False, True]

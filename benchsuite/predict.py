@@ -1,0 +1,29 @@
+"""What the walk asks of a network: nothing but scores for pixels. A function of five lines is enough for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from typing import Protocol as Structural
+
+from benchsuite.view import View
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Finish = Callable[[], "tuple[NDArray[np.float32], int]"]
+"""Waits for the scores of a batch that has begun."""
+
+
+class Predict(Structural):
+    """All that the walk needs of a network.
+
+    ``predict(pixels, flips, view)``: uint8 (n, h, w, 3), bool (n,) and the view (``flip`` comes from ``flips``) ->
+    float32 (n, c) logits and the number of places that each score is a mean of (1 for a crop). One that can begin with
+    a batch and hand its scores over later also has ``start`` of the same arguments, which returns a ``Finish``.
+    """
+
+    def __call__(
+        self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View
+    ) -> tuple[NDArray[np.float32], int]: ...

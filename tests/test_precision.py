@@ -1,0 +1,81 @@
+"""What a precision means on a device, and which are worth a trial there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from benchsuite import BadParameter, precision
+from benchsuite.plan import TOLERANCE
+
+CPU = torch.device("cpu")
+FLAGS = torch.backends.cuda.matmul, torch.backends.cudnn
+
+
+def allowed() -> list[bool]:
+    return [flag.allow_tf32 for flag in FLAGS]
+
+
+@pytest.fixture(params=[False, True])
+def before(request: Any) -> Any:
+    """TF32 as somebody else has left it."""
+    was = allowed()
+    for flag in FLAGS:
+        flag.allow_tf32 = request.param
+    yield request.param
+    for flag, value in zip(FLAGS, was, strict=True):
+        flag.allow_tf32 = value
+
+
+@pytest.mark.parametrize("name", sorted(precision.DTYPES))
+def test_tf32_is_on_for_tf32_alone_and_all_is_as_it_was_afterwards(name: str, before: bool) -> None:
+    with precision.computing(name, CPU):
+        assert allowed() == [name == "tf32"] * 2
+    assert allowed() == [before] * 2
+    with pytest.raises(KeyError), precision.computing(name, CPU):
+        raise KeyError
+    assert allowed() == [before] * 2
+
+
+@pytest.mark.parametrize(("name", "lower"), [("fp32", None), ("tf32", None), ("bf16", torch.bfloat16)])
+def test_products_are_computed_in_the_type_of_the_precision(name: str, lower: Any) -> None:
+    with precision.computing(name, CPU):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is (lower or torch.float32)
+
+
+def test_every_precision_has_a_tolerance_and_a_bound() -> None:
+    from benchsuite.parity import BOUNDS
+
+    assert set(precision.DTYPES) == set(TOLERANCE) == set(BOUNDS) | {"fp32"}
+
+
+@pytest.mark.parametrize(
+    ("knows", "tried"),
+    [({"avx512_bf16": True}, ("bf16",)), ({"amx_bf16": True}, ("bf16",)), ({"avx512_bf16": False, "avx2": True}, ())],
+)
+def test_a_cpu_tries_bfloat16_only_if_it_has_it(monkeypatch: Any, knows: dict[str, bool], tried: tuple[str]) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: knows, raising=False)
+    assert precision.candidates("cpu") == tried
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert precision.candidates("cpu") == ()
+
+
+@pytest.mark.parametrize(
+    ("bf16", "capability", "tried"),
+    [(True, (8, 0), ("bf16", "tf32")), (False, (7, 5), ("fp16",)), (False, (6, 1), ())],
+)
+def test_a_gpu_tries_what_it_computes_by_itself(
+    monkeypatch: Any, bf16: bool, capability: tuple[int, int], tried: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert precision.candidates("cuda:1") == tried
+
+
+def test_tf32_is_refused_where_there_is_none() -> None:
+    precision.check("tf32", "cuda:0")
+    precision.check("bf16", "cpu")
+    with pytest.raises(BadParameter, match="Expected --precision tf32 to be asked of a CUDA device, got cpu"):
+        precision.check("tf32", "cpu")

@@ -1,0 +1,110 @@
+"""Pixels up, scores down. CUDA's calls are stood in for: what is tested is who waits for whom, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchsuite.transfer import Beside, Direct, transfer
+
+CPU = torch.device("cpu")
+
+
+def test_a_cpu_gets_the_pixels_and_gives_the_scores_at_once() -> None:
+    way = transfer(CPU)
+    assert isinstance(way, Direct)
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
+    begun = way.begin()
+    there = way.up(pixels)
+    assert there.dtype == torch.uint8
+    scores, spent = way.down(there.float().mean((1, 2)), begun)()
+    np.testing.assert_array_equal(scores, pixels.mean((1, 2)))
+    assert spent > 0
+
+
+class Cuda:
+    """Stands in for the parts of ``torch.cuda`` that are used; ``told`` is what happened, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        cuda = self
+
+        class Stream:
+            def __init__(self, device: Any = None, name: str = "side") -> None:
+                self.name = name
+
+            def wait_stream(self, other: Any) -> None:
+                cuda.told.append(f"{self.name} waits for {other.name}")
+
+        class Event:
+            def __init__(self, enable_timing: bool) -> None:
+                assert enable_timing
+                self.number = sum(t.startswith("mark") for t in cuda.told)
+
+            def record(self, stream: Any) -> None:
+                cuda.told.append(f"mark {self.number} on {stream.name}")
+
+            def synchronize(self) -> None:
+                cuda.told.append(f"host waits for mark {self.number}")
+
+            def elapsed_time(self, end: Any) -> float:
+                return 1000.0 * (end.number - self.number)
+
+        self.stream_type, self.event = Stream, Event
+        self.main = Stream(name="main")
+
+    @contextmanager
+    def stream(self, stream: Any) -> Iterator[None]:
+        self.told.append(f"on {stream.name}")
+        yield
+        self.told.append(f"off {stream.name}")
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
+    made = Cuda()
+    monkeypatch.setattr(torch.cuda, "Stream", made.stream_type)
+    monkeypatch.setattr(torch.cuda, "Event", made.event)
+    monkeypatch.setattr(torch.cuda, "stream", made.stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: made.main)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: made.told.append("pinned") or self)
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda self, s: made.told.append(f"kept for {s.name}"))
+    return made
+
+
+def test_cuda_copies_on_a_side_stream_and_the_computation_waits_for_it(cuda: Cuda) -> None:
+    way = Beside(CPU)
+    pixels = np.arange(6, dtype=np.uint8)
+    there = way.up(pixels)
+    assert cuda.told == ["pinned", "on side", "off side", "main waits for side", "kept for main"]
+    np.testing.assert_array_equal(there.numpy(), pixels)
+
+
+def test_scores_are_read_only_after_their_own_mark(cuda: Cuda) -> None:
+    way = Beside(CPU)
+    begun = way.begin()
+    finish = way.down(torch.arange(6.0).view(2, 3), begun)
+    assert not any("host waits" in t for t in cuda.told)
+    scores, spent = finish()
+    assert cuda.told[-1] == "host waits for mark 1"
+    np.testing.assert_array_equal(scores, np.arange(6.0).reshape(2, 3))
+    assert spent == 1.0
+
+
+def test_scores_of_two_batches_do_not_share_their_memory(cuda: Cuda) -> None:
+    way, scores = Beside(CPU), torch.zeros(1, 2)
+    first = way.down(scores, way.begin())
+    scores += 1
+    second = way.down(scores, way.begin())
+    assert second()[0].tolist() == [[1, 1]]
+    assert first()[0].tolist() == [[0, 0]]
+
+
+def test_only_a_cuda_device_has_a_side_stream(cuda: Cuda) -> None:
+    assert isinstance(transfer(torch.device("cuda")), Beside)
+    assert isinstance(transfer(torch.device("mps")), Direct)
