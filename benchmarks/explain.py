@@ -68,12 +68,12 @@ class MadeUp:
 
 
 class Clock(Watch):
-    """When the last view was told to be done."""
+    """When the last view was told to be done, and the CPU time until then."""
 
-    last = 0.0
+    last = cpu = 0.0
 
     def advance(self, steps: int, detail: str = "") -> None:
-        self.last = time.perf_counter()
+        self.last, self.cpu = time.perf_counter(), time.process_time()
 
 
 def make_up(plan: Plan) -> None:
@@ -122,8 +122,8 @@ def measure(args: argparse.Namespace, results: Path) -> None:
     print(f"made up in {time.perf_counter() - start:.1f} s")
     spent, clock, began, cpu = timed_scoring(), Clock(), time.perf_counter(), time.process_time()
     ladder = climb(plan, clock)
-    end = time.perf_counter()
-    print(f"after   {end - clock.last:6.2f} s")
+    end, spent_after = time.perf_counter(), time.process_time() - clock.cpu
+    print(f"after   {end - clock.last:6.2f} s   (CPU {spent_after:.2f} s)")
     print(f"scoring {spent[0]:6.2f} s")
     print(f"whole   {end - began:6.2f} s   (CPU {time.process_time() - cpu:.2f} s)")
     assert ladder.left_over == 0

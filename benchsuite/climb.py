@@ -10,8 +10,10 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from benchsuite import manifests, predictions, stats
+from benchsuite import accounting, manifests, predictions, stats
+from benchsuite.accounting import Accounting
 from benchsuite.compare import Paired, paired, paired_data
+from benchsuite.errors import BadParameter, expected
 from benchsuite.ladder import Factor
 from benchsuite.ledger import Published
 from benchsuite.route import Cost, Plan, Planned
@@ -46,11 +48,26 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """The last rung as a program would have printed it that counts otherwise: the same answers, no image changed.
+
+    ``error`` is in percent, ``change`` is from the exact one in percent points; both exactly.
+    """
+
+    accounting: str
+    batch_size: int
+    note: str
+    error: Fraction
+    change: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class Ladder:
     """A whole explanation. ``left_over`` is what the rungs do not account for, in percent points, exactly.
 
     It is zero unless an end stands for a printed figure; ``because`` says in words what may be behind it. ``shares``
     are the fair ones of the protocol's factors, averaged over ``orders`` orders; empty unless that was asked.
+    ``counted`` is the accounting of the second end, where another one than the exact was asked.
     """
 
     dataset: str
@@ -63,12 +80,26 @@ class Ladder:
     because: tuple[str, ...]
     shares: tuple[tuple[str, Share], ...]
     orders: int
+    counted: Counted | None = None
 
 
-def climb(plan: Plan, watch: Watch) -> Ladder:
+def way_of_counting(text: str) -> tuple[Accounting, int]:
+    """``NAME:BATCH``, such as ``smoothed:64``: an accounting of a single pass, and the size of its batches.
+
+    Raises ``UnknownName`` for one that is not known, and ``BadParameter`` for one that chooses among epochs.
+    """
+    name, _, size = text.partition(":")
+    how = accounting.find(name)
+    if how.choice is not accounting.LAST or not size.isdecimal() or not int(size):
+        raise BadParameter(expected("--accounting", "NAME:BATCH, of an accounting that needs a single pass", text))
+    return how, int(size)
+
+
+def climb(plan: Plan, watch: Watch, counting: tuple[Accounting, int] | None = None) -> Ladder:
     """Answers the rungs of a plan, as ``benchsuite run`` would, and pairs each with the one before.
 
-    A rung costs forward passes only for views whose logits are not kept yet.
+    A rung costs forward passes only for views whose logits are not kept yet. ``counting`` is how the second end is
+    counted in place of the exact way: the last step, which costs nothing.
     """
     rows = list(_answered(plan.rungs, watch))
     steps = list(_paired(plan.rungs, rows))
@@ -76,6 +107,10 @@ def climb(plan: Plan, watch: Watch) -> Ladder:
     measured = [Fraction(rows[i]["top1_errors"], rows[i]["n"]) for i in (0, -1)]
     ends = [here if p is None else _error(p) for p, here in zip(printed, measured, strict=True)]
     explained = sum((step.top1.change for step in steps if step.top1 is not None), Fraction(0))
+    counted = _counted(rows[-1], *counting) if counting else None
+    if counted is not None:
+        explained += counted.change / 100
+        ends[1] = counted.error / 100 if printed[1] is None else ends[1]
     shares, orders = _fair(plan, watch)
     return Ladder(
         dataset=rows[0]["dataset"],
@@ -90,7 +125,16 @@ def climb(plan: Plan, watch: Watch) -> Ladder:
         ),
         shares=tuple(sorted(shares.items(), key=lambda share: share[1].mean)),
         orders=orders,
+        counted=counted,
     )
+
+
+def _counted(row: Mapping[str, Any], how: Accounting, batch_size: int) -> Counted:
+    """A run under an accounting, its images in the order of their ids."""
+    right = predictions.read_columns(Path(row["path"]), ("rank",))["rank"] == 0
+    _, value = accounting.printed(how, right[None, :], batch_size)
+    error = 100 * (1 - value)
+    return Counted(how.name, batch_size, how.note, error, error - Fraction(100 * row["top1_errors"], row["n"]))
 
 
 def _answered(planned: Sequence[Planned], watch: Watch) -> Iterator[dict[str, Any]]:
@@ -153,12 +197,17 @@ def flat(ladder: Ladder) -> dict[str, Any]:
         **printed,
         "left_over": float(ladder.left_over),
         "because": list(ladder.because),
+        "counted": None if ladder.counted is None else _flat_counted(ladder.counted),
         "orders": ladder.orders,
         "shapley": [
             {"factor": name} | {f: 100 * float(getattr(share, f)) / ladder.n for f in ("mean", "least", "most")}
             for name, share in ladder.shares
         ],
     }
+
+
+def _flat_counted(counted: Counted) -> dict[str, Any]:
+    return dataclasses.asdict(counted) | {field: float(getattr(counted, field)) for field in ("error", "change")}
 
 
 def _flat_step(step: Step) -> dict[str, Any]:

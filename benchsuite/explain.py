@@ -64,7 +64,8 @@ def of_run(asked: Asked, name: str, catalog: Catalog) -> End:
     if len(manifest["members"]) != 1:
         raise BadParameter(expected("an end of a ladder", "of one network", manifest["architecture"]["name"], name))
     told = manifest["asked"]
-    fields = {f: told[f] for f in ("data", "weights", "loader", "precision", "device", "limit", "seed")}
+    fields = {f: told[f] for f in ("data", "weights", "loader", "device", "limit", "seed")}
+    fields["precision"] = manifest["numerics"]["precision"]
     again = dataclasses.replace(asked, architectures=(told["architecture"],), protocols=(told["protocol"],), **fields)
     (question,) = plan(again, catalog)
     if question.run_id != manifest["run_id"]:

@@ -51,7 +51,7 @@ def read(results: Path, name: str) -> Passes:
 
     Raises ``UnknownName``, or ``StorageError`` for a run that is not whole.
     """
-    folder = _find(results, name)
+    folder = find(results, name)
     if (folder / "correct.npz").is_file():
         return _training(folder)
     manifest = predictions.read_manifest(folder)
@@ -61,7 +61,8 @@ def read(results: Path, name: str) -> Passes:
     return Passes(folder.name, str(folder), (rank == 0)[None, :], manifest["dataset"]["of"])
 
 
-def _find(results: Path, name: str) -> Path:
+def find(results: Path, name: str) -> Path:
+    """The folder of an evaluation or a training: its id, the beginning of one, or a path. Raises ``UnknownName``."""
     if any((Path(name) / file).is_file() for file in ("correct.npz", "manifest.json")):
         return Path(name)
     trainings = sorted(p.parent for p in results.glob("training/*/correct.npz"))

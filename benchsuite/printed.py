@@ -148,6 +148,18 @@ def difference(before: Published, after: Published) -> Difference:
     return _judged(before, after, differing, unknown)
 
 
+def verdict_words(found: Difference) -> str:
+    """What may be concluded from two figures, in words that claim no more than the sources allow."""
+    factors = "; ".join(map(str, found.factors))
+    return {
+        "one factor": f"one factor: {factors}",
+        "one stated factor": f"one stated factor: {factors}",
+        "confounded": f"confounded, {len(found.factors)} factors at once, no single cause: {factors}",
+        "nothing stated": "no source states what differs",
+        "same": "the same figure, printed again",
+    }[found.verdict]
+
+
 def _vaguer(first: str, second: str) -> bool:
     """Whether one variant says less than the other and nothing against it: ``basic`` and ``basic, option B``."""
     short, long = sorted((first, second), key=len)

@@ -9,8 +9,12 @@ from typing import Any
 
 import patches
 import pytest
+from test_climb import Counted
 
 from benchsuite.cli import main
+from benchsuite.predictions import read_columns
+from benchsuite.report import content, figures, sheets
+from benchsuite.report.sources import sources
 from benchsuite.running import Watch, run
 
 LADDER = ["explain", "patches", "--data", "patches", "--device", "cpu", "--batch-size", "64", "--from", "1crop"]
@@ -83,6 +87,23 @@ def test_a_ladder_says_first_what_it_costs_and_then_each_rung(capsys: pytest.Cap
     assert "4 runs, all of them answered already: nothing is computed" in again
 
 
+def test_a_ladder_of_nine_rungs_costs_the_forward_passes_of_its_distinct_views(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, isolated: Path, tmp_path: Path
+) -> None:
+    counted = Counted(monkeypatch)
+    data = json.loads(said(capsys, *LADDER, "--to", "multiscale", "--json")[0])
+    manifests = [json.loads((Path(r["path"]) / "manifest.json").read_text()) for r in data["rungs"]]
+    distinct = {json.dumps(view, sort_keys=True) for manifest in manifests for view in manifest["views"]}
+    assert len(data["rungs"]) == 9
+    assert patches.N * len(distinct) <= counted.views <= 1.1 * patches.N * len(distinct)
+    assert counted.views == data["cost"]["views"] * data["n"]
+    for number, rung in enumerate(data["rungs"]):
+        monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / f"cache{number}"))
+        (row,) = run(patches.asked(tmp_path / f"alone{number}", rung["protocol"]), patches.CATALOG, Watch())
+        names = ("run_id", "top1_errors", "top5_errors")
+        assert [row[name] for name in names] == [rung[name] for name in names]
+
+
 def test_a_ladder_as_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = said(capsys, *LADDER, "--to", "multiscale", "--json", "--shapley")
     data = json.loads(out)
@@ -95,6 +116,68 @@ def test_a_ladder_as_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> N
     whole = data["rungs"][-1]["top1_error"] - data["rungs"][0]["top1_error"]
     assert sum(share["mean"] for share in data["shapley"]) == pytest.approx(whole)
     assert "9 rungs" in err
+
+
+def test_the_last_step_may_be_another_accounting_and_costs_nothing(
+    capsys: pytest.CaptureFixture[str], isolated: Path
+) -> None:
+    words = [*LADDER, "--to", "10crop"]
+    plain = json.loads(said(capsys, *words, "--json")[0])
+    assert plain["counted"] is None
+    data = json.loads(said(capsys, *words, "--json", "--accounting", "smoothed:8")[0])
+    assert data["rungs"] == plain["rungs"]
+    assert data["cost"]["views"] == 0
+    right = read_columns(Path(plain["rungs"][-1]["path"]), ("rank",))["rank"] == 0
+    value = 0.0
+    for start in range(0, patches.N - 8 + 1, 8):
+        value = 0.7 * value + 0.3 * right[start : start + 8].mean()
+    exact = 100 * (1 - right.mean())
+    assert data["counted"]["error"] == pytest.approx(100 * (1 - value))
+    assert data["counted"]["change"] == pytest.approx(100 * (1 - value) - exact)
+    assert data["left_over"] == 0
+    out, _ = said(capsys, *words, "--accounting", "smoothed:8")
+    assert f"{100 * (1 - value):.2f}" in out
+    assert re.search(r"measured: \S+ in 3 steps", out)
+    ladder = isolated / "ladder.json"
+    ladder.write_text(json.dumps(data))
+    (shown,) = content.read(sources(isolated / "results", (str(ladder),))).ladders
+    assert shown.left_over == 0
+    assert [cell.text for cell in sheets.rungs(shown).rows[-1]][1:3] == [
+        "accounting: exact → smoothed, batches of 8",
+        f"{100 * (1 - value):.2f}",
+    ]
+    assert figures.waterfall(shown).rows[-1].bars[0].end == pytest.approx(100 * (1 - value))
+
+
+def test_what_an_accounting_leaves_of_a_printed_figure_is_left_over(
+    capsys: pytest.CaptureFixture[str], isolated: Path
+) -> None:
+    words = ["explain", "patches", *LADDER[2:], "--to", "he-t3-10c-resnet-50-top1"]
+    plain = json.loads(said(capsys, *words, "--json")[0])
+    data = json.loads(said(capsys, *words, "--json", "--accounting", "nominal:7")[0])
+    assert data["left_over"] == pytest.approx(plain["left_over"] - data["counted"]["change"])
+    assert data["counted"]["change"] > 0, "7 batches of 7 are more than 45 images"
+    ladder = isolated / "ladder.json"
+    ladder.write_text(json.dumps(data))
+    (shown,) = content.read(sources(isolated / "results", (str(ladder),))).ladders
+    assert float(shown.left_over) == pytest.approx(data["left_over"])
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("smoothed", "NAME:BATCH"),
+        ("smoothed:0", "NAME:BATCH"),
+        ("smoothed-best:8", "a single pass"),
+        ("smothed:8", "did you mean 'smoothed'"),
+    ],
+)
+def test_an_accounting_that_cannot_be_used_is_refused_before_any_work(
+    capsys: pytest.CaptureFixture[str], isolated: Path, text: str, rule: str
+) -> None:
+    assert main([*LADDER, "--to", "10crop", "--accounting", text]) == 2
+    assert rule in capsys.readouterr().err
+    assert not (isolated / "results" / "runs").exists()
 
 
 def test_fair_shares_are_printed_with_the_number_of_orders(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from courses import correct, learned
 from madeup import saved, scores
 from reports import NASTY, ladder_file, nasty, two_runs, written
 from test_report_gallery import pictures_of
@@ -136,6 +137,25 @@ def test_all_of_it_works_with_the_keyboard_alone(page: Opened) -> None:
     details.locator("summary").focus()
     keys.press("Enter")
     assert details.get_attribute("open") is not None
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_training_curves_are_seen_and_their_epochs_sorted(browser: Any, tmp_path: Path, width: int) -> None:
+    for name in ("pnn-a", "pnn-b"):
+        learned(tmp_path, name, correct(30, 60, seed=len(name)))
+    report = read(sources(tmp_path, ()))
+    opened = Opened(browser, written(tmp_path / "report.html", report), viewport={"width": width, "height": 800})
+    curves = opened.tab.locator("#training svg:visible")
+    assert curves.count() == 2
+    assert curves.first.bounding_box()["width"] <= width
+    assert curves.first.locator(".course").count() == 2
+    assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width
+    opened.tab.locator("#training summary").first.click()
+    opened.tab.locator("#epochs-pnn-a th:nth-child(1) button").click(click_count=2)
+    assert opened.column("epochs-pnn-a", 1) == [str(i) for i in range(30, 0, -1)]
+    opened.tab.locator("#trainings tbody a").first.click()
+    assert opened.tab.locator("#run-pnn-a pre").is_visible()
+    opened.quiet()
 
 
 def test_a_run_leads_to_its_manifest_which_opens(page: Opened) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from courses import correct, learned
 from madeup import saved, scores
 from PIL import Image
 from reports import nasty, two_runs
@@ -37,6 +38,23 @@ def test_every_plot_is_a_png_and_an_svg(tmp_path: Path) -> None:
                 assert len(image.convert("RGB").getcolors(10**6) or []) > 20
         else:
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
+
+
+def test_a_curve_is_a_file_too_with_the_words_of_its_lines(tmp_path: Path) -> None:
+    learned(tmp_path, "pnn-a", correct(12, 50), heldout=range(20, 8, -1))
+    (curve,) = figures.figures(read(sources(tmp_path, ())))
+    png, svg = drawn.write([curve], tmp_path / "plots")
+    with Image.open(png) as image:
+        assert len(image.convert("RGB").getcolors(10**6) or []) > 20
+    texts = "".join(ElementTree.parse(svg).getroot().itertext())
+    for words in (
+        "exact, all test images",
+        "smoothed, as PNN printed",
+        "exact, held-out images",
+        "epoch",
+        "accuracy %",
+    ):
+        assert words in texts
 
 
 def test_the_same_plot_gives_the_same_bytes_and_nasty_names_stay_text(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--to", dest="goal", metavar="PROTOCOL|ID", help="... to this one")
     add("--plan", action="store_true", help="only say which runs a measured explanation needs, and what they cost")
     add("--shapley", action="store_true", help="also average each factor's effect over the orders of changing them")
+    add("--accounting", metavar="NAME:BATCH", help="the second end counted otherwise, such as smoothed:64 (see audit)")
     add("--top5", action="store_true", help="printed figures at top-5 in place of top-1")
     add_evaluation(parser)
 
@@ -70,7 +71,11 @@ def _ends(args: argparse.Namespace, catalog: Catalog) -> tuple[End, End] | None:
     if len(args.names) == 2:
         _refuse(args, ASKED | {"top5": False}, "used with --from and --to: a run knows what it was")
         return explain.between_runs(asked(args, (), ()), args.names[0], args.names[1], catalog)
-    _refuse(args, ASKED | {"plan": False, "shapley": False}, "used with --from and --to, or with two runs")
+    _refuse(
+        args,
+        ASKED | {"plan": False, "shapley": False, "accounting": None},
+        "used with --from and --to, or with two runs",
+    )
     return None
 
 
@@ -114,6 +119,7 @@ def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
 def _measured(args: argparse.Namespace, ends: tuple[End, End], catalog: Catalog) -> int:
     from benchsuite import climb, route
 
+    counting = climb.way_of_counting(args.accounting) if args.accounting else None
     plan = route.make_plan(*ends, catalog, fair=args.shapley)
     if args.plan:
         if args.json:
@@ -124,11 +130,11 @@ def _measured(args: argparse.Namespace, ends: tuple[End, End], catalog: Catalog)
     watch = bars()
     for line in plan_text(plan):
         watch.note(line)
-    ladder = climb.climb(plan, watch)
+    ladder = climb.climb(plan, watch, counting)
     if args.json:
         print_json(climb.flat(ladder))
     else:
-        print_table(out(), "", RUNGS, [_cells(step) for step in ladder.steps])
+        print_table(out(), "", RUNGS, [*(_cells(step) for step in ladder.steps), *_counted_cells(ladder)])
         print(*ladder_text(ladder), sep="\n")
     return 0
 
@@ -150,15 +156,10 @@ def printed_text(lines: Sequence[Line]) -> Iterator[str]:
 def difference_text(found: Difference) -> Iterator[str]:
     """What lies between two figures, in words that claim no more than the sources allow."""
     sign = "+" if found.change > 0 else ""
-    factors = "; ".join(map(str, found.factors))
-    said = {
-        "one factor": f"one factor: {factors}",
-        "one stated factor": f"one stated factor: {factors}",
-        "confounded": f"confounded, {len(found.factors)} factors at once, no single cause: {factors}",
-        "nothing stated": "no source states what differs",
-        "same": "the same figure, printed again",
-    }[found.verdict]
-    yield f"from {found.before}: {sign}{found.change} (+-{found.rounding.normalize():f} as printed), {said}"
+    from benchsuite.printed import verdict_words
+
+    change = f"{sign}{found.change} (+-{found.rounding.normalize():f} as printed)"
+    yield f"from {found.before}: {change}, {verdict_words(found)}"
     if found.open:
         yield f"  open, as a source does not state it: {'; '.join(map(str, found.open))}"
     if found.unexplained:
@@ -187,7 +188,10 @@ def ladder_text(ladder: Ladder) -> Iterator[str]:
 
     first, last, digits = ladder.steps[0], ladder.steps[-1], places(ladder.n)
     whole = Fraction(100 * (last.top1_errors - first.top1_errors), ladder.n)
-    yield f"measured: {signed(whole, digits)} in {len(ladder.steps) - 1} steps, on {_images(ladder)}"
+    steps = len(ladder.steps) - 1
+    if ladder.counted is not None:
+        whole, steps = whole + ladder.counted.change, steps + 1
+    yield f"measured: {signed(whole, digits)} in {steps} steps, on {_images(ladder)}"
     for when, row in zip(("from", "to"), ladder.printed, strict=True):
         if row is not None:
             yield f"printed, {when}: {row.error} % [{row.id}]"
@@ -219,6 +223,17 @@ def _cells(step: Step) -> tuple[str, ...]:
     counts = str(step.top1.fixed), str(step.top1.broken)
     factors = "; ".join(map(str, step.factors))
     return step.protocol, factors, errors, change, *counts, p_value(step.top1.p), p_value(step.p_holm), top5
+
+
+def _counted_cells(ladder: Ladder) -> Iterator[tuple[str, ...]]:
+    """The step of counting otherwise: no image is fixed or broken by it, so nothing is tested."""
+    from benchsuite.tables import decimals, places, signed
+
+    if ladder.counted is not None:
+        found, digits = ladder.counted, places(ladder.n)
+        what = f"accounting: exact -> {found.accounting}, batches of {found.batch_size}"
+        numbers = decimals(found.error, digits), signed(found.change, digits)
+        yield (ladder.steps[-1].protocol, what, *numbers, "0", "0", "", "", "")
 
 
 def _images(ladder: Ladder) -> str:

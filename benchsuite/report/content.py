@@ -1,4 +1,4 @@
-"""What a report shows, read from disk once: runs, pairs of runs on the same images, and ladders."""
+"""What a report shows, read from disk once: runs, pairs of runs on the same images, ladders, and trainings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any
 
 from benchsuite import compare, stats, tables
 from benchsuite.compare import Comparison, Run, Side
+from benchsuite.report import trained
 from benchsuite.report.sources import Sources, Told
+from benchsuite.report.trained import Trained
 
 DETAILED = 40
 """Pairs that are shown with their classes and images; the others are lines of a table."""
@@ -102,6 +104,7 @@ class Climbed:
         The first is from printed to measured, the second from measured to printed: they add up to what is left over.
         """
         ends = [Fraction(100 * e.row["top1_errors"], e.row["n"]) for e in (self.entries[0], self.entries[-1])]
+        ends[1] += self.told.counted[1] if self.told.counted is not None else 0
         first, last = (None if p is None or p.error is None else Fraction(p.error) for p in self.told.printed)
         return ends[0] - (ends[0] if first is None else first), (ends[1] if last is None else last) - ends[1]
 
@@ -119,6 +122,7 @@ class Report:
     pairs: tuple[Pair, ...]
     ladders: tuple[Climbed, ...]
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    trainings: tuple[Trained, ...] = ()
 
     def groups(self) -> Iterator[list[Entry]]:
         """The runs on the same images, in the order of their first."""
@@ -161,7 +165,7 @@ def read(asked: Sources) -> Report:
         for i, (chain, pairs, told) in enumerate(zip(chains, made, asked.ladders, strict=False), 1)
     ]
     pairs = [pair for family in made[len(chains) :] for pair in family]
-    return Report(tuple(ordered), tuple(pairs), tuple(ladders))
+    return Report(tuple(ordered), tuple(pairs), tuple(ladders), trainings=tuple(map(trained.read, asked.trainings)))
 
 
 def _by_data(pairs: Sequence[tuple[Entry, Entry]]) -> list[list[tuple[Entry, Entry]]]:

@@ -11,8 +11,8 @@ from typing import Any
 from benchsuite.chunks import writing
 from benchsuite.errors import StorageError
 from benchsuite.report.axes import apart, around, around_log, log_ticks, minus, place, ticks, written
-from benchsuite.report.figures import Bars, Figure, Points, Row, Series
 from benchsuite.report.markup import printable
+from benchsuite.report.shapes import Bars, Figure, Lines, Points, Row, Series
 
 INSTALL = "pip install 'benchsuite[report]'"
 COLOURS = ("#0072b2", "#d55e00", "#008a64", "#b5578c", "#8f6b00", "#4a4f58")
@@ -56,7 +56,10 @@ def write(figures: Iterable[Figure], folder: Path) -> Iterator[Path]:
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         for figure in figures:
-            made = _bars(figure) if isinstance(figure, Bars) else _points(figure)
+            if isinstance(figure, Bars):
+                made = _bars(figure)
+            else:
+                made = _lines(figure) if isinstance(figure, Lines) else _points(figure)
             for suffix, options in (("png", {"dpi": DOTS}), ("svg", {"metadata": {"Date": None}})):
                 path = folder / f"{figure.name}.{suffix}"
                 with writing(path) as part:
@@ -137,6 +140,26 @@ def _points(figure: Points) -> Any:
         axes.legend([printable(s.label) for s in figure.series], frameon=False, fontsize=8)
     if not figure.square:
         _labels(canvas, axes, [p.label for p in every], at)
+    return canvas
+
+
+def _lines(figure: Lines) -> Any:
+    canvas, axes = _canvas(6.0, 3.4, figure.title)
+    axes.set_xlabel(figure.x)
+    axes.set_ylabel(figure.y)
+    xs, ys = (around([p[at] for line in figure.lines for p in line.points]) for at in (0, 1))
+    across, up = [x for x in ticks(*xs, 6) if x == round(x)], ticks(*ys, 5)
+    axes.set(xlim=xs, ylim=ys)
+    axes.set_xticks(across, written(across))
+    axes.set_yticks(up, written(up))
+    for number, line in enumerate(figure.lines):
+        style: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)], "linewidth": 1.2}
+        if line.marked is not None:
+            style |= {"marker": MARKS[number % len(MARKS)], "markevery": [line.marked], "markersize": 4.5}
+            label = {"textcoords": "offset points", "fontsize": 7, "color": QUIET}
+            axes.annotate(f"{line.points[line.marked][1]:.2f}", line.points[line.marked], (4, 5), **label)
+        axes.plot([x for x, _ in line.points], [y for _, y in line.points], **style)
+    axes.legend([printable(line.label) for line in figure.lines], frameon=False, fontsize=8)
     return canvas
 
 

@@ -1,97 +1,19 @@
-"""The plots of a report as data: what is drawn, not how. Both the page and the exported files draw these."""
+"""The plots of a report as data: what is drawn, not how."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 from benchsuite import stats, tables
 from benchsuite.metrics import Count
 from benchsuite.report import sheets
 from benchsuite.report.content import Climbed, Entry, Pair, Report
-
-Tone = Literal["plain", "better", "worse", "open"]
-"""What a mark means: a measured rate, fewer errors, more errors, or what nothing accounts for."""
+from benchsuite.report.shapes import Bar, Bars, Figure, Line, Lines, Point, Points, Row, Series, Tone
+from benchsuite.report.trained import Trained
 
 MOST_ROWS, MOST_RUNS, MOST_CLASSES = 40, 24, 24
 """Rows of a plot of changes, runs whose calibration is drawn, classes of a plot of classes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """From one value to another."""
-
-    start: float
-    end: float
-    tone: Tone
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of ``Bars``: its label, its numbers in words, bars, and perhaps a mark with its interval."""
-
-    label: str
-    note: str
-    bars: tuple[Bar, ...] = ()
-    mark: float | None = None
-    interval: tuple[float, float] | None = None
-    tone: Tone = "plain"
-
-
-@dataclass(frozen=True, slots=True)
-class Bars:
-    """Rows along one axis. ``zero`` draws a line at 0; ``linked`` leads from the end of each row to the next one.
-
-    ``counts`` are numbers of images, larger to both sides of 0.
-    ``name`` is that of a file, ``about`` says in a sentence what is seen, for those who do not see it.
-    """
-
-    name: str
-    title: str
-    about: str
-    axis: str
-    rows: tuple[Row, ...]
-    zero: bool = False
-    linked: bool = False
-    counts: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A point, the interval of its y, and its name."""
-
-    x: float
-    y: float
-    low: float
-    high: float
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Points of one kind."""
-
-    label: str
-    points: tuple[Point, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Points:
-    """Points in two directions. ``log`` is about x; ``square`` is 0..1 both ways with its diagonal, points joined."""
-
-    name: str
-    title: str
-    about: str
-    x: str
-    y: str
-    series: tuple[Series, ...]
-    log: bool = False
-    square: bool = False
-
-
-Figure = Bars | Points
 
 
 def figures(report: Report) -> Iterator[Figure]:
@@ -104,6 +26,7 @@ def figures(report: Report) -> Iterator[Figure]:
     for pair in every_pair(report):
         yield from ([classes(report, pair)] if pair.changed else [])
     yield from reliabilities(report)
+    yield from map(course, report.trainings)
 
 
 def every_pair(report: Report) -> list[Pair]:
@@ -123,9 +46,19 @@ def waterfall(ladder: Climbed) -> Bars:
         interval = (start + 100 * pair.found.top1.low, start + 100 * pair.found.top1.high)
         label = "; ".join(f"{f.name}: {f.after}" for f in factors) or sheets.pair_words(before, after)
         rows.append(Row(label, _change(pair), (Bar(start, end, _tone(end - start)),), interval=interval))
-    rows += [_rate(last, last.row["protocol"]), *_printed(ladder, 1)]
+    rows += [_rate(last, last.row["protocol"]), *_counted(ladder), *_printed(ladder, 1)]
     about = f"Top-1 error from {_percent(_error(first), n)} % to {_percent(_error(last), n)} %, step by step."
     return Bars(f"{ladder.name}", sheets.ladder_title(ladder), about, "top-1 error %", tuple(rows), linked=True)
+
+
+def _counted(ladder: Climbed) -> list[Row]:
+    """What another accounting than the exact one changes."""
+    if ladder.told.counted is None:
+        return []
+    words, change = ladder.told.counted
+    start, digits = _error(ladder.entries[-1]), tables.places(ladder.entries[0].row["n"])
+    bar = Bar(float(start), float(start + change), _tone(float(change)))
+    return [Row(f"accounting: {words}", tables.signed(change, digits), (bar,))]
 
 
 def _printed(ladder: Climbed, end: int) -> list[Row]:
@@ -248,6 +181,26 @@ def reliability(entry: Entry, *, network: bool) -> Points:
         (Series(str(row["protocol"]), tuple(points)),),
         square=True,
     )
+
+
+def course(training: Trained) -> Lines:
+    """The accuracy after each epoch, exactly and as it would have been printed smoothed; on held-out images if any.
+
+    The epoch that a source printing the best smoothed accuracy would have chosen is marked, and the last exact one.
+    """
+    epochs = training.epochs
+    exact = tuple((float(e.number), float(100 - 100 * e.test.ratio)) for e in epochs)
+    smoothed = tuple((float(e.number), float(100 * e.smoothed)) for e in epochs)
+    heldout = tuple((float(e.number), float(100 - 100 * e.heldout.ratio)) for e in epochs if e.heldout is not None)
+    best = max(range(len(epochs)), key=lambda i: epochs[i].smoothed)
+    lines = [Line("exact, all test images", exact, len(exact) - 1), Line("smoothed, as PNN printed", smoothed, best)]
+    lines += [Line("exact, held-out images", heldout)] if heldout else []
+    last, chosen = (tables.decimals(Fraction(y), 2) for y in (exact[-1][1], smoothed[best][1]))
+    about = (
+        f"Accuracy over {len(epochs)} epochs: {last} % in the last one; the best smoothed one would be printed as "
+        f"{chosen} %, of epoch {epochs[best].number}."
+    )
+    return Lines(f"training-{training.run_id}", training.name, about, "epoch", "accuracy %", tuple(lines))
 
 
 def _tone(change: float) -> Tone:

@@ -10,14 +10,15 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from benchsuite import __version__
-from benchsuite.report import figures, sheets, svg
+from benchsuite.report import figures, sheets, svg, training_sheets
 from benchsuite.report.axes import minus
 from benchsuite.report.content import Climbed, Entry, Pair, Report
-from benchsuite.report.figures import Figure
 from benchsuite.report.gallery import Picture
 from benchsuite.report.markup import breakable, embedded, escaped, indented, tag
+from benchsuite.report.shapes import Figure
 from benchsuite.report.sheets import Cell, Sheet
-from benchsuite.report.summary import summary
+from benchsuite.report.summary import several, summary
+from benchsuite.report.trained import Trained
 
 ROWS, NESTED_ROWS = 100, 20
 """Rows of a table that are in the page without its script: of the large tables, and of those inside a pair."""
@@ -35,6 +36,11 @@ READING = (
     "same table. A change whose p (Holm) is above 0.05 is no more than chance may do.",
     "The calibration error is the mean distance of confidence and accuracy over 15 bins of equal width. Megapixels are "
     "those of a square image in all of a protocol's views.",
+)
+
+READING_TRAININGS = (
+    "Smoothed is 0.7 of the value before and 0.3 of each batch, as the monitor of PNN counted: the accuracy of the "
+    "last few batches alone. It is there to be compared with the exact accuracy, not to be believed.",
 )
 
 
@@ -75,11 +81,13 @@ def _digest(text: str) -> str:
 
 def _about(report: Report) -> str:
     """When the runs were made, and by what."""
-    days = sorted(str(e.manifest["created"])[:10] for e in report.entries)
-    versions = ", ".join(sorted({str(e.manifest["benchsuite"]) for e in report.entries}))
+    every = [entry.manifest for entry in report.entries] + [one.manifest for one in report.trainings]
+    days = sorted(str(manifest["created"])[:10] for manifest in every)
+    versions = ", ".join(sorted({str(manifest["benchsuite"]) for manifest in every}))
     when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
-    number = len(report.entries)
-    return f"{number} run{'' if number == 1 else 's'} made {when} by benchsuite {versions}"
+    numbers = [(len(report.entries), "run"), (len(report.trainings), "training")]
+    words = " and ".join(several(number, noun) for number, noun in numbers if number)
+    return f"{words} made {when} by benchsuite {versions}"
 
 
 def _sections(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Iterator[tuple[str, str, str]]:
@@ -87,14 +95,16 @@ def _sections(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Iter
     for number, ladder in enumerate(report.ladders, 1):
         words = "Ladder" if len(report.ladders) == 1 else f"Ladder {number}"
         yield f"ladder-{number}-section", words, _ladder(report, ladder, pictures)
-    yield "results", "Results", _sheet(sheets.runs(report))
+    yield "results", "Results", _sheet(sheets.runs(report)) if report.entries else ""
     yield "cost", "Views and cost", _plots(figures.costs(report), HALF, "plots")
     yield "changes", "Comparisons", _changes(report, pictures)
-    yield "believed", "Calibration", _calibration(report)
+    yield "believed", "Calibration", _calibration(report) if report.entries else ""
     published = sheets.published(report)
     yield "printed", "Published figures", _sheet(published) if published.rows else ""
-    yield "manifests", "Runs", _manifests(report.entries)
-    yield "reading", "How to read this", "".join(tag("p", escaped(words)) for words in READING)
+    yield "training", "Training", _trainings(report.trainings)
+    yield "manifests", "Runs", _manifests((*report.entries, *report.trainings))
+    reading = (*READING, *(READING_TRAININGS if report.trainings else ()))
+    yield "reading", "How to read this", "".join(tag("p", escaped(words)) for words in reading)
 
 
 def _ladder(report: Report, ladder: Climbed, pictures: Mapping[str, Sequence[Picture]]) -> str:
@@ -161,13 +171,27 @@ def _calibration(report: Report) -> str:
     return _sheet(sheets.calibrations(report)) + note + plots
 
 
-def _manifests(entries: Iterable[Entry]) -> str:
+def _trainings(found: Sequence[Trained]) -> str:
+    """The tables of all trainings, a plot of each, and its epochs one click away."""
+    if not found:
+        return ""
+    made = [_sheet(training_sheets.trainings(found)), _sheet(training_sheets.accountings(found))]
+    made.append(_plots(map(figures.course, found), HALF, "plots"))
+    for one in found:
+        sheet = training_sheets.epochs(one)
+        words = tag("summary", escaped(sheet.title)) + tag("div", _sheet(sheet, NESTED_ROWS))
+        made.append(tag("details", words, cls="prints"))
+    return "\n".join(made)
+
+
+def _manifests(entries: Iterable[Entry | Trained]) -> str:
     """Each run's command and its manifest, one click away."""
     made, spent = [], 0
     for entry in entries:
         text = indented(entry.manifest)
         spent += len(text)
-        lines = [tag("p", tag("code", escaped(entry.manifest["command"])), cls="command"), *_ties(entry)]
+        lines = [tag("p", tag("code", escaped(entry.manifest["command"])), cls="command")]
+        lines += _ties(entry) if isinstance(entry, Entry) else ()
         if spent <= MANIFESTS:
             lines.append(tag("pre", escaped(text), tabindex="0", **{"aria-label": f"manifest of {entry.run_id}"}))
         else:

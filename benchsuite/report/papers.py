@@ -11,11 +11,12 @@ from typing import Any
 
 from benchsuite import compare
 from benchsuite.builtin.reporters import csv_cell, flattened, markdown_cell, tex_cell
-from benchsuite.report import sheets
+from benchsuite.report import sheets, training_sheets
 from benchsuite.report.content import Climbed, Entry, Pair, Report
 from benchsuite.report.markup import printable
 from benchsuite.report.sheets import Sheet
 from benchsuite.report.summary import summary
+from benchsuite.report.trained import Epoch, Trained
 
 TEX = {"→": r"$\to$", "≤": r"$\leq$"}
 """What benchsuite itself writes and LaTeX has no letter for."""
@@ -26,28 +27,43 @@ LISTS = ("classes", "fixed", "broken", "notes")
 
 def markdown(report: Report, title: str) -> str:
     """The summary, and each table under its title. Whatever a name holds, it stays one cell of plain text."""
-    parts = [f"# {_markdown(title)}", _markdown(summary(report))]
-    for sheet in sheets.in_paper(report):
-        parts.append(f"## {_markdown(sheet.title)}")
-        parts += map(_markdown, sheet.said)
-        ruler = "|".join(" ---: " if column.number else " --- " for column in sheet.columns)
-        lines = [_line(column.title for column in sheet.columns), f"|{ruler}|"]
-        parts.append("\n".join([*lines, *(_line(cell.text for cell in row) for row in sheet.rows)]))
+    parts = [f"# {plain(title)}", plain(summary(report))]
+    for sheet in in_paper(report):
+        parts += [f"## {plain(sheet.title)}", markdown_table(sheet)]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown(text: str) -> str:
+def in_paper(report: Report) -> list[Sheet]:
+    """The tables that Markdown and LaTeX hold: those that are not empty, without classes, images and epochs."""
+    made = [sheets.runs(report)]
+    for ladder in report.ladders:
+        made += [sheets.rungs(ladder), sheets.shares(ladder)]
+    made += [sheets.pairs(report), sheets.calibrations(report), sheets.published(report)]
+    made += [made_of(report.trainings) for made_of in (training_sheets.trainings, training_sheets.accountings)]
+    return [sheet for sheet in made if sheet.rows]
+
+
+def markdown_table(sheet: Sheet) -> str:
+    """What is said of all rows, then a pipe table, the numbers to the right."""
+    ruler = "|".join(" ---: " if column.number else " --- " for column in sheet.columns)
+    lines = [_line(column.title for column in sheet.columns), f"|{ruler}|"]
+    lines += [_line(cell.text for cell in row) for row in sheet.rows]
+    return "\n\n".join([*map(plain, sheet.said), "\n".join(lines)])
+
+
+def plain(text: str) -> str:
+    """The text as Markdown that reads as it is, on one line."""
     return markdown_cell(printable(text))
 
 
 def _line(texts: Iterable[str]) -> str:
-    return f"| {' | '.join(map(_markdown, texts))} |"
+    return f"| {' | '.join(map(plain, texts))} |"
 
 
 def latex(report: Report, title: str) -> str:
     """Each table as a tabular that needs no package; titles and what holds for all rows are comments."""
     parts = [_comment(title), _comment(summary(report))]
-    for sheet in sheets.in_paper(report):
+    for sheet in in_paper(report):
         parts += ["", _comment(sheet.title), *map(_comment, sheet.said), *_tabular(sheet)]
     return "\n".join(parts) + "\n"
 
@@ -100,6 +116,9 @@ def _lines(report: Report) -> Iterator[Mapping[str, Any]]:
             factors = sheets.factor_words(ladder.told.factors[number])
             yield {"table": "rung", "ladder": ladder.name, "rung": number, "factors": factors, **_plain(pair)}
     yield from ({"table": "pair", **_plain(pair)} for pair in report.pairs)
+    for one in report.trainings:
+        yield {"table": "training", **training_data(one)}
+        yield from ({"table": "epoch", "run_id": one.run_id, **epoch_data(epoch)} for epoch in one.epochs)
 
 
 def _plain(pair: Pair) -> dict[str, Any]:
@@ -115,6 +134,9 @@ def as_json(report: Report) -> dict[str, Any]:
         "runs": [run_data(entry) for entry in report.entries],
         "ladders": [_ladder_data(ladder) for ladder in report.ladders],
         "comparisons": [pair_data(pair) for pair in report.pairs],
+        "trainings": [
+            training_data(one) | {"course": [epoch_data(epoch) for epoch in one.epochs]} for one in report.trainings
+        ],
     }
 
 
@@ -124,6 +146,20 @@ def run_data(entry: Entry) -> dict[str, Any]:
     row = {key: value for key, value in entry.row.items() if key != "cached"}
     known = {key: getattr(found, key) for key in ("ece", "nll", "brier", "brier_low", "brier_high")}
     return row | known | {"megapixels": entry.megapixels}
+
+
+def training_data(one: Trained) -> dict[str, Any]:
+    """A training as one object: that of ``train --json``, and how many parameters it has."""
+    row = {key: value for key, value in one.row.items() if key != "cached"}
+    return row | {key: one.manifest["architecture"][key] for key in ("parameters", "frozen", "masks")}
+
+
+def epoch_data(epoch: Epoch) -> dict[str, Any]:
+    """An epoch as one flat object: errors are counts, the smoothed accuracy an unrounded percentage."""
+    found: dict[str, Any] = {"epoch": epoch.number, "loss": epoch.loss, "learning_rate": epoch.learning_rate}
+    for name, count in (("train", epoch.train), ("heldout", epoch.heldout), ("test", epoch.test)):
+        found |= {f"{name}_errors": count and count.hits, f"{name}_n": count and count.total}
+    return found | {"smoothed_accuracy": float(100 * epoch.smoothed)}
 
 
 def pair_data(pair: Pair) -> dict[str, Any]:

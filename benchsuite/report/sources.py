@@ -6,13 +6,16 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from benchsuite import ledger, predictions
+from benchsuite import ledger, passes, predictions
 from benchsuite.errors import DataError, StorageError, expected, unknown_name
+from benchsuite.histories import CORRECT
 from benchsuite.ladder import Factor
 from benchsuite.ledger import Published
+from benchsuite.report.trained import trainings_in
 
 RULE = "what benchsuite explain --json or compare --json wrote"
 
@@ -22,6 +25,7 @@ class Told:
     """A ladder of a file: the folders of its runs, what changed before each, and what no run holds.
 
     ``shares`` are (factor, mean, least, most) in percent points, averaged over ``orders`` orders; empty if not asked.
+    ``counted`` is another accounting of the last run in words, and what it changes in percent points.
     """
 
     folders: tuple[Path, ...]
@@ -30,11 +34,12 @@ class Told:
     because: tuple[str, ...]
     shares: tuple[tuple[str, float, float, float], ...]
     orders: int
+    counted: tuple[str, Fraction] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The folders of all runs, each once; those named as runs; the pairs and the ladders that files ask for.
+    """The folders of all runs, each once; those named as runs; the pairs and ladders that files ask for; trainings.
 
     ``every``: no run was named, so all are meant, in no order that a user chose.
     """
@@ -44,20 +49,23 @@ class Sources:
     named: tuple[Path, ...]
     pairs: tuple[tuple[Path, Path], ...]
     ladders: tuple[Told, ...]
+    trainings: tuple[Path, ...] = ()
 
 
 def sources(results: Path, names: Sequence[str]) -> Sources:
-    """What the words after ``benchsuite report`` name; without any, every whole run of the results folder.
+    """What the words after ``benchsuite report`` name; without any, every run and training of the results folder.
 
     Raises ``UnknownName`` for a run that is not there, ``DataError`` for a file that is something else, and
     ``StorageError`` where there is no run at all.
     """
     named: list[Path] = []
+    trainings: list[Path] = []
     pairs: list[tuple[Path, Path]] = []
     ladders: list[Told] = []
     for name in names:
         if not name.endswith(".json"):
-            named.append(predictions.find_run(results, name))
+            folder = passes.find(results, name)
+            (trainings if (folder / CORRECT).is_file() else named).append(folder)
             continue
         data = _read(name)
         if "comparisons" in data:
@@ -68,11 +76,13 @@ def sources(results: Path, names: Sequence[str]) -> Sources:
             raise DataError(expected("the file", RULE, f"one with {', '.join(data) or 'nothing'} in it", name))
     if not names:
         named = [folder for folder in predictions.runs_in(results) if predictions.read_manifest(folder) is not None]
+        trainings = trainings_in(results)
     others = [*(f for told in ladders for f in told.folders), *(f for pair in pairs for f in pair)]
     folders = _once([*named, *others])
-    if not folders:
+    if not folders and not trainings:
         raise StorageError(expected("the results folder", "one with a run in it", "none", str(results / "runs")))
-    return Sources(not names, tuple(folders), tuple(_once(named)), tuple(pairs), tuple(ladders))
+    known = tuple(_once(named)), tuple(pairs), tuple(ladders), tuple(_once(trainings))
+    return Sources(not names, tuple(folders), *known)
 
 
 def _once(folders: Sequence[Path]) -> list[Path]:
@@ -117,7 +127,17 @@ def _ladder(results: Path, data: Mapping[str, Any], name: str) -> Told:
         tuple(str(words) for words in _list(data, "because", name)),
         tuple(_share(share, name) for share in _list(data, "shapley", name)),
         int(_number(data.get("orders", 0), name)),
+        _counted(data.get("counted"), name),
     )
+
+
+def _counted(item: Any, name: str) -> tuple[str, Fraction] | None:
+    if item is None:
+        return None
+    if not isinstance(item, dict) or not {"accounting", "batch_size"} <= set(item):
+        raise DataError(expected("'counted'", "an accounting, its batch_size and its change", item, name))
+    change = Fraction(_number(item.get("change"), name)).limit_denominator(10**9)
+    return f"exact → {item['accounting']}, batches of {item['batch_size']}", change
 
 
 def _list(data: Mapping[str, Any], key: str, name: str) -> list[Any]:

@@ -9,6 +9,7 @@ from benchsuite import tables
 from benchsuite.metrics import Count
 from benchsuite.report import sheets
 from benchsuite.report.content import Climbed, Entry, Pair, Report
+from benchsuite.report.trained import Trained
 from benchsuite.stats import ALPHA
 
 MOST_GROUPS = 3
@@ -27,19 +28,20 @@ def _sentences(report: Report) -> Iterator[str]:
     for ladder in report.ladders:
         yield _ladder(ladder)
     groups = list(report.groups())
-    if not report.ladders or report.pairs:
+    if report.entries and (not report.ladders or report.pairs):
         if len(report.entries) > 1:
             yield f"{_scope(report.entries, groups)}."
         yield from (_extremes(group) for group in groups[:MOST_GROUPS])
         yield from ([_believable(report.pairs)] if report.pairs else [])
+    yield from ([_trainings(report.trainings)] if report.trainings else [])
 
 
 def _scope(entries: Sequence[Entry], groups: Sequence[Sequence[Entry]]) -> str:
     """``6 runs of 2 networks under 4 protocols on 1 set of images``."""
     networks, protocols = ({e.network for e in entries}, {e.row["protocol"] for e in entries})
-    words = (_several(len(networks), "network"), _several(len(protocols), "protocol"))
+    words = (several(len(networks), "network"), several(len(protocols), "protocol"))
     sets = "one set of images" if len(groups) == 1 else f"{len(groups)} sets of images"
-    return f"{_several(len(entries), 'run')} of {words[0]} under {words[1]} on {sets}"
+    return f"{several(len(entries), 'run')} of {words[0]} under {words[1]} on {sets}"
 
 
 def _extremes(group: Sequence[Entry]) -> str:
@@ -61,7 +63,7 @@ def _who(entry: Entry) -> str:
 def _others(entry: Entry, group: Sequence[Entry]) -> str:
     """How many other runs have as many errors."""
     number = sum(e.side.top1_errors == entry.side.top1_errors for e in group) - 1
-    return f" (and {_several(number, 'other')})" if number else ""
+    return f" (and {several(number, 'other')})" if number else ""
 
 
 def _believable(pairs: Sequence[Pair]) -> str:
@@ -71,8 +73,28 @@ def _believable(pairs: Sequence[Pair]) -> str:
         return f"{beyond or 'None'} of {len(pairs)} changes between runs {'is' if beyond < 2 else 'are'} {BEYOND}."
     top1 = pairs[0].found.top1
     told = "beyond chance" if beyond else "no more than chance may do"
-    images = f"{_several(top1.fixed, 'image')} fixed and {top1.broken} broken"
+    images = f"{several(top1.fixed, 'image')} fixed and {top1.broken} broken"
     return f"{images}: {told} (exact McNemar p {_equals(tables.p_value(top1.p))})."
+
+
+def _trainings(found: Sequence[Trained]) -> str:
+    """The errors of the last epochs, and how much more than the exact accuracy smoothing would have printed."""
+
+    def said(one: Trained) -> str:
+        text = tables.with_interval(Count(one.row["top1_errors"], one.row["n"])).replace(" [", " % [")
+        return f"{text}, {one.name}"
+
+    def gain(one: Trained) -> Fraction:
+        return max(epoch.smoothed for epoch in one.epochs) - (1 - one.epochs[-1].test.ratio)
+
+    best, worst = (pick(found, key=lambda one: Fraction(one.row["top1_errors"], one.row["n"])) for pick in (min, max))
+    between = said(best) if len(found) == 1 else f"between {said(best)}, and {said(worst)}"
+    most = max(found, key=gain)
+    points = tables.signed(100 * gain(most), 2)
+    return (
+        f"Top-1 error after the last epoch of {several(len(found), 'training')}: {between}. The best smoothed accuracy "
+        f"would have been {points} points beside the exact one of the last epoch ({most.name})."
+    )
 
 
 def _ladder(ladder: Climbed) -> str:
@@ -82,7 +104,7 @@ def _ladder(ladder: Climbed) -> str:
     beyond = sum(pair.p_holm <= ALPHA for pair in ladder.pairs)
     words = (
         f"{_ends(first, last)} on {first.row['dataset']} ({tables.images(first.row)} images) goes from {_rate(first)} "
-        f"to {_rate(last)}: {tables.signed(100 * whole, digits)} points in {_several(len(ladder.pairs), 'step')}, "
+        f"to {_rate(last)}: {tables.signed(100 * whole, digits)} points in {several(len(ladder.pairs), 'step')}, "
         f"{beyond or 'none'} of them {BEYOND}."
     )
     factors, pair = max(
@@ -109,7 +131,8 @@ def _rate(entry: Entry) -> str:
     return text.replace(" [", " % [")
 
 
-def _several(number: int, noun: str) -> str:
+def several(number: int, noun: str) -> str:
+    """``1 run``, ``6 runs``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

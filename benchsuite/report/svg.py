@@ -19,8 +19,8 @@ from benchsuite.report.axes import (
     width,
     written,
 )
-from benchsuite.report.figures import Bars, Figure, Point, Points, Row, Series
 from benchsuite.report.markup import escaped, tag
+from benchsuite.report.shapes import Bars, Figure, Lines, Point, Points, Row, Series
 
 TEXT = 12.0
 """Pixels of the text of a plot."""
@@ -41,7 +41,10 @@ SHAPES = (
 
 def draw(figure: Figure, wide: float) -> str:
     """The plot as an ``<svg>`` of that width in pixels."""
-    height, parts = _bars(figure, wide) if isinstance(figure, Bars) else _points(figure, wide)
+    if isinstance(figure, Bars):
+        height, parts = _bars(figure, wide)
+    else:
+        height, parts = _lines(figure, wide) if isinstance(figure, Lines) else _points(figure, wide)
     name = f"{figure.name}-{wide:g}"
     labels = {"aria-labelledby": f"{name}-t {name}-d"}
     head = (tag("title", escaped(figure.title), id=f"{name}-t"), tag("desc", escaped(figure.about), id=f"{name}-d"))
@@ -103,7 +106,7 @@ def _row(row: Row, scale: Scale, y: float, wide: float) -> Iterator[str]:
 def _points(figure: Points, wide: float) -> tuple[float, list[str]]:
     size = TEXT - 1 if figure.square else TEXT
     every = [p for s in figure.series for p in s.points]
-    legend, top = _legend(figure.series, wide) if len(figure.series) > 1 else ([], 8.0)
+    legend, top = _legend([s.label for s in figure.series], wide) if len(figure.series) > 1 else ([], 8.0)
     height = top + (wide * 0.62 if not figure.square else wide - 50)
     ys = (0.0, 1.0) if figure.square else around(v for p in every for v in (p.y, p.low, p.high))
     marks = ticks(*ys, 5)
@@ -114,11 +117,7 @@ def _points(figure: Points, wide: float) -> tuple[float, list[str]]:
     most = max(2, min(8, int((wide - left) / 52)))
     across = (log_ticks if figure.log else ticks)(*xs, most)
     parts = [*legend, *_axis(x_of, height, figure.x, zip(across, written(across), strict=True), top)]
-    for mark, words in zip(marks, written(marks), strict=True):
-        parts.append(_line(left, y_of(mark), wide - 8, y_of(mark), "grid"))
-        parts.append(_text(left - 6, y_of(mark) + 4, words, "end", "num"))
-    middle = (top + height) / 2
-    parts.append(_text(12, middle, figure.y, "middle", "name", transform=f"rotate(-90 12 {_n(middle)})"))
+    parts += _upright(y_of, left, wide - 8, figure.y, marks)
     if figure.square:
         parts.append(_line(x_of(0), y_of(0), x_of(1), y_of(1), "link"))
     at = apart([(x_of(p.x), y_of(p.y)) for p in every])
@@ -132,6 +131,40 @@ def _points(figure: Points, wide: float) -> tuple[float, list[str]]:
     if not figure.square:
         parts += _labels(every, at, (left + 2, top, wide - 2, height - 2))
     return height + 40, parts
+
+
+def _lines(figure: Lines, wide: float) -> tuple[float, list[str]]:
+    """Lines in their colours, their marked points, and the values of these."""
+    legend, top = _legend([line.label for line in figure.lines], wide)
+    height = top + wide * 0.5
+    xs, ys = (around([p[at] for line in figure.lines for p in line.points]) for at in (0, 1))
+    marks = ticks(*ys, 5)
+    left = max(width(t, TEXT) for t in written(marks)) + 26
+    x_of, y_of = Scale(*xs, left, wide - 44), Scale(*ys, height, top)
+    across = [x for x in ticks(*xs, max(2, min(8, int((wide - left) / 52)))) if x == round(x)]
+    parts = [*legend, *_axis(x_of, height, figure.x, zip(across, written(across), strict=True), top)]
+    parts += _upright(y_of, left, wide - 44, figure.y, marks)
+    marked: list[tuple[tuple[float, float], str]] = []
+    for number, line in enumerate(figure.lines):
+        kind, here = f"s{number % len(SHAPES)}", [(x_of(x), y_of(y)) for x, y in line.points]
+        path = tag("path", "", cls=f"course {kind}", d="M" + "L".join(map(_pair, here)))
+        parts.append(tag("g", tag("title", escaped(line.label)) + path))
+        if line.marked is not None:
+            parts.append(_mark(*here[line.marked], SHAPES[number % len(SHAPES)], kind))
+            marked.append((here[line.marked], f"{line.points[line.marked][1]:.2f}"))
+    places, names = [at for at, _ in marked], [name for _, name in marked]
+    for name, box in zip(names, place(places, names, TEXT - 1, (left + 2, top, wide - 2, height - 2)), strict=True):
+        parts += [] if box is None else [_text(box[0], box[3] - 4, name, "start", "label num")]
+    return height + 40, parts
+
+
+def _upright(scale: Scale, left: float, right: float, name: str, marks: Sequence[float]) -> Iterator[str]:
+    """Grid lines, ticks and the name of a vertical axis."""
+    for mark, words in zip(marks, written(marks), strict=True):
+        yield _line(left, scale(mark), right, scale(mark), "grid")
+        yield _text(left - 6, scale(mark) + 4, words, "end", "num")
+    middle = (scale.start + scale.end) / 2
+    yield _text(12, middle, name, "middle", "name", transform=f"rotate(-90 12 {_n(middle)})")
 
 
 def _point(point: Point, series: Series, x: float, y: float, y_of: Scale, kind: int) -> Iterator[str]:
@@ -148,11 +181,11 @@ def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]], fram
             yield _text(box[0], box[3] - 4, name, "start", "label")
 
 
-def _legend(series: Sequence[Series], wide: float) -> tuple[list[str], float]:
-    """The marks and names of the series, in as many lines as they need; and where the plot begins."""
+def _legend(labels: Sequence[str], wide: float) -> tuple[list[str], float]:
+    """The marks and names of series or lines, in as many rows as they need; and where the plot begins."""
     parts, x, y = [], 8.0, 12.0
-    for number, one in enumerate(series):
-        name = fit(one.label, wide - 40, TEXT)
+    for number, label in enumerate(labels):
+        name = fit(label, wide - 40, TEXT)
         room = width(name, TEXT) + 30
         if x + room > wide and x > 8:
             x, y = 8.0, y + 18

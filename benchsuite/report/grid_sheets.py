@@ -1,0 +1,108 @@
+"""The table of a grid of trainings, from the CSV that it leaves and the trainings beside it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+
+from benchsuite import tables
+from benchsuite.errors import DataError, StorageError, expected
+from benchsuite.grids import COLUMNS
+from benchsuite.metrics import Count
+from benchsuite.report import trained
+from benchsuite.report.sheets import Cell, Column, Sheet, rate, whole
+
+
+def grid(path: Path) -> Sheet:
+    """A line for each combination: its levels, and the error of its last epoch.
+
+    A training of the grid that lies in ``training/`` beside the CSV's folder is counted again. Raises ``DataError``
+    where it counts otherwise, and for a file that is no such table.
+    """
+    factors, rows = _read(path)
+    numbers = (Column(title, True) for title in ("epochs run", "test images", "top-1 error %", "95 % interval"))
+    columns = (*map(Column, factors), *numbers, Column("training"))
+    made = tuple((*(Cell(row[factor]) for factor in factors), *_cells(row, path)) for row in rows)
+    scales = {row["scale"] for row in rows} - {"full", ""}
+    said = tuple(f"scale {scale}: smaller than the recipe" for scale in sorted(scales))
+    return Sheet(path.stem, f"Grid {path.stem}", columns, made, said)
+
+
+def effects(path: Path) -> Sheet:
+    """What a factor changes when nothing else does: a line for each level beside the first one of its factor.
+
+    The change of error from the first level to the other, in points, over all combinations of the other factors: its
+    mean, its least and greatest, and of how many pairs of trainings it is. A pair that is one training says nothing of
+    the factor and is left out, as are failed ones; each pair of trainings counts once.
+    """
+    factors, rows = _read(path)
+    done = [row for row in rows if not row["failed"]]
+    made = []
+    for factor in factors:
+        others = [name for name in factors if name != factor]
+        first, *rest = dict.fromkeys(row[factor] for row in rows)
+        at = {(row[factor], *(row[name] for name in others)): row for row in done}
+        for level in rest:
+            found = {}
+            for row in done:
+                other = at.get((level, *(row[name] for name in others)))
+                if row[factor] == first and other is not None and other["run_id"] != row["run_id"]:
+                    found[row["run_id"], other["run_id"]] = _error(other, path) - _error(row, path)
+            if found:
+                changes = sorted(found.values())
+                three = (Fraction(sum(changes), len(changes)), changes[0], changes[-1])
+                points = (Cell(tables.signed(100 * value, 2), float(value)) for value in three)
+                made.append((Cell(factor), Cell(first), Cell(level), *points, whole(len(changes))))
+    numbers = (Column(title, True) for title in ("mean change, points", "least", "greatest", "pairs of trainings"))
+    columns = (Column("factor"), Column("from"), Column("to"), *numbers)
+    return Sheet(f"{path.stem}-effects", f"What each factor of {path.stem} changes", columns, tuple(made))
+
+
+def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The names of the factors, and the lines of the file."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StorageError(f"Cannot read {path}: {error}") from error
+    names = list(rows[0]) if rows else []
+    if not set(COLUMNS) <= set(names) or None in names:
+        raise DataError(expected("a grid", f"a table with the columns {', '.join(COLUMNS)}", names, str(path)))
+    return [name for name in names if name not in COLUMNS], rows
+
+
+def _error(row: Mapping[str, str], path: Path) -> Fraction:
+    count = _count(row, path)
+    return Fraction(count.hits, count.total)
+
+
+def _count(row: Mapping[str, str], path: Path) -> Count:
+    """The errors of a line, which are those that its training counts where that lies beside the file."""
+    try:
+        count = Count(int(row["top1_errors"]), int(row["n"]))
+    except ValueError:
+        rule, got = "whole numbers of images and errors", dict(row)
+        raise DataError(expected("a line of a grid", rule, got, str(path))) from None
+    folder = path.parent.parent / "training" / row["run_id"]
+    if folder.is_dir():
+        counted = trained.read(folder).row
+        if (counted["top1_errors"], counted["n"]) != (count.hits, count.total):
+            rule = f"{counted['top1_errors']} of {counted['n']}, as the training counts"
+            raise DataError(
+                expected(f"the errors of {row['run_id']}", rule, f"{count.hits} of {count.total}", str(path))
+            )
+    return count
+
+
+def _cells(row: Mapping[str, str], path: Path) -> Iterator[Cell]:
+    if row["failed"]:
+        yield from (Cell("") for _ in range(4))
+        yield Cell(row["failed"])
+        return
+    count = _count(row, path)
+    yield Cell(row["epochs_run"])
+    yield whole(count.total)
+    yield from rate(count)
+    yield Cell(row["run_id"].rpartition("-")[2])

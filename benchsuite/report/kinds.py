@@ -1,0 +1,226 @@
+"""The kinds of tables that a page of results can ask for, each made from what lies in the folder that it names."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from benchsuite import audit, passes, printed
+from benchsuite.catalog import Catalog
+from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected, unknown_name
+from benchsuite.report import figures, grid_sheets, sheets, training_sheets
+from benchsuite.report.content import Report, read
+from benchsuite.report.pages import Made, Maker
+from benchsuite.report.papers import markdown_table, plain
+from benchsuite.report.published import explanation
+from benchsuite.report.shapes import Figure
+from benchsuite.report.sheets import Cell, Column, Sheet, number, whole
+from benchsuite.report.sources import sources
+from benchsuite.report.standalone import drawing
+from benchsuite.report.summary import summary
+
+MEASURED = frozenset({"images/s", "minutes"})
+"""Columns that say more of a machine, and of what else it did, than of a result."""
+
+
+def maker(catalog: Catalog) -> Maker:
+    """What makes the tables of pages: ``(folder of the page, words of the mark) -> Made``.
+
+    It raises ``DataError`` with the table for everything that keeps it from being made.
+    """
+
+    def explained(folder: Path, model: str, *beginnings: str) -> Made:
+        """``printed MODEL [BEGINNING...]``: the printed figures of a model, all or those whose ids begin so."""
+        lines = printed.explain(model, catalog)
+        shown = [line for line in lines if not beginnings or line.row.id.startswith(beginnings)]
+        return Made(markdown_table(explanation(model, shown)))
+
+    known: dict[str, Callable[..., Made]] = {**KINDS, "printed": explained}
+
+    def make(folder: Path, words: Sequence[str]) -> Made:
+        where = f"({folder}: table {shlex.join(words)})"
+        try:
+            if words[0] not in known:
+                raise unknown_name("kind of table", words[0], known)
+            inspect.signature(known[words[0]]).bind(folder, *words[1:])
+            return known[words[0]](folder, *words[1:])
+        except BenchsuiteError as error:
+            raise DataError(f"{error} {where}") from error
+        except TypeError as error:
+            usage = (
+                (KINDS[words[0]].__doc__ or "").partition(":")[0].strip("`") if words[0] in KINDS else "printed MODEL"
+            )
+            raise DataError(f"Expected the words of the table to be {usage}, got {error} {where}") from error
+
+    return make
+
+
+def _report(folder: Path, path: str, names: Iterable[str] = ()) -> Report:
+    return read(sources(folder / path, tuple(names)))
+
+
+def _climbed(folder: Path, file: str) -> Report:
+    path = folder / file
+    return read(sources(path.parent, (str(path),)))
+
+
+def runs(folder: Path, path: str, *names: str) -> Made:
+    """``runs PATH [RUN...]``: the evaluations of a folder of results, those named or all."""
+    return Made(_lasting(sheets.runs(_report(folder, path, names))))
+
+
+def _lasting(sheet: Sheet) -> str:
+    """The table without what was measured of the machine."""
+    kept = [i for i, column in enumerate(sheet.columns) if column.title not in MEASURED]
+    rows = tuple(tuple(row[i] for i in kept) for row in sheet.rows)
+    return markdown_table(dataclasses.replace(sheet, columns=tuple(sheet.columns[i] for i in kept), rows=rows))
+
+
+def summed_up(folder: Path, path: str, *names: str) -> Made:
+    """``summary PATH|FILE [RUN...]``: what a reader of one paragraph has to know of runs or of a ladder."""
+    ladder = (folder / path).suffix == ".json"
+    return Made(plain(summary(_climbed(folder, path) if ladder else _report(folder, path, names))))
+
+
+def ladder(folder: Path, file: str) -> Made:
+    """``ladder FILE``: the rungs of what ``explain --json`` wrote, in a sentence and one by one, and fair shares."""
+    report = _climbed(folder, file)
+    (found,) = report.ladders
+    parts = [plain(summary(report)), markdown_table(sheets.rungs(found))]
+    shares = sheets.shares(found)
+    return Made("\n\n".join([*parts, *([markdown_table(shares)] if shares.rows else [])]))
+
+
+def waterfall(folder: Path, file: str) -> Made:
+    """``waterfall FILE``: the same rungs as a plot, kept beside the page."""
+    (found,) = _climbed(folder, file).ladders
+    return _plots([(Path(file).stem, figures.waterfall(found))])
+
+
+def comparisons(folder: Path, path: str, *names: str) -> Made:
+    """``comparisons PATH RUN...``: each run beside the first one of its kin."""
+    return Made(markdown_table(sheets.pairs(_report(folder, path, names))))
+
+
+def calibration(folder: Path, path: str, *names: str) -> Made:
+    """``calibration PATH [RUN...]``: how far the probabilities of runs can be believed."""
+    return Made(markdown_table(sheets.calibrations(_report(folder, path, names))))
+
+
+def trainings(folder: Path, path: str, *names: str) -> Made:
+    """``trainings PATH [RUN...]``: trainings with their size, their last epoch, and the command of each."""
+    report = _report(folder, path, names)
+    table = _lasting(training_sheets.trainings(report.trainings))
+    return Made(f"{table}\n\n{_console(one.manifest for one in report.trainings)}")
+
+
+def over_seeds(folder: Path, path: str, *names: str) -> Made:
+    """``seeds PATH [RUN...]``: each network and recipe, over its seeds."""
+    return Made(markdown_table(training_sheets.seeds(_report(folder, path, names).trainings)))
+
+
+def accountings(folder: Path, path: str, *names: str) -> Made:
+    """``accountings PATH [RUN...]``: what other programs would have printed of the same epochs."""
+    return Made(markdown_table(training_sheets.accountings(_report(folder, path, names).trainings)))
+
+
+def curves(folder: Path, path: str, *names: str) -> Made:
+    """``curves PATH [RUN...]``: exact and smoothed accuracy by epoch as plots, kept beside the page."""
+    found = _report(folder, path, names).trainings
+    return _plots([(f"training-{one.run_id.rpartition('-')[2]}", figures.course(one)) for one in found])
+
+
+def audited(folder: Path, path: str, name: str) -> Made:
+    """``audit PATH RUN``: a run under every accounting, and how much the order of its images matters."""
+    found = audit.audit(audit.Asked(), passes.read(folder / path, name))
+    numbers = ("printed %", "off", "other orders: mean", "spread")
+    columns = (Column("accounting"), Column("batch", True), *(Column(title, True) for title in numbers))
+    rows = tuple(
+        (
+            Cell(row["accounting"]),
+            whole(row["batch_size"]),
+            number(row["printed"], 2),
+            Cell(f"{row['off']:+.2f}".replace("-0.00", "+0.00")),
+            number(row["orders_mean"], 2),
+            number(row["orders_spread"], 2),
+        )
+        for row in found["rows"]
+    )
+    said = (f"{found['run_id']}: {found['hits']} of {found['n']} images right in the last epoch",)
+    return Made(markdown_table(Sheet("audit", "Audit", columns, rows, said)))
+
+
+def claimed(folder: Path, claim: str, accuracy: str, batch_size: str, epochs: str) -> Made:
+    """``claim PERCENT ACCURACY BATCH EPOCHS``: how likely each accounting prints a claim, given the exact accuracy."""
+    try:
+        percents, wholes = (Decimal(claim), Decimal(accuracy)), (int(batch_size), int(epochs))
+    except (ArithmeticError, ValueError):
+        words = " ".join((claim, accuracy, batch_size, epochs))
+        raise BadParameter(expected("a claim", "two percentages and two whole numbers", words)) from None
+    asked = audit.Asked(claim=percents[0], accuracy=percents[1], batch_sizes=(wholes[0],), epochs=wholes[1])
+    numbers = ("median %", "95 % of all within", f"chance of {claim} or more, %")
+    rows = tuple(
+        (
+            Cell(row["accounting"]),
+            number(row["median"], 1),
+            Cell(f"{number(row['low'], 1).text} to {number(row['high'], 1).text}"),
+            number(row["at_least"], 1),
+        )
+        for row in audit.audit(asked)["claims"]
+    )
+    said = (f"{accuracy} % of {audit.IMAGES} images right in each of {epochs} epochs, batches of {batch_size}",)
+    columns = (Column("accounting"), *(Column(title, True) for title in numbers))
+    return Made(markdown_table(Sheet("claim", "Claim", columns, rows, said)))
+
+
+def grid(folder: Path, file: str) -> Made:
+    """``grid FILE``: the CSV that a grid of trainings left."""
+    return Made(markdown_table(grid_sheets.grid(folder / file)))
+
+
+def grid_effects(folder: Path, file: str) -> Made:
+    """``effects FILE``: what each factor of a grid changes when nothing else does."""
+    return Made(markdown_table(grid_sheets.effects(folder / file)))
+
+
+def commands(folder: Path, path: str, *names: str) -> Made:
+    """``commands PATH [RUN...]``: the commands that made the runs."""
+    report = _report(folder, path, names)
+    every = [entry.manifest for entry in report.entries] + [one.manifest for one in report.trainings]
+    return Made(_console(every))
+
+
+def _console(manifests: Iterable[Any]) -> str:
+    """The commands of manifests as a block of code; they are written by users, so no fence is among them."""
+    lines = dict.fromkeys(" ".join(str(manifest["command"]).split()).replace("```", "'''") for manifest in manifests)
+    return "\n".join(["```console", *lines, "```"])
+
+
+def _plots(named: Sequence[tuple[str, Figure]]) -> Made:
+    images = [f"![{plain(figure.title)}: {plain(figure.about)}]({name}.svg)" for name, figure in named]
+    return Made("\n\n".join(images), tuple((f"{name}.svg", drawing(figure)) for name, figure in named))
+
+
+KINDS: dict[str, Callable[..., Made]] = {
+    "summary": summed_up,
+    "runs": runs,
+    "ladder": ladder,
+    "waterfall": waterfall,
+    "comparisons": comparisons,
+    "calibration": calibration,
+    "trainings": trainings,
+    "seeds": over_seeds,
+    "accountings": accountings,
+    "curves": curves,
+    "audit": audited,
+    "claim": claimed,
+    "grid": grid,
+    "effects": grid_effects,
+    "commands": commands,
+}
+"""Every kind but ``printed``, which needs the protocols that are known."""

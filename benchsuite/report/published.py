@@ -1,0 +1,59 @@
+"""The printed figures of one model as a table: what each differs from least, and what that allows to be said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from benchsuite.printed import Difference, Line, verdict_words
+from benchsuite.report.sheets import Cell, Column, Sheet
+
+TITLES = ("network", "protocol", "weights or run", "source")
+
+
+def explanation(model: str, lines: Sequence[Line]) -> Sheet:
+    """Each figure, then the figure that it is compared with, the change, its verdict, and what no source states."""
+    columns = (
+        Column("figure"),
+        Column("top-1 error %", True),
+        *map(Column, TITLES),
+        Column("compared with"),
+        Column("change", True),
+        Column("what lies between"),
+        Column("open"),
+        Column("unexplained", True),
+    )
+    rows = tuple(row for line in lines for row in _rows(line))
+    unsure = any(line.row.status != "verified" for line in lines)
+    said = ("(unverified): no original was seen",) if unsure else ()
+    return Sheet(f"printed-{model}", f"Printed figures of {model}", columns, rows, said)
+
+
+def _rows(line: Line) -> Iterator[tuple[Cell, ...]]:
+    """A figure; the difference from the same protocol of another source stands on a line of its own."""
+    row = line.row
+    size = "/".join(str(part) for part in (row.short_side, row.crop) if part)
+    mark = "" if row.status == "verified" else " (unverified)"
+    protocol = " ".join(words for words in (row.protocol, row.scales or size) if words)
+    texts = (row.id, str(row.error), row.architecture, protocol, row.weights or row.run, row.source + mark)
+    yield (*map(Cell, texts), *_difference(line.nearest))
+    if line.across is not None:
+        yield (*(Cell("") for _ in texts), *_difference(line.across))
+
+
+def _difference(found: Difference | None) -> Iterator[Cell]:
+    if found is None:
+        yield from (Cell("") for _ in range(5))
+        return
+    yield Cell(found.before)
+    yield Cell(f"{found.change:+}")
+    yield Cell(_verdict(found))
+    yield Cell(", ".join(factor.name for factor in found.open))
+    yield Cell(f"{found.unexplained:+}" if found.unexplained else "")
+
+
+def _verdict(found: Difference) -> str:
+    """The verdict; several factors at once are named, ``benchsuite explain`` says what each was and became."""
+    if found.verdict != "confounded":
+        return verdict_words(found)
+    names = ", ".join(factor.name for factor in found.factors)
+    return f"confounded, {len(found.factors)} factors at once, no single cause: {names}"

@@ -1,0 +1,105 @@
+"""The kinds of plots, as data: both the page and the exported files draw these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Tone = Literal["plain", "better", "worse", "open"]
+"""What a mark means: a measured rate, fewer errors, more errors, or what nothing accounts for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """From one value to another."""
+
+    start: float
+    end: float
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of ``Bars``: its label, its numbers in words, bars, and perhaps a mark with its interval."""
+
+    label: str
+    note: str
+    bars: tuple[Bar, ...] = ()
+    mark: float | None = None
+    interval: tuple[float, float] | None = None
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Rows along one axis. ``zero`` draws a line at 0; ``linked`` leads from the end of each row to the next one.
+
+    ``counts`` are numbers of images, larger to both sides of 0.
+    ``name`` is that of a file, ``about`` says in a sentence what is seen, for those who do not see it.
+    """
+
+    name: str
+    title: str
+    about: str
+    axis: str
+    rows: tuple[Row, ...]
+    zero: bool = False
+    linked: bool = False
+    counts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point, the interval of its y, and its name."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one kind."""
+
+    label: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Points in two directions. ``log`` is about x; ``square`` is 0..1 both ways with its diagonal, points joined."""
+
+    name: str
+    title: str
+    about: str
+    x: str
+    y: str
+    series: tuple[Series, ...]
+    log: bool = False
+    square: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line through (x, y) of finite numbers, in order of x; ``marked`` is the index of a marked point, if any."""
+
+    label: str
+    points: tuple[tuple[float, float], ...]
+    marked: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines over one axis of whole numbers, such as epochs."""
+
+    name: str
+    title: str
+    about: str
+    x: str
+    y: str
+    lines: tuple[Line, ...]
+
+
+Figure = Bars | Points | Lines

@@ -1,0 +1,38 @@
+"""A plot of the page as an SVG file of its own, for pages of Markdown: no font, style or script from elsewhere."""
+
+from __future__ import annotations
+
+from benchsuite.report import svg
+from benchsuite.report.drawn import COLOURS, LINE, QUIET, TONES
+from benchsuite.report.shapes import Figure
+
+WIDE = 900
+MARGIN = 12
+
+STYLE = f"""
+text {{ font: 12px system-ui, sans-serif; fill: {TONES["plain"]} }}
+text {{ paint-order: stroke; stroke: #fff; stroke-width: 3px }}
+.name, .label {{ fill: {QUIET} }}
+.label {{ font-size: 11px }}
+.grid {{ stroke: {LINE} }}
+.zero {{ stroke: {QUIET} }}
+.link {{ stroke: {TONES["open"]}; stroke-dasharray: 2 3 }}
+.whisker {{ stroke: {TONES["plain"]}; fill: none; stroke-width: 1.25 }}
+.course {{ fill: none; stroke-width: 1.5; stroke-linejoin: round }}
+""" + "".join(
+    [f".t-{tone} {{ fill: {colour} }}\n" for tone, colour in TONES.items()]
+    + [f".mark.s{i} {{ fill: {c} }} .course.s{i} {{ stroke: {c} }}\n" for i, c in enumerate(COLOURS)]
+)
+
+
+def drawing(figure: Figure) -> str:
+    """The plot on white. The same plot gives the same text."""
+    inner = svg.draw(figure, WIDE)
+    high = float(inner.partition('viewBox="0 0 ')[2].partition('"')[0].split()[1])
+    box = f"{-MARGIN} {-MARGIN} {WIDE + 2 * MARGIN} {high + 2 * MARGIN:g}"
+    size = f'width="{WIDE + 2 * MARGIN}" height="{high + 2 * MARGIN:g}"'
+    back = f'<rect x="{-MARGIN}" y="{-MARGIN}" {size} fill="#fff"/>'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" {size}>\n'
+        f"<style>{STYLE}</style>\n{back}\n{inner}\n</svg>\n"
+    )

@@ -1,0 +1,104 @@
+"""Trainings in a report: what each epoch got right, counted again from what is kept of every test image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from benchsuite import passes, tallies, training_manifests
+from benchsuite.errors import DataError, StorageError, expected
+from benchsuite.histories import EPOCHS
+from benchsuite.metrics import Count
+from benchsuite.passes import Passes
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch: errors as exact counts, and ``smoothed``, the accuracy in 0..1 that the monitor of PNN would print.
+
+    ``heldout`` is None where no images were held out.
+    """
+
+    number: int
+    loss: float
+    learning_rate: float
+    train: Count
+    test: Count
+    heldout: Count | None
+    smoothed: Fraction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A finished training: its flat row as in ``train --json``, its manifest, its epochs, and what they got right."""
+
+    row: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    epochs: tuple[Epoch, ...]
+    passes: Passes
+
+    @property
+    def run_id(self) -> str:
+        """The training's id."""
+        return str(self.row["run_id"])
+
+    @property
+    def name(self) -> str:
+        """``pnn:nfilters=8, klachko-5@mini, seed 1``."""
+        return f"{self.row['architecture']}, {self.row['recipe']}, seed {self.row['seed']}"
+
+
+def trainings_in(results: Path) -> list[Path]:
+    """The folders of the finished trainings in a results folder, by name."""
+    return sorted(p.parent for p in results.glob("training/*/manifest.json"))
+
+
+def read(folder: Path) -> Trained:
+    """A finished training; its weights need not be there.
+
+    What was right is counted again. Raises ``DataError`` where the table of the epochs or the manifest says otherwise,
+    and ``StorageError`` for what cannot be read.
+    """
+    manifest = training_manifests.read(folder, weights=False)
+    if manifest is None:
+        raise StorageError(expected("a training", "finished", "one without a manifest", str(folder)))
+    found, table = passes.read(folder.parent, str(folder)), _table(folder)
+    wrong = [int(errors) for errors in (~found.correct).sum(axis=1)]
+    told = [row["test_errors"] for row in table]
+    if wrong != told or manifest["last"]["test_errors"] != wrong[-1] or manifest["last"]["epoch"] != len(wrong):
+        raise DataError(expected(f"the test errors of {folder.name}", f"{told}, as its epochs say", wrong, str(folder)))
+    assert found.batch_size is not None, "a training has batches"
+    source = training_manifests.as_source(
+        manifest["recipe"]["accounting"], found.correct, found.batch_size, found.heldout
+    )
+    row = training_manifests.row(manifest | {"as_source": source}, folder, cached=True)
+    smoothed = tallies.ratios(tallies.SMOOTHED, found.correct, found.batch_size)
+    return Trained(row, manifest, tuple(map(_epoch, table, smoothed)), found)
+
+
+def _epoch(row: Mapping[str, Any], smoothed: Fraction) -> Epoch:
+    known = row["heldout_errors"] is not None
+    return Epoch(
+        number=row["epoch"],
+        loss=row["loss"],
+        learning_rate=row["learning_rate"],
+        train=Count(row["train_errors"], row["train_n"]),
+        test=Count(row["test_errors"], row["test_n"]),
+        heldout=Count(row["heldout_errors"], row["heldout_n"]) if known else None,
+        smoothed=smoothed,
+    )
+
+
+def _table(folder: Path) -> list[dict[str, Any]]:
+    """The rows of ``epochs.parquet``."""
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(folder / EPOCHS) as file:
+            rows: list[dict[str, Any]] = file.read().to_pylist()
+    except Exception as error:
+        raise StorageError(f"Cannot read {folder / EPOCHS}: {error}") from error
+    return rows

@@ -1,0 +1,151 @@
+"""The tables of trainings: the last epochs, the same epochs under other accountings, and each epoch of one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+from benchsuite import tables, training_manifests
+from benchsuite.metrics import Count
+from benchsuite.report.sheets import Cell, Column, Sheet, number, once, rate, whole
+from benchsuite.report.trained import Epoch, Trained
+
+ACCOUNTINGS = (
+    "exact",
+    "exact-best",
+    "smoothed",
+    "smoothed-best",
+    "two-batches-best",
+    "truncated",
+    "truncated-best-after-10",
+)
+"""What other programs would have printed of a training, in columns; ``benchsuite audit`` has them all."""
+
+
+def trainings(found: Sequence[Trained]) -> Sheet:
+    """A line for each training: its size, its last epoch, and what the source of its recipe would have printed."""
+    titles = ("parameters", "masks", "learned from", "epochs", "test images", "top-1 error %", "95 % interval")
+    columns = (
+        *map(Column, ("network", "recipe", "images")),
+        *(Column(title, True) for title in titles),
+        *(Column(title, True) for title in ("best held-out %", "counted as its source %", "minutes")),
+        Column("source says"),
+        Column("training"),
+    )
+    said = () if all(one.row["scale"] == "full" for one in found) else (SMALLER,)
+    return once(filled(Sheet("trainings", "Trainings", columns, tuple(tuple(_line(one)) for one in found), said)))
+
+
+def seeds(found: Sequence[Trained]) -> Sheet:
+    """A line for each network and recipe: the errors of its last epochs over its seeds, least mean first.
+
+    ``smoothed-best less exact`` is how far the printed number of the original accounting is above the exact accuracy of
+    the last epoch, the mean over seeds in points.
+    """
+    same: dict[tuple[str, str], list[Trained]] = {}
+    for one in found:
+        same.setdefault((str(one.row["architecture"]), str(one.row["recipe"])), []).append(one)
+    lines = []
+    for (network, recipe), runs in same.items():
+        errors = sorted(Fraction(one.row["top1_errors"], one.row["n"]) for one in runs)
+        sizes = runs[0].manifest["architecture"]
+        line = [Cell(recipe), Cell(network), whole(sizes["parameters"]), whole(sizes["masks"]), whole(len(runs))]
+        mean = sum(errors, Fraction(0)) / len(errors)
+        line += [Cell(tables.decimals(100 * value, 2), float(value)) for value in (mean, errors[0], errors[-1])]
+        above = [_printed(one, "smoothed-best") - _printed(one, "exact") for one in runs]
+        line.append(Cell(tables.signed(sum(above, Fraction(0)) / len(above), 2)))
+        lines.append((mean, tuple(line)))
+    titles = ("parameters", "masks", "seeds", "mean top-1 error %", "least", "greatest", "smoothed-best less exact")
+    columns = (Column("recipe"), Column("network"), *(Column(title, True) for title in titles))
+    rows = tuple(line for _, line in sorted(lines, key=lambda pair: pair[0]))
+    said = () if all(one.row["scale"] == "full" for one in found) else (SMALLER,)
+    return Sheet("seeds", "Recipes over their seeds", columns, rows, said)
+
+
+def filled(sheet: Sheet) -> Sheet:
+    """The table without columns that are empty in every row."""
+    kept = [i for i in range(len(sheet.columns)) if any(row[i].text for row in sheet.rows)]
+    rows = tuple(tuple(row[i] for i in kept) for row in sheet.rows)
+    return dataclasses.replace(sheet, columns=tuple(sheet.columns[i] for i in kept), rows=rows)
+
+
+SMALLER = "mini: fewer images and epochs than the source had, so no number to hold against what it says"
+
+
+def _line(one: Trained) -> Iterator[Cell]:
+    row, sizes = one.row, one.manifest["architecture"]
+    yield Cell(str(row["architecture"]))
+    yield Cell(_recipe(one))
+    yield Cell(str(row["dataset"]))
+    for value in (sizes["parameters"], sizes["masks"], row["train_n"], row["epochs"], row["n"]):
+        yield whole(value)
+    yield from rate(Count(row["top1_errors"], row["n"]))
+    best, source = row["best_heldout"], row["as_source"]
+    yield Cell("") if best is None else _of_epoch(Count(best["test_errors"], best["test_n"]), best["epoch"])
+    yield Cell("") if source is None else _chosen(source)
+    yield number(sum(row["seconds"].values()) / 60, 1)
+    yield Cell(str(row["expected"]))
+    yield Cell(one.run_id.rpartition("-")[2], link=f"run-{one.run_id}")
+
+
+def _recipe(one: Trained) -> str:
+    return f"{one.row['recipe']}, seed {one.row['seed']}"
+
+
+def _of_epoch(count: Count, epoch: int) -> Cell:
+    return Cell(f"{tables.percent(count)} (epoch {epoch})", float(100 * count.ratio))
+
+
+def _chosen(source: dict[str, Any]) -> Cell:
+    return Cell(f"{number(source['top1_error'], 2).text} (epoch {source['epoch']})", source["top1_error"])
+
+
+def accountings(found: Sequence[Trained]) -> Sheet:
+    """The accuracy that each training would have been printed with: the same predictions, counted in other ways."""
+    columns = (Column("network"), Column("recipe"), Column("batch", True), *(Column(a, True) for a in ACCOUNTINGS))
+    said = (
+        "accuracy %, in batches of the source's size; exact is the last epoch, best the epoch that is best so counted",
+    )
+    rows = tuple(tuple(_counted(one)) for one in found)
+    return filled(Sheet("accountings", "The same epochs, counted in other ways", columns, rows, said))
+
+
+def _counted(one: Trained) -> Iterator[Cell]:
+    size = one.passes.batch_size
+    assert size is not None, "a training has batches"
+    yield Cell(str(one.row["architecture"]))
+    yield Cell(_recipe(one))
+    yield whole(size)
+    for name in ACCOUNTINGS:
+        made = training_manifests.as_source(name, one.passes.correct, size, None)
+        yield Cell("") if made is None else number(100 - made["top1_error"], 2)
+
+
+def _printed(one: Trained, accounting: str) -> Fraction:
+    """The accuracy in percent that an accounting prints of a training."""
+    size = one.passes.batch_size
+    assert size is not None, "a training has batches"
+    made = training_manifests.as_source(accounting, one.passes.correct, size, None)
+    assert made is not None, "it needs no more than one epoch"
+    return Fraction(100 - made["top1_error"])
+
+
+def epochs(one: Trained) -> Sheet:
+    """Each epoch of a training."""
+    titles = ("epoch", "learning rate", "loss", "train error %", "held-out error %", "test error %", "95 % interval")
+    columns = tuple(Column(title, True) for title in (*titles, "accuracy %", "smoothed accuracy %"))
+    rows = tuple(tuple(_epoch(epoch)) for epoch in one.epochs)
+    return Sheet(f"epochs-{one.run_id}", f"Epochs of {one.name}", columns, rows)
+
+
+def _epoch(epoch: Epoch) -> Iterator[Cell]:
+    yield whole(epoch.number)
+    yield Cell(f"{epoch.learning_rate:.3g}", epoch.learning_rate)
+    yield number(epoch.loss, 4)
+    for count in (epoch.train, epoch.heldout):
+        yield Cell("") if count is None else next(rate(count))
+    yield from rate(epoch.test)
+    yield next(rate(Count(epoch.test.total - epoch.test.hits, epoch.test.total)))
+    yield number(float(100 * epoch.smoothed), 2)

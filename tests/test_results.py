@@ -1,0 +1,59 @@
+"""What is committed under results/: every table is what its runs say, nothing is large, no machine is named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchsuite.cli import main
+from benchsuite.report import portable
+from benchsuite.report.kinds import KINDS
+from benchsuite.report.pages import pages_in
+
+RESULTS = Path(__file__).parents[1] / "results"
+FOLDERS = sorted({path.parent for path in RESULTS.glob("*/README.md")})
+MOST = 1.5e6
+"""Bytes of a committed result, with its predictions."""
+
+
+def test_every_table_is_what_the_runs_beside_it_say(capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["tables", "--check", "--results", str(RESULTS)])
+    assert status == 0, capsys.readouterr().out
+
+
+def test_the_tables_of_the_readme_are_too(capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["tables", "--check", "--results", str(RESULTS), str(RESULTS.parent / "README.md")])
+    assert status == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_result_is_small_and_holds_predictions_but_no_images_or_weights(folder: Path) -> None:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    kept = [path for path in files if path.suffix != ".safetensors"]
+    assert sum(path.stat().st_size for path in kept) < MOST
+    assert {path.suffix for path in kept} <= {".md", ".json", ".parquet", ".npz", ".csv", ".svg"}
+
+
+def test_no_committed_run_names_a_path_of_a_machine() -> None:
+    assert portable.committed(RESULTS)
+    assert [found.path for found in portable.kept(RESULTS)] == []
+    for path in RESULTS.glob("*/**/*"):
+        if path.suffix in (".parquet", ".npz", ".csv", ".svg"):
+            assert not re.search(rb"/(home|root|work|tmp|Users)/", path.read_bytes()), path
+
+
+def test_every_kind_of_table_is_explained() -> None:
+    page = (RESULTS / "README.md").read_text(encoding="utf-8").replace("\\|", "|")
+    for name, kind in KINDS.items():
+        usage = (kind.__doc__ or "").partition("``: ")[0].strip("`")
+        assert usage.split()[0] == name
+        assert f"| `{usage}` |" in page, usage
+    assert "| `printed MODEL [BEGINNING...]` |" in page
+
+
+def test_every_link_of_a_page_leads_somewhere() -> None:
+    for page in pages_in(RESULTS):
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page}: {link}"
