@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchsuite.binding import bind
 from benchsuite.catalog import Catalog, load_plugins
+from benchsuite.census import Census
 from benchsuite.chunks import cache_dir
 from benchsuite.combine import Combine
 from benchsuite.decode import SUFFIXES, check_headers, decode
@@ -17,6 +18,7 @@ from benchsuite.errors import (
     DataError,
     PluginError,
     StorageError,
+    TooLarge,
     TrainingError,
     UnknownName,
     UnsupportedProtocol,
@@ -24,7 +26,9 @@ from benchsuite.errors import (
     expected,
     unknown_name,
 )
+from benchsuite.formats import FileFormat
 from benchsuite.hookspecs import hookimpl
+from benchsuite.reading import in_order
 from benchsuite.recipes import Augmentation, Grid, Level, Mini, Optimizer, Schedule, Warmup, steps
 from benchsuite.specs import (
     Architecture,
@@ -67,12 +71,14 @@ __all__ = [
     "BadParameter",
     "BenchsuiteError",
     "Catalog",
+    "Census",
     "Combine",
     "Crop",
     "DataError",
     "Dataset",
     "DenseParts",
     "Family",
+    "FileFormat",
     "Grid",
     "Input",
     "Level",
@@ -89,6 +95,7 @@ __all__ = [
     "Split",
     "SplitName",
     "StorageError",
+    "TooLarge",
     "TrainingError",
     "UnknownName",
     "UnsupportedProtocol",
@@ -107,6 +114,7 @@ __all__ = [
     "flips",
     "grid",
     "hookimpl",
+    "in_order",
     "load_plugins",
     "load_predictions",
     "load_runs",

@@ -35,6 +35,14 @@ class DataError(BenchsuiteError):
     """A missing folder, a broken image, labels that do not fit the network."""
 
 
+class TooLarge(DataError):
+    """An image that would have more pixels after a resize than any image may have. Who knows its file adds that."""
+
+    def at(self, where: str) -> DataError:
+        """The error of an image that lies there."""
+        return DataError(f"{self} ({where})")
+
+
 class WeightsError(BenchsuiteError):
     """Weights that are missing, belong to another network, or would run code when read."""
 

@@ -14,10 +14,12 @@ import numpy as np
 from benchsuite import keys, predictions
 from benchsuite.batches import batches, chunked
 from benchsuite.chunks import CHUNK, ChunkStore
-from benchsuite.pieces import Seconds, cutter, pieces
+from benchsuite.flow import scored
+from benchsuite.pieces import Seconds, cutter, once_each, pieces
 from benchsuite.plan import TOLERANCE, Member, Question
+from benchsuite.predict import Predict
 from benchsuite.scoring import score
-from benchsuite.specs import Predict, Sample
+from benchsuite.specs import Sample
 from benchsuite.view import View, distinct, view_data
 
 Identity = tuple[str, str]
@@ -109,31 +111,27 @@ def fill(
     advance: Callable[[int], None],
 ) -> dict[View, Any]:
     """The logits and places of one chunk for each view; what is not on disk yet is computed and written once."""
-    chunk = chunk_key(samples)
-    stored = () if settings.fresh else views
-    found = {v: part for v in stored if (part := network.store.read(view_key(v), chunk)) is not None}
+    chunk, names = chunk_key(samples), {v: view_key(v) for v in views}
+    kept = {} if settings.fresh else network.store.read_all([*names.values()], chunk)
+    found = {v: kept[name] for v, name in names.items() if name in kept}
     todo = tuple(v for v in views if v not in found)
     advance(len(samples) * len(found))
     if not todo:
         return found
     start, seconds = time.perf_counter(), network.seconds
-    images = question.loader.images(question.split, samples, cutter(todo, settings.turn), settings.workers)
+    images = once_each(question.loader, question.split, samples, cutter(todo, settings.turn), settings.workers)
     logits = np.zeros((0,), dtype=np.float32)
     places = np.zeros((len(samples), len(todo)), dtype=np.int64)
-    for batch in batches(pieces(images, len(samples), seconds), todo, settings.batch_size):
-        began = time.perf_counter()
-        flips = np.array([todo[p.view].flip for p in batch])
-        with settings.turn:
-            made, count = network.predict(np.stack([p.pixels for p in batch]), flips, todo[batch[0].view])
+    made = batches(pieces(images, len(samples), seconds), todo, settings.batch_size)
+    for batch, scores, count in scored(network.predict, made, todo, settings.turn, seconds):
         if not logits.size:
-            logits = np.full((*places.shape, made.shape[1]), np.nan, dtype=np.float32)
+            logits = np.full((*places.shape, scores.shape[1]), np.nan, dtype=np.float32)
         where = [p.sample for p in batch], [p.view for p in batch]
-        logits[where], places[where] = made, count
-        seconds.forward += time.perf_counter() - began
+        logits[where], places[where] = scores, count
         advance(len(batch))
     for i, view in enumerate(todo):
         found[view] = logits[:, i], places[:, i]
-        network.store.write(view_key(view), chunk, *found[view])
+        network.store.write(names[view], chunk, *found[view], company=[names[v] for v in todo])
     seconds.images += len(samples)
     seconds.total += time.perf_counter() - start
     return found

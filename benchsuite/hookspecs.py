@@ -33,7 +33,7 @@ def benchsuite_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
 
 @hookspec
 def benchsuite_loaders() -> Iterable[Loader]:  # type: ignore[empty-body]
-    """Loaders: how many images are read at once, and whether their pixels are exact."""
+    """Loaders: from where and how many at once images are read, and whether their pixels are exact."""
 
 
 @hookspec

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from benchsuite import parity, profiles
 from benchsuite.binding import show
 from benchsuite.evaluate import Answer, Settings
 from benchsuite.pieces import Seconds
@@ -38,6 +39,8 @@ def answered(results: Path, question: Question) -> dict[str, Any] | None:
 
 def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: list[str]) -> dict[str, Any]:
     """The manifest of an answer: plain JSON data. ``shared`` are the protocols that the pass computed together."""
+    import torch
+
     q = answer.question
     seconds = sum((o.seconds for o in answer.opened), Seconds())
     rate = seconds.images / seconds.total if seconds.total else None
@@ -82,20 +85,26 @@ def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: 
             "n": len(q.samples),
             "of": len(q.split.samples),
             "classes": len(q.split.classes),
+            **({"among": len(q.split.among)} if q.split.among else {}),
             "mirror": q.split.mirror,
             "digest": q.data_digest,
             "fingerprint": q.fingerprint,
         },
         "numerics": {
             "precision": q.precision,
+            "chosen": list(q.chosen),
+            "compiled": asked.compiled,
             "device": device,
             "loader": q.loader.name,
             "batch_size": settings.batch_size,
             "workers": settings.workers,
+            "processes": int(os.environ.get("WORLD_SIZE", asked.processes)),
+            "threads": torch.get_num_threads(),
         },
         "counts": {**answer.counts, "tolerance": TOLERANCE[q.precision]},
         "seconds": {n: getattr(seconds, n) for n in ("decode", "wait", "resize", "forward", "total")},
         "images_computed": seconds.images,
+        "profile": profiles.record(answer.opened, device),
         "images_per_second": rate,
         "shared_pass": shared,
         **surroundings(),
@@ -116,10 +125,16 @@ def command(asked: Asked, question: Question) -> str:
     for option in ("data", "weights", "limit"):
         value = getattr(asked, option)
         words += [f"--{option}", str(value)] if value is not None else []
-    words += ["--precision", question.precision] if question.precision != "fp32" else []
+    words += ["--precision", question.precision] if not _by_default(asked, question) else []
     words += ["--loader", question.loader.name] if not question.loader.exact else []
     words += ["--seed", str(asked.seed)] if asked.seed else []
     return " ".join(words)
+
+
+def _by_default(asked: Asked, question: Question) -> bool:
+    """Whether ``auto`` comes to this precision for this question alone."""
+    checked = bool(question.chosen) or not parity.worth_it([question])
+    return asked.precision == "auto" and question.precision == "fp32" and checked
 
 
 def _version(package: str) -> str | None:

@@ -13,14 +13,14 @@ from benchsuite.batches import spread
 from benchsuite.binding import Bound
 from benchsuite.catalog import Catalog
 from benchsuite.combine import Combine
-from benchsuite.errors import BadParameter, DataError, expected, no_score_map
+from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, no_score_map
 from benchsuite.predictions import find_run, read_manifest
 from benchsuite.specs import Architecture, Dataset, Loader, Sample, Split, SplitName
 from benchsuite.view import View, view_data
 from benchsuite.weights import Chosen, choose
 
 DEFAULT_DATA = "digits"
-TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2, "fp16": 2e-3}
+TOLERANCE = {"fp32": 1e-5, "tf32": 2e-3, "bf16": 2e-2, "fp16": 2e-3}
 """How close two scores may be before rounding in the forward pass could swap them: a near tie."""
 
 
@@ -37,10 +37,12 @@ class Asked:
     precision: str = "auto"
     batch_size: int | None = None
     workers: int | None = None
+    compiled: bool = False
     limit: int | None = None
     seed: int = 0
     fresh: bool = False
     results: Path = Path("results")
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One run: networks, a protocol, samples. ``asked`` is what the run's id is a digest of."""
+    """One run: networks, a protocol, samples. ``asked`` is what the run's id is a digest of.
+
+    ``chosen`` are the decisions of ``--precision auto`` behind the precision, one for each network; else none.
+    """
 
     run_id: str
     members: tuple[Member, ...]
@@ -74,6 +79,7 @@ class Question:
     fingerprint: str
     data_digest: str
     asked: dict[str, Any]
+    chosen: tuple[dict[str, Any], ...] = ()
 
     @property
     def architecture(self) -> str:
@@ -133,6 +139,13 @@ def under(question: Question, asked: Asked, protocol: str, catalog: Catalog) -> 
     return _question(asked, (again,), bound, question.dataset, question.split, loader)
 
 
+def at_precision(question: Question, precision: str, chosen: tuple[dict[str, Any], ...]) -> Question:
+    """The same question in another precision, which decisions of ``--precision auto`` came to."""
+    about = {**question.asked, "precision": precision}
+    run_id = keys.run_id(question.architecture, question.bound.label, question.split.name, about)
+    return dataclasses.replace(question, run_id=run_id, precision=precision, asked=about, chosen=chosen)
+
+
 def open_dataset(text: str, catalog: Catalog, part: SplitName = "test") -> tuple[Dataset, Split]:
     """``imagenet:PATH`` -> the dataset and one of its splits, opened. Raises ``UnknownName`` or ``DataError``."""
     name, colon, path = text.partition(":")
@@ -185,6 +198,10 @@ def _member(architecture: Architecture, weights: Chosen, bound: Bound, split: Sp
     views = binding.views(bound, weights.preprocess, split.mirror)
     if any(v.dense for v in views) and (architecture.dense is None or architecture.input.fixed):
         raise no_score_map(architecture.name, weights.preprocess.crop, "its input size is fixed")
+    if split.among and any(v.dense and v.spatial == "prob" for v in views):
+        got = f"prob, whose softmax would be over all {len(split.classes)} classes"
+        rule = f"mean, gap or avgmax on {split.name}"
+        raise UnsupportedProtocol(expected(f"spatial of {bound.label}", rule, got))
     if weights.declared is not None and weights.declared.classes != len(split.classes):
         raise DataError(
             expected(
@@ -202,20 +219,10 @@ def _question(
 ) -> Question:
     samples = spread(split.samples, asked.limit)
     precision = "fp32" if asked.precision == "auto" else asked.precision
-    data_digest = keys.digest_lines(f"{s.id} {s.label} {s.stamp.partition('@')[0]}" for s in samples)
+    data_digest = digest_of(samples)
     about = {
         "scores": keys.SCORES,
-        "members": [
-            {
-                "architecture": m.architecture.name,
-                "owner": m.owner,
-                "weights": m.chosen.key,
-                "preprocess": dataclasses.asdict(m.chosen.preprocess),
-                "views": [view_data(v) for v in m.views],
-                "combine": dataclasses.asdict(m.combine),
-            }
-            for m in members
-        ],
+        "members": [_about(m) for m in members],
         "protocol": bound.label,
         "combine": dataclasses.asdict(bound.combine),
         "dataset": split.name,
@@ -223,6 +230,7 @@ def _question(
         "precision": precision,
         "device": asked.device,
         "loader": None if loader.exact else loader.name,
+        **({"among": list(split.among)} if split.among else {}),
     }
     name = "+".join(m.architecture.name for m in members)
     return Question(
@@ -234,16 +242,39 @@ def _question(
         samples=samples,
         loader=loader,
         precision=precision,
-        fingerprint=keys.digest_lines(f"{s.id} {s.label} {s.stamp}" for s in samples),
+        fingerprint=keys.digest_lines(_line(s, s.stamp) for s in samples),
         data_digest=data_digest,
         asked=about,
     )
 
 
+def _about(member: Member) -> dict[str, Any]:
+    """What a run's id depends on of a member."""
+    return {
+        "architecture": member.architecture.name,
+        "owner": member.owner,
+        "weights": member.chosen.key,
+        "preprocess": dataclasses.asdict(member.chosen.preprocess),
+        "views": [view_data(v) for v in member.views],
+        "combine": dataclasses.asdict(member.combine),
+    }
+
+
+def digest_of(samples: Sequence[Sample]) -> str:
+    """The digest of samples that is the same on every machine: ids, labels, and the bytes of their files or rows."""
+    return keys.digest_lines(_line(s, s.stamp.partition("@")[0]) for s in samples)
+
+
+def _line(sample: Sample, stamp: str) -> str:
+    """A sample as a line of a digest, with what it is counted against."""
+    return f"{sample.id} {sample.label} {stamp}" + ("" if sample.real is None else f" {sample.real}")
+
+
 def _check(asked: Asked) -> None:
     if asked.precision not in ("auto", *TOLERANCE):
-        raise BadParameter(expected("--precision", "one of auto, fp32, bf16, fp16", asked.precision))
-    for option, value in (("--batch-size", asked.batch_size), ("--limit", asked.limit)):
+        raise BadParameter(expected("--precision", f"one of auto, {', '.join(TOLERANCE)}", asked.precision))
+    counts = ("--batch-size", asked.batch_size), ("--limit", asked.limit), ("--processes", asked.processes)
+    for option, value in counts:
         if value is not None and value < 1:
             raise BadParameter(expected(option, "at least 1", value))
     if asked.workers is not None and asked.workers < 0:

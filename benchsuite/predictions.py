@@ -18,10 +18,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COLUMNS = ("id", "label", "rank", "top5", "probability5", "probability_true", "margin1", "margin5", "brier")
+REAL = "real"
+"""A further column where the labels were reassessed: is the first answer among them? Empty for images without any."""
 
 
-def rows(samples: Sequence[Sample], scores: NDArray[np.float64], how: Combine) -> dict[str, Any]:
-    """What is kept of each sample: the columns ``COLUMNS``. (n, c) scores -> columns of length n.
+def rows(
+    samples: Sequence[Sample], scores: NDArray[np.float64], how: Combine, among: Sequence[int] = ()
+) -> dict[str, Any]:
+    """What is kept of each sample: the columns ``COLUMNS``, and ``REAL``. (n, c) scores -> columns of length n.
+
+    ``among`` are the class indices that the scores belong to, rising; by default 0..c-1.
 
     ``rank`` is the place of the true class (0 is best), ``margin1`` and ``margin5`` how far the decision at 1 and 5
     is from flipping, in the space of the scores; probabilities are the scores normalised to sum to 1; ``brier`` is the
@@ -30,23 +36,29 @@ def rows(samples: Sequence[Sample], scores: NDArray[np.float64], how: Combine) -
     import numpy as np
 
     labels = np.array([s.label for s in samples], dtype=np.int64)
+    index = np.asarray(among if among else np.arange(scores.shape[1]))
+    place = np.searchsorted(index, labels)
     best = metrics.top(scores, 6)
-    rank = metrics.ranks(scores, labels, best=best)
+    rank = metrics.ranks(scores, place, best=best)
     weight = softmax(scores) if how.space == "logit" else scores
     total = weight.sum(axis=1, keepdims=True)
-    true = np.take_along_axis(weight, labels[:, None], axis=1) / total
+    true = np.take_along_axis(weight, place[:, None], axis=1) / total
     squares = np.einsum("nc,nc->n", weight, weight)[:, None] / total**2
-    return {
+    found: dict[str, Any] = {
         "id": [s.id for s in samples],
         "label": labels.astype(np.int32),
         "rank": rank.astype(np.int32),
-        "top5": best[:, :5].astype(np.int32),
+        "top5": index[best[:, :5]].astype(np.int32),
         "probability5": np.take_along_axis(weight, best[:, :5], axis=1) / total,
         "probability_true": true[:, 0],
-        "margin1": metrics.margins(scores, labels, 1, best=best),
-        "margin5": metrics.margins(scores, labels, 5, best=best),
+        "margin1": metrics.margins(scores, place, 1, best=best),
+        "margin5": metrics.margins(scores, place, 5, best=best),
         "brier": np.maximum(0.0, squares - 2 * true + 1)[:, 0],
     }
+    if any(s.real is not None for s in samples):
+        answers = index[best[:, 0]].tolist()
+        found[REAL] = [a in s.real if s.real else None for a, s in zip(answers, samples, strict=True)]
+    return found
 
 
 def join(parts: Sequence[dict[str, Any]], samples: Sequence[Sample]) -> dict[str, Any]:
@@ -54,8 +66,8 @@ def join(parts: Sequence[dict[str, Any]], samples: Sequence[Sample]) -> dict[str
     import numpy as np
 
     whole = {
-        name: [i for p in parts for i in p[name]] if name == "id" else np.concatenate([p[name] for p in parts])
-        for name in COLUMNS
+        name: [i for p in parts for i in p[name]] if name in ("id", REAL) else np.concatenate([p[name] for p in parts])
+        for name in (*COLUMNS, *((REAL,) if any(REAL in p for p in parts) else ()))
     }
     if whole["id"] != [s.id for s in samples]:
         raise BenchsuiteError(
@@ -66,11 +78,15 @@ def join(parts: Sequence[dict[str, Any]], samples: Sequence[Sample]) -> dict[str
 
 
 def count(columns: dict[str, Any], tolerance: float) -> dict[str, int]:
-    """Integer counts of a run: n, errors at 1 and 5, and decisions within ``tolerance`` of flipping."""
+    """Integer counts of a run: n, errors at 1 and 5, and decisions within ``tolerance`` of flipping.
+
+    Where labels were reassessed, ``real_n`` images have any, and the first answer of ``real_errors`` is none of them.
+    """
     import numpy as np
 
-    rank = columns["rank"]
-    return {
+    rank, judged = columns["rank"], [right for right in columns.get(REAL, ()) if right is not None]
+    real = {"real_n": len(judged), "real_errors": judged.count(False)} if REAL in columns else {}
+    return real | {
         "n": len(rank),
         "top1_errors": metrics.errors_at(rank, 1).hits,
         "top5_errors": metrics.errors_at(rank, 5).hits,
@@ -84,11 +100,39 @@ def write_run(folder: Path, manifest: dict[str, Any], columns: dict[str, Any]) -
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    arrays = {n: pa.array(list(c) if getattr(c, "ndim", 1) == 2 else c) for n, c in columns.items()}
+    arrays = {name: _arrow(column) for name, column in columns.items()}
     with writing(folder / "predictions.parquet") as part:
         pq.write_table(pa.table(arrays), part)
     with writing(folder / "manifest.json") as part:
         part.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _arrow(column: Any) -> Any:
+    """Texts, (n,) numbers, (n, k) lists of numbers, or a list of True, False and None as an Arrow array.
+
+    It is made from bytes: ``pyarrow.array`` would import pandas, half a second, and make an object of every list.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    def plain(values: NDArray[Any]) -> Any:
+        buffers = [None, pa.py_buffer(np.ascontiguousarray(values))]
+        return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), buffers)
+
+    def bits(values: list[bool]) -> Any:
+        return pa.py_buffer(np.packbits(np.array(values, dtype=bool), bitorder="little"))
+
+    if isinstance(column, list) and not all(isinstance(value, str) for value in column):
+        known = [value is not None for value in column]
+        return pa.Array.from_buffers(pa.bool_(), len(column), [bits(known), bits([bool(value) for value in column])])
+    if isinstance(column, list):
+        texts = [text.encode() for text in column]
+        ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+        return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(texts)))
+    if column.ndim == 1:
+        return plain(column)
+    ends = np.arange(len(column) + 1, dtype=np.int32) * np.int32(column.shape[1])
+    return pa.ListArray.from_arrays(plain(ends), plain(column.reshape(-1)))
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

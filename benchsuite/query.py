@@ -112,6 +112,8 @@ def _flat(manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     del row["cached"]
     low, high = row.pop("top1_interval")
     row |= {"top1_low": low, "top1_high": high}
+    if "real_n" in row:
+        row["real_low"], row["real_high"] = row.pop("real_interval") or (None, None)
     for name in ("seconds", "near_ties"):
         row |= {f"{name}_{key}": value for key, value in row.pop(name).items()}
     row |= {name: "+".join(show(value) for value in row.pop(name)) for name in ("resize", "crop", "interpolation")}

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from benchsuite import manifests, tables
-from benchsuite.catalog import Catalog
+from benchsuite import crews, manifests, parity, sharing, tables
+from benchsuite.catalog import Catalog, load_plugins
 from benchsuite.chunks import ChunkStore, cache_dir, writing
-from benchsuite.evaluate import Answer, Opened, Settings, evaluate, networks
+from benchsuite.crews import ALONE, Crew
+from benchsuite.evaluate import Answer, Opened, Settings, networks
 from benchsuite.keys import digest
+from benchsuite.locks import held
 from benchsuite.plan import DEFAULT_DATA, Asked, Member, Question, plan
 from benchsuite.predictions import write_run
-from benchsuite.view import View
+from benchsuite.prepared import opened
+from benchsuite.processes import own_device
+from benchsuite.reading import cores
+from benchsuite.specs import center
+from benchsuite.view import View, distinct
 from benchsuite.watch import Watch
 
 TALLIED = 64
@@ -29,26 +35,70 @@ def run(asked: Asked, catalog: Catalog, watch: Watch) -> list[dict[str, Any]]:
 
     Raises a ``BenchsuiteError`` for every mistake of a user; results that were finished before it are on disk.
     """
-    questions = plan(asked, catalog)
-    if asked.data is None:
-        watch.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
-    return answer(asked, questions, watch)
+    crew = crews.gather(asked.processes, digest(repr(asked)), help_along, (asked,))
+    try:
+        questions = plan(asked, catalog)
+        if asked.data is None:
+            watch.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
+        if crew.leads and asked.precision == "auto":  # the others hear what it came to
+            questions = _settled(asked, questions, watch)
+        return answer(asked, questions, watch, crew)
+    finally:
+        crew.stop()
 
 
-def answer(asked: Asked, questions: Sequence[Question], watch: Watch) -> list[dict[str, Any]]:
-    """The rows of ``run`` for questions about the same samples, which ``asked`` is the command of."""
+def answer(asked: Asked, questions: Sequence[Question], watch: Watch, crew: Crew = ALONE) -> list[dict[str, Any]]:
+    """The rows of ``run`` for questions about the same samples, which ``asked`` is the command of.
+
+    Of several processes the leader has them; the others help, and have none.
+    """
+    if not crew.leads:
+        for _ in _work(asked, sharing.heard(crew, questions), Watch(), crew):
+            pass
+        return []
     done = {} if asked.fresh else _answered(asked.results, questions)
     todo = [q for q in questions if q.run_id not in done]
     if todo:
         _check_writable(asked.results)
-        for found, manifest in _work(asked, todo, watch):
+        for found, manifest in chain.from_iterable(_work(asked, same, watch, crew) for same in _by_precision(todo)):
             write_run(manifests.folder(asked.results, found.question), manifest, found.columns)
             done[manifest["run_id"]] = manifest
     fresh = {q.run_id for q in todo}
     return [
         tables.result_row(done[q.run_id], str(manifests.folder(asked.results, q)), q.run_id not in fresh)
+        | ({"precision_check": list(q.chosen)} if q.chosen else {})
         for q in questions
     ]
+
+
+def _settled(asked: Asked, questions: Sequence[Question], watch: Watch) -> list[Question]:
+    """The questions in the precision that ``auto`` comes to, which is found once for each network and its images."""
+
+    def trials() -> tuple[str, ...]:
+        from benchsuite.forward import pick_device
+        from benchsuite.precision import candidates
+
+        return candidates(pick_device(asked.device))
+
+    def open_network(member: Member, precision: str) -> Opened:
+        from benchsuite.forward import pick_device
+
+        watch.note(f"{member.architecture.name} in {precision} on {parity.SAMPLE} images, to choose a precision")
+        question = dataclasses.replace(questions[0], precision=precision, loader=parity.READER)
+        told = watch if member.chosen.recipe is not None else Watch()  # a training is; the rest is said by the run
+        return _open(question, member, (center(member.chosen.preprocess),), pick_device(asked.device), told)
+
+    return list(parity.settled(questions, asked.device, open_network, trials))
+
+
+def _by_precision(questions: Sequence[Question]) -> list[list[Question]]:
+    """The questions that one pass can answer: a network has one precision in a pass."""
+    return [[q for q in questions if q.precision == name] for name in dict.fromkeys(q.precision for q in questions)]
+
+
+def help_along(crew: Crew, asked: Asked) -> None:
+    """What a process does that ``--processes`` started: its part of the same command."""
+    answer(asked, plan(asked, load_plugins()), Watch(), crew)
 
 
 def tally(asked: Asked, questions: Sequence[Question], watch: Watch) -> dict[str, dict[str, int]]:
@@ -66,16 +116,23 @@ def _answered(results: Path, questions: Sequence[Question]) -> dict[str, Mapping
     return {run_id: manifest for run_id, manifest in found.items() if manifest is not None}
 
 
-def _work(asked: Asked, todo: list[Question], watch: Watch) -> Iterator[tuple[Answer, dict[str, Any]]]:
+def _work(
+    asked: Asked, todo: list[Question], watch: Watch, crew: Crew = ALONE
+) -> Iterator[tuple[Answer, dict[str, Any]]]:
     """Evaluates what no run answers yet: each answer with its manifest, as soon as it is there."""
+    from benchsuite import precision
     from benchsuite.forward import keep_freed_memory, pick_device
 
-    device = pick_device(asked.device)
+    if not todo:
+        return
+    todo = _with_open_loader(todo, asked, watch)
+    device = pick_device(own_device(pick_device(asked.device)))
+    precision.check(todo[0].precision, device)
     if device == "cpu":
         keep_freed_memory()
     settings = Settings(
         asked.batch_size or _batch_size(device, todo),
-        asked.workers if asked.workers is not None else _workers(device),
+        asked.workers if asked.workers is not None else max(1, _workers(device) // crew.here),
         asked.fresh,
         Lock() if device == "cpu" else nullcontext(),
     )
@@ -84,14 +141,14 @@ def _work(asked: Asked, todo: list[Question], watch: Watch) -> Iterator[tuple[An
     started: list[bool] = []
 
     def open_network(member: Member, views: tuple[View, ...]) -> Opened:
-        opened = _open(todo[0], member, views, device, watch)
+        opened = _open(todo[0], member, views, device, watch, compiled=asked.compiled)
         if not started:
             started.append(True)
             watch.start(f"evaluating {len(todo[0].samples)} images", total)
         return opened
 
     try:
-        for found in evaluate(todo, open_network, settings, watch.advance):
+        for found in sharing.evaluate_together(todo, open_network, settings, watch.advance, crew):
             q = found.question
             shared = [other.bound.label for other in todo if other is not q and _share(other, q)]
             yield found, manifests.make(found, asked, settings, device, shared)
@@ -99,11 +156,23 @@ def _work(asked: Asked, todo: list[Question], watch: Watch) -> Iterator[tuple[An
         watch.stop()
 
 
+def _with_open_loader(todo: Sequence[Question], asked: Asked, watch: Watch) -> list[Question]:
+    """The questions with a loader that is ready for the views of all of them; what it reads has to be there."""
+    first = todo[0]
+    views = distinct(tuple(v for q in todo for m in q.members for v in m.views))
+    loader = opened(first.loader, first.split, first.samples, views, asked.data or first.dataset.name)
+    if not loader.exact:
+        watch.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
+    return [dataclasses.replace(q, loader=loader) for q in todo]
+
+
 def _share(a: Question, b: Question) -> bool:
     return bool({m.identity for m in a.members} & {m.identity for m in b.members})
 
 
-def _open(question: Question, member: Member, views: tuple[View, ...], device: str, watch: Watch) -> Opened:
+def _open(
+    question: Question, member: Member, views: tuple[View, ...], device: str, watch: Watch, *, compiled: bool = False
+) -> Opened:
     """Builds a network, trains it where the data set says so, and opens the store of its chunks."""
     from benchsuite import weights
     from benchsuite.forward import open_network
@@ -116,7 +185,7 @@ def _open(question: Question, member: Member, views: tuple[View, ...], device: s
         watch.note(f"{architecture.name} has {chosen.label} weights: its errors say nothing about a trained network")
     module = weights.build(architecture, chosen, classes)
     network = open_network(architecture, module, chosen.preprocess, views, classes, device, question.precision)
-    key = {
+    key: dict[str, Any] = {
         "architecture": architecture.name,
         "owner": member.owner,
         "state": network.digest,
@@ -125,6 +194,9 @@ def _open(question: Question, member: Member, views: tuple[View, ...], device: s
         "device": device.partition(":")[0],
         "loader": None if question.loader.exact else question.loader.name,
     }
+    if compiled:
+        network.compile()
+        key["compiled"] = True
     return Opened(network, ChunkStore(cache_dir() / "chunks" / digest(key)[:32]), network.digest)
 
 
@@ -136,8 +208,15 @@ def _train(question: Question, member: Member, watch: Watch) -> None:
     assert path is not None, "trained weights have a place"
     if path.is_file():
         return
-    watch.note(f"training {member.architecture.name} on {question.split.name} once ({recipe.cost}); kept in {path}")
-    train.ensure(member.architecture, recipe, path, _train_split(question), watch)
+    lock = path.with_suffix(".lock")
+    with held(lock, wait=False) as free:
+        if not free:
+            watch.note(f"waiting for another process, which is training {member.architecture.name}")
+    with held(lock, wait=True):
+        if path.is_file():
+            return
+        watch.note(f"training {member.architecture.name} on {question.split.name} once ({recipe.cost}); kept in {path}")
+        train.ensure(member.architecture, recipe, path, _train_split(question), watch)
 
 
 def _train_split(question: Question) -> Callable[[], Any]:
@@ -145,9 +224,12 @@ def _train_split(question: Question) -> Callable[[], Any]:
 
 
 def _batch_size(device: str, questions: list[Question]) -> int:
-    """Views in a batch: 8 of 224 pixels on a CPU and 128 elsewhere, or as many smaller ones as have their pixels."""
+    """Views in a batch: 8 of 224 pixels on a CPU, 512 elsewhere, or as many smaller ones as have their pixels.
+
+    512 of one view are all that a chunk has; a device of too little memory for them finds out how many fit.
+    """
     crop = min(m.chosen.preprocess.crop for q in questions for m in q.members)
-    return int((8 if device == "cpu" else 128) * max(1.0, min(8.0, (224 / crop) ** 2)))
+    return int((8 if device == "cpu" else 512) * max(1.0, min(8.0, (224 / crop) ** 2)))
 
 
 def _workers(device: str) -> int:
@@ -155,8 +237,7 @@ def _workers(device: str) -> int:
 
     There they take turns with the network: its threads wait for each other, and one that is interrupted stops them all.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores - 1) if device != "cpu" else cores
+    return max(1, cores() - 1) if device != "cpu" else cores()
 
 
 def _check_writable(results: Path) -> None:

@@ -50,25 +50,27 @@ def _columns(question: Question, samples: Sequence[Sample], logits: Logits, shar
     """Each member's views are combined, then the members of an ensemble."""
     import numpy as np
 
-    members = [_combined(member, logits, shared) for member in question.members]
+    among = question.split.among
+    members = [_combined(member, logits, shared, among) for member in question.members]
     if question.bound.inner is None:
-        return predictions.rows(samples, members[0], question.bound.combine)
+        return predictions.rows(samples, members[0], question.bound.combine, among)
     spaces = [m.combine.space for m in question.members]
     tiny = np.finfo(np.float64).tiny
     as_logits = [np.log(np.maximum(x, tiny)) if s == "prob" else x for s, x in zip(spaces, members, strict=True)]
     stacked = np.stack(as_logits, axis=1)
     merged = combine(stacked, question.bound.combine, np.ones(stacked.shape[:2]))
-    return predictions.rows(samples, merged, question.bound.combine)
+    return predictions.rows(samples, merged, question.bound.combine, among)
 
 
-def _combined(member: Member, logits: Logits, shared: dict[Any, Any]) -> NDArray[np.float64]:
-    """The scores of one network from its views, by its combine rule. -> (n, c)."""
+def _combined(member: Member, logits: Logits, shared: dict[Any, Any], among: Sequence[int]) -> NDArray[np.float64]:
+    """The scores of one network from its views, by its combine rule. -> (n, c), c classes or those of ``among``."""
     import numpy as np
 
     how, found, values = member.combine, logits[member.identity], []
     for view in member.views:
         key = member.identity, view, how.space, how.rule == "geometric"
         if key not in shared:
-            shared[key] = in_space(found[view][0], how)
+            x = found[view][0]
+            shared[key] = in_space(x[:, list(among)] if among else x, how)
         values.append(shared[key])
     return merge(values, how, np.stack([found[view][1] for view in member.views], axis=1))

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from typing import Protocol as Structural
 
+from benchsuite.census import Census
 from benchsuite.combine import Combine
 from benchsuite.errors import BadParameter, expected
+from benchsuite.formats import FileFormat
 from benchsuite.recipes import Augmentation, Grid, Mini, Optimizer, Options, Schedule
 from benchsuite.view import Crop, Interpolation, LongSide, View
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    pass
 
 T = TypeVar("T")
 SplitName = Literal["train", "test"]
@@ -192,13 +193,15 @@ class Sample:
     """One image: its ``id`` (unique in the split), class index, where it lies, and a stamp that changes with it.
 
     ``where`` is a path, or a row of a file. Of the stamp, the part before the first ``@`` is the same on every machine
-    (bytes of the file, or the digest of the row's pixels); what follows is this machine's, such as a time.
+    (bytes of the file, or the digest of the row's pixels); what follows is this machine's, such as a time. ``real``
+    holds the classes that reassessed labels accept (none: left out of that count), in all samples of a split or in no.
     """
 
     id: str
     label: int
     where: str
     stamp: str = ""
+    real: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +210,8 @@ class Split:
 
     ``classes`` are the readable names of all class indices, those without samples too. ``read(sample)`` returns uint8
     (H, W, 3) RGB, as an array of its own or a Pillow image, and may be called by several threads at once; it raises
-    ``DataError`` with the file's name. ``mirror`` says that a mirror image keeps its class.
+    ``DataError`` with the file's name. ``mirror`` says that a mirror image keeps its class. ``among`` are the classes
+    that an answer is chosen among, rising: the logits of others are left out before any softmax (empty: of none).
     """
 
     name: str
@@ -215,6 +219,7 @@ class Split:
     classes: tuple[str, ...]
     mirror: bool
     read: Callable[[Sample], Any]
+    among: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +229,7 @@ class Dataset:
     ``open`` finds what can be known before a network runs, and raises ``DataError`` in one line that names the file or
     folder: nothing at ``path`` (and what to download), unknown or empty classes, equal ids, files that are no images.
     ``download`` says what to get and where it goes. A dataset with ``recipe`` trains the asked network once when no
-    weights are given; ``preprocess`` is used for networks that were trained on this dataset.
+    weights are given; ``preprocess`` is used for networks that were trained on this dataset. ``census``: whole splits.
     """
 
     name: str
@@ -236,6 +241,7 @@ class Dataset:
     path: Literal["none", "optional", "required"] = "required"
     recipe: Recipe | None = None
     preprocess: Preprocess | None = None
+    census: tuple[Census, ...] = ()
 
 
 class Images(Structural):
@@ -252,12 +258,16 @@ class Images(Structural):
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """How images are read: ``exact`` loaders give the reference decoder's pixels, bit for bit."""
+    """How images are read: ``exact`` loaders give the reference decoder's pixels, bit for bit.
+
+    One that reads a prepared ``file`` has no ``images`` until that is opened. ``NAME:VARIANT`` is a name, too.
+    """
 
     name: str
-    images: Images
+    images: Images | None
     exact: bool
     note: str
+    file: FileFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,18 +279,6 @@ class Reporter:
     note: str
 
 
-class Predict(Structural):
-    """All that the walk needs of a network.
-
-    ``predict(pixels, flips, view)``: uint8 (n, h, w, 3), bool (n,) and the view (``flip`` comes from ``flips``) ->
-    float32 (n, c) logits and the number of places that each score is a mean of (1 for a crop).
-    """
-
-    def __call__(
-        self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View
-    ) -> tuple[NDArray[np.float32], int]: ...
-
-
 def with_overrides(preprocess: Preprocess, overrides: Sequence[tuple[str, Any]]) -> Preprocess:
     """The preprocessing with the fields that a user named after the protocol's colon."""
     return dataclasses.replace(preprocess, **dict(overrides))
@@ -288,5 +286,5 @@ def with_overrides(preprocess: Preprocess, overrides: Sequence[tuple[str, Any]])
 
 def check_name(kind: str, name: str, owner: str) -> None:
     """Refuse names that could not be typed or stored: letters, digits, dot, dash, underscore."""
-    if not NAME.fullmatch(name):
+    if not all(NAME.fullmatch(part) for part in (name.split(":", 1) if kind == "loader" else [name])):
         raise BadParameter(expected(f"the name of a {kind}", "letters, digits and . _ -", name, owner))

@@ -88,7 +88,10 @@ def with_interval(count: Count) -> str:
 def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str, Any]:
     """A run as the flat object of ``run --json``: counts are integers, errors and intervals unrounded percentages.
 
-    ``resize``, ``crop`` and ``interpolation`` list what its views use, ``of`` is the size of the whole split.
+    ``resize``, ``crop`` and ``interpolation`` list what its views use, ``of`` is the size of the whole split; ``exact``
+    says that the pixels were the reference decoder's. Where answers were chosen ``among`` some classes, that is their
+    number; where labels were reassessed, ``real_n`` images have any, and ``real_errors`` of their answers are none of
+    them.
     """
     asked, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
     n, top1, top5 = counts["n"], counts["top1_errors"], counts["top5_errors"]
@@ -109,19 +112,32 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
         "views": len(views),
         "precision": manifest["numerics"]["precision"],
         "loader": asked["loader"],
+        "exact": asked.get("question", {}).get("loader") is None,
         "images_per_second": manifest["images_per_second"],
         "seconds": dict(manifest["seconds"]),
         "cached": cached,
         "limit": asked["limit"],
-        "near_ties": {
-            "top1": counts["top1_near_ties"],
-            "top5": counts["top5_near_ties"],
-            "tolerance": counts["tolerance"],
-        },
+        "near_ties": {k: counts[f"{k}_near_ties"] for k in ("top1", "top5")} | {"tolerance": counts["tolerance"]},
         "of": manifest["dataset"]["of"],
         "resize": sorted(sizes, key=lambda size: size if isinstance(size, tuple) else (size, size)),
         "crop": sorted({view["crop"]["size"] for view in views if view["crop"]}),
         "interpolation": sorted({view["interpolation"] for view in views}),
+        **({"among": manifest["dataset"]["among"]} if "among" in manifest["dataset"] else {}),
+        **_real(counts),
+    }
+
+
+def _real(counts: Mapping[str, int]) -> dict[str, Any]:
+    """The keys of reassessed labels, where a run has them; without an image that has a label there is no error."""
+    if "real_n" not in counts:
+        return {}
+    n, errors = counts["real_n"], counts["real_errors"]
+    interval = [100 * bound for bound in wilson(Count(errors, n))] if n else None
+    return {
+        "real_n": n,
+        "real_errors": errors,
+        "real_error": 100 * errors / n if n else None,
+        "real_interval": interval,
     }
 
 
@@ -134,8 +150,13 @@ def images(row: Mapping[str, Any]) -> str:
 
 
 def result_table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Results side by side: the headers, and one list of cells per row of ``result_row``."""
-    lines = []
+    """Results side by side: the headers, and one list of cells per row of ``result_row``.
+
+    The error by reassessed labels is a column only where a result has one.
+    """
+    lines, rows = [], list(rows)
+    real = any("real_n" in row for row in rows)
+    at = RESULT.index("top-5 error %")
     for row in rows:
         speed, seconds = row["images_per_second"], row["seconds"]
         lines.append(
@@ -143,7 +164,7 @@ def result_table(rows: Iterable[Mapping[str, Any]]) -> Table:
                 row["architecture"],
                 row["weights"],
                 row["protocol"],
-                row["dataset"],
+                row["dataset"] if row.get("exact", True) else f"{row['dataset']} ({row['loader']}, not exact)",
                 images(row),
                 with_interval(Count(row["top1_errors"], row["n"])),
                 with_interval(Count(row["top5_errors"], row["n"])),
@@ -152,7 +173,10 @@ def result_table(rows: Iterable[Mapping[str, Any]]) -> Table:
                 " / ".join(decimals(Fraction(seconds[part]), 1) for part in ("decode", "wait", "forward")),
             ]
         )
-    return list(RESULT), lines
+        if real:
+            n = row.get("real_n", 0)
+            lines[-1].insert(at, with_interval(Count(row["real_errors"], n)) + f" of {n}" if n else "")
+    return [*RESULT[:at], *(["ReaL error %"] if real else []), *RESULT[at:]], lines
 
 
 def published_table(rows: Sequence[Mapping[str, Any]], most: int = 8) -> Table:
@@ -200,6 +224,8 @@ def differences(published: Published, row: Mapping[str, Any]) -> list[str]:
         words.append("other size")
     if filters != row["interpolation"]:
         words.append("other resampling")
+    if not row.get("exact", True):
+        words.append(f"other pixels ({row['loader']})")
     own = [p for p in split_outside(row["protocol"].partition(":")[2], ",") if p and not p.startswith(_SIZES)]
     return words + ([f"with {', '.join(own)}"] if own else [])
 

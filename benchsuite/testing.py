@@ -10,21 +10,23 @@ import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import binding, specs
+from benchsuite import binding, probes, specs
 from benchsuite.batches import spread
+from benchsuite.census import faults
+from benchsuite.claims import Claim as _Claim
 from benchsuite.combine import Combine
-from benchsuite.errors import BenchsuiteError, DataError, PluginError, UnknownName, expected
-from benchsuite.specs import NAME, Architecture, Dataset, Family, Loader, Preprocess, Protocol, Reporter, center
+from benchsuite.errors import BenchsuiteError, DataError, UnknownName
+from benchsuite.specs import Architecture, Dataset, Family, Loader, Preprocess, Protocol, Reporter, center
 from benchsuite.view import View, view_data, view_from_data
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    pass
 
 _GREY: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
 PROBES = (
@@ -42,8 +44,8 @@ def result(architecture: str, protocol: str, limit: int | None = None) -> dict[s
     run = f"{architecture}-{protocol}-probe-0123456789ab"
     named = {"run_id": run, "path": f"results/runs/{run}", "architecture": architecture, "protocol": protocol}
     counts = {"n": 8, "top1_errors": 3, "top1_error": 37.5, "top5_errors": 1, "top5_error": 12.5, "views": 1}
-    seconds = {"decode": 0.1, "wait": 0.0, "resize": 0.05, "forward": 0.2, "total": 0.37}
-    speed = {"images_per_second": 21.5, "seconds": seconds, "cached": False, "limit": limit}
+    speed: dict[str, Any] = {"images_per_second": 21.5, "cached": False, "limit": limit}
+    speed["seconds"] = {"decode": 0.1, "wait": 0.0, "resize": 0.05, "forward": 0.2, "total": 0.37}
     how = {"weights": "probe", "dataset": "probe", "precision": "fp32", "loader": "probe"}
     return named | counts | speed | how | {"top1_interval": [13.684429, 69.425748]}
 
@@ -99,6 +101,7 @@ def check_dataset(d: Dataset, path: str | None = None, *, split: specs.SplitName
 
     it = _Claim(f"dataset {d.name}")
     it.declares(d.name, note=d.note, source=d.source)
+    it.needs(not faults(d.census), "the census", "one that a split can have", "; ".join(faults(d.census)))
     if d.preprocess is not None:
         it.preprocesses(d.preprocess, None)
     if d.path == "required":
@@ -123,27 +126,54 @@ def check_dataset(d: Dataset, path: str | None = None, *, split: specs.SplitName
 def check_loader(loader: Loader, split: specs.Split | None = None) -> None:
     """That every sample comes once, in the asked order, as uint8 RGB; an exact loader gives ``read``'s own pixels.
 
-    ``split`` is by default 33 small arrays in memory; a loader that reads files needs one of its own.
+    ``split`` is by default 33 small arrays in memory; a loader that reads files needs one of its own. For one that
+    reads a prepared file, that is written first; its ``check`` says when something is not installed.
     """
     import numpy as np
 
     it = _Claim(f"loader {loader.name}")
-    it.declares(loader.name, note=loader.note)
-    split = split or specs.Split("probe", _SAMPLES, ("even", "odd"), mirror=True, read=_probe_image)
+    for part in loader.name.split(":", 1):
+        it.declares(part, note=loader.note)
+    split = split or specs.Split("probe", probes.SAMPLES, ("even", "odd"), mirror=True, read=probes.image)
     asked = (*split.samples[::2], *reversed(split.samples[1::2]))
-    for workers in (0, 2):
-        with it.runs(f"images with {workers} workers"):
-            got = list(loader.images(split, asked, _keep, workers))
-            counts = len(got), len(list(loader.images(split, (), _keep, workers)))
-        it.needs(counts == (len(asked), 0), f"the images of {len(asked)} samples and of none", "as many", counts)
-        for sample, (pixels, seconds) in zip(asked, got, strict=True):
-            one = _Claim(f"{it.where}, sample {sample.id}")
-            one.is_image(pixels)
-            one.needs(math.isfinite(seconds) and seconds >= 0, "seconds", "a length of time", seconds)
-            equal = not loader.exact or np.array_equal(pixels, np.asarray(split.read(sample)))
-            one.needs(equal, "an image of an exact loader", "the pixels of read(), in the asked order", "others")
-    broken = dataclasses.replace(split, read=_broken_image)
-    it.refuses("an image that cannot be read", DataError, lambda: list(loader.images(broken, asked, _keep, 2)))
+    with _images(loader, split, it) as images:
+        for workers in (0, 2):
+            with it.runs(f"images with {workers} workers"):
+                got = list(images(split, asked, _keep, workers))
+                counts = len(got), len(list(images(split, (), _keep, workers)))
+            it.needs(counts == (len(asked), 0), f"the images of {len(asked)} samples and of none", "as many", counts)
+            for sample, (pixels, seconds) in zip(asked, got, strict=True):
+                one = _Claim(f"{it.where}, sample {sample.id}")
+                one.is_image(pixels)
+                one.needs(math.isfinite(seconds) and seconds >= 0, "seconds", "a length of time", seconds)
+                equal = not loader.exact or np.array_equal(pixels, np.asarray(split.read(sample)))
+                one.needs(equal, "an image of an exact loader", "the pixels of read(), in the asked order", "others")
+        broken = dataclasses.replace(split, read=probes.broken)
+        if loader.file is None:
+            it.refuses("an image that cannot be read", DataError, lambda: list(images(broken, asked, _keep, 2)))
+
+
+@contextmanager
+def _images(loader: Loader, split: specs.Split, it: _Claim) -> Iterator[specs.Images]:
+    """What a loader reads with; a loader of prepared files has written one of the split."""
+    import numpy as np
+
+    one = (loader.images is None) != (loader.file is None)
+    it.needs(one, "images and file", "one of them, and the other None", f"{loader.images} and {loader.file}")
+    if loader.images is not None:
+        yield loader.images
+        return
+    form = loader.file
+    assert form is not None, "it was looked at"
+    form.check()
+    places = {sample.id: row for row, sample in enumerate(split.samples)}
+    with TemporaryDirectory() as folder:
+        path = Path(folder, f"probe{form.suffix}")
+        with it.runs("writing a file"):
+            pairs = ((sample, np.ascontiguousarray(split.read(sample))) for sample in split.samples)
+            form.write(path, len(split.samples), pairs)
+            rows = form.open(path)
+        yield lambda split, samples, then, workers: rows([places[s.id] for s in samples], then, workers)
 
 
 def check_reporter(r: Reporter) -> None:
@@ -159,59 +189,6 @@ def check_reporter(r: Reporter) -> None:
     it.needs(text == again, "what render returns", "the same each time", "two different texts")
     for name in ("probenet", "othernet"):
         it.needs(name in text, "the text", "about every result", f"one without {name}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """Something that a plugin declares; ``where`` names it in every error."""
-
-    where: str
-
-    def needs(self, holds: bool, what: str, rule: str, got: object) -> None:
-        if not holds:
-            raise PluginError(expected(what, rule, got, self.where))
-
-    @contextmanager
-    def runs(self, what: str) -> Iterator[None]:
-        """Turns whatever a plugin's function raises into one line."""
-        try:
-            yield
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise PluginError(expected(what, "without an error", reason, self.where)) from error
-
-    def refuses(self, what: str, kind: type[BenchsuiteError], call: Callable[[], object]) -> None:
-        """``call`` raises an error of that kind, in one line."""
-        try:
-            call()
-        except kind as error:
-            self.needs("\n" not in str(error), f"the error for {what}", "one line", repr(str(error)))
-        except Exception as error:
-            self.needs(False, f"the error for {what}", f"a {kind.__name__}", f"{type(error).__name__}: {error}")
-        else:
-            self.needs(False, what, f"refused with {kind.__name__}", "no error")
-
-    def declares(self, name: str, **texts: str) -> None:
-        self.needs(NAME.fullmatch(name) is not None, "the name", "letters, digits and . _ -", name)
-        for what, text in texts.items():
-            self.needs(isinstance(text, str) and bool(text.strip()), what, "a text that says something", text)
-
-    def preprocesses(self, p: Preprocess, channels: int | None) -> None:
-        with self.runs("the centre crop of its preprocessing"):
-            center(p)
-        fits = len(p.mean) == len(p.std) and len(p.mean) in ((channels,) if channels else (1, 3))
-        self.needs(fits, "mean and std", "one number for each channel", f"{len(p.mean)} and {len(p.std)}")
-        finite = all(math.isfinite(m) for m in p.mean) and all(math.isfinite(s) and s > 0 for s in p.std)
-        self.needs(finite, "mean and std", "finite, and std above 0", f"{p.mean} and {p.std}")
-        self.needs(p.range in (1.0, 255.0), "range", "1.0 or 255.0", p.range)
-        self.needs(p.channel_order in ("RGB", "BGR"), "channel_order", "RGB or BGR", p.channel_order)
-
-    def is_image(self, value: Any) -> None:
-        import numpy as np
-
-        pixels = np.asarray(value)
-        good = pixels.dtype == np.uint8 and pixels.shape[2:] == (3,) and pixels.size > 0
-        self.needs(good, "an image", "uint8 (height, width, 3)", f"{pixels.dtype} {pixels.shape}")
 
 
 def _check_family(family: Family, member: str | None, build: bool) -> None:
@@ -273,23 +250,14 @@ def _check_split(split: specs.Split, it: _Claim) -> None:
     it.needs(bool(ids) and len(split.classes) > 1, "samples and classes", "1 and 2 or more", [len(ids), split.classes])
     for before, after in itertools.pairwise(ids):
         it.needs(before < after, "ids", "distinct and sorted", f"{before!r} before {after!r}")
+    known = range(len(split.classes))
+    it.needs(list(split.among) == sorted({*split.among} & {*known}), "among", "rising class indices", split.among)
+    it.needs(len({s.real is None for s in split.samples}) == 1, "real", "given for all samples or for none", "some")
     for s in split.samples:
-        legal = isinstance(s.label, int) and 0 <= s.label < len(split.classes)
-        it.needs(legal, f"the label of {s.id}", f"a whole number in 0..{len(split.classes) - 1}", s.label)
-
-
-_SAMPLES = tuple(specs.Sample(f"probe-{i:02d}", i % 2, "memory") for i in range(33))
-
-
-def _probe_image(sample: specs.Sample) -> NDArray[np.uint8]:
-    import numpy as np
-
-    number = int(sample.id[-2:])
-    return np.full((1 + number % 5, 2 + number % 3, 3), (number, 2 * number, 255 - number), dtype=np.uint8)
-
-
-def _broken_image(sample: specs.Sample) -> NDArray[np.uint8]:
-    raise DataError(expected("an image", "whole and readable", "a probe that is neither", sample.where))
+        legal = isinstance(s.label, int) and s.label in known
+        it.needs(legal, f"the label of {s.id}", f"a whole number in 0..{known[-1]}", s.label)
+        it.needs(s.label in (split.among or known), f"the label of {s.id}", "one of among", s.label)
+        it.needs(all(c in known for c in s.real or ()), f"real of {s.id}", f"in 0..{known[-1]}", s.real)
 
 
 def _keep(pixels: Any, seconds: float) -> tuple[Any, float]:

@@ -18,8 +18,8 @@ from benchsuite._training import Training
 from benchsuite.checkpoints import State
 from benchsuite.errors import TrainingError, expected
 from benchsuite.feeds import Feed, Pictures
-from benchsuite.forward import DTYPES
 from benchsuite.layouts import Layout, laid, pick
+from benchsuite.precision import DTYPES
 from benchsuite.processes import Group
 from benchsuite.schedules import Clock
 from benchsuite.specs import Architecture, Recipe

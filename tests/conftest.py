@@ -32,6 +32,7 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("TORCH_HOME", str(root / "torch"))
     monkeypatch.setenv("HF_HOME", str(root / "hub"))
     monkeypatch.delenv("BENCHSUITE_DATA", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)  # several processes of tests are told that of the terminal
     return root
 
 

@@ -52,6 +52,22 @@ def test_table_shows_error_interval_and_where_the_run_lies(capsys: pytest.Captur
     assert os.environ["BENCHSUITE_RESULTS"] in out.replace("\n", "")
 
 
+def test_a_profile_is_a_table_with_advice_or_an_object_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TOY, "-p", "1crop", "-p", "10crop", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"runs"}
+    assert main([*TOY, "-p", "1crop", "-p", "10crop", "--json", "--profile"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["profile"]
+    assert one["protocols"] == ["1crop", "10crop"]
+    assert main([*TOY, "-p", "1crop", "-p", "10crop", "--profile"]) == 0
+    out = capsys.readouterr().out
+    assert "where the time went" in out
+    assert f"1crop + 10crop: {' '.join(one['advice'])}" in out
+    assert main([*TOY, "-p", "1crop", "--profile", "--format", "csv"]) == 0
+    streams = capsys.readouterr()
+    assert "where the time went" not in streams.out
+    assert "where the time went" in streams.err
+
+
 @pytest.mark.parametrize("reporter", ["markdown", "csv", "latex"])
 def test_reporters_print_on_stdout(capsys: pytest.CaptureFixture[str], reporter: str) -> None:
     assert main([*TOY, "-p", "1crop", "--format", reporter]) == 0
@@ -80,6 +96,8 @@ def test_expectations_decide_the_exit_status(capsys: pytest.CaptureFixture[str])
         (["rum", "toy"], "did you mean 'run'"),
         (["run"], "ARCHITECTURE"),
         ([*TOY, "--limit", "ten"], "--limit"),
+        ([*TOY, "--precision", "fp8"], "one of auto, fp32, tf32, bf16, fp16"),
+        ([*TOY, "--precision", "tf32"], "a CUDA device"),
     ],
     ids=lambda v: " ".join(v[-2:]) if isinstance(v, list) else "",
 )

@@ -200,13 +200,20 @@ def test_a_number_of_other_weights_needs_a_file(catalog):
     [
         ("he-t3-10c-plain-34-top1", "", "benchsuite has no such network"),
         ("he-t4-other-vggv5-top1", "net50", "the source does not say a protocol that benchsuite has"),
-        ("lbcnn-gh-svhn", "net50", "benchsuite has no dataset 'svhn'"),
         ("tv-v1-50-top1", "nett50", "benchsuite has no network 'nett50'"),
         ("tv-v1-50-top1", "torchvision:resnt50", "Unknown model of torchvision 'resnt50': did you mean 'resnet50'?"),
     ],
 )
 def test_a_number_that_cannot_be_measured_again_says_why(catalog, row_id, architecture, reason):
     assert command(catalog, row_id, architecture) == (None, reason)
+
+
+def test_a_number_of_a_data_set_that_is_not_there_says_so(catalog):
+    row = next(r for r in ledger.load() if r.id == "lbcnn-gh-svhn")
+    fewer = dataclasses.replace(catalog, datasets={n: d for n, d in catalog.datasets.items() if n != "svhn"})
+    told = _facts.measured_by(fewer, dataclasses.replace(row, architecture="net50"))
+    assert told == (None, "benchsuite has no dataset 'svhn'")
+    assert command(catalog, "lbcnn-gh-svhn")[0] == "benchsuite run net50 -p 1crop --data svhn:PATH --weights FILE"
 
 
 def written(folder, **changes):
@@ -240,6 +247,15 @@ def test_a_run_shows_the_question_the_counts_and_the_views(run, tmp_path):
     found = run("resnet50-1crop-im", json_=True)
     assert (found["kind"], found["top1_errors"], found["n"], found["limit"]) == ("run", 58, 500, 500)
     assert found["manifest"] == data
+
+
+def test_a_run_shows_what_its_precision_was_chosen_from(run, tmp_path):
+    folder = tmp_path / "runs" / "resnet50-1crop-imagenet-0123456789ab"
+    data = written(folder)
+    check = {"precision": "bf16", "difference": 0.02, "bound": 0.05, "changed": [], "tolerance": 0.02, "passed": True}
+    data["numerics"]["chosen"] = [{"precision": "bf16", "images": 64, "checks": [check]}]
+    predictions.write_run(folder, data, {"id": ["a"]})
+    assert "precision auto: bf16; bf16 against float32 on 64 images: the same top-1" in run(str(folder))
 
 
 def test_a_beginning_that_two_runs_share_is_refused(run, tmp_path):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchsuite import hookspecs, load_plugins, recipes, specs, testing
+from benchsuite import FileFormat, hookspecs, load_plugins, recipes, specs, testing
+from benchsuite.census import Census
 from benchsuite.combine import Combine
 from benchsuite.view import Crop, View
 
@@ -18,7 +19,8 @@ HOOKS = [hook for name, hook in vars(hookspecs).items() if name.startswith("benc
 VALUES = [specs.Architecture, specs.Family, specs.Weights, specs.Preprocess, specs.Input, specs.Recipe]
 VALUES += [recipes.Optimizer, recipes.Warmup, recipes.Schedule, recipes.Augmentation, recipes.Mini]
 VALUES += [recipes.Level, recipes.Grid]
-VALUES += [specs.Protocol, specs.Dataset, specs.Split, specs.Sample, specs.Loader, specs.Reporter, View, Crop, Combine]
+VALUES += [specs.Protocol, specs.Dataset, Census, specs.Split, specs.Sample, specs.Loader, FileFormat, specs.Reporter]
+VALUES += [View, Crop, Combine]
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,18 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchsuite import load_plugins
+from benchsuite.predictions import read_columns
 from benchsuite.testing import check_architecture
 
 NAME = "benchsuite-efficientnet-lite"
+LADDER = Path(__file__).parents[1] / "results" / "efficientnet_lite0-imagenet-500"
+RUNGS = [rung["protocol"] for rung in json.loads((LADDER / "ladder.json").read_text())["rungs"]]
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +95,16 @@ def test_it_counts_51_and_48_errors_with_ten_crops(catalog, imagenet500, tmp_pat
     runs = counted(imagenet500, tmp_path, "10crop:merge=prob", "10crop:merge=logit")
     assert_errors(runs["10crop"], 51)
     assert_errors(runs["10crop:merge=logit"], 48)
+
+
+@pytest.mark.skipif("BENCHSUITE_SLOW" not in os.environ, reason="46000 forward passes: set BENCHSUITE_SLOW=1")
+@pytest.mark.parametrize("protocol", RUNGS)
+def test_each_rung_of_the_committed_ladder_is_what_a_run_of_its_own_gives(catalog, imagenet500, tmp_path, protocol):
+    """The rungs were made by one ``explain`` that shares their views; here each has a cache of its own."""
+    (rung,) = (r for r in json.loads((LADDER / "ladder.json").read_text())["rungs"] if r["protocol"] == protocol)
+    run = counted(imagenet500, tmp_path, protocol)[protocol]
+    ours = read_columns(tmp_path / "runs" / run["run_id"], ("id", "rank"))
+    theirs = read_columns(LADDER / "runs" / rung["run_id"], ("id", "rank"))
+    assert ours["id"].tolist() == theirs["id"].tolist()
+    wrong, committed = (columns["rank"] > 0 for columns in (ours, theirs))
+    assert np.count_nonzero(wrong != committed) <= run["near_ties"]["top1"]

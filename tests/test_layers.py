@@ -15,14 +15,15 @@ import pytest
 import benchsuite
 
 ROOMS = {
-    "values": "errors view combine recipes specs variants binding hookspecs",
+    "values": "errors view combine recipes census formats predict specs variants binding hookspecs",
     "numerics": "keys metrics stats calibration tallies accounting chances ops batches schedules",
-    "effects": "catalog decode dense forward chunks layouts weights predictions pieces pixels augment optimizers "
-    "processes checkpoints ledger passes",
-    "use cases": "watch _training feeds networks trainer train plan scoring evaluate manifests tables audit remeasure "
-    "running compare groups factors ladder route climb explain printed query "
-    "jobs histories training_manifests training_runs grids training_tables",
-    "edges": "builtin report testing cli",
+    "effects": "reading catalog decode examine dense precision transfer forward locks chunks layouts weights "
+    "predictions pieces flow pixels augment optimizers processes crews checkpoints ledger passes",
+    "use cases": "watch prepared preparing _training feeds networks trainer train plan scoring evaluate sharing parity "
+    "profiles manifests tables profile_tables audit remeasure running class_order doctor checkup compare groups "
+    "factors ladder route climb explain printed query "
+    "jobs histories training_manifests training_runs grids training_tables sweeps executors sweep_runs",
+    "edges": "builtin report probes claims testing cli",
 }
 """Each room's modules, in an order in which each may import those before it. One that is planned may be absent."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,48 @@ def test_a_manifest_is_readable_text(tmp_path: Path) -> None:
     assert json.loads(text) == MANIFEST
     assert "größer" in text
     assert text.endswith("}\n")
+
+
+def answer_by_hand(scores: list[float], among: list[int], label: int) -> tuple[int, list[int], float]:
+    """The rank of the label, the five best classes and the label's softmax, over the classes of ``among`` alone."""
+    order = sorted(range(len(among)), key=lambda i: (-scores[i], among[i]))
+    best = [among[i] for i in order]
+    total = sum(math.exp(s) for s in scores)
+    return best.index(label), best[:5], math.exp(scores[among.index(label)]) / total
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_answers_among_some_classes_are_those_of_a_plain_loop(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    among = sorted(random.choice(50, 9, replace=False).tolist())
+    scores = random.integers(-2, 3, (30, 9)).astype(float)  # many ties
+    chosen = [Sample(f"{i:02d}", among[i % 9], "") for i in range(30)]
+    found = rows(chosen, scores, LOGIT, tuple(among))
+    for i, sample in enumerate(chosen):
+        rank, top5, probability = answer_by_hand(scores[i].tolist(), among, sample.label)
+        assert (found["rank"][i], found["top5"][i].tolist()) == (rank, top5)
+        assert found["probability_true"][i] == pytest.approx(probability)
+    assert ((found["margin1"] > 0) <= (found["rank"] == 0)).all()
+    assert ((found["margin1"] < 0) <= (found["rank"] > 0)).all()
+    assert found["label"].tolist() == [s.label for s in chosen]
+
+
+def test_reassessed_labels_are_counted_on_their_own_and_kept(tmp_path: Path) -> None:
+    real: list[tuple[int, ...]] = [(0,), (1, 2), (), (5, 0), (3,)]
+    chosen = [Sample(f"{i}", 0, "", real=r) for i, r in enumerate(real)]
+    answers = [0, 2, 0, 1, 3]
+    found = rows(chosen, np.eye(6)[answers], LOGIT)
+    assert found["real"] == [True, True, None, False, True]
+    halves = [rows(chosen[part], np.eye(6)[answers][part], LOGIT) for part in (slice(0, 2), slice(2, 5))]
+    whole = join(halves, chosen)
+    assert whole["real"] == found["real"]
+    counted = count(whole, 1e-9)
+    assert (counted["n"], counted["top1_errors"], counted["real_n"], counted["real_errors"]) == (5, 3, 4, 1)
+    write_run(tmp_path, MANIFEST, whole)
+    assert read_predictions(tmp_path)["real"].tolist() == found["real"]
+
+
+def test_without_reassessed_labels_there_is_no_such_column_and_count() -> None:
+    found = columns()
+    assert tuple(found) == COLUMNS
+    assert not {"real_n", "real_errors"} & set(count(found, 1e-9))

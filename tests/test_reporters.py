@@ -97,6 +97,16 @@ def test_csv_of_rows_with_different_keys_has_the_columns_of_both():
     assert [r["extra"] for r in found] == ["", "1"]
 
 
+def test_csv_of_an_error_that_there_is_none_of_is_empty():
+    (found,) = csv.DictReader(io.StringIO(reporters.as_csv([row(real_n=0, real_error=None, real_interval=None)])))
+    assert [found[key] for key in ("real_n", "real_error", "real_interval_low", "real_interval_high")] == [
+        "0",
+        "",
+        "",
+        "",
+    ]
+
+
 @pytest.mark.parametrize("name", NASTY)
 def test_a_latex_tabular_keeps_its_columns_whatever_a_name_holds(name):
     lines = reporters.as_latex([row(name)]).splitlines()

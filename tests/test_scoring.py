@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -108,3 +109,21 @@ def test_an_ensemble_of_networks_averages_their_scores() -> None:
     for i, sample in enumerate(samples):
         both = [parts[i], parts[6 + i]]
         assert found["probability_true"][i] == pytest.approx(sum(p[sample.label] for p in both) / 2)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_other_classes_are_left_out_before_anything_is_averaged(protocol: str) -> None:
+    """As if the network had only the logits of these classes: labels and answers keep their indices."""
+    (question,) = asked(protocol)
+    among = (1, 2, 5)
+    samples, logits = made_up([question], 12)
+    samples = [dataclasses.replace(s, label=among[i % 3]) for i, s in enumerate(samples)]
+    few = [dataclasses.replace(s, label=i % 3) for i, s in enumerate(samples)]
+    sliced = {i: {v: (x[:, list(among)], n) for v, (x, n) in made.items()} for i, made in logits.items()}
+    (expected,) = columns([question], few, sliced)
+    split = dataclasses.replace(question.split, among=among)
+    (found,) = columns([dataclasses.replace(question, split=split)], samples, logits)
+    assert found["top5"] == [[among[i] for i in row] for row in expected["top5"]]
+    assert found["label"] == [s.label for s in samples]
+    for name in ("rank", "probability5", "probability_true", "margin1", "brier"):
+        assert found[name] == expected[name], name

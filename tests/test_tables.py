@@ -17,8 +17,8 @@ from benchsuite.view import view_data
 
 KEYS = [
     *("run_id", "path", "architecture", "weights", "protocol", "dataset", "n", "top1_errors", "top1_error"),
-    *("top1_interval", "top5_errors", "top5_error", "views", "precision", "loader", "images_per_second", "seconds"),
-    *("cached", "limit", "near_ties", "of", "resize", "crop", "interpolation"),
+    *("top1_interval", "top5_errors", "top5_error", "views", "precision", "loader", "exact", "images_per_second"),
+    *("seconds", "cached", "limit", "near_ties", "of", "resize", "crop", "interpolation"),
 ]
 TORCHVISION = Preprocess(256, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -291,3 +291,37 @@ def line_of(accuracy):
 def test_models_without_printed_figures_have_no_lines():
     assert tables.published_table([result(architecture__name="nobody-printed-this")]) == (list(tables.PUBLISHED), [])
     assert tables.published_table([]) == (list(tables.PUBLISHED), [])
+
+
+def test_the_error_by_reassessed_labels_is_a_column_of_the_runs_that_have_one():
+    plain = manifest()
+    judged = manifest()
+    judged["counts"] = judged["counts"] | {"real_n": 40, "real_errors": 10}
+    rows = [tables.result_row(m, "p", cached=False) for m in (plain, judged)]
+    assert "real_n" not in rows[0]
+    assert (rows[1]["real_error"], rows[1]["real_n"]) == (25.0, 40)
+    assert rows[1]["real_interval"] == pytest.approx(
+        [100 * b for b in binomtest(10, 40).proportion_ci(method="wilson")]
+    )
+    headers, (first, second) = tables.result_table(rows)
+    at = headers.index("ReaL error %")
+    assert headers[at + 1] == "top-5 error %"
+    assert first[at] == ""
+    assert second[at].startswith("25.00 [")
+    assert second[at].endswith("] of 40")
+    assert "ReaL error %" not in tables.result_table(rows[:1])[0]
+    judged["counts"]["real_n"] = judged["counts"]["real_errors"] = 0
+    assert tables.result_row(judged, "p", cached=False)["real_error"] is None
+
+
+def test_a_loader_that_is_not_exact_is_named_beside_the_data_set_and_keeps_figures_apart():
+    lossy = result(asked={"loader": "jpegs", "limit": None, "seed": 0, "question": {"loader": "jpegs"}})
+    assert (result()["exact"], lossy["exact"]) == (True, False)
+    assert [tables.result_table([row])[1][0][3] for row in (result(), lossy)] == [
+        "imagenet",
+        "imagenet (jpegs, not exact)",
+    ]
+    (figure, *_) = ledger.matching("resnet50", "1crop")
+    assert set(tables.differences(figure, lossy)) - set(tables.differences(figure, result())) == {
+        "other pixels (jpegs)"
+    }

@@ -75,7 +75,7 @@ def flattened(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if isinstance(value, Mapping):
             yield from ((f"{key}_{part}", inner) for part, inner in value.items())
         elif key.endswith("_interval"):
-            yield from zip((f"{key}_low", f"{key}_high"), value, strict=True)
+            yield from zip((f"{key}_low", f"{key}_high"), value or (None, None), strict=True)
         elif isinstance(value, list):
             yield key, "+".join("x".join(map(str, p)) if isinstance(p, list | tuple) else str(p) for p in value)
         else:

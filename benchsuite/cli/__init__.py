@@ -13,6 +13,7 @@ from benchsuite.errors import BenchsuiteError, unknown_name
 
 COMMANDS = {
     "run": "evaluate architectures under test protocols",
+    "sweep": "evaluate every combination of architectures, protocols and data sets that a file names",
     "train": "train an architecture by a recipe",
     "list": "list architectures, protocols, datasets, loaders, reporters, recipes, weights or published numbers",
     "show": "show a protocol with its views, an architecture, a dataset, a published number or a run",
@@ -20,6 +21,8 @@ COMMANDS = {
     "explain": "explain why two error rates differ, one factor at a time",
     "audit": "count the predictions of a run under every accounting seen in print, and judge a claimed accuracy",
     "report": "show finished runs: one HTML page, tables for papers, plots",
+    "tables": "make the tables of committed results again, or check that they are as they should be",
+    "data": "check a data set, or prepare the file that a fast loader reads",
     "query": "ask all runs in SQL: tables runs and predictions",
 }
 """What the commands do; the module of a command is imported when it is asked."""
@@ -30,8 +33,10 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if "invalid choice: " in message:
-            wrong = message.partition("invalid choice: ")[2].partition(" ")[0].strip("'\"")
-            message = str(unknown_name("command", wrong, COMMANDS))
+            argument, _, rest = message.removeprefix("argument ").partition(": invalid choice: ")
+            wrong, _, known = rest.partition(" (choose from ")
+            names = [name.strip(" '\"") for name in known.removesuffix(")").split(",")]
+            message = str(unknown_name(argument.lower(), wrong.strip("'\""), names))
         self.exit(2, f"benchsuite: {message} (see {self.prog} --help)\n")
 
 

@@ -7,7 +7,7 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from benchsuite import binding, ledger, ops, predictions, tables, training_manifests
+from benchsuite import binding, census, ledger, ops, predictions, tables, training_manifests
 from benchsuite.binding import Bound
 from benchsuite.catalog import Catalog
 from benchsuite.errors import StorageError, expected
@@ -118,6 +118,8 @@ def plain(catalog: Catalog, kind: str, name: str) -> Facts:
     """A dataset, loader or reporter: what it says of itself."""
     spec = catalog.find(kind, name)
     words = {f: getattr(spec, f) for f in ("note", "source", "path", "mirror", "download", "exact") if hasattr(spec, f)}
+    if kind == "dataset" and spec.census:
+        words["census"] = "; ".join(map(census.words, spec.census))
     return {"kind": kind, "name": name, "owner": catalog.owner(kind, name), **words}
 
 
@@ -131,7 +133,7 @@ def run(folder: Path) -> Facts:
 
 def training(folder: Path) -> Facts:
     """What a training was: the row of ``train --json``, and its whole manifest."""
-    manifest = training_manifests.read(folder)
+    manifest = training_manifests.read(folder, weights=False)
     if manifest is None:
         raise StorageError(expected("a training", "finished", "one without a manifest", str(folder)))
     return {"kind": "training", **training_manifests.row(manifest, folder, cached=True), "manifest": manifest}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.catalog import load_plugins
-from benchsuite.cli.console import add_results, out, print_json, print_table
+from benchsuite.cli.console import add_results, err, out, print_json, print_table
 from benchsuite.cli.progress import bars
 from benchsuite.errors import BadParameter, expected
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 WIDE = 130
 """Columns of a terminal that holds the whole table of results."""
 
-EXPECT = re.compile(r"(top[15]_error)=([0-9.]+)(?:\+-([0-9.]+))?")
+EXPECT = re.compile(r"(top[15]_error|real_error)=([0-9.]+)(?:\+-([0-9.]+))?")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("architectures", nargs="+", metavar="ARCHITECTURE", help="resnet50, timm:NAME, torchvision:NAME ... or a run")
     add("-p", "--protocol", action="append", metavar="NAME[:PARAMETER=VALUE,...]", help="default: 1crop; repeatable")
     add_evaluation(parser)
+    add("--processes", type=int, default=1, metavar="N", help="share the work out among N processes; see also torchrun")
     add("--expect", action="append", default=[], metavar="top1_error=24.7+-0.1", help="exit 1 if a result differs")
+    add("--profile", action="store_true", help="also print where the time went, and what would make it faster")
     add("--format", default="table", metavar="REPORTER", help="table, markdown, csv, latex (default: %(default)s)")
 
 
@@ -39,7 +43,12 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     add("--weights", metavar="NAME|FILE|random", help="declared weights, a .pth or .safetensors file, or random")
     add("--loader", default="torch", help="how images are read (default: %(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
-    add("--precision", default="auto", help="auto (fp32), fp32, bf16 or fp16")
+    add(
+        "--precision",
+        default="auto",
+        help="fp32, bf16, fp16, tf32 (CUDA) or auto: where there is much to compute, the fastest one that passes a "
+        "check against fp32 on 64 of the images; else fp32, as always in explain (default: %(default)s)",
+    )
     add(
         "--batch-size",
         type=int,
@@ -47,6 +56,7 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         help="views of the usual size in a batch (default: 8 on CPU, 128 on GPU at 224)",
     )
     add("--workers", type=int, metavar="N", help="decoding threads; 0 decodes in the main thread")
+    add("--compile", dest="compiled", action="store_true", help="compile the network for crops; pays off in long runs")
     add("--limit", type=int, metavar="N", help="evaluate N images at even distances; said wherever the number appears")
     add("--seed", type=int, default=0, help="seed of random weights (default: %(default)s)")
     add("--fresh", action="store_true", help="evaluate again, whatever is there")
@@ -58,28 +68,36 @@ def asked(args: argparse.Namespace, architectures: Sequence[str], protocols: Seq
     from benchsuite.plan import Asked
 
     known = {"data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed", "fresh"}
-    options = {name: getattr(args, name) for name in known | {"results"}}
+    options = {name: getattr(args, name) for name in known | {"compiled", "results"}}
     return Asked(tuple(architectures), tuple(protocols), **options)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when an expectation is not met."""
+    from benchsuite.processes import leads
     from benchsuite.running import run as answer
+    from benchsuite.watch import Watch
 
     expectations = [_expectation(text) for text in args.expect]
     catalog = load_plugins()
     reporter = None if args.format == "table" else catalog.find("reporter", args.format)
     question = asked(args, args.architectures, args.protocol or ["1crop"])
-    watch = bars()
+    question = dataclasses.replace(question, processes=args.processes)
+    watch = bars() if leads() else Watch()
     for name, reason in catalog.broken:
         watch.note(f"plugin {name} could not be loaded: {reason}")
     rows = answer(question, catalog, watch)
+    if not leads():
+        return 0
+    profiled = _profiles(rows) if args.profile else None
     if args.json:
-        print_json({"runs": rows})
+        print_json({"runs": rows} if profiled is None else {"runs": rows, "profile": profiled})
     elif reporter is not None:
         print(reporter.render(rows), end="")
     else:
         _print_tables(rows)
+    if profiled is not None and not args.json:
+        _print_profiles(profiled, to_stdout=reporter is None)
     return _check(rows, expectations)
 
 
@@ -102,9 +120,45 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
         words = [f"answered from {row['path']}" if row["cached"] else f"written to {row['path']}"]
         if row["limit"] is not None:
             words.append(f"limited to {row['n']} images")
+        if "among" in row:
+            words.append(f"answers are chosen among {row['among']} classes")
         if ties["top1"] or ties["top5"]:
             words.append(f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5")
         console.print("; ".join(words), markup=False, soft_wrap=True)
+    _print_checks(rows)
+
+
+def _print_checks(rows: list[dict[str, Any]]) -> None:
+    """What ``--precision auto`` came to, and from what, a line for each network."""
+    from benchsuite.parity import described
+
+    lines = [f"{row['architecture']}: {described(d)}" for row in rows for d in row.get("precision_check", ())]
+    for line in dict.fromkeys(lines):
+        out().print(line, markup=False, soft_wrap=True)
+
+
+def _profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Where the time of these runs went, as their manifests have it."""
+    from benchsuite.predictions import read_manifest
+    from benchsuite.profiles import profiles
+
+    found = [read_manifest(Path(row["path"])) for row in rows]
+    return profiles([manifest for manifest in found if manifest is not None])
+
+
+def _print_profiles(profiled: list[dict[str, Any]], *, to_stdout: bool) -> None:
+    """Where the time went as a table, and the advice; beside a reporter's text they go to standard error."""
+    from benchsuite.profile_tables import profile_table
+
+    console = out() if to_stdout else err()
+    headers, lines = profile_table(profiled)
+    if console.width >= WIDE:
+        print_table(console, "where the time went", headers, lines)
+    else:
+        for line in lines:
+            print_table(console, "where the time went", ("", ""), list(zip(headers, line, strict=True)))
+    for one in profiled:
+        console.print(f"{' + '.join(one['protocols'])}: {' '.join(one['advice'])}", markup=False, soft_wrap=True)
 
 
 def _expectation(text: str) -> tuple[str, float, float]:
@@ -118,8 +172,10 @@ def _check(rows: list[dict[str, Any]], expectations: list[tuple[str, float, floa
     status = 0
     for name, value, tolerance in expectations:
         for row in rows:
-            if abs(row[name] - value) > tolerance + 1e-9:
-                found = f"{row['run_id']}: {name} is {row[name]:g}, not {value:g}+-{tolerance:g}"
+            measured = row.get(name)
+            if measured is None or abs(measured - value) > tolerance + 1e-9:
+                is_what = "not there" if measured is None else f"{measured:g}"
+                found = f"{row['run_id']}: {name} is {is_what}, not {value:g}+-{tolerance:g}"
                 print(f"benchsuite: expectation failed: {found}", file=sys.stderr)
                 status = 1
     return status

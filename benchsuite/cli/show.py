@@ -143,6 +143,10 @@ def run_text(facts: Facts) -> Iterator[str]:
     yield from columns((str(number), text) for number, text in enumerate(made, 1))
     yield "seconds"
     yield from columns((part, tables.decimals(Fraction(spent), 2)) for part, spent in facts["seconds"].items())
+    if manifest["numerics"].get("chosen"):
+        from benchsuite.parity import described
+
+        yield from (f"  {described(decision)}" for decision in manifest["numerics"]["chosen"])
     for title in ("asked", "weights", "dataset", "numerics", "versions", "hardware"):
         yield title
         plain = {key: value for key, value in manifest[title].items() if not isinstance(value, dict | list)}
