@@ -102,7 +102,7 @@ def same_bytes(samples: Sequence[Sample], advance: Callable[[int], None]) -> lis
     """Groups of samples of the same bytes. Only files of equal size are read; a row's stamp is its digest."""
     sizes: dict[str, list[Sample]] = {}
     for sample in samples:
-        stamp = sample.stamp.partition("@")[0]
+        stamp = sample.content
         if stamp:
             sizes.setdefault(stamp, []).append(sample)
     advance(len(samples) - sum(len(group) for group in sizes.values() if len(group) > 1))

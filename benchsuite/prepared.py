@@ -116,7 +116,7 @@ def stem(order: Order) -> str:
 
 def digest(split: Split) -> str:
     """What a split is: ids, labels, and the part of the stamps that is the same on every machine."""
-    return keys.digest_lines(f"{s.id} {s.label} {s.stamp.partition('@')[0]}" for s in split.samples)
+    return keys.digest_lines(f"{s.id} {s.label} {s.content}" for s in split.samples)
 
 
 def read_note(path: Path) -> dict[str, Any] | None:
@@ -151,7 +151,8 @@ def _find(order: Order, views: Sequence[View]) -> dict[str, Any]:
     name = re.sub(r"[^A-Za-z0-9._]+", "_", order.split.name[:40])
     notes = [note for path in sorted(folder().glob(f"{glob.escape(name)}-*.json")) if (note := read_note(path))]
     notes = [note for note in notes if (note["dataset"], note["loader"]) == (order.split.name, order.loader.name)]
-    same = [note for note in notes if note["digest"] == digest(order.split)]
+    now = digest(order.split)
+    same = [note for note in notes if note["digest"] == now]
     fitting = [note for note in same if not note["view"] or (views and all(_serves(note["view"], v) for v in views))]
     if fitting:
         return min(fitting, key=lambda note: note["view"] is None)

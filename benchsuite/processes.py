@@ -101,6 +101,13 @@ def group(device: str) -> Iterator[Group]:
     yield Group(distributed.get_rank(), distributed.get_world_size())
 
 
+def device_here(asked: str) -> str:
+    """The device of this process for what a user asked, ``auto`` too. Raises for one that is not there."""
+    from benchsuite.forward import pick_device
+
+    return pick_device(own_device(pick_device(asked)))
+
+
 def own_device(device: str) -> str:
     """``cuda`` is the device of this process's number on its machine; another one is as it was asked."""
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if asked() and device == "cuda" else device

@@ -20,7 +20,7 @@ from benchsuite.locks import held
 from benchsuite.plan import DEFAULT_DATA, Asked, Member, Question, plan
 from benchsuite.predictions import write_run
 from benchsuite.prepared import opened
-from benchsuite.processes import own_device
+from benchsuite.processes import device_here
 from benchsuite.reading import cores
 from benchsuite.specs import center
 from benchsuite.view import View, distinct
@@ -121,12 +121,12 @@ def _work(
 ) -> Iterator[tuple[Answer, dict[str, Any]]]:
     """Evaluates what no run answers yet: each answer with its manifest, as soon as it is there."""
     from benchsuite import precision
-    from benchsuite.forward import keep_freed_memory, pick_device
+    from benchsuite.forward import keep_freed_memory
 
     if not todo:
         return
     todo = _with_open_loader(todo, asked, watch)
-    device = pick_device(own_device(pick_device(asked.device)))
+    device = device_here(asked.device)
     precision.check(todo[0].precision, device)
     if device == "cpu":
         keep_freed_memory()

@@ -203,6 +203,11 @@ class Sample:
     stamp: str = ""
     real: tuple[int, ...] | None = None
 
+    @property
+    def content(self) -> str:
+        """The part of the stamp that is the same on every machine."""
+        return self.stamp.partition("@")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Split:

@@ -47,9 +47,9 @@ def carry_out(job: Job, asked: Asked, watch: Watch) -> dict[str, Any]:
     if done is not None:
         return manifests.row(done, folder, cached=True)
     from benchsuite import processes
-    from benchsuite.forward import keep_freed_memory, pick_device
+    from benchsuite.forward import keep_freed_memory
 
-    device = pick_device(processes.own_device(pick_device(asked.device)))
+    device = processes.device_here(asked.device)
     if device == "cpu":
         keep_freed_memory()
     with processes.group(device) as group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,17 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.delenv("BENCHSUITE_DATA", raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)  # several processes of tests are told that of the terminal
     return root
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Torch computes in one thread: the same sums on every machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def _unpacked(tmp_path_factory: pytest.TempPathFactory, archive: str, folder: str) -> Path:

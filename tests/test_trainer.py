@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -34,14 +33,7 @@ SPLIT = trainees.open_dots(None, "train")
 ARRAY = read(SPLIT, SPLIT.samples, trainees.PREPROCESS, trainees.SIDE)
 IMAGES = pictures({trainees.SIDE: ARRAY}, SPLIT.samples, "cpu")
 QUIET = dataclasses.replace(trainees.USUAL, options=(("drop", 0.0), ("width", 6)))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def trainer(recipe: Recipe, means: Means | None = None, images: Pictures = IMAGES) -> Trainer:

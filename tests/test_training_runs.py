@@ -42,14 +42,7 @@ from benchsuite.watch import Watch
 
 CATALOG = trainees.catalog()
 PROGRAM = Path(__file__).with_name("trainings.py")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Heard(Watch):
