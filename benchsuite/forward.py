@@ -13,6 +13,7 @@ import torch
 
 from benchsuite.dense import ScoreMap, derive, score_map
 from benchsuite.errors import BenchsuiteError, DataError, UnsupportedProtocol, expected
+from benchsuite.folding import fold
 from benchsuite.precision import DTYPES, computing
 from benchsuite.predict import Finish
 from benchsuite.specs import Architecture, Preprocess
@@ -31,11 +32,22 @@ class Network:
     """
 
     def __init__(
-        self, module: Any, preprocess: Preprocess, device: str, precision: str, scores: Mapping[int, ScoreMap]
+        self,
+        module: Any,
+        preprocess: Preprocess,
+        device: str,
+        precision: str,
+        scores: Mapping[int, ScoreMap],
+        *,
+        digest: str | None = None,
+        folded: int = 0,
     ) -> None:
-        """Moves the module to the device, in evaluation mode; bf16 and fp16 change its weights' type."""
+        """Moves the module to the device, in evaluation mode; bf16 and fp16 change its weights' type.
+
+        ``digest`` is that of its weights as they came, where ``folded`` batch normalisations have changed them since.
+        """
         self.device = torch.device(device)
-        self.digest = state_digest(module)
+        self.digest, self.folded = digest or state_digest(module), folded
         self.module = moved(module, self.device).eval()
         self.crops = self.module
         self.precision, self.scores = precision, scores
@@ -144,8 +156,9 @@ def open_network(
 ) -> Network:
     """Checks a module that has its weights against what will be asked of it, before any image is read.
 
-    Raises ``UnsupportedProtocol`` for a dense view or a crop size that the network cannot take and ``DataError`` for a
-    number of classes that does not fit.
+    Afterwards its batch normalisations are part of its convolutions, where that changes nothing but rounding. Raises
+    ``UnsupportedProtocol`` for a dense view or a crop size that the network cannot take and ``DataError`` for a number
+    of classes that does not fit.
     """
     module.eval()
     squares = {preprocess.crop} | {v.crop.size for v in views if v.crop}
@@ -156,8 +169,10 @@ def open_network(
             raise DataError(
                 expected(f"the number of classes of {architecture.name}", f"{classes}, that of the dataset", made)
             )
+    digest = state_digest(module)
+    folded = fold(module, (architecture.input.channels, preprocess.crop, preprocess.crop))
     scores = {n: derive(architecture, module, n) for n in sorted({v.nominal for v in views if v.dense})}
-    return Network(module, preprocess, device, precision, scores)
+    return Network(module, preprocess, device, precision, scores, digest=digest, folded=folded)
 
 
 def moved(module: Any, device: Any) -> Any:

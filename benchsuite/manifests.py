@@ -94,6 +94,7 @@ def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: 
             "precision": q.precision,
             "chosen": list(q.chosen),
             "compiled": asked.compiled,
+            "folded": sum(getattr(o.predict, "folded", 0) for o in answer.opened),
             "device": device,
             "loader": q.loader.name,
             "batch_size": settings.batch_size,

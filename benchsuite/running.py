@@ -194,6 +194,8 @@ def _open(
         "device": device.partition(":")[0],
         "loader": None if question.loader.exact else question.loader.name,
     }
+    if network.folded:
+        key["folded"] = network.folded
     if compiled:
         network.compile()
         key["compiled"] = True

@@ -182,6 +182,15 @@ def test_an_opened_network_answers_and_is_in_evaluation_mode() -> None:
     assert it(images(), np.zeros(4, dtype=bool), CROP)[0].shape == (4, 5)
 
 
+def test_an_opened_network_has_its_normalisation_folded_and_the_digest_of_its_checkpoint() -> None:
+    module = net()
+    wanted, digest = network(module=net())(images(), np.zeros(4, dtype=bool), CROP)[0], state_digest(module)
+    it = opened(module)
+    assert it.folded == 1
+    assert it.digest == digest != state_digest(module)
+    np.testing.assert_allclose(it(images(), np.zeros(4, dtype=bool), CROP)[0], wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_a_number_of_classes_that_does_not_fit_is_refused() -> None:
     with pytest.raises(DataError, match=r"the number of classes of net to be 10, that of the dataset, got 5"):
         opened(net(), classes=10)
