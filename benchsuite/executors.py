@@ -40,7 +40,11 @@ def slurm(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any],
     options = dict(options)
     if options.get("tasks_per_node", 1) != 1 or options.get("nodes", 1) != 1:
         raise BadParameter(expected("a job of [slurm]", "one task; processes = N shares it out", "several"))
-    executor = submitit.AutoExecutor(folder=folder, cluster=options.pop("cluster", "slurm"))
+    try:
+        executor = submitit.AutoExecutor(folder=folder, cluster=options.pop("cluster", "slurm"))
+    except Exception as error:
+        rule = 'where SLURM is, or cluster = "local" in [slurm]'
+        raise BenchsuiteError(expected("--on slurm", rule, _line(error))) from error
     try:
         executor.update_parameters(**{"name": "benchsuite", **options})
     except Exception as error:
