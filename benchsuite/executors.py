@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchsuite.crews import interrupts_blocked
 from benchsuite.errors import BadParameter, BenchsuiteError, expected, unknown_name
 
 L = TypeVar("L")
@@ -49,7 +50,8 @@ def slurm(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any],
         executor.update_parameters(**{"name": "benchsuite", **options})
     except Exception as error:
         raise BadParameter(expected("the table [slurm]", "parameters of submitit", _line(error))) from error
-    jobs = dict(enumerate(executor.map_array(work, lots)))
+    with interrupts_blocked():  # those of cluster = "local" are this command's children, and go on as others do
+        jobs = dict(enumerate(executor.map_array(work, lots)))
     running: set[int] = set()
     while jobs:
         for i, job in list(jobs.items()):

@@ -182,6 +182,32 @@ def test_progress_is_that_of_all_processes_while_the_first_one_still_computes(
     assert network.seconds.images == len(question.samples) == 5
 
 
+def test_jobs_of_a_sweep_go_on_when_the_command_is_stopped(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in a terminal is heard by every process that was started there, and no traceback is seen."""
+    pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    monkeypatch.setenv("SPECKS_GATE", str(installed / "gate"))
+    monkeypatch.setenv("BENCHSUITE_RESULTS", str(installed / "results"))
+    file = installed / "one.toml"
+    file.write_text(
+        f'architectures = "speck"\nweights = "random"\ndata = "specks:{IMAGES}"\nloader = "logged"\n'
+        'device = "cpu"\n[slurm]\ncluster = "local"\ntimeout_min = 5\n'
+    )
+    words = [sys.executable, "-m", "benchsuite", "sweep", str(file), "--on", "slurm"]
+    command = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    (job,) = wait_for(1, installed, command)
+    os.killpg(command.pid, signal.SIGINT)
+    time.sleep(0.5)
+    assert alive(job)
+    (installed / "gate").touch()
+    _, err = command.communicate(timeout=60)
+    assert command.returncode == 130, err
+    assert "Traceback" not in err
+    end = time.monotonic() + 60
+    while not list(installed.glob("results/runs/*/manifest.json")) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert predictions(installed / "results")
+
+
 class Recorded(Crew):
     """A helper that was told something."""
 
