@@ -218,9 +218,11 @@ def test_slurm_jobs_by_submitits_own_executor_without_slurm(
     cells = json.loads(capsys.readouterr().out)["cells"]
     assert [c["state"] for c in cells] == ["done"] * 3 + ["failed"]
     assert cells[0]["top1_errors"] == TOP1_ERRORS["1crop"]
-    for wrong in ("tasks_per_node = 2", "no_such_parameter = 1"):
+    for wrong in ("tasks_per_node = 2", "no_such_parameter = 1", 'slurm_partion = "x"'):
         assert main(["sweep", file_of(tmp_path, text + wrong), "--on", "slurm", "--fresh"]) == 2
-        assert "[slurm]" in capsys.readouterr().err
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert "[slurm]" in said
+        assert wrong.partition(" ")[0] in said or "one task" in said
 
 
 def test_without_slurm_a_sweep_on_it_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,6 +249,11 @@ def test_ray_tasks(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     cells = json.loads(done.stdout)["cells"]
     assert [(c["seed"], c["state"], c["n"]) for c in cells] == [(0, "done", 4), (1, "done", 4)]
+    command[4] = file_of(tmp_path, text.replace("num_cpus", "num_cpsu"))
+    wrong = subprocess.run([*command, "--fresh"], capture_output=True, text=True, timeout=240, check=False)
+    assert wrong.returncode == 2
+    assert "benchsuite: Expected the table [ray] to be options of ray.remote, got " in wrong.stderr
+    assert "num_cpsu" in wrong.stderr.splitlines()[-1]
 
 
 def test_places_are_known_and_their_packages_named(monkeypatch: pytest.MonkeyPatch) -> None:
