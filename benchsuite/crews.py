@@ -89,7 +89,7 @@ class Starter(Crew):
             heard, said = context.Pipe(duplex=False)
             crew = Helper(rank, self.size, work)
             process = context.Process(target=_help, args=(said, crew, self.target, self.arguments))
-            with _interrupts_blocked():
+            with interrupts_blocked():
                 process.start()
             said.close()
             self.started[heard] = process
@@ -180,8 +180,8 @@ def gather(size: int, name: str, target: Callable[..., None], arguments: tuple[A
 
 
 @contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Processes that are started meanwhile never hear of Ctrl-C: it is for the leader, which ends them."""
+def interrupts_blocked() -> Iterator[None]:
+    """Processes that are started meanwhile never hear of Ctrl-C: it is for the one that starts them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchsuite.crews import interrupts_blocked
 from benchsuite.errors import BadParameter, BenchsuiteError, expected, unknown_name
 
 L = TypeVar("L")
@@ -40,12 +41,17 @@ def slurm(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any],
     options = dict(options)
     if options.get("tasks_per_node", 1) != 1 or options.get("nodes", 1) != 1:
         raise BadParameter(expected("a job of [slurm]", "one task; processes = N shares it out", "several"))
-    executor = submitit.AutoExecutor(folder=folder, cluster=options.pop("cluster", "slurm"))
+    try:
+        executor = submitit.AutoExecutor(folder=folder, cluster=options.pop("cluster", "slurm"))
+    except Exception as error:
+        rule = 'where SLURM is, or cluster = "local" in [slurm]'
+        raise BenchsuiteError(expected("--on slurm", rule, _line(error))) from error
     try:
         executor.update_parameters(**{"name": "benchsuite", **options})
     except Exception as error:
-        raise BadParameter(expected("the table [slurm]", "parameters of submitit", _line(error))) from error
-    jobs = dict(enumerate(executor.map_array(work, lots)))
+        raise BadParameter(expected("the table [slurm]", "parameters of submitit", _first(error))) from error
+    with interrupts_blocked():  # those of cluster = "local" are this command's children, and go on as others do
+        jobs = dict(enumerate(executor.map_array(work, lots)))
     running: set[int] = set()
     while jobs:
         for i, job in list(jobs.items()):
@@ -67,7 +73,10 @@ def ray(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any]) -
     if not module.is_initialized():
         module.init(address=address, log_to_driver=False, include_dashboard=False, configure_logging=False)
     try:
-        remote = module.remote(work).options(**{"max_retries": 3, **options})
+        try:
+            remote = module.remote(work).options(**{"max_retries": 3, **options})
+        except (ValueError, TypeError) as error:
+            raise BadParameter(expected("the table [ray]", "options of ray.remote", _first(error))) from error
         asked = {remote.remote(lot): i for i, lot in enumerate(lots)}
         while asked:
             ready, _ = module.wait([*asked], num_returns=1)
@@ -83,6 +92,11 @@ def _ended(i: int, result: Callable[[], Any]) -> Event:
         return i, "done", result()
     except Exception as error:  # whatever the work raised there, and what the cluster has to say
         return i, "failed", _line(error)
+
+
+def _first(error: Exception) -> str:
+    """The first line of an error that was raised here: the others are hints."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _line(error: Exception) -> str:

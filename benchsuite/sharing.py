@@ -92,23 +92,31 @@ def share(
             return True
         return False
 
+    def not_seen(tasks: Sequence[Task]) -> list[Task]:
+        """Those that nobody has written yet; of the others this process hears now."""
+        waiting = [task for task in tasks if not seen(task)]
+        for task in (t for t in tasks if t not in waiting):
+            task.network.seconds.images += len(task.samples)
+        return waiting
+
     own = [t for i, t in enumerate(tasks) if i % crew.size == crew.rank]
     others = [t for i, t in enumerate(tasks) if i % crew.size != crew.rank]
     left = [t for t in own + others if not seen(t)]
     while left:
-        begun = time.perf_counter()
-        rest = [task for task in left if not _attempt(task, question, settings, told)]
+        begun, first, idle = time.perf_counter(), left[0], True
+        for task in [*left]:
+            if task in left and _attempt(task, question, settings, told):
+                idle = False
+                left.remove(task)
+                left = not_seen(left) if crew.leads else left  # so that progress is that of all
         if not crew.leads:
             return
-        waiting = [task for task in rest if not seen(task)]
-        for task in (t for t in rest if t not in waiting):
-            task.network.seconds.images += len(task.samples)
-        if waiting:
+        left = not_seen(left)
+        if left:
             crew.check()
             time.sleep(PAUSE)
-        if len(rest) == len(left):
-            left[0].network.seconds.total += time.perf_counter() - begun
-        left = waiting
+        if idle:
+            first.network.seconds.total += time.perf_counter() - begun
 
 
 def _tasks(questions: Sequence[Question], opened: dict[Identity, Opened]) -> Iterator[Task]:

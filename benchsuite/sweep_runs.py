@@ -106,8 +106,13 @@ def sweep(asked: Sweep, choice: Choice, catalog: Catalog, watch: Watch, tell: Te
     pointless to begin.
     """
     executors.check(choice.place)
-    if processes.asked() and choice.place != "local":
-        raise BadParameter(expected("--on", "local under torchrun", choice.place))
+    if processes.asked():
+        if choice.place != "local":
+            raise BadParameter(expected("--on", "local under torchrun", choice.place))
+        rest = {key: value for key, value in asked.fixed.items() if key != "processes"}  # there are torchrun's
+        asked = dataclasses.replace(asked, fixed=rest)
+    if choice.place != "local":  # elsewhere the working folder may be another one
+        choice = dataclasses.replace(choice, results=choice.results.absolute())
     crew = crews.gather(1, f"sweep {asked.name}", help_along, ())
     try:
         if not crew.leads:

@@ -14,7 +14,7 @@ from typing import Any
 from benchsuite import binding
 from benchsuite.catalog import Catalog
 from benchsuite.errors import BadParameter, DataError, expected, unknown_name
-from benchsuite.plan import DEFAULT_DATA, Asked
+from benchsuite.plan import DEFAULT_DATA, TOLERANCE, Asked
 
 AXES: dict[str, tuple[str, type, Any]] = {
     "architectures": ("architecture", str, None),
@@ -27,8 +27,14 @@ AXES: dict[str, tuple[str, type, Any]] = {
 }
 """What a file may list, or give once: the key, the field of a cell, its type, and its value where a file is silent."""
 
-FIXED = {"device": str, "batch_size": int, "workers": int, "limit": int, "processes": int}
-"""What holds for all cells of a sweep."""
+FIXED: dict[str, tuple[type, int]] = {
+    "device": (str, 0),
+    "batch_size": (int, 1),
+    "workers": (int, 0),
+    "limit": (int, 1),
+    "processes": (int, 1),
+}
+"""What holds for all cells of a sweep: its type, and the least of a number."""
 
 PLACES = ("slurm", "ray")
 """Tables with options for where the cells are computed."""
@@ -56,12 +62,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a file asks for. ``fixed`` are fields of ``Asked``; ``places`` the options of SLURM and Ray."""
+    """What a file asks for. ``fixed`` are fields of ``Asked``; ``places`` the options of SLURM and Ray.
+
+    ``idle`` are the tables of ``skip`` that no cell matches, in words.
+    """
 
     name: str
     cells: tuple[Cell, ...]
     fixed: Mapping[str, Any]
     places: Mapping[str, Mapping[str, Any]]
+    idle: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +110,7 @@ def read(path: Path, catalog: Catalog) -> Sweep:
     says.
     """
     try:
-        with path.open("rb") as file:
-            found = tomllib.load(file)
+        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows write a mark first
     except OSError as error:
         raise DataError(expected("the sweep", "a TOML file", error.strerror or str(error), str(path))) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -111,25 +120,28 @@ def read(path: Path, catalog: Catalog) -> Sweep:
 
 def parse(name: str, found: Mapping[str, Any], catalog: Catalog) -> Sweep:
     """The sweep that a table describes; see ``read``."""
+    where = f"{name}.toml"
+    known = (*AXES, *FIXED, *PLACES, "skip")
     for key in found:
-        if key not in (*AXES, *FIXED, *PLACES, "skip"):
-            raise _unknown_key(key, (*AXES, *FIXED, *PLACES, "skip"), name)
+        if key not in known:
+            raise _unknown_key(key, known, where)
     if "architectures" not in found:
-        raise BadParameter(expected("architectures", "one or more names", "none", name))
-    axes = {field: _axis(key, found.get(key, usual), kind) for key, (field, kind, usual) in AXES.items()}
-    _check_names(axes, catalog)
-    skip = _tables("skip", found.get("skip", []))
-    for pattern in skip:
-        for key in pattern:
-            if key not in axes:
-                raise _unknown_key(key, axes, "skip")
-    combined = (Cell(*values) for values in itertools.product(*axes.values()))
+        raise BadParameter(expected("architectures", "one or more names", "none", where))
+    axes = {field: _axis(key, found.get(key, usual), kind, where) for key, (field, kind, usual) in AXES.items()}
+    _check_names(axes, catalog, where)
+    skip = _tables("skip", found.get("skip", []), where)
+    for key in (key for pattern in skip for key in pattern):
+        if key not in axes:
+            raise _unknown_key(key, axes, f"skip of {where}")
+    combined = [Cell(*values) for values in itertools.product(*axes.values())]
     cells = tuple(cell for cell in combined if not any(_matches(cell, pattern) for pattern in skip))
     if not cells:
-        raise BadParameter(expected("skip", "to leave something to do", "every cell skipped", name))
-    fixed = {key: _one(key, found[key], kind) for key, kind in FIXED.items() if key in found}
-    places = {key: _tables(key, [found[key]])[0] for key in PLACES if key in found}
-    return Sweep(name, cells, fixed, places)
+        raise BadParameter(expected("skip", "something that leaves cells to do", "every cell skipped", where))
+    fixed = {key: _fixed(key, found[key], where) for key in FIXED if key in found}
+    places = {key: _tables(key, [found[key]], where)[0] for key in PLACES if key in found}
+    idle = [p for p in skip if not any(_matches(cell, p) for cell in combined)]
+    words = tuple(", ".join(f"{key} = {value!r}" for key, value in pattern.items()) for pattern in idle)
+    return Sweep(name, cells, fixed, places, words)
 
 
 def lots(sweep: Sweep, cells: Sequence[Cell], results: Path, *, fresh: bool) -> list[Lot]:
@@ -147,25 +159,33 @@ def _unknown_key(key: str, known: Sequence[str] | Mapping[str, Any], where: str)
     return BadParameter(f"Unknown key {key!r} in the sweep ({where}): {hint}")
 
 
-def _axis(key: str, value: Any, kind: type) -> list[Any]:
-    values = [_one(key, v, kind) for v in (value if isinstance(value, list) else [value])]
+def _axis(key: str, value: Any, kind: type, where: str) -> list[Any]:
+    values = [_one(key, v, kind, where) for v in (value if isinstance(value, list) else [value])]
     if not values:
-        raise BadParameter(expected(key, "one value or more", "an empty list"))
+        raise BadParameter(expected(key, "one value or more", "an empty list", where))
     twice = [v for v in values if values.count(v) > 1]
     if twice:
-        raise BadParameter(expected(f"each of {key}", "named once", f"{twice[0]} twice"))
+        raise BadParameter(expected(f"each of {key}", "named once", f"{twice[0]} twice", where))
     return values
 
 
-def _one(key: str, value: Any, kind: type) -> Any:
+def _one(key: str, value: Any, kind: type, where: str) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise BadParameter(expected(key, "text" if kind is str else "a whole number", value))
+        raise BadParameter(expected(key, "text" if kind is str else "a whole number", repr(value), where))
     return value
 
 
-def _tables(key: str, value: Any) -> list[dict[str, Any]]:
+def _fixed(key: str, value: Any, where: str) -> Any:
+    kind, least = FIXED[key]
+    if kind is int and _one(key, value, kind, where) < least:
+        raise BadParameter(expected(key, f"at least {least}", value, where))
+    return _one(key, value, kind, where)
+
+
+def _tables(key: str, value: Any, where: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
-        raise BadParameter(expected(key, f"a table, [[{key}]]" if key == "skip" else f"a table, [{key}]", value))
+        rule = f"a table, [[{key}]]" if key == "skip" else f"a table, [{key}]"
+        raise BadParameter(expected(key, rule, repr(value), where))
     return value
 
 
@@ -173,15 +193,19 @@ def _matches(cell: Cell, pattern: Mapping[str, Any]) -> bool:
     return all(fnmatchcase(str(getattr(cell, key)), str(wanted)) for key, wanted in pattern.items())
 
 
-def _check_names(axes: Mapping[str, Sequence[Any]], catalog: Catalog) -> None:
+def _check_names(axes: Mapping[str, Sequence[Any]], catalog: Catalog, where: str) -> None:
     for name in axes["architecture"]:
         catalog.architecture(name)
+    labels: dict[str, str] = {}
     for text in axes["protocol"]:
-        binding.bind(text, lambda name: catalog.find("protocol", name))
+        label = binding.bind(text, lambda name: catalog.find("protocol", name)).label
+        if label in labels:
+            raise BadParameter(expected("each of protocols", "another one", f"{labels[label]} and {text}", where))
+        labels[label] = text
     for text in axes["data"]:
         catalog.find("dataset", text.partition(":")[0])
     for name in axes["loader"]:
         catalog.find("loader", name)
     for name in axes["precision"]:
-        if name not in ("auto", "fp32", "bf16", "fp16"):
-            raise unknown_name("precision", name, ("auto", "fp32", "bf16", "fp16"))
+        if name not in ("auto", *TOLERANCE):
+            raise unknown_name("precision", name, ("auto", *TOLERANCE))

@@ -119,8 +119,10 @@ def make(job: Job, asked: Asked, trainer: Trainer, history: History, seconds: di
 
 
 def command(job: Job, asked: Asked) -> str:
-    """The command line that asks for this training again."""
-    words = ["benchsuite", "train", asked.architecture, "--recipe", job.recipe.name.partition("@")[0]]
+    """The command line that asks for this training again: for a cell of a grid that of the grid."""
+    name = job.recipe.name.partition("@")[0]
+    grid = next((g.name for g in job.architecture.grids if name.startswith(f"{g.name}-")), None)
+    words = ["benchsuite", "train", *(("--grid", grid) if grid else (asked.architecture, "--recipe", name))]
     for option in ("data", "epochs", "seed"):
         value = getattr(asked, option)
         words += [f"--{option}", str(value)] if value is not None else []

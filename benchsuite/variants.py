@@ -11,6 +11,8 @@ from benchsuite.recipes import Changes, Grid, Level, Schedule
 from benchsuite.specs import Recipe
 
 SCALES = ("full", "mini")
+UNPRINTED = "no number in print"
+"""What is expected of a cell of a grid: its recipe was printed by nobody."""
 
 
 def scaled(recipe: Recipe, scale: str) -> Recipe:
@@ -87,12 +89,18 @@ def changed(recipe: Recipe, changes: Changes) -> Recipe:
 
 
 def cells(grid: Grid, recipe: Recipe) -> list[tuple[tuple[Level, ...], Recipe]]:
-    """Every combination of levels with its recipe, named after the grid and the levels, the shortest first."""
+    """Every combination of levels with its recipe, named after the grid and the levels, the shortest first.
+
+    What the recipe claims is a number of that recipe only: a cell that differs from it says that there is none.
+    """
     made = []
     for levels in itertools.product(*(levels for _, levels in grid.factors)):
         name = "-".join([grid.name, *(level.name for level in levels)])
         cell = dataclasses.replace(recipe, name=name, mini=grid.mini or recipe.mini)
         for level in levels:
             cell = changed(cell, level.changes)
-        made.append((levels, cell))
+        if cell != dataclasses.replace(recipe, name=name, mini=cell.mini):
+            cell = dataclasses.replace(cell, source=grid.source, expected=UNPRINTED)
+        note = f"Begins from the recipe {recipe.name}. {grid.note}".strip()
+        made.append((levels, dataclasses.replace(cell, cost="not estimated", note=note)))
     return sorted(made, key=lambda cell: cell[1].epochs)

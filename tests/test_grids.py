@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,12 @@ def test_a_grid_has_a_row_for_every_combination_and_trains_equal_ones_once(whole
         shared.setdefault(row["run_id"], set()).add(tuple(row["levels"].values()))
     assert sorted(map(len, shared.values())) == [1] * 8 + [2] * 4, "without dropout its two levels are one training"
     assert len(list((results / "training").iterdir())) == 12
+
+
+def test_a_training_of_a_grid_says_the_command_of_the_grid(whole: Any) -> None:
+    results, rows, _ = whole
+    manifest = json.loads((results / "training" / rows[0]["run_id"] / "manifest.json").read_text())
+    assert manifest["command"].startswith("benchsuite train --grid toy-grid ")
 
 
 def test_the_cheapest_come_first(whole: Any) -> None:

@@ -23,6 +23,7 @@ from benchsuite import (
 )
 from benchsuite.specs import Architecture, Recipe
 from benchsuite.variants import cells, changed, lasting, scaled
+from benchsuite.weights import trains
 
 KINDS = [Optimizer, Warmup, Schedule, Augmentation, Mini, Level, Grid]
 ALL = [
@@ -121,6 +122,23 @@ def test_a_grid_is_every_combination_the_shortest_first() -> None:
     assert [level.name for level in levels] == ["sgd", "1", "0.5", "noise"]
     assert recipe.name == "toy-grid-sgd-1-0.5-noise"
     assert dict(recipe.options) == {"width": 6, "drop": 0.5}
+
+
+def test_a_cell_of_a_grid_claims_no_number_but_where_it_is_the_recipe_itself() -> None:
+    """What a recipe's source printed is of that recipe; the words about it are no part of what is trained."""
+    for architecture in {a.name: a for a, _ in ALL}.values():
+        for grid in architecture.grids:
+            recipe = {r.name: r for r in architecture.recipes}[grid.recipe]
+            made = [cell for _, cell in cells(grid, recipe)]
+            same = [cell for cell in made if trains(cell) == trains(recipe)]
+            assert [(c.expected, c.source) for c in same] == [(recipe.expected, recipe.source)]
+            others = [cell for cell in made if cell not in same]
+            assert {cell.expected for cell in others} == {"no number in print"}
+            assert {cell.source for cell in others} == {grid.source}
+            assert all(f"from the recipe {recipe.name}. {grid.note}" in cell.note for cell in made)
+            assert all(cell.cost != recipe.cost for cell in made), "its epochs may be others"
+            assert "no number" in scaled(others[0], "mini").expected
+    assert sum(len(a.grids) for a, _ in ALL), "there is a grid to look at"
 
 
 @pytest.mark.parametrize(("architecture", "recipe"), ALL, ids=lambda v: v.name)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from benchsuite import load_plugins
 from benchsuite.cli import main
 from benchsuite.report import portable
 from benchsuite.report.kinds import KINDS
 from benchsuite.report.pages import pages_in
+from benchsuite.specs import Architecture
+from benchsuite.variants import cells, scaled
 
 RESULTS = Path(__file__).parents[1] / "results"
 FOLDERS = sorted({path.parent for path in RESULTS.glob("*/README.md")})
@@ -42,6 +46,27 @@ def test_no_committed_run_names_a_path_of_a_machine() -> None:
     for path in RESULTS.glob("*/**/*"):
         if path.suffix in (".parquet", ".npz", ".csv", ".svg"):
             assert not re.search(rb"/(home|root|work|tmp|Users)/", path.read_bytes()), path
+
+
+def test_committed_cells_of_a_grid_say_what_the_grid_says_of_them_and_how_they_are_made_again() -> None:
+    """Nobody printed a number for a cell, but for the one that changes nothing in the recipe it begins from."""
+    networks = [a for a in load_plugins(entry_points=False).architectures.values() if isinstance(a, Architecture)]
+    words, grids = {}, {}
+    for architecture in networks:
+        recipes = {r.name: r for r in architecture.recipes}
+        for grid in architecture.grids:
+            for cell in (scaled(cell, "mini") for _, cell in cells(grid, recipes[grid.recipe])):
+                words[cell.name], grids[cell.name] = cell, grid.name
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*/training/*/manifest.json")]
+    found = [manifest for manifest in found if manifest["recipe"]["name"] in words]
+    assert len(found) == 24
+    for manifest in found:
+        told, name = manifest["recipe"], manifest["recipe"]["name"]
+        for field in ("source", "expected", "cost", "note"):
+            assert told[field] == getattr(words[name], field)
+        assert manifest["command"] == f"benchsuite train --grid {grids[name]} --data cifar10:PATH --scale mini"
+    claims = [m["recipe"]["name"] for m in found if m["recipe"]["expected"] != "no number in print"]
+    assert claims == ["pnn-dispute-sgd-0.5-150-learned-there@mini"]
 
 
 def test_every_kind_of_table_is_explained() -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from benchsuite import BadParameter, BenchsuiteError, StorageError
 from benchsuite.crews import Crew, Helper, Met, Starter, gather
+from benchsuite.evaluate import fill
 from benchsuite.locks import held
 from benchsuite.plan import Asked
 from benchsuite.running import run
@@ -136,6 +137,7 @@ def test_under_torchrun_a_sweep_is_shared_and_the_first_process_talks(
     file.write_text(
         'architectures = "speck"\nweights = "random"\nprotocols = ["1crop", "10crop"]\n'
         f'data = ["specks:{IMAGES}"]\nloader = "logged"\ndevice = "cpu"\nseed = [0, 1]\nlimit = 1100\n'
+        "processes = 4\n"  # for other places: here torchrun says how many
     )
     launcher = ("torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m")
     command = started("sweep", str(file), "--json", launcher=launcher)
@@ -151,6 +153,59 @@ def test_under_torchrun_a_sweep_is_shared_and_the_first_process_talks(
     assert {c["state"] for c in cells} == {"done"}
     assert len({pid for _, pid, _ in log_of(installed)}) == 2
     assert len(log_of(installed)) == 2 * 3, "two networks, three chunks"
+
+
+def test_progress_is_that_of_all_processes_while_the_first_one_still_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process writes its whole half during the first chunk of this one."""
+    from walks import SETTINGS, CountingPredict, opener, questions
+
+    from benchsuite import sharing
+
+    monkeypatch.setattr(sharing, "CHUNK", 1)
+    (question,) = questions("1crop")
+    (member,) = question.members
+    network, other = (opener(tmp_path, CountingPredict())(member, member.views) for _ in range(2))
+    own, theirs = ([*sharing._tasks([question], {member.identity: made})] for made in (network, other))
+    computed: list[int] = []
+
+    def told(step: int) -> None:
+        if not step:
+            return
+        for task in () if computed else theirs[1::2]:
+            fill(task.network, question, task.samples, task.views, SETTINGS, lambda _: None)
+        computed.append(network.predict.calls)
+
+    sharing.share(own, question, SETTINGS, told, Crew(0, 2, 1))
+    assert computed == [1, 1, 1, 2, 3], "an image at a time; the two of the other before the second of this one"
+    assert network.seconds.images == len(question.samples) == 5
+
+
+def test_jobs_of_a_sweep_go_on_when_the_command_is_stopped(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in a terminal is heard by every process that was started there, and no traceback is seen."""
+    pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    monkeypatch.setenv("SPECKS_GATE", str(installed / "gate"))
+    monkeypatch.setenv("BENCHSUITE_RESULTS", str(installed / "results"))
+    file = installed / "one.toml"
+    file.write_text(
+        f'architectures = "speck"\nweights = "random"\ndata = "specks:{IMAGES}"\nloader = "logged"\n'
+        'device = "cpu"\n[slurm]\ncluster = "local"\ntimeout_min = 5\n'
+    )
+    words = [sys.executable, "-m", "benchsuite", "sweep", str(file), "--on", "slurm"]
+    command = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    (job,) = wait_for(1, installed, command)
+    os.killpg(command.pid, signal.SIGINT)
+    time.sleep(0.5)
+    assert alive(job)
+    (installed / "gate").touch()
+    _, err = command.communicate(timeout=60)
+    assert command.returncode == 130, err
+    assert "Traceback" not in err
+    end = time.monotonic() + 60
+    while not list(installed.glob("results/runs/*/manifest.json")) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert predictions(installed / "results")
 
 
 class Recorded(Crew):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from toys import TOP1_ERRORS, ToyPlugin
 from benchsuite import BadParameter, BenchsuiteError, DataError, UnknownName, load_plugins
 from benchsuite.cli import main
 from benchsuite.executors import check, local
+from benchsuite.plan import TOLERANCE
 from benchsuite.sweeps import Cell, lots, parse, read
 
 CATALOG = load_plugins(extra=[ToyPlugin()])
@@ -72,10 +74,16 @@ def test_skipped_cells_match_every_pattern_of_a_table() -> None:
         ({"seed": "1"}, "a whole number"),
         ({"seed": True}, "a whole number"),
         ({"limit": 1.5}, "a whole number"),
+        ({"limit": "4"}, "got '4' (s.toml)"),
+        ({"limit": 0}, "limit to be at least 1, got 0 (s.toml)"),
+        ({"workers": -1}, "workers to be at least 0"),
+        ({"processes": 0}, "processes to be at least 1"),
+        ({"protocols": ["10crop", "1crop", "10crop:flip=true"]}, "another one, got 10crop and 10crop:flip=true"),
         ({"weights": 3}, "weights to be text"),
         ({"skip": {"protocol": "1crop"}}, "[[skip]]"),
         ({"skip": [{"protocols": "1crop"}]}, "did you mean 'protocol'"),
         ({"slurm": 3}, "[slurm]"),
+        ({"precision": "tf23"}, "did you mean 'tf32'"),
     ],
     ids=lambda v: json.dumps(v) if isinstance(v, dict) else "",
 )
@@ -95,6 +103,26 @@ def test_files_that_are_no_sweeps_are_one_line(tmp_path: Path) -> None:
             read(path, CATALOG)
     with pytest.raises(BadParameter, match="architectures"):
         parse("s", {}, CATALOG)
+
+
+def test_every_precision_of_run_is_one_of_a_sweep() -> None:
+    names = ["auto", *TOLERANCE]
+    assert [c.precision for c in parse("s", {**TOY, "protocols": "1crop", "precision": names}, CATALOG).cells] == names
+
+
+def test_a_file_from_windows_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "file.toml"
+    path.write_bytes(b'\xef\xbb\xbfarchitectures = "toy"\r\ndata = "toy"\r\n')
+    assert [cell.architecture for cell in read(path, CATALOG).cells] == ["toy"]
+
+
+def test_a_skip_that_no_cell_matches_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pattern with a slip would else be hours of work that nobody wanted."""
+    tables = '[[skip]]\nprotocol = "10*"\n[[skip]]\narchitecture = "toy"\nprotocol = "11crop"\n'
+    text = 'architectures = "toy"\ndata = "toy"\nprotocols = ["1crop", "10crop"]\n' + tables
+    assert main(["sweep", file_of(tmp_path, text), "--dry-run"]) == 0
+    said = "benchsuite: no cell matches the [[skip]] of architecture = 'toy', protocol = '11crop'\n"
+    assert capsys.readouterr().err == said
 
 
 BROKEN = """
@@ -151,6 +179,25 @@ def test_a_table_of_cells_is_printed_and_reasons_below(tmp_path: Path, capsys: p
     assert "seed" not in "".join(lines), "columns that do not vary are left out"
 
 
+@pytest.mark.parametrize("columns", [80, 160])
+def test_names_are_whole_in_any_terminal_and_what_all_cells_share_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = (
+        'architectures = ["toy", "torchvision:mobilenet_v3_small"]\nweights = "random"\nprecision = ["fp32", "bf16"]\n'
+    )
+    assert main(["sweep", file_of(tmp_path, text + 'data = "digits"\n'), "--dry-run"]) == 0
+    table = capsys.readouterr().out
+    lines = [line.split() for line in table.splitlines() if "mobilenet" in line]
+    assert [line[:4] for line in lines] == [
+        ["torchvision:mobilenet_v3_small", "1crop", "digits", name] for name in ("fp32", "bf16")
+    ]
+    assert max(map(len, table.splitlines())) <= columns
+    assert "random" not in table
+    assert ("images/s" in table) == (columns > 80)
+
+
 def test_a_good_sweep_is_status_zero_and_has_nothing_to_ask_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,9 +218,21 @@ def test_slurm_jobs_by_submitits_own_executor_without_slurm(
     cells = json.loads(capsys.readouterr().out)["cells"]
     assert [c["state"] for c in cells] == ["done"] * 3 + ["failed"]
     assert cells[0]["top1_errors"] == TOP1_ERRORS["1crop"]
-    for wrong in ("tasks_per_node = 2", "no_such_parameter = 1"):
+    for wrong in ("tasks_per_node = 2", "no_such_parameter = 1", 'slurm_partion = "x"'):
         assert main(["sweep", file_of(tmp_path, text + wrong), "--on", "slurm", "--fresh"]) == 2
-        assert "[slurm]" in capsys.readouterr().err
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert "[slurm]" in said
+        assert wrong.partition(" ")[0] in said or "one task" in said
+
+
+def test_without_slurm_a_sweep_on_it_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    if shutil.which("srun"):
+        pytest.skip("SLURM is here")
+    assert main(["sweep", file_of(tmp_path, BROKEN), "--on", "slurm"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith('benchsuite: Expected --on slurm to be where SLURM is, or cluster = "local" in [slurm], got')
+    assert "srun" in said
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
@@ -190,6 +249,11 @@ def test_ray_tasks(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     cells = json.loads(done.stdout)["cells"]
     assert [(c["seed"], c["state"], c["n"]) for c in cells] == [(0, "done", 4), (1, "done", 4)]
+    command[4] = file_of(tmp_path, text.replace("num_cpus", "num_cpsu"))
+    wrong = subprocess.run([*command, "--fresh"], capture_output=True, text=True, timeout=240, check=False)
+    assert wrong.returncode == 2
+    assert "benchsuite: Expected the table [ray] to be options of ray.remote, got " in wrong.stderr
+    assert "num_cpsu" in wrong.stderr.splitlines()[-1]
 
 
 def test_places_are_known_and_their_packages_named(monkeypatch: pytest.MonkeyPatch) -> None:

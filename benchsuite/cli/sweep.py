@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.catalog import load_plugins
 from benchsuite.cli.console import add_results, out, print_json, print_table
 from benchsuite.cli.progress import bars
+
+WIDE = 110
+"""Columns of a terminal that holds the whole table of a sweep."""
 
 if TYPE_CHECKING:
     from benchsuite.sweep_runs import State
@@ -39,15 +43,18 @@ def run(args: argparse.Namespace) -> int:
     watch = bars() if leads() else Watch()
     for name, reason in catalog.broken:
         watch.note(f"plugin {name} could not be loaded: {reason}")
+    for pattern in asked.idle if leads() else ():
+        watch.note(f"no cell matches the [[skip]] of {pattern}")
     if args.dry_run:
         made = sweep_runs.board(asked, choice)
         sweep_runs.survey(asked, choice, catalog, made, lambda cell, state: None)
         states = made.states
     else:
         numbers = {cell: i for i, cell in enumerate(asked.cells, 1)}
+        varied = names(asked.cells)
 
         def tell(cell: Cell, state: State) -> None:
-            watch.note(f"{numbers[cell]} of {len(numbers)}: {cell.label}: {_words(state)}")
+            watch.note(f"{numbers[cell]} of {len(numbers)}: {_short(cell, varied)}: {_words(state)}")
 
         states = sweep_runs.sweep(asked, choice, catalog, watch, tell)
     if not leads():
@@ -55,29 +62,43 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"sweep": asked.name, "cells": [_object(cell, state) for cell, state in states.items()]})
     else:
-        print_table(out(), asked.name, *table(states))
+        console, varied = out(), names(asked.cells)
+        print_table(console, asked.name, *table(states, varied, wide=console.width >= WIDE))
         for cell, state in states.items():
             if state.error is not None:
-                print(f"{cell.label}: {state.error}")
+                print(f"{_short(cell, varied)}: {state.error}")
     return int(any(state.state == "failed" for state in states.values()))
 
 
-def table(states: dict[Cell, State]) -> tuple[list[str], list[list[str]]]:
-    """A line for each cell: its names, its errors where it has any, and its state. Equal columns are left out."""
+def names(cells: Sequence[Cell]) -> list[str]:
+    """The names of a cell's parts that tell these cells from each other, and always the first three."""
+    usual = ["architecture", "protocol", "data"]
+    rest = ["weights", "precision", "loader", "seed"]
+    return [*usual, *(name for name in rest if len({getattr(cell, name) for cell in cells}) > 1)]
+
+
+def table(states: dict[Cell, State], varied: list[str], *, wide: bool) -> tuple[list[str], list[list[str]]]:
+    """A line for each cell: its names, its errors where it has any, and its state.
+
+    In a narrow terminal it holds the top-1 error alone, so that names are not cut into pieces.
+    """
     from benchsuite import tables
 
-    names = ["architecture", "protocol", "data", "weights", "precision", "loader", "seed"]
-    varied = [n for n in names if n in names[:3] or len({getattr(cell, n) for cell in states}) > 1]
-    results = ["n", "top-1 error %", "top-5 error %", "images/s"]
+    results = ["n", "top-1 error %", "top-5 error %", "images/s"] if wide else ["top-1 error %"]
     lines = []
     for cell, state in states.items():
         cells = dict.fromkeys(results, "")
         if state.row is not None:
             headers, (line,) = tables.result_table([state.row])
             cells = dict(zip(headers, line, strict=True))
-        words = [str(getattr(cell, name)) for name in varied]
-        lines.append([*words, *(cells[name] for name in results), state.state])
-    return [*varied, *results, "state"], lines
+        shown = [cells[name] if wide else cells[name].partition(" [")[0] for name in results]
+        lines.append([*(str(getattr(cell, name)) for name in varied), *shown, state.state])
+    return [*varied, *(results if wide else ["error %"]), "state"], lines
+
+
+def _short(cell: Cell, varied: Sequence[str]) -> str:
+    """The cell in the words that tell it from the others."""
+    return " ".join([cell.architecture, cell.protocol, cell.data, *(f"{n}={getattr(cell, n)}" for n in varied[3:])])
 
 
 def _words(state: State) -> str:
