@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+COMPILED = 0.05
+"""How far a compiled network may be off, as a part of the largest logit: what rounding in bfloat16 may do."""
+
+
 class Network:
     """A loaded network; calling it is the walk's ``Predict``. ``seconds`` is the time spent in it so far.
 
@@ -49,7 +53,7 @@ class Network:
         self.device = torch.device(device)
         self.digest, self.folded = digest or state_digest(module), folded
         self.module = moved(module, self.device).eval()
-        self.crops = self.module
+        self.crops, self.maps = self.module, score_map
         self.precision, self.scores = precision, scores
         if DTYPES[precision] is not torch.float32:
             _cast_weights(self.module, DTYPES[precision])
@@ -89,17 +93,28 @@ class Network:
         return lambda: self._finish(begun)
 
     def compile(self) -> None:
-        """Compiles the network for crops; score maps look into each call and stay as they are.
+        """Compiles the network: for crops of the shapes that come, and for score maps once for images of any size.
 
-        Raises ``BenchsuiteError`` where torch cannot compile it.
+        Raises ``BenchsuiteError`` where torch cannot compile it, or makes another network of it.
         """
-        self.crops = torch.compile(self.module)
-        size = self.preprocess.crop
+        crop, random = self.preprocess.crop, np.random.default_rng(0)
+        views = [View(crop), *(View(n, dense=True, nominal=n) for n in self.scores)]
+        shapes = [(2, v.nominal, v.nominal + 32, 3) if v.dense else (1, crop, crop, 3) for v in views]
+        trials = [random.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+
+        def tried() -> list[tuple[NDArray[np.float32], int]]:
+            return [self(x, np.zeros(len(x), dtype=bool), v) for x, v in zip(trials, views, strict=True)]
+
+        wanted = tried()
+        self.crops, self.maps = torch.compile(self.module), torch.compile(score_map, dynamic=True)
         try:
-            self(np.zeros((1, size, size, 3), dtype=np.uint8), np.zeros(1, dtype=bool), View(size))
+            got = tried()
         except Exception as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise BenchsuiteError(expected("--compile", "possible for this network here", reason)) from error
+        for (a, places), (b, of) in zip(got, wanted, strict=True):
+            if places != of or not np.abs(a - b).max() <= COMPILED * np.abs(b).max():
+                raise BenchsuiteError(expected("--compile", "of the same logits as without it", "others on noise"))
         self.seconds = 0.0
 
     def _begin(self, pixels: Any, flips: Any, view: View) -> tuple[Callable[[], Scores], int] | None:
@@ -118,7 +133,7 @@ class Network:
     def _scores(self, x: Any, view: View) -> tuple[Any, int]:
         """float32 (n, 3, h, w) -> float32 (n, c) on the device, and the places behind each score."""
         if view.dense and view.spatial != "gap":
-            logits, places = score_map(self.module, self.scores[view.nominal], x)
+            logits, places = self.maps(self.module, self.scores[view.nominal], x)
             return _over_places(logits.float(), view.spatial), places
         return (self.module if view.dense else self.crops)(x).float(), 1
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 from torchvision import models, transforms
 
 from benchsuite import Architecture, BenchsuiteError, Crop, DataError, Input, Preprocess, UnsupportedProtocol, View
+from benchsuite.dense import score_map
 from benchsuite.forward import Network, open_network, pick_device, state_digest
 
 PREPROCESS = Preprocess(40, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -314,23 +316,27 @@ def test_other_errors_of_a_network_are_not_taken_for_a_lack_of_memory() -> None:
         network(module=nn.Sequential(net(), Broken()))(images(), np.zeros(4, dtype=bool), CROP)
 
 
-def test_a_compiled_network_is_used_for_crops_and_the_plain_one_for_score_maps(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    calls: list[Any] = []
+def test_a_compiled_network_is_used_for_crops_and_for_score_maps_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's tracer is real; what it hands to a compiler is run as it is, and counted."""
+    graphs: list[Any] = []
 
-    def compiled(module: Any) -> Any:
-        return lambda x: calls.append(tuple(x.shape[2:])) or module(x)
+    def backend(graph: Any, _: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
 
-    monkeypatch.setattr(torch, "compile", compiled)
-    dense = View(48, dense=True, nominal=32)
-    it = opened(net(), (CROP, dense))
-    wanted = [it(images(2, s), np.zeros(2, dtype=bool), v)[0] for s, v in ((32, CROP), (48, dense))]
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    views = CROP, View(48, dense=True, nominal=32), View(48, dense=True, nominal=32, spatial="prob")
+    shapes = [(2, 32, 32), *((n, h, w) for n in (2, 3) for h, w in ((48, 48), (48, 61), (70, 48)))]
+    asked = [(images(n, 80)[:, :h, :w], v) for n, h, w in shapes for v in views if v.dense == (h > 32)]
+    it = opened(net(), views)
+    wanted = [it(x, np.zeros(len(x), dtype=bool), v) for x, v in asked]
     it.compile()
-    assert calls == [(32, 32)], "it is tried at once"
-    got = [it(images(2, s), np.zeros(2, dtype=bool), v)[0] for s, v in ((32, CROP), (48, dense))]
-    assert calls == [(32, 32)] * 2
-    for a, b in zip(got, wanted, strict=True):
+    tried = len(graphs)
+    assert tried >= 2, "both kinds are tried at once"
+    got = [it(x, np.zeros(len(x), dtype=bool), v) for x, v in asked]
+    assert len(graphs) <= tried + 2, "a new size compiles nothing; a second number of crops may, once"
+    for (a, places), (b, of) in zip(got, wanted, strict=True):
+        assert places == of
         np.testing.assert_array_equal(a, b)
 
 
@@ -338,9 +344,18 @@ def test_a_network_that_cannot_be_compiled_is_refused_in_one_line(monkeypatch: p
     def broken(module: Any) -> Any:
         raise RuntimeError("no compiler\nin many lines")
 
-    monkeypatch.setattr(torch, "compile", lambda module: broken)
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: broken)
     with pytest.raises(BenchsuiteError, match=r"Expected --compile to be possible .*, got no compiler$"):
         network().compile()
+
+
+def test_a_compiler_that_makes_another_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that knows nothing of score maps would: it gives the logits of the whole image."""
+    whole = {score_map: lambda module, found, x: (module(x).unsqueeze(1), 1)}
+    monkeypatch.setattr(torch, "compile", lambda function, **_: whole.get(function, function))
+    opened(net()).compile()
+    with pytest.raises(BenchsuiteError, match=r"^Expected --compile to be of the same logits .*, got others on noise$"):
+        opened(net(), (View(48, dense=True, nominal=32),)).compile()
 
 
 def test_float32_on_cuda_has_no_tf32_in_it() -> None:
