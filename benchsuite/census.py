@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,8 @@ class Census:
     """What a whole ``split`` holds. None stands for what is not known, or is not the same everywhere.
 
     ``images`` in all, ``classes`` that have any, ``each`` images of every one of these, and the ``size`` (height,
-    width) in pixels of every image.
+    width) in pixels of every image. ``accepted()`` are the classes that reassessed labels accept for an image, by its
+    id; none for an image that they know nothing of.
     """
 
     split: Literal["train", "test"]
@@ -20,6 +21,7 @@ class Census:
     classes: int | None = None
     each: int | None = None
     size: tuple[int, int] | None = None
+    accepted: Callable[[], Mapping[str, Sequence[int]]] | None = None
 
 
 def words(census: Census) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite import class_order, doctor, examine, keys, predictions
+from benchsuite import class_order, doctor, examine, keys, opinion, predictions, unopened, weights
 from benchsuite.batches import spread
 from benchsuite.catalog import Catalog
 from benchsuite.chunks import cache_dir
@@ -15,7 +15,7 @@ from benchsuite.doctor import Finding
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.examine import Examined
 from benchsuite.plan import Asked as Run
-from benchsuite.plan import digest_of, open_dataset, plan
+from benchsuite.plan import Question, digest_of, open_dataset, plan
 from benchsuite.running import answer
 from benchsuite.specs import Dataset, Sample, Split, SplitName
 from benchsuite.watch import Watch
@@ -73,10 +73,12 @@ def checkup(asked: Asked, catalog: Catalog, watch: Watch) -> Checkup:
     except DataError as error:
         if root is None or not root.is_dir():
             raise
-        found = doctor.surveyed(examine.survey(root), str(error))
-        return Checkup(asked.data, asked.split, dataset.name, tuple(found), failure=str(error))
+        return Checkup(
+            asked.data, asked.split, dataset.name, _surveyed(asked, root, str(error), watch), failure=str(error)
+        )
     question = _question(asked)
     questions = plan(question, catalog) if question else []
+    _get_weights(questions, watch)
     seen, copies = _look(asked, split, watch)
     judged, broken = None, any(e.error for e in seen)
     if question and broken:
@@ -107,13 +109,24 @@ def _look(asked: Asked, split: Split, watch: Watch) -> tuple[list[Examined], lis
     """What each sample is, and the groups of samples of the same bytes."""
     samples = split.samples
     chosen = {s.id for s in (samples if asked.full else spread(samples, DECODED))}
-    watch.start(f"{'decoding' if asked.full else 'looking at'} {len(samples)} images", len(samples))
     try:
-        seen = examine.every(samples, lambda s: examine.examine(split, s, decode=s.id in chosen), watch.advance)
-        watch.start("comparing images of equal size", len(samples))
+        seen = examine.look(split, chosen, watch.start, watch.advance)
+        watch.start("comparing files of equal size", len(samples))
         return seen, examine.same_bytes(samples, watch.advance)
     finally:
         watch.stop()
+
+
+def _surveyed(asked: Asked, root: Path, reason: str, watch: Watch) -> tuple[Finding, ...]:
+    """What lies in a folder that could not be opened."""
+    watch.note("it cannot be opened; looking at what is there")
+    found = examine.survey(root, asked.split)
+    watch.start(f"reading the first bytes of {len(found.images):,} files", len(found.images))
+    try:
+        broken = examine.header_errors(found.images, watch.advance)
+    finally:
+        watch.stop()
+    return tuple(unopened.surveyed(found, broken, reason))
 
 
 def _written(
@@ -131,6 +144,7 @@ def _written(
     findings = [
         *doctor.counts(samples, split.classes, census),
         *doctor.misplaced(samples),
+        *doctor.reassessed(samples, split.classes, census),
         *doctor.ignored(examine.beside(samples)),
         *doctor.readable(samples, seen),
         *doctor.sizes(samples, seen, census, crop),
@@ -140,7 +154,7 @@ def _written(
         *(_same_pixels(samples, seen, copies) if whole else []),
         *doctor.synset_order(samples),
         *doctor.number_order(samples),
-        *doctor.order(judged, asked.model or "", split.classes),
+        *opinion.order(judged, asked.model or "", split.classes),
     ]
     return Checkup(
         asked.data,
@@ -159,7 +173,7 @@ def _same_pixels(samples: tuple[Sample, ...], seen: list[Examined], copies: Any)
     """Pictures that are equal although their files are not."""
     same = {s.id for group in copies for s in group}
     groups = examine.groups(samples, [e.pixels for e in seen])
-    return doctor.duplicates("pixels", [g for g in groups if not {s.id for s in g} <= same])
+    return doctor.duplicates("pixels in other bytes", [g for g in groups if not {s.id for s in g} <= same])
 
 
 def _pixels_digest(samples: tuple[Sample, ...], seen: list[Examined]) -> str:
@@ -172,9 +186,16 @@ def _question(asked: Asked) -> Run | None:
     if asked.model is None:
         return None
     training = asked.results / "training" / str(asked.weights) / "last.safetensors"
-    weights = str(training) if training.is_file() else asked.weights
+    chosen = str(training) if training.is_file() else asked.weights
     kept = cache_dir() / "checkups"
-    return Run((asked.model,), ("1crop",), asked.data, weights, device=asked.device, limit=asked.shown, results=kept)
+    return Run((asked.model,), ("1crop",), asked.data, chosen, device=asked.device, limit=asked.shown, results=kept)
+
+
+def _get_weights(questions: list[Question], watch: Watch) -> None:
+    """Weights that cannot be had are said before minutes are spent on the images, which would be for nothing."""
+    for member in (m for q in questions for m in q.members if m.chosen.declared is not None):
+        watch.note(f"getting the weights of {member.architecture.name}")
+        weights.build(member.architecture, member.chosen, len(questions[0].split.classes))
 
 
 def _judge(asked: Asked, split: Split, run: Path) -> class_order.Order:

@@ -27,8 +27,10 @@ class Order:
 
     ``fitted`` is the best order of all, found on one half of the images: its hits on the other half, beside those
     of the labels as they are (None: too few images). ``better`` names what fits better than the labels, beyond chance:
-    ``known``, ``fitted`` or nothing. ``moved`` are pairs (label, class that its images look like) of that order,
-    ``swapped`` pairs of labels whose images look like each other's class. ``blind``: answers are no better than chance.
+    ``known``, ``fitted`` (twice as many hits), ``partly`` (fitted, fewer: it may be what the network confuses) or
+    nothing. ``moved`` are pairs (label, class that its images look like) of that order, ``rings`` labels most of whose
+    images look like the next one's class, and those of the last like the first's: two that are swapped, or more.
+    ``blind``: answers are no better than chance. ``ample`` is how many classes have images enough for a ring.
     """
 
     hits: Count
@@ -36,8 +38,9 @@ class Order:
     fitted: tuple[Count, Count] | None
     better: str
     moved: tuple[tuple[int, int], ...]
-    swapped: tuple[tuple[int, int], ...]
+    rings: tuple[tuple[int, ...], ...]
     blind: bool
+    ample: int
 
 
 def judge(labels: NDArray[Any], answers: NDArray[Any], orders: Mapping[str, Sequence[int]], classes: int) -> Order:
@@ -56,7 +59,7 @@ def judge(labels: NDArray[Any], answers: NDArray[Any], orders: Mapping[str, Sequ
     if name is not None and _beats(tried[name], right):
         better, moved = "known", np.asarray(orders[name])
     elif fitted is not None and _beats(*fitted):
-        better, moved = "fitted", order
+        better, moved = ("fitted" if fitted[0].sum() >= 2 * fitted[1].sum() else "partly"), order
     present = np.unique(labels)
     hits = _count(right)
     chance = 1 - stats.binomial_tail(hits.hits - 1, hits.total, 1 / classes) if hits.hits else 1.0
@@ -66,8 +69,9 @@ def judge(labels: NDArray[Any], answers: NDArray[Any], orders: Mapping[str, Sequ
         (_count(fitted[0]), _count(fitted[1])) if fitted else None,
         better,
         tuple((int(c), int(moved[c])) for c in present if moved[c] != c),
-        _swapped(labels, answers, classes),
+        _rings(labels, answers, classes),
         blind=chance > SURE,
+        ample=int((np.bincount(labels, minlength=classes) >= ENOUGH).sum()),
     )
 
 
@@ -132,8 +136,8 @@ def _fitted(
     return (order[labels[second]] == answers[second], labels[second] == answers[second]), np.asarray(order)
 
 
-def _swapped(labels: NDArray[Any], answers: NDArray[Any], classes: int) -> tuple[tuple[int, int], ...]:
-    """Pairs of labels, most of whose images look like the other one's class."""
+def _rings(labels: NDArray[Any], answers: NDArray[Any], classes: int) -> tuple[tuple[int, ...], ...]:
+    """Labels most of whose images look like the next one's class, in a ring. Each begins with its lowest label."""
     import numpy as np
 
     wins: dict[int, int] = {}
@@ -141,7 +145,14 @@ def _swapped(labels: NDArray[Any], answers: NDArray[Any], classes: int) -> tuple
         votes = np.bincount(answers[labels == c], minlength=classes)
         if votes.sum() >= ENOUGH and votes.max() * 2 > votes.sum():
             wins[int(c)] = int(votes.argmax())
-    return tuple((a, b) for a, b in wins.items() if a < b and wins.get(b) == a)
+    found = []
+    for start in wins:
+        ring = [start]
+        while (following := wins.get(ring[-1])) is not None and following > start and following not in ring:
+            ring.append(following)
+        if following == start and len(ring) > 1:
+            found.append(tuple(ring))
+    return tuple(found)
 
 
 def _beats(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:

@@ -91,19 +91,24 @@ def check_headers(paths: Iterable[str | os.PathLike[str]]) -> None:
         pool.shutdown(cancel_futures=True)
 
 
+def check_header(name: str) -> None:
+    """Reads the first bytes of a file. Raises ``DataError`` for one that is empty or no image."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            head = os.read(descriptor, _MAGIC_BYTES)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise DataError(expected("an image", "readable", _reason(error), name)) from None
+    if not _MAGIC.match(head):
+        got = f"a file that begins with {head[:8]!r}" if head else "an empty file"
+        raise DataError(expected("an image", f"one of {', '.join(FORMATS)}", got, name))
+
+
 def _check_block(names: Sequence[str]) -> None:
     for name in names:
-        try:
-            descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-            try:
-                head = os.read(descriptor, _MAGIC_BYTES)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise DataError(expected("an image", "readable", _reason(error), name)) from None
-        if not _MAGIC.match(head):
-            got = f"a file that begins with {head[:8]!r}" if head else "an empty file"
-            raise DataError(expected("an image", f"one of {', '.join(FORMATS)}", got, name))
+        check_header(name)
 
 
 def _too_large(pixels: int | str, name: str) -> DataError:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchsuite.decode import FORMATS, SUFFIXES, check_headers, quiet
+from benchsuite.decode import FORMATS, SUFFIXES, check_header, quiet
 from benchsuite.errors import DataError
+from benchsuite.reading import cores
 from benchsuite.specs import Sample, Split
 
 T = TypeVar("T")
@@ -20,6 +23,8 @@ ORIENTATION = 0x0112
 """The EXIF tag that says how a picture was held; 1 is upright."""
 NAMED = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".pgm": "PPM"}
 """The format that a suffix stands for where it is not the suffix itself."""
+READERS = 16
+"""Threads that wait for a disk: on a cold or remote one each answer takes milliseconds."""
 _BLOCK = 64
 
 
@@ -43,26 +48,39 @@ class Examined:
 
 @dataclass(slots=True)
 class Survey:
-    """What lies in a folder that cannot be opened as a data set: ``folders`` are those at the top, by name."""
+    """What lies in a folder that cannot be opened as a data set.
+
+    ``folders`` are those at the top of ``where`` (empty: of the folder itself), with their images by name, ``nested``
+    those inside them, ``images`` the paths of all files that are named as images.
+    """
 
     folders: dict[str, int] = field(default_factory=dict)
-    images: int = 0
+    images: list[str] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
-    broken: list[str] = field(default_factory=list)
+    nested: list[str] = field(default_factory=list)
+    where: str = ""
 
 
-def examine(split: Split, sample: Sample, *, decode: bool) -> Examined:
-    """One sample: its header, and its pixels if asked, if it is no file, or if the file does not end as it should."""
-    path, head, whole = Path(sample.where), Examined(), False
-    if path.is_file():
-        try:
-            head, whole = _header(path)
-        except Exception:  # whatever is wrong, reading it says so in the words of an evaluation
-            whole = False
-    if whole and not decode:
-        return head
+def header(sample: Sample) -> Examined | None:
+    """What the head of a sample's file says. None where pixels have to tell: no file, a broken head, an odd end."""
+    path = Path(sample.where)
+    if not path.is_file():
+        return None
+    try:
+        head, whole = _header(path)
+    except Exception:  # whatever is wrong, reading it says so in the words of an evaluation
+        return None
+    return head if whole else None
+
+
+def examine(split: Split, sample: Sample) -> Examined:
+    """One sample, decoded whole."""
     import numpy as np
 
+    head, path = Examined(), Path(sample.where)
+    if path.is_file():
+        with suppress(Exception):  # as above
+            head, _ = _header(path)
     try:
         pixels = np.asarray(split.read(sample))
     except DataError as error:
@@ -72,14 +90,35 @@ def examine(split: Split, sample: Sample, *, decode: bool) -> Examined:
     state = hashlib.sha256(repr(pixels.shape).encode())
     state.update(np.ascontiguousarray(pixels).data)
     height, width = pixels.shape[:2]
-    return Examined("", width, height, head.format, head.mode, head.turned, head.misnamed, state.hexdigest())
+    return dataclasses.replace(head, width=width, height=height, pixels=state.hexdigest())
 
 
-def every(items: Sequence[T], work: Callable[[T], Any], advance: Callable[[int], None]) -> list[Any]:
-    """``work`` of every item, in order, by as many threads as there are cores. ``advance(k)`` hears of k more."""
+def look(
+    split: Split, chosen: Collection[str], start: Callable[[str, int], None], advance: Callable[[int], None]
+) -> list[Examined]:
+    """Every sample of a split: those ``chosen`` by id and those whose head does not suffice are decoded.
+
+    Heads are read by many threads, as each waits for the disk; pixels by as many as there are cores, as each needs
+    memory. Where all are chosen, no file is opened twice.
+    """
+    samples = split.samples
+    found: list[Examined | None] = [None] * len(samples)
+    if len(chosen) < len(samples):
+        start(f"reading the headers of {len(samples):,} images", len(samples))
+        found = every(samples, header, advance, READERS)
+    rest = [i for i, s in enumerate(samples) if found[i] is None or s.id in chosen]
+    start(f"decoding {len(rest):,} images", len(rest))
+    decoded = every([samples[i] for i in rest], lambda s: examine(split, s), advance, cores())
+    for i, seen in zip(rest, decoded, strict=True):
+        found[i] = seen
+    return [seen for seen in found if seen is not None]
+
+
+def every(items: Sequence[T], work: Callable[[T], Any], advance: Callable[[int], None], threads: int) -> list[Any]:
+    """``work`` of every item, in order, by this many threads. ``advance(k)`` hears of k more."""
     blocks = [items[i : i + _BLOCK] for i in range(0, len(items), _BLOCK)]
     found: list[Any] = []
-    pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="benchsuite-examine")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="benchsuite-examine")
     try:
         for part in pool.map(lambda block: [work(item) for item in block], blocks):
             found += part
@@ -107,7 +146,7 @@ def same_bytes(samples: Sequence[Sample], advance: Callable[[int], None]) -> lis
             sizes.setdefault(stamp, []).append(sample)
     advance(len(samples) - sum(len(group) for group in sizes.values() if len(group) > 1))
     unsure = [sample for group in sizes.values() if len(group) > 1 for sample in group]
-    digests = every(unsure, lambda s: file_digest(s.where) if Path(s.where).is_file() else s.stamp, advance)
+    digests = every(unsure, lambda s: file_digest(s.where) if Path(s.where).is_file() else s.stamp, advance, READERS)
     return groups(unsure, [digest.partition("@")[0] for digest in digests])
 
 
@@ -123,30 +162,54 @@ def groups(samples: Sequence[Sample], keys: Sequence[str]) -> list[tuple[Sample,
 def beside(samples: Sequence[Sample]) -> Counter[str]:
     """What lies in the folders of the images and is none of them: how many files, by suffix or as hidden ones."""
     known = {sample.where for sample in samples}
-    folders = {path.parent for path in map(Path, known) if path.is_file()}
+    folders = {where.rpartition(os.sep)[0]: where for where in known}
     return Counter(
         _kind(entry.name)
-        for folder in folders
-        for entry in os.scandir(folder)
+        for folder, image in folders.items()
+        if Path(image).is_file()
+        for entry in os.scandir(folder or os.curdir)
         if entry.is_file() and entry.path not in known
     )
 
 
-def survey(root: Path) -> Survey:
-    """Counts what is in a folder, all the way down, and reads the first bytes of each file named as an image."""
-    found = Survey()
-    for folder, inside, files in os.walk(root):
+def survey(root: Path, split: str = "test") -> Survey:
+    """Counts what is in a folder, all the way down: in its class folders, as far as they are found."""
+    top = _class_root(root, "val" if split == "test" else split)
+    found = Survey(where="" if top == root else top.relative_to(root).as_posix())
+    for folder, inside, files in os.walk(top):
         inside[:] = sorted(name for name in inside if not name.startswith("."))
-        top = next(iter(Path(folder).relative_to(root).parts), "")
-        if not top:
+        place = Path(folder).relative_to(top)
+        if place == Path():
             found.folders = dict.fromkeys(inside, 0)
+        elif inside:
+            found.nested += [(place / name).as_posix() for name in inside]
         images = [n for n in sorted(files) if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
-        found.others.update(_kind(name) for name in files if name not in images)
-        found.images += len(images)
-        if top in found.folders:
-            found.folders[top] += len(images)
-        found.broken += _without_header(Path(folder, name) for name in images)
+        found.others.update(_kind(name) for name in set(files).difference(images))
+        found.images += [f"{folder}{os.sep}{name}" for name in images]
+        if place.parts:
+            found.folders[place.parts[0]] += len(images)
     return found
+
+
+def header_errors(paths: Sequence[str], advance: Callable[[int], None]) -> list[str]:
+    """Why files named as images are none, in the words of an evaluation; only their first bytes are read."""
+    return [error for error in every(paths, _header_error, advance, READERS) if error]
+
+
+def _class_root(root: Path, part: str) -> Path:
+    """The folder whose folders stand for classes: the first below ``root`` that is not the only one of its parent, or
+    that of the split.
+    """
+    inside = _folders(root)
+    if part in inside:
+        return root / part
+    alone = len(inside) == 1 and _folders(root / inside[0])
+    return _class_root(root / inside[0], part) if alone else root
+
+
+def _folders(root: Path) -> list[str]:
+    """Names of folders in one; none where it may not be read."""
+    return [name for name in next(os.walk(root), ("", [], []))[1] if not name.startswith(".")]
 
 
 def _header(path: Path) -> tuple[Examined, bool]:
@@ -154,28 +217,26 @@ def _header(path: Path) -> tuple[Examined, bool]:
     from PIL import Image
 
     quiet()
-    with Image.open(path, formats=FORMATS) as image:
-        kind, mode = str(image.format), str(image.mode)
-        turned = image.getexif().get(ORIENTATION, 1) not in (1, 0, None)
-        suffix = path.suffix.lower()
-        usual = NAMED.get(suffix, suffix.removeprefix(".").upper())
-        head = Examined("", image.width, image.height, kind, mode, turned, misnamed=kind not in (usual, "MPO"))
-        limit = Image.MAX_IMAGE_PIXELS
-        whole = kind in ("JPEG", "PNG") and (limit is None or image.width * image.height <= limit)
     with path.open("rb") as file:
-        file.seek(-min(8, path.stat().st_size), os.SEEK_END)
+        with Image.open(file, formats=FORMATS) as image:
+            kind, mode = str(image.format), str(image.mode)
+            turned = image.getexif().get(ORIENTATION, 1) not in (1, 0, None)
+            suffix = path.suffix.lower()
+            usual = NAMED.get(suffix, suffix.removeprefix(".").upper())
+            head = Examined("", image.width, image.height, kind, mode, turned, misnamed=kind not in (usual, "MPO"))
+        file.seek(max(0, os.fstat(file.fileno()).st_size - 8))
         tail = file.read()
+    limit = Image.MAX_IMAGE_PIXELS
+    whole = kind in ("JPEG", "PNG") and (limit is None or head.width * head.height <= limit)
     return head, whole and tail.endswith((b"\xff\xd9", b"IEND\xaeB`\x82"))
 
 
-def _without_header(paths: Iterator[Path]) -> list[str]:
-    found = []
-    for path in paths:
-        try:
-            check_headers([path])
-        except DataError as error:
-            found.append(str(error))
-    return found
+def _header_error(path: str) -> str:
+    try:
+        check_header(path)
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 def _kind(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from PIL import Image
 from toys import ToyPlugin
 
-from benchsuite import Census, Dataset, Sample, Split, hookimpl, load_plugins
+from benchsuite import Census, Dataset, Sample, Split, WeightsError, hookimpl, load_plugins
+from benchsuite.builtin import _real
 from benchsuite.checkup import Asked, checkup
 from benchsuite.cli import main
 from benchsuite.watch import Watch
@@ -103,6 +105,53 @@ def test_in_words_it_says_what_is_wrong_and_what_to_do(tree: Path, capsys: pytes
     assert "Not fine: images failed." in out
     assert "- images: Replace these files from the archive" in out
     assert "digest" in out
+
+
+def test_weights_that_cannot_be_had_are_said_before_any_image_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoWeights(ToyPlugin):
+        @hookimpl
+        def benchsuite_architectures(self) -> Any:
+            for a in super().benchsuite_architectures():
+                gone = tuple(dataclasses.replace(w, load=lambda: 1 / 0) for w in a.weights)
+                yield dataclasses.replace(a, weights=gone)
+
+    catalog = load_plugins(entry_points=False, extra=[NoWeights(), Painted(flipped=False)])
+    monkeypatch.setattr("benchsuite.examine.look", lambda *how: pytest.fail("images were looked at"))
+    with pytest.raises(WeightsError, match="Cannot get the weights identity of toy"):
+        checkup(Asked("painted", model="toy", weights="identity", device="cpu"), catalog, Watch())
+
+
+def test_a_large_group_of_copies_is_cut_in_print_and_whole_in_json(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(60):
+        shutil.copy(tree / "cat" / "0.jpg", tree / "cat" / f"copy number {i}.jpg")
+    main(["data", "check", f"folder:{tree}"])
+    (line,) = (t for t in capsys.readouterr().out.splitlines() if t.startswith("duplicates: "))
+    assert line.endswith("…")
+    assert len(line) < 450
+    _, found = check(capsys, f"folder:{tree}")
+    (group,) = next(f["examples"] for f in found["findings"] if f["check"] == "duplicates" and f["level"] == "note")
+    assert group.count(" = ") == 60
+
+
+def test_validation_images_are_held_against_the_reassessed_labels_that_timm_ships(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lists of images 2 to 5 of the published order: 970 and 795, 230 and 231, 809, and 516 and 850."""
+    random = np.random.default_rng(0)
+    for n in range(2, 6):
+        pixels = random.integers(0, 256, (240, 240, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"ILSVRC2012_val_{n:08d}.JPEG")
+    known = _real.by_id()
+    labels = [known[f"ILSVRC2012_val_{n:08d}"][0] for n in range(2, 6)]
+    for shift, level in ((0, "ok"), (1, "failed")):
+        lines = [f"ILSVRC2012_val_{n:08d}.JPEG {label + 2 * shift}\n" for n, label in enumerate(labels, 2)]
+        (tmp_path / "val.txt").write_text("".join(lines))
+        status, found = check(capsys, f"imagenet:{tmp_path}")
+        assert (status, levels(found)["counts"], levels(found)["labels"]) == (1, "failed", level)
+    assert main(["data", "check", f"imagenet:{tmp_path}"]) == 1
+    assert "and 995 more, which --json names" in capsys.readouterr().out
 
 
 def test_what_cannot_be_opened_is_surveyed_with_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,7 +35,7 @@ def test_labels_in_order_pass(classes: int, each: int, accuracy: float) -> None:
     for seed in range(3):
         true, answers = seen(classes, each, accuracy, seed)
         found = judge(true, answers, usual_mistakes(NAMES[:classes]), classes)
-        assert (found.better, found.blind, found.moved, found.swapped) == ("", False, (), ())
+        assert (found.better, found.blind, found.moved, found.rings) == ("", False, (), ())
         assert found.hits.hits == int((true == answers).sum())
 
 
@@ -89,7 +89,41 @@ def test_two_classes_that_changed_places_are_named() -> None:
     true, answers = seen(1000, 6, 0.8)
     labels = true.copy()
     labels[true == 7], labels[true == 500] = 500, 7
-    assert judge(labels, answers, MISTAKES, 1000).swapped == ((7, 500),)
+    found = judge(labels, answers, MISTAKES, 1000)
+    assert (found.rings, found.ample) == (((7, 500),), 1000)
+
+
+def test_classes_that_changed_places_in_a_ring_are_named_from_the_lowest() -> None:
+    true, answers = seen(1000, 6, 0.8)
+    labels = true.copy()
+    labels[true == 500], labels[true == 7], labels[true == 30] = 7, 30, 500
+    assert judge(labels, answers, MISTAKES, 1000).rings == ((7, 500, 30),)
+
+
+def test_a_class_that_is_taken_for_a_sound_one_makes_no_ring() -> None:
+    true, answers = seen(1000, 6, 0.8)
+    answers[true == 7] = 500
+    answers[true == 8], answers[true == 9] = 9, 500
+    assert judge(true, answers, MISTAKES, 1000).rings == ()
+
+
+def test_fewer_than_five_images_of_a_class_make_no_ring() -> None:
+    true, answers = seen(1000, 4, 1.0)
+    labels = np.where(true == 7, 500, np.where(true == 500, 7, true))
+    found = judge(labels, answers, MISTAKES, 1000)
+    assert (found.rings, found.ample) == ((), 0)
+
+
+def test_a_better_order_that_a_confused_network_explains_is_no_permutation() -> None:
+    """Of 60 classes, 20 are taken for the next one, always; twice as many hits would be another order."""
+    true, answers = seen(60, 10, 1.0)
+    confused = true < 20
+    answers = np.where(confused, (true + 1) % 20, true)
+    found = judge(true, answers, {}, 60)
+    assert found.better == "partly"
+    assert {a for a, _ in found.moved} == set(range(20))
+    assert found.fitted is not None
+    assert (found.fitted[0].hits, found.fitted[1].hits) == (300, 200)
 
 
 def test_mixed_labels_and_a_network_that_knows_nothing_are_blind() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import dataclasses
 from typing import Any
 
-import numpy as np
 import pytest
 
 from benchsuite import Census, Sample
-from benchsuite.class_order import judge, usual_mistakes
 from benchsuite.doctor import (
     Finding,
     counts,
@@ -19,14 +17,13 @@ from benchsuite.doctor import (
     misplaced,
     number_order,
     oddities,
-    order,
     readable,
+    reassessed,
     sizes,
-    surveyed,
     synset_order,
     verdict,
 )
-from benchsuite.examine import Examined, Survey
+from benchsuite.examine import Examined
 
 NAMES = tuple("abcdefghij")
 WHOLE = Census("test", 30, 10, 3, (4, 6))
@@ -51,7 +48,7 @@ def test_a_whole_copy_is_fine() -> None:
     [
         (samples()[:-1], "29 of 30 images; 1 class without 3 images", "j: 2"),
         (samples(31), "31 of 30 images; 1 class without 3 images", "a: 4"),
-        (samples()[:9], "9 of 30 images; 9 of 10 classes; 9 classes without 3 images", "a: 1"),
+        (samples()[:9], "9 of 30 images; 9 of 10 classes; 9 classes without 3 images", "j: 0"),
     ],
 )
 def test_missing_and_surplus_images_are_counted(kept: Any, words: str, example: str) -> None:
@@ -60,6 +57,41 @@ def test_missing_and_surplus_images_are_counted(kept: Any, words: str, example: 
     assert found.text.endswith(words)
     assert found.examples[0] == example
     assert found.advice
+
+
+def test_what_to_do_about_a_wrong_number_depends_on_it() -> None:
+    moved = [dataclasses.replace(s, label=3) if s.id == "000" else s for s in samples()]
+    advice = [only(counts(kept, NAMES, WHOLE)).advice for kept in (samples(29), samples(31), moved)]
+    assert [words.split()[0] for words in advice] == ["Complete", "Take", "As"]
+
+
+def relabelled(shift: int, *, wrong: int = -1) -> Finding:
+    """What reassessed labels say that accept the label and ``shift`` further on; those of class ``wrong`` the next."""
+    lists = {s.id: (s.label, 9) if s.label != wrong else ((s.label + 1) % 10,) for s in samples(300)}
+    moved = [dataclasses.replace(s, label=(s.label + shift) % 10) for s in samples(300)]
+    kept = [dataclasses.replace(s, real=lists[s.id]) for s in moved]
+    census = Census("test", 300, 10, 30, accepted=lambda: lists)
+    found = only(reassessed(moved, NAMES, census))
+    assert found == only(reassessed(kept, NAMES, None)), "the samples' own lists count as the known ones do"
+    return found
+
+
+def test_reassessed_labels_accept_most_labels_of_the_images_that_they_belong_to() -> None:
+    assert relabelled(0).level == "ok"
+    assert relabelled(0).text == "the reassessed labels accept those of 300 of 300 images"
+    assert relabelled(1).level == "failed"
+    assert relabelled(1).text.endswith("30 of 300 images")
+    swapped = relabelled(0, wrong=4)
+    assert swapped.level == "failed"
+    assert swapped.text.endswith("270 of 300 images, but hardly any of 1 class")
+    assert swapped.examples == ("e looks like f",)
+
+
+def test_without_reassessed_labels_nothing_is_said_of_them() -> None:
+    assert reassessed(samples(), NAMES, WHOLE) == reassessed(samples(), NAMES, None) == []
+    assert reassessed([dataclasses.replace(s, real=()) for s in samples()], NAMES, None) == []
+    few = [dataclasses.replace(s, real=((s.label + 1) % 10,) if s.label == 1 else (s.label,)) for s in samples()]
+    assert only(reassessed(few, NAMES, None)).level == "ok", "three images of a class say nothing of it"
 
 
 def test_right_numbers_at_wrong_places_fail_too() -> None:
@@ -131,7 +163,7 @@ def test_oddities_are_counted_by_kind_and_fail_nothing() -> None:
         ("note", "1 image in PNG by the name of another format"),
         ("note", "1 image turned by EXIF, taken as stored"),
     ]
-    assert found[1].examples == ("027", "028")
+    assert found[1].examples == ("data/027.jpg", "data/028.jpg")
 
 
 def test_sizes_are_those_of_the_data_set_or_described() -> None:
@@ -141,7 +173,7 @@ def test_sizes_are_those_of_the_data_set_or_described() -> None:
         "all 6 x 4",
     )
     wrong = only(sizes(samples(), [*same[:-1], Examined(width=4, height=6)], WHOLE, 4))
-    assert (wrong.level, wrong.examples) == ("failed", ("029",))
+    assert (wrong.level, wrong.examples) == ("failed", ("data/029.jpg",))
     assert "1 image not 6 x 4" in wrong.text
     mixed = [Examined(width=100 + i, height=50 + i) for i in range(30)]
     found = only(sizes(samples(), mixed, None, 60))
@@ -150,6 +182,8 @@ def test_sizes_are_those_of_the_data_set_or_described() -> None:
         == "100 x 50 to 129 x 79, half of them to 114 x 64; 10 images with a side below 60 pixels, enlarged for a crop"
     )
     assert found.level == "note"
+    shrinking = mixed[::-1]
+    assert only(sizes(samples(), shrinking, None, 60)).examples[0] == "data/029.jpg (100 x 50)"
     assert only(sizes(samples(), mixed, None, 50)).level == "ok"
     assert sizes(samples(), [Examined(error="x")] * 30, None, 50) == []
 
@@ -166,47 +200,8 @@ def test_copies_are_notes_and_those_of_two_labels_come_first() -> None:
     found = only(duplicates("bytes", [(a, twin), (b, c)]))
     assert found.level == "note"
     assert found.text.startswith("4 images share their bytes with another; 1 group under different labels")
-    assert found.examples == ("001 = 002", "000 = twin")
-    assert only(duplicates("pixels", [])).text == "no two images of the same pixels"
-
-
-def test_the_order_of_classes_is_told_in_words() -> None:
-    true = np.repeat(np.arange(10), 20)
-    orders = usual_mistakes([f"{10 - i:02d}" for i in range(10)])
-    texts = {
-        name: only(order(judge(labels, true, orders, 10), "net", NAMES))
-        for name, labels in {
-            "right": true,
-            "matlab": (true + 1) % 10,
-            "unknown": np.array([3, 8, 0, 5, 1, 9, 2, 7, 6, 4])[true],
-            "mixed": np.random.default_rng(0).permutation(true),
-            "swapped": np.where(true == 2, 5, np.where(true == 5, 2, true)),
-        }.items()
-    }
-    assert (
-        texts["right"].text
-        == "net agrees with the labels of 200 of 200 images (100.00 %), and no other order fits better"
-    )
-    assert "but with 200 if they were in this order: labels counted from 1, as MATLAB counts" in texts["matlab"].text
-    assert "b looks like a" in texts["matlab"].examples
-    assert "the classes are permuted: on images that it was not found on, another order hits" in texts["unknown"].text
-    assert "no better than chance" in texts["mixed"].text
-    assert texts["swapped"].level == "failed"
-    assert {name: f.level for name, f in texts.items()} == {n: "ok" if n == "right" else "failed" for n in texts}
-    assert only(order(None, "", NAMES)).level == "skipped"
-
-
-def test_a_folder_that_cannot_be_opened_is_described() -> None:
-    folders = {"n01440764": 3, "n01443537": 2, "tench": 1, "n01484850": 0}
-    survey = Survey(folders, 6, Counter({".txt": 1}), ["Expected an image, got an empty file (a.jpg)"])
-    found = surveyed(survey, "Expected a class folder to be named")
-    assert [(f.check, f.level) for f in found[:2]] == [("opening", "failed"), ("folders", "ok")]
-    assert found[1].text == "6 images in 4 folders, 3 named by WordNet ids"
-    texts = {f.text: f.examples for f in found[2:]}
-    assert texts["1 folder not named by WordNet ids, as the others are"] == ("tench",)
-    assert texts["1 folder without an image"] == ("n01484850",)
-    assert "1 file named as an image that is empty or none" in texts
-    assert only(surveyed(Survey(), "nothing")[1:]).level == "failed"
+    assert found.examples == ("data/001.jpg = data/002.jpg", "data/000.jpg = twin")
+    assert only(duplicates("pixels in other bytes", [])).text == "no two images of the same pixels in other bytes"
 
 
 def test_the_verdict_names_what_failed_and_what_is_noted() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchsuite import Sample
 from benchsuite.builtin import folder
-from benchsuite.examine import beside, every, examine, groups, same_bytes, survey
+from benchsuite.examine import beside, every, examine, groups, header_errors, look, same_bytes, survey
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 
@@ -40,7 +40,9 @@ def root(tmp_path: Path) -> Path:
 
 def looked(root: Path, *, decode: bool) -> dict[str, Any]:
     split = folder.open_folder(str(root), "test")
-    return {s.id: examine(split, s, decode=decode) for s in split.samples}
+    chosen = {s.id for s in split.samples} if decode else set()
+    seen = look(split, chosen, lambda title, total: None, lambda k: None)
+    return {s.id: e for s, e in zip(split.samples, seen, strict=True)}
 
 
 @pytest.mark.parametrize("decode", [False, True])
@@ -61,6 +63,19 @@ def test_without_decoding_only_files_with_an_odd_end_are_decoded(root: Path) -> 
     found = looked(root, decode=False)
     assert [name for name, e in found.items() if e.pixels] == ["b/tail.jpg"]
     assert all(e.pixels for e in looked(root, decode=True).values() if not e.error)
+
+
+def test_progress_tells_of_every_header_and_of_every_decoded_image(root: Path) -> None:
+    split = folder.open_folder(str(root), "test")
+    steps: list[int] = []
+    for chosen, titles, total in (
+        ({"a/cmyk.jpg"}, ["reading the headers of 9 images", "decoding 3 images"], 12),
+        ({s.id for s in split.samples}, ["decoding 9 images"], 9),
+    ):
+        told: list[str] = []
+        steps.clear()
+        look(split, chosen, lambda title, n, told=told: told.append(title), steps.append)
+        assert (told, sum(steps)) == (titles, total)
 
 
 def test_equal_pixels_have_equal_digests_whatever_the_files(root: Path) -> None:
@@ -92,7 +107,7 @@ def test_rows_are_compared_by_their_stamps() -> None:
 def test_whatever_a_data_set_raises_is_an_error_of_that_image(root: Path) -> None:
     split = folder.open_folder(str(root), "test")
     broken = dataclasses.replace(split, read=lambda sample: 1 / 0)
-    found = examine(broken, split.samples[0], decode=True)
+    found = examine(broken, split.samples[0])
     assert found.error == f"ZeroDivisionError: division by zero ({split.samples[0].where})"
 
 
@@ -104,10 +119,10 @@ def test_groups_keep_the_order_and_share_no_empty_key() -> None:
 
 def test_all_items_are_worked_on_in_order_and_an_error_ends_it() -> None:
     steps: list[int] = []
-    assert every(range(1000), lambda i: i * i, steps.append) == [i * i for i in range(1000)]
+    assert every(range(1000), lambda i: i * i, steps.append, 3) == [i * i for i in range(1000)]
     assert sum(steps) == 1000
     with pytest.raises(ZeroDivisionError):
-        every(range(1000), lambda i: 1 // (i - 500), steps.append)
+        every(range(1000), lambda i: 1 // (i - 500), steps.append, 3)
 
 
 def test_what_lies_beside_the_images_is_counted_by_kind(root: Path) -> None:
@@ -121,10 +136,39 @@ def test_what_lies_beside_the_images_is_counted_by_kind(root: Path) -> None:
 def test_a_folder_that_is_no_data_set_is_surveyed(root: Path) -> None:
     (root / "b" / "none.jpg").write_bytes(b"")
     (root / "b" / "text.png").write_text("no image")
+    (root / "b" / "more").mkdir()
     (root / "empty").mkdir()
+    (root / ".hidden").mkdir()
     (root / "notes.txt").write_text("x")
     found = survey(root)
     assert found.folders == {"a": 4, "b": 7, "empty": 0}
-    assert found.images == 11
+    assert (len(found.images), found.nested, found.where) == (11, ["b/more"], "")
     assert found.others == {".txt": 1}
-    assert [Path(line.rpartition("(")[2].rstrip(")")).name for line in found.broken] == ["none.jpg", "text.png"]
+    steps: list[int] = []
+    errors = header_errors(found.images, steps.append)
+    assert [Path(line.rpartition("(")[2].rstrip(")")).name for line in errors] == ["none.jpg", "text.png"]
+    assert sum(steps) == 11
+
+
+@pytest.mark.parametrize(
+    ("place", "part", "where"),
+    [
+        ("val", "test", "val"),
+        ("train", "train", "train"),
+        ("ILSVRC/Data/CLS-LOC/val", "test", "ILSVRC/Data/CLS-LOC/val"),
+        ("validation", "test", "validation"),
+        ("", "test", ""),
+    ],
+)
+def test_the_class_folders_are_looked_for_below(tmp_path: Path, place: str, part: str, where: str) -> None:
+    for name in ("n01440764", "n01443537"):
+        (tmp_path / place / name).mkdir(parents=True)
+        (tmp_path / place / name / "a.jpg").write_bytes(b"x")
+    found = survey(tmp_path, part)
+    assert (found.where, found.folders) == (where, {"n01440764": 1, "n01443537": 1})
+
+
+def test_a_single_folder_of_images_is_a_class_and_no_wrapper(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "a.jpg").write_bytes(b"x")
+    assert survey(tmp_path).folders == {"cat": 1}

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from benchsuite import DataError, Split, load_plugins
-from benchsuite.builtin import _synsets, imagenet, imagenet_shifts
+from benchsuite.builtin import _real, _synsets, imagenet, imagenet_shifts
 from benchsuite.testing import check_dataset
 
 IDS = _synsets.wnids()
-SUBSET = IDS[3::5]
+SUBSET = sorted(_synsets.subset("a"))
 DATASETS = load_plugins(entry_points=False).datasets
 
 
@@ -67,9 +67,9 @@ def test_the_name_of_a_v2_split_says_which_of_the_three_it_is(tmp_path: Path, wh
 @pytest.mark.parametrize(
     ("folders", "pattern"),
     [
-        (["1", "1000"], "named by a number from 0 to 999, got 1000"),
-        (["1", "007"], "named by a number from 0 to 999, got 007"),
-        (["1", "n01440764"], "named by a number from 0 to 999, got n01440764"),
+        (["1", "1000"], "named by a number from 0 to 999, without zeros before it, got 1000"),
+        (["1", "007"], "without zeros before it, got 007"),
+        (["1", "n01440764"], "without zeros before it, got n01440764"),
         (["tench"], "the class folders 0 to 999, or of one that holds them, got none"),
         (["a/1", "b/1"], "got a and b"),
     ],
@@ -80,14 +80,29 @@ def test_other_folders_than_those_of_v2_are_refused(tmp_path: Path, folders: lis
     fails(imagenet_shifts.open_v2, tmp_path, pattern)
 
 
-@pytest.mark.parametrize("name", ["imagenet-a", "imagenet-r"])
-def test_answers_are_chosen_among_the_200_classes_of_the_folders(subset: Path, name: str) -> None:
-    found = DATASETS[name].open(str(subset), "test")
-    assert found.name == name
-    assert found.among == tuple(range(3, 1000, 5))
+def test_answers_are_chosen_among_the_200_classes_of_the_folders(subset: Path) -> None:
+    found = DATASETS["imagenet-a"].open(str(subset), "test")
+    assert found.name == "imagenet-a"
+    assert found.among == tuple(IDS.index(name) for name in SUBSET)
+    assert len(found.among) == 200
     assert [s.label for s in found.samples] == list(found.among)
     assert len(found.classes) == 1000
-    check_dataset(DATASETS[name], str(subset))
+    check_dataset(DATASETS["imagenet-a"], str(subset))
+
+
+def test_the_renditions_have_200_classes_of_their_own(subset: Path, tmp_path: Path) -> None:
+    own = sorted(_synsets.subset("r"))
+    assert len(own) == 200
+    for name in own:
+        write(tmp_path / name / "art_0.jpg")
+    found = DATASETS["imagenet-r"].open(str(tmp_path), "test")
+    assert (found.name, found.among) == ("imagenet-r", tuple(IDS.index(name) for name in own))
+    both = len(set(own) & set(SUBSET))
+    pattern = (
+        f"each class folder of imagenet-{{}} to be one of its 200 classes, got n.* and {200 - both - 1} other folders"
+    )
+    fails(imagenet_shifts.open_r, subset, pattern.format("r"))
+    fails(imagenet_shifts.open_a, tmp_path, pattern.format("a"))
 
 
 def test_fewer_folders_than_200_are_refused_for_they_are_an_easier_question(tmp_path: Path, subset: Path) -> None:
@@ -115,7 +130,7 @@ def test_a_run_on_a_subset_leaves_the_other_logits_out_and_says_so(
     assert row["among"] == 200
     from benchsuite.predictions import read_columns
 
-    allowed = set(range(3, 1000, 5))
+    allowed = {IDS.index(name) for name in SUBSET}
     assert set(read_columns(Path(row["path"]))["top5"].ravel().tolist()) <= allowed
     assert main(words) == 0
     assert "answers are chosen among 200 classes" in capsys.readouterr().out
@@ -184,9 +199,15 @@ def test_images_that_real_json_does_not_know_are_refused(validation: Path) -> No
     )
 
 
-def test_without_real_json_it_says_where_to_get_it(validation: Path) -> None:
+def test_without_real_json_the_copy_that_timm_ships_counts(validation: Path) -> None:
     (validation / "real.json").unlink()
-    fails(imagenet.open_real, validation, "reassessed-imagenet")
+    found = {s.id: s.real for s in imagenet.open_real(str(validation), "test").samples}
+    known = _real.by_id()
+    assert len(known) == 50_000
+    assert found == {name: known[name] for name in found}
+    assert found["ILSVRC2012_val_00000001"] == ()
+    assert found["ILSVRC2012_val_00000002"] == (970, 795)
+    fails(imagenet.open_real, f"{validation},real={validation / 'none.json'}", "reassessed-imagenet")
 
 
 def test_a_run_counts_reassessed_labels_beside_the_others(validation: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,8 +20,8 @@ ROOMS = {
     "effects": "reading catalog decode examine dense folding precision transfer forward locks chunks layouts weights "
     "predictions pieces flow pixels augment optimizers processes crews checkpoints ledger passes",
     "use cases": "watch prepared preparing _training feeds networks trainer train plan scoring evaluate sharing parity "
-    "profiles manifests tables profile_tables audit remeasure running class_order doctor checkup compare groups "
-    "factors ladder route climb explain printed query "
+    "profiles manifests tables profile_tables audit remeasure running class_order doctor unopened opinion checkup "
+    "compare groups factors ladder route climb explain printed query "
     "jobs histories training_manifests training_runs grids training_tables sweeps executors sweep_runs",
     "edges": "builtin report probes claims testing cli",
 }

@@ -7,17 +7,25 @@ import re
 from pathlib import Path
 
 from benchsuite import DataError, Sample, expected
+from benchsuite.builtin import _synsets
 
-NAME = "real.json"
+NAME, PREFIX = "real.json", "ILSVRC2012_val_"
 IMAGES, CLASSES = 50_000, 1_000
 
 
-def find(root: Path, download: str) -> Path:
-    """``real.json`` in the folder of the images or beside it. Raises ``DataError`` when there is none."""
-    for place in (root / NAME, root.parent / NAME):
-        if place.is_file():
-            return place
-    raise DataError(expected(NAME, "in the folder of the images", "no file", f"{root}: {download}"))
+def find(root: Path) -> Path:
+    """``real.json`` in the folder of the images or beside it, else the copy that timm ships."""
+    return next((place for place in (root / NAME, root.parent / NAME) if place.is_file()), shipped())
+
+
+def shipped() -> Path:
+    """The copy of ``real.json`` that timm ships."""
+    return _synsets.of_timm("imagenet_real_labels.json")
+
+
+def by_id() -> dict[str, tuple[int, ...]]:
+    """The accepted classes of each of the 50,000 images by its id, from timm's copy; none where a list is empty."""
+    return {f"{PREFIX}{n:08d}": classes for n, classes in enumerate(read(shipped(), "pip install timm"), 1)}
 
 
 def read(file: Path, download: str) -> list[tuple[int, ...]]:
@@ -38,8 +46,8 @@ def read(file: Path, download: str) -> list[tuple[int, ...]]:
 
 def number(sample: Sample, images: int) -> int:
     """The place of a sample's list: ``ILSVRC2012_val_00000001`` has the first. Raises ``DataError`` for other names."""
-    match = re.fullmatch(r"ILSVRC2012_val_(\d{8})", sample.id)
+    match = re.fullmatch(rf"{PREFIX}(\d{{8}})", sample.id)
     if match is None or not 1 <= int(match[1]) <= images:
-        rule = f"ILSVRC2012_val_00000001 to {images:08d}, by which {NAME} knows them"
+        rule = f"{PREFIX}00000001 to {images:08d}, by which {NAME} knows them"
         raise DataError(expected("the names of the images", rule, sample.id, sample.where))
     return int(match[1]) - 1

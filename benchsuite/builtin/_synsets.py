@@ -33,14 +33,25 @@ def refuse_others(folder: Path, inside: Iterable[str], index: dict[str, int]) ->
         if name not in index:
             kind = "no class of the 1000" if re.fullmatch(r"n\d{8}", name) else "no WordNet id"
             hint = f"{folder}; for other classes use folder:{folder}"
+            if name.isdigit():
+                hint = f"{folder}; rename each number to its WordNet id; ImageNet-V2 is read as imagenet-v2:PATH"
             raise DataError(expected("a class folder", "named by a WordNet id of ImageNet", f"{name}, {kind}", hint))
 
 
-def _lines(name: str) -> list[str]:
-    """The lines of a list of timm's, which is not imported: that takes seconds."""
+def subset(name: str) -> frozenset[str]:
+    """The WordNet ids of the classes of ImageNet-A (``a``) or ImageNet-R (``r``)."""
+    return frozenset(_lines(f"imagenet_{name}_synsets.txt"))
+
+
+def of_timm(name: str) -> Path:
+    """A list that timm ships; timm is not imported, which takes seconds. Raises ``DataError`` where it is not there."""
     package = importlib.util.find_spec("timm")
     for folder in (package.submodule_search_locations or ()) if package else ():
         file = Path(folder, "data", "_info", name)
         if file.is_file():
-            return file.read_text(encoding="utf-8").splitlines()
+            return file
     raise DataError(expected(f"timm's list {name}", "installed with timm", "no such file", "pip install timm"))
+
+
+def _lines(name: str) -> list[str]:
+    return of_timm(name).read_text(encoding="utf-8").splitlines()

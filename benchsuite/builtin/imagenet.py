@@ -16,8 +16,9 @@ DOWNLOAD = (
     "val/*.JPEG with a labels file"
 )
 REAL_DOWNLOAD = (
-    "get real.json of https://github.com/google-research/reassessed-imagenet; it lies in PATH, which holds the "
-    "validation images as for imagenet:PATH, or elsewhere: imagenet-real:PATH,real=FILE"
+    "PATH holds the validation images as for imagenet:PATH; real.json of "
+    "https://github.com/google-research/reassessed-imagenet may lie in it, or elsewhere: imagenet-real:PATH,real=FILE; "
+    "else the copy that timm ships counts"
 )
 
 
@@ -72,8 +73,9 @@ def _flat(folder: Path, index: dict[str, int]) -> list[Sample]:
 def open_real(path: str | None, split: SplitName) -> Split:
     """The validation images of ``imagenet:PATH``; each also has the list of classes that ``real.json`` accepts.
 
-    The file holds a list for each of ILSVRC2012_val_00000001 to 00050000; an empty one leaves the image out of that
-    count. Raises ``DataError`` for images of other names, and for a file that is not there or not whole.
+    The file lies in ``PATH`` or beside it, or is named after ``,real=``; else it is the copy that timm ships. It holds
+    a list for each of ILSVRC2012_val_00000001 to 00050000; an empty one leaves the image out of that count. Raises
+    ``DataError`` for images of other names, and for a file that is not there or not whole.
     """
     from benchsuite.builtin import _files, _real
 
@@ -81,11 +83,17 @@ def open_real(path: str | None, split: SplitName) -> Split:
     root = _files.existing("imagenet-real", folder, REAL_DOWNLOAD)
     if split == "train":
         raise DataError(expected("the split of imagenet-real", "test: train images were not reassessed", split))
-    file = Path(named).expanduser() if named else _real.find(root, REAL_DOWNLOAD)
+    file = Path(named).expanduser() if named else _real.find(root)
     accepted = _real.read(file, REAL_DOWNLOAD)
     found = open_imagenet(folder, split)
     samples = (dataclasses.replace(s, real=accepted[_real.number(s, len(accepted))]) for s in found.samples)
     return dataclasses.replace(found, name="imagenet-real", samples=tuple(samples))
+
+
+def _accepted() -> dict[str, tuple[int, ...]]:
+    from benchsuite.builtin import _real
+
+    return _real.by_id()
 
 
 IMAGENET = Dataset(
@@ -95,7 +103,7 @@ IMAGENET = Dataset(
     note="1000 classes, indexed by their sorted WordNet ids; a sample of the classes keeps their indices",
     source="https://www.image-net.org; the order of the classes as in timm's imagenet_synsets.txt",
     download=DOWNLOAD,
-    census=(Census("test", 50_000, 1_000, 50), Census("train", 1_281_167, 1_000)),
+    census=(Census("test", 50_000, 1_000, 50, accepted=_accepted), Census("train", 1_281_167, 1_000)),
 )
 
 IMAGENET_REAL = Dataset(

@@ -37,7 +37,14 @@ def open_v2(path: str | None, split: SplitName) -> Split:
     inside = _files.class_folders(folder)
     for name in inside:
         if not re.fullmatch(r"0|[1-9]\d{0,2}", name):
-            raise DataError(expected("a class folder", f"named by a number from 0 to {CLASSES - 1}", name, str(folder)))
+            raise DataError(
+                expected(
+                    "a class folder",
+                    f"named by a number from 0 to {CLASSES - 1}, without zeros before it",
+                    name,
+                    str(folder),
+                )
+            )
     samples = _files.class_samples(folder, [(name, int(name)) for name in inside])
     which = re.match(r"imagenetv2-(.+?)(-format-val)?$", folder.resolve().name)
     name = f"imagenet-v2-{which[1]}" if which else "imagenet-v2"
@@ -57,7 +64,7 @@ def open_r(path: str | None, split: SplitName) -> Split:
 def _subset(dataset: Dataset, path: str | None, split: SplitName) -> Split:
     """Folders of 200 WordNet ids, indexed among the 1000; the answer is chosen among the 200.
 
-    Raises ``DataError`` for another number of folders: a smaller choice would be an easier question.
+    Raises ``DataError`` for other classes: a smaller or another choice would be another question.
     """
     from benchsuite.builtin import _files, _synsets
 
@@ -69,7 +76,12 @@ def _subset(dataset: Dataset, path: str | None, split: SplitName) -> Split:
     _synsets.refuse_others(root, inside, index)
     if len(inside) != SUBSET:
         rule = f"a folder of all {SUBSET} class folders, among which answers are chosen"
-        raise DataError(expected(f"{dataset.name}:PATH", rule, f"{len(inside)}", f"{root}: {dataset.download}"))
+        got = f"{len(inside)}" + (", those of imagenet:PATH" if len(inside) == CLASSES else "")
+        raise DataError(expected(f"{dataset.name}:PATH", rule, got, f"{root}: {dataset.download}"))
+    others = sorted(set(inside) - _synsets.subset(dataset.name[-1]))
+    if others:
+        got = f"{others[0]}" + (f" and {len(others) - 1} other folders" if len(others) > 1 else "")
+        raise DataError(expected(f"each class folder of {dataset.name}", "one of its 200 classes", got, str(root)))
     samples = _files.class_samples(root, [(name, index[name]) for name in inside])
     among = tuple(index[name] for name in inside)
     found = _files.file_split(dataset.name, samples, _synsets.names(ids), mirror=True)
@@ -110,7 +122,7 @@ IMAGENET_A = Dataset(
     open=open_a,
     mirror=True,
     note=f"7,500 photographs of 200 of the 1000 classes, chosen because networks err on them. {AMONG}",
-    source="https://github.com/hendrycks/natural-adv-examples; the classes are inferred from the folders",
+    source="https://github.com/hendrycks/natural-adv-examples; the classes as in timm's imagenet_a_synsets.txt",
     download=A_DOWNLOAD,
     census=(Census("test", 7_500, SUBSET),),
 )
@@ -119,7 +131,7 @@ IMAGENET_R = Dataset(
     open=open_r,
     mirror=True,
     note=f"30,000 renditions (art, cartoons, sculptures ...) of 200 of the 1000 classes. {AMONG}",
-    source="https://github.com/hendrycks/imagenet-r, README.md; the classes are inferred from the folders",
+    source="https://github.com/hendrycks/imagenet-r, README.md; the classes as in timm's imagenet_r_synsets.txt",
     download=R_DOWNLOAD,
     census=(Census("test", 30_000, SUBSET),),
 )

@@ -15,6 +15,10 @@ from benchsuite.cli.console import add_results, columns, out, print_json, print_
 if TYPE_CHECKING:
     from benchsuite.checkup import Checkup
 
+SHOWN = 5
+"""Examples that are printed of a finding."""
+LONGEST = 400
+"""Characters of an example that are printed; the longest paths of one file are shorter on most disks."""
 STATES = {"ok": "ok", "note": "note", "skipped": "not checked", "failed": "FAILED"}
 
 
@@ -56,8 +60,13 @@ def _print(found: Checkup) -> None:
     print_table(console, f"{found.name}, {found.split} split", ["check", "state", "what was found"], lines)
     for finding in found.findings:
         if finding.examples:
-            console.print(f"{finding.check}: {'; '.join(finding.examples)}", markup=False, soft_wrap=True)
-    facts = [("digest", found.digest), ("digest of the pixels", found.pixels_digest)]
+            more = len(finding.examples) - SHOWN
+            names = [
+                *map(_short, finding.examples[:SHOWN]),
+                *([f"and {more:,} more, which --json names"] if more > 0 else []),
+            ]
+            console.print(f"{finding.check}: {'; '.join(names)}", markup=False, soft_wrap=True)
+    facts = [("digest of names, labels and file sizes", found.digest), ("digest of the pixels", found.pixels_digest)]
     known = [fact for fact in facts if fact[1]]
     if known:
         print("\n".join(columns(known, indent="")))
@@ -65,3 +74,8 @@ def _print(found: Checkup) -> None:
     for finding in found.findings:
         if finding.advice:
             console.print(f"- {finding.check}: {finding.advice}.", markup=False, soft_wrap=True)
+
+
+def _short(example: str) -> str:
+    """An example that fits on a few lines: a group of copies may have thousands of names."""
+    return example if len(example) <= LONGEST else f"{example[:LONGEST]}…"
