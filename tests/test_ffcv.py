@@ -297,15 +297,18 @@ def errors() -> Iterator[tuple[Exception, str]]:
     """What imports say when something is missing or does not fit, and what helps."""
     everything = "apt-get install -y g++ pkg-config libopencv-dev libturbojpeg0-dev && pip install 'benchsuite[ffcv]'"
     yield ModuleNotFoundError("No module named 'ffcv'", name="ffcv"), everything
-    yield ModuleNotFoundError("No module named 'ffcv._libffcv'", name="ffcv._libffcv"), everything
+    again = "libopencv-dev libturbojpeg0-dev && pip install --force-reinstall"
+    yield ModuleNotFoundError("No module named 'ffcv._libffcv'", name="ffcv._libffcv"), again
+    yield OSError("/x/ffcv/_libffcv.cpython-311-x86_64-linux-gnu.so: undefined symbol: _ZN2cv6resize"), again
     missing = "libopencv_imgproc.so.406: cannot open shared object file: No such file or directory"
-    yield ImportError(missing, name="ffcv._libffcv"), "libopencv-dev libturbojpeg0-dev && pip install --force-reinstall"
+    yield ImportError(missing, name="ffcv._libffcv"), again
     yield OSError("libturbojpeg.so.0: cannot open shared object file"), "libturbojpeg0-dev && pip install --force"
     yield ImportError("Numba needs NumPy 2.2 or less. Got NumPy 2.4."), "--upgrade numba numpy"
     yield AttributeError("module 'numpy' has no attribute 'bool'"), "--upgrade numba numpy"
     yield ModuleNotFoundError("No module named 'numba'", name="numba"), "--upgrade numba"
     yield ModuleNotFoundError("No module named 'distutils'", name="distutils"), "pip install setuptools"
     yield ImportError("libGL.so.1: cannot open shared object file", name="cv2"), "pip install opencv-python-headless"
+    yield ImportError("libGL.so.1: cannot open shared object file"), "pip install opencv-python-headless"
 
 
 @pytest.mark.parametrize(("error", "helps"), list(errors()), ids=lambda v: type(v).__name__)
