@@ -126,7 +126,7 @@ def _stream(
         image = order.split.read(sample)
         if order.view is not None:
             height, width = ops.resized_shape(*ops.size(image), order.view)
-            reserve(3 * height * width)
+            reserve(ops.resize_bytes(height, width, order.view))
             try:
                 image = ops.resize(image, height, width, order.view)
             except TooLarge as error:
