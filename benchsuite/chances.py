@@ -28,7 +28,7 @@ def independent(
     """Passes over n images with independent errors. (e,) rates of right images -> (draws, e) numbers in 0..1."""
     import numpy as np
 
-    rng, size = np.random.default_rng(seed), (draws, len(rates))
+    rng, size = _generator(seed), (draws, len(rates))
     if tally.truncates:
         return _truncated(rng, rates, n, batch_size, size)
     weights, whole = tally.weights(n, batch_size)
@@ -46,7 +46,7 @@ def reordered(
     import numpy as np
 
     n = correct.shape[1]
-    rng, images = np.random.default_rng(seed), np.ascontiguousarray(correct.T)
+    rng, images = _generator(seed), np.ascontiguousarray(correct.T)
     if tally.truncates:
         orders = (images[rng.permutation(n)].T for _ in range(draws))
         found = [numbers(tally, order, batch_size) for order in orders]
@@ -93,8 +93,15 @@ def epochs_for_even_odds(share: float) -> int | None:
     return 1 if share >= 0.5 else math.ceil(math.log(0.5) / math.log1p(-share))
 
 
+def _generator(seed: int) -> np.random.RandomState:
+    """NumPy's own promise: what this one draws never changes. What ``default_rng`` draws changed with NumPy 2.5."""
+    import numpy as np
+
+    return np.random.RandomState(np.random.PCG64(seed))
+
+
 def _truncated(
-    rng: np.random.Generator, rates: NDArray[np.float64], n: int, batch_size: int, size: tuple[int, int]
+    rng: np.random.RandomState, rates: NDArray[np.float64], n: int, batch_size: int, size: tuple[int, int]
 ) -> NDArray[np.float64]:
     """How many batches have 0, 1, 2 ... hits is multinomial, and all that a truncated percentage depends on."""
     import numpy as np
@@ -106,6 +113,7 @@ def _truncated(
         share[:, 1:] = share[:, 1:] * (1 - rates[:, None]) + share[:, :-1] * rates[:, None]
         share[:, 0] *= 1 - rates
     percent = 100 * np.arange(batch_size + 1) // batch_size
-    sums = rng.multinomial(full, share / share.sum(axis=1, keepdims=True), size=size) @ percent
+    share /= share.sum(axis=1, keepdims=True)
+    sums = np.stack([rng.multinomial(full, each, size=size[0]) @ percent for each in share], axis=1)
     sums += 100 * rng.binomial(rest, rates, size=size) // batch_size
     return np.asarray(sums / (100 * (full + (rest > 0))))

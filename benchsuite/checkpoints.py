@@ -23,8 +23,8 @@ def save(path: Path, state: State) -> int:
     """Writes a checkpoint and returns its bytes. Raises ``StorageError`` for a full disk; the one before stays."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    with writing(path) as part:
-        part.write_bytes(buffer.getbuffer())
+    with writing(path) as part, part.open("wb") as file:
+        file.write(buffer.getbuffer())  # write_bytes would keep a view in the traceback of an error
     return buffer.tell()
 
 

@@ -32,6 +32,8 @@ _WORDS = {
 }
 _BYTES = 4
 """What Pillow keeps of a pixel, in RGB too; an image that is converted is there twice."""
+_PEAKS = {"WEBP": 17, "TIFF": 8}
+"""Bytes a pixel while a file of these formats is decoded, measured: their libraries hold the whole picture as well."""
 
 _READERS = 16
 _BLOCK = 64
@@ -53,7 +55,7 @@ def decode(path: str | os.PathLike[str]) -> Any:
             pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
             if limit is not None and pixels > limit:
                 raise _too_large(pixels, name)
-            reserve(pixels * (_BYTES if image.mode == "RGB" else 2 * _BYTES))
+            reserve(pixels * _peak(image))
             if image.mode != "RGB":
                 return image.convert("RGB")
             image.load()
@@ -109,6 +111,14 @@ def check_header(name: str) -> None:
 def _check_block(names: Sequence[str]) -> None:
     for name in names:
         check_header(name)
+
+
+def _peak(image: Any) -> int:
+    """Bytes a pixel, at most, while an opened image is decoded and made RGB."""
+    least = _BYTES if image.mode == "RGB" else 2 * _BYTES
+    if image.info.get("progressive"):  # libjpeg keeps two bytes of each band until the last scan
+        return max(least, _BYTES + 2 * len(image.getbands()))
+    return max(least, _PEAKS.get(image.format, 0))
 
 
 def _too_large(pixels: int | str, name: str) -> DataError:

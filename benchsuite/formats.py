@@ -30,7 +30,8 @@ class FileFormat:
     ``check()`` raises a ``BenchsuiteError`` that says in one line what to install when something is missing.
     ``write(path, count, images)`` makes the file from ``count`` pairs of a ``Sample`` and its pixels, uint8 (h, w, 3);
     it raises ``DataError`` for an image that the format cannot hold, and lets every other error pass.
-    ``open(path)`` returns ``Rows``. An exact loader's format gives back the very pixels that it was given.
+    ``open(path)`` returns ``Rows``, or raises ``DataError`` for a file that is damaged. An exact loader's format gives
+    back the very pixels that it was given.
     """
 
     suffix: str

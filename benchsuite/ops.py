@@ -73,6 +73,11 @@ def resize(image: Any, height: int, width: int, view: View) -> NDArray[np.uint8]
     return np.asarray(np.clip(np.rint(both), 0, 255).astype(np.uint8))
 
 
+def resize_bytes(height: int, width: int, view: View) -> int:
+    """What ``resize`` takes at most for an image of that size after it: Pillow's picture and the array, or floats."""
+    return (8 if view.antialias or view.interpolation == "nearest" else 32) * height * width
+
+
 def cut(pixels: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """The part of a resized image that a view looks at, not yet mirrored. (H, W, 3) -> (h, w, 3), a slice.
 

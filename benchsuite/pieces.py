@@ -12,8 +12,12 @@ from typing import Any
 from benchsuite import ops
 from benchsuite.batches import Piece
 from benchsuite.errors import BenchsuiteError
+from benchsuite.reading import reserve
 from benchsuite.specs import Loader, Sample, Split
 from benchsuite.view import View
+
+LARGE = 2**24
+"""Bytes of a resized image that is not kept for a crop of it."""
 
 
 @dataclass(slots=True)
@@ -54,11 +58,17 @@ def cutter(views: tuple[View, ...], turn: AbstractContextManager[Any]) -> Callab
             shape = ops.resized_shape(height, width, view)
             key = (shape, view.interpolation, view.antialias)
             if key not in scales:
+                reserve(ops.resize_bytes(*shape, view))  # a narrow image may become a hundred times as large
                 scales[key] = ops.resize(image, *shape, view)
-            pixels.append(ops.cut(scales[key], view))
+            pixels.append(_apart(ops.cut(scales[key], view), scales[key]))
         return Cuts(pixels, decoded, time.perf_counter() - start)
 
     return then
+
+
+def _apart(part: Any, whole: Any) -> Any:
+    """A crop of a large image as an array of its own: a slice would keep all of the image until its batch is done."""
+    return part.copy() if whole.nbytes > LARGE and 8 * part.nbytes < whole.nbytes else part
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,21 @@ import glob
 import json
 import re
 import shlex
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, TypeVar
 
 from benchsuite import keys
 from benchsuite.chunks import cache_dir
-from benchsuite.errors import DataError, expected
+from benchsuite.errors import DataError, TooLarge, expected
 from benchsuite.specs import Loader, Sample, Split
 from benchsuite.view import View, view_from_data
 
 T = TypeVar("T")
-VERSION = 1
+VERSION = 2
 """Of the notes. One of another version is as none."""
 
 
@@ -43,11 +45,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An image of a prepared file: its row, its class index, and the stamp of the image that it was made from."""
+    """An image of a prepared file: its row, its class index, the stamp of the image that it was made from, and the
+    checksum of its pixels when the file was checked.
+    """
 
     row: int
     label: int
     stamp: str
+    checksum: int
 
 
 def opened(loader: Loader, split: Split, samples: Sequence[Sample], views: Sequence[View], data: str) -> Loader:
@@ -56,7 +61,8 @@ def opened(loader: Loader, split: Split, samples: Sequence[Sample], views: Seque
     The pixels are whole images unless there are ``views`` and all of them begin with the resize of a smaller file.
 
     Raises ``DataError`` that ends in the command to give: where no file is prepared, or one is changed, or the images
-    are changed, or it holds them at a size that a view does not ask for.
+    are changed, or it holds them at a size that a view does not ask for. ``images`` raises it for an image whose pixels
+    are not those that were checked: a disk may lose some and leave size and time as they were.
     """
     form = loader.file
     if form is None:
@@ -66,13 +72,36 @@ def opened(loader: Loader, split: Split, samples: Sequence[Sample], views: Seque
     held = contents(note)
     _refuse_changes(note, held, samples, order)
     form.check()
-    rows = form.open(Path(note["file"]))
+    try:
+        rows = form.open(Path(note["file"]))
+    except DataError as error:
+        raise DataError(f"{error}: make it again with: {command(order)} --fresh") from None
 
     def images(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
         _refuse_changes(note, held, samples, order)
-        return rows([held[s.id].row for s in samples], then, workers)
+
+        def marked(pixels: Any, seconds: float) -> tuple[int, T | TooLarge]:
+            try:
+                return checksum(pixels), then(pixels, seconds)
+            except TooLarge as error:
+                return checksum(pixels), error
+
+        found = rows([held[s.id].row for s in samples], marked, workers)
+        for (mark, made), sample in zip(found, chain(samples, repeat(None)), strict=False):
+            if sample is not None and mark != held[sample.id].checksum:
+                raise DataError(_damaged(note, sample, order))
+            if isinstance(made, TooLarge):
+                raise made.at(sample.where if sample else note["file"])
+            yield made
 
     return dataclasses.replace(loader, images=images)
+
+
+def checksum(pixels: Any) -> int:
+    """CRC-32 of an image's shape and bytes. It is for damage, and fast."""
+    import numpy as np
+
+    return zlib.crc32(np.ascontiguousarray(pixels).data, zlib.crc32(repr(pixels.shape).encode()))
 
 
 def command(order: Order) -> str:
@@ -85,7 +114,9 @@ def contents(note: Mapping[str, Any]) -> dict[str, Held]:
     """What a prepared file holds, by id."""
     return {
         name: Held(i, *rest)
-        for i, (name, *rest) in enumerate(zip(note["ids"], note["labels"], note["stamps"], strict=True))
+        for i, (name, *rest) in enumerate(
+            zip(note["ids"], note["labels"], note["stamps"], note["checksums"], strict=True)
+        )
     }
 
 
@@ -188,3 +219,8 @@ def _refuse_changes(note: Mapping[str, Any], held: Mapping[str, Held], samples: 
         raise DataError(expected("the prepared file", f"made with {decoder()}", f"one of {note['decoder']}", where))
     if got := difference(held, samples):
         raise DataError(expected("the prepared file", "of the images as they are", got, where))
+
+
+def _damaged(note: Mapping[str, Any], sample: Sample, order: Order) -> str:
+    where = f"{note['file']}; make it again with: {command(order)} --fresh"
+    return expected("the prepared file", "with the pixels that were checked", f"others for {sample.id}", where)

@@ -6,7 +6,6 @@ import contextlib
 import glob
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -14,16 +13,26 @@ from typing import Any
 
 from benchsuite import ops
 from benchsuite.chunks import writing
-from benchsuite.errors import BadParameter, PluginError, TooLarge, expected
+from benchsuite.errors import BadParameter, PluginError, StorageError, TooLarge, expected
 from benchsuite.formats import FileFormat
-from benchsuite.prepared import VERSION, Order, contents, decoder, difference, digest, folder, read_note, state, stem
+from benchsuite.locks import held
+from benchsuite.prepared import (
+    VERSION,
+    Order,
+    checksum,
+    contents,
+    decoder,
+    difference,
+    digest,
+    folder,
+    read_note,
+    state,
+    stem,
+)
 from benchsuite.reading import in_order, reserve
 from benchsuite.specs import Sample
 from benchsuite.view import view_data
 from benchsuite.watch import Watch
-
-STALE = 3600
-"""Seconds after which a file that nobody goes on writing is what a killed process left behind."""
 
 THUMB, NEAR = 8, 12
 """Of a file that is not exact, pictures of 8 x 8 pixels are compared: they differ by at most 12 levels on average."""
@@ -32,33 +41,55 @@ THUMB, NEAR = 8, 12
 def prepare(order: Order, watch: Watch, workers: int) -> dict[str, Any]:
     """Writes the file and its note, and reads every image back before the file gets its name; returns the note.
 
-    A file that is there and holds these images as they are now is left alone (``cached`` is true). Raises
-    ``BadParameter`` for a loader that reads no file, ``DataError`` for an image that cannot be read or stored, and
-    ``StorageError`` for a full disk; no part of the file is left behind.
+    A file that is there and holds these images as they are now is left alone (``cached`` is true); what another process
+    is writing is waited for. Raises ``BadParameter`` for a loader that reads no file, ``DataError`` for an image that
+    cannot be read or stored, and ``StorageError`` for a full disk; no part of the file is left behind.
     """
-    form, n = _format(order), len(order.split.samples)
-    path = folder() / f"{stem(order)}.json"
-    known = read_note(path)
-    file = _place(order, path.with_name(stem(order) + form.suffix), known)
-    if known is not None and not order.fresh and known["file"] == str(file) and _stands(known, order):
+    form = _format(order)
+    file, known = _there(order, form)
+    _sweep(file)
+    if known is not None:
         return {**known, "cached": True}
     form.check()
-    _sweep(file)
+    with _alone(file, watch):
+        file, known = _there(order, form)
+        if known is not None:
+            return {**known, "cached": True}
+        note = _make(order, form, file, watch, workers)
+        with writing(_note_path(order)) as part:
+            part.write_text(json.dumps(note), encoding="utf-8")
+    for other in _earlier(note):
+        watch.note(f"{other} holds these images in another state: delete it, unless it is still needed")
+    return {**note, "cached": False}
+
+
+def _make(order: Order, form: FileFormat, file: Path, watch: Watch, workers: int) -> dict[str, Any]:
+    """Writes the file and checks it; returns the note to write."""
+    n, marks = len(order.split.samples), list[Any]()
     look = _digest if order.loader.exact else _thumbnail
-    marks: list[Any] = []
     try:
         with writing(file) as part:
             watch.start(f"writing {n} images", n)
             form.write(part, n, _stream(order, look, marks, watch, workers))
             watch.start(f"checking {n} images", n)
-            _verify(order, form.open(part)(range(n), lambda pixels, _: look(pixels), workers), marks, watch)
+            found = form.open(part)(range(n), lambda pixels, _: (look(pixels), checksum(pixels)), workers)
+            checksums = _verify(order, found, marks, watch)
             stamp = state(part)
     finally:
         watch.stop()
-    note = _note(order, file, stamp)
-    with writing(path) as part:
-        part.write_text(json.dumps(note), encoding="utf-8")
-    return {**note, "cached": False}
+    return _note(order, file, stamp, checksums)
+
+
+def _note_path(order: Order) -> Path:
+    return folder() / f"{stem(order)}.json"
+
+
+def _there(order: Order, form: FileFormat) -> tuple[Path, dict[str, Any] | None]:
+    """Where the file goes, and its note if it need not be made."""
+    known = read_note(_note_path(order))
+    file = _place(order, folder() / f"{stem(order)}{form.suffix}", known)
+    stands = known is not None and not order.fresh and known["file"] == str(file) and _stands(known, order)
+    return file, known if stands else None
 
 
 def _format(order: Order) -> FileFormat:
@@ -95,7 +126,7 @@ def _stream(
         image = order.split.read(sample)
         if order.view is not None:
             height, width = ops.resized_shape(*ops.size(image), order.view)
-            reserve(3 * height * width)
+            reserve(ops.resize_bytes(height, width, order.view))
             try:
                 image = ops.resize(image, height, width, order.view)
             except TooLarge as error:
@@ -110,17 +141,21 @@ def _stream(
             watch.advance(1)
 
 
-def _verify(order: Order, found: Iterator[Any], marks: Sequence[Any], watch: Watch) -> None:
-    """Raises ``PluginError`` unless the file gives as many images as there are, in order, with the same pixels."""
-    n = len(order.split.samples)
+def _verify(order: Order, found: Iterator[tuple[Any, int]], marks: Sequence[Any], watch: Watch) -> list[int]:
+    """The checksum of every image. Raises ``PluginError`` unless the file gives as many images as there are, in order,
+    with the same pixels.
+    """
+    n, checksums = len(order.split.samples), list[int]()
     for sample, before, now in zip_longest(order.split.samples, marks, found):
         if sample is None or before is None or now is None:
             got = "more" if sample is None else f"none for {sample.id}"
             raise PluginError(expected("the prepared file", f"of {n} images, each written and read once", got))
-        if not _alike(before, now):
+        if not _alike(before, now[0]):
             got = f"others for {sample.id}"
             raise PluginError(expected("the prepared file", "with the pixels of every image, in order", got))
+        checksums.append(now[1])
         watch.advance(1)
+    return checksums
 
 
 def _alike(before: Any, now: Any) -> bool:
@@ -130,7 +165,7 @@ def _alike(before: Any, now: Any) -> bool:
     return float(abs(before.astype(float) - now.astype(float)).mean()) <= NEAR
 
 
-def _note(order: Order, file: Path, stamp: str) -> dict[str, Any]:
+def _note(order: Order, file: Path, stamp: str, checksums: Sequence[int]) -> dict[str, Any]:
     samples = order.split.samples
     return {
         "version": VERSION,
@@ -147,6 +182,7 @@ def _note(order: Order, file: Path, stamp: str) -> dict[str, Any]:
         "ids": [s.id for s in samples],
         "labels": [s.label for s in samples],
         "stamps": [s.stamp for s in samples],
+        "checksums": list(checksums),
     }
 
 
@@ -164,9 +200,47 @@ def _thumbnail(pixels: Any) -> Any:
     return np.asarray(Image.fromarray(pixels).resize((THUMB, THUMB), Image.Resampling.BOX))
 
 
+def _earlier(note: Mapping[str, Any]) -> list[str]:
+    """Other files of these images that were made when some were not as they are now; nothing will read them."""
+    others = [other for path in folder().glob("*.json") if (other := read_note(path)) is not None]
+    same, ids = ("dataset", "loader", "view"), set(note["ids"])
+    return sorted(
+        other["file"]
+        for other in others
+        if all(other[name] == note[name] for name in same)
+        and other["digest"] != note["digest"]
+        and not ids.isdisjoint(other["ids"])
+        and Path(other["file"]).is_file()
+    )
+
+
+@contextlib.contextmanager
+def _alone(file: Path, watch: Watch) -> Iterator[None]:
+    """Meanwhile no other process makes this file: it would take the space and the time of two."""
+    with _claimed(file, wait=False) as free:
+        if free:
+            yield
+            return
+    watch.note(f"another process is making {file}: waiting for it")
+    with _claimed(file, wait=True):
+        yield
+
+
+def _claimed(file: Path, *, wait: bool) -> contextlib.AbstractContextManager[bool]:
+    place = hashlib.sha256(str(file).encode()).hexdigest()[:15]
+    return held(folder().with_name("prepared.claims"), int(place, 16), wait=wait)
+
+
 def _sweep(file: Path) -> None:
-    """Removes what killed processes left of this file: parts that nobody has written to for an hour."""
-    for part in file.parent.glob(f".{glob.escape(file.name)}.*"):
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > STALE:
+    """Removes what killed processes left in the cache and of this file: parts that nobody writes to any more.
+
+    Done before this process has a claim of its own, which closing the lock's file would give up. Where there are no
+    locks, a process whose part goes this way fails and says so.
+    """
+    for part in {*folder().glob(".*"), *file.parent.glob(f".{glob.escape(file.name)}.*")}:
+        whole = part.with_name(part.name[1:].rpartition(".")[0])
+        if whole.suffix == ".json":
+            continue  # a note is written in no time, under the claim of its file
+        with contextlib.suppress(OSError, StorageError), _claimed(whole, wait=False) as free:
+            if free:
                 part.unlink()

@@ -13,6 +13,7 @@ from PIL import Image
 from toys import ToyPlugin
 
 from benchsuite import load_plugins
+from benchsuite.chunks import cache_dir
 from benchsuite.cli import main
 
 PREPARE = ["data", "prepare"]
@@ -133,11 +134,22 @@ def test_a_narrow_image_that_a_resize_would_make_huge_is_refused_by_name(
     rule = "an image to be of at most 89478485 pixels after its resize, got 1 x 60000 made 256 x 15360000"
     assert f"{rule} ({pictures / 'b' / '9.png'})" in said(capsys, f"folder:{pictures}", "--loader", "box", *short)
     run = ["run", "toy", "--data", f"folder:{pictures}", "--weights", "random", "--device", "cpu"]
-    for command, place in ((run, f" ({pictures / 'b' / '9.png'})"), ([*run, "--loader", "box"], "")):
-        if not place:
-            assert main([*PREPARE, f"folder:{pictures}", "--loader", "box"]) == 0
+    assert main([*PREPARE, f"folder:{pictures}", "--loader", "box"]) == 0
+    for command in (run, [*run, "--loader", "box"]):
         assert main([*command, "-p", "multiscale:scales=256"]) == 2
-        assert f"{rule}{place}\n" in capsys.readouterr().err
+        assert f"{rule} ({pictures / 'b' / '9.png'})\n" in capsys.readouterr().err
+
+
+def test_an_interruption_says_that_nothing_of_the_file_is_kept(
+    capsys: pytest.CaptureFixture[str], pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchsuite.preparing._verify", interrupted)
+    assert main([*PREPARE, f"folder:{pictures}", "--loader", "box"]) == 130
+    assert "benchsuite: interrupted; nothing is kept of a file that is not whole\n" in capsys.readouterr().err
+    assert not list(cache_dir().rglob("*box*"))
 
 
 def test_both_tasks_of_data_are_described(capsys: pytest.CaptureFixture[str]) -> None:

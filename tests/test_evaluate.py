@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from toys import LABELS, SCORES_10CROP, TOP1_ERRORS, images, split_of
 from walks import SETTINGS, CountingPredict, opener, questions
 
-from benchsuite import BenchsuiteError, DataError, Sample, Split
+from benchsuite import BenchsuiteError, Crop, DataError, Sample, Split, View
 from benchsuite.evaluate import Answer, Settings, chunk_key, evaluate
 from benchsuite.pieces import cutter
 from benchsuite.plan import Question
@@ -169,6 +170,24 @@ def test_readers_that_take_turns_with_the_network_change_nothing(tmp_path: Path)
     assert all(held)
     assert not turn.locked()
     assert all(np.array_equal(alone[0].columns[c], turns[0].columns[c]) for c in alone[0].columns)
+
+
+def test_resized_images_count_as_bytes_in_flight_once_for_each_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("benchsuite.pieces.reserve", asked.append)
+    views = (View(20, crop=Crop(8)), View(20, crop=Crop(16)), View(30), View(30, antialias=False))
+    found = cutter(views, nullcontext())(np.zeros((10, 40, 3), np.uint8), 0.0).pixels
+    assert [p.shape[:2] for p in found] == [(8, 8), (16, 16), (30, 120), (30, 120)]
+    assert asked == [8 * 20 * 80, 8 * 30 * 120, 32 * 30 * 120]
+
+
+@pytest.mark.parametrize(("length", "alone"), [(2000, True), (200, False)])
+def test_a_small_crop_does_not_keep_a_large_image(length: int, alone: bool) -> None:
+    narrow = np.random.default_rng(0).integers(0, 256, (length, 20, 3), dtype=np.uint8)
+    small, whole = cutter((View(300, crop=Crop(32)), View(300)), nullcontext())(narrow, 0.0).pixels
+    top, left = (whole.shape[0] - 32) // 2, (whole.shape[1] - 32) // 2
+    assert np.array_equal(small, whole[top : top + 32, left : left + 32])
+    assert np.shares_memory(small, whole) is not alone
 
 
 def test_an_image_is_cut_only_when_the_network_is_idle() -> None:

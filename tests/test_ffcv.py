@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,104 @@ def test_what_makes_ffcvs_thread_fail_is_raised_and_nobody_waits(
         pixels_of(loader, split, split.samples)
 
 
+Damage = Callable[[Any, Any, Any], None]
+"""What it does to the header, the fields of the images and their places in the file."""
+
+
+def far_away(header: Any, fields: Any, places: Any) -> None:
+    fields["data_ptr"][-1] = places["ptr"][-1] = 2**63
+
+
+def wrapped_around(header: Any, fields: Any, places: Any) -> None:
+    places["size"][3] = 2**64 - int(places["ptr"][3])
+    fields["height"][3] = fields["width"][3] = 0
+
+
+def too_long(header: Any, fields: Any, places: Any) -> None:
+    places["size"][2] += 3
+
+
+def elsewhere(header: Any, fields: Any, places: Any) -> None:
+    fields["data_ptr"][1] += 1
+
+
+def out_of_order(header: Any, fields: Any, places: Any) -> None:
+    places[[0, 1]], fields[[0, 1]] = places[[1, 0]], fields[[1, 0]]
+
+
+def taller(header: Any, fields: Any, places: Any) -> None:
+    fields["height"][0] += 1
+
+
+def of_no_kind(header: Any, fields: Any, places: Any) -> None:
+    fields["mode"][0] = 7
+
+
+def more(header: Any, fields: Any, places: Any) -> None:
+    header["num_samples"] += 1
+
+
+def too_many(header: Any, fields: Any, places: Any) -> None:
+    header["num_samples"] = 2**62
+
+
+def another_version(header: Any, fields: Any, places: Any) -> None:
+    header["version"] = 9
+
+
+def no_places(header: Any, fields: Any, places: Any) -> None:
+    header["alloc_table_ptr"] += 24
+
+
+DAMAGES = (far_away, wrapped_around, too_long, elsewhere, out_of_order, taller, of_no_kind, more, too_many)
+DAMAGES += (another_version, no_places)
+
+
+# A JPEG may have any length and says itself how tall it is: of that, its pixels tell when it is read.
+OF_JPEGS = tuple(damage for damage in DAMAGES if damage not in (too_long, taller))
+
+
+@pytest.mark.parametrize(("loader", "damage"), [*((FFCV, d) for d in DAMAGES), *((LOSSY, d) for d in OF_JPEGS)])
+def test_tables_that_lead_out_of_the_file_or_an_image_are_refused(
+    installed: None, loader: Loader, damage: Damage
+) -> None:
+    from ffcv.reader import Reader
+    from ffcv.types import ALLOC_TABLE_TYPE, FieldDescType, HeaderType
+
+    split = smooth_of([(9, 8), (20, 30), (5, 5), (8, 9), (7, 7)])
+    note = prepare(Order(loader, split, "smooth"), Watch(), 1)
+    file = Path(note["file"])
+    before, raw, kind = file.stat(), bytearray(file.read_bytes()), Reader(str(file)).metadata.dtype
+    header = np.frombuffer(raw, HeaderType, 1)
+    start = HeaderType.itemsize + int(header["num_fields"][0]) * FieldDescType.itemsize
+    images = np.frombuffer(raw, kind, 5, start)
+    damage(header, images["f0"], np.frombuffer(raw, ALLOC_TABLE_TYPE, 5, int(header["alloc_table_ptr"][0])))
+    file.write_bytes(raw)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DataError, match=r"one with whole tables, got a damaged one \(.*beton\): make it again with: "):
+        opened(loader, split, split.samples, (), "smooth")
+
+
+@pytest.mark.parametrize("loader", [FFCV, LOSSY], ids=lambda loader: loader.name)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_byte_that_changed_in_an_image_is_found_when_it_is_read(
+    installed: None, loader: Loader, workers: int
+) -> None:
+    from ffcv.reader import Reader
+
+    split = smooth_of([(30 + i, 40) for i in range(9)])
+    file = Path(prepare(Order(loader, split, "smooth"), Watch(), 1)["file"])
+    before, raw, places = file.stat(), bytearray(file.read_bytes()), Reader(str(file)).alloc_table
+    raw[int(places["ptr"][6]) + int(places["size"][6]) // 2] ^= 0x55
+    file.write_bytes(raw)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    use = opened(loader, split, split.samples, (), "smooth")
+    assert len(pixels_of(use, split, split.samples[:6], workers)) == 6
+    with pytest.raises(DataError, match=r"with the pixels that were checked, got others for 0006 \(.*--fresh\)"):
+        pixels_of(use, split, split.samples, workers)
+    assert len(pixels_of(ready(split, loader, fresh=True), split, split.samples, workers)) == 9
+
+
 def test_an_image_wider_than_ffcv_can_store_is_refused_by_name(installed: None) -> None:
     with pytest.raises(DataError, match=r"at most 65535 pixels a side, as ffcv stores it, got 65536 x 1 \(noise 1\)"):
         ready(split_of([(2, 2), (1, 65536)]))
@@ -200,15 +298,18 @@ def errors() -> Iterator[tuple[Exception, str]]:
     """What imports say when something is missing or does not fit, and what helps."""
     everything = "apt-get install -y g++ pkg-config libopencv-dev libturbojpeg0-dev && pip install 'benchsuite[ffcv]'"
     yield ModuleNotFoundError("No module named 'ffcv'", name="ffcv"), everything
-    yield ModuleNotFoundError("No module named 'ffcv._libffcv'", name="ffcv._libffcv"), everything
+    again = "libopencv-dev libturbojpeg0-dev && pip install --force-reinstall"
+    yield ModuleNotFoundError("No module named 'ffcv._libffcv'", name="ffcv._libffcv"), again
+    yield OSError("/x/ffcv/_libffcv.cpython-311-x86_64-linux-gnu.so: undefined symbol: _ZN2cv6resize"), again
     missing = "libopencv_imgproc.so.406: cannot open shared object file: No such file or directory"
-    yield ImportError(missing, name="ffcv._libffcv"), "libopencv-dev libturbojpeg0-dev && pip install --force-reinstall"
+    yield ImportError(missing, name="ffcv._libffcv"), again
     yield OSError("libturbojpeg.so.0: cannot open shared object file"), "libturbojpeg0-dev && pip install --force"
     yield ImportError("Numba needs NumPy 2.2 or less. Got NumPy 2.4."), "--upgrade numba numpy"
     yield AttributeError("module 'numpy' has no attribute 'bool'"), "--upgrade numba numpy"
     yield ModuleNotFoundError("No module named 'numba'", name="numba"), "--upgrade numba"
     yield ModuleNotFoundError("No module named 'distutils'", name="distutils"), "pip install setuptools"
     yield ImportError("libGL.so.1: cannot open shared object file", name="cv2"), "pip install opencv-python-headless"
+    yield ImportError("libGL.so.1: cannot open shared object file"), "pip install opencv-python-headless"
 
 
 @pytest.mark.parametrize(("error", "helps"), list(errors()), ids=lambda v: type(v).__name__)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -377,15 +380,139 @@ def test_a_broken_image_is_named_and_nothing_is_left(pictures: Path) -> None:
     assert left_behind() == []
 
 
-def test_what_a_killed_process_left_is_removed_after_an_hour(pictures: Path) -> None:
-    file = Path(make(pictures)["file"])
-    old, new = (file.with_name(f".{file.name}.{name}") for name in ("old", "new"))
-    for part in (old, new):
-        part.write_bytes(b"x")
-    os.utime(old, (1, 1))
-    make(pictures, fresh=True)
-    assert not old.exists()
-    assert new.exists()
+def killed_while(root: Path, moment: str, out: Path | None = None) -> subprocess.Popen[bytes]:
+    """A process that prepares the pictures and has come to ``moment``, where it waits to be killed."""
+    program = (
+        "import dataclasses, sys, time, test_prepared as t\n"
+        "def stay(*_):\n    print('there', flush=True)\n    time.sleep(60)\n"
+        "def write(path, count, images):\n    path.write_bytes(b'half')\n    stay()\n"
+        "moment, root, out = sys.argv[1:]\n"
+        "form = dataclasses.replace(t.FORMAT, **({'write': write} if moment == 'writing' else {'open': stay}))\n"
+        "t.make(t.Path(root), dataclasses.replace(t.BOX, file=form), out=t.Path(out) if out else None)\n"
+    )
+    words = [sys.executable, "-c", program, moment, str(root), str(out or "")]
+    child = subprocess.Popen(
+        words, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"there\n"
+    return child
+
+
+@pytest.mark.parametrize("moment", ["writing", "checking"])
+@pytest.mark.parametrize("place", ["cache", "out"])
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(
+    pictures: Path, tmp_path: Path, moment: str, place: str
+) -> None:
+    out = tmp_path / "x.box" if place == "out" else None
+    folder = tmp_path if out else cache_dir() / "prepared"
+    with killed_while(pictures, moment, out) as child:
+        try:
+            (part,) = folder.glob(".*.box.*")
+            note = make(pictures, view=View(8))
+            assert part.exists()
+        finally:
+            child.kill()
+    assert part.exists()
+    assert make(pictures, out=out)["cached"] is False
+    assert not list(folder.glob(".*"))
+    assert Path(note["file"]).exists()
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(pictures: Path) -> None:
+    told: list[str] = []
+
+    with killed_while(pictures, "checking") as child:
+
+        class Heard(Watch):
+            def note(self, text: str) -> None:
+                told.append(text)
+                child.kill()
+
+        split = split_of(pictures)
+        note = prepare(Order(BOX, split, f"folder:{pictures}"), Heard(), 2)
+    assert told == [f"another process is making {note['file']}: waiting for it"]
+    assert note["cached"] is False
+    assert len(pixels_of(use(pictures), split, split.samples)) == 9
+
+
+def test_what_another_process_has_made_meanwhile_is_not_made_again(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def made_meanwhile(*_: Any) -> Iterator[None]:
+        monkeypatch.undo()
+        make(pictures)
+        monkeypatch.setattr(preparing, "in_order", lambda *_: pytest.fail("an image was read"))
+        yield
+
+    monkeypatch.setattr(preparing, "_alone", made_meanwhile)
+    assert make(pictures)["cached"] is True
+
+
+def test_files_of_an_earlier_state_of_the_images_are_named(pictures: Path, tmp_path: Path) -> None:
+    first, small = make(pictures), make(pictures, view=View(8))
+    change(pictures)
+    told: list[str] = []
+
+    class Heard(Watch):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    for _ in range(2):
+        prepare(Order(BOX, split_of(pictures), f"folder:{pictures}"), Heard(), 2)
+    assert told == [f"{first['file']} holds these images in another state: delete it, unless it is still needed"]
+    assert Path(small["file"]).exists()
+
+
+def swap_two_bytes(pixels: Any) -> Any:
+    changed = pixels.copy()
+    changed.flat[[0, 5]] = changed.flat[[5, 0]]
+    return changed
+
+
+def turn(pixels: Any) -> Any:
+    return pixels.reshape(pixels.shape[1], pixels.shape[0], 3)
+
+
+@pytest.mark.parametrize("damage", [lambda p: p ^ 1, swap_two_bytes, turn, lambda p: p[:-1]])
+@pytest.mark.parametrize("loader", [BOX, GREYISH])
+def test_damage_that_leaves_size_and_time_as_they_were_is_found_in_the_image_that_has_it(
+    pictures: Path, loader: Loader, damage: Callable[[Any], Any]
+) -> None:
+    make(pictures, loader)
+    assert loader.file is not None
+    opening = loader.file.open
+
+    def spoiled_rows(path: Path) -> Any:
+        rows = opening(path)
+
+        def second(numbers: Any, then: Any, workers: int) -> Any:
+            for number in numbers:
+                yield from rows([number], lambda p, s, i=number: then(damage(p) if i == 4 else p, s), workers)
+
+        return second
+
+    spoilt = dataclasses.replace(loader, file=dataclasses.replace(loader.file, open=spoiled_rows))
+    split, images = split_of(pictures), use(pictures, loader=spoilt).images
+    bad, found = split.samples[4].id, list[Any]()
+    assert images is not None
+    with pytest.raises(DataError, match=f"with the pixels that were checked, got others for {bad} .*--fresh"):
+        found.extend(images(split, split.samples, lambda pixels, _: pixels, 0))
+    assert len(found) == 4
+
+
+def test_a_file_that_cannot_be_opened_says_how_to_make_it_again(pictures: Path) -> None:
+    make(pictures)
+
+    def broken(path: Path) -> Any:
+        raise DataError(f"Expected the prepared file to be whole, got half of it ({path})")
+
+    loader = dataclasses.replace(BOX, file=dataclasses.replace(FORMAT, open=broken))
+    with pytest.raises(
+        DataError, match=r"\.box\): make it again with: benchsuite data prepare .*--loader box --fresh$"
+    ):
+        use(pictures, loader=loader)
 
 
 def test_loaders_of_prepared_files_keep_the_contract_or_are_refused() -> None:

@@ -124,6 +124,48 @@ def test_decoding_asks_for_the_bytes_of_the_image(tmp_path: Path, monkeypatch: p
     assert asked == [4 * 600, 8 * 600]
 
 
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("a.jpg", "RGB"),
+        ("cmyk.jpg", "CMYK"),
+        ("progressive.jpg", "RGB"),
+        ("progressive-cmyk.jpg", "CMYK"),
+        ("progressive-grey.jpg", "L"),
+        ("a.png", "RGBA"),
+        ("palette.gif", "P"),
+        ("a.webp", "RGB"),
+        ("alpha.webp", "RGBA"),
+        ("a.bmp", "RGB"),
+        ("a.tif", "RGB"),
+    ],
+)
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of a step")
+def test_no_decoder_takes_more_memory_than_was_asked_for(tmp_path: Path, name: str, mode: str) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8))
+    how = {"progressive": True, "subsampling": 0} if name.startswith("progressive") else {}
+    noise.convert(mode).save(tmp_path / f"small-{name}")
+    noise.resize((3000, 2000)).convert(mode).save(tmp_path / name, **how)
+    program = (
+        "import importlib, sys\nfrom pathlib import Path\n"
+        "decoding, asked = importlib.import_module('benchsuite.decode'), []\n"
+        "decoding.reserve = asked.append\n"
+        "def peak():\n"
+        "    lines = Path('/proc/self/status').read_text().splitlines()\n"
+        "    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM'))\n"
+        "decoding.decode(sys.argv[1])\n"
+        "Path('/proc/self/clear_refs').write_text('5')\n"
+        "before = peak()\n"
+        "decoding.decode(sys.argv[2])\n"
+        "print(peak() - before, asked[-1])\n"
+    )
+    words = [sys.executable, "-c", program, str(tmp_path / f"small-{name}"), str(tmp_path / name)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    took, asked = map(int, done.stdout.split())
+    assert took <= asked + 2**21
+    assert took > 3 * 6_000_000
+
+
 def test_large_files_are_decoded_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "ROOM", 3 * 4 * 10_000)
     for i in range(12):

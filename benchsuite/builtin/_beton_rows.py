@@ -24,7 +24,8 @@ from ffcv.pipeline.operation import Operation
 from ffcv.reader import Reader
 from numba import types
 
-from benchsuite import in_order
+from benchsuite import DataError, expected, in_order
+from benchsuite.builtin._beton import LONGEST
 from benchsuite.builtin._ffcv_installed import torch_threads_kept
 
 T = TypeVar("T")
@@ -121,8 +122,11 @@ class _Batches(EpochIterator):  # type: ignore[misc]
 
 
 def open_rows(path: Path) -> Callable[..., Iterator[Any]]:
-    """What reads the images of a file. ffcv compiles for seconds before the first one."""
-    table = Reader(str(path)).metadata["f0"]
+    """What reads the images of a file. ffcv compiles for seconds before the first one.
+
+    Raises ``DataError`` for a file whose tables are not those of one that was written to its end.
+    """
+    table = _table(path)
     largest = int((3 * table["width"].astype(np.int64) * table["height"]).max())
     with torch_threads_kept():
         loader = Loader(
@@ -143,6 +147,29 @@ def open_rows(path: Path) -> Callable[..., Iterator[Any]]:
             yield from in_order(images, lambda image: then(*image), workers, lambda image: int(image[0].nbytes))
 
     return rows
+
+
+def _table(path: Path) -> Any:
+    """The fields of every image. Its numbers are used as addresses, so none may lead out of the file or of an image."""
+    try:
+        reader = Reader(str(path))
+        table, places = reader.metadata["f0"], reader.alloc_table
+        starts, sizes, end = places["ptr"], places["size"], path.stat().st_size
+        height, width, mode = table["height"].astype(np.uint64), table["width"].astype(np.uint64), table["mode"]
+        raw = (mode == IMAGE_MODES["raw"]) & (sizes == 3 * height * width)
+        jpg = (mode == IMAGE_MODES["jpg"]) & (np.maximum(height, width) <= LONGEST)
+        whole = (
+            reader.field_names == ["image", "label"]
+            and len(table) == len(places) == reader.num_samples
+            and np.array_equal(table["data_ptr"], starts)
+            and bool((starts[1:] > starts[:-1]).all() and (starts <= end).all() and (sizes <= end - starts).all())
+            and bool((raw | jpg).all())
+        )
+    except Exception:  # whatever NumPy and ffcv say of tables that are none
+        whole = False
+    if not whole:
+        raise DataError(expected("the prepared file", "one with whole tables", "a damaged one", str(path)))
+    return table
 
 
 def _images(loader: Any, order: Any) -> Generator[tuple[Any, float], None, None]:

@@ -12,6 +12,7 @@ from benchsuite import DataError, expected
 LIBRARIES = "apt-get install -y g++ pkg-config libopencv-dev libturbojpeg0-dev"
 PACKAGE = "pip install 'benchsuite[ffcv]'"
 BUILD = "pip install --force-reinstall --no-deps --no-cache-dir --no-binary ffcv ffcv"
+COMPILED = "ffcv._libffcv"
 
 
 def check() -> None:
@@ -33,11 +34,11 @@ def remedy(error: Exception) -> str:
         return "pip install setuptools"
     if "Numba needs NumPy" in text or "numpy" in text.lower():
         return f"{PACKAGE} --upgrade numba numpy"
-    if ".so" in text and ("opencv" in text or "turbojpeg" in text):
-        return f"{LIBRARIES} && {BUILD}"
+    if name == COMPILED or (".so" in text and any(word in text for word in ("opencv", "turbojpeg", "_libffcv"))):
+        return f"{LIBRARIES} && {BUILD}"  # ffcv is there: pip would leave it as it is
     if name.split(".")[0] in ("numba", "llvmlite"):
         return f"{PACKAGE} --upgrade numba"
-    if name.split(".")[0] == "cv2":
+    if name.split(".")[0] == "cv2" or "libGL" in text:
         return "pip install opencv-python-headless"
     return f"{LIBRARIES} && {PACKAGE}"
 

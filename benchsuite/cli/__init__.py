@@ -53,10 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"benchsuite: {error}", file=sys.stderr)
         return error.exit_status
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if args.debug:
             raise
-        print("benchsuite: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        kept = str(error) or "what is finished is kept, the same command goes on from there"
+        print(f"benchsuite: interrupted; {kept}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

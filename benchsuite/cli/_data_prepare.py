@@ -48,7 +48,10 @@ def run(args: argparse.Namespace) -> int:
     _, split = open_dataset(args.data, catalog)
     order = Order(loader, split, args.data, view, args.out, args.fresh)
     start = time.perf_counter()
-    note = prepare(order, bars(), cores() if args.workers is None else args.workers)
+    try:
+        note = prepare(order, bars(), cores() if args.workers is None else args.workers)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("nothing is kept of a file that is not whole") from None
     if args.json:
         print_json({**{name: note[name] for name in FIELDS}, "seconds": time.perf_counter() - start})
     else:
