@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ def asked(args: argparse.Namespace, protocols: tuple[str, ...], results: str = "
         weights=args.weights,
         device="cpu",
         precision=args.precision,
+        compiled=args.way == "compiled",
         limit=args.limit,
         fresh=True,
         results=Path(results),
@@ -134,7 +135,13 @@ def errors(question: Question, scores: Iterator[Any]) -> list[int]:
     return [sum(rank >= k for rank in ranks) for k in (1, 5)]
 
 
-WAYS: dict[str, Callable[[argparse.Namespace], tuple[Seconds, Counts]]] = {"plain": plain, "fp32": ours, "auto": ours}
+WAYS = {
+    "plain": "plain ({})",
+    "fp32": "benchsuite, --precision fp32",
+    "auto": "benchsuite, --precision auto",
+    "compiled": "the same with --compile",
+}
+"""What is timed, and how it is called in the table."""
 
 
 def compare(description: str, protocols: tuple[str, ...]) -> None:
@@ -147,13 +154,14 @@ def compare(description: str, protocols: tuple[str, ...]) -> None:
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--protocols", nargs="+", default=list(protocols), choices=["10crop", *SCALES])
-    parser.add_argument("--way", choices=sorted(WAYS), help=argparse.SUPPRESS)
+    parser.add_argument("--compile", action="store_true", help="time --precision auto --compile as well")
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.way:
-        args.precision = args.way
-        print(json.dumps(WAYS[args.way](args)))
+        args.precision = "fp32" if args.way == "fp32" else "auto"
+        print(json.dumps(plain(args) if args.way == "plain" else ours(args)))
         return
-    found: dict[str, list[tuple[Seconds, Counts]]] = {way: [] for way in WAYS}
+    found: dict[str, list[tuple[Seconds, Counts]]] = {way: [] for way in WAYS if args.compile or way != "compiled"}
     for _ in range(args.rounds):
         for way, kept in found.items():
             command = [sys.executable, *sys.argv, "--way", way]
@@ -169,7 +177,7 @@ def report(args: argparse.Namespace, found: dict[str, list[tuple[Seconds, Counts
         clock, processor = (statistics.median(spent[i] for spent, _ in kept) for i in (0, 1))
         pairs = list(zip(found["plain"], kept, strict=True))
         ratios = [statistics.median(a[i] / b[i] for (a, _), (b, _) in pairs) for i in (0, 1)]
-        name = f"plain ({args.plain_precision})" if way == "plain" else f"benchsuite, --precision {way}"
+        name = WAYS[way].format(args.plain_precision)
         counts = ", ".join(f"{p} {one}/{five}" for p, (one, five) in kept[0][1].items())
         print(f"{name:28} {clock:8.1f} s   x {ratios[0]:.2f}   errors {counts}")
         print(f"{'':19}processor {processor:8.1f} s   x {ratios[1]:.2f}")
