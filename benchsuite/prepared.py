@@ -26,6 +26,8 @@ from benchsuite.view import View, view_from_data
 T = TypeVar("T")
 VERSION = 2
 """Of the notes. One of another version is as none."""
+WORDS = 509
+"""Of a row of a checksum: a prime number, so that blocks of a disk that change places change sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,19 @@ def opened(loader: Loader, split: Split, samples: Sequence[Sample], views: Seque
 
 
 def checksum(pixels: Any) -> int:
-    """CRC-32 of an image's shape and bytes. It is for damage, and fast."""
+    """A checksum of a uint8 image's shape and bytes, for damage; several times as fast as a CRC-32 of all of them.
+
+    Its rows of ``WORDS`` 64-bit words are added up; the sums and what remains are the CRC-32's.
+    """
     import numpy as np
 
-    return zlib.crc32(np.ascontiguousarray(pixels).data, zlib.crc32(repr(pixels.shape).encode()))
+    found = zlib.crc32(repr(pixels.shape).encode())
+    data = np.ascontiguousarray(pixels).reshape(-1)
+    whole = data.size // (8 * WORDS) * (8 * WORDS)
+    if whole:
+        sums = data[:whole].view(np.uint64).reshape(-1, WORDS).sum(0, dtype=np.uint64)
+        found = zlib.crc32(sums.data, found)
+    return zlib.crc32(data[whole:].data, found)
 
 
 def command(order: Order) -> str:

@@ -95,7 +95,9 @@ def _advice(found: Mapping[str, Any], done: set[str]) -> list[str]:
         if found["device"] != "cpu":
             words.append(f"--batch-size above {found['batch_size']} may help if the device has memory left.")
         if "compiled" not in done:
-            words.append("--compile can help a network of many small layers; it takes a minute or two before the first batch.")
+            words.append(
+                "--compile can help a network of many small layers; it takes a minute or two before the first batch."
+            )
         return words
     words = [f"The network waits for images; {'decoding' if bound == 'decode' else 'resizing'} them takes longest."]
     if found["workers"] < cores:

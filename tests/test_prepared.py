@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ from benchsuite import (
 from benchsuite.chunks import cache_dir
 from benchsuite.ops import resize, resized_shape
 from benchsuite.plan import Asked, open_dataset
-from benchsuite.prepared import Order, opened
+from benchsuite.prepared import Order, checksum, opened
 from benchsuite.preparing import prepare
 from benchsuite.running import run
 from benchsuite.watch import Watch
@@ -536,3 +537,29 @@ def test_what_is_not_installed_is_said_when_it_is_needed(pictures: Path) -> None
     make(pictures)
     with pytest.raises(BenchsuiteError, match="pip install box"):
         use(pictures, loader=loader)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (32, 32, 3), (33, 47, 3), (40, 101, 3), (150, 211, 3)])
+def test_a_checksum_sees_any_bit_and_the_shape(shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    right = checksum(pixels)
+    assert checksum(pixels.copy()) == checksum(np.asfortranarray(pixels)) == right
+    assert checksum(pixels.reshape(shape[1], shape[0], 3)) != right or shape[0] == shape[1]
+    bits = range(8 * pixels.size) if pixels.size < 100 else random.Random(0).sample(range(8 * pixels.size), 300)
+    flat = pixels.reshape(-1)
+    for bit in (*bits, 0, 8 * pixels.size - 1):
+        flat[bit // 8] ^= 1 << bit % 8
+        assert checksum(pixels) != right
+        flat[bit // 8] ^= 1 << bit % 8
+
+
+@pytest.mark.parametrize("block", [512, 4096, 65536])
+def test_a_checksum_sees_blocks_that_are_lost_or_change_places(block: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    right, blocks = checksum(pixels), pixels.reshape(-1, block)
+    blocks[[1, 4]] = blocks[[4, 1]]
+    assert checksum(pixels) != right
+    blocks[[1, 4]] = blocks[[4, 1]]
+    assert checksum(pixels) == right
+    blocks[2] = 0
+    assert checksum(pixels) != right

@@ -56,7 +56,12 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         help="views of the usual size in a batch (default: 8 on CPU, 128 on GPU at 224)",
     )
     add("--workers", type=int, metavar="N", help="decoding threads; 0 decodes in the main thread")
-    add("--compile", dest="compiled", action="store_true", help="compile the network first, which takes a minute or two; pays off in long runs")
+    add(
+        "--compile",
+        dest="compiled",
+        action="store_true",
+        help="compile the network first, which takes a minute or two; pays off in long runs",
+    )
     add("--limit", type=int, metavar="N", help="evaluate N images at even distances; said wherever the number appears")
     add("--seed", type=int, default=0, help="seed of random weights (default: %(default)s)")
     add("--fresh", action="store_true", help="evaluate again, whatever is there")
