@@ -24,7 +24,7 @@ from benchsuite.specs import Loader, Sample, Split
 from benchsuite.view import View, view_from_data
 
 T = TypeVar("T")
-VERSION = 2
+VERSION = 3
 """Of the notes. One of another version is as none."""
 WORDS = 509
 """Of a row of a checksum: a prime number, so that blocks of a disk that change places change sums."""
