@@ -1,0 +1,94 @@
+"""The forward pass alone, per megapixel: the network as it came, with folded normalisations, and compiled.
+
+``python benchmarks/forward.py [resnet50 ...] [--precision bf16] [--rounds 5]``
+
+Ten-crop's batches of 8 crops of 224 pixels, and score maps of images of several shapes; weights are random, and
+normalisation statistics are not those of a new network. The three take turns. What is printed: seconds until the
+compiled network has answered for each shape once, and medians of megapixels/s with their ratios to the first way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchsuite import Crop, View, load_plugins
+from benchsuite.dense import derive
+from benchsuite.forward import Network, keep_freed_memory, open_network
+
+CLASSES = 1000
+SHAPES = ((8, 224, 224), (2, 256, 341), (4, 341, 256), (1, 480, 640), (1, 640, 853))
+CROPS, MAPS = View(256, Crop(224)), View(256, dense=True, nominal=224)
+
+
+def built(architecture: Any) -> Any:
+    """The same network at every call."""
+    torch.manual_seed(0)
+    module = architecture.build(CLASSES).eval()
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.normal_(0, 0.1)
+            layer.running_var.uniform_(0.5, 1.5)
+    return module
+
+
+def ask(network: Network, pixels: Any) -> float:
+    """Megapixels/s of one batch."""
+    view = CROPS if pixels.shape[1:3] == (224, 224) else MAPS
+    start = time.perf_counter()
+    network(pixels, np.zeros(len(pixels), dtype=bool), view)
+    return pixels.size / 3e6 / (time.perf_counter() - start)
+
+
+def compare(name: str, precision: str, rounds: int) -> None:
+    """Prints the table of one network."""
+    architecture = load_plugins().architecture(name)
+    preprocess, random = architecture.preprocess, np.random.default_rng(0)
+    batches = [random.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in SHAPES]
+    module = built(architecture)
+    scores = {MAPS.nominal: derive(architecture, module, MAPS.nominal)}
+    networks = {"as it came": Network(module, preprocess, "cpu", precision, scores)}
+    for way in ("folded", "compiled"):
+        views = (CROPS, MAPS)
+        made = open_network(architecture, built(architecture), preprocess, views, CLASSES, "cpu", precision)
+        networks[way] = made
+    start = time.perf_counter()
+    networks["compiled"].compile()
+    for pixels in batches:
+        ask(networks["compiled"], pixels)
+    ready = time.perf_counter() - start
+    rates: dict[str, list[list[float]]] = {way: [] for way in networks}
+    for _ in range(rounds + 1):
+        for way, network in networks.items():
+            rates[way].append([ask(network, x) for x in batches])
+    rates = {way: found[1:] for way, found in rates.items()}  # the first round is to warm up
+    print(f"{name}, {precision}, {torch.get_num_threads()} threads, {networks['folded'].folded} normalisations folded,")
+    print(f"compiled for all shapes after {ready:.0f} s; megapixels/s:")
+    first = [statistics.median(column) for column in zip(*rates["as it came"], strict=True)]
+    for way, found in rates.items():
+        medians = [statistics.median(column) for column in zip(*found, strict=True)]
+        words = [
+            f"{'x'.join(map(str, s))} {m:.2f} ({m / f:.2f})" for s, m, f in zip(SHAPES, medians, first, strict=True)
+        ]
+        print(f"{way:12}" + "  ".join(words))
+
+
+def main() -> None:
+    """Compares each network that is named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("architectures", nargs="*", default=["resnet50"])
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16", "fp16"])
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    keep_freed_memory()
+    for name in args.architectures:
+        compare(name, args.precision, args.rounds)
+
+
+if __name__ == "__main__":
+    main()
