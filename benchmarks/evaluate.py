@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import argparse
 import copy
+import os
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -29,6 +31,7 @@ from benchsuite import load_plugins
 from benchsuite.forward import keep_freed_memory
 from benchsuite.plan import Asked, open_dataset
 from benchsuite.precision import DTYPES
+from benchsuite.reading import give_way
 from benchsuite.running import Watch, run
 
 
@@ -128,4 +131,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if "GOMP_SPINCOUNT" not in os.environ:  # as the command sets it; torch has to be loaded after that
+        give_way()
+        os.execv(sys.executable, [sys.executable, *sys.argv])
     main()

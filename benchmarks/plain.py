@@ -25,6 +25,7 @@ from benchsuite import load_plugins
 from benchsuite.dense import derive, score_map
 from benchsuite.plan import Asked, Question, plan
 from benchsuite.precision import computing
+from benchsuite.reading import SPINS
 from benchsuite.running import run
 from benchsuite.watch import Watch
 from benchsuite.weights import build
@@ -165,7 +166,9 @@ def compare(description: str, protocols: tuple[str, ...]) -> None:
     for _ in range(args.rounds):
         for way, kept in found.items():
             command = [sys.executable, *sys.argv, "--way", way]
-            kept.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+            told = {} if way == "plain" else {"GOMP_SPINCOUNT": str(SPINS)}  # as the command sets it
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env={**os.environ, **told})
+            kept.append(json.loads(done.stdout))
     sys.exit(report(args, found))
 
 

@@ -25,6 +25,9 @@ ROOM = 2**30
 LARGE = 2**26
 """Bytes of an image after which freed memory is given back: each thread's part of the heap would keep its own."""
 
+SPINS = 10_000
+"""How often a thread of GNU's OpenMP looks for work before it sleeps: a fraction of a millisecond."""
+
 _TURN = threading.local()
 
 
@@ -53,6 +56,14 @@ def reserve(count: int) -> None:
 def cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def give_way() -> None:
+    """Lets torch's threads that have nothing to do leave their cores to those that read images; their default is to
+    look for work for some milliseconds first. Works where torch is not loaded yet; what the user has set counts.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
 
 
 def give_back() -> None:

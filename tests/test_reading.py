@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import random
 import subprocess
 import sys
@@ -201,3 +202,24 @@ def test_large_images_in_many_threads_keep_within_memory(tmp_path: Path) -> None
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 300
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [
+        ({}, str(reading.SPINS)),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "active"}, None),
+    ],
+)
+def test_threads_that_wait_give_way_before_torch_is_loaded_unless_the_user_says_otherwise(
+    own: dict[str, str], wanted: str | None
+) -> None:
+    rest = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    code = (
+        "import os, sys; from benchsuite.cli import main; "
+        "main(['show', '1crop', '--json']); "
+        "print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=rest | own, capture_output=True, text=True, check=True)
+    assert done.stderr.split() == [str(wanted), "False"]

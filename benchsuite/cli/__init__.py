@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from benchsuite.errors import BenchsuiteError, unknown_name
+from benchsuite.reading import give_way
 
 COMMANDS = {
     "run": "evaluate architectures under test protocols",
@@ -42,6 +43,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status: 0 done, 1 expectation failed, 2 a mistake, 130 interrupted."""
+    give_way()
     given = sys.argv[1:] if arguments is None else [*arguments]  # list is a command here
     args = make_parser(given).parse_args(given)
     try:
