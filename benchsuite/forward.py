@@ -156,7 +156,9 @@ class Network:
             x = x.flip(1)
         x = x.to(torch.float32, memory_format=torch.channels_last)
         if self.preprocess.range != 255:
-            x.div_(255).mul_(self.preprocess.range)
+            x.div_(255)
+            if self.preprocess.range != 1:
+                x.mul_(self.preprocess.range)
         return x.sub_(self.mean).div_(self.std)
 
 
