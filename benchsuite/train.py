@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import torch
 from benchsuite import augment, metrics, pixels, schedules
 from benchsuite.chunks import writing
 from benchsuite.feeds import Pictures, place
+from benchsuite.precision import candidates
 from benchsuite.processes import Group
 from benchsuite.specs import Architecture, Preprocess, Recipe, Sample, Split
 from benchsuite.trainer import Means, Trainer
@@ -36,7 +36,7 @@ def ensure(architecture: Architecture, recipe: Recipe, path: Path, train: Callab
 
 
 def fit(architecture: Architecture, recipe: Recipe, split: Split, watch: Watch) -> Any:
-    """A network trained on the CPU or the first CUDA device, in the faster precision; in evaluation mode, on the CPU.
+    """A network trained on the CPU or the first CUDA device, in bfloat16 where it has it; returned in evaluation mode.
 
     The same seed, machine and thread count give the same weights.
     """
@@ -61,29 +61,13 @@ def pictures(arrays: dict[int, NDArray[np.uint8]], samples: Sequence[Sample], de
 
 
 def pick_precision(asked: str, device: str) -> str:
-    """``auto`` is bfloat16 where it is clearly faster than float32, else float32."""
+    """``auto`` is bfloat16 or fp16 where the device computes it by itself, else float32: the same at every call.
+
+    To measure which is faster would make other weights whenever the machine does something else too.
+    """
     if asked != "auto":
         return asked
-    if device.startswith("cuda"):
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if bfloat16_is_faster(device) else "fp32"
-
-
-def bfloat16_is_faster(device: str) -> bool:
-    """Whether bfloat16 convolutions are clearly faster than float32 ones here: processors without them emulate them."""
-    layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(device, memory_format=torch.channels_last)
-    x = torch.randn(16, 64, 8, 8, device=device).to(memory_format=torch.channels_last)
-
-    def seconds(enabled: bool) -> float:
-        times = []
-        for _ in range(4):
-            start = time.perf_counter()
-            with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=enabled):
-                float(layer(x).sum())
-            times.append(time.perf_counter() - start)
-        return min(times[1:])
-
-    return seconds(True) < 0.8 * seconds(False)
+    return next((name for name in candidates(device) if name != "tf32"), "fp32")
 
 
 def right(module: Any, tested: Pictures, preprocess: Preprocess, group: Group) -> NDArray[np.bool_]:

@@ -39,7 +39,7 @@ class Heard(Watch):
 
 @pytest.fixture(autouse=True)
 def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "bfloat16_is_faster", lambda device: False)
+    monkeypatch.setattr(train, "candidates", lambda device: ())
 
 
 def test_a_fitted_network_knows_its_digits_and_the_seed_makes_it() -> None:
@@ -124,11 +124,15 @@ def test_convolutions_as_products_are_convolutions(size: int, stride: int, side:
     torch.testing.assert_close(mine, theirs)
 
 
-def test_auto_is_the_faster_precision_and_a_named_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert train.pick_precision("auto", "cpu") == "fp32"
-    monkeypatch.setattr(train, "bfloat16_is_faster", lambda device: True)
-    assert train.pick_precision("auto", "cpu") == "bf16"
-    assert train.pick_precision("fp16", "cpu") == "fp16"
+@pytest.mark.parametrize(
+    ("known", "wanted"), [((), "fp32"), (("bf16", "tf32"), "bf16"), (("tf32",), "fp32"), (("fp16",), "fp16")]
+)
+def test_auto_is_what_the_device_computes_by_itself_and_a_named_precision_is_taken(
+    monkeypatch: pytest.MonkeyPatch, known: tuple[str, ...], wanted: str
+) -> None:
+    monkeypatch.setattr(train, "candidates", lambda device: known)
+    assert train.pick_precision("auto", "cpu") == wanted
+    assert train.pick_precision("tf32", "cpu") == "tf32"
 
 
 def test_the_recipe_of_the_digits_is_what_was_measured() -> None:
