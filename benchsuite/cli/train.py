@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--held-out", dest="heldout", type=int, default=0, metavar="N", help="keep N training images to choose an epoch"
     )
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
-    add("--precision", default="auto", help="auto (bf16 where it is faster), fp32, bf16 or fp16")
+    add("--precision", default="auto", help="auto (bf16 or fp16 where the device has it), fp32, bf16 or fp16")
     add("--compile", dest="compiled", action="store_true", help="compile the network with torch.compile")
     add("--fresh", action="store_true", help="start again, whatever is there")
     add_results(parser)
