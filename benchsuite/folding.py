@@ -78,6 +78,8 @@ def fold(module: nn.Module, shape: tuple[int, int, int]) -> int:
     with torch.no_grad(), _Watch() as watch:
         wanted = module(noise)
     pairs = list(_pairs(module, watch))
+    if not pairs:
+        return 0
     before = [(p.convolution.weight.data, p.convolution.bias) for p in pairs]
     for pair in pairs:
         _merge(pair)

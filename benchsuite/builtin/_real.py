@@ -15,7 +15,8 @@ IMAGES, CLASSES = 50_000, 1_000
 
 def find(root: Path) -> Path:
     """``real.json`` in the folder of the images or beside it, else the copy that timm ships."""
-    return next((place for place in (root / NAME, root.parent / NAME) if place.is_file()), shipped())
+    own = next((place for place in (root / NAME, root.parent / NAME) if place.is_file()), None)
+    return own or shipped()
 
 
 def shipped() -> Path:

@@ -53,7 +53,7 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         "--batch-size",
         type=int,
         metavar="N",
-        help="views of the usual size in a batch (default: 8 on CPU, 128 on GPU at 224)",
+        help="views of the usual size in a batch (default: 8 on CPU, 512 on GPU at 224)",
     )
     add("--workers", type=int, metavar="N", help="decoding threads; 0 decodes in the main thread")
     add(
