@@ -154,7 +154,7 @@ def test_training_curves_are_seen_and_their_epochs_sorted(browser: Any, tmp_path
     opened.tab.locator("#epochs-pnn-a th:nth-child(1) button").click(click_count=2)
     assert opened.column("epochs-pnn-a", 1) == [str(i) for i in range(30, 0, -1)]
     opened.tab.locator("#trainings tbody a").first.click()
-    assert opened.tab.locator("#run-pnn-a pre").is_visible()
+    opened.tab.locator("#run-pnn-a pre").wait_for(state="visible")
     opened.quiet()
 
 
@@ -163,7 +163,7 @@ def test_a_run_leads_to_its_manifest_which_opens(page: Opened) -> None:
     target = page.tab.locator(link.get_attribute("href"))
     assert not target.locator("pre").is_visible()
     link.click()
-    assert target.locator("pre").is_visible()
+    target.locator("pre").wait_for(state="visible")
     assert '"run_id": "resnet50-p-x-' in target.locator("pre").inner_text()
 
 
@@ -285,7 +285,7 @@ def test_printing_opens_the_comparisons_and_closes_them_again(browser: Any, tmp_
     printed = tab.pdf()
     assert printed.startswith(b"%PDF")
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 12
-    assert tab.evaluate("document.querySelectorAll('details[open]').length") == 0
+    tab.wait_for_function("document.querySelectorAll('details[open]').length === 0")
     tab.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert tab.locator("details.prints:not([open])").count() == 0
     assert tab.locator("#manifests details[open]").count() == 0
