@@ -24,6 +24,7 @@ from benchsuite.errors import (
     UnsupportedProtocol,
     WeightsError,
     expected,
+    first_line,
     unknown_name,
 )
 from benchsuite.formats import FileFormat
@@ -110,6 +111,7 @@ __all__ = [
     "decode",
     "distinct",
     "expected",
+    "first_line",
     "five",
     "flips",
     "grid",

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from benchsuite.chunks import writing
-from benchsuite.errors import StorageError, TrainingError, expected
+from benchsuite.errors import StorageError, TrainingError, expected, first_line
 
 State = dict[str, Any]
 """Tensors, numbers and texts, in dictionaries and lists."""
@@ -40,8 +40,7 @@ def load(path: Path, identity: str, what: str) -> State | None:
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
         kept, name = found["identity"], found["what"]
     except Exception as error:  # a damaged file raises many types
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TrainingError(expected("the checkpoint", f"whole; {HINT}", reason, str(path))) from None
+        raise TrainingError(expected("the checkpoint", f"whole; {HINT}", first_line(error), str(path))) from None
     if kept != identity:
         got = name if name != what else f"{name} of other data or options"
         raise TrainingError(expected("the checkpoint", f"one of {what}; {HINT}", got, str(path)))

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from benchsuite import errors, processes
-from benchsuite.errors import BenchsuiteError, expected
+from benchsuite.errors import BenchsuiteError, expected, first_line
 
 Work = Mapping[str, Any]
 """What the leader tells the others: plain JSON data."""
@@ -163,8 +163,7 @@ def _meeting_place() -> Any:
 
 
 def _unreachable(error: Exception) -> BenchsuiteError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return BenchsuiteError(expected("the meeting place of torchrun's processes", "reachable", reason))
+    return BenchsuiteError(expected("the meeting place of torchrun's processes", "reachable", first_line(error)))
 
 
 def gather(size: int, name: str, target: Callable[..., None], arguments: tuple[Any, ...]) -> Crew:
@@ -202,8 +201,7 @@ def _help(said: Any, crew: Helper, target: Callable[..., None], arguments: tuple
     except BenchsuiteError as error:
         said.send((type(error).__name__, str(error)))
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0]
-        said.send(("BenchsuiteError", f"process {crew.rank}: {type(error).__name__}: {reason}"))
+        said.send(("BenchsuiteError", f"process {crew.rank}: {type(error).__name__}: {first_line(error)}"))
 
 
 def _die_with_leader() -> None:

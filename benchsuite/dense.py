@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from benchsuite.errors import no_score_map
+from benchsuite.errors import first_line, no_score_map
 from benchsuite.specs import Architecture, DenseParts
 
 _MEANS = (torch.mean, torch.Tensor.mean)
@@ -185,8 +185,7 @@ def _run(module: Callable[[Any], Any], image: Any) -> Any:
     try:
         return module(image)
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise _Refused(f"an image of {image.shape[2]}x{image.shape[3]} pixels fails: {reason}") from error
+        raise _Refused(f"an image of {image.shape[2]}x{image.shape[3]} pixels fails: {first_line(error)}") from error
 
 
 def _close(one: Any, other: Any) -> bool:

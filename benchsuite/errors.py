@@ -62,6 +62,12 @@ def expected(what: str, rule: str, got: object, where: str = "") -> str:
     return " ".join((line + (f" ({where})" if where else "")).split())
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of another library says: its first line with words in it, else the name of its type."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> UnknownName:
     """The error for a name nobody declares: suggests the nearest known one, else lists what is known."""
     names = sorted(set(known))

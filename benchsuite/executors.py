@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchsuite.crews import interrupts_blocked
-from benchsuite.errors import BadParameter, BenchsuiteError, expected, unknown_name
+from benchsuite.errors import BadParameter, BenchsuiteError, expected, first_line, unknown_name
 
 L = TypeVar("L")
 R = TypeVar("R")
@@ -49,7 +49,7 @@ def slurm(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any],
     try:
         executor.update_parameters(**{"name": "benchsuite", **options})
     except Exception as error:
-        raise BadParameter(expected("the table [slurm]", "parameters of submitit", _first(error))) from error
+        raise BadParameter(expected("the table [slurm]", "parameters of submitit", first_line(error))) from error
     with interrupts_blocked():  # those of cluster = "local" are this command's children, and go on as others do
         jobs = dict(enumerate(executor.map_array(work, lots)))
     running: set[int] = set()
@@ -76,7 +76,7 @@ def ray(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any]) -
         try:
             remote = module.remote(work).options(**{"max_retries": 3, **options})
         except (ValueError, TypeError) as error:
-            raise BadParameter(expected("the table [ray]", "options of ray.remote", _first(error))) from error
+            raise BadParameter(expected("the table [ray]", "options of ray.remote", first_line(error))) from error
         asked = {remote.remote(lot): i for i, lot in enumerate(lots)}
         while asked:
             ready, _ = module.wait([*asked], num_returns=1)
@@ -92,11 +92,6 @@ def _ended(i: int, result: Callable[[], Any]) -> Event:
         return i, "done", result()
     except Exception as error:  # whatever the work raised there, and what the cluster has to say
         return i, "failed", _line(error)
-
-
-def _first(error: Exception) -> str:
-    """The first line of an error that was raised here: the others are hints."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _line(error: Exception) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from benchsuite.dense import ScoreMap, derive, score_map
-from benchsuite.errors import BenchsuiteError, DataError, UnsupportedProtocol, expected
+from benchsuite.errors import BenchsuiteError, DataError, UnsupportedProtocol, expected, first_line
 from benchsuite.folding import fold
 from benchsuite.precision import DTYPES, computing
 from benchsuite.predict import Finish
@@ -110,8 +110,7 @@ class Network:
         try:
             got = tried()
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise BenchsuiteError(expected("--compile", "possible for this network here", reason)) from error
+            raise BenchsuiteError(expected("--compile", "possible for this network here", first_line(error))) from error
         for (a, places), (b, of) in zip(got, wanted, strict=True):
             if places != of or not np.abs(a - b).max() <= COMPILED * np.abs(b).max():
                 raise BenchsuiteError(expected("--compile", "of the same logits as without it", "others on noise"))
@@ -210,8 +209,8 @@ def pick_device(asked: str) -> str:
     try:
         torch.empty(1, device=asked)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(expected("--device", "auto or a device that is there", f"{asked}: {reason}")) from None
+        got = f"{asked}: {first_line(error)}"
+        raise DataError(expected("--device", "auto or a device that is there", got)) from None
     return asked
 
 
@@ -254,7 +253,7 @@ def _try(architecture: Architecture, module: Callable[[Any], Any], size: tuple[i
         with torch.inference_mode():
             out = module(torch.zeros(1, architecture.input.channels, *size))
     except Exception as error:
-        got = f"{size[0]}x{size[1]}: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        got = f"{size[0]}x{size[1]}: {first_line(error)}"
         raise UnsupportedProtocol(
             expected(f"the crop for {architecture.name}", "a size that the network takes", got)
         ) from error

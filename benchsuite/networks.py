@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from benchsuite._training import rest_residual_branches
-from benchsuite.errors import BadParameter, DataError, expected
+from benchsuite.errors import BadParameter, DataError, expected, first_line
 from benchsuite.feeds import Feed
 from benchsuite.specs import Architecture, Recipe
 
@@ -36,7 +36,7 @@ def _try(architecture: Architecture, module: Any, size: int, classes: int) -> No
         with torch.no_grad():
             out = module(torch.zeros(2, architecture.input.channels, size, size, device=device))
     except Exception as error:
-        got = f"{size}: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        got = f"{size}: {first_line(error)}"
         rule = "a size that the network takes"
         raise DataError(expected(f"the images for {architecture.name}", rule, got)) from error
     if tuple(out.shape) != (2, classes):

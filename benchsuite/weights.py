@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.chunks import cache_dir
-from benchsuite.errors import WeightsError, expected, unknown_name
+from benchsuite.errors import WeightsError, expected, first_line, unknown_name
 from benchsuite.keys import digest
 from benchsuite.specs import Architecture, Dataset, Preprocess, Recipe, Weights
 
@@ -245,5 +245,4 @@ def _reason(error: Exception) -> str:
     asked = re.search(r"GLOBAL ([\w.]+)", text)
     if asked:
         return f"one that asks for {asked[1].rstrip('.')} when it is read, which could run code (refused)"
-    lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return first_line(error).rstrip(".")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchsuite import errors
-from benchsuite.errors import BenchsuiteError, UnknownName, expected, unknown_name
+from benchsuite.errors import BenchsuiteError, UnknownName, expected, first_line, unknown_name
 
 KINDS = [v for v in vars(errors).values() if isinstance(v, type) and issubclass(v, Exception)]
 
@@ -28,6 +28,14 @@ def test_a_value_of_many_lines_still_makes_one_line() -> None:
         expected("a file", "whole", "line 1\n\tline 2\n", "a\nb")
         == "Expected a file to be whole, got line 1 line 2 (a b)"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [("a\nhint", "a"), ("\n  b \nc", "b"), ("", "ValueError"), (" \n\t", "ValueError"), ("\u2028d\re", "d")],
+)
+def test_of_another_librarys_error_its_first_line_is_told_or_its_type(said: str, line: str) -> None:
+    assert first_line(ValueError(said)) == line
 
 
 @pytest.mark.parametrize(

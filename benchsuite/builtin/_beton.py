@@ -13,7 +13,7 @@ import numpy as np
 from ffcv.fields import IntField, RGBImageField
 from ffcv.types import ALLOC_TABLE_TYPE, CURRENT_VERSION, TYPE_ID_HANDLER, FieldDescType, HeaderType, get_metadata_type
 
-from benchsuite import DataError, Sample, expected
+from benchsuite import DataError, Sample, expected, first_line
 
 PAGE = 2**23
 """Bytes of a page, at least: no image lies across the end of one, so that ffcv's process cache can read it."""
@@ -71,8 +71,8 @@ def _encode(field: Any, here: Any, sample: Sample, pixels: Any, place: Any) -> N
     try:
         field.encode(here, pixels, place)
     except Exception as error:  # OpenCV raises an error of its own for sides that shrink to nothing
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(expected("an image", "one that ffcv can store", reason, sample.where)) from None
+        rule = "one that ffcv can store"
+        raise DataError(expected("an image", rule, first_line(error), sample.where)) from None
 
 
 def _descriptors(fields: dict[str, Any]) -> Any:

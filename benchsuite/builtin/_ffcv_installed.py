@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchsuite import DataError, expected
+from benchsuite import DataError, expected, first_line
 
 LIBRARIES = "apt-get install -y g++ pkg-config libopencv-dev libturbojpeg0-dev"
 PACKAGE = "pip install 'benchsuite[ffcv]'"
@@ -23,8 +23,7 @@ def check() -> None:
             importlib.import_module("ffcv.fields")
             importlib.import_module("ffcv.loader")
     except Exception as error:  # numba and OpenCV fail in ways of their own
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise DataError(expected("ffcv", "installed", reason, remedy(error))) from None
+        raise DataError(expected("ffcv", "installed", first_line(error), remedy(error))) from None
 
 
 def remedy(error: Exception) -> str:

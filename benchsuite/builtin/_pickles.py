@@ -7,7 +7,7 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import DataError, expected
+from benchsuite import DataError, expected, first_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +26,7 @@ def read_batch(path: Path, classes: int) -> tuple[NDArray[np.uint8], list[int]]:
     except DataError:
         raise
     except Exception as error:  # a damaged pickle raises many types
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise DataError(expected("a CIFAR batch", "whole and readable", reason, str(path))) from None
+        raise DataError(expected("a CIFAR batch", "whole and readable", first_line(error), str(path))) from None
     content = found if isinstance(found, dict) else {}
     pixels, labels = (content.get(key, content.get(key.encode())) for key in ("data", "labels"))
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (ROW,):

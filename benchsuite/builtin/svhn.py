@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import Census, DataError, Dataset, Preprocess, Split, SplitName, expected, hookimpl
+from benchsuite import Census, DataError, Dataset, Preprocess, Split, SplitName, expected, first_line, hookimpl
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,8 +64,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = loadmat(file, variable_names=("X", "y"))
     except Exception as error:  # a damaged file raises many types
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise DataError(expected("a MATLAB 5 file", "whole and readable", reason, str(file))) from None
+        raise DataError(expected("a MATLAB 5 file", "whole and readable", first_line(error), str(file))) from None
     for name in ("X", "y"):
         if name not in found:
             raise DataError(expected("a MATLAB file of SVHN", "one with X and y", f"one without {name}", str(file)))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from benchsuite.errors import BenchsuiteError, unknown_name
+from benchsuite.errors import BenchsuiteError, first_line, unknown_name
 from benchsuite.reading import give_way
 
 COMMANDS = {
@@ -67,8 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.debug:
             raise
-        reason = (str(error).splitlines() or [""])[0]
-        print(f"benchsuite: {type(error).__name__}: {reason} (--debug shows where)", file=sys.stderr)
+        print(f"benchsuite: {type(error).__name__}: {first_line(error)} (--debug shows where)", file=sys.stderr)
         return 2
 
 
