@@ -61,7 +61,7 @@ def counts(samples: Sequence[Sample], classes: Sequence[str], census: Census | N
     if not wrong:
         return [Finding("counts", "ok", f"{there}, as in a whole copy")]
     none = [c for c in range(len(classes)) if c not in sizes] if census.classes == len(classes) else []
-    examples = tuple(f"{_class(classes, c)}: {sizes[c]:,}" for c in (*none, *uneven))
+    examples = tuple(f"{brief(classes[c])}: {sizes[c]:,}" for c in (*none, *uneven))
     return [Finding("counts", "failed", f"{there}: {'; '.join(wrong)}", _recount(len(samples), census), examples)]
 
 
@@ -115,7 +115,7 @@ def reassessed(samples: Sequence[Sample], classes: Sequence[str], census: Census
         return [Finding("labels", "failed", text, advice)]
     odd = [c for c, found in sorted(votes.items()) if found[c] * 10 <= found.total() >= 10]
     if odd:
-        names = tuple(f"{_class(classes, c)} looks like {_class(classes, votes[c].most_common(1)[0][0])}" for c in odd)
+        names = tuple(f"{brief(classes[c])} looks like {brief(classes[votes[c].most_common(1)[0][0]])}" for c in odd)
         text += f", but hardly any of {number(len(odd), 'class')}"
         return [Finding("labels", "failed", text, "Look at these classes: they may have changed places", names)]
     return [Finding("labels", "ok", text)]
@@ -237,9 +237,9 @@ def ignored(others: Mapping[str, int]) -> list[Finding]:
     return [Finding("folders", "note", f"files beside the images that are not counted: {kinds}")]
 
 
-def _class(classes: Sequence[str], label: int) -> str:
+def brief(name: str) -> str:
     """The first of the readable names of a class."""
-    return classes[label].partition(",")[0]
+    return name.partition(",")[0]
 
 
 def _file(sample: Sample) -> str:

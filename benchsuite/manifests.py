@@ -13,9 +13,9 @@ from typing import Any
 
 from benchsuite import parity, profiles
 from benchsuite.binding import show
-from benchsuite.evaluate import Answer, Settings
+from benchsuite.evaluate import Answer, Opened, Settings
 from benchsuite.pieces import Seconds
-from benchsuite.plan import TOLERANCE, Asked, Question
+from benchsuite.plan import TOLERANCE, Asked, Member, Question
 from benchsuite.predictions import read_manifest
 from benchsuite.view import view_data
 
@@ -39,8 +39,6 @@ def answered(results: Path, question: Question) -> dict[str, Any] | None:
 
 def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: list[str]) -> dict[str, Any]:
     """The manifest of an answer: plain JSON data. ``shared`` are the protocols that the pass computed together."""
-    import torch
-
     q = answer.question
     seconds = sum((o.seconds for o in answer.opened), Seconds())
     rate = seconds.images / seconds.total if seconds.total else None
@@ -61,17 +59,7 @@ def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: 
             "note": q.members[0].architecture.note if len(q.members) == 1 else "",
         },
         "weights": {"label": q.weights, "digest": "+".join(o.digest for o in answer.opened)},
-        "members": [
-            {
-                "architecture": m.architecture.name,
-                "owner": m.owner,
-                "weights": {"label": m.chosen.label, "key": m.chosen.key, "digest": o.digest},
-                "preprocess": dataclasses.asdict(m.chosen.preprocess),
-                "views": [view_data(v) for v in m.views],
-                "combine": dataclasses.asdict(m.combine),
-            }
-            for m, o in zip(q.members, answer.opened, strict=True)
-        ],
+        "members": [_member(m, o) for m, o in zip(q.members, answer.opened, strict=True)],
         "protocol": {
             "label": q.bound.label,
             "parameters": {k: show(v) for k, v in (*q.bound.parameters, *q.bound.overrides)},
@@ -80,28 +68,8 @@ def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: 
             "source": q.bound.protocol.source,
         },
         "views": [view_data(v) for m in q.members for v in m.views],
-        "dataset": {
-            "name": q.split.name,
-            "n": len(q.samples),
-            "of": len(q.split.samples),
-            "classes": len(q.split.classes),
-            **({"among": len(q.split.among)} if q.split.among else {}),
-            "mirror": q.split.mirror,
-            "digest": q.data_digest,
-            "fingerprint": q.fingerprint,
-        },
-        "numerics": {
-            "precision": q.precision,
-            "chosen": list(q.chosen),
-            "compiled": asked.compiled,
-            "folded": sum(getattr(o.predict, "folded", 0) for o in answer.opened),
-            "device": device,
-            "loader": q.loader.name,
-            "batch_size": settings.batch_size,
-            "workers": settings.workers,
-            "processes": int(os.environ.get("WORLD_SIZE", asked.processes)),
-            "threads": torch.get_num_threads(),
-        },
+        "dataset": _dataset(q),
+        "numerics": _numerics(answer, asked, settings, device),
         "counts": {**answer.counts, "tolerance": TOLERANCE[q.precision]},
         "seconds": {n: getattr(seconds, n) for n in ("decode", "wait", "resize", "forward", "total")},
         "images_computed": seconds.images,
@@ -109,6 +77,51 @@ def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: 
         "images_per_second": rate,
         "shared_pass": shared,
         **surroundings(),
+    }
+
+
+def _member(member: Member, opened: Opened) -> dict[str, Any]:
+    """One network of a run: its weights and what it was shown."""
+    return {
+        "architecture": member.architecture.name,
+        "owner": member.owner,
+        "weights": {"label": member.chosen.label, "key": member.chosen.key, "digest": opened.digest},
+        "preprocess": dataclasses.asdict(member.chosen.preprocess),
+        "views": [view_data(v) for v in member.views],
+        "combine": dataclasses.asdict(member.combine),
+    }
+
+
+def _dataset(question: Question) -> dict[str, Any]:
+    """The images of a run: how many of how many, and digests of what they are."""
+    split = question.split
+    return {
+        "name": split.name,
+        "n": len(question.samples),
+        "of": len(split.samples),
+        "classes": len(split.classes),
+        **({"among": len(split.among)} if split.among else {}),
+        "mirror": split.mirror,
+        "digest": question.data_digest,
+        "fingerprint": question.fingerprint,
+    }
+
+
+def _numerics(answer: Answer, asked: Asked, settings: Settings, device: str) -> dict[str, Any]:
+    """What rounds and what hurries: the precision and why it was chosen, the device, the loader, batches, threads."""
+    import torch
+
+    return {
+        "precision": answer.question.precision,
+        "chosen": list(answer.question.chosen),
+        "compiled": asked.compiled,
+        "folded": sum(getattr(o.predict, "folded", 0) for o in answer.opened),
+        "device": device,
+        "loader": answer.question.loader.name,
+        "batch_size": settings.batch_size,
+        "workers": settings.workers,
+        "processes": int(os.environ.get("WORLD_SIZE", asked.processes)),
+        "threads": torch.get_num_threads(),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchsuite.class_order import ENOUGH, Order
-from benchsuite.doctor import Finding, number
+from benchsuite.doctor import Finding, brief, number
 from benchsuite.tables import percent
 
 
@@ -16,7 +16,7 @@ def order(found: Order | None, network: str, classes: Sequence[str]) -> list[Fin
         return [Finding("class order", "skipped", "not asked of a network", advice)]
     there = f"{network} agrees with the labels of {found.hits.hits:,} of {number(found.hits.total, 'image')}"
     there += f" ({percent(found.hits)} %)"
-    names = [name.partition(",")[0] for name in classes]
+    names = [brief(name) for name in classes]
     return [_wrong(found, there, names) or _right(found, there, names)]
 
 
