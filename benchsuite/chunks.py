@@ -8,12 +8,11 @@ import io
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.errors import StorageError
-from benchsuite.locks import held
+from benchsuite.locks import Locks, locks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,9 +90,11 @@ class ChunkStore:
         for key in view_keys:
             _delete(self.path(key, chunk_key))
 
-    def claimed(self, chunk_key: str) -> AbstractContextManager[bool]:
-        """Whether no other process has this chunk in hand; meanwhile none gets it, unless this one dies."""
-        return held(self.root / "claims", int(chunk_key[:15], 16), wait=False)
+    @contextlib.contextmanager
+    def claims(self) -> Iterator[Claims]:
+        """Chunks that this process has in hand, of which there are none at the end."""
+        with locks(self.root / "claims") as file:
+            yield Claims(file)
 
     def _load(self, view_key: str, chunk_key: str) -> tuple[NDArray[np.float32], NDArray[np.int64], list[str]] | None:
         import numpy as np
@@ -111,6 +112,21 @@ class ChunkStore:
         logits, places = (np.load(buffer, allow_pickle=False) for _ in range(2))
         company = np.load(buffer, allow_pickle=False).tolist() if buffer.tell() < len(data) else []
         return logits, places, company
+
+
+class Claims:
+    """Which chunks a process has in hand: no other gets them meanwhile, unless this one dies."""
+
+    def __init__(self, file: Locks) -> None:
+        self.file = file
+
+    def take(self, chunk_key: str) -> bool:
+        """Whether no other process has the chunk in hand; from now on this one has."""
+        return self.file.take(int(chunk_key[:15], 16), wait=False)
+
+    def drop(self, chunk_key: str) -> None:
+        """Others may have it again."""
+        self.file.drop(int(chunk_key[:15], 16))
 
 
 def _delete(path: Path) -> None:

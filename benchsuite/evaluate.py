@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-import numpy as np
-
 from benchsuite import keys, predictions
 from benchsuite.batches import batches, chunked
 from benchsuite.chunks import CHUNK, ChunkStore
-from benchsuite.flow import scored
+from benchsuite.flow import Asked, Portion, scored
 from benchsuite.pieces import Seconds, cutter, once_each, pieces
 from benchsuite.plan import TOLERANCE, Member, Question
 from benchsuite.predict import Predict
@@ -71,8 +69,8 @@ def evaluate(
     for identity, (member, views) in networks(questions).items():
         network = opened[identity] = open_network(member, views)
         alone = [i for i, q in enumerate(questions) if {m.identity for m in q.members} == {identity}]
-        for samples in chunked(questions[0].samples, CHUNK):
-            logits = fill(network, questions[0], samples, views, settings, advance)
+        chunks = list(chunked(questions[0].samples, CHUNK))
+        for samples, logits in zip(chunks, fill(network, questions[0], chunks, views, settings, advance), strict=True):
             for block in score([questions[i] for i in alone], samples, {identity: logits}) if alone else ():
                 for i, found in zip(alone, block, strict=True):
                     parts[i].append(found)
@@ -105,36 +103,41 @@ def networks(questions: Sequence[Question]) -> dict[Identity, tuple[Member, tupl
 def fill(
     network: Opened,
     question: Question,
-    samples: Sequence[Sample],
+    chunks: Iterable[Sequence[Sample]],
     views: tuple[View, ...],
     settings: Settings,
     advance: Callable[[int], None],
-) -> dict[View, Any]:
-    """The logits and places of one chunk for each view; what is not on disk yet is computed and written once."""
-    chunk, names = chunk_key(samples), {v: view_key(v) for v in views}
-    kept = {} if settings.fresh else network.store.read_all([*names.values()], chunk)
-    found = {v: kept[name] for v, name in names.items() if name in kept}
-    todo = tuple(v for v in views if v not in found)
-    advance(len(samples) * len(found))
-    if not todo:
-        return found
-    start, seconds = time.perf_counter(), network.seconds
-    images = once_each(question.loader, question.split, samples, cutter(todo, settings.turn), settings.workers)
-    logits = np.zeros((0,), dtype=np.float32)
-    places = np.zeros((len(samples), len(todo)), dtype=np.int64)
-    made = batches(pieces(images, len(samples), seconds), todo, settings.batch_size)
-    for batch, scores, count in scored(network.predict, made, todo, settings.turn, seconds):
-        if not logits.size:
-            logits = np.full((*places.shape, scores.shape[1]), np.nan, dtype=np.float32)
-        where = [p.sample for p in batch], [p.view for p in batch]
-        logits[where], places[where] = scores, count
-        advance(len(batch))
-    for i, view in enumerate(todo):
-        found[view] = logits[:, i], places[:, i]
-        network.store.write(names[view], chunk, *found[view], company=[names[v] for v in todo])
-    seconds.images += len(samples)
-    seconds.total += time.perf_counter() - start
-    return found
+) -> Iterator[dict[View, Any]]:
+    """The logits and places of each chunk for each view, in order; what is not on disk is computed and written once.
+
+    Beside a device that computes by itself, the next chunk has begun before one is handed over.
+    """
+    names, seconds = {v: view_key(v) for v in views}, network.seconds
+
+    def asked() -> Iterator[Asked]:
+        for samples in chunks:
+            kept = {} if settings.fresh else network.store.read_all([*names.values()], chunk_key(samples))
+            portion = Portion(samples, views, {v: kept[name] for v, name in names.items() if name in kept})
+            advance(len(samples) * len(portion.found))
+            if portion.views:
+                then = cutter(portion.views, settings.turn)
+                cuts = once_each(question.loader, question.split, samples, then, settings.workers)
+                for batch in batches(pieces(cuts, len(samples), seconds), portion.views, settings.batch_size):
+                    yield portion, batch
+            yield portion, []
+
+    since = time.perf_counter()
+    for portion, batch, scores, places in scored(network.predict, asked(), settings.turn, seconds):
+        if batch:
+            portion.put(batch, scores, places)
+            advance(len(batch))
+            continue
+        if portion.views:
+            portion.write(network.store, names, chunk_key(portion.samples))
+            seconds.images += len(portion.samples)
+            seconds.total += time.perf_counter() - since
+        yield portion.found
+        since = time.perf_counter()
 
 
 def chunk_key(samples: Sequence[Sample]) -> str:

@@ -1,64 +1,112 @@
-"""Batches through a network, in order; where it can, one is being computed while the next one is made."""
+"""Batches through a network, in order, and the chunks that they make up.
+
+A device that computes beside the host always has a batch to do: the next one has begun when the scores of one are
+waited for, in the same chunk or in the next.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchsuite.batches import Piece
+from benchsuite.chunks import ChunkStore
 from benchsuite.pieces import Seconds
 from benchsuite.predict import Finish, Predict
+from benchsuite.specs import Sample
 from benchsuite.view import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Scored = tuple[list[Piece], "NDArray[np.float32]", int]
+    Logits = tuple[NDArray[np.float32], NDArray[np.int64]]
+    """(n, c) logits of a view and the (n,) places behind them."""
+
+
+class Portion:
+    """A chunk in the making: ``found`` is what is there of it, ``views`` are those that are computed now."""
+
+    def __init__(self, samples: Sequence[Sample], views: Sequence[View], found: dict[View, Logits]) -> None:
+        self.samples, self.found = samples, found
+        self.views = tuple(v for v in views if v not in found)
+        self._logits: NDArray[np.float32] | None = None
+        self._places = np.zeros((len(samples), len(self.views)), dtype=np.int64)
+
+    def put(self, batch: Sequence[Piece], scores: NDArray[np.float32], places: int) -> None:
+        """The (n, c) scores of a batch to where they belong."""
+        if self._logits is None:
+            self._logits = np.full((*self._places.shape, scores.shape[1]), np.nan, dtype=np.float32)
+        where = [p.sample for p in batch], [p.view for p in batch]
+        self._logits[where], self._places[where] = scores, places
+
+    def write(self, store: ChunkStore, names: Mapping[View, str], chunk: str) -> None:
+        """Keeps what was computed, under the names of the views. All of it is there."""
+        assert self._logits is not None, "a chunk has samples"
+        for i, view in enumerate(self.views):
+            self.found[view] = self._logits[:, i], self._places[:, i]
+            store.write(names[view], chunk, *self.found[view], company=[names[v] for v in self.views])
+
+
+Asked = tuple[Portion, list[Piece]]
+"""A batch of a portion; an empty one comes after its last, once its images are known to be all there."""
+
+Scored = tuple[Portion, list[Piece], "NDArray[np.float32]", int]
 """A batch, its (n, c) logits, and the places behind each score."""
 
 
 def scored(
-    predict: Predict,
-    batches: Iterable[list[Piece]],
-    views: tuple[View, ...],
-    turn: AbstractContextManager[Any],
-    seconds: Seconds,
+    predict: Predict, batches: Iterable[Asked], turn: AbstractContextManager[Any], seconds: Seconds
 ) -> Iterator[Scored]:
     """Each batch with its scores. ``turn`` is held while the network computes; ``seconds.forward`` is what it took.
 
-    One batch at most has begun when the next is asked for: its scores are handed over once the next has begun.
+    Of a network that can begin with a batch, one batch at most has begun when the next is asked for. It is handed over
+    once that has begun too, or where asking for it fails: what was computed is not lost.
     """
-    under_way: tuple[list[Piece], Finish] | None = None
-    for batch in batches:
+    ahead, asked = getattr(predict, "start", None) is not None, iter(batches)
+    waiting: list[tuple[Portion, list[Piece], Finish]] = []
+
+    def finished() -> Iterator[Scored]:
+        while waiting:
+            portion, batch, finish = waiting.pop(0)
+            began = time.perf_counter()
+            logits, places = finish()
+            seconds.forward += time.perf_counter() - began
+            yield portion, batch, logits, places
+
+    while True:
+        try:
+            portion, batch = next(asked)
+        except StopIteration:
+            break
+        except Exception:
+            yield from finished()
+            raise
         began = time.perf_counter()
         with turn:
-            finish = _start(predict, batch, views)
+            finish = _start(predict, portion, batch)
         seconds.forward += time.perf_counter() - began
-        if under_way is not None:
-            yield _finished(*under_way, seconds)
-        under_way = batch, finish
-    if under_way is not None:
-        yield _finished(*under_way, seconds)
+        if batch:
+            yield from finished()
+        waiting.append((portion, batch, finish))
+        if not ahead or (not batch and len(waiting) != 2):  # the end of a portion waits behind its last batch only
+            yield from finished()
+    yield from finished()
 
 
-def _start(predict: Predict, batch: list[Piece], views: tuple[View, ...]) -> Finish:
+def _start(predict: Predict, portion: Portion, batch: Sequence[Piece]) -> Finish:
     """The batch begun; a network that can only be called is done with it when this returns."""
+    if not batch:
+        return lambda: (np.zeros((0, 0), dtype=np.float32), 0)
     pixels = np.stack([p.pixels for p in batch])
-    flips = np.array([views[p.view].flip for p in batch])
+    flips = np.array([portion.views[p.view].flip for p in batch])
+    view = portion.views[batch[0].view]
     start = getattr(predict, "start", None)
     if start is not None:
-        begun: Finish = start(pixels, flips, views[batch[0].view])
+        begun: Finish = start(pixels, flips, view)
         return begun
-    made = predict(pixels, flips, views[batch[0].view])
+    made = predict(pixels, flips, view)
     return lambda: made
-
-
-def _finished(batch: list[Piece], finish: Finish, seconds: Seconds) -> Scored:
-    began = time.perf_counter()
-    logits, places = finish()
-    seconds.forward += time.perf_counter() - began
-    return batch, logits, places

@@ -68,29 +68,34 @@ class Network:
         self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View
     ) -> tuple[NDArray[np.float32], int]:
         """uint8 (n, h, w, 3), bool (n,) -> float32 (n, c) and the places behind each score."""
-        return self.start(pixels, flips, view)()
+        return self.begin(pixels, flips, view)()
 
-    def start(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View) -> Finish:
+    @property
+    def start(self) -> Callable[..., Finish] | None:
+        """``begin`` on a device that computes beside the host; None where it is done when ``begin`` returns."""
+        return self.begin if self.transfer.beside else None
+
+    def begin(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View) -> Finish:
         """Begins with a batch; what it returns waits for the scores. A CUDA device works on it in between.
 
         A batch that the device has no memory for is halved until its parts fit, and so are those after it. Raises
         ``BenchsuiteError`` for a single image that does not fit.
         """
         n, area = len(pixels), pixels.shape[1] * pixels.shape[2]
-        begun: list[tuple[Callable[[], Scores], int]] = []
+        parts: list[tuple[Callable[[], Scores], int]] = []
         at = 0
         while at < n:
             step = min(n - at, max(1, self.fits // area) if self.fits else n)
             part = self._begin(pixels[at : at + step], flips[at : at + step], view)
             if part is not None:
-                begun.append(part)
+                parts.append(part)
                 at += step
             elif step == 1:
                 size = f"{pixels.shape[1]}x{pixels.shape[2]} pixels"
                 raise BenchsuiteError(expected("an image", f"small enough for the memory of {self.device}", size))
             else:
                 self.fits = area * (step // 2)
-        return lambda: self._finish(begun)
+        return lambda: self._finish(parts)
 
     def compile(self) -> None:
         """Compiles the network: for crops of the shapes that come, and for score maps once for images of any size.

@@ -112,8 +112,8 @@ def _decided(question: Question, member: Member, open_network: Open, trials: Seq
     settings, checks = Settings(batch_size=8, workers=1), list[dict[str, Any]]()
 
     def logits(precision: str) -> NDArray[np.float32]:
-        found: NDArray[np.float32]
-        found, _ = fill(open_network(member, precision), question, samples, (view,), settings, _silent)[view]
+        (filled,) = fill(open_network(member, precision), question, [samples], (view,), settings, _silent)
+        found: NDArray[np.float32] = filled[view][0]
         return found
 
     exact = logits("fp32") if trials else None

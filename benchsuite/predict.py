@@ -21,7 +21,8 @@ class Predict(Structural):
 
     ``predict(pixels, flips, view)``: uint8 (n, h, w, 3), bool (n,) and the view (``flip`` comes from ``flips``) ->
     float32 (n, c) logits and the number of places that each score is a mean of (1 for a crop). One that can begin with
-    a batch and hand its scores over later also has ``start`` of the same arguments, which returns a ``Finish``.
+    a batch and hand its scores over later also has ``start`` of the same arguments, which returns a ``Finish``; for
+    others it is None or not there.
     """
 
     def __call__(

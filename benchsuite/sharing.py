@@ -10,9 +10,11 @@ from __future__ import annotations
 import dataclasses
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 
 from benchsuite.batches import chunked
 from benchsuite.chunks import CHUNK, cache_dir, writing
@@ -104,14 +106,15 @@ def share(
     left = [t for t in own + others if not seen(t)]
     while left:
         begun, first, idle = time.perf_counter(), left[0], True
-        for task in [*left]:
-            if task in left and _attempt(task, question, settings, told):
+        for _, group in groupby([*left], key=lambda t: id(t.network)):
+            for task in _computed([*group], left, question, settings, told):
                 idle = False
                 left.remove(task)
-                left = not_seen(left) if crew.leads else left  # so that progress is that of all
+                if crew.leads:
+                    left[:] = not_seen(left)  # so that progress is that of all
         if not crew.leads:
             return
-        left = not_seen(left)
+        left[:] = not_seen(left)
         if left:
             crew.check()
             time.sleep(PAUSE)
@@ -126,15 +129,30 @@ def _tasks(questions: Sequence[Question], opened: dict[Identity, Opened]) -> Ite
             yield Task(opened[identity], views, keys, samples, chunk_key(samples))
 
 
-def _attempt(task: Task, question: Question, settings: Settings, advance: Callable[[int], None]) -> bool:
-    """Computes a chunk unless it is there or in other hands; whether it did."""
-    if task.is_there():
-        return False
-    with task.network.store.claimed(task.key) as mine:
-        if not mine or task.is_there():
-            return False
-        fill(task.network, question, task.samples, task.views, settings, advance)
-    return True
+def _computed(
+    tasks: Sequence[Task],
+    left: Sequence[Task],
+    question: Question,
+    settings: Settings,
+    advance: Callable[[int], None],
+) -> Iterator[Task]:
+    """Computes the tasks of one network that are still ``left`` and in nobody's hands; yields each when it is done."""
+    network, views, taken = tasks[0].network, tasks[0].views, deque[Task]()
+    with network.store.claims() as claims:
+
+        def mine() -> Iterator[Sequence[Sample]]:
+            for task in tasks:
+                if task in left and not task.is_there() and claims.take(task.key):
+                    if task.is_there():  # since
+                        claims.drop(task.key)
+                        continue
+                    taken.append(task)
+                    yield task.samples
+
+        for _ in fill(network, question, mine(), views, settings, advance):
+            task = taken.popleft()
+            claims.drop(task.key)
+            yield task
 
 
 def heard(crew: Crew, questions: Sequence[Question]) -> list[Question]:

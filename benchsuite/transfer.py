@@ -19,6 +19,8 @@ Scores = tuple["NDArray[np.float32]", float]
 class Direct:
     """To and from a device that computes while one waits: the CPU, or one without streams."""
 
+    beside = False
+
     def __init__(self, device: Any) -> None:
         self.device = device
 
@@ -42,6 +44,8 @@ class Beside:
 
     Scores come down behind their own batch, so that waiting for them does not wait for the next one.
     """
+
+    beside = True
 
     def __init__(self, device: Any) -> None:
         self.device = device

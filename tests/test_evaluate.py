@@ -85,6 +85,70 @@ def test_finished_chunks_are_not_computed_again(tmp_path: Path, monkeypatch: pyt
     assert answer.columns["id"] == list("abcde")
 
 
+class Ahead(CountingPredict):
+    """A device that computes beside the host: it is begun with, and waited for."""
+
+    def __init__(self, told: list[str]) -> None:
+        super().__init__()
+        self.told, self.begun = told, 0
+
+    def start(self, pixels: Any, flips: Any, view: Any) -> Any:
+        self.begun += 1
+        name = self.begun
+        self.told.append(f"begin {name}")
+
+        def finish() -> Any:
+            self.told.append(f"finish {name}")
+            return self(pixels, flips, view)
+
+        return finish
+
+
+def reads(question: Question, told: list[str], broken: str = "") -> Question:
+    """The question with images that tell when they are read."""
+
+    def read(sample: Sample) -> Any:
+        told.append(f"read {sample.id}")
+        if sample.id == broken:
+            raise DataError(f"broken {sample.where}")
+        return images()[sample.id]
+
+    return dataclasses.replace(question, split=dataclasses.replace(question.split, read=read))
+
+
+def test_a_device_beside_the_host_goes_from_chunk_to_chunk_without_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchsuite.evaluate.CHUNK", 2)
+    told: list[str] = []
+    asked = [reads(q, told) for q in questions("1crop")]
+    (answer,) = walk(asked, tmp_path / "ahead", Ahead(told))
+    assert told == [
+        *("read a", "read b", "begin 1"),
+        *("read c", "read d", "begin 2", "finish 1"),
+        *("read e", "begin 3", "finish 2"),
+        "finish 3",
+    ]
+    (plain,) = walk(asked, tmp_path / "plain")
+    assert all(np.array_equal(answer.columns[c], plain.columns[c]) for c in plain.columns)
+    assert answer.opened[0].seconds.images == plain.opened[0].seconds.images == 5
+    files = [sorted(p.name for p in (tmp_path / n).rglob("*.logits")) for n in ("ahead", "plain")]
+    assert len(files[0]) == 3
+    assert files[0] == files[1]
+
+
+def test_a_broken_image_of_the_next_chunk_loses_nothing_of_one_that_is_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchsuite.evaluate.CHUNK", 2)
+    asked = questions("1crop")
+    with pytest.raises(DataError, match="memory:c"):
+        walk([reads(asked[0], [], "c")], tmp_path, Ahead([]))
+    after = CountingPredict()
+    walk(asked, tmp_path, after)
+    assert after.images == 3, "the first two were kept"
+
+
 def test_fresh_computes_every_chunk_again(tmp_path: Path) -> None:
     walk(questions("1crop"), tmp_path)
     again = CountingPredict()

@@ -1,4 +1,4 @@
-"""Batches through a network: every one, in order, one of them ahead at most."""
+"""Batches through a network: every one, in order, one of them ahead at most, whatever chunks they belong to."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite import Crop, View
+from benchsuite import Crop, DataError, Sample, View
 from benchsuite.batches import Piece
-from benchsuite.flow import scored
+from benchsuite.flow import Portion, scored
 from benchsuite.pieces import Seconds
 
 VIEWS = (View(4, Crop(4)), View(4, Crop(4), flip=True))
@@ -48,22 +48,76 @@ class Ahead:
         return finish
 
 
-@given(st.lists(st.lists(st.integers(0, 255), min_size=1, max_size=4), max_size=6), st.booleans())
-def test_every_batch_comes_once_in_order_with_its_own_scores(drawn: list[list[int]], ahead: bool) -> None:
-    made = [batch(*values) for values in drawn]
-    found = list(scored(Ahead() if ahead else plain, iter(made), VIEWS, nullcontext(), Seconds()))
-    assert [b for b, _, _ in found] == made
-    for values, (_, logits, places) in zip(drawn, found, strict=True):
+def portion(samples: int = 9) -> Portion:
+    """A chunk of so many samples, of which nothing is there."""
+    return Portion([Sample(str(i), 0, str(i), "") for i in range(samples)], VIEWS, {})
+
+
+@given(st.lists(st.lists(st.integers(0, 255), max_size=4), max_size=6), st.booleans())
+def test_every_batch_and_end_comes_once_in_order_with_its_own_scores(drawn: list[list[int]], ahead: bool) -> None:
+    asked = [(portion(), batch(*values)) for values in drawn]
+    found = list(scored(Ahead() if ahead else plain, iter(asked), nullcontext(), Seconds()))
+    assert [(p, b) for p, b, _, _ in found] == asked
+    for values, (_, _, logits, places) in zip(drawn, found, strict=True):
         assert logits.tolist() == [[v, v % 2] for v in values]
-        assert places == 3
+        assert places == (3 if values else 0)
+
+
+def told(network: Ahead, asked: Any) -> list[str]:
+    """What happens in which order; an empty batch is the end of a portion."""
+    for _, made, _, _ in scored(network, asked, nullcontext(), Seconds()):
+        network.told.append(f"got {made[0].sample}" if made else "end")
+    return network.told
 
 
 def test_the_next_batch_begins_before_the_scores_of_one_are_waited_for() -> None:
+    one = portion()
+    asked = [(one, batch(1)), (one, batch(2)), (one, batch(3)), (one, [])]
+    ends = ["finish 2", "got 2", "finish 3", "got 3", "end"]
+    assert told(Ahead(), asked) == ["begin 1", "begin 2", "finish 1", "got 1", "begin 3", *ends]
+
+
+def test_the_next_chunk_begins_before_the_last_scores_of_one_are_waited_for() -> None:
+    one, two = portion(), portion()
+    found = told(Ahead(), [(one, batch(1)), (one, []), (two, batch(2)), (two, [])])
+    assert found == ["begin 1", "begin 2", "finish 1", "got 1", "end", "finish 2", "got 2", "end"]
+
+
+def test_chunks_that_are_there_are_handed_over_one_by_one() -> None:
+    """They would fill the memory if they waited for a chunk that is computed."""
     network = Ahead()
-    for made, _, _ in scored(network, [batch(1), batch(2), batch(3)], VIEWS, nullcontext(), Seconds()):
-        network.told.append(f"got {made[0].sample}")
-    ends = ["finish 2", "got 2", "finish 3", "got 3"]
-    assert network.told == ["begin 1", "begin 2", "finish 1", "got 1", "begin 3", *ends]
+
+    def asked() -> Any:
+        for i in (1, 2, 3, 4):
+            network.told.append(f"asked {i}")
+            yield portion(), batch(1) if i == 2 else []
+
+    assert told(network, asked())[:7] == ["asked 1", "end", "asked 2", "begin 1", "asked 3", "asked 4", "finish 1"]
+    assert network.told[7:] == ["got 1", "end", "end"]
+
+
+def test_a_network_that_cannot_begin_hands_over_at_once() -> None:
+    asked: list[int] = []
+
+    def batches() -> Any:
+        for i in (1, 2):
+            asked.append(i)
+            yield portion(), batch(i)
+
+    for i, _ in enumerate(scored(plain, batches(), nullcontext(), Seconds()), 1):
+        assert len(asked) == i
+
+
+def test_what_has_begun_is_handed_over_before_an_error_of_the_next_images() -> None:
+    def asked() -> Any:
+        yield portion(), batch(1)
+        yield portion(), []
+        raise DataError("broken")
+
+    network = Ahead()
+    with pytest.raises(DataError, match="broken"):
+        told(network, asked())
+    assert network.told == ["begin 1", "finish 1", "got 1", "end"]
 
 
 def test_the_network_computes_in_its_turn_and_its_time_is_counted() -> None:
@@ -73,7 +127,7 @@ def test_the_network_computes_in_its_turn_and_its_time_is_counted() -> None:
         held.append(turn.locked())
         return plain(pixels, flips, view)
 
-    for _ in scored(watched, [batch(1), batch(2)], VIEWS, turn, seconds):
+    for _ in scored(watched, [(portion(), batch(1)), (portion(), batch(2))], turn, seconds):
         assert not turn.locked()
     assert held == [True, True]
     assert seconds.forward > 0
@@ -85,5 +139,5 @@ def test_an_error_of_the_network_leaves_the_turn_free() -> None:
 
     turn = Lock()
     with pytest.raises(KeyError):
-        list(scored(broken, [batch(1)], VIEWS, turn, Seconds()))
+        list(scored(broken, [(portion(), batch(1))], turn, Seconds()))
     assert not turn.locked()

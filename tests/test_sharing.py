@@ -18,7 +18,7 @@ import pytest
 from benchsuite import BadParameter, BenchsuiteError, StorageError
 from benchsuite.crews import Crew, Helper, Met, Starter, gather
 from benchsuite.evaluate import fill
-from benchsuite.locks import held
+from benchsuite.locks import held, locks
 from benchsuite.plan import Asked
 from benchsuite.running import run
 from benchsuite.sharing import heard
@@ -174,7 +174,7 @@ def test_progress_is_that_of_all_processes_while_the_first_one_still_computes(
         if not step:
             return
         for task in () if computed else theirs[1::2]:
-            fill(task.network, question, task.samples, task.views, SETTINGS, lambda _: None)
+            list(fill(task.network, question, [task.samples], task.views, SETTINGS, lambda _: None))
         computed.append(network.predict.calls)
 
     sharing.share(own, question, SETTINGS, told, Crew(0, 2, 1))
@@ -301,6 +301,23 @@ def test_a_lock_is_for_one_process_and_free_when_that_is_killed(tmp_path: Path) 
     with held(tmp_path / "lock", 7, wait=True) as mine:
         assert mine
     other.communicate()
+
+
+def test_of_two_chunks_in_hand_one_can_be_given_up(tmp_path: Path) -> None:
+    program = "import sys; from pathlib import Path; from benchsuite.locks import held\n"
+    program += "for place in (1, 2):\n    with held(Path(sys.argv[1]), place, wait=False) as mine: print(mine)\n"
+
+    def free() -> list[str]:
+        """Whether another process could have the first, and the second."""
+        return subprocess.check_output([sys.executable, "-c", program, str(tmp_path / "lock")], text=True).split()
+
+    with locks(tmp_path / "lock") as file:
+        assert file.take(1, wait=False)
+        assert file.take(2, wait=False)
+        assert free() == ["False", "False"]
+        file.drop(1)
+        assert free() == ["True", "False"]
+    assert free() == ["True", "True"]
 
 
 def test_a_lock_in_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
