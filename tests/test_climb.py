@@ -28,13 +28,13 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.views = 0
-        shown = forward.Network.start
+        shown = forward.Network.begin
 
         def counting(network: Any, pixels: Any, flips: Any, view: Any) -> Any:
             self.views += len(pixels)
             return shown(network, pixels, flips, view)
 
-        monkeypatch.setattr(forward.Network, "start", counting)
+        monkeypatch.setattr(forward.Network, "begin", counting)
 
 
 def planned(results: Path, start: str, goal: str, *, fair: bool = False, **fields: Any) -> Plan:
