@@ -122,27 +122,30 @@ class _Batches(EpochIterator):  # type: ignore[misc]
 
 
 def open_rows(path: Path) -> Callable[..., Iterator[Any]]:
-    """What reads the images of a file. ffcv compiles for seconds before the first one.
+    """What reads the images of a file. ffcv compiles for seconds before the first one, when that is asked for.
 
     Raises ``DataError`` for a file whose tables are not those of one that was written to its end.
     """
     table = _table(path)
     largest = int((3 * table["width"].astype(np.int64) * table["height"]).max())
-    with torch_threads_kept():
-        loader = Loader(
-            str(path),
-            batch_size=max(1, min(MOST, BUFFERS // (largest * (AHEAD + 2)))),
-            num_workers=1,
-            os_cache=True,
-            order=OrderOption.SEQUENTIAL,
-            seed=0,
-            pipelines={"image": PipelineSpec("image", decoder=Stored()), "label": None},
-            drop_last=False,
-            batches_ahead=AHEAD,
-        )
+
+    @cache
+    def loader() -> Any:
+        with torch_threads_kept():
+            return Loader(
+                str(path),
+                batch_size=max(1, min(MOST, BUFFERS // (largest * (AHEAD + 2)))),
+                num_workers=1,
+                os_cache=True,
+                order=OrderOption.SEQUENTIAL,
+                seed=0,
+                pipelines={"image": PipelineSpec("image", decoder=Stored()), "label": None},
+                drop_last=False,
+                batches_ahead=AHEAD,
+            )
 
     def rows(numbers: Sequence[int], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
-        images = _images(loader, np.asarray(numbers, dtype=np.uint64))
+        images = _images(loader(), np.asarray(numbers, dtype=np.uint64))
         with contextlib.closing(images):
             yield from in_order(images, lambda image: then(*image), workers, lambda image: int(image[0].nbytes))
 
