@@ -12,9 +12,20 @@ from PIL import Image
 from torch import nn
 from torchvision import models, transforms
 
-from benchsuite import Architecture, BenchsuiteError, Crop, DataError, Input, Preprocess, UnsupportedProtocol, View
-from benchsuite.dense import score_map
+from benchsuite import (
+    Architecture,
+    BenchsuiteError,
+    Crop,
+    DataError,
+    Input,
+    Preprocess,
+    UnsupportedProtocol,
+    View,
+    forward,
+)
+from benchsuite.dense import derive, score_map
 from benchsuite.forward import Network, open_network, pick_device, state_digest
+from benchsuite.transfer import Direct
 
 PREPROCESS = Preprocess(40, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CROP = View(40, Crop(32))
@@ -382,3 +393,32 @@ def test_float32_on_cuda_has_no_tf32_in_it() -> None:
     for precision in ("fp32", "tf32"):
         network(precision=precision, module=nn.Sequential(Looks(), net()))(images(), np.zeros(4, dtype=bool), CROP)
     assert seen == [False, True]
+
+
+@pytest.mark.parametrize(
+    "view", [CROP, *(View(64, dense=True, nominal=32, spatial=s) for s in ("mean", "prob", "gap"))]
+)
+def test_every_number_of_a_pass_is_on_the_device(monkeypatch: pytest.MonkeyPatch, view: View) -> None:
+    """Tensors without numbers, on a GPU that need not be there: torch refuses to mix them with those of the host."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    mode, scores, devices = FakeTensorMode(), {32: derive(architecture(), net(), 32)}, list[str]()
+
+    class Pretended(Direct):
+        def up(self, pixels: Any) -> Any:
+            return torch.empty(pixels.shape, dtype=torch.from_numpy(pixels).dtype, device=self.device)
+
+        def down(self, scores: Any, begun: float) -> Any:
+            devices.append(scores.device.type)
+            return lambda: (np.zeros(tuple(scores.shape), np.float32), 0.0)
+
+    for name, stand_in in {"transfer": Pretended, "moved": lambda m, d: m, "state_digest": lambda m: ""}.items():
+        monkeypatch.setattr(forward, name, stand_in)
+    size = (32, 32) if view.crop else (64, 71)
+    with mode:
+        with torch.device("cuda"):
+            module = Net()
+        made = Network(module, PREPROCESS, "cuda", "fp32", scores)
+        found, _ = made(np.zeros((2, *size, 3), np.uint8), np.array([True, False]), view)
+        assert found.shape == (2, 5)
+    assert devices == ["cuda"]
