@@ -20,7 +20,8 @@ from benchsuite.batches import chunked
 from benchsuite.chunks import CHUNK, cache_dir, writing
 from benchsuite.crews import Crew, Work
 from benchsuite.errors import BenchsuiteError, StorageError, expected
-from benchsuite.evaluate import Answer, Identity, Opened, Settings, chunk_key, evaluate, fill, networks, view_key
+from benchsuite.evaluate import Answer, Identity, Opened, Settings, evaluate, fill, networks
+from benchsuite.keys import chunk_key, view_key
 from benchsuite.plan import Member, Question, at_precision
 from benchsuite.specs import Sample
 from benchsuite.view import View
@@ -126,7 +127,7 @@ def _tasks(questions: Sequence[Question], opened: dict[Identity, Opened]) -> Ite
     for identity, (_, views) in networks(questions).items():
         keys = [view_key(v) for v in views]
         for samples in chunked(questions[0].samples, CHUNK):
-            yield Task(opened[identity], views, keys, samples, chunk_key(samples))
+            yield Task(opened[identity], views, keys, samples, chunk_key(samples, questions[0].split))
 
 
 def _computed(

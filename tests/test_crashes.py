@@ -94,11 +94,12 @@ def chunk_stems() -> dict[str, str]:
     """The name of a chunk's files by its first image."""
     import specks
 
-    from benchsuite.evaluate import chunk_key
+    from benchsuite.keys import chunk_key
 
-    samples = specks.open_specks(str(IMAGES), "test").samples
+    split = specks.open_specks(str(IMAGES), "test")
+    samples = split.samples
     starts = range(0, IMAGES, SPECKS_IN_CHUNK)
-    return {samples[i].id: chunk_key(samples[i : i + SPECKS_IN_CHUNK])[:32] for i in starts}
+    return {samples[i].id: chunk_key(samples[i : i + SPECKS_IN_CHUNK], split)[:32] for i in starts}
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from toys import LABELS, SCORES_10CROP, TOP1_ERRORS, images, split_of
 from walks import SETTINGS, CountingPredict, opener, questions
 
 from benchsuite import BenchsuiteError, Crop, DataError, Sample, Split, View
-from benchsuite.evaluate import Answer, Settings, chunk_key, evaluate
+from benchsuite.evaluate import Answer, Settings, evaluate
 from benchsuite.pieces import cutter
 from benchsuite.plan import Question
 
@@ -168,11 +168,19 @@ def test_damaged_chunk_is_computed_again(tmp_path: Path) -> None:
     assert answer.counts["top1_errors"] == TOP1_ERRORS["1crop"]
 
 
-def test_changed_image_is_another_chunk() -> None:
-    before = [Sample("a", 0, "a.jpg", "100@1"), Sample("b", 1, "b.jpg", "100@1")]
-    after = [before[0], dataclasses.replace(before[1], stamp="100@2")]
-    assert chunk_key(before) != chunk_key(after)
-    assert chunk_key(before) == chunk_key([dataclasses.replace(s, label=1 - s.label) for s in before])
+def test_another_data_set_with_the_same_ids_is_not_answered_from_the_first(tmp_path: Path) -> None:
+    """Both are held in memory, and say nothing of the state of an image."""
+
+    def of(name: str, pixels: dict[str, Any]) -> Question:
+        samples = tuple(dataclasses.replace(s, stamp="") for s in questions("1crop")[0].samples)
+        split = Split(name, samples, ("red", "green"), True, lambda sample: pixels[sample.id])
+        return dataclasses.replace(questions("1crop")[0], split=split, samples=samples)
+
+    mirrored = {name: pixels[:, :, [1, 0, 2]] for name, pixels in images().items()}
+    (one,) = walk([of("toy", images())], tmp_path)
+    (other,) = walk([of("swapped", mirrored)], tmp_path)
+    (alone,) = walk([of("swapped", mirrored)], tmp_path / "alone")
+    assert other.columns["rank"].tolist() == alone.columns["rank"].tolist() != one.columns["rank"].tolist()
 
 
 def test_broken_image_stops_the_walk_by_name(tmp_path: Path) -> None:
