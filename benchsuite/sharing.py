@@ -108,9 +108,8 @@ def share(
     while left:
         begun, first, idle = time.perf_counter(), left[0], True
         for _, group in groupby([*left], key=lambda t: id(t.network)):
-            for task in _computed([*group], left, question, settings, told):
+            for _ in _computed([*group], left, question, settings, told):
                 idle = False
-                left.remove(task)
                 if crew.leads:
                     left[:] = not_seen(left)  # so that progress is that of all
         if not crew.leads:
@@ -132,12 +131,15 @@ def _tasks(questions: Sequence[Question], opened: dict[Identity, Opened]) -> Ite
 
 def _computed(
     tasks: Sequence[Task],
-    left: Sequence[Task],
+    left: list[Task],
     question: Question,
     settings: Settings,
     advance: Callable[[int], None],
 ) -> Iterator[Task]:
-    """Computes the tasks of one network that are still ``left`` and in nobody's hands; yields each when it is done."""
+    """Computes the tasks of one network that are ``left`` and in nobody's hands; yields each when it is done.
+
+    What this process has in hand is no longer ``left``: on a disk without locks, somebody else may write it as well.
+    """
     network, views, taken = tasks[0].network, tasks[0].views, deque[Task]()
     with network.store.claims() as claims:
 
@@ -147,6 +149,7 @@ def _computed(
                     if task.is_there():  # since
                         claims.drop(task.key)
                         continue
+                    left.remove(task)
                     taken.append(task)
                     yield task.samples
 
