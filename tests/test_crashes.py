@@ -237,10 +237,16 @@ def one_line(started: Started) -> str:
 
 @pytest.mark.parametrize(
     ("loader", "said"),
-    [("padded", "got more"), ("drop-last", "got only 0"), ("one-twice", "3 distinct of 4")],
+    [
+        ("padded", "got more"),
+        ("drop-last", "got only 0"),
+        ("one-twice", "3 distinct of 4"),
+        ("unordered", " next, got "),
+        ("as-they-come", " next, got "),
+    ],
 )
 @pytest.mark.parametrize(("size", "beside"), [(1, ""), (1, "1"), (2, "")])
-def test_a_loader_that_pads_or_drops_or_repeats_prints_no_number(
+def test_a_loader_that_pads_drops_repeats_or_mixes_up_prints_no_number(
     places: Any, loader: str, said: str, size: int, beside: str
 ) -> None:
     place = places()

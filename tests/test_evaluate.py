@@ -272,3 +272,30 @@ def test_an_image_is_cut_only_when_the_network_is_idle() -> None:
         assert not done.wait(0.05)
     assert done.wait(10)
     reader.join()
+
+
+def ordered(name: str, images_of: Any) -> Question:
+    (asked,) = questions("1crop")
+    return dataclasses.replace(asked, loader=dataclasses.replace(asked.loader, name=name, images=images_of))
+
+
+def test_images_in_another_order_print_no_number(tmp_path: Path) -> None:
+    def backwards(split: Any, samples: Any, then: Any, workers: int) -> Any:
+        return (then(split.read(s), 0.0) for s in reversed(samples))
+
+    with pytest.raises(BenchsuiteError, match="loader backwards to give a next, got e: no number is printed"):
+        walk([ordered("backwards", backwards)], tmp_path)
+
+
+def test_a_loader_that_reads_ahead_or_hands_on_copies_is_believed(tmp_path: Path) -> None:
+    """Two samples may have one image, and an image may be made another object: then nobody knows whose it is."""
+
+    def ahead(split: Any, samples: Any, then: Any, workers: int) -> Any:
+        return (then(image, 0.0) for image in [split.read(s) for s in samples])
+
+    def copies(split: Any, samples: Any, then: Any, workers: int) -> Any:
+        return (then(split.read(s).copy(), 0.0) for s in samples)
+
+    for of in (ahead, copies):
+        (answer,) = walk([ordered(of.__name__, of)], tmp_path / of.__name__)
+        assert answer.counts["top1_errors"] == TOP1_ERRORS["1crop"]
