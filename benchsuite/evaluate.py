@@ -114,6 +114,7 @@ def fill(
     Beside a device that computes by itself, the next chunk has begun before one is handed over.
     """
     names, seconds = {v: view_key(v) for v in views}, network.seconds
+    ahead = getattr(network.predict, "start", None) is not None
 
     def asked() -> Iterator[Asked]:
         for samples in chunks:
@@ -139,4 +140,5 @@ def fill(
             seconds.images += len(portion.samples)
             seconds.total += time.perf_counter() - since
         yield portion.found
-        since = time.perf_counter()
+        if not (ahead and portion.views):  # else the device has gone on with the next chunk meanwhile
+            since = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -14,7 +15,7 @@ from toys import LABELS, SCORES_10CROP, TOP1_ERRORS, images, split_of
 from walks import SETTINGS, CountingPredict, opener, questions
 
 from benchsuite import BenchsuiteError, Crop, DataError, Sample, Split, View
-from benchsuite.evaluate import Answer, Settings, evaluate
+from benchsuite.evaluate import Answer, Settings, evaluate, fill
 from benchsuite.pieces import cutter
 from benchsuite.plan import Question
 
@@ -147,6 +148,23 @@ def test_a_broken_image_of_the_next_chunk_loses_nothing_of_one_that_is_under_way
     after = CountingPredict()
     walk(asked, tmp_path, after)
     assert after.images == 3, "the first two were kept"
+
+
+def test_what_a_device_computes_beside_the_host_is_time_as_well(tmp_path: Path) -> None:
+    """Else it would be said to compute faster than it does, by as much as it did while chunks were scored."""
+    (asked,) = questions("1crop")
+    (member,) = asked.members
+    spent = []
+    for i, predict in enumerate((Ahead([]), CountingPredict())):
+        network = opener(tmp_path / str(i), predict)(member, member.views)
+        chunks = [asked.samples[:2], asked.samples[2:4], asked.samples[4:]]
+        for _ in fill(network, asked, chunks, member.views, SETTINGS, lambda _: None):
+            time.sleep(0.2)
+        spent.append(network.seconds.total)
+    assert spent[0] > 0.4 > spent[1]
+    again = opener(tmp_path / "0", Ahead([]))(member, member.views)
+    assert len(list(fill(again, asked, chunks, member.views, SETTINGS, lambda _: None))) == 3
+    assert again.seconds.total == 0
 
 
 def test_fresh_computes_every_chunk_again(tmp_path: Path) -> None:
