@@ -12,7 +12,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -71,7 +71,8 @@ def evaluate_together(
             for task in tasks if settings.fresh else ():
                 task.network.store.forget(task.view_keys, task.key)
             left = sum(not task.is_there() for task in tasks)
-            tell({"left": left, "runs": {q.run_id: [q.fingerprint, q.precision] for q in questions}})
+            if left:  # else nobody is needed, and nothing has to be written
+                tell({"left": left, "runs": {q.run_id: [q.fingerprint, q.precision] for q in questions}})
         with _own_cores(crew):
             share(tasks, questions[0], once, advance, crew)
     if crew.leads:
@@ -198,7 +199,8 @@ def _told(crew: Crew) -> Iterator[Callable[[Work], None]]:
         yield tell
     finally:
         crew.stop()
-        token.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that cannot be written, which has its error by now
+            token.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -351,7 +351,9 @@ def test_a_read_only_folder_is_one_line(places: Any, folder: str, size: int) -> 
     if os.geteuid() == 0:  # root may write wherever the disk can be written
         with disk(path, "ro"):
             leader, *others = place.start(size)
-            assert "Read-only file system" in one_line(leader)
+            line = one_line(leader)
+            assert line.startswith("benchsuite: Cannot write")
+            assert "Read-only file system" in line
             assert {s.wait() for s in others} <= {0, 2}
         return
     path.mkdir(mode=0o500)
@@ -360,3 +362,17 @@ def test_a_read_only_folder_is_one_line(places: Any, folder: str, size: int) -> 
     for other in others:
         other.kill()
         other.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_whole_cache_that_cannot_be_written_answers(places: Any, right: dict[str, str], size: int) -> None:
+    place = places()
+    cache = place.root / "cache"
+    with disk(cache, "size=8m"):
+        place.run(1)
+        for file in place.root.glob("results/runs/*/*"):
+            file.unlink()
+        subprocess.run(["mount", "-o", "remount,ro", str(cache)], check=True)
+        place.run(size)
+    assert place.predictions() == right
