@@ -12,6 +12,7 @@ from typing import Any
 from benchsuite import predictions
 from benchsuite.batches import batches, chunked
 from benchsuite.chunks import CHUNK, ChunkStore
+from benchsuite.errors import StorageError, expected
 from benchsuite.flow import Asked, Portion, scored
 from benchsuite.keys import chunk_key, view_key
 from benchsuite.pieces import Seconds, cutter, once_each, pieces
@@ -86,8 +87,11 @@ def of_several(question: Question, opened: dict[Identity, Opened]) -> Iterator[d
     for samples in chunked(question.samples, CHUNK):
         chunk, logits = chunk_key(samples, question.split), dict[Identity, dict[View, Any]]()
         for member in question.members:
-            read = {v: opened[member.identity].store.read(view_key(v), chunk) for v in member.views}
-            assert all(read.values()), "every chunk was written"
+            store = opened[member.identity].store
+            read = {v: store.read(view_key(v), chunk) for v in member.views}
+            if not all(read.values()):
+                rule = "left alone until the run is over"
+                raise StorageError(expected("the cache", rule, "logits that are gone or damaged", str(store.root)))
             logits.setdefault(member.identity, {}).update(read)
         yield from (found for (found,) in score([question], samples, logits))
 

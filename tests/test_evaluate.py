@@ -14,8 +14,8 @@ import pytest
 from toys import LABELS, SCORES_10CROP, TOP1_ERRORS, images, split_of
 from walks import SETTINGS, CountingPredict, opener, questions
 
-from benchsuite import BenchsuiteError, Crop, DataError, Sample, Split, View
-from benchsuite.evaluate import Answer, Settings, evaluate, fill
+from benchsuite import BenchsuiteError, Crop, DataError, Sample, Split, StorageError, View
+from benchsuite.evaluate import Answer, Settings, evaluate, fill, of_several
 from benchsuite.pieces import cutter
 from benchsuite.plan import Question
 
@@ -243,6 +243,18 @@ def test_ensemble_of_one_network_is_that_network(tmp_path: Path) -> None:
     assert both.question.bound.inner is not None
     np.testing.assert_allclose(both.columns["probability_true"], one.columns["probability_true"], atol=1e-12)
     assert both.counts["top1_errors"] == one.counts["top1_errors"]
+
+
+def test_logits_that_are_gone_before_an_ensemble_has_read_them_are_one_line(tmp_path: Path) -> None:
+    (asked,) = questions("1crop")
+    (member,) = asked.members
+    network = opener(tmp_path, CountingPredict())(member, member.views)
+    for _ in fill(network, asked, [asked.samples], member.views, SETTINGS, lambda _: None):
+        pass
+    assert len(list(of_several(asked, {member.identity: network}))) == 1
+    next(tmp_path.rglob("*.logits")).unlink()
+    with pytest.raises(StorageError, match="Expected the cache to be left alone"):
+        list(of_several(asked, {member.identity: network}))
 
 
 def test_readers_that_take_turns_with_the_network_change_nothing(tmp_path: Path) -> None:
