@@ -235,6 +235,12 @@ def one_line(started: Started) -> str:
     return lines[0]
 
 
+def test_a_mistake_in_the_command_is_one_line_of_one_process(places: Any) -> None:
+    leader, *others = places().start(3, "-p", "10crp")
+    assert "did you mean '10crop'?" in one_line(leader)
+    assert [(other.wait(), other.err) for other in others] == [(0, "")] * 2
+
+
 @pytest.mark.parametrize(
     ("loader", "said"),
     [
