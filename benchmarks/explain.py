@@ -25,8 +25,9 @@ from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, Weights
 from benchsuite.batches import chunked
 from benchsuite.chunks import CHUNK
 from benchsuite.climb import climb
-from benchsuite.evaluate import chunk_key, networks, view_key
+from benchsuite.evaluate import networks
 from benchsuite.explain import between_protocols
+from benchsuite.keys import chunk_key, view_key
 from benchsuite.plan import Asked
 from benchsuite.route import Plan, make_plan
 from benchsuite.running import Watch, _open
@@ -87,7 +88,8 @@ def make_up(plan: Plan) -> None:
             shared[np.arange(len(samples)), [s.label for s in samples]] += 6
             for view in views:
                 own = rng.standard_normal(shared.shape, dtype=np.float32)
-                store.write(view_key(view), chunk_key(samples), shared + own, np.ones(len(samples)))
+                chunk = chunk_key(samples, questions[0].split)
+                store.write(view_key(view), chunk, shared + own, np.ones(len(samples)))
 
 
 def timed_scoring() -> list[float]:

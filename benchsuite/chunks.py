@@ -56,7 +56,8 @@ class ChunkStore:
         """What is there of these views, by their keys. A damaged file is deleted, and its company with it."""
         found = {key: part for key in view_keys if (part := self._load(key, chunk_key)) is not None}
         others = {name for *_, company in found.values() for name in company}
-        absent = {name for name in others if not self.path(name, chunk_key).is_file()}
+        unread = {key[:_NAME] for key in view_keys if key not in found}  # whatever is there now
+        absent = {name for name in others if name in unread or not self.path(name, chunk_key).is_file()}
         return {key: (x, n) for key, (x, n, company) in found.items() if absent.isdisjoint(company)}
 
     def holds(self, view_keys: Sequence[str], chunk_key: str) -> bool:

@@ -21,6 +21,9 @@ Work = Mapping[str, Any]
 _PATIENCE = timedelta(days=7)
 """The others wait so long while the leader trains what has to be trained."""
 
+_MOMENT = timedelta(seconds=20)
+"""One that cannot begin waits so long whether the leader cannot either."""
+
 
 class Crew:
     """The processes of one evaluation, of which this is number ``rank`` of ``size``. This one is alone.
@@ -42,6 +45,10 @@ class Crew:
     def hear(self) -> Work:
         """What the leader told; nothing to do where it gave up."""
         return {}
+
+    def given_up(self) -> bool:
+        """Whether the leader has ended already: what is wrong with the command it has said then."""
+        return False
 
     def threads(self, usual: int) -> int:
         """This process's share of the threads that torch computes with."""
@@ -139,6 +146,15 @@ class Met(Crew):
         except RuntimeError as error:
             raise _unreachable(error) from error
         return found
+
+    def given_up(self) -> bool:
+        if self.leads:
+            return False
+        try:
+            _meeting_place().wait([self.name], _MOMENT)
+            return not json.loads(_meeting_place().get(self.name))
+        except RuntimeError:
+            return False
 
     def threads(self, usual: int) -> int:
         """``OMP_NUM_THREADS`` holds for each process, and ``torchrun`` sets it to 1 where the user did not."""

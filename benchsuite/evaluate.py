@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from benchsuite import keys, predictions
+from benchsuite import predictions
 from benchsuite.batches import batches, chunked
 from benchsuite.chunks import CHUNK, ChunkStore
+from benchsuite.errors import StorageError, expected
 from benchsuite.flow import Asked, Portion, scored
+from benchsuite.keys import chunk_key, view_key
 from benchsuite.pieces import Seconds, cutter, once_each, pieces
 from benchsuite.plan import TOLERANCE, Member, Question
 from benchsuite.predict import Predict
 from benchsuite.scoring import score
 from benchsuite.specs import Sample
-from benchsuite.view import View, distinct, view_data
+from benchsuite.view import View, distinct
 
 Identity = tuple[str, str]
 
@@ -83,10 +85,13 @@ def evaluate(
 def of_several(question: Question, opened: dict[Identity, Opened]) -> Iterator[dict[str, Any]]:
     """The predictions of an ensemble of several networks, whose logits are all in their stores by now."""
     for samples in chunked(question.samples, CHUNK):
-        chunk, logits = chunk_key(samples), dict[Identity, dict[View, Any]]()
+        chunk, logits = chunk_key(samples, question.split), dict[Identity, dict[View, Any]]()
         for member in question.members:
-            read = {v: opened[member.identity].store.read(view_key(v), chunk) for v in member.views}
-            assert all(read.values()), "every chunk was written"
+            store = opened[member.identity].store
+            read = {v: store.read(view_key(v), chunk) for v in member.views}
+            if not all(read.values()):
+                rule = "left alone until the run is over"
+                raise StorageError(expected("the cache", rule, "logits that are gone or damaged", str(store.root)))
             logits.setdefault(member.identity, {}).update(read)
         yield from (found for (found,) in score([question], samples, logits))
 
@@ -113,10 +118,12 @@ def fill(
     Beside a device that computes by itself, the next chunk has begun before one is handed over.
     """
     names, seconds = {v: view_key(v) for v in views}, network.seconds
+    ahead = getattr(network.predict, "start", None) is not None
 
     def asked() -> Iterator[Asked]:
         for samples in chunks:
-            kept = {} if settings.fresh else network.store.read_all([*names.values()], chunk_key(samples))
+            chunk = chunk_key(samples, question.split)
+            kept = {} if settings.fresh else network.store.read_all([*names.values()], chunk)
             portion = Portion(samples, views, {v: kept[name] for v, name in names.items() if name in kept})
             advance(len(samples) * len(portion.found))
             if portion.views:
@@ -133,18 +140,9 @@ def fill(
             advance(len(batch))
             continue
         if portion.views:
-            portion.write(network.store, names, chunk_key(portion.samples))
+            portion.write(network.store, names, chunk_key(portion.samples, question.split))
             seconds.images += len(portion.samples)
             seconds.total += time.perf_counter() - since
         yield portion.found
-        since = time.perf_counter()
-
-
-def chunk_key(samples: Sequence[Sample]) -> str:
-    """What a chunk's logits depend on beside network and view: which images, in which state."""
-    return keys.digest_lines(f"{s.id} {s.stamp}" for s in samples)
-
-
-def view_key(view: View) -> str:
-    """The digest of a view."""
-    return keys.digest(view_data(view))
+        if not (ahead and portion.views):  # else the device has gone on with the next chunk meanwhile
+            since = time.perf_counter()

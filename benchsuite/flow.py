@@ -15,6 +15,7 @@ import numpy as np
 
 from benchsuite.batches import Piece
 from benchsuite.chunks import ChunkStore
+from benchsuite.errors import BenchsuiteError, expected
 from benchsuite.pieces import Seconds
 from benchsuite.predict import Finish, Predict
 from benchsuite.specs import Sample
@@ -37,7 +38,10 @@ class Portion:
         self._places = np.zeros((len(samples), len(self.views)), dtype=np.int64)
 
     def put(self, batch: Sequence[Piece], scores: NDArray[np.float32], places: int) -> None:
-        """The (n, c) scores of a batch to where they belong."""
+        """The (n, c) scores of a batch to where they belong. Raises ``BenchsuiteError`` for those of fewer or more."""
+        if len(scores) != len(batch):
+            got = f"of {len(scores)}: no number is printed"
+            raise BenchsuiteError(expected("the logits", f"of the {len(batch)} images of a batch", got))
         if self._logits is None:
             self._logits = np.full((*self._places.shape, scores.shape[1]), np.nan, dtype=np.float32)
         where = [p.sample for p in batch], [p.view for p in batch]
@@ -64,7 +68,7 @@ def scored(
     """Each batch with its scores. ``turn`` is held while the network computes; ``seconds.forward`` is what it took.
 
     Of a network that can begin with a batch, one batch at most has begun when the next is asked for. It is handed over
-    once that has begun too, or where asking for it fails: what was computed is not lost.
+    once that has begun too, or where that fails: what was computed is not lost.
     """
     ahead, asked = getattr(predict, "start", None) is not None, iter(batches)
     waiting: list[tuple[Portion, list[Piece], Finish]] = []
@@ -79,16 +83,17 @@ def scored(
 
     while True:
         try:
-            portion, batch = next(asked)
-        except StopIteration:
-            break
+            one = next(asked, None)
+            if one is None:
+                break
+            portion, batch = one
+            began = time.perf_counter()
+            with turn:
+                finish = _start(predict, portion, batch)
+            seconds.forward += time.perf_counter() - began
         except Exception:
             yield from finished()
             raise
-        began = time.perf_counter()
-        with turn:
-            finish = _start(predict, portion, batch)
-        seconds.forward += time.perf_counter() - began
         if batch:
             yield from finished()
         waiting.append((portion, batch, finish))

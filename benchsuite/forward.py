@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from benchsuite.dense import ScoreMap, derive, score_map
 from benchsuite.errors import BenchsuiteError, DataError, UnsupportedProtocol, expected, first_line
 from benchsuite.folding import fold
 from benchsuite.inputs import Inputs
+from benchsuite.onednn import onednn
 from benchsuite.precision import DTYPES, computing
 from benchsuite.predict import Finish
 from benchsuite.specs import Architecture, Preprocess
@@ -126,7 +128,8 @@ class Network:
         try:
             with torch.inference_mode(), computing(self.precision, self.device):
                 mark = self.transfer.begin()
-                scores, places = self._scores(self.normalised(pixels, flips), view)
+                with nullcontext() if self.crops is not self.module else onednn(self.device):
+                    scores, places = self._scores(self.normalised(pixels, flips), view)
                 return self.transfer.down(scores, mark), places
         except torch.cuda.OutOfMemoryError:
             pass  # not handled here: the error holds on to the tensors that have to go first

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from types import FunctionType
 from typing import Any
+
+from benchsuite.specs import Sample, Split
+from benchsuite.view import View, view_data
 
 SCORES = 1
 """Raised when a release changes any score, so that an old result is never taken for a new one."""
@@ -35,3 +39,22 @@ def run_id(architecture: str, protocol: str, dataset: str, asked: Any) -> str:
     """A readable name with the digest of the question: ``resnet50-multiscale-digits-1f0c2a9b4d3e``."""
     words = [re.sub(r"[^A-Za-z0-9._]+", "_", word).strip("_")[:40] for word in (architecture, protocol, dataset)]
     return "-".join([*words, digest(asked)[:12]])
+
+
+def view_key(view: View) -> str:
+    """The digest of a view."""
+    return digest(view_data(view))
+
+
+def chunk_key(samples: Sequence[Sample], split: Split) -> str:
+    """What a chunk's logits depend on beside network and view: which images, in which state, and who reads them."""
+    return digest_lines([_reader(split), *(f"{s.id} {s.state}" for s in samples)])
+
+
+def _reader(split: Split) -> str:
+    """A plain function makes pixels of a sample alone, whatever the data set; a method, closure or object may hold
+    images of its own, and is known by the data set's name.
+    """
+    read = split.read
+    plain = isinstance(read, FunctionType) and read.__qualname__ == read.__name__ != "<lambda>"
+    return f"{read.__module__}.{read.__name__}" if plain else split.name

@@ -185,6 +185,7 @@ def _about(question: Question, member: Member, device: str) -> dict[str, Any]:
         "owner": member.owner,
         "weights": member.chosen.key,
         "preprocess": dataclasses.asdict(member.chosen.preprocess),
+        "dataset": question.split.name,
         "data": question.fingerprint,
         "device": [device, platform.node(), platform.machine(), os.environ.get("CUDA_VISIBLE_DEVICES")],
         "torch": metadata.version("torch"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -71,6 +72,13 @@ def _apart(part: Any, whole: Any) -> Any:
     return part.copy() if whole.nbytes > LARGE and 8 * part.nbytes < whole.nbytes else part
 
 
+_LAST = threading.local()
+"""``read`` of this thread: the image that ``split.read`` gave and the id of its sample, until it is cut.
+
+The id is None after several reads: a loader that reads ahead is not followed.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Counted:
     """``split.read`` that keeps what was read. A loader's worker process has a copy of its own, which is not seen."""
@@ -80,7 +88,20 @@ class _Counted:
 
     def __call__(self, sample: Sample) -> Any:
         self.ids.append(sample.id)
-        return self.read(sample)
+        image = self.read(sample)
+        _LAST.read = image, sample.id if getattr(_LAST, "read", None) is None else None
+        return image
+
+
+def _named(then: Callable[[Any, float], Cuts]) -> Callable[[Any, float], tuple[str | None, Cuts]]:
+    """``then`` that also says whose image it was, if that is the one that this thread has just read."""
+
+    def named(image: Any, seconds: float) -> tuple[str | None, Cuts]:
+        last, name = getattr(_LAST, "read", None) or (None, None)
+        _LAST.read = None
+        return name if last is image else None, then(image, seconds)
+
+    return named
 
 
 def once_each(
@@ -89,17 +110,27 @@ def once_each(
     """What a loader yields of these samples, in order.
 
     Raises ``BenchsuiteError`` for a loader that reads one of them twice or leaves one out, even if their number is
-    right. Loaders that read by other means than ``split.read`` have to see to it themselves.
+    right, and for one that gives them in another order: labels would be those of other images. Loaders that read by
+    other means than ``split.read`` have to see to it themselves.
     """
     assert loader.images is not None, "a loader that reads a file is opened before its images are asked for"
-    read = _Counted(split.read)
-    yield from loader.images(dataclasses.replace(split, read=read), samples, then, workers)
+    read, wrong = _Counted(split.read), ""
+    found = loader.images(dataclasses.replace(split, read=read), samples, _named(then), workers)
+    try:
+        for i, (name, cuts) in enumerate(found):
+            if name is not None and not wrong and i < len(samples) and name != samples[i].id:
+                wrong = f"Expected the loader {loader.name} to give {samples[i].id} next, got {name}"
+            yield cuts
+    finally:
+        getattr(found, "close", lambda: None)()
     if read.ids and (len(read.ids) != len(samples) or set(read.ids) != {s.id for s in samples}):
         got = f"{len(set(read.ids))} distinct of {len(read.ids)}"
         raise BenchsuiteError(
             f"Expected the loader {loader.name} to read each of {len(samples)} images once, got {got}: "
             "no number is printed"
         )
+    if wrong:
+        raise BenchsuiteError(f"{wrong}: no number is printed")
 
 
 def pieces(images: Iterator[Cuts], count: int, seconds: Seconds) -> Iterator[Piece]:

@@ -47,9 +47,9 @@ def read(split: Split, samples: Sequence[Sample], preprocess: Preprocess, size: 
 def kept(split: Split, samples: Sequence[Sample], preprocess: Preprocess, size: int) -> NDArray[np.uint8]:
     """As ``read``, from a file in the user's cache where there is one; it is made where there is none.
 
-    The file's name is a digest of the images' stamps and of the view: pictures that change are read again.
+    The file's name is a digest of the images' state and of the view: pictures that change are read again.
     """
-    lines = (f"{s.id} {s.stamp}" for s in samples)
+    lines = (f"{s.id} {s.state}" for s in samples)
     name = keys.digest([keys.digest_lines(lines), view_data(at_size(preprocess, size)), size])[:32]
     path = cache_dir() / "pixels" / f"{split.name}-{name}.npy"
     found = _stored(path, (len(samples), size, size, 3))

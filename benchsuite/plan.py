@@ -242,7 +242,7 @@ def _question(
         samples=samples,
         loader=loader,
         precision=precision,
-        fingerprint=keys.digest_lines(_line(s, s.stamp) for s in samples),
+        fingerprint=keys.digest_lines(_line(s, s.state) for s in samples),
         data_digest=data_digest,
         asked=about,
     )

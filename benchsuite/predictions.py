@@ -96,13 +96,17 @@ def count(columns: dict[str, Any], tolerance: float) -> dict[str, int]:
 
 
 def write_run(folder: Path, manifest: dict[str, Any], columns: dict[str, Any]) -> None:
-    """Writes predictions.parquet, then manifest.json. Raises ``StorageError`` naming the place."""
+    """Writes predictions.parquet, then manifest.json. Raises ``StorageError`` naming the place.
+
+    The manifest of a run that was there before goes first: it says nothing of these predictions.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     arrays = {name: _arrow(column) for name, column in columns.items()}
     with writing(folder / "predictions.parquet") as part:
         pq.write_table(pa.table(arrays), part)
+        (folder / "manifest.json").unlink(missing_ok=True)
     with writing(folder / "manifest.json") as part:
         part.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -14,6 +14,7 @@ from benchsuite import crews, manifests, parity, sharing, tables
 from benchsuite.catalog import Catalog, load_plugins
 from benchsuite.chunks import ChunkStore, cache_dir, writing
 from benchsuite.crews import ALONE, Crew
+from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluate import Answer, Opened, Settings, networks
 from benchsuite.keys import digest
 from benchsuite.locks import held
@@ -37,7 +38,12 @@ def run(asked: Asked, catalog: Catalog, watch: Watch) -> list[dict[str, Any]]:
     """
     crew = crews.gather(asked.processes, digest(repr(asked)), help_along, (asked,))
     try:
-        questions = plan(asked, catalog)
+        try:
+            questions = plan(asked, catalog)
+        except BenchsuiteError:
+            if crew.given_up():  # over the same mistake, which is one line from one process
+                return []
+            raise
         if asked.data is None:
             watch.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
         if crew.leads and asked.precision == "auto":  # the others hear what it came to

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -20,7 +20,8 @@ from benchsuite.batches import chunked
 from benchsuite.chunks import CHUNK, cache_dir, writing
 from benchsuite.crews import Crew, Work
 from benchsuite.errors import BenchsuiteError, StorageError, expected
-from benchsuite.evaluate import Answer, Identity, Opened, Settings, chunk_key, evaluate, fill, networks, view_key
+from benchsuite.evaluate import Answer, Identity, Opened, Settings, evaluate, fill, networks
+from benchsuite.keys import chunk_key, view_key
 from benchsuite.plan import Member, Question, at_precision
 from benchsuite.specs import Sample
 from benchsuite.view import View
@@ -70,7 +71,8 @@ def evaluate_together(
             for task in tasks if settings.fresh else ():
                 task.network.store.forget(task.view_keys, task.key)
             left = sum(not task.is_there() for task in tasks)
-            tell({"left": left, "runs": {q.run_id: [q.fingerprint, q.precision] for q in questions}})
+            if left:  # else nobody is needed, and nothing has to be written
+                tell({"left": left, "runs": {q.run_id: [q.fingerprint, q.precision] for q in questions}})
         with _own_cores(crew):
             share(tasks, questions[0], once, advance, crew)
     if crew.leads:
@@ -107,9 +109,8 @@ def share(
     while left:
         begun, first, idle = time.perf_counter(), left[0], True
         for _, group in groupby([*left], key=lambda t: id(t.network)):
-            for task in _computed([*group], left, question, settings, told):
+            for _ in _computed([*group], left, question, settings, told):
                 idle = False
-                left.remove(task)
                 if crew.leads:
                     left[:] = not_seen(left)  # so that progress is that of all
         if not crew.leads:
@@ -126,17 +127,20 @@ def _tasks(questions: Sequence[Question], opened: dict[Identity, Opened]) -> Ite
     for identity, (_, views) in networks(questions).items():
         keys = [view_key(v) for v in views]
         for samples in chunked(questions[0].samples, CHUNK):
-            yield Task(opened[identity], views, keys, samples, chunk_key(samples))
+            yield Task(opened[identity], views, keys, samples, chunk_key(samples, questions[0].split))
 
 
 def _computed(
     tasks: Sequence[Task],
-    left: Sequence[Task],
+    left: list[Task],
     question: Question,
     settings: Settings,
     advance: Callable[[int], None],
 ) -> Iterator[Task]:
-    """Computes the tasks of one network that are still ``left`` and in nobody's hands; yields each when it is done."""
+    """Computes the tasks of one network that are ``left`` and in nobody's hands; yields each when it is done.
+
+    What this process has in hand is no longer ``left``: on a disk without locks, somebody else may write it as well.
+    """
     network, views, taken = tasks[0].network, tasks[0].views, deque[Task]()
     with network.store.claims() as claims:
 
@@ -146,6 +150,7 @@ def _computed(
                     if task.is_there():  # since
                         claims.drop(task.key)
                         continue
+                    left.remove(task)
                     taken.append(task)
                     yield task.samples
 
@@ -194,7 +199,8 @@ def _told(crew: Crew) -> Iterator[Callable[[Work], None]]:
         yield tell
     finally:
         crew.stop()
-        token.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that cannot be written, which has its error by now
+            token.unlink(missing_ok=True)
 
 
 @contextmanager

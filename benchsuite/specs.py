@@ -208,6 +208,11 @@ class Sample:
         """The part of the stamp that is the same on every machine."""
         return self.stamp.partition("@")[0]
 
+    @property
+    def state(self) -> str:
+        """What tells this image from another one of its id: the stamp, or without one where it lies."""
+        return self.stamp or self.where
+
 
 @dataclass(frozen=True, slots=True)
 class Split:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -84,11 +86,30 @@ def one_for_another(samples: Sequence[Sample]) -> Sequence[Sample]:
     return [*samples[:-1], samples[0]]
 
 
+def as_they_come(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], Any], workers: int) -> Any:
+    """Each image once, in the order in which threads have finished them."""
+    pool = ThreadPoolExecutor(2)
+    gates = {s.id: Event() for s in samples}
+
+    def one(i: int) -> Any:
+        if i % 2 == 0 and i + 1 < len(samples):
+            gates[samples[i + 1].id].wait()
+        made = then(split.read(samples[i]), 0.0)
+        gates[samples[i].id].set()
+        return made
+
+    with pool:
+        futures = [pool.submit(one, i) for i in range(len(samples))]
+        yield from (done.result() for done in as_completed(futures))
+
+
 LOADERS = {
     "logged": logged,
     "padded": picked(padded),
     "drop-last": picked(without_last_batch),
     "one-twice": picked(one_for_another),
+    "unordered": picked(lambda samples: samples[::-1]),
+    "as-they-come": as_they_come,
 }
 
 

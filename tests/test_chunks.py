@@ -71,6 +71,25 @@ def test_one_flipped_bit_anywhere_makes_a_chunk_unread(data: st.DataObject) -> N
         assert made.read(VIEW, CHUNK_KEY) is None
 
 
+def test_views_computed_together_are_read_together_or_not_at_all(
+    store: ChunkStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file may be there that cannot be read, or come to be there once it was looked for."""
+    both = [digest("one"), digest("two")]
+    for key in both:
+        store.write(key, CHUNK_KEY, LOGITS, PLACES, company=both)
+    assert len(store.read_all(both, CHUNK_KEY)) == 2
+    real = Path.read_bytes
+
+    def failing(self: Path) -> bytes:
+        if self == store.path(both[1], CHUNK_KEY):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(self))
+        return real(self)
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    assert store.read_all(both, CHUNK_KEY) == {}
+
+
 @pytest.mark.parametrize("kept", [0, 1, 31, 32, 33, 100, -1])
 def test_a_truncated_chunk_is_unread(store: ChunkStore, kept: int) -> None:
     path = store.path(VIEW, CHUNK_KEY)

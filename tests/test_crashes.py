@@ -94,11 +94,12 @@ def chunk_stems() -> dict[str, str]:
     """The name of a chunk's files by its first image."""
     import specks
 
-    from benchsuite.evaluate import chunk_key
+    from benchsuite.keys import chunk_key
 
-    samples = specks.open_specks(str(IMAGES), "test").samples
+    split = specks.open_specks(str(IMAGES), "test")
+    samples = split.samples
     starts = range(0, IMAGES, SPECKS_IN_CHUNK)
-    return {samples[i].id: chunk_key(samples[i : i + SPECKS_IN_CHUNK])[:32] for i in starts}
+    return {samples[i].id: chunk_key(samples[i : i + SPECKS_IN_CHUNK], split)[:32] for i in starts}
 
 
 @pytest.fixture(scope="module")
@@ -234,12 +235,24 @@ def one_line(started: Started) -> str:
     return lines[0]
 
 
+def test_a_mistake_in_the_command_is_one_line_of_one_process(places: Any) -> None:
+    leader, *others = places().start(3, "-p", "10crp")
+    assert "did you mean '10crop'?" in one_line(leader)
+    assert [(other.wait(), other.err) for other in others] == [(0, "")] * 2
+
+
 @pytest.mark.parametrize(
     ("loader", "said"),
-    [("padded", "got more"), ("drop-last", "got only 0"), ("one-twice", "3 distinct of 4")],
+    [
+        ("padded", "got more"),
+        ("drop-last", "got only 0"),
+        ("one-twice", "3 distinct of 4"),
+        ("unordered", " next, got "),
+        ("as-they-come", " next, got "),
+    ],
 )
 @pytest.mark.parametrize(("size", "beside"), [(1, ""), (1, "1"), (2, "")])
-def test_a_loader_that_pads_or_drops_or_repeats_prints_no_number(
+def test_a_loader_that_pads_drops_repeats_or_mixes_up_prints_no_number(
     places: Any, loader: str, said: str, size: int, beside: str
 ) -> None:
     place = places()
@@ -344,7 +357,9 @@ def test_a_read_only_folder_is_one_line(places: Any, folder: str, size: int) -> 
     if os.geteuid() == 0:  # root may write wherever the disk can be written
         with disk(path, "ro"):
             leader, *others = place.start(size)
-            assert "Read-only file system" in one_line(leader)
+            line = one_line(leader)
+            assert line.startswith("benchsuite: Cannot write")
+            assert "Read-only file system" in line
             assert {s.wait() for s in others} <= {0, 2}
         return
     path.mkdir(mode=0o500)
@@ -353,3 +368,17 @@ def test_a_read_only_folder_is_one_line(places: Any, folder: str, size: int) -> 
     for other in others:
         other.kill()
         other.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_whole_cache_that_cannot_be_written_answers(places: Any, right: dict[str, str], size: int) -> None:
+    place = places()
+    cache = place.root / "cache"
+    with disk(cache, "size=8m"):
+        place.run(1)
+        for file in place.root.glob("results/runs/*/*"):
+            file.unlink()
+        subprocess.run(["mount", "-o", "remount,ro", str(cache)], check=True)
+        place.run(size)
+    assert place.predictions() == right

@@ -16,7 +16,8 @@ from torch import nn
 from torchvision import models, transforms
 
 from benchsuite import load_plugins
-from benchsuite.evaluate import Answer, Opened, Settings, chunk_key, evaluate, view_key
+from benchsuite.evaluate import Answer, Opened, Settings, evaluate
+from benchsuite.keys import chunk_key, view_key
 from benchsuite.plan import Asked, Member, Question, plan
 from benchsuite.running import Watch, _open
 from benchsuite.view import View
@@ -75,7 +76,7 @@ class Walked:
 
     def logits(self, question: Question) -> Any:
         """(n, v, c) of the views of a question, from the chunks on disk."""
-        chunk = chunk_key(question.samples)
+        chunk = chunk_key(question.samples, question.split)
         views = question.members[0].views
         parts = [self.opened.store.read(view_key(v), chunk) for v in views]
         return np.stack([p[0] for p in parts if p is not None], axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -13,8 +14,8 @@ import pytest
 from toys import LABELS, SCORES_10CROP, TOP1_ERRORS, images, split_of
 from walks import SETTINGS, CountingPredict, opener, questions
 
-from benchsuite import BenchsuiteError, Crop, DataError, Sample, Split, View
-from benchsuite.evaluate import Answer, Settings, chunk_key, evaluate
+from benchsuite import BenchsuiteError, Crop, DataError, Sample, Split, StorageError, View
+from benchsuite.evaluate import Answer, Settings, evaluate, fill, of_several
 from benchsuite.pieces import cutter
 from benchsuite.plan import Question
 
@@ -149,6 +150,23 @@ def test_a_broken_image_of_the_next_chunk_loses_nothing_of_one_that_is_under_way
     assert after.images == 3, "the first two were kept"
 
 
+def test_what_a_device_computes_beside_the_host_is_time_as_well(tmp_path: Path) -> None:
+    """Else it would be said to compute faster than it does, by as much as it did while chunks were scored."""
+    (asked,) = questions("1crop")
+    (member,) = asked.members
+    spent = []
+    for i, predict in enumerate((Ahead([]), CountingPredict())):
+        network = opener(tmp_path / str(i), predict)(member, member.views)
+        chunks = [asked.samples[:2], asked.samples[2:4], asked.samples[4:]]
+        for _ in fill(network, asked, chunks, member.views, SETTINGS, lambda _: None):
+            time.sleep(0.2)
+        spent.append(network.seconds.total)
+    assert spent[0] > 0.4 > spent[1]
+    again = opener(tmp_path / "0", Ahead([]))(member, member.views)
+    assert len(list(fill(again, asked, chunks, member.views, SETTINGS, lambda _: None))) == 3
+    assert again.seconds.total == 0
+
+
 def test_fresh_computes_every_chunk_again(tmp_path: Path) -> None:
     walk(questions("1crop"), tmp_path)
     again = CountingPredict()
@@ -168,11 +186,19 @@ def test_damaged_chunk_is_computed_again(tmp_path: Path) -> None:
     assert answer.counts["top1_errors"] == TOP1_ERRORS["1crop"]
 
 
-def test_changed_image_is_another_chunk() -> None:
-    before = [Sample("a", 0, "a.jpg", "100@1"), Sample("b", 1, "b.jpg", "100@1")]
-    after = [before[0], dataclasses.replace(before[1], stamp="100@2")]
-    assert chunk_key(before) != chunk_key(after)
-    assert chunk_key(before) == chunk_key([dataclasses.replace(s, label=1 - s.label) for s in before])
+def test_another_data_set_with_the_same_ids_is_not_answered_from_the_first(tmp_path: Path) -> None:
+    """Both are held in memory, and say nothing of the state of an image."""
+
+    def of(name: str, pixels: dict[str, Any]) -> Question:
+        samples = tuple(dataclasses.replace(s, stamp="") for s in questions("1crop")[0].samples)
+        split = Split(name, samples, ("red", "green"), True, lambda sample: pixels[sample.id])
+        return dataclasses.replace(questions("1crop")[0], split=split, samples=samples)
+
+    mirrored = {name: pixels[:, :, [1, 0, 2]] for name, pixels in images().items()}
+    (one,) = walk([of("toy", images())], tmp_path)
+    (other,) = walk([of("swapped", mirrored)], tmp_path)
+    (alone,) = walk([of("swapped", mirrored)], tmp_path / "alone")
+    assert other.columns["rank"].tolist() == alone.columns["rank"].tolist() != one.columns["rank"].tolist()
 
 
 def test_broken_image_stops_the_walk_by_name(tmp_path: Path) -> None:
@@ -217,6 +243,18 @@ def test_ensemble_of_one_network_is_that_network(tmp_path: Path) -> None:
     assert both.question.bound.inner is not None
     np.testing.assert_allclose(both.columns["probability_true"], one.columns["probability_true"], atol=1e-12)
     assert both.counts["top1_errors"] == one.counts["top1_errors"]
+
+
+def test_logits_that_are_gone_before_an_ensemble_has_read_them_are_one_line(tmp_path: Path) -> None:
+    (asked,) = questions("1crop")
+    (member,) = asked.members
+    network = opener(tmp_path, CountingPredict())(member, member.views)
+    for _ in fill(network, asked, [asked.samples], member.views, SETTINGS, lambda _: None):
+        pass
+    assert len(list(of_several(asked, {member.identity: network}))) == 1
+    next(tmp_path.rglob("*.logits")).unlink()
+    with pytest.raises(StorageError, match="Expected the cache to be left alone"):
+        list(of_several(asked, {member.identity: network}))
 
 
 def test_readers_that_take_turns_with_the_network_change_nothing(tmp_path: Path) -> None:
@@ -264,3 +302,30 @@ def test_an_image_is_cut_only_when_the_network_is_idle() -> None:
         assert not done.wait(0.05)
     assert done.wait(10)
     reader.join()
+
+
+def ordered(name: str, images_of: Any) -> Question:
+    (asked,) = questions("1crop")
+    return dataclasses.replace(asked, loader=dataclasses.replace(asked.loader, name=name, images=images_of))
+
+
+def test_images_in_another_order_print_no_number(tmp_path: Path) -> None:
+    def backwards(split: Any, samples: Any, then: Any, workers: int) -> Any:
+        return (then(split.read(s), 0.0) for s in reversed(samples))
+
+    with pytest.raises(BenchsuiteError, match="loader backwards to give a next, got e: no number is printed"):
+        walk([ordered("backwards", backwards)], tmp_path)
+
+
+def test_a_loader_that_reads_ahead_or_hands_on_copies_is_believed(tmp_path: Path) -> None:
+    """Two samples may have one image, and an image may be made another object: then nobody knows whose it is."""
+
+    def ahead(split: Any, samples: Any, then: Any, workers: int) -> Any:
+        return (then(image, 0.0) for image in [split.read(s) for s in samples])
+
+    def copies(split: Any, samples: Any, then: Any, workers: int) -> Any:
+        return (then(split.read(s).copy(), 0.0) for s in samples)
+
+    for of in (ahead, copies):
+        (answer,) = walk([ordered(of.__name__, of)], tmp_path / of.__name__)
+        assert answer.counts["top1_errors"] == TOP1_ERRORS["1crop"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite import Crop, DataError, Sample, View
+from benchsuite import BenchsuiteError, Crop, DataError, Sample, View
 from benchsuite.batches import Piece
 from benchsuite.flow import Portion, scored
 from benchsuite.pieces import Seconds
@@ -118,6 +118,24 @@ def test_what_has_begun_is_handed_over_before_an_error_of_the_next_images() -> N
     with pytest.raises(DataError, match="broken"):
         told(network, asked())
     assert network.told == ["begin 1", "finish 1", "got 1", "end"]
+
+
+def test_what_has_begun_is_handed_over_before_an_error_of_the_next_batch() -> None:
+    class Full(Ahead):
+        def start(self, pixels: Any, flips: Any, view: View) -> Any:
+            if pixels[0, 0, 0, 0] == 2:
+                raise BenchsuiteError("no memory for one image")
+            return super().start(pixels, flips, view)
+
+    network, one, two = Full(), portion(), portion()
+    with pytest.raises(BenchsuiteError, match="no memory"):
+        told(network, [(one, batch(1)), (one, []), (two, batch(2)), (two, [])])
+    assert network.told == ["begin 1", "finish 1", "got 1", "end"]
+
+
+def test_logits_of_one_image_are_not_taken_for_those_of_all() -> None:
+    with pytest.raises(BenchsuiteError, match="logits to be of the 3 images of a batch, got of 1"):
+        portion().put(batch(1, 2, 3), np.zeros((1, 5), np.float32), 1)
 
 
 def test_the_network_computes_in_its_turn_and_its_time_is_counted() -> None:

@@ -333,7 +333,7 @@ def test_a_compiled_network_is_used_for_crops_and_for_score_maps_of_any_size(mon
     assert len(graphs) <= tried + 2, "a new size compiles nothing; a second number of crops may, once"
     for (a, places), (b, of) in zip(got, wanted, strict=True):
         assert places == of
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)  # uncompiled it is oneDNN that computes
 
 
 def test_a_network_that_cannot_be_compiled_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

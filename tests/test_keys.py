@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
 import json
 import re
@@ -12,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite.keys import canonical, digest, digest_lines, run_id
+from benchsuite import Sample, Split
+from benchsuite.keys import canonical, chunk_key, digest, digest_lines, run_id
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -77,3 +80,39 @@ def test_a_run_id_can_be_a_folders_name(architecture: str, protocol: str, datase
 def test_a_run_id_reads_as_what_was_run() -> None:
     name = run_id("timm:resnet50.a1_in1k", "multiscale:flip=false,scales=224+256", "digits", 1)
     assert name == f"timm_resnet50.a1_in1k-multiscale_flip_false_scales_224_256-digits-{digest(1)[:12]}"
+
+
+SAMPLES = [Sample("a", 0, "a.jpg", "100@1"), Sample("b", 1, "b.jpg", "100@1")]
+
+
+def plain(sample: Sample) -> str:
+    return sample.where
+
+
+def other(sample: Sample) -> str:
+    return sample.where[::-1]
+
+
+def split(name: str, read: object = plain) -> Split:
+    return Split(name, tuple(SAMPLES), ("x", "y"), True, read)  # type: ignore[arg-type]
+
+
+def test_a_chunk_is_another_one_when_an_image_changes_and_not_when_a_label_does() -> None:
+    kept = chunk_key(SAMPLES, split("one"))
+    assert kept != chunk_key([SAMPLES[0], dataclasses.replace(SAMPLES[1], stamp="100@2")], split("one"))
+    assert kept == chunk_key([dataclasses.replace(s, label=1 - s.label) for s in SAMPLES], split("one"))
+
+
+def test_an_image_without_a_stamp_is_told_by_where_it_lies() -> None:
+    here, there = ([dataclasses.replace(s, stamp="", where=w) for s in SAMPLES] for w in ("here", "there"))
+    assert chunk_key(here, split("one")) != chunk_key(there, split("one"))
+
+
+def test_data_sets_share_the_chunks_of_one_plain_reader_and_no_others() -> None:
+    """The files of imagenet are those of imagenet-real; what a closure reads is its own."""
+    assert chunk_key(SAMPLES, split("one")) == chunk_key(SAMPLES, split("two"))
+    assert chunk_key(SAMPLES, split("one")) != chunk_key(SAMPLES, split("one", other))
+    for read in (lambda sample: sample.where, functools.partial(plain), "".join):
+        keys = {chunk_key(SAMPLES, split(name, read)) for name in ("one", "two")}
+        assert len(keys) == 2
+        assert chunk_key(SAMPLES, split("one")) not in keys

@@ -127,6 +127,23 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert found["rank"].dtype == np.int32
 
 
+def test_a_manifest_never_stands_beside_the_predictions_of_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(tmp_path, MANIFEST, columns())
+
+    def killed(self: Path, *args: Any, **kwargs: Any) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_run(tmp_path, MANIFEST, columns(seed=1))
+    assert read_manifest(tmp_path) is None
+    write_run(tmp_path, MANIFEST, columns(seed=1))
+    assert read_manifest(tmp_path) == MANIFEST
+
+
 def test_the_same_run_is_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_run(tmp_path / name, MANIFEST, columns())

@@ -182,6 +182,33 @@ def test_progress_is_that_of_all_processes_while_the_first_one_still_computes(
     assert network.seconds.images == len(question.samples) == 5
 
 
+def test_a_chunk_that_another_process_writes_as_well_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk without locks, while this process has begun with it beside the one before."""
+    from test_evaluate import Ahead
+    from walks import SETTINGS, CountingPredict, opener, questions
+
+    from benchsuite import sharing
+
+    monkeypatch.setattr(sharing, "CHUNK", 1)
+    monkeypatch.setattr("benchsuite.locks.Locks.take", lambda *_, wait: True)
+    (question,) = questions("1crop")
+    (member,) = question.members
+    network, other = (opener(tmp_path, made)(member, member.views) for made in (Ahead([]), CountingPredict()))
+    own, theirs = ([*sharing._tasks([question], {member.identity: made})] for made in (network, other))
+    steps: list[int] = []
+
+    def told(step: int) -> None:
+        if step and not sum(steps):
+            for task in theirs[:4]:
+                list(fill(task.network, question, [task.samples], task.views, SETTINGS, lambda _: None))
+        steps.append(step)
+
+    sharing.share(own, question, SETTINGS, told, Crew(0, 2, 1))
+    assert sum(steps) == network.seconds.images == len(question.samples) == 5
+
+
 def test_jobs_of_a_sweep_go_on_when_the_command_is_stopped(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in a terminal is heard by every process that was started there, and no traceback is seen."""
     pytest.importorskip("submitit", reason="the extra slurm is not installed")
