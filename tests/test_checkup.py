@@ -175,6 +175,8 @@ def test_what_cannot_be_opened_is_surveyed_with_status_2(tmp_path: Path, capsys:
         (["digits", "--split", "tset"], "Unknown --split 'tset': did you mean 'test'?"),
         (["digits", "--model", "resnet5"], "Unknown architecture 'resnet5'"),
         (["digits", "--weights", "random"], "Expected --weights to be those of a --model"),
+        (["digits", "--images", "10"], "Expected --images to be asked for with --model, got no model"),
+        (["digits", "--device", "cpu"], "Expected --device to be asked for with --model, got no model"),
         (["digits", "--split", "train", "--model", "resnet18"], "Expected --model to be used with --split test"),
         (["digits", "--model", "resnet18", "--weights", "none.pth"], "Expected --weights to be a name or a file"),
         (["digits", "--model", "resnet18", "--weights", "IMAGENET1K_V1"], "Expected the number of classes of digits"),
