@@ -49,6 +49,7 @@ def test_runs_that_differ_in_precision_or_pixels_alone_are_told_from_each_other(
         "1crop to 10crop",
     ]
     assert [cell.text for cell in sheets.pairs(report).rows[0][:2]] == ["resnet50 1crop fp32", "resnet50 1crop bf16"]
+    assert report.entries[2].numerics == "fp32, cpu, ffcv:lossy, not exact"
     rows = {tuple(cell.text for cell in row[:-3]) for row in sheets.calibrations(report).rows}
     assert len(rows) == len(report.entries), "each row says which run it is of"
 

@@ -55,8 +55,9 @@ class Entry:
 
     @property
     def numerics(self) -> str:
-        """How it was computed, in words: ``bf16, cpu, torch``."""
-        return ", ".join((self.row["precision"], self.manifest["numerics"]["device"], self.row["loader"]))
+        """How it was computed, in words: ``bf16, cpu, torch``; and where the pixels are others than the decoder's."""
+        words = self.row["precision"], self.manifest["numerics"]["device"], self.row["loader"]
+        return ", ".join((*words, *([] if self.row["exact"] else ["not exact"])))
 
     def under(self, other: Entry) -> str:
         """The protocol, and the precision and whose pixels where those of the other run are not the same."""
