@@ -271,3 +271,15 @@ def test_a_real_class_that_lies_in_the_folder_of_another_is_found(
     _, found = check(capsys, f"imagenet:{tmp_path}")
     assert levels(found)["folders"] == "failed"
     assert "2 images share their bytes" in next(f["text"] for f in found["findings"] if f["check"] == "duplicates")
+
+
+def test_an_interruption_promises_nothing_that_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchsuite.checkup.checkup", interrupted)
+    assert main(["data", "check", "digits"]) == 130
+    said = "benchsuite: interrupted; nothing is kept of a check, the same command begins again\n"
+    assert capsys.readouterr().err == said

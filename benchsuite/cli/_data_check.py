@@ -42,7 +42,10 @@ def run(args: argparse.Namespace) -> int:
 
     names = ("data", "split", "full", "model", "weights", "shown", "device", "results")
     watch = bars()
-    found = checkup(Asked(**{name: getattr(args, name) for name in names}), load_plugins(), watch)
+    try:
+        found = checkup(Asked(**{name: getattr(args, name) for name in names}), load_plugins(), watch)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("nothing is kept of a check, the same command begins again") from None
     if args.json:
         print_json(flat(found))
     else:
