@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from benchsuite.recipes import Augmentation
-from benchsuite.specs import Preprocess
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,20 +70,6 @@ def batch(pixels: Any, chosen: Any, augmentation: Augmentation, draws: Draws) ->
     outside = ((rows < 0) | (rows >= size))[:, :, None] | ((columns < 0) | (columns >= size))[:, None, :]
     outside = outside[..., None]
     return cut.masked_fill_(outside, 0), outside
-
-
-def normalised(x: Any, preprocess: Preprocess, mean: Any, std: Any) -> Any:
-    """uint8 (n, s, s, 3) -> float32 (n, 3, s, s), channels last in memory: the arithmetic of evaluation.
-
-    ``mean`` and ``std`` are (1, 3, 1, 1), on the batch's device.
-    """
-    x = x.permute(0, 3, 1, 2)
-    if preprocess.channel_order == "BGR":
-        x = x.flip(1)
-    x = x.to(torch.float32, memory_format=torch.channels_last)
-    if preprocess.range != 255:
-        x.div_(255).mul_(preprocess.range)
-    return x.sub_(mean).div_(std)
 
 
 def _shifted(x: Any, reach: int, down: int, right: int) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from benchsuite import augment, schedules
+from benchsuite.inputs import Inputs
 from benchsuite.processes import Group
 from benchsuite.specs import Recipe
 
@@ -38,11 +39,11 @@ class Feed:
 
     def __init__(self, pictures: Pictures, recipe: Recipe, device: str, group: Group) -> None:
         self.pictures, self.recipe, self.group = pictures, recipe, group
-        self.device, how = torch.device(device), recipe.preprocess
+        self.device = torch.device(device)
         self.sizes = schedules.sizes(recipe)
         self.batch_size = min(recipe.batch_size, len(pictures.labels))
         self.generator = torch.Generator().manual_seed(recipe.seed)
-        self.mean, self.std = (torch.tensor(v, device=self.device).view(1, -1, 1, 1) for v in (how.mean, how.std))
+        self.inputs = Inputs(recipe.preprocess, self.device)
 
     def order(self) -> Any:
         """A random order of the images: (n,) indices."""
@@ -64,7 +65,7 @@ class Feed:
         x, padding = augment.batch(pixels, chosen.to(pixels.device), augmentation, draws)
         y = self.pictures.labels.index_select(0, chosen.to(self.pictures.labels.device))
         x, y = on(x, self.device), on(y, self.device)
-        x = augment.normalised(x, self.recipe.preprocess, self.mean, self.std)
+        x = self.inputs(x)
         if padding is not None and augmentation.fill == "mean":
             x.masked_fill_(on(padding, self.device).permute(0, 3, 1, 2), 0.0)
         return Batch(x, y, whole)
@@ -76,7 +77,8 @@ class Feed:
         total = sum(block.double().sum(0) for block in pixels.split(1000))
         mean = (total / len(pixels)).permute(2, 0, 1).to(self.device)
         mean = mean.flip(0) if how.channel_order == "BGR" else mean
-        return ((mean / 255 * how.range - self.mean[0]) / self.std[0]).float()
+        offset, scale = (v.view(-1, 1, 1) for v in (self.inputs.mean, self.inputs.std))
+        return ((mean / 255 * how.range - offset) / scale).float()
 
 
 def place(array: Any, device: str) -> Any:

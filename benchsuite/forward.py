@@ -14,6 +14,7 @@ import torch
 from benchsuite.dense import ScoreMap, derive, score_map
 from benchsuite.errors import BenchsuiteError, DataError, UnsupportedProtocol, expected, first_line
 from benchsuite.folding import fold
+from benchsuite.inputs import Inputs
 from benchsuite.precision import DTYPES, computing
 from benchsuite.predict import Finish
 from benchsuite.specs import Architecture, Preprocess
@@ -58,8 +59,7 @@ class Network:
         if DTYPES[precision] is not torch.float32:
             _cast_weights(self.module, DTYPES[precision])
         self.preprocess = preprocess
-        self.mean = torch.tensor(preprocess.mean, device=self.device)
-        self.std = torch.tensor(preprocess.std, device=self.device)
+        self.inputs = Inputs(preprocess, self.device)
         self.transfer = transfer(self.device)
         self.fits: int | None = None
         self.seconds = 0.0
@@ -149,26 +149,13 @@ class Network:
         return np.concatenate([scores for scores, _ in made]) if len(made) > 1 else made[0][0], begun[0][1]
 
     def normalised(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_]) -> Any:
-        """uint8 (n, h, w, 3) -> float32 (n, 3, h, w), as torchvision's ToTensor and Normalize, mirrored where asked.
-
-        With ``range`` 255 the pixels stay whole numbers, as Caffe's networks take them.
-        """
-        x = self.transfer.up(pixels).permute(0, 3, 1, 2)
+        """uint8 (n, h, w, 3) -> float32 (n, 3, h, w), mirrored where asked."""
+        x = self.transfer.up(pixels)
         if flips.all():
-            x = x.flip(3)
+            x = x.flip(2)
         elif flips.any():
-            x = torch.where(self.transfer.up(flips).view(-1, 1, 1, 1), x.flip(3), x)
-        if self.preprocess.channel_order == "BGR":
-            x = x.flip(1)
-        x = x.to(torch.float32, memory_format=torch.channels_last)
-        n, c, h, w = x.shape
-        rows = x.permute(0, 2, 3, 1).view(n, h, w * c)  # as they lie in memory: a long row is quicker than w short ones
-        if self.preprocess.range != 255:
-            rows.div_(255)
-            if self.preprocess.range != 1:
-                rows.mul_(self.preprocess.range)
-        rows.sub_(self.mean.expand(c).repeat(w)).div_(self.std.expand(c).repeat(w))
-        return x
+            x = torch.where(self.transfer.up(flips).view(-1, 1, 1, 1), x.flip(2), x)
+        return self.inputs(x)
 
 
 def open_network(

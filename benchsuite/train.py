@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchsuite import augment, metrics, pixels, schedules
+from benchsuite import metrics, pixels, schedules
 from benchsuite.chunks import writing
 from benchsuite.feeds import Pictures, place
+from benchsuite.inputs import Inputs
 from benchsuite.precision import candidates
 from benchsuite.processes import Group
 from benchsuite.specs import Architecture, Preprocess, Recipe, Sample, Split
@@ -77,7 +78,7 @@ def right(module: Any, tested: Pictures, preprocess: Preprocess, group: Group) -
     """
     array, labels = tested.sizes[preprocess.crop], tested.labels
     device = next(module.parameters()).device
-    mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (preprocess.mean, preprocess.std))
+    inputs = Inputs(preprocess, device)
     found = torch.zeros(len(labels), dtype=torch.int64)
     own = torch.arange(len(labels))[group.share(len(labels))]
     group.agree(module)
@@ -86,7 +87,7 @@ def right(module: Any, tested: Pictures, preprocess: Preprocess, group: Group) -
     with torch.inference_mode():
         for chosen in own.split(_AT_ONCE):
             x = array.index_select(0, chosen.to(array.device)).to(device, non_blocking=True)
-            scores = module(augment.normalised(x, preprocess, mean, std)).double().cpu().numpy()
+            scores = module(inputs(x)).double().cpu().numpy()
             truth = labels[chosen.to(labels.device)].cpu().numpy()
             found[chosen] = torch.from_numpy(metrics.ranks(scores, truth) == 0).long()
     module.train(learning)

@@ -9,9 +9,8 @@ import torchvision.transforms.v2.functional as T
 from PIL import Image
 from scipy import stats
 
-from benchsuite import Augmentation, Preprocess
-from benchsuite.augment import Draws, batch, draw, normalised
-from benchsuite.forward import Network
+from benchsuite import Augmentation
+from benchsuite.augment import Draws, batch, draw
 
 SIDE = 32
 PIXELS = torch.from_numpy(np.random.default_rng(5).integers(0, 256, (40, SIDE, SIDE, 3), dtype=np.uint8))
@@ -80,15 +79,3 @@ def test_a_part_of_the_draws_is_that_of_the_same_images() -> None:
     whole, _ = batch(PIXELS, torch.arange(10), augmentation, draws)
     part, _ = batch(PIXELS, torch.arange(10)[1::3], augmentation, draws.part(slice(1, 10, 3)))
     assert torch.equal(part, whole[1::3])
-
-
-@pytest.mark.parametrize("order", ["RGB", "BGR"])
-@pytest.mark.parametrize("span", [1.0, 255.0])
-def test_pixels_are_normalised_as_in_evaluation(order: str, span: float) -> None:
-    preprocess = Preprocess(SIDE, SIDE, "bilinear", (0.1, 0.2, 0.3), (0.7, 0.8, 0.9), channel_order=order, range=span)
-    network = Network(torch.nn.Flatten(), preprocess, "cpu", "fp32", {})
-    flips = np.zeros(4, dtype=bool)
-    theirs = network.normalised(PIXELS[:4].numpy().copy(), flips)
-    ours = normalised(PIXELS[:4], preprocess, network.mean, network.std)
-    assert torch.equal(ours, theirs)
-    assert ours.is_contiguous(memory_format=torch.channels_last)

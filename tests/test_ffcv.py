@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchsuite import DataError, Loader, Sample, Split, View, load_plugins
 from benchsuite.builtin import _ffcv_installed
@@ -260,6 +262,23 @@ def test_a_byte_that_changed_in_an_image_is_found_when_it_is_read(
     with pytest.raises(DataError, match=r"with the pixels that were checked, got others for 0006 \(.*--fresh\)"):
         pixels_of(use, split, split.samples, workers)
     assert len(pixels_of(ready(split, loader, fresh=True), split, split.samples, workers)) == 9
+
+
+def test_of_a_jpeg_that_cannot_be_decoded_nothing_is_there_that_was_before(installed: None) -> None:
+    """ffcv goes on with what it got: it must not be the right pixels by chance, or those of another image."""
+    from ffcv.fields.rgb_image import IMAGE_MODES, RGBImageField
+
+    from benchsuite.builtin._beton_rows import Stored
+
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)).save(file, "JPEG")
+    cut = np.frombuffer(file.getvalue()[:300], np.uint8)  # in the middle of its tables
+    table = np.zeros(1, RGBImageField().metadata_type)
+    table["mode"], table["height"], table["width"] = IMAGE_MODES["jpg"], 64, 48
+    operation = Stored()
+    operation.accept_globals(table, lambda address, storage: cut)
+    place = np.full((1, 64 * 48 * 3), 7, np.uint8)
+    assert not operation.generate_code()(np.array([0]), place, table, None).any()
 
 
 def test_an_image_wider_than_ffcv_can_store_is_refused_by_name(installed: None) -> None:

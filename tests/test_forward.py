@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from typing import Any
@@ -80,33 +79,6 @@ def test_only_the_asked_images_are_mirrored(flips: tuple[bool, ...]) -> None:
     mirrored = np.stack([p[:, ::-1] if f else p for p, f in zip(pixels, flips, strict=True)])
     got = network().normalised(pixels, np.array(flips))
     assert torch.equal(got, reference(mirrored))
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (5, 4)])
-@pytest.mark.parametrize("n", [1, 2])
-def test_images_of_any_shape_are_normalised_channel_by_channel(channels: int, shape: tuple[int, int], n: int) -> None:
-    preprocess = dataclasses.replace(PREPROCESS, mean=PREPROCESS.mean[:channels], std=PREPROCESS.std[:channels])
-    pixels = np.random.default_rng(0).integers(0, 256, (n, *shape, channels), dtype=np.uint8)
-    flips = np.arange(n) % 2 == 1
-    made = network(preprocess).normalised(pixels, flips)
-    turned = np.stack([p[:, ::-1] if f else p for p, f in zip(pixels, flips, strict=True)])
-    plain = torch.from_numpy(turned).permute(0, 3, 1, 2) / 255
-    assert torch.equal(made, transforms.functional.normalize(plain, preprocess.mean, preprocess.std))
-
-
-def test_bgr_reverses_the_channels_before_they_are_normalised() -> None:
-    preprocess = dataclasses.replace(PREPROCESS, channel_order="BGR")
-    got = network(preprocess).normalised(images(), np.zeros(4, dtype=bool))
-    assert torch.equal(got, reference(images()[:, :, :, ::-1].copy()))
-
-
-def test_range_255_keeps_whole_numbers_as_caffe_does() -> None:
-    preprocess = dataclasses.replace(PREPROCESS, range=255.0, mean=(104.0, 117.0, 123.0), std=(1.0, 1.0, 1.0))
-    pixels = every_value()
-    got = network(preprocess).normalised(pixels, np.zeros(1, dtype=bool))
-    wanted = pixels.astype(np.float32).transpose(0, 3, 1, 2) - np.float32([104, 117, 123]).reshape(1, 3, 1, 1)
-    assert np.array_equal(got.numpy(), wanted)
 
 
 def test_normalising_changes_neither_the_pixels_nor_the_next_call() -> None:

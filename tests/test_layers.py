@@ -17,8 +17,8 @@ import benchsuite
 ROOMS = {
     "values": "errors view combine recipes census formats predict specs variants binding hookspecs",
     "numerics": "keys metrics stats calibration tallies accounting chances ops batches schedules",
-    "effects": "reading catalog decode examine dense folding precision transfer forward locks chunks layouts weights "
-    "predictions pieces flow pixels augment optimizers processes crews checkpoints ledger passes",
+    "effects": "reading catalog decode examine dense folding precision transfer inputs forward locks chunks layouts "
+    "weights predictions pieces flow pixels augment optimizers processes crews checkpoints ledger passes",
     "use cases": "watch prepared preparing _training feeds networks trainer train plan scoring evaluate sharing parity "
     "profiles manifests tables profile_tables audit remeasure running class_order doctor unopened opinion checkup "
     "compare groups factors ladder route climb explain printed query "

@@ -55,6 +55,7 @@ class Stored(Operation):  # type: ignore[misc]
                 data = read(field["data_ptr"], storage)
                 if field["mode"] == jpg:
                     height, width = np.uint32(field["height"]), np.uint32(field["width"])
+                    destination[i][:] = 0  # else a JPEG that cannot be decoded shows the image that was there before
                     decode(data, destination[i], height, width, height, width, 0, 0, 1, 1, False, False)
                 else:
                     copy(data, destination[i])

@@ -1,0 +1,38 @@
+"""From bytes to what a network takes: torchvision's ToTensor and Normalize for whole batches, on their device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from benchsuite.specs import Preprocess
+
+
+class Inputs:
+    """The arithmetic of a ``Preprocess`` on a device; calling it takes uint8 pixels to float32 numbers.
+
+    ``mean`` and ``std`` are (c,), or (1,) for every channel.
+    """
+
+    def __init__(self, preprocess: Preprocess, device: Any) -> None:
+        self.preprocess = preprocess
+        self.mean, self.std = (torch.tensor(v, device=device) for v in (preprocess.mean, preprocess.std))
+
+    def __call__(self, pixels: Any) -> Any:
+        """uint8 (n, h, w, c), RGB -> float32 (n, c, h, w), channels last in memory; the bits that torchvision gives.
+
+        With ``range`` 255 the pixels stay whole numbers, as Caffe's networks take them.
+        """
+        x = pixels.permute(0, 3, 1, 2)
+        if self.preprocess.channel_order == "BGR":
+            x = x.flip(1)
+        x = x.to(torch.float32, memory_format=torch.channels_last)
+        n, c, h, w = x.shape
+        rows = x.permute(0, 2, 3, 1).view(n, h, w * c)  # as they lie in memory: a long row is quicker than w short ones
+        if self.preprocess.range != 255:
+            rows.div_(255)
+            if self.preprocess.range != 1:
+                rows.mul_(self.preprocess.range)
+        rows.sub_(self.mean.expand(c).repeat(w)).div_(self.std.expand(c).repeat(w))
+        return x

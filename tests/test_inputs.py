@@ -1,0 +1,76 @@
+"""Bytes to numbers, against torchvision's ToTensor and Normalize, bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms import functional
+
+from benchsuite import Preprocess
+from benchsuite.inputs import Inputs
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def made(pixels: Any, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD, **fields: Any) -> Any:
+    inputs = Inputs(Preprocess(8, 8, "bilinear", mean, std, **fields), "cpu")
+    return inputs(torch.from_numpy(pixels))
+
+
+def every_value() -> Any:
+    """Two images that hold every value in every channel."""
+    return np.arange(512).astype(np.uint8).reshape(2, 16, 16, 1).repeat(3, axis=3)
+
+
+def noise(n: int, height: int, width: int, channels: int) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (n, height, width, channels), dtype=np.uint8)
+
+
+def test_every_value_is_that_of_torchvision() -> None:
+    pixels = every_value()
+    wanted = torch.stack([functional.normalize(functional.to_tensor(p), MEAN, STD) for p in pixels])
+    found = made(pixels)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (5, 4)])
+@pytest.mark.parametrize("n", [1, 2])
+def test_images_of_any_shape_are_normalised_channel_by_channel(channels: int, shape: tuple[int, int], n: int) -> None:
+    pixels, mean, std = noise(n, *shape, channels), MEAN[:channels], STD[:channels]
+    found = made(pixels, mean, std)
+    assert torch.equal(found, functional.normalize(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255, mean, std))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_mirrored_pixels_may_lie_in_any_order() -> None:
+    pixels = torch.from_numpy(noise(2, 5, 4, 3))
+    inputs = Inputs(Preprocess(8, 8, "bilinear", MEAN, STD), "cpu")
+    assert torch.equal(inputs(pixels.transpose(1, 2)), inputs(pixels.transpose(1, 2).contiguous()))
+    assert torch.equal(inputs(pixels.flip(2)), inputs(pixels).flip(3))
+
+
+def test_one_mean_is_for_every_channel() -> None:
+    pixels = every_value()
+    assert torch.equal(made(pixels, (0.5,), (0.25,)), made(pixels, (0.5,) * 3, (0.25,) * 3))
+
+
+def test_bgr_reverses_the_channels_before_they_are_normalised() -> None:
+    pixels = noise(2, 5, 4, 3)
+    assert torch.equal(made(pixels, channel_order="BGR"), made(pixels[..., ::-1].copy()))
+
+
+def test_range_255_keeps_whole_numbers_as_caffe_does() -> None:
+    pixels, mean = every_value(), (104.0, 117.0, 123.0)
+    found = made(pixels, mean, (1.0, 1.0, 1.0), range=255.0)
+    assert np.array_equal(found.numpy(), pixels.transpose(0, 3, 1, 2) - np.float32(mean).reshape(3, 1, 1))
+
+
+def test_the_pixels_stay_as_they_are() -> None:
+    pixels = every_value()
+    made(pixels)
+    assert np.array_equal(pixels, every_value())
