@@ -24,6 +24,8 @@ DECODED = 1000
 """Images that are decoded whole without ``--full``, at even distances."""
 CROP = 224
 """The crop that images should not be smaller than where a data set does not say."""
+SHOWN = 2000
+"""Images that a network is asked about where a user does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ class Asked:
     full: bool = False
     model: str | None = None
     weights: str | None = None
-    shown: int = 2000
-    device: str = "auto"
+    shown: int | None = None
+    device: str | None = None
     results: Path = Path("results")
 
 
@@ -188,7 +190,8 @@ def _question(asked: Asked) -> Run | None:
     training = asked.results / "training" / str(asked.weights) / "last.safetensors"
     chosen = str(training) if training.is_file() else asked.weights
     kept = cache_dir() / "checkups"
-    return Run((asked.model,), ("1crop",), asked.data, chosen, device=asked.device, limit=asked.shown, results=kept)
+    device, limit = asked.device or "auto", asked.shown or SHOWN
+    return Run((asked.model,), ("1crop",), asked.data, chosen, device=device, limit=limit, results=kept)
 
 
 def _get_weights(questions: list[Question], watch: Watch) -> None:
@@ -208,9 +211,12 @@ def _judge(asked: Asked, split: Split, run: Path) -> class_order.Order:
 
 
 def _check(asked: Asked) -> None:
-    if asked.shown < 1:
+    if asked.shown is not None and asked.shown < 1:
         raise BadParameter(expected("--images", "at least 1", asked.shown))
     if asked.model is None and asked.weights is not None:
         raise BadParameter(expected("--weights", "those of a --model", "no model"))
+    for option, value in (("--images", asked.shown), ("--device", asked.device)):
+        if asked.model is None and value is not None:
+            raise BadParameter(expected(option, "asked for with --model", "no model"))
     if asked.model is not None and asked.split != "test":
         raise BadParameter(expected("--model", "used with --split test", asked.split))

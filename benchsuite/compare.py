@@ -213,14 +213,27 @@ def aligned(before: Run, after: Run) -> Run:
 
 
 def notes(before: Run, after: Run) -> tuple[str, ...]:
-    """What a reader has to know of a comparison, in words: parts of a split, files that are not the same."""
+    """What a reader has to know of a comparison, in words: parts of a split, other files, precisions or pixels."""
     a, b = before.manifest["dataset"], after.manifest["dataset"]
     said = []
     if a["n"] != a["of"]:
         said.append(f"{a['n']} images of {a['of']}, not the whole split")
     if a["digest"] != b["digest"]:
         said.append(f"same ids and labels, but not the same files: {a['name']} and {b['name']} differ in their digests")
+    for named in (precision, pixels):
+        if named(before.manifest) != named(after.manifest):
+            said.append("; ".join(f"{named(run.manifest)}: {run.run_id}" for run in (before, after)))
     return tuple(said)
+
+
+def precision(manifest: Mapping[str, Any]) -> str:
+    """The precision that a run was computed in."""
+    return str(manifest["numerics"]["precision"])
+
+
+def pixels(manifest: Mapping[str, Any]) -> str:
+    """Whose pixels a run has seen: the loader that made other ones than the reference decoder."""
+    return str(manifest["asked"].get("question", {}).get("loader") or "exact pixels")
 
 
 def _not_paired(before: Run, after: Run, only: Sequence[Sequence[str]]) -> str:

@@ -99,14 +99,16 @@ class Network:
                 self.fits = area * (step // 2)
         return lambda: self._finish(parts)
 
-    def compile(self) -> None:
-        """Compiles the network: for crops of the shapes that come, and for score maps once for images of any size.
+    def compile(self, *, crops: bool = True) -> None:
+        """Compiles the network: for any number of ``crops`` if any will come, and for score maps of images of any size.
 
-        Raises ``BenchsuiteError`` where torch cannot compile it, or makes another network of it.
+        torch leaves the number of crops open when it has seen a second one, here and not in the first batch of a pass;
+        one crop alone is another program for it. Raises ``BenchsuiteError`` where torch cannot compile the network, or
+        makes another one of it.
         """
         crop, random = self.preprocess.crop, np.random.default_rng(0)
-        views = [View(crop), *(View(n, dense=True, nominal=n) for n in self.scores)]
-        shapes = [(2, v.nominal, v.nominal + 32, 3) if v.dense else (1, crop, crop, 3) for v in views]
+        views = [View(crop)] * 2 * crops + [View(n, dense=True, nominal=n) for n in self.scores]
+        shapes = [(2, v.nominal, v.nominal + 32, 3) if v.dense else (2 + i, crop, crop, 3) for i, v in enumerate(views)]
         trials = [random.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
 
         def tried() -> list[tuple[NDArray[np.float32], int]]:

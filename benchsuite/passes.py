@@ -67,7 +67,7 @@ def find(results: Path, name: str) -> Path:
         return Path(name)
     trainings = sorted(p.parent for p in results.glob("training/*/correct.npz"))
     known = {p.name: p for p in [*predictions.runs_in(results), *trainings]}
-    matches = [name] if name in known else [run for run in known if run.startswith(name)]
+    matches = [name] if name in known else [run for run in known if predictions.is_named(run, name)]
     if len(matches) > 1:
         raise UnknownName(f"Expected one run, got {len(matches)} that begin with {name!r}: {', '.join(matches)}")
     if not matches:

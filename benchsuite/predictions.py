@@ -185,16 +185,21 @@ def runs_in(results: Path) -> list[Path]:
 
 
 def find_run(results: Path, name: str) -> Path:
-    """The folder of a run: its id, the beginning of one, or a path. Raises ``UnknownName``."""
+    """The folder of a run: its id, the beginning of one, its last part, or a path. Raises ``UnknownName``."""
     if (Path(name) / "manifest.json").is_file():
         return Path(name)
     known = runs_in(results)
-    matches = [p for p in known if p.name == name] or [p for p in known if p.name.startswith(name)]
+    matches = [p for p in known if p.name == name] or [p for p in known if is_named(p.name, name)]
     if len(matches) > 1:
         raise UnknownName(f"Expected one run, got {len(matches)} that begin with {name!r}: {_names(matches)}")
     if not matches:
         raise unknown_name("run", name, [p.name for p in known], f"(in {results / 'runs'})")
     return matches[0]
+
+
+def is_named(run: str, name: str) -> bool:
+    """Whether a run's id begins with the name, or ends in it after its last dash, as tables of runs have it."""
+    return run.startswith(name) or run.rpartition("-")[2] == name
 
 
 def _names(paths: Iterable[Path]) -> str:

@@ -71,7 +71,7 @@ def opened(loader: Loader, split: Split, samples: Sequence[Sample], views: Seque
         return loader
     order = Order(loader, split, data)
     note = _find(order, views)
-    held = contents(note)
+    order, held = _order_of(note, order), contents(note)
     _refuse_changes(note, held, samples, order)
     form.check()
     try:
@@ -117,8 +117,12 @@ def checksum(pixels: Any) -> int:
 
 def command(order: Order) -> str:
     """The command line that prepares the file."""
-    size = ["--short-side", str(order.view.resize)] if order.view else []
-    return shlex.join(["benchsuite", "data", "prepare", order.data, "--loader", order.loader.name, *size])
+    words = ["benchsuite", "data", "prepare", order.data, "--loader", order.loader.name]
+    if order.view:
+        other = order.view.interpolation != "bilinear"
+        words += ["--short-side", str(order.view.resize)]
+        words += ["--interpolation", str(order.view.interpolation)] if other else []
+    return shlex.join(words)
 
 
 def contents(note: Mapping[str, Any]) -> dict[str, Held]:
@@ -208,8 +212,14 @@ def _find(order: Order, views: Sequence[View]) -> dict[str, Any]:
     for note in notes:
         if not ids.isdisjoint(note["ids"]):
             got = difference(contents(note), order.split.samples) or f"{min(set(note['ids']) - ids)}, which is gone"
+            make = f"make it with: {command(_order_of(note, order))}"
             raise DataError(expected(what, "prepared from the images as they are", got, make))
     raise DataError(expected(what, f"prepared for {order.split.name}", "no file", make))
+
+
+def _order_of(note: Mapping[str, Any], order: Order) -> Order:
+    """The order that made a file: another one would leave it as it is, and it would be found again."""
+    return dataclasses.replace(order, view=view_from_data(note["view"]) if note["view"] else None)
 
 
 def _serves(stored: dict[str, Any], view: View) -> bool:

@@ -14,6 +14,9 @@ from benchsuite.evaluate import Opened
 WAITED = 0.15
 """A pass that waits for images for less than this part of its time is as fast as its network."""
 
+HOW = ("precision", "device", "loader", "workers", "processes", "batch_size")
+"""What of a manifest's numerics decides how long a pass takes."""
+
 
 def record(opened: Sequence[Opened], device: str) -> dict[str, Any]:
     """What a manifest keeps beside the seconds: ``alone`` (images/s of the forward pass by itself, the limit) and
@@ -51,10 +54,14 @@ def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "of_limit": rate / alone if rate and alone else None,
         "peak_memory": kept.get("peak_memory"),
         "device_memory": kept.get("device_memory"),
-        **{name: numerics.get(name) for name in ("precision", "device", "loader", "workers", "batch_size")},
+        **{
+            name: numerics.get(name) for name in ("precision", "device", "loader", "workers", "processes", "batch_size")
+        },
     }
     found["bound"] = _bound(found)
     done = {name for name in ("compiled", "chosen") if numerics.get(name)}
+    if manifest.get("asked", {}).get("precision") == "auto":
+        done.add("chosen")  # also where it came to fp32 without a check, on a few images
     found["advice"] = _advice(found, done)
     return found
 
@@ -90,6 +97,8 @@ def _advice(found: Mapping[str, Any], done: set[str]) -> list[str]:
         words = ["The network takes nearly all of the time."]
         if found["precision"] == "fp32" and "chosen" not in done:
             words.append("--precision auto takes a lower precision if a check against float32 passes.")
+        elif found["precision"] == "fp16" and found["device"] == "cpu":
+            words.append("fp16 is slow on most processors: --precision auto takes what is fast here.")
         elif found["precision"] == "tf32":
             words.append("--precision bf16 is faster still.")
         if found["device"] != "cpu":
@@ -100,11 +109,14 @@ def _advice(found: Mapping[str, Any], done: set[str]) -> list[str]:
             )
         return words
     words = [f"The network waits for images; {'decoding' if bound == 'decode' else 'resizing'} them takes longest."]
-    if found["workers"] < cores:
-        words.append(f"--workers {cores}: {found['workers']} are at work, the machine has {cores} cores.")
-    if bound == "decode":
+    processes = found["processes"] or 1
+    share = cores // processes
+    if found["workers"] < share:
+        each = " in each process" if processes > 1 else ""
+        words.append(f"--workers {share}: {found['workers']} are at work{each}, the machine has {cores} cores.")
+    if bound == "decode" and found["loader"] == "torch":
         words.append("--loader ffcv reads a prepared file, whose pixels need no decoding.")
-    else:
+    elif bound == "resize":
         words.append("Fewer scales, or protocols that share their scales in one run, resize less.")
     return words
 

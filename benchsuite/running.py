@@ -89,7 +89,8 @@ def _settled(asked: Asked, questions: Sequence[Question], watch: Watch) -> list[
     def open_network(member: Member, precision: str) -> Opened:
         from benchsuite.forward import pick_device
 
-        watch.note(f"{member.architecture.name} in {precision} on {parity.SAMPLE} images, to choose a precision")
+        count = min(parity.SAMPLE, len(questions[0].samples))
+        watch.note(f"{member.architecture.name} in {precision} on {count} images, to choose a precision")
         question = dataclasses.replace(questions[0], precision=precision, loader=parity.READER)
         told = watch if member.chosen.recipe is not None else Watch()  # a training is; the rest is said by the run
         return _open(question, member, (center(member.chosen.preprocess),), pick_device(asked.device), told)
@@ -203,7 +204,8 @@ def _open(
     if network.folded:
         key["folded"] = network.folded
     if compiled:
-        network.compile()
+        watch.note(f"compiling {architecture.name}, which takes a minute or two")
+        network.compile(crops=not all(v.dense for v in views))
         key["compiled"] = True
     return Opened(network, ChunkStore(cache_dir() / "chunks" / digest(key)[:32]), network.digest)
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchsuite import crews, executors, manifests, processes, tables
+from benchsuite import crews, executors, manifests, parity, processes, tables
 from benchsuite.catalog import Catalog, load_plugins
 from benchsuite.chunks import writing
 from benchsuite.errors import BadParameter, BenchsuiteError, expected
-from benchsuite.plan import plan
+from benchsuite.plan import TOLERANCE, Question, at_precision, plan
 from benchsuite.running import run
 from benchsuite.sweeps import Cell, Lot, Sweep, lots
 from benchsuite.watch import Watch
@@ -154,13 +154,16 @@ def attempt(lot: Lot, catalog: Catalog, watch: Watch) -> list[Outcome]:
         if len(lot.cells) == 1:
             return [(lot.cells[0], State("failed", str(error)))]
         return [outcome for cell in lot.cells for outcome in attempt(lot.of([cell]), catalog, watch)]
-    return [(cell, State("done", row=row)) for cell, row in zip(lot.cells, rows, strict=True)]
+    states = [State("answered" if row["cached"] else "done", row=row) for row in rows]
+    return list(zip(lot.cells, states, strict=True))
 
 
 def _events(
     asked: Sweep, choice: Choice, left: Sequence[Lot], catalog: Catalog, watch: Watch
 ) -> Iterator[executors.Event]:
     options = asked.places.get(choice.place, {})
+    if not left:  # a cluster would be asked for nothing
+        return iter(())
     if choice.place == "slurm":
         return executors.slurm(left, carry_out, options, choice.results / "sweeps" / f"{asked.name}-slurm")
     if choice.place == "ray":
@@ -175,14 +178,32 @@ def _surveyed(lot: Lot, catalog: Catalog) -> list[Outcome]:
         if len(lot.cells) == 1:
             return [(lot.cells[0], State("failed", str(error)))]
         return [outcome for cell in lot.cells for outcome in _surveyed(lot.of([cell]), catalog)]
-    found = [None if lot.fresh else manifests.answered(lot.results, q) for q in questions]
-    return [
-        (
-            cell,
-            State("answered", row=tables.result_row(m, str(manifests.folder(lot.results, q)), True)) if m else State(),
-        )
-        for cell, q, m in zip(lot.cells, questions, found, strict=True)
-    ]
+    auto = lot.asked.precision == "auto" and parity.worth_it(questions)
+    rows = [None if lot.fresh else _row(lot.results, _possible(q) if auto else [q], checked=auto) for q in questions]
+    left = [q for q, row in zip(questions, rows, strict=True) if row is None]
+    if auto and left and not parity.worth_it(left):  # they alone would come to another precision than all together
+        rows = [None] * len(rows)
+    return [(cell, State("answered", row=row) if row else State()) for cell, row in zip(lot.cells, rows, strict=True)]
+
+
+def _possible(question: Question) -> list[Question]:
+    """A question in every precision that ``auto`` may have come to, here or on the machine that answered it."""
+    return [at_precision(question, name, ()) for name in TOLERANCE]
+
+
+def _row(results: Path, questions: Sequence[Question], *, checked: bool) -> dict[str, Any] | None:
+    """The row of the first question that has an answer; of those ``checked``, one that ``auto`` chose the precision of.
+
+    Which one that is on this machine is known after a check only, which takes the network.
+    """
+    for question in questions:
+        manifest = manifests.answered(results, question)
+        if manifest is None or (checked and not manifest["numerics"]["chosen"]):
+            continue
+        chosen = manifest["numerics"]["chosen"]
+        row = tables.result_row(manifest, str(manifests.folder(results, question)), True)
+        return row | ({"precision_check": chosen} if checked else {})
+    return None
 
 
 def _heard(work: Mapping[str, Any], asked: Sweep, choice: Choice) -> list[Lot]:

@@ -14,7 +14,7 @@ ARCHIVES = {".tar", ".zip", ".gz", ".tgz"}
 
 def surveyed(found: Survey, broken: Sequence[str], reason: str) -> list[Finding]:
     """What lies in a folder that could not be opened, and why it could not."""
-    findings = [Finding("opening", "failed", reason, "Mend this first, and check again; below is what lies there")]
+    findings = [Finding("opening", "failed", reason, "Mend this first, and check again")]
     names = found.folders
     kinds = Counter(_naming(name) for name in names)
     words = "".join(f", {n:,} named by {kind}" for kind, n in kinds.most_common() if kind != OTHER)

@@ -175,6 +175,8 @@ def test_what_cannot_be_opened_is_surveyed_with_status_2(tmp_path: Path, capsys:
         (["digits", "--split", "tset"], "Unknown --split 'tset': did you mean 'test'?"),
         (["digits", "--model", "resnet5"], "Unknown architecture 'resnet5'"),
         (["digits", "--weights", "random"], "Expected --weights to be those of a --model"),
+        (["digits", "--images", "10"], "Expected --images to be asked for with --model, got no model"),
+        (["digits", "--device", "cpu"], "Expected --device to be asked for with --model, got no model"),
         (["digits", "--split", "train", "--model", "resnet18"], "Expected --model to be used with --split test"),
         (["digits", "--model", "resnet18", "--weights", "none.pth"], "Expected --weights to be a name or a file"),
         (["digits", "--model", "resnet18", "--weights", "IMAGENET1K_V1"], "Expected the number of classes of digits"),
@@ -269,3 +271,15 @@ def test_a_real_class_that_lies_in_the_folder_of_another_is_found(
     _, found = check(capsys, f"imagenet:{tmp_path}")
     assert levels(found)["folders"] == "failed"
     assert "2 images share their bytes" in next(f["text"] for f in found["findings"] if f["check"] == "duplicates")
+
+
+def test_an_interruption_promises_nothing_that_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchsuite.checkup.checkup", interrupted)
+    assert main(["data", "check", "digits"]) == 130
+    said = "benchsuite: interrupted; nothing is kept of a check, the same command begins again\n"
+    assert capsys.readouterr().err == said

@@ -58,10 +58,14 @@ def test_a_profile_is_a_table_with_advice_or_an_object_of_its_own(capsys: pytest
     assert main([*TOY, "-p", "1crop", "-p", "10crop", "--json", "--profile"]) == 0
     (one,) = json.loads(capsys.readouterr().out)["profile"]
     assert one["protocols"] == ["1crop", "10crop"]
+    said = "Measured when the run was made, with --loader torch --workers"
+    assert one["advice"][0].startswith(said), "the command may ask for another loader now"
+    assert main([*TOY, "-p", "1crop", "-p", "10crop", "--json", "--profile", "--fresh"]) == 0
+    assert said not in capsys.readouterr().out
     assert main([*TOY, "-p", "1crop", "-p", "10crop", "--profile"]) == 0
     out = capsys.readouterr().out
     assert "where the time went" in out
-    assert f"1crop + 10crop: {' '.join(one['advice'])}" in out
+    assert f"1crop + 10crop: {one['advice'][0]}" in out
     assert main([*TOY, "-p", "1crop", "--profile", "--format", "csv"]) == 0
     streams = capsys.readouterr()
     assert "where the time went" not in streams.out

@@ -233,7 +233,7 @@ def written(folder, **changes):
 def test_a_run_shows_the_question_the_counts_and_the_views(run, tmp_path):
     folder = tmp_path / "runs" / "resnet50-1crop-imagenet-0123456789ab"
     data = written(folder, errors=58, n=500, asked__limit=500)
-    for name in ("resnet50-1crop-imagenet-0123456789ab", "resnet50-1crop-im", str(folder)):
+    for name in ("resnet50-1crop-imagenet-0123456789ab", "resnet50-1crop-im", "0123456789ab", str(folder)):
         text = run(name)
         assert text.startswith("resnet50-1crop-imagenet-0123456789ab\n")
         assert "benchsuite run resnet50 -p 1crop" in text

@@ -121,6 +121,15 @@ def test_a_part_of_a_split_and_other_files_are_said() -> None:
     assert "not the same files" in files
 
 
+def test_other_precisions_and_pixels_are_said_with_the_run_they_are_of() -> None:
+    asked, numerics = (madeup.run("a", madeup.scores(40, 10, 1)).manifest[part] for part in ("asked", "numerics"))
+    a = madeup.run("a", madeup.scores(40, 10, 1))
+    b = madeup.run("b", madeup.scores(40, 10, 1), numerics={**numerics, "precision": "bf16"})
+    c = madeup.run("c", madeup.scores(40, 10, 1), asked={**asked, "question": {"loader": "ffcv:lossy"}})
+    assert compare(a, b).notes == ("fp32: a; bf16: b",)
+    assert compare(a, c).notes == ("exact pixels: a; ffcv:lossy: c",)
+
+
 def test_flat_data_is_json_with_percentages(found: Comparison) -> None:
     data = json.loads(json.dumps(flat(found), allow_nan=False))
     assert data["top1_change"] == pytest.approx(100 * float(found.top1.change))

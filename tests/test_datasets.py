@@ -219,6 +219,17 @@ def test_folders_that_are_no_class_are_named_and_folder_is_suggested(tmp_path, n
     fails(imagenet.open_imagenet, tmp_path, rf"got {name}, {kind} \(.*folder:{re.escape(str(tmp_path))}\)")
 
 
+def test_class_folders_that_lie_deeper_are_not_taken_for_those_of_another_data_set(tmp_path):
+    """``folder:PATH`` could not open them either."""
+    write(tmp_path / "ILSVRC" / "val" / TENCH / "a.jpg")
+    fails(
+        imagenet.open_imagenet, tmp_path, r"got ILSVRC, no WordNet id \(.*; ILSVRC holds folders itself: let PATH lead"
+    )
+    with pytest.raises(DataError) as refused:
+        imagenet.open_imagenet(str(tmp_path), "test")
+    assert "folder:" not in str(refused.value)
+
+
 def test_two_images_of_one_name_are_both_named(tmp_path):
     write(tmp_path / TENCH / "a.jpg")
     write(tmp_path / GOLDFISH / "a.png")

@@ -211,6 +211,7 @@ def test_a_run_is_found_by_its_id_its_beginning_or_its_path(tmp_path: Path) -> N
     first, second = saved(tmp_path, "net-1crop-digits-0a"), saved(tmp_path, "net-10crop-digits-0b")
     assert find_run(tmp_path, first.name) == first
     assert find_run(tmp_path, "net-10") == second
+    assert find_run(tmp_path, "0a") == first, "a table of runs says no more of them"
     assert find_run(tmp_path / "elsewhere", str(second)) == second
 
 

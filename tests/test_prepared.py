@@ -178,6 +178,24 @@ def test_images_that_changed_since_are_refused_by_name(pictures: Path, damage: C
     use(pictures)
 
 
+@pytest.mark.parametrize("damage", [change, touch])
+@pytest.mark.parametrize("view", [None, View(8), View(9, interpolation="bicubic")])
+def test_the_command_that_is_named_makes_the_file_that_was_refused(
+    pictures: Path, view: View | None, damage: Callable[[Path], str]
+) -> None:
+    """Another one, of full size, would leave the refused one where it is, to be found and refused again."""
+    make(pictures, view=view)
+    damage(pictures)
+    with pytest.raises(DataError) as refused:
+        use(pictures, view or FULL)
+    words = str(refused.value).partition("benchsuite data prepare ")[2].rstrip(")").split()
+    asked = dict(zip(words[1::2], words[2::2], strict=True))
+    size, how = asked.pop("--short-side", None), asked.pop("--interpolation", "bilinear")
+    assert asked == {"--loader": "box"}
+    make(pictures, view=View(int(size), interpolation=how) if size else None)
+    use(pictures, view or FULL)
+
+
 def test_labels_that_changed_are_refused_by_name(pictures: Path) -> None:
     make(pictures)
     split = split_of(pictures)

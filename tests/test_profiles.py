@@ -66,6 +66,13 @@ def test_idle_cores_are_the_first_advice_to_a_pass_that_waits(monkeypatch: pytes
     assert not any("--workers" in words for words in profile(manifest(seconds=waiting, workers=16))["advice"])
 
 
+def test_cores_that_other_processes_work_on_are_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    waiting = SECONDS | {"wait": 5.0}
+    assert "--workers" not in " ".join(profile(manifest(seconds=waiting, workers=2, processes=8))["advice"])
+    assert "--workers 4: 2 are at work in each" in profile(manifest(seconds=waiting, processes=4))["advice"][1]
+
+
 @pytest.mark.parametrize(
     ("numerics", "absent", "said"),
     [
@@ -73,6 +80,8 @@ def test_idle_cores_are_the_first_advice_to_a_pass_that_waits(monkeypatch: pytes
         ({"compiled": True}, "--compile", "--precision auto"),
         ({"chosen": [{"precision": "fp32"}]}, "--precision", "--compile"),
         ({"precision": "tf32", "device": "cuda"}, "auto", "--precision bf16 is faster"),
+        ({"precision": "fp16"}, "float32", "--precision auto"),
+        ({"precision": "fp16", "device": "cuda"}, "--precision", "--batch-size"),
         ({"device": "cuda", "batch_size": 512}, "ffcv", "--batch-size above 512"),
     ],
     ids=str,
@@ -81,6 +90,17 @@ def test_nothing_is_advised_that_was_done(numerics: dict[str, Any], absent: str,
     advice = " ".join(profile(manifest(**numerics))["advice"])
     assert said in advice
     assert absent not in advice
+
+
+def test_a_check_is_not_advised_to_who_asked_for_it_and_had_too_few_images() -> None:
+    few = manifest() | {"asked": {"precision": "auto"}}
+    assert "--precision" not in " ".join(profile(few)["advice"])
+
+
+def test_a_prepared_file_is_not_advised_to_a_pass_that_reads_one() -> None:
+    advice = profile(manifest(seconds=SECONDS | {"wait": 5.0}, loader="ffcv"))["advice"]
+    assert advice[0].startswith("The network waits for images; decoding")
+    assert "ffcv" not in " ".join(advice)
 
 
 def test_runs_of_one_pass_have_one_profile() -> None:

@@ -13,7 +13,7 @@ from reports import ladder_file, two_runs
 from test_report_gallery import toy_report
 
 from benchsuite import DataError, compare, ledger, stats
-from benchsuite.report import content
+from benchsuite.report import content, sheets
 from benchsuite.report.content import Entry, read
 from benchsuite.report.sources import sources
 
@@ -30,6 +30,28 @@ def test_megapixels_are_those_of_a_square_image_in_all_views(tmp_path: Path) -> 
 def test_a_report_of_all_runs_orders_them_by_images_network_and_views(tmp_path: Path) -> None:
     report = toy_report(tmp_path, "10crop", "fullconv", "1crop")
     assert [entry.row["protocol"] for entry in report.entries] == ["1crop", "fullconv", "10crop"]
+
+
+def test_runs_that_differ_in_precision_or_pixels_alone_are_told_from_each_other(tmp_path: Path) -> None:
+    """Else a page says ``1crop to 1crop``, and has two rows of the same words."""
+    logits, question = scores(50, 10, 1), {"question": {"loader": "ffcv:lossy"}}
+    asked = saved(tmp_path, "net-1crop-x-aaa", logits)
+    manifest = json.loads((asked / "manifest.json").read_text())
+    saved(tmp_path, "net-1crop-x-bbb", logits, numerics={**manifest["numerics"], "precision": "bf16"})
+    saved(tmp_path, "net-1crop-x-ccc", logits, asked={**manifest["asked"], "loader": "ffcv:lossy", **question})
+    saved(tmp_path, "net-10crop-x-ddd", logits, protocol__label="10crop")
+    report = read(
+        sources(tmp_path, tuple(f"net-{name}" for name in ("1crop-x-aaa", "1crop-x-bbb", "1crop-x-ccc", "10")))
+    )
+    assert [sheets.pair_words(p.before, p.after, network=False) for p in report.pairs] == [
+        "1crop fp32 to 1crop bf16",
+        "1crop exact pixels to 1crop ffcv:lossy",
+        "1crop to 10crop",
+    ]
+    assert [cell.text for cell in sheets.pairs(report).rows[0][:2]] == ["resnet50 1crop fp32", "resnet50 1crop bf16"]
+    assert report.entries[2].numerics == "fp32, cpu, ffcv:lossy, not exact"
+    rows = {tuple(cell.text for cell in row[:-3]) for row in sheets.calibrations(report).rows}
+    assert len(rows) == len(report.entries), "each row says which run it is of"
 
 
 def test_a_user_decides_what_is_compared_with_what(tmp_path: Path) -> None:

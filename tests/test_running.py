@@ -91,6 +91,24 @@ def test_random_weights_are_said_out_loud(tmp_path: Path) -> None:
     assert any("random" in note for note in heard.notes)
 
 
+def test_a_network_that_is_compiled_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else would be said for a minute or two."""
+    monkeypatch.setattr("torch.compile", lambda module, **_: module)
+    heard = Heard()
+    run(toy(tmp_path, compiled=True), CATALOG, heard)
+    assert heard.notes == ["compiling toy, which takes a minute or two"]
+
+
+def test_a_check_of_precisions_is_said_to_be_on_as_many_images_as_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchsuite.parity.worth_it", lambda _: True)
+    monkeypatch.setattr("benchsuite.precision.candidates", lambda _: ("bf16",))
+    heard = Heard()
+    run(toy(tmp_path, precision="auto"), CATALOG, heard)
+    assert heard.notes == [f"toy in {name} on 5 images, to choose a precision" for name in ("fp32", "bf16")]
+
+
 def test_dense_protocol_on_a_network_without_score_map_is_refused_before_any_image(tmp_path: Path) -> None:
     asked = Asked(("timm:vit_tiny_patch16_224",), ("fullconv",), data="digits", weights="random", device="cpu")
     with pytest.raises(UnsupportedProtocol, match="Use 1crop"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -16,7 +17,9 @@ from benchsuite import BadParameter, BenchsuiteError, DataError, UnknownName, lo
 from benchsuite.cli import main
 from benchsuite.executors import check, local
 from benchsuite.plan import TOLERANCE
+from benchsuite.sweep_runs import Choice, sweep
 from benchsuite.sweeps import Cell, lots, parse, read
+from benchsuite.watch import Watch
 
 CATALOG = load_plugins(extra=[ToyPlugin()])
 TOY = {"architectures": "toy", "protocols": ["1crop", "10crop"], "data": "toy"}
@@ -160,6 +163,49 @@ def test_a_broken_cell_stops_no_other_and_can_be_asked_again_alone(
     assert states == ["answered"] * 3 + ["failed"]
 
 
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``auto`` comes to bfloat16 wherever there are two views or more to compute."""
+    monkeypatch.setattr(
+        "benchsuite.parity.worth_it", lambda asked: sum(len(m.views) for q in asked for m in q.members) > 1
+    )
+    monkeypatch.setattr("benchsuite.parity.BOUNDS", {"bf16": 1.0})
+    monkeypatch.setattr("benchsuite.precision.candidates", lambda device: ("bf16",))
+
+
+@pytest.mark.usefixtures("checked")
+def test_an_answer_in_the_precision_that_auto_came_to_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else it would stay to do for ever, and on SLURM be a job of its own each time."""
+
+    def cells(*options: str) -> list[dict[str, Any]]:
+        assert main(["sweep", file, "--json", *options]) == 0
+        found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["cells"]
+        return found
+
+    file = file_of(tmp_path, 'architectures = "toy"\nprotocols = ["1crop", "10crop"]\ndata = "toy"\ndevice = "cpu"\n')
+    done = cells()
+    assert [(c["state"], c["precision"]) for c in done] == [("done", "bf16")] * 2
+    for options in (["--dry-run"], []):
+        again = cells(*options)
+        assert [c["state"] for c in again] == ["answered"] * 2
+        assert [c["precision_check"] for c in again] == [c["precision_check"] for c in done]
+    assert [c["state"] for c in cells("--fresh", "--dry-run")] == ["to do"] * 2
+
+
+@pytest.mark.usefixtures("checked")
+def test_what_is_left_of_a_lot_keeps_the_precision_of_the_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One crop alone would be too little for a check, and be in float32 beside ten in bfloat16."""
+    file = file_of(tmp_path, 'architectures = "toy"\nprotocols = ["1crop", "10crop"]\ndata = "toy"\ndevice = "cpu"\n')
+    assert main(["sweep", file, "--json"]) == 0
+    shutil.rmtree(json.loads(capsys.readouterr().out)["cells"][0]["path"])
+    assert main(["sweep", file, "--json"]) == 0
+    assert [c["precision"] for c in json.loads(capsys.readouterr().out)["cells"]] == ["bf16"] * 2
+
+
 def test_cells_that_fail_when_they_are_computed_fail_one_by_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +223,17 @@ def test_a_table_of_cells_is_printed_and_reasons_below(tmp_path: Path, capsys: p
     assert "40.00" in next(line for line in lines if " toy " in line and "1crop" in line)
     assert lines[-1].startswith("torchvision:vit_b_16 fullconv toy: Expected")
     assert "seed" not in "".join(lines), "columns that do not vary are left out"
+
+
+def test_cells_that_fail_for_one_reason_have_one_line_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is not there would else be as many lines as there are cells on it."""
+    text = 'architectures = "toy"\nprotocols = ["1crop", "10crop"]\ndata = ["imagenet:/no/such", "folder:/nor/this"]\n'
+    assert main(["sweep", file_of(tmp_path, text), "--dry-run"]) == 1
+    reasons = [line for line in capsys.readouterr().out.splitlines() if "Expected" in line]
+    assert [line.partition(": Expected")[0] for line in reasons] == [
+        "toy 1crop imagenet:/no/such and 1 more",
+        "toy 1crop folder:/nor/this and 1 more",
+    ]
 
 
 @pytest.mark.parametrize("columns", [80, 160])
@@ -205,6 +262,28 @@ def test_a_good_sweep_is_status_zero_and_has_nothing_to_ask_again(
     assert main(["sweep", file]) == 0
     assert main(["sweep", file, "--last-failed"]) == 2
     assert "after a cell has failed" in capsys.readouterr().err
+    assert main(["sweep", file, "--dry-run", "--on", "slrum"]) == 2
+    assert "Unknown place 'slrum'" in capsys.readouterr().err
+
+
+def test_a_cluster_is_not_asked_for_cells_that_are_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = file_of(tmp_path, 'architectures = "toy"\ndata = "toy"\ndevice = "cpu"\n')
+    assert main(["sweep", file]) == 0
+    monkeypatch.setattr("benchsuite.executors.check", lambda place: None)
+    for place in ("slurm", "ray"):
+        monkeypatch.setattr(f"benchsuite.executors.{place}", lambda *_: pytest.fail("a cluster was asked"))
+        assert main(["sweep", file, "--on", place]) == 0
+
+
+def test_what_a_cell_before_has_answered_is_not_said_to_be_done_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Loaders of the same pixels share their answers, and so would seem to share their speed."""
+    twin = dataclasses.replace(CATALOG.loaders["torch"], name="twin")
+    catalog = dataclasses.replace(CATALOG, loaders={**CATALOG.loaders, "twin": twin})
+    asked = parse("s", {**TOY, "protocols": "1crop", "loader": ["torch", "twin"], "device": "cpu"}, catalog)
+    states = sweep(asked, Choice(tmp_path), catalog, Watch(), lambda cell, state: None)
+    assert [state.state for state in states.values()] == ["done", "answered"]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its debug jobs leave their logs open

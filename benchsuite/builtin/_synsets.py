@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchsuite import DataError, expected
+from benchsuite.builtin import _files
 
 
 def wnids() -> tuple[str, ...]:
@@ -35,6 +36,8 @@ def refuse_others(folder: Path, inside: Iterable[str], index: dict[str, int]) ->
             hint = f"{folder}; for other classes use folder:{folder}"
             if name.isdigit():
                 hint = f"{folder}; rename each number to its WordNet id; ImageNet-V2 is read as imagenet-v2:PATH"
+            elif _files.folders(folder / name):
+                hint = f"{folder}; {name} holds folders itself: let PATH lead to the class folders"
             raise DataError(expected("a class folder", "named by a WordNet id of ImageNet", f"{name}, {kind}", hint))
 
 

@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--full", action="store_true", help="decode every image, and compare them by their pixels too")
     add("--model", metavar="NAME", help="a trained network whose answers tell whether the classes are in order")
     add("--weights", metavar="NAME|FILE", help="the weights of --model (default: its first ones)")
-    add("--images", dest="shown", type=int, default=2000, metavar="N", help="shown to --model (default: %(default)s)")
-    add("--device", default="auto", help="where --model computes (default: %(default)s)")
+    add("--images", dest="shown", type=int, metavar="N", help="shown to --model (default: 2000)")
+    add("--device", help="where --model computes (default: auto)")
     add_results(parser)
 
 
@@ -42,7 +42,10 @@ def run(args: argparse.Namespace) -> int:
 
     names = ("data", "split", "full", "model", "weights", "shown", "device", "results")
     watch = bars()
-    found = checkup(Asked(**{name: getattr(args, name) for name in names}), load_plugins(), watch)
+    try:
+        found = checkup(Asked(**{name: getattr(args, name) for name in names}), load_plugins(), watch)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("nothing is kept of a check, the same command begins again") from None
     if args.json:
         print_json(flat(found))
     else:

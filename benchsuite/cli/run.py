@@ -148,7 +148,13 @@ def _profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from benchsuite.profiles import profiles
 
     found = [read_manifest(Path(row["path"])) for row in rows]
-    return profiles([manifest for manifest in found if manifest is not None])
+    profiled = profiles([manifest for manifest in found if manifest is not None])
+    earlier = {row["run_id"] for row in rows if row["cached"]}
+    for one in profiled:
+        if one["bound"] and earlier.issuperset(one["runs"]):  # what was asked now may be another loader, or another N
+            how = " ".join(f"--{name} {one[name]}" for name in ("loader", "workers", "processes"))
+            one["advice"].insert(0, f"Measured when the run was made, with {how}; --fresh measures again.")
+    return profiled
 
 
 def _print_profiles(profiled: list[dict[str, Any]], *, to_stdout: bool) -> None:

@@ -60,7 +60,7 @@ def find(catalog: Catalog, args: argparse.Namespace) -> Facts:
         if row.id == name:
             return _facts.published(catalog, row)
     runs = [folder.name for folder in predictions.runs_in(results)]
-    if (Path(name) / "manifest.json").is_file() or any(run.startswith(name) for run in runs):
+    if (Path(name) / "manifest.json").is_file() or any(predictions.is_named(run, name) for run in runs):
         return _facts.run(predictions.find_run(results, name))
     trainings = [folder.parent for folder in results.glob("training/*/manifest.json") if folder.parent.name == name]
     if trainings:

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when a cell failed."""
-    from benchsuite import sweep_runs, sweeps
+    from benchsuite import executors, sweep_runs, sweeps
     from benchsuite.processes import leads
     from benchsuite.watch import Watch
 
@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     for pattern in asked.idle if leads() else ():
         watch.note(f"no cell matches the [[skip]] of {pattern}")
     if args.dry_run:
+        executors.check(args.on)
         made = sweep_runs.board(asked, choice)
         sweep_runs.survey(asked, choice, catalog, made, lambda cell, state: None)
         states = made.states
@@ -64,9 +65,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         console, varied = out(), names(asked.cells)
         print_table(console, asked.name, *table(states, varied, wide=console.width >= WIDE))
-        for cell, state in states.items():
-            if state.error is not None:
-                print(f"{_short(cell, varied)}: {state.error}")
+        for line in _reasons(states, varied):
+            print(line)
     return int(any(state.state == "failed" for state in states.values()))
 
 
@@ -94,6 +94,16 @@ def table(states: dict[Cell, State], varied: list[str], *, wide: bool) -> tuple[
         shown = [cells[name] if wide else cells[name].partition(" [")[0] for name in results]
         lines.append([*(str(getattr(cell, name)) for name in varied), *shown, state.state])
     return [*varied, *(results if wide else ["error %"]), "state"], lines
+
+
+def _reasons(states: dict[Cell, State], varied: Sequence[str]) -> list[str]:
+    """Why cells failed, a line for each reason: one folder that is not there fails every cell on it."""
+    failed: dict[str, list[str]] = {}
+    for cell, state in states.items():
+        if state.error is not None:
+            failed.setdefault(state.error, []).append(_short(cell, varied))
+    cells = [f"{first} and {len(rest)} more" if rest else first for first, *rest in failed.values()]
+    return [f"{name}: {error}" for name, error in zip(cells, failed, strict=True)]
 
 
 def _short(cell: Cell, varied: Sequence[str]) -> str:

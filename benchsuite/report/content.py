@@ -54,6 +54,23 @@ class Entry:
         return str(self.row["architecture"]), str(self.manifest["weights"]["digest"])
 
     @property
+    def numerics(self) -> str:
+        """How it was computed, in words: ``bf16, cpu, torch``; and where the pixels are others than the decoder's."""
+        words = self.row["precision"], self.manifest["numerics"]["device"], self.row["loader"]
+        return ", ".join((*words, *([] if self.row["exact"] else ["not exact"])))
+
+    def under(self, other: Entry) -> str:
+        """The protocol, and the precision and whose pixels where those of the other run are not the same."""
+        own, its = ([named(e.manifest) for named in (compare.precision, compare.pixels)] for e in (self, other))
+        return " ".join(
+            [self.row["protocol"], *(word for word, another in zip(own, its, strict=True) if word != another)]
+        )
+
+    def beside(self, other: Entry) -> str:
+        """The network and what it was under, told from the other run."""
+        return f"{self.row['architecture']} {self.under(other)}"
+
+    @property
     def images(self) -> str:
         """The images in words: ``cifar10, 200 of 10000 images``."""
         return f"{self.row['dataset']}, {tables.images(self.row)} images"

@@ -64,7 +64,7 @@ def runs(report: Report) -> Sheet:
 def _run(entry: Entry) -> Iterator[Cell]:
     row = entry.row
     yield from _names(entry)
-    yield Cell(", ".join((row["precision"], entry.manifest["numerics"]["device"], row["loader"])))
+    yield Cell(entry.numerics)
     yield whole(row["top1_errors"])
     for errors in (row["top1_errors"], row["top5_errors"]):
         yield from rate(Count(errors, row["n"]))
@@ -87,8 +87,7 @@ def pairs(report: Report) -> Sheet:
         for pair in report.pairs
     )
     columns = (Column("before"), Column("after"), Column("images"), *CHANGE, Column("same answer %", True))
-    other = (p for p in report.pairs if p.before.data != p.after.data)
-    notes = dict.fromkeys(note for pair in other for note in pair.found.notes)
+    notes = dict.fromkeys(n for p in report.pairs if p.before.data != p.after.data for n in p.found.notes)
     return once(Sheet("comparisons", "Comparisons", columns, rows, tuple(notes)))
 
 
@@ -158,8 +157,9 @@ def shares(ladder: Climbed) -> Sheet:
 
 def calibrations(report: Report) -> Sheet:
     """How far the probabilities of each run can be believed."""
-    rows = tuple((*_names(e), *_calibration(e.side.calibration)) for e in report.entries)
-    columns = (*NAMES, *_numbers("calibration error %", "log loss", "Brier score"))
+    several = len({e.numerics for e in report.entries}) > 1  # then they may be all that tells two runs from each other
+    rows = tuple((*_names(e), *[Cell(e.numerics)] * several, *_calibration(e.side.calibration)) for e in report.entries)
+    columns = (*NAMES, *[Column("numerics")] * several, *_numbers("calibration error %", "log loss", "Brier score"))
     return once(Sheet("calibration", "Calibration", columns, rows))
 
 
@@ -234,22 +234,22 @@ def once(sheet: Sheet) -> Sheet:
 
 def pair_words(before: Entry, after: Entry, *, network: bool = True) -> str:
     """``resnet50: 1crop to 10crop``: what is the same is said once; without ``network`` one of both is not said."""
-    a, b = before.row, after.row
+    a, b, one, other = before.row, after.row, before.under(after), after.under(before)
     if before.network == after.network:
-        return f"{a['architecture'] + ': ' if network else ''}{a['protocol']} to {b['protocol']}"
+        return f"{a['architecture'] + ': ' if network else ''}{one} to {other}"
     same = a["architecture"] == b["architecture"]
     first, second = ((r["weights"] if same else r["architecture"]) for r in (a, b))
     if same and first == second:
         first, second = (e.network[1][:8] for e in (before, after))
-    if a["protocol"] == b["protocol"]:
-        return f"{a['architecture'] + ' ' if same else ''}{a['protocol']}: {first} to {second}"
-    return f"{first} {a['protocol']} to {second} {b['protocol']}"
+    if one == other:
+        return f"{a['architecture'] + ' ' if same else ''}{one}: {first} to {second}"
+    return f"{first} {one} to {second} {other}"
 
 
 def _words(pair: Pair) -> Iterator[Cell]:
     """The two runs of a pair; the second leads to its details."""
-    for entry, link in ((pair.before, ""), (pair.after, pair.name if pair.changed else "")):
-        yield Cell(f"{entry.row['architecture']} {entry.row['protocol']}", link=link)
+    yield Cell(pair.before.beside(pair.after))
+    yield Cell(pair.after.beside(pair.before), link=pair.name if pair.changed else "")
 
 
 CHANGE = (*(Column(t, True) for t in ("change", "95 % interval", "fixed", "broken", "p", "p (Holm)")),)
