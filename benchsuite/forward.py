@@ -125,12 +125,17 @@ class Network:
                 raise BenchsuiteError(expected("--compile", "of the same logits as without it", "others on noise"))
         self.seconds = 0.0
 
+    @property
+    def compiled(self) -> bool:
+        """Whether ``compile`` has been asked for."""
+        return self.crops is not self.module
+
     def _begin(self, pixels: Any, flips: Any, view: View) -> tuple[Callable[[], Scores], int] | None:
         """The scores of a batch on their way, and their places; None where the device has not enough memory."""
         try:
             with torch.inference_mode(), computing(self.precision, self.device):
                 mark = self.transfer.begin()
-                with nullcontext() if self.crops is not self.module else onednn(self.device):
+                with onednn(self.device) if self.precision == "fp32" and not self.compiled else nullcontext():
                     scores, places = self._scores(self.normalised(pixels, flips), view)
                 return self.transfer.down(scores, mark), places
         except torch.cuda.OutOfMemoryError:

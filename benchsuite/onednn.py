@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
+
+_SMALL = 1e-4
+"""How far a sum of a few dozen products of numbers about 1 may be off in float32, generously."""
 
 
 class _Mode(TorchFunctionMode):  # type: ignore[misc]
@@ -24,6 +28,8 @@ class _Mode(TorchFunctionMode):  # type: ignore[misc]
 def onednn(device: Any) -> Iterator[None]:
     """Meanwhile a CPU computes float32 by oneDNN, where torch is built with it. For networks that are not compiled.
 
+    It is asked by torch's own inner functions, which are tried first: a torch in which they are others does without.
+
     By itself torch takes other means for a 1x1 convolution of a small batch with one thread than with two, and MKL for
     linear layers, which sums in another order with other numbers of threads: the last bit of a logit would depend on
     how many processes share the cores. On the processors that were measured this is not slower, or twice as fast.
@@ -37,8 +43,22 @@ def onednn(device: Any) -> Iterator[None]:
 
 def _there() -> bool:
     """Whether torch has oneDNN, and the user has not turned it off."""
-    ops = hasattr(torch.ops.aten, "mkldnn_convolution") and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    return bool(ops and torch.backends.mkldnn.is_available() and torch._C._get_mkldnn_enabled())
+    return bool(torch.backends.mkldnn.is_available() and torch._C._get_mkldnn_enabled() and _tried())
+
+
+@cache
+def _tried() -> bool:
+    """Whether torch's functions for oneDNN are those that are expected here, and come to what they should."""
+    generator = torch.Generator().manual_seed(0)
+    x, weight, bias = (torch.randn(*s, generator=generator) for s in ((2, 6, 5, 7), (4, 3, 3, 2), (4,)))
+    rows, matrix = (torch.randn(*s, generator=generator) for s in ((2, 3, 7), (5, 7)))
+    try:
+        found = _convolution(x, weight, bias, (2, 1), (0, 1), 1, 2), _linear(rows, matrix)
+        exact = [t.double() for t in (x, weight, bias, rows, matrix)]
+        wanted = F.conv2d(*exact[:3], (2, 1), (0, 1), 1, 2), F.linear(*exact[3:])
+        return all(bool((a - b).abs().max() < _SMALL) for a, b in zip(found, wanted, strict=True))
+    except Exception:  # whatever another version says to these arguments
+        return False
 
 
 def _convolution(
