@@ -54,9 +54,7 @@ def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "of_limit": rate / alone if rate and alone else None,
         "peak_memory": kept.get("peak_memory"),
         "device_memory": kept.get("device_memory"),
-        **{
-            name: numerics.get(name) for name in ("precision", "device", "loader", "workers", "processes", "batch_size")
-        },
+        **{name: numerics.get(name) for name in HOW},
     }
     found["bound"] = _bound(found)
     done = {name for name in ("compiled", "chosen") if numerics.get(name)}
