@@ -16,20 +16,14 @@ _SMALL = 1e-4
 
 
 _FEW = 20480
-"""Numbers of a single image that torch convolves without oneDNN up to, whatever the number of threads."""
+"""Numbers of a single image up to which torch convolves it by MKL, whatever the kernel."""
 
 
 class _Mode(TorchFunctionMode):  # type: ignore[misc]
-    """Hands float32 linear layers to oneDNN, and convolutions where torch would not for want of a second thread."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.by: dict[Any, Callable[..., Any]] = {F.linear: _linear}
-        if torch.get_num_threads() == 1:
-            self.by[F.conv2d] = _convolution
+    """Hands float32 linear layers to oneDNN, and those convolutions that torch would not."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        by, kwargs = self.by.get(func), kwargs or {}
+        by, kwargs = _BY.get(func), kwargs or {}
         made = None if by is None else by(*args, **kwargs)
         return func(*args, **kwargs) if made is None else made
 
@@ -39,9 +33,9 @@ def onednn(device: Any) -> Iterator[None]:
     """Meanwhile a CPU computes float32 by oneDNN, where torch is built with it. For networks that are not compiled.
 
     By itself torch takes other means for a 1x1 convolution of a small batch with one thread than with two, and MKL for
-    linear layers, which sums in another order with other numbers of threads: the last bit of a logit would depend on
-    how many processes share the cores. Linear layers are up to twice as fast that way. oneDNN is asked by torch's own
-    inner functions, which are tried first: a torch in which they are others does without.
+    linear layers and single small images, which sums in another order with other numbers of threads: the last bit of a
+    logit would depend on how many processes share the cores. Linear layers are up to twice as fast that way. oneDNN is
+    asked by torch's own inner functions, which are tried first: a torch in which they are others does without.
     """
     if device.type != "cpu" or not _there():
         yield
@@ -59,7 +53,7 @@ def _there() -> bool:
 def _tried() -> bool:
     """Whether torch's functions for oneDNN are those that are expected here, and come to what they should."""
     generator = torch.Generator().manual_seed(0)
-    x, weight, bias = (torch.randn(*s, generator=generator) for s in ((2, 6, 5, 7), (4, 3, 1, 1), (4,)))
+    x, weight, bias = (torch.randn(*s, generator=generator) for s in ((1, 6, 5, 7), (4, 3, 3, 2), (4,)))
     rows, matrix = (torch.randn(*s, generator=generator) for s in ((2, 3, 7), (5, 7)))
     try:
         found = _convolution(x, weight, bias, (2, 1), (0, 1), 1, 2), _linear(rows, matrix)
@@ -79,14 +73,16 @@ def _convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Any:
-    """(n, k, h, w) -> (n, c, h, w), where two threads would do it by oneDNN and one would not; else None."""
-    if weight.shape[2:] != (1, 1) or input.dim() != 4 or not _plain(input, weight, bias):
+    """(n, k, h, w) -> (n, c, h, w), where torch itself may take something else than oneDNN; else None."""
+    small, point = len(input) == 1 and input.numel() <= _FEW, weight.shape[2:] == (1, 1)
+    if not (small or (point and torch.get_num_threads() == 1)) or input.dim() != 4 or not _plain(input, weight, bias):
         return None
-    if len(input) == groups == 1 and input.numel() <= _FEW:
-        return None
-    around = 0 if isinstance(padding, str) else padding  # "same" and "valid" mean nothing to a kernel of 1x1
+    if isinstance(padding, str):
+        if not point:
+            return None
+        padding = 0  # both words mean nothing to a kernel of 1x1
     return torch.ops.aten.mkldnn_convolution.default(
-        input, weight, bias, _pair(around), _pair(stride), _pair(dilation), groups
+        input, weight, bias, _pair(padding), _pair(stride), _pair(dilation), groups
     )
 
 
@@ -109,3 +105,6 @@ def _plain(*tensors: Any) -> bool:
 def _pair(size: Any) -> tuple[int, int]:
     values = tuple(size) if isinstance(size, (tuple, list)) else (size,)
     return values[0], values[-1]
+
+
+_BY: dict[Any, Callable[..., Any]] = {F.conv2d: _convolution, F.linear: _linear}
