@@ -177,7 +177,11 @@ def test_the_theme_follows_the_system_until_it_is_switched(browser: Any, tmp_pat
     assert opened.tab.evaluate(back) == "rgb(255, 255, 255)"
     button.click()
     assert opened.tab.evaluate(back) == dark
-    opened.tab.reload()
+    for _ in range(20):  # the browser stores the choice a moment after the click
+        opened.tab.reload()
+        if button.inner_text() == "Theme: dark":
+            break
+        opened.tab.wait_for_timeout(100)
     assert button.inner_text() == "Theme: dark"
     assert opened.said == []
 
