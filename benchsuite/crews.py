@@ -141,20 +141,23 @@ class Met(Crew):
 
     def hear(self) -> Work:
         try:
-            _meeting_place().wait([self.name], _PATIENCE)
-            found: Work = json.loads(_meeting_place().get(self.name))
+            return self._told(_PATIENCE)
         except RuntimeError as error:
             raise _unreachable(error) from error
-        return found
 
     def given_up(self) -> bool:
         if self.leads:
             return False
         try:
-            _meeting_place().wait([self.name], _MOMENT)
-            return not json.loads(_meeting_place().get(self.name))
+            return not self._told(_MOMENT)
         except RuntimeError:
             return False
+
+    def _told(self, patience: timedelta) -> Work:
+        """What the leader has told, once it has. Raises ``RuntimeError`` when that takes longer than the patience."""
+        _meeting_place().wait([self.name], patience)
+        found: Work = json.loads(_meeting_place().get(self.name))
+        return found
 
     def threads(self, usual: int) -> int:
         """``OMP_NUM_THREADS`` holds for each process, and ``torchrun`` sets it to 1 where the user did not."""

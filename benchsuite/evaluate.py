@@ -124,7 +124,7 @@ def fill(
         for samples in chunks:
             chunk = chunk_key(samples, question.split)
             kept = {} if settings.fresh else network.store.read_all([*names.values()], chunk)
-            portion = Portion(samples, views, {v: kept[name] for v, name in names.items() if name in kept})
+            portion = Portion(samples, chunk, views, {v: kept[name] for v, name in names.items() if name in kept})
             advance(len(samples) * len(portion.found))
             if portion.views:
                 then = cutter(portion.views, settings.turn)
@@ -140,7 +140,7 @@ def fill(
             advance(len(batch))
             continue
         if portion.views:
-            portion.write(network.store, names, chunk_key(portion.samples, question.split))
+            portion.write(network.store, names)
             seconds.images += len(portion.samples)
             seconds.total += time.perf_counter() - since
         yield portion.found

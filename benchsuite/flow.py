@@ -29,10 +29,13 @@ if TYPE_CHECKING:
 
 
 class Portion:
-    """A chunk in the making: ``found`` is what is there of it, ``views`` are those that are computed now."""
+    """A chunk in the making: ``found`` is what is there of it, ``views`` are those that are computed now.
 
-    def __init__(self, samples: Sequence[Sample], views: Sequence[View], found: dict[View, Logits]) -> None:
-        self.samples, self.found = samples, found
+    ``key`` is the chunk's name in its store.
+    """
+
+    def __init__(self, samples: Sequence[Sample], key: str, views: Sequence[View], found: dict[View, Logits]) -> None:
+        self.samples, self.key, self.found = samples, key, found
         self.views = tuple(v for v in views if v not in found)
         self._logits: NDArray[np.float32] | None = None
         self._places = np.zeros((len(samples), len(self.views)), dtype=np.int64)
@@ -47,12 +50,12 @@ class Portion:
         where = [p.sample for p in batch], [p.view for p in batch]
         self._logits[where], self._places[where] = scores, places
 
-    def write(self, store: ChunkStore, names: Mapping[View, str], chunk: str) -> None:
+    def write(self, store: ChunkStore, names: Mapping[View, str]) -> None:
         """Keeps what was computed, under the names of the views. All of it is there."""
         assert self._logits is not None, "a chunk has samples"
         for i, view in enumerate(self.views):
             self.found[view] = self._logits[:, i], self._places[:, i]
-            store.write(names[view], chunk, *self.found[view], company=[names[v] for v in self.views])
+            store.write(names[view], self.key, *self.found[view], company=[names[v] for v in self.views])
 
 
 Asked = tuple[Portion, list[Piece]]

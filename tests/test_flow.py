@@ -50,7 +50,7 @@ class Ahead:
 
 def portion(samples: int = 9) -> Portion:
     """A chunk of so many samples, of which nothing is there."""
-    return Portion([Sample(str(i), 0, str(i), "") for i in range(samples)], VIEWS, {})
+    return Portion([Sample(str(i), 0, str(i), "") for i in range(samples)], "key", VIEWS, {})
 
 
 @given(st.lists(st.lists(st.integers(0, 255), max_size=4), max_size=6), st.booleans())
