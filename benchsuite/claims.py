@@ -13,7 +13,7 @@ from benchsuite.specs import NAME, Preprocess, center
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class _Checker:
     """Something that a plugin declares; ``where`` names it in every error."""
 
     where: str

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SAMPLES = tuple(Sample(f"probe-{i:02d}", i % 2, "memory") for i in range(33))
+_PROBES = tuple(Sample(f"probe-{i:02d}", i % 2, "memory") for i in range(33))
 
 
-def image(sample: Sample) -> NDArray[np.uint8]:
+def _probe_image(sample: Sample) -> NDArray[np.uint8]:
     """A plain picture of one colour, whose size and colour tell the sample's number."""
     import numpy as np
 
@@ -22,6 +22,6 @@ def image(sample: Sample) -> NDArray[np.uint8]:
     return np.full((1 + number % 5, 2 + number % 3, 3), (number, 2 * number, 255 - number), dtype=np.uint8)
 
 
-def broken(sample: Sample) -> NDArray[np.uint8]:
+def _broken_probe(sample: Sample) -> NDArray[np.uint8]:
     """Cannot be read."""
     raise DataError(expected("an image", "whole and readable", "a probe that is neither", sample.where))
