@@ -29,10 +29,11 @@ import torch
 
 from benchsuite import load_plugins
 from benchsuite.forward import keep_freed_memory
-from benchsuite.plan import Asked, open_dataset
+from benchsuite.plan import Asked
 from benchsuite.precision import DTYPES
 from benchsuite.reading import give_way
 from benchsuite.running import Watch, run
+from benchsuite.specs.catalog import open_dataset
 
 
 def ours(args: argparse.Namespace, catalog: Any, *, default: bool = False) -> float:

@@ -27,10 +27,10 @@ import numpy as np
 from benchsuite import Loader, Split, load_plugins
 from benchsuite.batches import chunked
 from benchsuite.chunks import CHUNK
-from benchsuite.plan import open_dataset
 from benchsuite.prepared import Order, opened
 from benchsuite.preparing import prepare
 from benchsuite.reading import cores
+from benchsuite.specs.catalog import open_dataset
 from benchsuite.watch import Watch
 
 _OPEN: list[Split] = []

@@ -26,10 +26,10 @@ import torchvision.transforms as T
 from PIL import Image
 
 from benchsuite import Architecture, Recipe, load_plugins, pixels
-from benchsuite.binding import options
 from benchsuite.forward import keep_freed_memory
-from benchsuite.plan import open_dataset
 from benchsuite.precision import DTYPES
+from benchsuite.specs.catalog import open_dataset
+from benchsuite.specs.parameters import options
 from benchsuite.train import pictures
 from benchsuite.trainer import Means, Trainer
 

@@ -6,11 +6,7 @@ What a plugin may import is what this module names.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.binding import bind
-from benchsuite.catalog import Catalog, load_plugins
-from benchsuite.census import Census
 from benchsuite.chunks import cache_dir
-from benchsuite.combine import Combine
 from benchsuite.decode import SUFFIXES, check_headers, decode
 from benchsuite.errors import (
     BadParameter,
@@ -27,30 +23,20 @@ from benchsuite.errors import (
     first_line,
     unknown_name,
 )
-from benchsuite.formats import FileFormat
-from benchsuite.hookspecs import hookimpl
 from benchsuite.reading import in_order
-from benchsuite.recipes import Augmentation, Grid, Level, Mini, Optimizer, Schedule, Warmup, steps
-from benchsuite.specs import (
-    Architecture,
-    Dataset,
-    DenseParts,
-    Family,
-    Input,
-    Loader,
-    Preprocess,
-    Protocol,
-    Recipe,
-    Reporter,
-    Sample,
-    Split,
-    SplitName,
-    Weights,
-    center,
-    view,
-)
+from benchsuite.specs.architecture import Architecture, DenseParts, Family, Input, Weights
+from benchsuite.specs.catalog import Catalog, load_plugins
+from benchsuite.specs.combine import Combine
+from benchsuite.specs.dataset import Census, Dataset, Sample, Split, SplitName
+from benchsuite.specs.hookspecs import hookimpl
+from benchsuite.specs.loader import FileFormat, Loader
+from benchsuite.specs.parameters import bind
+from benchsuite.specs.preprocess import Preprocess, center, view
+from benchsuite.specs.protocol import Protocol
+from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, Recipe, Schedule, Warmup, steps
+from benchsuite.specs.reporter import Reporter
+from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
 from benchsuite.tables import result_table
-from benchsuite.view import Crop, View, distinct, five, flips, grid
 
 if TYPE_CHECKING:
     from benchsuite.query import load_predictions, load_runs

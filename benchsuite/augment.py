@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchsuite.recipes import Augmentation
+from benchsuite.specs.recipe import Augmentation
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from benchsuite.view import View
+from benchsuite.specs.view import View
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+
 T = TypeVar("T")
+
+
 HELD_BYTES = 256 * 2**20
 """Pixels that may wait for company before the fullest group is sent as it is."""
 
@@ -30,13 +33,6 @@ def chunked(items: tuple[T, ...], size: int) -> Iterator[tuple[T, ...]]:
     """Consecutive parts of ``size`` items; the last one is what remains."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def spread(items: tuple[T, ...], limit: int | None) -> tuple[T, ...]:
-    """``limit`` items at even distances, in order; all of them without a limit or with one that is no limit."""
-    if limit is None or limit >= len(items):
-        return items
-    return tuple(items[i * len(items) // limit] for i in range(limit))
 
 
 def batches(

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite import class_order, doctor, examine, keys, opinion, predictions, unopened, weights
-from benchsuite.batches import spread
-from benchsuite.catalog import Catalog
 from benchsuite.chunks import cache_dir
 from benchsuite.doctor import Finding
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.examine import Examined
 from benchsuite.plan import Asked as Run
-from benchsuite.plan import Question, digest_of, open_dataset, plan
+from benchsuite.plan import Question, digest_of, plan
 from benchsuite.running import answer
-from benchsuite.specs import Dataset, Sample, Split, SplitName
+from benchsuite.specs.catalog import Catalog, open_dataset
+from benchsuite.specs.dataset import Dataset, Sample, Split, SplitName, spread
 from benchsuite.watch import Watch
 
 DECODED = 1000

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchsuite.errors import BenchsuiteError, PluginError, expected
-from benchsuite.specs import NAME, Preprocess, center
+from benchsuite.specs.catalog import NAME
+from benchsuite.specs.preprocess import Preprocess, center
 
 
 @dataclass(frozen=True, slots=True)

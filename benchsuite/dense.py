@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from benchsuite.errors import first_line, no_score_map
-from benchsuite.specs import Architecture, DenseParts
+from benchsuite.specs.architecture import Architecture, DenseParts
 
 _MEANS = (torch.mean, torch.Tensor.mean)
 _MAXIMA = (torch.amax, torch.Tensor.amax)

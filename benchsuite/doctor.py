@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from statistics import median_low
 from typing import Literal
 
-from benchsuite.census import Census
 from benchsuite.examine import Examined
-from benchsuite.specs import Sample
+from benchsuite.specs.dataset import Census, Sample
 
 WNID = re.compile(r"n\d{8}")
 

@@ -19,8 +19,8 @@ from benchsuite.pieces import Seconds, cutter, once_each, pieces
 from benchsuite.plan import TOLERANCE, Member, Question
 from benchsuite.predict import Predict
 from benchsuite.scoring import score
-from benchsuite.specs import Sample
-from benchsuite.view import View, distinct
+from benchsuite.specs.dataset import Sample
+from benchsuite.specs.view import View, distinct
 
 Identity = tuple[str, str]
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from benchsuite.decode import FORMATS, SUFFIXES, check_header, quiet
 from benchsuite.errors import DataError
 from benchsuite.reading import cores
-from benchsuite.specs import Sample, Split
+from benchsuite.specs.dataset import Sample, Split
 
 T = TypeVar("T")
 ORIENTATION = 0x0112

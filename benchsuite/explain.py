@@ -6,12 +6,12 @@ import dataclasses
 from pathlib import Path
 
 from benchsuite import ledger, predictions
-from benchsuite.catalog import Catalog
 from benchsuite.errors import BadParameter, StorageError, expected
 from benchsuite.ledger import Published
 from benchsuite.plan import Asked, Question, plan, under
 from benchsuite.remeasure import label
 from benchsuite.route import End
+from benchsuite.specs.catalog import Catalog
 
 
 def between_protocols(asked: Asked, start: str, goal: str, catalog: Catalog) -> tuple[End, End]:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite.binding import MERGING, OVERRIDES, Bound, bind, show, views
-from benchsuite.combine import Combine
 from benchsuite.errors import BenchsuiteError
-from benchsuite.specs import Preprocess, Protocol
-from benchsuite.view import POSITIONS, Crop, View
+from benchsuite.specs.combine import Combine
+from benchsuite.specs.parameters import MERGING, OVERRIDES, Bound, bind, show, views
+from benchsuite.specs.preprocess import Preprocess
+from benchsuite.specs.protocol import Protocol
+from benchsuite.specs.view import POSITIONS, Crop, View
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import torch
 from benchsuite import augment, schedules
 from benchsuite.inputs import Inputs
 from benchsuite.processes import Group
-from benchsuite.specs import Recipe
+from benchsuite.specs.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True, eq=False)

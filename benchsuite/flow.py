@@ -18,8 +18,8 @@ from benchsuite.chunks import ChunkStore
 from benchsuite.errors import BenchsuiteError, expected
 from benchsuite.pieces import Seconds
 from benchsuite.predict import Finish, Predict
-from benchsuite.specs import Sample
-from benchsuite.view import View
+from benchsuite.specs.dataset import Sample
+from benchsuite.specs.view import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,9 +19,10 @@ from benchsuite.inputs import Inputs
 from benchsuite.onednn import onednn
 from benchsuite.precision import DTYPES, computing
 from benchsuite.predict import Finish
-from benchsuite.specs import Architecture, Preprocess
+from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.preprocess import Preprocess
+from benchsuite.specs.view import View
 from benchsuite.transfer import Scores, transfer
-from benchsuite.view import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

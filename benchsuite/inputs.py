@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from benchsuite.specs import Preprocess
+from benchsuite.specs.preprocess import Preprocess
 
 
 class Inputs:

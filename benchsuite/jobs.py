@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite import keys
-from benchsuite.batches import spread
-from benchsuite.catalog import Catalog
 from benchsuite.errors import BadParameter, expected, unknown_name
-from benchsuite.plan import open_dataset
-from benchsuite.specs import Architecture, Recipe, Sample, Split
+from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.catalog import Catalog, open_dataset
+from benchsuite.specs.dataset import Sample, Split, spread
+from benchsuite.specs.recipe import Recipe
 from benchsuite.variants import lasting, scaled
 from benchsuite.weights import fitted, trains, usual_preprocess
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from types import FunctionType
 from typing import Any
 
-from benchsuite.specs import Sample, Split
-from benchsuite.view import View, view_data
+from benchsuite.specs.dataset import Sample, Split
+from benchsuite.specs.view import View, view_data
 
 SCORES = 1
 """Raised when a release changes any score, so that an old result is never taken for a new one."""

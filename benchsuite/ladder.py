@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite.binding import Bound, show
 from benchsuite.errors import BadParameter, expected
 from benchsuite.factors import Frame, Setting, bound_as, express, replaced, setting, shown
+from benchsuite.specs.parameters import Bound, show
 
 PLACES = ("centre", "shifts", "five", "grid", "dense")
 """From few views to many; a ladder that leads down is the one that leads up, read backwards."""

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite import parity, profiles
-from benchsuite.binding import show
 from benchsuite.evaluate import Answer, Opened, Settings
 from benchsuite.pieces import Seconds
 from benchsuite.plan import TOLERANCE, Asked, Member, Question
 from benchsuite.predictions import read_manifest
-from benchsuite.view import view_data
+from benchsuite.specs.parameters import show
+from benchsuite.specs.view import view_data
 
 PACKAGES = ("benchsuite", "numpy", "pillow", "torch", "torchvision", "timm", "pyarrow")
 

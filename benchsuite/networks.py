@@ -9,7 +9,8 @@ import torch
 from benchsuite._training import rest_residual_branches
 from benchsuite.errors import BadParameter, DataError, expected, first_line
 from benchsuite.feeds import Feed
-from benchsuite.specs import Architecture, Recipe
+from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.recipe import Recipe
 
 
 def build(architecture: Architecture, recipe: Recipe, feed: Feed, classes: int) -> Any:

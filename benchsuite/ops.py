@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.errors import TooLarge, expected
-from benchsuite.view import Crop, View
+from benchsuite.specs.view import Crop, View
 
 if TYPE_CHECKING:
     import numpy as np

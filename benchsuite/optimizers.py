@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from benchsuite.errors import BadParameter, expected
-from benchsuite.recipes import Optimizer
-from benchsuite.specs import Recipe
+from benchsuite.specs.recipe import Optimizer, Recipe
 
 _FUSED = ("sgd", "adam", "adamw", "adagrad")
 

@@ -14,13 +14,14 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchsuite import keys
-from benchsuite.batches import spread
 from benchsuite.chunks import cache_dir, writing
-from benchsuite.combine import softmax
 from benchsuite.evaluate import Opened, Settings, fill, networks
 from benchsuite.plan import TOLERANCE, Member, Question, at_precision
-from benchsuite.specs import Loader, Sample, Split, center
-from benchsuite.view import View
+from benchsuite.specs.combine import softmax
+from benchsuite.specs.dataset import Sample, Split, spread
+from benchsuite.specs.loader import Loader
+from benchsuite.specs.preprocess import center
+from benchsuite.specs.view import View
 
 if TYPE_CHECKING:
     import numpy as np

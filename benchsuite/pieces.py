@@ -14,8 +14,9 @@ from benchsuite import ops
 from benchsuite.batches import Piece
 from benchsuite.errors import BenchsuiteError
 from benchsuite.reading import reserve
-from benchsuite.specs import Loader, Sample, Split
-from benchsuite.view import View
+from benchsuite.specs.dataset import Sample, Split
+from benchsuite.specs.loader import Loader
+from benchsuite.specs.view import View
 
 LARGE = 2**24
 """Bytes of a resized image that is not kept for a crop of it."""

@@ -13,8 +13,9 @@ import numpy as np
 from benchsuite import keys, ops
 from benchsuite.chunks import cache_dir, writing
 from benchsuite.errors import DataError, expected
-from benchsuite.specs import Preprocess, Sample, Split, center, view
-from benchsuite.view import Crop, View, view_data
+from benchsuite.specs.dataset import Sample, Split
+from benchsuite.specs.preprocess import Preprocess, center, view
+from benchsuite.specs.view import Crop, View, view_data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

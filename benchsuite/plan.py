@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite import binding, keys
-from benchsuite.batches import spread
-from benchsuite.binding import Bound
-from benchsuite.catalog import Catalog
-from benchsuite.combine import Combine
+from benchsuite import keys
 from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, no_score_map
 from benchsuite.predictions import find_run, read_manifest
-from benchsuite.specs import Architecture, Dataset, Loader, Sample, Split, SplitName
-from benchsuite.view import View, view_data
+from benchsuite.specs import parameters
+from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.catalog import Catalog, open_dataset
+from benchsuite.specs.combine import Combine
+from benchsuite.specs.dataset import Dataset, Sample, Split, spread
+from benchsuite.specs.loader import Loader
+from benchsuite.specs.parameters import Bound
+from benchsuite.specs.view import View, view_data
 from benchsuite.weights import Chosen, choose
 
 DEFAULT_DATA = "digits"
@@ -98,7 +100,7 @@ def plan(asked: Asked, catalog: Catalog) -> list[Question]:
     Raises a ``BenchsuiteError`` for any name, parameter, folder or file that does not fit, before any network is built.
     """
     _check(asked)
-    bounds = [binding.bind(text, lambda name: catalog.find("protocol", name)) for text in asked.protocols]
+    bounds = [parameters.bind(text, lambda name: catalog.find("protocol", name)) for text in asked.protocols]
     loader: Loader = catalog.find("loader", asked.loader)
     recalled = [_recall(name, asked, catalog) for name in asked.architectures]
     data = _one_dataset(asked.data, [r.data for r in recalled if r])
@@ -146,20 +148,6 @@ def at_precision(question: Question, precision: str, chosen: tuple[dict[str, Any
     return dataclasses.replace(question, run_id=run_id, precision=precision, asked=about, chosen=chosen)
 
 
-def open_dataset(text: str, catalog: Catalog, part: SplitName = "test") -> tuple[Dataset, Split]:
-    """``imagenet:PATH`` -> the dataset and one of its splits, opened. Raises ``UnknownName`` or ``DataError``."""
-    name, colon, path = text.partition(":")
-    dataset: Dataset = catalog.find("dataset", name)
-    if dataset.path == "required" and not path:
-        raise DataError(f"Expected {name}:PATH, got {name!r} without a path. {dataset.download}".strip())
-    if dataset.path == "none" and colon:
-        raise DataError(expected("the data set", f"{name} alone, it is embedded", text))
-    split = dataset.open(path or None, part)
-    if not split.samples:
-        raise DataError(expected("the data set", "at least one image", "none", text))
-    return dataset, split
-
-
 @dataclass(frozen=True, slots=True)
 class _Recalled:
     """A finished run that is asked to be a member of an ensemble: what it was a question of."""
@@ -191,11 +179,11 @@ def _one_dataset(given: str | None, recalled: Sequence[str | None]) -> str:
 
 
 def _bind(text: str, catalog: Catalog) -> Bound:
-    return binding.bind(text, lambda name: catalog.find("protocol", name))
+    return parameters.bind(text, lambda name: catalog.find("protocol", name))
 
 
 def _member(architecture: Architecture, weights: Chosen, bound: Bound, split: Split, catalog: Catalog) -> Member:
-    views = binding.views(bound, weights.preprocess, split.mirror)
+    views = parameters.views(bound, weights.preprocess, split.mirror)
     if any(v.dense for v in views) and (architecture.dense is None or architecture.input.fixed):
         raise no_score_map(architecture.name, weights.preprocess.crop, "its input size is fixed")
     if split.among and any(v.dense and v.spatial == "prob" for v in views):

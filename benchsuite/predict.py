@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import Protocol as Structural
 
-from benchsuite.view import View
+from benchsuite.specs.view import View
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchsuite import metrics
 from benchsuite.chunks import writing
-from benchsuite.combine import Combine, softmax
 from benchsuite.errors import BenchsuiteError, StorageError, UnknownName, unknown_name
-from benchsuite.specs import Sample
+from benchsuite.specs.combine import Combine, softmax
+from benchsuite.specs.dataset import Sample
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 from benchsuite import keys
 from benchsuite.chunks import cache_dir
 from benchsuite.errors import DataError, TooLarge, expected
-from benchsuite.specs import Loader, Sample, Split
-from benchsuite.view import View, view_from_data
+from benchsuite.specs.dataset import Sample, Split
+from benchsuite.specs.loader import Loader
+from benchsuite.specs.view import View, view_from_data
 
 T = TypeVar("T")
 VERSION = 3

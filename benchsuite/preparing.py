@@ -14,7 +14,6 @@ from typing import Any
 from benchsuite import ops
 from benchsuite.chunks import writing
 from benchsuite.errors import BadParameter, PluginError, StorageError, TooLarge, expected
-from benchsuite.formats import FileFormat
 from benchsuite.locks import held
 from benchsuite.prepared import (
     VERSION,
@@ -30,8 +29,9 @@ from benchsuite.prepared import (
     stem,
 )
 from benchsuite.reading import in_order, reserve
-from benchsuite.specs import Sample
-from benchsuite.view import view_data
+from benchsuite.specs.dataset import Sample
+from benchsuite.specs.loader import FileFormat
+from benchsuite.specs.view import view_data
 from benchsuite.watch import Watch
 
 THUMB, NEAR = 8, 12

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchsuite.errors import DataError, expected
-from benchsuite.specs import Sample
+from benchsuite.specs.dataset import Sample
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite import predictions, tables
-from benchsuite.binding import show
 from benchsuite.errors import BadParameter, StorageError, expected
+from benchsuite.specs.parameters import show
 
 INSTALL = "pip install 'benchsuite[query]'"
 

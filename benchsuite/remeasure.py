@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import get_args
 
-from benchsuite import binding, ledger, tables
-from benchsuite.catalog import Catalog
+from benchsuite import ledger, tables
 from benchsuite.errors import BenchsuiteError
 from benchsuite.ledger import Published
-from benchsuite.specs import Preprocess, Weights
-from benchsuite.view import Interpolation
+from benchsuite.specs import parameters
+from benchsuite.specs.architecture import Weights
+from benchsuite.specs.catalog import Catalog
+from benchsuite.specs.preprocess import Preprocess
+from benchsuite.specs.view import Interpolation
 
 
 def measured_by(catalog: Catalog, row: Published) -> tuple[str | None, str]:
@@ -70,8 +72,8 @@ def label(catalog: Catalog, row: Published, preprocess: Preprocess) -> str:
 
     What the source does not state is left as benchsuite has it. ``preprocess`` is that of the weights.
     """
-    finder = binding.finder(catalog.protocols)
-    known, how = binding.parameters(finder(row.protocol)), ledger.method(row)
+    finder = parameters.finder(catalog.protocols)
+    known, how = parameters.parameters(finder(row.protocol)), ledger.method(row)
     told = {field: getattr(how, field) for field in ("rounding", "merge", "flip")}
     if row.short_side and row.short_side != preprocess.resize:
         told["resize"] = str(row.short_side)
@@ -83,4 +85,4 @@ def label(catalog: Catalog, row: Published, preprocess: Preprocess) -> str:
         if word in get_args(Interpolation) and word != preprocess.interpolation:
             told["interpolation"] = word
     tail = ",".join(f"{key}={value}" for key, value in sorted(told.items()) if value and key in known)
-    return binding.bind(f"{row.protocol}:{tail}" if tail else row.protocol, finder).label
+    return parameters.bind(f"{row.protocol}:{tail}" if tail else row.protocol, finder).label

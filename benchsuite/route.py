@@ -7,16 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite import binding, manifests, ops
-from benchsuite.batches import spread
-from benchsuite.catalog import Catalog
+from benchsuite import manifests, ops
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.evaluate import networks
 from benchsuite.factors import Frame
 from benchsuite.ladder import Factor, carried, rungs, subsets
 from benchsuite.ledger import Published
 from benchsuite.plan import Asked, Question, under
-from benchsuite.view import View
+from benchsuite.specs import parameters
+from benchsuite.specs.catalog import Catalog
+from benchsuite.specs.dataset import spread
+from benchsuite.specs.view import View
 
 LOOKED_AT = 16
 """Images whose sizes are looked at to say what a ladder costs."""
@@ -116,7 +117,7 @@ def _networks(start: End, goal: End) -> Iterator[tuple[tuple[Factor, ...], Asked
 
 def _frame(question: Question, catalog: Catalog) -> Frame:
     preprocess = question.members[0].chosen.preprocess
-    return Frame(binding.finder(catalog.protocols), preprocess, question.split.mirror)
+    return Frame(parameters.finder(catalog.protocols), preprocess, question.split.mirror)
 
 
 def _cost(planned: Sequence[Planned], asked: Asked, sets: Any) -> Cost:

@@ -11,7 +11,6 @@ from threading import Lock
 from typing import Any
 
 from benchsuite import crews, manifests, parity, sharing, tables
-from benchsuite.catalog import Catalog, load_plugins
 from benchsuite.chunks import ChunkStore, cache_dir, writing
 from benchsuite.crews import ALONE, Crew
 from benchsuite.errors import BenchsuiteError
@@ -23,8 +22,9 @@ from benchsuite.predictions import write_run
 from benchsuite.prepared import opened
 from benchsuite.processes import device_here
 from benchsuite.reading import cores
-from benchsuite.specs import center
-from benchsuite.view import View, distinct
+from benchsuite.specs.catalog import Catalog, load_plugins
+from benchsuite.specs.preprocess import center
+from benchsuite.specs.view import View, distinct
 from benchsuite.watch import Watch
 
 TALLIED = 64

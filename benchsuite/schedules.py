@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from benchsuite.recipes import Schedule, Warmup
-from benchsuite.specs import Recipe
+from benchsuite.specs.recipe import Recipe, Schedule, Warmup
 
 RECENT = 50
 """Steps whose training error ends a warm-up that lasts until an error is reached."""

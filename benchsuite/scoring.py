@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from benchsuite import predictions
-from benchsuite.combine import combine, in_space, merge
 from benchsuite.plan import Member, Question
-from benchsuite.specs import Sample
-from benchsuite.view import View
+from benchsuite.specs.combine import combine, in_space, merge
+from benchsuite.specs.dataset import Sample
+from benchsuite.specs.view import View
 
 if TYPE_CHECKING:
     import numpy as np

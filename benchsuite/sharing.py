@@ -23,8 +23,8 @@ from benchsuite.errors import BenchsuiteError, StorageError, expected
 from benchsuite.evaluate import Answer, Identity, Opened, Settings, evaluate, fill, networks
 from benchsuite.keys import chunk_key, view_key
 from benchsuite.plan import Member, Question, at_precision
-from benchsuite.specs import Sample
-from benchsuite.view import View
+from benchsuite.specs.dataset import Sample
+from benchsuite.specs.view import View
 
 PAUSE = 0.1
 """Seconds between two looks at the chunks that others have in hand."""

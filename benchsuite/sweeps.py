@@ -11,10 +11,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from benchsuite import binding
-from benchsuite.catalog import Catalog
 from benchsuite.errors import BadParameter, DataError, expected, unknown_name
 from benchsuite.plan import DEFAULT_DATA, TOLERANCE, Asked
+from benchsuite.specs import parameters
+from benchsuite.specs.catalog import Catalog
 
 AXES: dict[str, tuple[str, type, Any]] = {
     "architectures": ("architecture", str, None),
@@ -198,7 +198,7 @@ def _check_names(axes: Mapping[str, Sequence[Any]], catalog: Catalog, where: str
         catalog.architecture(name)
     labels: dict[str, str] = {}
     for text in axes["protocol"]:
-        label = binding.bind(text, lambda name: catalog.find("protocol", name)).label
+        label = parameters.bind(text, lambda name: catalog.find("protocol", name)).label
         if label in labels:
             raise BadParameter(expected("each of protocols", "another one", f"{labels[label]} and {text}", where))
         labels[label] = text

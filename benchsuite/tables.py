@@ -12,9 +12,9 @@ from fractions import Fraction
 from typing import Any
 
 from benchsuite import ledger
-from benchsuite.binding import split_outside
 from benchsuite.ledger import Published
 from benchsuite.metrics import Count
+from benchsuite.specs.parameters import split_outside
 from benchsuite.stats import wilson
 
 Table = tuple[list[str], list[list[str]]]

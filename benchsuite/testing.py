@@ -14,19 +14,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchsuite import binding, probes, specs
-from benchsuite.batches import spread
-from benchsuite.census import faults
+from benchsuite import probes
 from benchsuite.claims import _Checker
-from benchsuite.combine import Combine
 from benchsuite.errors import BenchsuiteError, DataError, UnknownName
-from benchsuite.specs import Architecture, Dataset, Family, Loader, Preprocess, Protocol, Reporter, center
-from benchsuite.view import View, view_data, view_from_data
-
-if TYPE_CHECKING:
-    pass
+from benchsuite.specs import dataset, parameters
+from benchsuite.specs.architecture import Architecture, Family
+from benchsuite.specs.combine import Combine
+from benchsuite.specs.dataset import Dataset, faults, spread
+from benchsuite.specs.loader import Images, Loader
+from benchsuite.specs.preprocess import Preprocess, center
+from benchsuite.specs.protocol import Protocol
+from benchsuite.specs.reporter import Reporter
+from benchsuite.specs.view import View, view_data, view_from_data
 
 _GREY: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
 PROBES = (
@@ -84,9 +85,9 @@ def check_protocol(p: Protocol) -> None:
     it.declares(p.name, note=p.note, source=p.source)
     it.needs(isinstance(p.combine, Combine), "combine", "a Combine", p.combine)
     with it.runs("the parameters of views"):
-        known = binding.parameters(p)
+        known = parameters.parameters(p)
         one = Protocol("1crop", lambda preprocess: (center(preprocess),), Combine(), note="", source="")
-        label = binding.bind(p.name, lambda name: p if name == p.name else one).label
+        label = parameters.bind(p.name, lambda name: p if name == p.name else one).label
     it.needs(label == p.name, "the label without parameters", p.name, label)
     if p.members:
         it.needs("protocol" in known, "the parameters", "with one named protocol", ", ".join(known))
@@ -95,7 +96,7 @@ def check_protocol(p: Protocol) -> None:
         _check_views(p, known, preprocess, mirror)
 
 
-def check_dataset(d: Dataset, path: str | None = None, *, split: specs.SplitName = "test", limit: int = 16) -> None:
+def check_dataset(d: Dataset, path: str | None = None, *, split: dataset.SplitName = "test", limit: int = 16) -> None:
     """Name and texts; where it can be opened (a ``path``, or none is needed), ids, labels and ``limit`` images."""
     import numpy as np
 
@@ -123,7 +124,7 @@ def check_dataset(d: Dataset, path: str | None = None, *, split: specs.SplitName
         one.needs(np.array_equal(first, again), "an image", "the same each time it is read", "another")
 
 
-def check_loader(loader: Loader, split: specs.Split | None = None) -> None:
+def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
     """That every sample comes once, in the asked order, as uint8 RGB; an exact loader gives ``read``'s own pixels.
 
     ``split`` is by default 33 small arrays in memory; a loader that reads files needs one of its own. For one that
@@ -134,7 +135,7 @@ def check_loader(loader: Loader, split: specs.Split | None = None) -> None:
     it = _Checker(f"loader {loader.name}")
     for part in loader.name.split(":", 1):
         it.declares(part, note=loader.note)
-    split = split or specs.Split("probe", probes._PROBES, ("even", "odd"), mirror=True, read=probes._probe_image)
+    split = split or dataset.Split("probe", probes._PROBES, ("even", "odd"), mirror=True, read=probes._probe_image)
     asked = (*split.samples[::2], *reversed(split.samples[1::2]))
     with _images(loader, split, it) as images:
         for workers in (0, 2):
@@ -154,7 +155,7 @@ def check_loader(loader: Loader, split: specs.Split | None = None) -> None:
 
 
 @contextmanager
-def _images(loader: Loader, split: specs.Split, it: _Checker) -> Iterator[specs.Images]:
+def _images(loader: Loader, split: dataset.Split, it: _Checker) -> Iterator[Images]:
     """What a loader reads with; a loader of prepared files has written one of the split."""
     import numpy as np
 
@@ -245,7 +246,7 @@ def _check_views(p: Protocol, known: Mapping[str, Any], preprocess: Preprocess, 
     it.needs(made == again, "views", "the same each time", "others")
 
 
-def _check_split(split: specs.Split, it: _Checker) -> None:
+def _check_split(split: dataset.Split, it: _Checker) -> None:
     ids = [s.id for s in split.samples]
     it.needs(bool(ids) and len(split.classes) > 1, "samples and classes", "1 and 2 or more", [len(ids), split.classes])
     for before, after in itertools.pairwise(ids):

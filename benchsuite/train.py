@@ -15,7 +15,10 @@ from benchsuite.feeds import Pictures, place
 from benchsuite.inputs import Inputs
 from benchsuite.precision import candidates
 from benchsuite.processes import Group
-from benchsuite.specs import Architecture, Preprocess, Recipe, Sample, Split
+from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.dataset import Sample, Split
+from benchsuite.specs.preprocess import Preprocess
+from benchsuite.specs.recipe import Recipe
 from benchsuite.trainer import Means, Trainer
 from benchsuite.watch import Watch
 from benchsuite.weights import save_state

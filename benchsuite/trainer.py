@@ -22,7 +22,8 @@ from benchsuite.layouts import Layout, laid, pick
 from benchsuite.precision import DTYPES
 from benchsuite.processes import Group
 from benchsuite.schedules import Clock
-from benchsuite.specs import Architecture, Recipe
+from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.recipe import Recipe
 
 _LISTEN = 20
 """Steps between two looks at the losses on a GPU: each look waits for it."""

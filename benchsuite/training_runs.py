@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchsuite import schedules
 from benchsuite import training_manifests as manifests
-from benchsuite.catalog import Catalog
 from benchsuite.chunks import writing
 from benchsuite.histories import History
 from benchsuite.jobs import Asked, Job, plan
-from benchsuite.specs import Sample, Split
+from benchsuite.specs.catalog import Catalog
+from benchsuite.specs.dataset import Sample, Split
 from benchsuite.training_manifests import BEST, CHECKPOINT, LAST
 from benchsuite.watch import Watch
 from benchsuite.weights import save_state

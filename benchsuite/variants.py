@@ -7,8 +7,7 @@ import itertools
 from typing import Any
 
 from benchsuite.errors import BadParameter, expected
-from benchsuite.recipes import Changes, Grid, Level, Schedule
-from benchsuite.specs import Recipe
+from benchsuite.specs.recipe import Changes, Grid, Level, Recipe, Schedule
 
 SCALES = ("full", "mini")
 UNPRINTED = "no number in print"

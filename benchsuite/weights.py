@@ -19,7 +19,10 @@ from typing import Any
 from benchsuite.chunks import cache_dir
 from benchsuite.errors import WeightsError, expected, first_line, unknown_name
 from benchsuite.keys import digest
-from benchsuite.specs import Architecture, Dataset, Preprocess, Recipe, Weights
+from benchsuite.specs.architecture import Architecture, Weights
+from benchsuite.specs.dataset import Dataset
+from benchsuite.specs.preprocess import Preprocess
+from benchsuite.specs.recipe import Recipe
 
 PREPROCESS_KEY = "benchsuite.preprocess"
 TRAINED_KEY = "benchsuite.trained"

@@ -11,17 +11,7 @@ from hypothesis import strategies as st
 from reference import accounting as replay
 
 from benchsuite import UnknownName, tallies
-from benchsuite.accounting import (
-    BEST,
-    BEST_LATE,
-    CATALOGUE,
-    LAST,
-    LOWEST,
-    Accounting,
-    accounting,
-    find,
-    printed,
-)
+from benchsuite.accounting import BEST, BEST_LATE, CATALOGUE, LAST, LOWEST, Accounting, accounting, find, printed
 
 RUNS = st.tuples(st.integers(12, 20), st.integers(1, 25)).flatmap(
     lambda shape: st.lists(

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import Crop, View
-from benchsuite.batches import HELD_BYTES, Piece, batches, chunked, spread
+from benchsuite.batches import HELD_BYTES, Piece, batches, chunked
+from benchsuite.specs.dataset import spread
 
 VIEWS = (
     View(8, Crop(4)),

@@ -29,8 +29,18 @@ from benchsuite import (
     load_plugins,
     view,
 )
-from benchsuite.binding import Bound, bind_architecture, finder, options, parameters, parse, show, split_outside, views
-from benchsuite.recipes import Options
+from benchsuite.specs.parameters import (
+    Bound,
+    bind_architecture,
+    finder,
+    options,
+    parameters,
+    parse,
+    show,
+    split_outside,
+    views,
+)
+from benchsuite.specs.recipe import Options
 
 PREPROCESS = Preprocess(256, 224, "bilinear", (0.5,) * 3, (0.2,) * 3)
 

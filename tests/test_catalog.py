@@ -21,10 +21,10 @@ from benchsuite import (
     Protocol,
     UnknownName,
     hookimpl,
-    hookspecs,
     load_plugins,
     unknown_name,
 )
+from benchsuite.specs import hookspecs
 
 DIST_INFO = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.2.3\n"
 PLUGIN = """

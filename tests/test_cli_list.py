@@ -10,10 +10,10 @@ import pytest
 from toys import ToyPlugin
 
 from benchsuite import ledger
-from benchsuite.catalog import Catalog, load_plugins
 from benchsuite.cli import console
 from benchsuite.cli import list as command
 from benchsuite.errors import BadParameter, UnknownName
+from benchsuite.specs.catalog import Catalog, load_plugins
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from test_tables import manifest
 from toys import PREPROCESS, ToyPlugin
 
 from benchsuite import Architecture, Preprocess, Weights, hookimpl, ledger, predictions
-from benchsuite.catalog import load_plugins
 from benchsuite.cli import _facts, show
 from benchsuite.errors import BadParameter, StorageError, UnknownName
+from benchsuite.specs.catalog import load_plugins
 
 MEAN = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from reference import merging
 
 from benchsuite import BadParameter, Combine
-from benchsuite.combine import combine, log_softmax, softmax
+from benchsuite.specs.combine import combine, log_softmax, softmax
 
 RULES = [
     Combine("mean", "prob"),

@@ -35,17 +35,11 @@ from benchsuite import (
     unknown_name,
     view,
 )
-from benchsuite.binding import bind, views
-from benchsuite.combine import combine
 from benchsuite.metrics import errors_at, ranks
 from benchsuite.ops import cut, resize, resized_shape
-from benchsuite.testing import (
-    check_architecture,
-    check_dataset,
-    check_loader,
-    check_protocol,
-    check_reporter,
-)
+from benchsuite.specs.combine import combine
+from benchsuite.specs.parameters import bind, views
+from benchsuite.testing import check_architecture, check_dataset, check_loader, check_protocol, check_reporter
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
 DEEP = 20

@@ -8,18 +8,35 @@ from pathlib import Path
 
 import pytest
 
-from benchsuite import FileFormat, hookspecs, load_plugins, recipes, specs, testing
-from benchsuite.census import Census
-from benchsuite.combine import Combine
-from benchsuite.view import Crop, View
+from benchsuite import FileFormat, load_plugins, testing
+from benchsuite.specs import architecture, dataset, hookspecs, loader, preprocess, protocol, recipe, reporter
+from benchsuite.specs.combine import Combine
+from benchsuite.specs.dataset import Census
+from benchsuite.specs.view import Crop, View
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "benchsuite-efficientnet-lite" / "benchsuite_efficientnet_lite.py"
 HOOKS = [hook for name, hook in vars(hookspecs).items() if name.startswith("benchsuite_")]
-VALUES = [specs.Architecture, specs.Family, specs.Weights, specs.Preprocess, specs.Input, specs.Recipe]
-VALUES += [recipes.Optimizer, recipes.Warmup, recipes.Schedule, recipes.Augmentation, recipes.Mini]
-VALUES += [recipes.Level, recipes.Grid]
-VALUES += [specs.Protocol, specs.Dataset, Census, specs.Split, specs.Sample, specs.Loader, FileFormat, specs.Reporter]
+VALUES = [
+    architecture.Architecture,
+    architecture.Family,
+    architecture.Weights,
+    preprocess.Preprocess,
+    architecture.Input,
+    recipe.Recipe,
+]
+VALUES += [recipe.Optimizer, recipe.Warmup, recipe.Schedule, recipe.Augmentation, recipe.Mini]
+VALUES += [recipe.Level, recipe.Grid]
+VALUES += [
+    protocol.Protocol,
+    dataset.Dataset,
+    Census,
+    dataset.Split,
+    dataset.Sample,
+    loader.Loader,
+    FileFormat,
+    reporter.Reporter,
+]
 VALUES += [View, Crop, Combine]
 
 

@@ -8,8 +8,8 @@ import random
 import pytest
 
 from benchsuite import BenchsuiteError, Combine, Crop, Preprocess, View, load_plugins
-from benchsuite.binding import bind, finder
 from benchsuite.factors import Frame, Setting, bound_as, express, replaced, setting, shown
+from benchsuite.specs.parameters import bind, finder
 
 CATALOG = load_plugins(entry_points=False)
 MEAN = {"mean": (0.0,) * 3, "std": (1.0,) * 3}

@@ -18,9 +18,9 @@ from PIL import Image
 
 from benchsuite import DataError, Loader, Sample, Split, View, load_plugins
 from benchsuite.builtin import _ffcv_installed
-from benchsuite.plan import open_dataset
 from benchsuite.prepared import Order, opened
 from benchsuite.preparing import prepare
+from benchsuite.specs.catalog import open_dataset
 from benchsuite.watch import Watch
 
 CATALOG = load_plugins(entry_points=False)

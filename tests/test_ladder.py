@@ -9,9 +9,9 @@ from reference import paired as twin
 from toys import ToyPlugin
 
 from benchsuite import BadParameter, BenchsuiteError, Preprocess, load_plugins
-from benchsuite.binding import bind, finder
 from benchsuite.factors import Frame, setting
 from benchsuite.ladder import MOST, Factor, Rung, carried, changes, rungs, subsets, taken_apart
+from benchsuite.specs.parameters import bind, finder
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
 MEAN = {"mean": (0.0,) * 3, "std": (1.0,) * 3}

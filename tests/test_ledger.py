@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from benchsuite import ledger, load_plugins
-from benchsuite.specs import NAME
+from benchsuite.specs.catalog import NAME
 
 ROWS = ledger.load()
 

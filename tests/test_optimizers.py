@@ -12,7 +12,7 @@ from trainees import USUAL
 
 from benchsuite import BadParameter, Optimizer
 from benchsuite.optimizers import clear, freeze, make, set_rate
-from benchsuite.recipes import OPTIMIZERS
+from benchsuite.specs.recipe import OPTIMIZERS
 
 CASES = {
     "sgd": (Optimizer("sgd", 0.1), twins.sgd(0.1, 0, False, 0)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import benchsuite
-from benchsuite.catalog import BUILT_IN
+from benchsuite.specs.catalog import BUILT_IN
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

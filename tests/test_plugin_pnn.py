@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 
 from benchsuite import BadParameter, UnsupportedProtocol, ledger, load_plugins, schedules
 from benchsuite.accounting import find as find_accounting
-from benchsuite.binding import bind, bind_architecture, views
 from benchsuite.forward import open_network
+from benchsuite.specs.parameters import bind, bind_architecture, views
 from benchsuite.testing import check_architecture
 from benchsuite.training_manifests import sizes
 from benchsuite.variants import cells, scaled
@@ -484,7 +484,7 @@ def test_a_seed_gives_the_same_untrained_network() -> None:
 def test_naming_and_checking_the_networks_needs_no_torch() -> None:
     program = (
         "import sys, benchsuite\n"
-        "from benchsuite.binding import bind_architecture\n"
+        "from benchsuite.specs.parameters import bind_architecture\n"
         "found = benchsuite.load_plugins(entry_points=False)\n"
         "for text in ('pnn:nfilters=6', 'pnn:variant=update', 'noiseresnet18:level=0.2', 'lbcnn:depth=2'):\n"
         "    print(found.architecture(text).name)\n"

@@ -18,10 +18,10 @@ from benchsuite import (
     Warmup,
     accounting,
     load_plugins,
-    recipes,
     steps,
 )
-from benchsuite.specs import Architecture, Recipe
+from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.recipe import Recipe, __name__
 from benchsuite.variants import cells, changed, lasting, scaled
 from benchsuite.weights import trains
 
@@ -38,7 +38,7 @@ ALL = [
 def test_every_part_of_a_recipe_is_frozen_and_says_what_it_is(kind: type) -> None:
     assert kind.__dataclass_params__.frozen
     assert "__slots__" in vars(kind)
-    assert kind.__module__ == recipes.__name__
+    assert kind.__module__ == __name__
     assert not kind.__doc__.startswith(f"{kind.__name__}(")
 
 

@@ -6,9 +6,9 @@ import pytest
 from toys import ToyPlugin
 
 from benchsuite import Preprocess, ledger, load_plugins
-from benchsuite.binding import bind, finder
 from benchsuite.factors import Frame, setting
 from benchsuite.remeasure import label, measured_by, parted_by
+from benchsuite.specs.parameters import bind, finder
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
 ROWS = {row.id: row for row in ledger.load()}

@@ -13,7 +13,7 @@ from benchsuite.cli import main
 from benchsuite.report import portable
 from benchsuite.report.kinds import KINDS
 from benchsuite.report.pages import pages_in
-from benchsuite.specs import Architecture
+from benchsuite.specs.architecture import Architecture
 from benchsuite.variants import cells, scaled
 
 RESULTS = Path(__file__).parents[1] / "results"

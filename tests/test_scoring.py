@@ -12,9 +12,9 @@ from reference import merging
 from walks import CATALOG
 
 from benchsuite import Combine, Sample, scoring
-from benchsuite.combine import combine, in_space, merge
 from benchsuite.plan import Asked, Question, plan
 from benchsuite.scoring import score
+from benchsuite.specs.combine import combine, in_space, merge
 
 PROTOCOLS = ("1crop", "10crop", "10crop:merge=logit", "10crop:rule=geometric", "10crop:rule=max", "multiscale")
 PROTOCOLS += ("multiscale:average=locations", "multiscale:merge=logit,average=locations", "ensemble:protocol=10crop")

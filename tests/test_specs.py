@@ -6,11 +6,14 @@ import dataclasses
 
 import pytest
 
-from benchsuite import BadParameter, Crop, Family, Input, Preprocess, View, center, specs, view
-from benchsuite.specs import check_name, with_overrides
+from benchsuite import BadParameter, Crop, Family, Input, Preprocess, View, center, view
+from benchsuite.specs import architecture, dataset, loader, preprocess, protocol, recipe, reporter
+from benchsuite.specs.catalog import check_name
+from benchsuite.specs.preprocess import with_overrides
 
 BICUBIC = Preprocess(235, 224, "bicubic", (0.5,) * 3, (0.2,) * 3, antialias=False, long_side="round")
-KINDS = [v for v in vars(specs).values() if dataclasses.is_dataclass(v) and v.__module__ == "benchsuite.specs"]
+MODULES = (architecture, dataset, loader, preprocess, protocol, recipe, reporter)
+KINDS = [v for m in MODULES for v in vars(m).values() if dataclasses.is_dataclass(v) and v.__module__ == m.__name__]
 
 
 @pytest.mark.parametrize("kind", KINDS)

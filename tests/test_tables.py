@@ -12,8 +12,8 @@ from scipy.stats import binomtest
 
 from benchsuite import ledger, tables
 from benchsuite.metrics import Count
-from benchsuite.specs import Preprocess, center
-from benchsuite.view import view_data
+from benchsuite.specs.preprocess import Preprocess, center
+from benchsuite.specs.view import view_data
 
 KEYS = [
     *("run_id", "path", "architecture", "weights", "protocol", "dataset", "n", "top1_errors", "top1_error"),

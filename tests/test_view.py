@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import BadParameter, Crop, View, distinct, five, flips, grid
-from benchsuite.view import POSITIONS, describe, view_data, view_from_data
+from benchsuite.specs.view import POSITIONS, describe, view_data, view_from_data
 
 FRACTION = st.floats(0, 1)
 CROPS = st.builds(

@@ -14,7 +14,7 @@ from benchsuite import load_plugins
 from benchsuite.chunks import ChunkStore
 from benchsuite.evaluate import Opened, Settings
 from benchsuite.plan import Asked, Member, Question, plan
-from benchsuite.view import View
+from benchsuite.specs.view import View
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
 

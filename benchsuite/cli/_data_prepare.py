@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchsuite.catalog import Catalog, load_plugins
 from benchsuite.cli.console import out, print_json
 from benchsuite.cli.progress import bars
 from benchsuite.errors import BadParameter, expected
+from benchsuite.specs.catalog import Catalog, load_plugins
 
 FIELDS = ("file", "bytes", "images", "dataset", "digest", "loader", "exact", "view", "decoder", "cached")
 
@@ -35,10 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    from benchsuite.plan import open_dataset
     from benchsuite.prepared import Order
     from benchsuite.preparing import prepare
     from benchsuite.reading import cores
+    from benchsuite.specs.catalog import open_dataset
 
     catalog = load_plugins()
     view = _view(args)
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _view(args: argparse.Namespace) -> Any:
-    from benchsuite.view import View
+    from benchsuite.specs.view import View
 
     if args.short_side is None:
         if args.interpolation is not None:

@@ -7,14 +7,18 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from benchsuite import binding, census, ledger, ops, predictions, tables, training_manifests
-from benchsuite.binding import Bound
-from benchsuite.catalog import Catalog
+from benchsuite import ledger, ops, predictions, tables, training_manifests
 from benchsuite.errors import StorageError, expected
 from benchsuite.ledger import Published
 from benchsuite.remeasure import measured_by
-from benchsuite.specs import Architecture, Dataset, Preprocess
-from benchsuite.view import View, describe, view_data
+from benchsuite.specs import dataset as datasets
+from benchsuite.specs import parameters
+from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.catalog import Catalog
+from benchsuite.specs.dataset import Dataset
+from benchsuite.specs.parameters import Bound
+from benchsuite.specs.preprocess import Preprocess
+from benchsuite.specs.view import View, describe, view_data
 
 Facts = dict[str, Any]
 EXAMPLE = (375, 500)
@@ -26,10 +30,10 @@ def protocol(catalog: Catalog, text: str, network: str, data: str | None) -> Fac
 
     ``data`` names the dataset whose preprocessing and mirror rule count; without one mirror images keep their class.
     """
-    bound = binding.bind(text, binding.finder(catalog.protocols))
+    bound = parameters.bind(text, parameters.finder(catalog.protocols))
     dataset = catalog.find("dataset", data.partition(":")[0]) if data else None
     weights, preprocess = _defaults(catalog.architecture(network), dataset)
-    made = binding.views(bound.inner or bound, preprocess, dataset.mirror if dataset else True)
+    made = parameters.views(bound.inner or bound, preprocess, dataset.mirror if dataset else True)
     spec = bound.protocol
     return {
         "kind": "protocol",
@@ -54,9 +58,9 @@ def parameter_facts(bound: Bound) -> list[Facts]:
     given = dict(bound.parameters) | dict(bound.overrides)
     given |= {"merge": how.space, "rule": how.rule, "average": how.average}
     facts = []
-    for name, (kind, default) in binding.parameters(bound.protocol).items():
-        usual = "as the weights" if name in binding.OVERRIDES else binding.show(default)
-        value = binding.show(given[name]) if name in given else usual
+    for name, (kind, default) in parameters.parameters(bound.protocol).items():
+        usual = "as the weights" if name in parameters.OVERRIDES else parameters.show(default)
+        value = parameters.show(given[name]) if name in given else usual
         facts.append({"name": name, "type": type_words(kind), "default": usual, "value": value})
     return facts
 
@@ -68,7 +72,7 @@ def type_words(kind: Any) -> str:
     if get_origin(kind) is tuple:
         return f"{type_words(get_args(kind)[0])}s joined by +"
     if get_origin(kind) is Literal:
-        return "|".join(binding.show(value) for value in get_args(kind))
+        return "|".join(parameters.show(value) for value in get_args(kind))
     return {bool: "true|false", int: "whole number", float: "number", str: "text"}.get(kind, str(kind))
 
 
@@ -90,7 +94,7 @@ def architecture(catalog: Catalog, name: str) -> Facts:
     """An architecture with its options, its weights and their preprocessing."""
     spec = catalog.architecture(name)
     bare = catalog.architectures.get(name.partition(":")[0])
-    options = binding.options(bare) if isinstance(bare, Architecture) else {}
+    options = parameters.options(bare) if isinstance(bare, Architecture) else {}
     dense = spec.dense if spec.dense in ("auto", None) else "own"
     return {
         "kind": "architecture",
@@ -102,7 +106,7 @@ def architecture(catalog: Catalog, name: str) -> Facts:
         "dense": dense,
         "preprocess": dataclasses.asdict(spec.preprocess),
         "options": [
-            {"name": n, "type": type_words(kind), "default": binding.show(default)}
+            {"name": n, "type": type_words(kind), "default": parameters.show(default)}
             for n, (kind, default) in options.items()
         ],
         "weights": [
@@ -119,7 +123,7 @@ def plain(catalog: Catalog, kind: str, name: str) -> Facts:
     spec = catalog.find(kind, name)
     words = {f: getattr(spec, f) for f in ("note", "source", "path", "mirror", "download", "exact") if hasattr(spec, f)}
     if kind == "dataset" and spec.census:
-        words["census"] = "; ".join(map(census.words, spec.census))
+        words["census"] = "; ".join(map(datasets.words, spec.census))
     return {"kind": kind, "name": name, "owner": catalog.owner(kind, name), **words}
 
 

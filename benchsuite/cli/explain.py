@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.catalog import load_plugins
 from benchsuite.cli.console import columns, out, print_json, print_table
 from benchsuite.cli.progress import bars
 from benchsuite.cli.run import add_evaluation, asked
 from benchsuite.errors import BadParameter, expected
+from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.catalog import Catalog
     from benchsuite.climb import Ladder, Step
     from benchsuite.printed import Difference, Line
     from benchsuite.route import Cost, End, Plan
+    from benchsuite.specs.catalog import Catalog
 
 ASKED: dict[str, Any] = {"data": None, "weights": None, "loader": "torch", "device": "auto", "precision": "auto"}
 ASKED |= {"limit": None, "seed": 0}

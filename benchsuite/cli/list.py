@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchsuite import ledger
-from benchsuite.binding import parameters, show
-from benchsuite.catalog import BUILT_IN, Catalog, load_plugins
 from benchsuite.cli.console import columns, first_sentence, print_json
 from benchsuite.errors import BadParameter, expected, unknown_name
-from benchsuite.specs import Architecture, Recipe
+from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.catalog import BUILT_IN, Catalog, load_plugins
+from benchsuite.specs.parameters import parameters, show
+from benchsuite.specs.recipe import Recipe
 
 Entry = dict[str, Any]
 

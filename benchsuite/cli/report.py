@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchsuite.catalog import load_plugins
 from benchsuite.cli.console import add_results, print_json
+from benchsuite.specs.catalog import load_plugins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

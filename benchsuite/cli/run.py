@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.catalog import load_plugins
 from benchsuite.cli.console import add_results, err, out, print_json, print_table
 from benchsuite.cli.progress import bars
 from benchsuite.errors import BadParameter, expected
+from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
     from benchsuite.plan import Asked

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite import ledger, predictions, tables
-from benchsuite.catalog import BUILT_IN, Catalog, load_plugins
 from benchsuite.cli import _facts
 from benchsuite.cli.console import add_results, columns, print_json
 from benchsuite.errors import UnknownName, unknown_name
-from benchsuite.specs import Family
+from benchsuite.specs.architecture import Family
+from benchsuite.specs.catalog import BUILT_IN, Catalog, load_plugins
+from benchsuite.specs.view import describe, view_from_data
 from benchsuite.training_tables import training_table
-from benchsuite.view import describe, view_from_data
 
 Facts = dict[str, Any]
 PLAIN = ("dataset", "loader", "reporter")

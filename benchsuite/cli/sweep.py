@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.catalog import load_plugins
 from benchsuite.cli.console import add_results, out, print_json, print_table
 from benchsuite.cli.progress import bars
+from benchsuite.specs.catalog import load_plugins
 
 WIDE = 110
 """Columns of a terminal that holds the whole table of a sweep."""

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchsuite.catalog import load_plugins
 from benchsuite.cli.console import add_results, print_json
+from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
     from benchsuite.report.pages import Page

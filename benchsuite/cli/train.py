@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.catalog import load_plugins
 from benchsuite.cli.console import add_results, out, print_json, print_table
 from benchsuite.cli.progress import bars
 from benchsuite.errors import BadParameter, expected
+from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.catalog import Catalog
     from benchsuite.jobs import Asked
+    from benchsuite.specs.catalog import Catalog
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

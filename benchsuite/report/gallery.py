@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchsuite import keys
-from benchsuite.batches import spread
-from benchsuite.catalog import Catalog
 from benchsuite.errors import BadParameter, BenchsuiteError, expected
-from benchsuite.plan import DEFAULT_DATA, open_dataset
+from benchsuite.plan import DEFAULT_DATA
 from benchsuite.report.content import Changed, Entry, Pair
 from benchsuite.report.markup import size_words
-from benchsuite.specs import Split
+from benchsuite.specs.catalog import Catalog, open_dataset
+from benchsuite.specs.dataset import Split, spread
 
 SHOWN = 12
 """Images that a pair shows of those fixed, and of those broken."""

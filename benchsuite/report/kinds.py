@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite import audit, passes, printed
-from benchsuite.catalog import Catalog
 from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected, unknown_name
 from benchsuite.report import figures, grid_sheets, sheets, training_sheets
 from benchsuite.report.content import Report, read
@@ -23,6 +22,7 @@ from benchsuite.report.sheets import Cell, Column, Sheet, number, whole
 from benchsuite.report.sources import sources
 from benchsuite.report.standalone import drawing
 from benchsuite.report.summary import summary
+from benchsuite.specs.catalog import Catalog
 
 MEASURED = frozenset({"images/s", "minutes"})
 """Columns that say more of a machine, and of what else it did, than of a result."""

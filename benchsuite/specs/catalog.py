@@ -1,22 +1,29 @@
-"""Discovery: finds what is installed, checks it, and gives it names. No global: every call makes a new catalog."""
+"""Finds all plugins, checks what they declare, and looks names up."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
 import pkgutil
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pluggy
 
-from benchsuite import binding, hookspecs
-from benchsuite.errors import PluginError, expected, unknown_name
-from benchsuite.recipes import Options
-from benchsuite.specs import Architecture, Dataset, Family, Loader, Protocol, Reporter, check_name
+from benchsuite.errors import BadParameter, DataError, PluginError, expected, unknown_name
+from benchsuite.specs import hookspecs, parameters
+from benchsuite.specs.architecture import Architecture, Family
+from benchsuite.specs.dataset import Dataset, Split, SplitName
+from benchsuite.specs.loader import Loader
+from benchsuite.specs.protocol import Protocol
+from benchsuite.specs.recipe import Options
+from benchsuite.specs.reporter import Reporter
 
 T = TypeVar("T")
+
+
 BUILT_IN = ("benchsuite.plugins", "benchsuite.protocols", "benchsuite.builtin")
 GROUP = "benchsuite"
 
@@ -45,7 +52,7 @@ class Catalog:
             return families[prefix].resolve(rest)
         if colon and prefix not in self.architectures:
             raise unknown_name("architecture or family", prefix, {*families, *self.architectures})
-        return binding.bind_architecture(name, self._plain_architecture, preset)
+        return parameters.bind_architecture(name, self._plain_architecture, preset)
 
     def _plain_architecture(self, name: str) -> Architecture:
         found = self.architectures.get(name)
@@ -152,3 +159,26 @@ def _collect(
             found[value.name] = value
             owners[kind, value.name] = owner
     return dict(sorted(found.items()))
+
+
+def open_dataset(text: str, catalog: Catalog, part: SplitName = "test") -> tuple[Dataset, Split]:
+    """``imagenet:PATH`` -> the dataset and one of its splits, opened. Raises ``UnknownName`` or ``DataError``."""
+    name, colon, path = text.partition(":")
+    dataset: Dataset = catalog.find("dataset", name)
+    if dataset.path == "required" and not path:
+        raise DataError(f"Expected {name}:PATH, got {name!r} without a path. {dataset.download}".strip())
+    if dataset.path == "none" and colon:
+        raise DataError(expected("the data set", f"{name} alone, it is embedded", text))
+    split = dataset.open(path or None, part)
+    if not split.samples:
+        raise DataError(expected("the data set", "at least one image", "none", text))
+    return dataset, split
+
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def check_name(kind: str, name: str, owner: str) -> None:
+    """Refuse names that could not be typed or stored: letters, digits, dot, dash, underscore."""
+    if not all(NAME.fullmatch(part) for part in (name.split(":", 1) if kind == "loader" else [name])):
+        raise BadParameter(expected(f"the name of a {kind}", "letters, digits and . _ -", name, owner))

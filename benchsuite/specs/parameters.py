@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
-from benchsuite.combine import Average, Combine, Rule, Space
 from benchsuite.errors import BadParameter, BenchsuiteError, expected, unknown_name
-from benchsuite.recipes import Options
-from benchsuite.specs import Architecture, Preprocess, Protocol, with_overrides
-from benchsuite.view import Interpolation, LongSide, View, distinct
+from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.combine import Average, Combine, Rule, Space
+from benchsuite.specs.preprocess import Preprocess, with_overrides
+from benchsuite.specs.protocol import Protocol
+from benchsuite.specs.recipe import Options
+from benchsuite.specs.view import Interpolation, LongSide, View, distinct
 
 OVERRIDES: dict[str, Any] = {"crop": int, "interpolation": Interpolation, "antialias": bool, "long_side": LongSide}
 MERGING: dict[str, Any] = {"merge": Space, "rule": Rule, "average": Average}

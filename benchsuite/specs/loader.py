@@ -1,4 +1,4 @@
-"""The file that a fast loader reads in place of a data set's own: how it is written, and how it is read."""
+"""Loaders: how images are read, one by one or from a prepared file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from typing import Protocol as Structural
 
+from benchsuite.specs.dataset import Sample, Split
+
 if TYPE_CHECKING:
     from pathlib import Path
+
 
 T = TypeVar("T")
 
@@ -38,3 +41,29 @@ class FileFormat:
     check: Callable[[], None]
     write: Callable[[Path, int, Iterator[tuple[Any, Any]]], None]
     open: Callable[[Path], Rows]
+
+
+class Images(Structural):
+    """``images(split, samples, then, workers)`` yields ``then(pixels, seconds)`` of every sample, in order.
+
+    ``pixels`` is what ``split.read`` gives, ``seconds`` what reading and decoding took. ``then`` runs where the image
+    was read, perhaps in a thread; 0 workers means the calling thread. Closing the iterator leaves no thread behind.
+    """
+
+    def __call__(
+        self, split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int
+    ) -> Iterator[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """How images are read: ``exact`` loaders give the reference decoder's pixels, bit for bit.
+
+    One that reads a prepared ``file`` has no ``images`` until that is opened. ``NAME:VARIANT`` is a name, too.
+    """
+
+    name: str
+    images: Images | None
+    exact: bool
+    note: str
+    file: FileFormat | None = None

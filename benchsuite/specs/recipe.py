@@ -1,12 +1,13 @@
-"""What a recipe is made of: frozen values, said as the sources say them. ``specs.Recipe`` puts them together."""
+"""Recipes: how a network is trained, as frozen values in the words of their sources."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from benchsuite.errors import BadParameter, expected
+from benchsuite.specs.preprocess import Preprocess
 
 Options = tuple[tuple[str, Any], ...]
 """Options of an architecture with their values; what is not named has its default."""
@@ -133,5 +134,48 @@ class Grid:
     recipe: str
     factors: tuple[tuple[str, tuple[Level, ...]], ...]
     source: str
+    note: str = ""
+    mini: Mini | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a network is trained, as data: a value in a table, never a script. ``source`` and ``expected`` are its claim.
+
+    ``architecture`` is empty for a recipe of any network. ``iterations`` ends the training in the middle of an epoch.
+    ``partial`` says whether the last, smaller batch of an epoch is trained on. Parameters whose names begin with one of
+    ``frozen`` do not learn; ``decay="frozen too"`` shrinks them all the same. ``pixel_mean`` fills the network's buffer
+    of that name with the mean training image. Batches have the ``sizes`` in turn (none: the crop of ``preprocess``),
+    and ``first_sizes``, where there are any, in the first 40 % of the steps; a batch of larger images than the crop
+    uses the first few of its places, so that each has about as many pixels. ``rest`` starts residual branches at zero.
+    ``images`` limits the training images. ``accounting`` names how the source counted, and ``count_batch`` the batch it
+    counted in where that is another than ``batch_size``.
+    """
+
+    name: str
+    architecture: str = ""
+    dataset: str
+    options: Options = ()
+    preprocess: Preprocess
+    epochs: int
+    batch_size: int
+    optimizer: Optimizer
+    schedule: Schedule
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+    sizes: tuple[int, ...] = ()
+    first_sizes: tuple[int, ...] = ()
+    iterations: int | None = None
+    partial: bool = True
+    frozen: tuple[str, ...] = ()
+    decay: Literal["learning", "frozen too"] = "learning"
+    pixel_mean: bool = False
+    rest: bool = False
+    images: int | None = None
+    accounting: str = "exact"
+    count_batch: int | None = None
+    source: str
+    expected: str
+    cost: str
     note: str = ""
     mini: Mini | None = None

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+
 Rule = Literal["mean", "geometric", "max"]
 Space = Literal["logit", "prob"]
 Average = Literal["equal", "locations"]

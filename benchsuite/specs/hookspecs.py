@@ -10,7 +10,11 @@ from collections.abc import Iterable
 
 import pluggy
 
-from benchsuite.specs import Architecture, Dataset, Family, Loader, Protocol, Reporter
+from benchsuite.specs.architecture import Architecture, Family
+from benchsuite.specs.dataset import Dataset
+from benchsuite.specs.loader import Loader
+from benchsuite.specs.protocol import Protocol
+from benchsuite.specs.reporter import Reporter
 
 hookspec = pluggy.HookspecMarker("benchsuite")
 hookimpl = pluggy.HookimplMarker("benchsuite")
