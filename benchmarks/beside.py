@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, hookimpl, in_order, load_plugins
-from benchsuite.chunks import ChunkStore
 from benchsuite.evaluate import Opened, Settings, evaluate
 from benchsuite.plan import Asked, plan
+from benchsuite.storage.logit_cache import ChunkStore
 
 SIDE = 16
 PREPROCESS = Preprocess(SIDE, SIDE, "bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)

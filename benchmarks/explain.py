@@ -22,15 +22,14 @@ from typing import Any
 import numpy as np
 
 from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, Weights, hookimpl, load_plugins, scoring
-from benchsuite.batches import chunked
-from benchsuite.chunks import CHUNK
 from benchsuite.climb import climb
 from benchsuite.evaluate import networks
 from benchsuite.explain import between_protocols
-from benchsuite.keys import chunk_key, view_key
 from benchsuite.plan import Asked
 from benchsuite.route import Plan, make_plan
 from benchsuite.running import Watch, _open
+from benchsuite.storage.keys import chunk_key, view_key
+from benchsuite.storage.logit_cache import CHUNK, chunked
 
 PREPROCESS = Preprocess(256, 224, "bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)
 

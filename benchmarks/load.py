@@ -25,12 +25,11 @@ from typing import Any
 import numpy as np
 
 from benchsuite import Loader, Split, load_plugins
-from benchsuite.batches import chunked
-from benchsuite.chunks import CHUNK
 from benchsuite.prepared import Order, opened
 from benchsuite.preparing import prepare
 from benchsuite.reading import cores
 from benchsuite.specs.catalog import open_dataset
+from benchsuite.storage.logit_cache import CHUNK, chunked
 from benchsuite.watch import Watch
 
 _OPEN: list[Split] = []

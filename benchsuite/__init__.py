@@ -6,7 +6,6 @@ What a plugin may import is what this module names.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.chunks import cache_dir
 from benchsuite.decode import SUFFIXES, check_headers, decode
 from benchsuite.errors import (
     BadParameter,
@@ -36,6 +35,7 @@ from benchsuite.specs.protocol import Protocol
 from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, Recipe, Schedule, Warmup, steps
 from benchsuite.specs.reporter import Reporter
 from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
+from benchsuite.storage.files import cache_dir
 from benchsuite.tables import result_table
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import chances, tallies
-from benchsuite.accounting import BEST, BEST_LATE, CATALOGUE, LAST, Accounting, accounting, printed
 from benchsuite.errors import BadParameter, expected
-from benchsuite.passes import Passes
+from benchsuite.stats import batch_averaging, resampling
+from benchsuite.stats.accounting import BEST, BEST_LATE, CATALOGUE, LAST, Accounting, accounting, printed
+from benchsuite.storage.correctness import Passes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +93,7 @@ def audit(asked: Asked, passes: Passes | None = None) -> Row:
 def accountings(epochs: int, *, heldout: bool = False, worlds: Sequence[int] = ()) -> list[Accounting]:
     """Every accounting that prints a number for so many epochs; ``worlds`` replace the usual numbers of processes."""
     usual = [a for a in CATALOGUE.values() if not (worlds and a.name.startswith("padded-"))]
-    made = usual + [accounting(tallies.padded(world)) for world in dict.fromkeys(worlds)]
+    made = usual + [accounting(batch_averaging.padded(world)) for world in dict.fromkeys(worlds)]
     return [a for a in made if a.applies(epochs, heldout=heldout)]
 
 
@@ -109,10 +109,10 @@ def rows(asked: Asked, passes: Passes, batch_size: int, orders: Numbers) -> list
     for a in _applying(asked, passes, len(exact)):
         epoch, value = printed(a, passes.correct, batch_size, passes.heldout)
         if a.tally.name in orders:
-            values = chances.chosen(a.choice, orders[a.tally.name], passes.heldout)
+            values = resampling.chosen(a.choice, orders[a.tally.name], passes.heldout)
             mean, spread = float(values.mean()), float(values.std())
         if a.choice is LAST and not a.tally.truncates:
-            mean, spread = chances.of_all_orders(a.tally, passes.correct, batch_size)
+            mean, spread = resampling.of_all_orders(a.tally, passes.correct, batch_size)
         found.append(
             {
                 "accounting": a.name,
@@ -123,7 +123,7 @@ def rows(asked: Asked, passes: Passes, batch_size: int, orders: Numbers) -> list
                 "off_images": float(n * (value - exact[-1])),
                 "off_count": float(100 * (value - exact[epoch])),
                 "off_choice": float(100 * (exact[epoch] - exact[-1])),
-                "images_counted": tallies.effective_images(a.tally, n, batch_size),
+                "images_counted": batch_averaging.effective_images(a.tally, n, batch_size),
                 "orders_mean": 100 * mean,
                 "orders_spread": 100 * spread,
                 "reason": a.note,
@@ -149,22 +149,22 @@ def claims(asked: Asked, passes: Passes | None, batch_size: int, orders: Numbers
     every = _applying(asked, passes, len(rates))
     share, sampling = np.array([float(rate) for rate in rates]), {"draws": asked.draws, "seed": asked.seed}
     drawn = {
-        tally.name: chances.independent(tally, share, n, batch_size, **sampling)
+        tally.name: resampling.independent(tally, share, n, batch_size, **sampling)
         for tally in {a.tally.name: a.tally for a in every}.values()
     }
     found = []
     for a in every:
-        values = chances.chosen(a.choice, drawn[a.tally.name], heldout)
+        values = resampling.chosen(a.choice, drawn[a.tally.name], heldout)
         low, middle, high = (100 * np.quantile(values, [0.025, 0.5, 0.975])).tolist()
-        single = 100 * tallies.standard_error(a.tally, float(rates[-1]), n, batch_size)
+        single = 100 * batch_averaging.standard_error(a.tally, float(rates[-1]), n, batch_size)
         row = {"accounting": a.name, "batch_size": batch_size, "epochs": len(rates), "one_epoch_spread": single}
         row |= {"median": middle, "low": low, "high": high, **reach(claim, values)}
         own = passes is not None and len(passes.correct) == len(rates)
-        other = reach(claim, chances.chosen(a.choice, orders[a.tally.name], heldout) if own else None)
+        other = reach(claim, resampling.chosen(a.choice, orders[a.tally.name], heldout) if own else None)
         row |= {f"orders_{name}": chance for name, chance in other.items()}
         one = reach(claim, drawn[a.tally.name])["at_least"]
         best = a.choice in (BEST, BEST_LATE) and len(set(rates)) == 1
-        row["epochs_for_even_odds"] = chances.epochs_for_even_odds(one / 100) if best and one is not None else None
+        row["epochs_for_even_odds"] = resampling.epochs_for_even_odds(one / 100) if best and one is not None else None
         found.append(row | {"reason": a.note, "source": a.source})
     return found
 
@@ -193,7 +193,7 @@ def _orders(asked: Asked, passes: Passes, batch_size: int) -> Numbers:
     claimed = asked.claim is not None and asked.epochs in (None, len(passes.correct))
     needed = [a.tally for a in every if claimed or a.choice is not LAST or a.tally.truncates]
     return {
-        tally.name: chances.reordered(tally, passes.correct, batch_size, draws=asked.orders, seed=asked.seed)
+        tally.name: resampling.reordered(tally, passes.correct, batch_size, draws=asked.orders, seed=asked.seed)
         for tally in {tally.name: tally for tally in needed}.values()
     }
 

@@ -29,12 +29,6 @@ class Piece:
     pixels: NDArray[np.uint8]
 
 
-def chunked(items: tuple[T, ...], size: int) -> Iterator[tuple[T, ...]]:
-    """Consecutive parts of ``size`` items; the last one is what remains."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
 def batches(
     pieces: Iterable[Piece], views: tuple[View, ...], size: int, held: int = HELD_BYTES
 ) -> Iterator[list[Piece]]:

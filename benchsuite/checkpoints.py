@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from benchsuite.chunks import writing
 from benchsuite.errors import StorageError, TrainingError, expected, first_line
+from benchsuite.storage.files import writing
 
 State = dict[str, Any]
 """Tensors, numbers and texts, in dictionaries and lists."""

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite import class_order, doctor, examine, keys, opinion, predictions, unopened, weights
-from benchsuite.chunks import cache_dir
+from benchsuite import class_order, doctor, examine, opinion, unopened, weights
 from benchsuite.doctor import Finding
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.examine import Examined
 from benchsuite.plan import Asked as Run
-from benchsuite.plan import Question, digest_of, plan
+from benchsuite.plan import Question, plan
 from benchsuite.running import answer
 from benchsuite.specs.catalog import Catalog, open_dataset
 from benchsuite.specs.dataset import Dataset, Sample, Split, SplitName, spread
+from benchsuite.storage import keys, run_folder
+from benchsuite.storage.files import cache_dir
+from benchsuite.storage.keys import digest_of
 from benchsuite.watch import Watch
 
 DECODED = 1000
@@ -202,7 +204,7 @@ def _get_weights(questions: list[Question], watch: Watch) -> None:
 
 def _judge(asked: Asked, split: Split, run: Path) -> class_order.Order:
     """The order of the classes by the answers of a run, also held against the development kit beside the images."""
-    columns = predictions.read_columns(run, ("label", "top5"))
+    columns = run_folder.read_columns(run, ("label", "top5"))
     orders = class_order.usual_mistakes(split.classes)
     folder = Path(asked.data.partition(":")[2].partition(",")[0]).expanduser()
     orders |= {n: o for n, o in class_order.devkit_order(folder).items() if len(o) == len(split.classes)}

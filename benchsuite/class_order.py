@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import stats
-from benchsuite.metrics import Count
+from benchsuite.stats import significance
+from benchsuite.stats.metrics import Count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +62,7 @@ def judge(labels: NDArray[Any], answers: NDArray[Any], orders: Mapping[str, Sequ
         better, moved = ("fitted" if fitted[0].sum() >= 2 * fitted[1].sum() else "partly"), order
     present = np.unique(labels)
     hits = _count(right)
-    chance = 1 - stats.binomial_tail(hits.hits - 1, hits.total, 1 / classes) if hits.hits else 1.0
+    chance = 1 - significance.binomial_tail(hits.hits - 1, hits.total, 1 / classes) if hits.hits else 1.0
     return Order(
         hits,
         known,
@@ -158,7 +158,7 @@ def _rings(labels: NDArray[Any], answers: NDArray[Any], classes: int) -> tuple[t
 def _beats(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
     """Whether one order hits more images than another, beyond chance."""
     fixed, broken = int((one & ~other).sum()), int((other & ~one).sum())
-    return fixed > broken and stats.mcnemar(fixed, broken) < SURE
+    return fixed > broken and significance.mcnemar(fixed, broken) < SURE
 
 
 def _count(hits: NDArray[np.bool_]) -> Count:

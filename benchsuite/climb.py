@@ -10,15 +10,17 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from benchsuite import accounting, manifests, predictions, stats
-from benchsuite.accounting import Accounting
+from benchsuite import manifests
 from benchsuite.compare import Paired, paired, paired_data
 from benchsuite.errors import BadParameter, expected
 from benchsuite.ladder import Factor
 from benchsuite.ledger import Published
 from benchsuite.route import Cost, Plan, Planned
 from benchsuite.running import answer, tally
-from benchsuite.stats import Share
+from benchsuite.stats import accounting, shapley, significance
+from benchsuite.stats.accounting import Accounting
+from benchsuite.stats.shapley import Share
+from benchsuite.storage import run_folder
 from benchsuite.tables import differences
 from benchsuite.watch import Watch
 
@@ -131,7 +133,7 @@ def climb(plan: Plan, watch: Watch, counting: tuple[Accounting, int] | None = No
 
 def _counted(row: Mapping[str, Any], how: Accounting, batch_size: int) -> Counted:
     """A run under an accounting, its images in the order of their ids."""
-    right = predictions.read_columns(Path(row["path"]), ("rank",))["rank"] == 0
+    right = run_folder.read_columns(Path(row["path"]), ("rank",))["rank"] == 0
     _, value = accounting.printed(how, right[None, :], batch_size)
     error = 100 * (1 - value)
     return Counted(how.name, batch_size, how.note, error, error - Fraction(100 * row["top1_errors"], row["n"]))
@@ -146,9 +148,9 @@ def _answered(planned: Sequence[Planned], watch: Watch) -> Iterator[dict[str, An
 
 def _paired(planned: Sequence[Planned], rows: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
     """Each rung with its statistics: the run before it on the ladder is what it is paired with."""
-    ranks = [predictions.read_columns(Path(row["path"]), ("rank",))["rank"] for row in rows]
+    ranks = [run_folder.read_columns(Path(row["path"]), ("rank",))["rank"] for row in rows]
     pairs = [(paired(a >= 1, b >= 1), paired(a >= 5, b >= 5)) for a, b in pairwise(ranks)]
-    corrected = stats.holm([top1.p for top1, _ in pairs])
+    corrected = significance.holm([top1.p for top1, _ in pairs])
     compared = [(None, None, None), *((*pair, p) for pair, p in zip(pairs, corrected, strict=True))]
     for rung, row, (top1, top5, p_holm) in zip(planned, rows, compared, strict=True):
         same = ("run_id", "path", "architecture", "weights", "protocol", "views", "n", "top1_errors", "top5_errors")
@@ -168,7 +170,7 @@ def _fair(plan: Plan, watch: Watch) -> tuple[dict[str, Share], int]:
         return {}, 0
     questions = {q.run_id: q for q in plan.sets.values()}
     counts = tally(plan.ends[1].asked, list(questions.values()), watch)
-    return stats.shapley({s: counts[q.run_id]["top1_errors"] for s, q in plan.sets.items()})
+    return shapley.shapley({s: counts[q.run_id]["top1_errors"] for s, q in plan.sets.items()})
 
 
 def _error(printed: Published) -> Fraction:

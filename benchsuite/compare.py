@@ -9,10 +9,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import predictions, stats
-from benchsuite.calibration import Calibration, calibration
 from benchsuite.errors import DataError, StorageError, expected
-from benchsuite.metrics import Count
+from benchsuite.stats import significance
+from benchsuite.stats.calibration import Calibration, calibration
+from benchsuite.stats.metrics import Count
+from benchsuite.storage import run_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,11 +119,11 @@ class Comparison:
 
 def open_run(results: Path, name: str) -> Run:
     """A run by its id, the beginning of one, or its folder. Raises ``UnknownName``, or ``StorageError`` if broken."""
-    folder = predictions.find_run(results, name)
-    manifest = predictions.read_manifest(folder)
+    folder = run_folder.find_run(results, name)
+    manifest = run_folder.read_manifest(folder)
     if manifest is None:
         raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
-    return Run(folder, manifest, predictions.read_columns(folder))
+    return Run(folder, manifest, run_folder.read_columns(folder))
 
 
 def compare(before: Run, after: Run) -> Comparison:
@@ -169,9 +170,9 @@ def paired(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Paired:
         fixed,
         broken,
         int((before & after).sum()),
-        *stats.paired_interval(fixed, broken, n),
-        stats.mcnemar(fixed, broken),
-        stats.detectable(fixed + broken, n),
+        *significance.paired_interval(fixed, broken, n),
+        significance.mcnemar(fixed, broken),
+        significance.detectable(fixed + broken, n),
     )
 
 
@@ -182,8 +183,8 @@ def class_changes(labels: NDArray[Any], before: NDArray[np.bool_], after: NDArra
     classes, place = np.unique(labels, return_inverse=True)
     images = (np.ones(len(labels)), before, after, before & ~after, ~before & after)
     counts = [np.bincount(place, weights=x, minlength=len(classes)).astype(int).tolist() for x in images]
-    tests = [stats.mcnemar(fixed, broken) for fixed, broken in zip(*counts[3:], strict=True)]
-    columns = (classes.tolist(), *counts, tests, stats.holm(tests))
+    tests = [significance.mcnemar(fixed, broken) for fixed, broken in zip(*counts[3:], strict=True)]
+    columns = (classes.tolist(), *counts, tests, significance.holm(tests))
     every = (ClassChange(*row) for row in zip(*columns, strict=True))
     made = [c for c in every if c.fixed or c.broken]
     return tuple(sorted(made, key=lambda c: (-abs(c.broken - c.fixed), -(c.broken + c.fixed), c.label)))

@@ -10,17 +10,17 @@ from itertools import chain
 from typing import Any
 
 from benchsuite import predictions
-from benchsuite.batches import batches, chunked
-from benchsuite.chunks import CHUNK, ChunkStore
+from benchsuite.batches import batches
 from benchsuite.errors import StorageError, expected
 from benchsuite.flow import Asked, Portion, scored
-from benchsuite.keys import chunk_key, view_key
 from benchsuite.pieces import Seconds, cutter, once_each, pieces
 from benchsuite.plan import TOLERANCE, Member, Question
 from benchsuite.predict import Predict
 from benchsuite.scoring import score
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View, distinct
+from benchsuite.storage.keys import chunk_key, view_key
+from benchsuite.storage.logit_cache import CHUNK, ChunkStore, chunked
 
 Identity = tuple[str, str]
 

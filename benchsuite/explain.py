@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from benchsuite import ledger, predictions
+from benchsuite import ledger
 from benchsuite.errors import BadParameter, StorageError, expected
 from benchsuite.ledger import Published
 from benchsuite.plan import Asked, Question, plan, under
 from benchsuite.remeasure import label
 from benchsuite.route import End
 from benchsuite.specs.catalog import Catalog
+from benchsuite.storage import run_folder
 
 
 def between_protocols(asked: Asked, start: str, goal: str, catalog: Catalog) -> tuple[End, End]:
@@ -57,8 +58,8 @@ def between_runs(asked: Asked, start: str, goal: str, catalog: Catalog) -> tuple
 
 def of_run(asked: Asked, name: str, catalog: Catalog) -> End:
     """The end of a ladder that a finished run is: the question that its command asks today."""
-    folder = predictions.find_run(asked.results, name)
-    manifest = predictions.read_manifest(folder)
+    folder = run_folder.find_run(asked.results, name)
+    manifest = run_folder.read_manifest(folder)
     if manifest is None:
         raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
     if len(manifest["members"]) != 1:
@@ -83,7 +84,7 @@ def printed(text: str) -> Published | None:
 
 
 def _is_run(results: Path, text: str) -> bool:
-    names = [folder.name for folder in predictions.runs_in(results)]
+    names = [folder.name for folder in run_folder.runs_in(results)]
     return (Path(text) / "manifest.json").is_file() or any(name.startswith(text) for name in names)
 
 

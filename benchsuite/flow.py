@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchsuite.batches import Piece
-from benchsuite.chunks import ChunkStore
 from benchsuite.errors import BenchsuiteError, expected
 from benchsuite.pieces import Seconds
 from benchsuite.predict import Finish, Predict
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
+from benchsuite.storage.logit_cache import ChunkStore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite.chunks import writing
 from benchsuite.errors import BadParameter, TrainingError, expected, unknown_name
 from benchsuite.jobs import Asked, Job, job, open_splits
 from benchsuite.processes import leads
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.recipe import Grid
+from benchsuite.storage.files import writing
 from benchsuite.training_runs import carry_out
 from benchsuite.variants import cells
 from benchsuite.watch import Watch

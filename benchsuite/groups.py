@@ -8,9 +8,9 @@ from fractions import Fraction
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import stats
 from benchsuite.compare import Run, Side, aligned, notes, side
 from benchsuite.errors import BadParameter, expected
+from benchsuite.stats import significance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,17 +90,17 @@ def between(before: Sequence[NDArray[np.bool_]], after: Sequence[NDArray[np.bool
     a, b = (np.asarray(np.sum(group, axis=0, dtype=np.int64)) for group in (before, after))
     n, images = len(a), b * len(before) - a * len(after)
     if len(before) == len(after) == 1:
-        low, high = stats.paired_interval(int((images < 0).sum()), int((images > 0).sum()), n)
+        low, high = significance.paired_interval(int((images < 0).sum()), int((images > 0).sum()), n)
     else:
-        low, high = stats.mean_interval(np.asarray(images / (len(before) * len(after))))
+        low, high = significance.mean_interval(np.asarray(images / (len(before) * len(after))))
     rates = [[float(x.mean()) for x in group] for group in (before, after)]
     return Between(
         Fraction(int(a.sum()), n * len(before)),
         Fraction(int(b.sum()), n * len(after)),
         low,
         high,
-        stats.sign_flips(images),
-        *stats.permuted(*rates),
+        significance.sign_flips(images),
+        *significance.permuted(*rates),
     )
 
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.chunks import writing
+from benchsuite.storage.files import writing
+from benchsuite.storage.training_folder import CORRECT, EPOCHS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-EPOCHS, CORRECT = "epochs.parquet", "correct.npz"
+
 INTEGERS = ("epoch", "step", "train_errors", "train_n", "test_errors", "test_n", "heldout_errors", "heldout_n")
 FLOATS = ("loss", "learning_rate", "train_seconds", "test_seconds")
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite import keys
 from benchsuite.errors import BadParameter, expected, unknown_name
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog, open_dataset
 from benchsuite.specs.dataset import Sample, Split, spread
 from benchsuite.specs.recipe import Recipe
+from benchsuite.storage import keys
 from benchsuite.variants import lasting, scaled
 from benchsuite.weights import fitted, trains, usual_preprocess
 

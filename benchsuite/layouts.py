@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import torch
 
-from benchsuite import keys
-from benchsuite.chunks import cache_dir, writing
 from benchsuite.forward import moved
+from benchsuite.storage import keys
+from benchsuite.storage.files import cache_dir, writing
 
 Layout = Literal["channels-last", "contiguous"]
 LAYOUTS: tuple[Layout, Layout] = ("channels-last", "contiguous")

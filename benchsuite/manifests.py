@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
-import platform
-import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,10 @@ from benchsuite import parity, profiles
 from benchsuite.evaluate import Answer, Opened, Settings
 from benchsuite.pieces import Seconds
 from benchsuite.plan import TOLERANCE, Asked, Member, Question
-from benchsuite.predictions import read_manifest
 from benchsuite.specs.parameters import show
 from benchsuite.specs.view import view_data
-
-PACKAGES = ("benchsuite", "numpy", "pillow", "torch", "torchvision", "timm", "pyarrow")
+from benchsuite.storage.environment import surroundings
+from benchsuite.storage.run_folder import read_manifest
 
 
 def folder(results: Path, question: Question) -> Path:
@@ -125,14 +122,6 @@ def _numerics(answer: Answer, asked: Asked, settings: Settings, device: str) -> 
     }
 
 
-def surroundings() -> dict[str, Any]:
-    """What a result was made with: the ``versions`` of the packages, and the ``hardware``."""
-    return {
-        "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
-        "hardware": {"machine": platform.machine(), "system": platform.system(), "cpus": os.cpu_count()},
-    }
-
-
 def command(asked: Asked, question: Question) -> str:
     """The command line that asks this question again."""
     words = ["benchsuite", "run", *(m.architecture.name for m in question.members), "-p", question.bound.label]
@@ -149,13 +138,3 @@ def _by_default(asked: Asked, question: Question) -> bool:
     """Whether ``auto`` comes to this precision for this question alone."""
     checked = bool(question.chosen) or not parity.worth_it([question])
     return asked.precision == "auto" and question.precision == "fp32" and checked
-
-
-def _version(package: str) -> str | None:
-    module = sys.modules.get("PIL" if package == "pillow" else package)
-    if module is not None and isinstance(getattr(module, "__version__", None), str):
-        return str(module.__version__)
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

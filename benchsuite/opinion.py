@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchsuite.class_order import ENOUGH, Order
 from benchsuite.doctor import Finding, brief, number
-from benchsuite.tables import percent
+from benchsuite.stats.digits import percent
 
 
 def order(found: Order | None, network: str, classes: Sequence[str]) -> list[Finding]:

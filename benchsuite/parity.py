@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchsuite import keys
-from benchsuite.chunks import cache_dir, writing
 from benchsuite.evaluate import Opened, Settings, fill, networks
 from benchsuite.plan import TOLERANCE, Member, Question, at_precision
 from benchsuite.specs.combine import softmax
@@ -22,6 +20,8 @@ from benchsuite.specs.dataset import Sample, Split, spread
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.preprocess import center
 from benchsuite.specs.view import View
+from benchsuite.storage import keys
+from benchsuite.storage.files import cache_dir, writing
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchsuite import keys, ops
-from benchsuite.chunks import cache_dir, writing
+from benchsuite import ops
 from benchsuite.errors import DataError, expected
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.preprocess import Preprocess, center, view
 from benchsuite.specs.view import Crop, View, view_data
+from benchsuite.storage import keys
+from benchsuite.storage.files import cache_dir, writing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite import keys
 from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, no_score_map
-from benchsuite.predictions import find_run, read_manifest
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog, open_dataset
@@ -19,6 +17,9 @@ from benchsuite.specs.dataset import Dataset, Sample, Split, spread
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.parameters import Bound
 from benchsuite.specs.view import View, view_data
+from benchsuite.storage import keys
+from benchsuite.storage.keys import _line, digest_of
+from benchsuite.storage.run_folder import find_run, read_manifest
 from benchsuite.weights import Chosen, choose
 
 DEFAULT_DATA = "digits"
@@ -246,16 +247,6 @@ def _about(member: Member) -> dict[str, Any]:
         "views": [view_data(v) for v in member.views],
         "combine": dataclasses.asdict(member.combine),
     }
-
-
-def digest_of(samples: Sequence[Sample]) -> str:
-    """The digest of samples that is the same on every machine: ids, labels, and the bytes of their files or rows."""
-    return keys.digest_lines(_line(s, s.content) for s in samples)
-
-
-def _line(sample: Sample, stamp: str) -> str:
-    """A sample as a line of a digest, with what it is counted against."""
-    return f"{sample.id} {sample.label} {stamp}" + ("" if sample.real is None else f" {sample.real}")
 
 
 def _check(asked: Asked) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import metrics
-from benchsuite.chunks import writing
-from benchsuite.errors import BenchsuiteError, StorageError, UnknownName, unknown_name
+from benchsuite.errors import BenchsuiteError
 from benchsuite.specs.combine import Combine, softmax
 from benchsuite.specs.dataset import Sample
+from benchsuite.stats import metrics
+from benchsuite.storage.run_folder import COLUMNS, REAL
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-COLUMNS = ("id", "label", "rank", "top5", "probability5", "probability_true", "margin1", "margin5", "brier")
-REAL = "real"
-"""A further column where the labels were reassessed: is the first answer among them? Empty for images without any."""
 
 
 def rows(
@@ -93,114 +87,3 @@ def count(columns: dict[str, Any], tolerance: float) -> dict[str, int]:
         "top1_near_ties": int((np.abs(columns["margin1"]) <= tolerance).sum()),
         "top5_near_ties": int((np.abs(columns["margin5"]) <= tolerance).sum()),
     }
-
-
-def write_run(folder: Path, manifest: dict[str, Any], columns: dict[str, Any]) -> None:
-    """Writes predictions.parquet, then manifest.json. Raises ``StorageError`` naming the place.
-
-    The manifest of a run that was there before goes first: it says nothing of these predictions.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    arrays = {name: _arrow(column) for name, column in columns.items()}
-    with writing(folder / "predictions.parquet") as part:
-        pq.write_table(pa.table(arrays), part)
-        (folder / "manifest.json").unlink(missing_ok=True)
-    with writing(folder / "manifest.json") as part:
-        part.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _arrow(column: Any) -> Any:
-    """Texts, (n,) numbers, (n, k) lists of numbers, or a list of True, False and None as an Arrow array.
-
-    It is made from bytes: ``pyarrow.array`` would import pandas, half a second, and make an object of every list.
-    """
-    import numpy as np
-    import pyarrow as pa
-
-    def plain(values: NDArray[Any]) -> Any:
-        buffers = [None, pa.py_buffer(np.ascontiguousarray(values))]
-        return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), buffers)
-
-    def bits(values: list[bool]) -> Any:
-        return pa.py_buffer(np.packbits(np.array(values, dtype=bool), bitorder="little"))
-
-    if isinstance(column, list) and not all(isinstance(value, str) for value in column):
-        known = [value is not None for value in column]
-        return pa.Array.from_buffers(pa.bool_(), len(column), [bits(known), bits([bool(value) for value in column])])
-    if isinstance(column, list):
-        texts = [text.encode() for text in column]
-        ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
-        return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(texts)))
-    if column.ndim == 1:
-        return plain(column)
-    ends = np.arange(len(column) + 1, dtype=np.int32) * np.int32(column.shape[1])
-    return pa.ListArray.from_arrays(plain(ends), plain(column.reshape(-1)))
-
-
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a whole run, or None."""
-    try:
-        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and (folder / "predictions.parquet").is_file() else None
-
-
-def read_predictions(folder: Path) -> Any:
-    """The predictions of a run as a pandas DataFrame. Raises ``StorageError`` for a file that cannot be read."""
-    import pandas as pd
-
-    try:
-        return pd.read_parquet(folder / "predictions.parquet")
-    except Exception as error:
-        raise StorageError(f"Cannot read {folder / 'predictions.parquet'}: {error}") from error
-
-
-def read_columns(folder: Path, names: Sequence[str] = COLUMNS) -> dict[str, NDArray[Any]]:
-    """Columns of a run's predictions as arrays, without pandas; lists become (n, k). Those a run lacks are left out.
-
-    Runs from before ``brier`` was kept do not have it. Raises ``StorageError`` for a file that cannot be read.
-    """
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(folder / "predictions.parquet") as file:
-            table = file.read(columns=[n for n in names if n in file.schema_arrow.names])
-        found = {name: table.column(name).combine_chunks() for name in table.column_names}
-        return {
-            name: column.flatten().to_numpy().reshape(len(column), -1)
-            if hasattr(column, "flatten") and hasattr(column, "offsets")
-            else column.to_numpy(zero_copy_only=False)
-            for name, column in found.items()
-        }
-    except Exception as error:
-        raise StorageError(f"Cannot read {folder / 'predictions.parquet'}: {error}") from error
-
-
-def runs_in(results: Path) -> list[Path]:
-    """The folders of the runs in a results folder, by name."""
-    return sorted(p.parent for p in results.glob("runs/*/manifest.json"))
-
-
-def find_run(results: Path, name: str) -> Path:
-    """The folder of a run: its id, the beginning of one, its last part, or a path. Raises ``UnknownName``."""
-    if (Path(name) / "manifest.json").is_file():
-        return Path(name)
-    known = runs_in(results)
-    matches = [p for p in known if p.name == name] or [p for p in known if is_named(p.name, name)]
-    if len(matches) > 1:
-        raise UnknownName(f"Expected one run, got {len(matches)} that begin with {name!r}: {_names(matches)}")
-    if not matches:
-        raise unknown_name("run", name, [p.name for p in known], f"(in {results / 'runs'})")
-    return matches[0]
-
-
-def is_named(run: str, name: str) -> bool:
-    """Whether a run's id begins with the name, or ends in it after its last dash, as tables of runs have it."""
-    return run.startswith(name) or run.rpartition("-")[2] == name
-
-
-def _names(paths: Iterable[Path]) -> str:
-    return ", ".join(p.name for p in paths)

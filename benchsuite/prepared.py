@@ -17,12 +17,12 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchsuite import keys
-from benchsuite.chunks import cache_dir
 from benchsuite.errors import DataError, TooLarge, expected
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.view import View, view_from_data
+from benchsuite.storage import keys
+from benchsuite.storage.files import cache_dir
 
 T = TypeVar("T")
 VERSION = 3

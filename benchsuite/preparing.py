@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite import ops
-from benchsuite.chunks import writing
 from benchsuite.errors import BadParameter, PluginError, StorageError, TooLarge, expected
-from benchsuite.locks import held
 from benchsuite.prepared import (
     VERSION,
     Order,
@@ -32,6 +30,8 @@ from benchsuite.reading import in_order, reserve
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.loader import FileFormat
 from benchsuite.specs.view import view_data
+from benchsuite.storage.files import writing
+from benchsuite.storage.locks import held
 from benchsuite.watch import Watch
 
 THUMB, NEAR = 8, 12

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from benchsuite.tables import Table, decimals
+from benchsuite.stats.digits import decimals
+from benchsuite.tables import Table
 
 PROFILE = (
     "architecture",

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchsuite import predictions, tables
+from benchsuite import tables
 from benchsuite.errors import BadParameter, StorageError, expected
 from benchsuite.specs.parameters import show
+from benchsuite.storage import run_folder
 
 INSTALL = "pip install 'benchsuite[query]'"
 
@@ -34,10 +35,10 @@ def load_predictions(results: Path | str | None = None) -> Any:
     import pandas as pd
 
     found = [
-        predictions.read_predictions(Path(row["path"])).assign(run_id=row["run_id"]) for row in _rows(_folder(results))
+        run_folder.read_predictions(Path(row["path"])).assign(run_id=row["run_id"]) for row in _rows(_folder(results))
     ]
     if not found:
-        return pd.DataFrame(columns=["run_id", *predictions.COLUMNS])
+        return pd.DataFrame(columns=["run_id", *run_folder.COLUMNS])
     whole = pd.concat(found, ignore_index=True)
     return whole[["run_id", *(name for name in whole.columns if name != "run_id")]]
 
@@ -100,8 +101,8 @@ def _folder(results: Path | str | None) -> Path:
 
 
 def _rows(results: Path) -> Iterator[dict[str, Any]]:
-    for folder in predictions.runs_in(results):
-        manifest = predictions.read_manifest(folder)
+    for folder in run_folder.runs_in(results):
+        manifest = run_folder.read_manifest(folder)
         if manifest is not None:
             yield _flat(manifest, folder)
 

@@ -11,20 +11,21 @@ from threading import Lock
 from typing import Any
 
 from benchsuite import crews, manifests, parity, sharing, tables
-from benchsuite.chunks import ChunkStore, cache_dir, writing
 from benchsuite.crews import ALONE, Crew
 from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluate import Answer, Opened, Settings, networks
-from benchsuite.keys import digest
-from benchsuite.locks import held
 from benchsuite.plan import DEFAULT_DATA, Asked, Member, Question, plan
-from benchsuite.predictions import write_run
 from benchsuite.prepared import opened
 from benchsuite.processes import device_here
 from benchsuite.reading import cores
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.preprocess import center
 from benchsuite.specs.view import View, distinct
+from benchsuite.storage.files import cache_dir, writing
+from benchsuite.storage.keys import digest
+from benchsuite.storage.locks import held
+from benchsuite.storage.logit_cache import ChunkStore
+from benchsuite.storage.run_folder import write_run
 from benchsuite.watch import Watch
 
 TALLIED = 64

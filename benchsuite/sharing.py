@@ -16,15 +16,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 
-from benchsuite.batches import chunked
-from benchsuite.chunks import CHUNK, cache_dir, writing
 from benchsuite.crews import Crew, Work
 from benchsuite.errors import BenchsuiteError, StorageError, expected
 from benchsuite.evaluate import Answer, Identity, Opened, Settings, evaluate, fill, networks
-from benchsuite.keys import chunk_key, view_key
 from benchsuite.plan import Member, Question, at_precision
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
+from benchsuite.storage.files import cache_dir, writing
+from benchsuite.storage.keys import chunk_key, view_key
+from benchsuite.storage.logit_cache import CHUNK, chunked
 
 PAUSE = 0.1
 """Seconds between two looks at the chunks that others have in hand."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite import crews, executors, manifests, parity, processes, tables
-from benchsuite.chunks import writing
 from benchsuite.errors import BadParameter, BenchsuiteError, expected
 from benchsuite.plan import TOLERANCE, Question, at_precision, plan
 from benchsuite.running import run
 from benchsuite.specs.catalog import Catalog, load_plugins
+from benchsuite.storage.files import writing
 from benchsuite.sweeps import Cell, Lot, Sweep, lots
 from benchsuite.watch import Watch
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchsuite import metrics, pixels, schedules
-from benchsuite.chunks import writing
+from benchsuite import pixels, schedules
 from benchsuite.feeds import Pictures, place
 from benchsuite.inputs import Inputs
 from benchsuite.precision import candidates
@@ -19,6 +18,8 @@ from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.recipe import Recipe
+from benchsuite.stats import metrics
+from benchsuite.storage.files import writing
 from benchsuite.trainer import Means, Trainer
 from benchsuite.watch import Watch
 from benchsuite.weights import save_state

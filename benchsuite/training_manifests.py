@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import accounting
 from benchsuite.histories import History
 from benchsuite.jobs import Asked, Job
-from benchsuite.keys import digest_lines
-from benchsuite.manifests import surroundings
-from benchsuite.metrics import Count
-from benchsuite.stats import wilson
+from benchsuite.stats import accounting
+from benchsuite.stats.metrics import Count
+from benchsuite.stats.significance import wilson
+from benchsuite.storage.environment import surroundings
+from benchsuite.storage.keys import digest_lines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,22 +23,8 @@ if TYPE_CHECKING:
 
     from benchsuite.trainer import Trainer
 
-LAST, BEST, CHECKPOINT = "last.safetensors", "best-heldout.safetensors", "checkpoint.pt"
+
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-
-
-def folder(results: Path, run_id: str) -> Path:
-    """Where a training is kept: RESULTS/training/RUN-ID."""
-    return results / "training" / run_id
-
-
-def read(path: Path, *, weights: bool = True) -> dict[str, Any] | None:
-    """The manifest of a finished training, or None; committed trainings come without their weights."""
-    try:
-        found = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and ((path / LAST).is_file() or not weights) else None
 
 
 def row(manifest: Mapping[str, Any], path: Path, *, cached: bool) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import schedules
-from benchsuite import training_manifests as manifests
-from benchsuite.chunks import writing
+from benchsuite import schedules, training_manifests
 from benchsuite.histories import History
 from benchsuite.jobs import Asked, Job, plan
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Sample, Split
-from benchsuite.training_manifests import BEST, CHECKPOINT, LAST
+from benchsuite.storage import training_folder
+from benchsuite.storage.files import writing
+from benchsuite.storage.training_folder import BEST, CHECKPOINT, LAST
 from benchsuite.watch import Watch
 from benchsuite.weights import save_state
 
@@ -42,10 +42,10 @@ def train(asked: Asked, catalog: Catalog, watch: Watch) -> dict[str, Any]:
 
 def carry_out(job: Job, asked: Asked, watch: Watch) -> dict[str, Any]:
     """Does a planned training, unless it is finished."""
-    folder = manifests.folder(asked.results, job.run_id)
-    done = None if asked.fresh else manifests.read(folder)
+    folder = training_folder.folder(asked.results, job.run_id)
+    done = None if asked.fresh else training_folder.read(folder)
     if done is not None:
-        return manifests.row(done, folder, cached=True)
+        return training_manifests.row(done, folder, cached=True)
     from benchsuite import processes
     from benchsuite.forward import keep_freed_memory
 
@@ -54,7 +54,7 @@ def carry_out(job: Job, asked: Asked, watch: Watch) -> dict[str, Any]:
         keep_freed_memory()
     with processes.group(device) as group:
         work = _Work(job, asked, folder, device, group, watch if group.leads else Watch())
-        return manifests.row(work.run(), folder, cached=False)
+        return training_manifests.row(work.run(), folder, cached=False)
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ class _Work:
             self._epochs(trainer, history, test, heldout)
         finally:
             self.watch.stop()
-        manifest = manifests.make(job, self.asked, trainer, history, self.seconds)
+        manifest = training_manifests.make(job, self.asked, trainer, history, self.seconds)
         if self.group.leads:
             self._write_weights(LAST, trainer, "")
             with writing(self.folder / "manifest.json") as part:

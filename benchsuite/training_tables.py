@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from benchsuite.metrics import Count
-from benchsuite.tables import Table, decimals, percent, with_interval
+from benchsuite.stats.digits import decimals, percent, with_interval
+from benchsuite.stats.metrics import Count
+from benchsuite.tables import Table
 
 Row = Mapping[str, Any]
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite.chunks import cache_dir
 from benchsuite.errors import WeightsError, expected, first_line, unknown_name
-from benchsuite.keys import digest
 from benchsuite.specs.architecture import Architecture, Weights
 from benchsuite.specs.dataset import Dataset
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.recipe import Recipe
+from benchsuite.storage.files import cache_dir
+from benchsuite.storage.keys import digest
 
 PREPROCESS_KEY = "benchsuite.preprocess"
 TRAINED_KEY = "benchsuite.trained"

@@ -11,7 +11,8 @@ from test_tables import manifest
 
 from benchsuite import Combine, Sample
 from benchsuite.compare import Run
-from benchsuite.predictions import count, join, rows, write_run
+from benchsuite.predictions import count, join, rows
+from benchsuite.storage.run_folder import write_run
 
 
 def scores(n: int, classes: int, seed: int, *, shared: int = 0, noise: float = 1.0) -> Any:

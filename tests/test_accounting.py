@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import accounting as replay
 
-from benchsuite import UnknownName, tallies
-from benchsuite.accounting import BEST, BEST_LATE, CATALOGUE, LAST, LOWEST, Accounting, accounting, find, printed
+from benchsuite import UnknownName
+from benchsuite.stats import batch_averaging
+from benchsuite.stats.accounting import BEST, BEST_LATE, CATALOGUE, LAST, LOWEST, Accounting, accounting, find, printed
 
 RUNS = st.tuples(st.integers(12, 20), st.integers(1, 25)).flatmap(
     lambda shape: st.lists(
@@ -67,7 +68,7 @@ def test_the_epoch_that_is_printed_is_counted_from_0_and_the_first_of_equals() -
     assert printed(find("exact"), correct, 10) == (14, Fraction(4, 10))
     assert printed(find("exact-best"), correct, 10) == (1, Fraction(9, 10))
     assert printed(find("exact-best-after-10"), correct, 10) == (12, Fraction(5, 10))
-    assert printed(accounting(tallies.EXACT, LOWEST), correct, 10) == (5, 0)
+    assert printed(accounting(batch_averaging.EXACT, LOWEST), correct, 10) == (5, 0)
 
 
 def test_lbcnn_keeps_the_worst_epoch_as_its_best() -> None:

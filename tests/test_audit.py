@@ -16,7 +16,7 @@ from scipy.stats import binom
 
 from benchsuite import BadParameter
 from benchsuite.audit import BATCH_SIZES, Asked, accountings, audit, reach
-from benchsuite.passes import Passes
+from benchsuite.storage.correctness import Passes
 
 ONE = np.array([[1, 1, 1, 0, 1, 1, 0, 0]], dtype=bool)
 """Eight images, five right: 1110 1100 in batches of 4, 111 011 00 in batches of 3."""

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import Crop, View
-from benchsuite.batches import HELD_BYTES, Piece, batches, chunked
+from benchsuite.batches import HELD_BYTES, Piece, batches
 from benchsuite.specs.dataset import spread
+from benchsuite.storage.logit_cache import chunked
 
 VIEWS = (
     View(8, Crop(4)),

@@ -15,8 +15,8 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 
 from benchsuite import Combine, Sample
-from benchsuite.calibration import Calibration, brier_bounds, calibration, expected_error, log_loss, reliability
 from benchsuite.predictions import rows
+from benchsuite.stats.calibration import Calibration, brier_bounds, calibration, expected_error, log_loss, reliability
 
 
 def predicted(n: int, classes: int, seed: int = 0, sharp: float = 2.0) -> tuple[Any, Any, dict[str, Any]]:

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import StorageError, cache_dir
-from benchsuite.chunks import CHUNK, ChunkStore, writing
-from benchsuite.keys import digest
+from benchsuite.storage.files import writing
+from benchsuite.storage.keys import digest
+from benchsuite.storage.logit_cache import CHUNK, ChunkStore
 
 VIEW, CHUNK_KEY = digest("a view"), digest("a chunk")
 LOGITS = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchsuite import predictions
-from benchsuite.accounting import CATALOGUE
 from benchsuite.cli import main
+from benchsuite.stats.accounting import CATALOGUE
+from benchsuite.storage import run_folder
 
 CLAIM = ["audit", "--claim", "90.53", "--batch-size", "10", "--epochs", "80", "--accuracy", "85.91"]
 
@@ -26,7 +26,7 @@ def evaluation() -> str:
     """360 images in runs of 9 right and 1 wrong, of a split of 400."""
     rank = np.where(np.arange(360) % 10 == 9, 2, 0)
     folder = Path(os.environ["BENCHSUITE_RESULTS"]) / "runs" / "net-1crop-set-ab"
-    predictions.write_run(folder, {"dataset": {"of": 400}}, {"id": list(map(str, range(360))), "rank": rank})
+    run_folder.write_run(folder, {"dataset": {"of": 400}}, {"id": list(map(str, range(360))), "rank": rank})
     return folder.name
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from benchsuite.cli import main
 from benchsuite.compare import compare, open_run
-from benchsuite.stats import holm
-from benchsuite.tables import p_value
+from benchsuite.stats.digits import p_value
+from benchsuite.stats.significance import holm
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from PIL import Image
 from toys import ToyPlugin
 
 from benchsuite import load_plugins
-from benchsuite.chunks import cache_dir
 from benchsuite.cli import main
+from benchsuite.storage.files import cache_dir
 
 PREPARE = ["data", "prepare"]
 

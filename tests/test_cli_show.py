@@ -9,10 +9,11 @@ import pytest
 from test_tables import manifest
 from toys import PREPROCESS, ToyPlugin
 
-from benchsuite import Architecture, Preprocess, Weights, hookimpl, ledger, predictions
+from benchsuite import Architecture, Preprocess, Weights, hookimpl, ledger
 from benchsuite.cli import _facts, show
 from benchsuite.errors import BadParameter, StorageError, UnknownName
 from benchsuite.specs.catalog import load_plugins
+from benchsuite.storage import run_folder
 
 MEAN = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
@@ -226,7 +227,7 @@ def written(folder, **changes):
         "created": "2026-01-02T03:04:05Z",
         "command": "benchsuite run resnet50 -p 1crop",
     }
-    predictions.write_run(folder, data, {"id": ["a"]})
+    run_folder.write_run(folder, data, {"id": ["a"]})
     return data
 
 
@@ -254,7 +255,7 @@ def test_a_run_shows_what_its_precision_was_chosen_from(run, tmp_path):
     data = written(folder)
     check = {"precision": "bf16", "difference": 0.02, "bound": 0.05, "changed": [], "tolerance": 0.02, "passed": True}
     data["numerics"]["chosen"] = [{"precision": "bf16", "images": 64, "checks": [check]}]
-    predictions.write_run(folder, data, {"id": ["a"]})
+    run_folder.write_run(folder, data, {"id": ["a"]})
     assert "precision auto: bf16; bf16 against float32 on 64 images: the same top-1" in run(str(folder))
 
 

@@ -17,9 +17,9 @@ from reports import ladder_file
 
 from benchsuite.cli import main
 from benchsuite.grids import COLUMNS
-from benchsuite.predictions import read_columns
 from benchsuite.report.kinds import KINDS
 from benchsuite.report.pages import END
+from benchsuite.storage.run_folder import read_columns
 
 A, B, C = "resnet50-1crop-x-aaa", "resnet50-10crop-x-bbb", "pnn-level-0.1-tiny-ccc"
 

@@ -17,10 +17,10 @@ from benchsuite.climb import Ladder, climb, flat
 from benchsuite.compare import compare, open_run
 from benchsuite.explain import between_protocols
 from benchsuite.plan import plan
-from benchsuite.predictions import read_columns
 from benchsuite.route import End, Plan, make_plan
 from benchsuite.running import Watch, run
-from benchsuite.stats import holm
+from benchsuite.stats.significance import holm
+from benchsuite.storage.run_folder import read_columns
 
 
 class Counted:

@@ -13,8 +13,8 @@ import pytest
 
 from benchsuite import DataError, StorageError, UnknownName
 from benchsuite.compare import Comparison, compare, flat, open_run
-from benchsuite.metrics import Count
-from benchsuite.stats import detectable, holm, mcnemar, paired_interval
+from benchsuite.stats.metrics import Count
+from benchsuite.stats.significance import detectable, holm, mcnemar, paired_interval
 
 
 @pytest.fixture(scope="module")

@@ -35,10 +35,10 @@ from benchsuite import (
     unknown_name,
     view,
 )
-from benchsuite.metrics import errors_at, ranks
 from benchsuite.ops import cut, resize, resized_shape
 from benchsuite.specs.combine import combine
 from benchsuite.specs.parameters import bind, views
+from benchsuite.stats.metrics import errors_at, ranks
 from benchsuite.testing import check_architecture, check_dataset, check_loader, check_protocol, check_reporter
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])

@@ -94,7 +94,7 @@ def chunk_stems() -> dict[str, str]:
     """The name of a chunk's files by its first image."""
     import specks
 
-    from benchsuite.keys import chunk_key
+    from benchsuite.storage.keys import chunk_key
 
     split = specks.open_specks(str(IMAGES), "test")
     samples = split.samples

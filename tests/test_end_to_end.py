@@ -17,10 +17,10 @@ from torchvision import models, transforms
 
 from benchsuite import load_plugins
 from benchsuite.evaluate import Answer, Opened, Settings, evaluate
-from benchsuite.keys import chunk_key, view_key
 from benchsuite.plan import Asked, Member, Question, plan
 from benchsuite.running import Watch, _open
 from benchsuite.specs.view import View
+from benchsuite.storage.keys import chunk_key, view_key
 
 SIZES = ((300, 400), (231, 500), (401, 259), (224, 224), (181, 240), (97, 331))
 CATALOG = load_plugins(entry_points=False)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchsuite import load_plugins
-from benchsuite.predictions import read_columns
+from benchsuite.storage.run_folder import read_columns
 from benchsuite.testing import check_architecture
 
 NAME = "benchsuite-efficientnet-lite"

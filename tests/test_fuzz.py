@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchsuite import DataError, load_plugins
-from benchsuite.chunks import ChunkStore
 from benchsuite.evaluate import Opened, Settings, evaluate
 from benchsuite.plan import Asked, plan
+from benchsuite.storage.logit_cache import ChunkStore
 
 CATALOG = load_plugins(entry_points=False)
 KINDS = {

@@ -14,7 +14,7 @@ from reference import paired as twin
 from benchsuite import BadParameter, DataError
 from benchsuite.compare import Run, compare
 from benchsuite.groups import compare_groups, flat
-from benchsuite.stats import mean_interval
+from benchsuite.stats.significance import mean_interval
 
 
 def runs(*names: str, n: int = 200, noise: float = 1.0) -> list[Run]:

@@ -128,7 +128,7 @@ def test_a_run_on_a_subset_leaves_the_other_logits_out_and_says_so(
     assert main([*words, "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["runs"]
     assert row["among"] == 200
-    from benchsuite.predictions import read_columns
+    from benchsuite.storage.run_folder import read_columns
 
     allowed = {IDS.index(name) for name in SUBSET}
     assert set(read_columns(Path(row["path"]))["top5"].ravel().tolist()) <= allowed
@@ -217,7 +217,7 @@ def test_a_run_counts_reassessed_labels_beside_the_others(validation: Path, caps
     assert main([*words, f"imagenet-real:{validation}", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["runs"]
     assert (row["n"], row["real_n"]) == (3, 2)
-    from benchsuite.predictions import read_columns
+    from benchsuite.storage.run_folder import read_columns
 
     answers = read_columns(Path(row["path"]))["top5"][:, 0].tolist()
     assert row["real_errors"] == (answers[0] not in (0, 7)) + (answers[2] != 998)

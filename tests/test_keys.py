@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import Sample, Split
-from benchsuite.keys import canonical, chunk_key, digest, digest_lines, run_id
+from benchsuite.storage.keys import canonical, chunk_key, digest, digest_lines, run_id
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -59,7 +59,7 @@ def test_lines_are_digested_with_their_ends() -> None:
 
 
 def test_a_key_is_the_same_in_another_process_with_another_hash_seed() -> None:
-    program = "from benchsuite.keys import digest; print(digest({'b': [1, 'x'], 'a': {'d': 0.1, 'c': None}}))"
+    program = "from benchsuite.storage.keys import digest; print(digest({'b': [1, 'x'], 'a': {'d': 0.1, 'c': None}}))"
     runs = [
         subprocess.run(
             [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True

@@ -51,7 +51,7 @@ class Import:
 
 
 def imports(source: str, module: str, package: bool = False) -> Iterator[Import]:
-    """Every import in a module, absolute: ``from benchsuite import keys`` is ``benchsuite.keys``."""
+    """Every import in a module, absolute: ``from benchsuite import keys`` is ``benchsuite.storage.keys``."""
 
     def walk(node: ast.AST, lazy: bool, typing: bool) -> Iterator[Import]:
         if isinstance(node, ast.Import):

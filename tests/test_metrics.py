@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
 from benchsuite import BenchsuiteError
-from benchsuite.metrics import Count, errors_at, margins, ranks, top
+from benchsuite.stats.metrics import Count, errors_at, margins, ranks, top
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 8))
 TIED = arrays.arrays(np.float64, SHAPES, elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0]))

@@ -13,12 +13,12 @@ from toys import TOP1_ERRORS, ToyPlugin, fake_predict
 from walks import CATALOG, questions
 
 from benchsuite import BadParameter, Preprocess, load_plugins, parity
-from benchsuite.chunks import ChunkStore
 from benchsuite.evaluate import Opened
 from benchsuite.parity import FLIPS, compared, described, settled, worth_it
 from benchsuite.plan import Asked, Member, Question, plan
-from benchsuite.predictions import read_manifest
 from benchsuite.running import run
+from benchsuite.storage.logit_cache import ChunkStore
+from benchsuite.storage.run_folder import read_manifest
 from benchsuite.watch import Watch
 
 IDS = [f"image {i}" for i in range(64)]

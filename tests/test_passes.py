@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from benchsuite import StorageError, UnknownName, predictions
+from benchsuite import StorageError, UnknownName
 from benchsuite.histories import FLOATS, INTEGERS, History
-from benchsuite.passes import read
+from benchsuite.storage import run_folder
+from benchsuite.storage.correctness import read
 
 CORRECT = np.array([[1, 0, 0, 1, 1, 0, 1, 0, 1, 1], [1, 1, 0, 1, 1, 0, 1, 0, 1, 1]], dtype=bool)
 
@@ -24,7 +25,7 @@ def evaluation(
 ) -> Path:
     folder = results / "runs" / name
     columns = {"id": [f"image{i}" for i in range(len(rank))], "rank": np.array(rank, dtype=np.int32)}
-    predictions.write_run(folder, {"run_id": name, "dataset": {"of": of}}, columns)
+    run_folder.write_run(folder, {"run_id": name, "dataset": {"of": of}}, columns)
     return folder
 
 

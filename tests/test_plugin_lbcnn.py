@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 from test_plugin_pnn import assert_equals_twin, awake, state_of
 
 from benchsuite import BadParameter, UnsupportedProtocol, ledger, load_plugins, schedules
-from benchsuite.accounting import find as find_accounting
 from benchsuite.forward import open_network
 from benchsuite.specs.parameters import bind, bind_architecture, views
+from benchsuite.stats.accounting import find as find_accounting
 from benchsuite.testing import check_architecture
 from benchsuite.training_manifests import sizes
 from benchsuite.variants import scaled

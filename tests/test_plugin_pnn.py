@@ -18,9 +18,9 @@ from reference import perturbation
 from safetensors.torch import load_file, save_file
 
 from benchsuite import BadParameter, UnsupportedProtocol, ledger, load_plugins, schedules
-from benchsuite.accounting import find as find_accounting
 from benchsuite.forward import open_network
 from benchsuite.specs.parameters import bind, bind_architecture, views
+from benchsuite.stats.accounting import find as find_accounting
 from benchsuite.testing import check_architecture
 from benchsuite.training_manifests import sizes
 from benchsuite.variants import cells, scaled

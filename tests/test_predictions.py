@@ -14,17 +14,8 @@ import pytest
 import scipy.special
 
 from benchsuite import BenchsuiteError, Combine, Sample, StorageError, UnknownName
-from benchsuite.predictions import (
-    COLUMNS,
-    count,
-    find_run,
-    join,
-    read_manifest,
-    read_predictions,
-    rows,
-    runs_in,
-    write_run,
-)
+from benchsuite.predictions import count, join, rows
+from benchsuite.storage.run_folder import COLUMNS, find_run, read_manifest, read_predictions, runs_in, write_run
 
 PROB, LOGIT = Combine("mean", "prob"), Combine("mean", "logit")
 MANIFEST = {"run_id": "a-1", "note": "größer", "n": 6}

@@ -36,13 +36,13 @@ from benchsuite import (
     preparing,
     testing,
 )
-from benchsuite.chunks import cache_dir
 from benchsuite.ops import resize, resized_shape
 from benchsuite.plan import Asked
 from benchsuite.prepared import Order, checksum, opened
 from benchsuite.preparing import prepare
 from benchsuite.running import run
 from benchsuite.specs.catalog import open_dataset
+from benchsuite.storage.files import cache_dir
 from benchsuite.watch import Watch
 
 CATALOG: Catalog = load_plugins(entry_points=False, extra=[ToyPlugin(), BoxPlugin()])

@@ -13,10 +13,10 @@ from walks import CATALOG
 from benchsuite.evaluate import Opened
 from benchsuite.pieces import Seconds
 from benchsuite.plan import Asked
-from benchsuite.predictions import read_manifest
 from benchsuite.profile_tables import profile_table
 from benchsuite.profiles import profile, profiles, record
 from benchsuite.running import run
+from benchsuite.storage.run_folder import read_manifest
 from benchsuite.watch import Watch
 
 SECONDS = {"decode": 2.0, "wait": 1.0, "resize": 1.5, "forward": 8.0, "total": 10.0}

@@ -13,8 +13,8 @@ import pytest
 
 import benchsuite
 from benchsuite import BadParameter, StorageError
-from benchsuite.predictions import COLUMNS
 from benchsuite.query import load_predictions, load_runs, query, rows
+from benchsuite.storage.run_folder import COLUMNS
 
 
 @pytest.fixture(scope="module")

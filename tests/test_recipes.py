@@ -7,21 +7,10 @@ import dataclasses
 import pytest
 import trainees
 
-from benchsuite import (
-    Augmentation,
-    BadParameter,
-    Grid,
-    Level,
-    Mini,
-    Optimizer,
-    Schedule,
-    Warmup,
-    accounting,
-    load_plugins,
-    steps,
-)
+from benchsuite import Augmentation, BadParameter, Grid, Level, Mini, Optimizer, Schedule, Warmup, load_plugins, steps
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.recipe import Recipe, __name__
+from benchsuite.stats import accounting
 from benchsuite.variants import cells, changed, lasting, scaled
 from benchsuite.weights import trains
 

@@ -12,10 +12,11 @@ from madeup import saved, scores
 from reports import ladder_file, two_runs
 from test_report_gallery import toy_report
 
-from benchsuite import DataError, compare, ledger, stats
+from benchsuite import DataError, compare, ledger
 from benchsuite.report import content, sheets
 from benchsuite.report.content import Entry, read
 from benchsuite.report.sources import sources
+from benchsuite.stats import significance
 
 A, B = "resnet50-1crop-x-aaa", "resnet50-10crop-x-bbb"
 
@@ -93,7 +94,7 @@ def test_each_run_is_compared_with_the_nearest_kin_before_it(tmp_path: Path) -> 
     assert len(found) == 12, "of each set of images all but the first"
     for data in ("one", "other"):
         mine = [pair for pair in report.pairs if pair.before.data == data]
-        assert [p.p_holm for p in mine] == pytest.approx(stats.holm([p.found.top1.p for p in mine]))
+        assert [p.p_holm for p in mine] == pytest.approx(significance.holm([p.found.top1.p for p in mine]))
 
 
 def test_the_images_that_changed_most_come_first_with_their_answers(tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ import pytest
 from madeup import saved, scores
 from reports import NASTY, Page, ladder_file, nasty, two_runs
 
-from benchsuite import ledger, tables
-from benchsuite.metrics import Count
+from benchsuite import ledger
 from benchsuite.report import figures, sheets, svg
 from benchsuite.report.content import Report, read
 from benchsuite.report.markup import embedded, escaped, indented, printable, size_words
@@ -22,6 +21,8 @@ from benchsuite.report.page import page
 from benchsuite.report.sheets import Cell, Column, Sheet
 from benchsuite.report.sources import sources
 from benchsuite.report.summary import summary
+from benchsuite.stats import digits
+from benchsuite.stats.metrics import Count
 
 A, B = "resnet50-1crop-x-aaa", "resnet50-10crop-x-bbb"
 
@@ -220,7 +221,7 @@ def test_every_plot_is_well_formed_named_and_within_its_frame(tmp_path: Path, wi
 def test_the_summary_says_what_was_measured_and_what_can_be_believed(tmp_path: Path) -> None:
     saved(tmp_path, A, scores(200, 10, 1))
     (entry,) = read(sources(tmp_path, ())).entries
-    rate = tables.with_interval(Count(entry.side.top1_errors, 200)).replace(" [", " % [")
+    rate = digits.with_interval(Count(entry.side.top1_errors, 200)).replace(" [", " % [")
     told = f"On madeup (200 images) the top-1 error of resnet50 under 1crop is {rate}."
     assert summary(read(sources(tmp_path, ()))) == told
     report = two_runs(tmp_path)
@@ -237,7 +238,7 @@ def test_the_summary_of_a_ladder_names_its_ends_its_steps_and_what_is_left(tmp_p
     words = summary(report)
     assert words.startswith("From 1crop to 10crop the top-1 error of resnet50 on madeup (200 images) goes from")
     assert "points in 1 step, " in words
-    left = tables.signed(report.ladders[0].left_over, 2)
+    left = digits.signed(report.ladders[0].left_over, 2)
     assert words.endswith(f"No step accounts for {left} points of the printed difference.")
 
 

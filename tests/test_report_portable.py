@@ -10,8 +10,8 @@ import pytest
 from courses import correct, learned
 from madeup import saved, scores
 
-from benchsuite import predictions
 from benchsuite.report import portable
+from benchsuite.storage import run_folder
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_manifests_and_ladders_of_committed_folders_are_cleaned_and_a_users_own_
     assert list(portable.kept(tmp_path)) == []
     assert json.loads(ladder.read_text()) == {"rungs": [{"path": "PATH"}]}
     assert "/data/imagenet" in (own / "manifest.json").read_text()
-    assert predictions.read_manifest(one) is not None
+    assert run_folder.read_manifest(one) is not None
 
 
 def test_counts_that_the_predictions_deny_are_told(tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ import pytest
 from benchsuite import BadParameter, BenchsuiteError, StorageError
 from benchsuite.crews import Crew, Helper, Met, Starter, gather
 from benchsuite.evaluate import fill
-from benchsuite.locks import held, locks
 from benchsuite.plan import Asked
 from benchsuite.running import run
 from benchsuite.sharing import heard
+from benchsuite.storage.locks import held, locks
 from benchsuite.watch import Watch
 
 IMAGES, CHUNKS = 2100, 5
@@ -192,7 +192,7 @@ def test_a_chunk_that_another_process_writes_as_well_counts_once(
     from benchsuite import sharing
 
     monkeypatch.setattr(sharing, "CHUNK", 1)
-    monkeypatch.setattr("benchsuite.locks.Locks.take", lambda *_, wait: True)
+    monkeypatch.setattr("benchsuite.storage.locks.Locks.take", lambda *_, wait: True)
     (question,) = questions("1crop")
     (member,) = question.members
     network, other = (opener(tmp_path, made)(member, member.views) for made in (Ahead([]), CountingPredict()))
@@ -249,7 +249,7 @@ class Recorded(Crew):
 def test_a_process_with_another_cache_or_other_images_says_so() -> None:
     from walks import questions
 
-    from benchsuite.chunks import cache_dir
+    from benchsuite.storage.files import cache_dir
 
     (question,) = questions("1crop")
     with pytest.raises(StorageError, match="a folder that all processes share"):
@@ -267,8 +267,8 @@ def test_a_process_with_another_cache_or_other_images_says_so() -> None:
 def test_the_others_compute_in_the_precision_that_the_first_process_came_to() -> None:
     from walks import questions
 
-    from benchsuite.chunks import cache_dir
     from benchsuite.plan import at_precision
+    from benchsuite.storage.files import cache_dir
 
     (question,) = questions("1crop")
     (cache_dir() / ".shared-0").touch()
@@ -314,7 +314,7 @@ def test_the_number_of_processes_is_checked(tmp_path: Path) -> None:
 
 
 def test_a_lock_is_for_one_process_and_free_when_that_is_killed(tmp_path: Path) -> None:
-    program = "import sys, time; from pathlib import Path; from benchsuite.locks import held\n"
+    program = "import sys, time; from pathlib import Path; from benchsuite.storage.locks import held\n"
     program += "with held(Path(sys.argv[1]), 7, wait=True) as mine:\n    print(mine, flush=True); time.sleep(60)\n"
     other = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True)
     assert other.stdout is not None
@@ -331,7 +331,7 @@ def test_a_lock_is_for_one_process_and_free_when_that_is_killed(tmp_path: Path) 
 
 
 def test_of_two_chunks_in_hand_one_can_be_given_up(tmp_path: Path) -> None:
-    program = "import sys; from pathlib import Path; from benchsuite.locks import held\n"
+    program = "import sys; from pathlib import Path; from benchsuite.storage.locks import held\n"
     program += "for place in (1, 2):\n    with held(Path(sys.argv[1]), place, wait=False) as mine: print(mine)\n"
 
     def free() -> list[str]:

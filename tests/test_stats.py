@@ -15,8 +15,9 @@ from scipy.stats import binom, binomtest
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from benchsuite.metrics import Count
-from benchsuite.stats import (
+from benchsuite.stats.metrics import Count
+from benchsuite.stats.shapley import shapley
+from benchsuite.stats.significance import (
     binomial_tail,
     detectable,
     holm,
@@ -24,7 +25,6 @@ from benchsuite.stats import (
     mean_interval,
     paired_interval,
     permuted,
-    shapley,
     sign_flips,
     wilson,
 )

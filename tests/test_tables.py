@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from benchsuite import ledger, tables
-from benchsuite.metrics import Count
 from benchsuite.specs.preprocess import Preprocess, center
 from benchsuite.specs.view import view_data
+from benchsuite.stats.digits import decimals, percent, places, with_interval
+from benchsuite.stats.metrics import Count
 
 KEYS = [
     *("run_id", "path", "architecture", "weights", "protocol", "dataset", "n", "top1_errors", "top1_error"),
@@ -78,10 +79,10 @@ def line(model_id, *rows, most=100):
 def test_a_percentage_is_rounded_once_half_up_as_decimal_does(pair):
     hits, n = pair
     exact = Decimal(100 * hits) / Decimal(n) if (100 * hits * 10**12) % n == 0 else None
-    written = tables.percent(Count(hits, n))
-    assert abs(Fraction(written) - Fraction(100 * hits, n)) <= Fraction(1, 2 * 10 ** tables.places(n))
+    written = percent(Count(hits, n))
+    assert abs(Fraction(written) - Fraction(100 * hits, n)) <= Fraction(1, 2 * 10 ** places(n))
     if exact is not None:
-        assert Decimal(written) == exact.quantize(Decimal(1).scaleb(-tables.places(n)), ROUND_HALF_UP)
+        assert Decimal(written) == exact.quantize(Decimal(1).scaleb(-places(n)), ROUND_HALF_UP)
 
 
 @pytest.mark.parametrize(
@@ -101,14 +102,14 @@ def test_a_percentage_is_rounded_once_half_up_as_decimal_does(pair):
     ],
 )
 def test_percentages_by_hand(hits, n, written):
-    assert tables.percent(Count(hits, n)) == written
+    assert percent(Count(hits, n)) == written
 
 
 @pytest.mark.parametrize("n", [1, 2, 99, 100, 101, 500, 9999, 10_000, 10_001, 50_000, 100_000, 100_001])
 def test_one_image_more_is_always_visible(n):
     step = Fraction(100, n)
-    assert Fraction(1, 10 ** tables.places(n)) <= step
-    written = {tables.percent(Count(hits, n)) for hits in range(min(n, 60) + 1)}
+    assert Fraction(1, 10 ** places(n)) <= step
+    written = {percent(Count(hits, n)) for hits in range(min(n, 60) + 1)}
     assert len(written) == min(n, 60) + 1
 
 
@@ -123,12 +124,12 @@ def test_one_image_more_is_always_visible(n):
     ],
 )
 def test_numbers_with_a_sign(value, digits, written):
-    assert tables.decimals(value, digits) == written
+    assert decimals(value, digits) == written
 
 
 def test_the_interval_is_that_of_scipy():
     low, high = binomtest(58, 500).proportion_ci(0.95, method="wilson")
-    assert tables.with_interval(Count(58, 500)) == f"11.60 [{100 * low:.2f}, {100 * high:.2f}]"
+    assert with_interval(Count(58, 500)) == f"11.60 [{100 * low:.2f}, {100 * high:.2f}]"
 
 
 def test_a_row_is_flat_and_has_these_keys():

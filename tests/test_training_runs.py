@@ -33,10 +33,10 @@ from benchsuite import (
     WeightsError,
     training_runs,
 )
-from benchsuite.accounting import find, printed
 from benchsuite.jobs import Asked
 from benchsuite.plan import Asked as Evaluation
 from benchsuite.running import run
+from benchsuite.stats.accounting import find, printed
 from benchsuite.training_runs import train
 from benchsuite.watch import Watch
 

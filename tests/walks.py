@@ -11,10 +11,10 @@ import numpy as np
 from toys import ToyPlugin, fake_predict
 
 from benchsuite import load_plugins
-from benchsuite.chunks import ChunkStore
 from benchsuite.evaluate import Opened, Settings
 from benchsuite.plan import Asked, Member, Question, plan
 from benchsuite.specs.view import View
+from benchsuite.storage.logit_cache import ChunkStore
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
 

@@ -7,7 +7,7 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from benchsuite import ledger, ops, predictions, tables, training_manifests
+from benchsuite import ledger, ops, tables, training_manifests
 from benchsuite.errors import StorageError, expected
 from benchsuite.ledger import Published
 from benchsuite.remeasure import measured_by
@@ -19,6 +19,7 @@ from benchsuite.specs.dataset import Dataset
 from benchsuite.specs.parameters import Bound
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.view import View, describe, view_data
+from benchsuite.storage import run_folder, training_folder
 
 Facts = dict[str, Any]
 EXAMPLE = (375, 500)
@@ -129,7 +130,7 @@ def plain(catalog: Catalog, kind: str, name: str) -> Facts:
 
 def run(folder: Path) -> Facts:
     """What a run was: the row of ``run --json``, and its whole manifest. Raises ``StorageError`` for a broken run."""
-    manifest = predictions.read_manifest(folder)
+    manifest = run_folder.read_manifest(folder)
     if manifest is None:
         raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
     return {"kind": "run", **tables.result_row(manifest, str(folder), cached=True), "manifest": manifest}
@@ -137,7 +138,7 @@ def run(folder: Path) -> Facts:
 
 def training(folder: Path) -> Facts:
     """What a training was: the row of ``train --json``, and its whole manifest."""
-    manifest = training_manifests.read(folder, weights=False)
+    manifest = training_folder.read(folder, weights=False)
     if manifest is None:
         raise StorageError(expected("a training", "finished", "one without a manifest", str(folder)))
     return {"kind": "training", **training_manifests.row(manifest, folder, cached=True), "manifest": manifest}

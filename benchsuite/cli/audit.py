@@ -15,7 +15,8 @@ from typing import Any
 from benchsuite import tables
 from benchsuite.cli.console import add_results, out, print_json
 from benchsuite.errors import BadParameter, expected
-from benchsuite.metrics import Count
+from benchsuite.stats import digits as number_text
+from benchsuite.stats.metrics import Count
 
 Facts = dict[str, Any]
 Table = tuple[list[str], list[list[str]]]
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints the audit."""
     claim, accuracy = _percent("--claim", args.claim), _percent("--accuracy", args.accuracy)
     from benchsuite.audit import Asked, audit
-    from benchsuite.passes import read
+    from benchsuite.storage.correctness import read
 
     asked = Asked(
         batch_sizes=tuple(args.batch_size),
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(found: Facts, claim: str | None) -> None:
     """The tables of an audit, then what each accounting does and who counts so."""
-    console, digits = out(), tables.places(found["n"])
+    console, digits = out(), number_text.places(found["n"])
     lines = _heading(found, digits) if found["rows"] else []
     console.print("\n".join(lines), markup=False, soft_wrap=True, end="\n" if lines else "")
     sizes = found["batch_sizes"]
@@ -93,7 +94,7 @@ def _heading(found: Facts, digits: int) -> list[str]:
     one = _digits(100 / found["n"], digits)
     lines = [
         found["run_id"],
-        f"exact: {hits.hits} right of {seen}{last}, {tables.with_interval(hits)} %, an image is {one} points",
+        f"exact: {hits.hits} right of {seen}{last}, {number_text.with_interval(hits)} %, an image is {one} points",
     ]
     if not found["finished"]:
         lines.append("the training is not finished: these are its epochs so far")
@@ -178,7 +179,7 @@ def _print_table(console: Any, title: str, headers: Sequence[str], lines: Sequen
 
 
 def _digits(value: float, places: int) -> str:
-    return tables.decimals(Fraction(value), places)
+    return number_text.decimals(Fraction(value), places)
 
 
 def _signed(value: float, places: int) -> str:

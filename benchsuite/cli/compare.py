@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the comparison. Refuses runs that are not of the same images."""
     from benchsuite import compare, groups
-    from benchsuite.stats import holm
+    from benchsuite.stats.significance import holm
 
     parts = _parts(args.runs)
     opened = [[compare.open_run(args.results, name) for name in part] for part in parts]
@@ -73,7 +73,7 @@ def _parts(words: Sequence[str]) -> list[list[str]]:
 
 def text(found: Comparison) -> Iterator[str]:
     """Two runs: what they are, their rates, the tests, the classes that changed most."""
-    from benchsuite.tables import p_value
+    from benchsuite.stats.digits import p_value
 
     yield from _heads([("before", found.before), ("after", found.after)], found.notes)
     yield from columns([("", "before", "after", "change"), *_rates(found), *_calibration(found.before, found.after)])
@@ -92,7 +92,7 @@ def text(found: Comparison) -> Iterator[str]:
 
 def test_lines(k: int, pair: Paired) -> Iterator[str]:
     """In words: what changed at top-k, how probable that is by chance, and what could have been seen at all."""
-    from benchsuite.tables import p_value
+    from benchsuite.stats.digits import p_value
 
     yield f"top-{k}: {pair.fixed} fixed, {pair.broken} broken, p = {p_value(pair.p)} (McNemar, exact)"
     changed = pair.fixed + pair.broken
@@ -105,7 +105,7 @@ def test_lines(k: int, pair: Paired) -> Iterator[str]:
 
 def _print_several(pairs: Sequence[Comparison], corrected: Sequence[float]) -> None:
     """Several runs against the first, one line each."""
-    from benchsuite.tables import p_value, with_interval
+    from benchsuite.stats.digits import p_value, with_interval
 
     print(*_heads([("against", pairs[0].before)], ()), sep="\n")
     print(f"top-1 error % {with_interval(pairs[0].top1.before)}")
@@ -132,7 +132,7 @@ def _print_several(pairs: Sequence[Comparison], corrected: Sequence[float]) -> N
 
 def group_text(found: GroupComparison) -> Iterator[str]:
     """Two groups of runs: their rates, and two questions: other images, other runs."""
-    from benchsuite.tables import p_value
+    from benchsuite.stats.digits import p_value
 
     groups = (("before", found.before), ("after", found.after))
     yield from _heads([(when, run) for when, runs in groups for run in runs], ())
@@ -165,7 +165,7 @@ def _size(run: Side) -> dict[str, int]:
 
 
 def _rates(found: Comparison) -> Iterator[tuple[str, ...]]:
-    from benchsuite.tables import with_interval
+    from benchsuite.stats.digits import with_interval
 
     for k, pair in ((1, found.top1), (5, found.top5)):
         yield f"top-{k} error %", with_interval(pair.before), with_interval(pair.after), _interval(pair, pair.n)
@@ -173,7 +173,7 @@ def _rates(found: Comparison) -> Iterator[tuple[str, ...]]:
 
 def _calibration(before: Side, after: Side) -> Iterator[tuple[str, ...]]:
     """Calibration error, log loss and Brier score; a Brier score that was not kept is bounded."""
-    from benchsuite.tables import decimals, signed
+    from benchsuite.stats.digits import decimals, signed
 
     a, b = before.calibration, after.calibration
     for name, x, y in (("ECE %", 100 * a.ece, 100 * b.ece), ("NLL", a.nll, b.nll), ("Brier", a.brier, b.brier)):
@@ -187,13 +187,13 @@ def _calibration(before: Side, after: Side) -> Iterator[tuple[str, ...]]:
 
 def _interval(found: Paired | Between, n: int) -> str:
     """``-1.40 [-2.70, -0.10]`` in percent points."""
-    from benchsuite.tables import places, signed
+    from benchsuite.stats.digits import places, signed
 
     low, high = (signed(100 * Fraction(bound), places(n)) for bound in (found.low, found.high))
     return f"{signed(100 * found.change, places(n))} [{low}, {high}]"
 
 
 def _percent(share: Fraction, n: int) -> str:
-    from benchsuite.tables import decimals, places
+    from benchsuite.stats.digits import decimals, places
 
     return decimals(100 * share, places(n))

@@ -106,11 +106,12 @@ def _printed(args: argparse.Namespace, catalog: Catalog) -> int:
 
 def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
     """The runs of the same model in the results folder, as rows of ``run --json``."""
-    from benchsuite import ledger, predictions, tables
+    from benchsuite import ledger, tables
+    from benchsuite.storage import run_folder
 
     rows = []
-    for folder in predictions.runs_in(args.results):
-        manifest = predictions.read_manifest(folder)
+    for folder in run_folder.runs_in(args.results):
+        manifest = run_folder.read_manifest(folder)
         if manifest is not None and ledger.base(manifest["architecture"]["name"]) == ledger.base(args.names[0]):
             rows.append(tables.result_row(manifest, str(folder), cached=True))
     return rows
@@ -184,7 +185,7 @@ def cost_text(cost: Cost) -> str:
 
 def ladder_text(ladder: Ladder) -> Iterator[str]:
     """What stands below the rungs: their sum, what is left over, and fair shares where they were asked for."""
-    from benchsuite.tables import places, signed
+    from benchsuite.stats.digits import places, signed
 
     first, last, digits = ladder.steps[0], ladder.steps[-1], places(ladder.n)
     whole = Fraction(100 * (last.top1_errors - first.top1_errors), ladder.n)
@@ -211,8 +212,8 @@ def ladder_text(ladder: Ladder) -> Iterator[str]:
 
 
 def _cells(step: Step) -> tuple[str, ...]:
-    from benchsuite.metrics import Count
-    from benchsuite.tables import p_value, places, signed, with_interval
+    from benchsuite.stats.digits import p_value, places, signed, with_interval
+    from benchsuite.stats.metrics import Count
 
     errors = with_interval(Count(step.top1_errors, step.n))
     top5 = with_interval(Count(step.top5_errors, step.n))
@@ -227,7 +228,7 @@ def _cells(step: Step) -> tuple[str, ...]:
 
 def _counted_cells(ladder: Ladder) -> Iterator[tuple[str, ...]]:
     """The step of counting otherwise: no image is fixed or broken by it, so nothing is tested."""
-    from benchsuite.tables import decimals, places, signed
+    from benchsuite.stats.digits import decimals, places, signed
 
     if ladder.counted is not None:
         found, digits = ladder.counted, places(ladder.n)

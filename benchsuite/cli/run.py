@@ -144,8 +144,8 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
 
 def _profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Where the time of these runs went, as their manifests have it."""
-    from benchsuite.predictions import read_manifest
     from benchsuite.profiles import profiles
+    from benchsuite.storage.run_folder import read_manifest
 
     found = [read_manifest(Path(row["path"])) for row in rows]
     profiled = profiles([manifest for manifest in found if manifest is not None])

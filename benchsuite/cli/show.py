@@ -10,13 +10,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from benchsuite import ledger, predictions, tables
+from benchsuite import ledger, tables
 from benchsuite.cli import _facts
 from benchsuite.cli.console import add_results, columns, print_json
 from benchsuite.errors import UnknownName, unknown_name
 from benchsuite.specs.architecture import Family
 from benchsuite.specs.catalog import BUILT_IN, Catalog, load_plugins
 from benchsuite.specs.view import describe, view_from_data
+from benchsuite.stats import digits
+from benchsuite.storage import run_folder
 from benchsuite.training_tables import training_table
 
 Facts = dict[str, Any]
@@ -59,9 +61,9 @@ def find(catalog: Catalog, args: argparse.Namespace) -> Facts:
     for row in ledger.load():
         if row.id == name:
             return _facts.published(catalog, row)
-    runs = [folder.name for folder in predictions.runs_in(results)]
-    if (Path(name) / "manifest.json").is_file() or any(predictions.is_named(run, name) for run in runs):
-        return _facts.run(predictions.find_run(results, name))
+    runs = [folder.name for folder in run_folder.runs_in(results)]
+    if (Path(name) / "manifest.json").is_file() or any(run_folder.is_named(run, name) for run in runs):
+        return _facts.run(run_folder.find_run(results, name))
     trainings = [folder.parent for folder in results.glob("training/*/manifest.json") if folder.parent.name == name]
     if trainings:
         return _facts.training(trainings[0])
@@ -142,7 +144,7 @@ def run_text(facts: Facts) -> Iterator[str]:
     made = [describe(view_from_data(data)) for data in manifest["views"]]
     yield from columns((str(number), text) for number, text in enumerate(made, 1))
     yield "seconds"
-    yield from columns((part, tables.decimals(Fraction(spent), 2)) for part, spent in facts["seconds"].items())
+    yield from columns((part, digits.decimals(Fraction(spent), 2)) for part, spent in facts["seconds"].items())
     if manifest["numerics"].get("chosen"):
         from benchsuite.parity import described
 

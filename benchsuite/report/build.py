@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchsuite.chunks import writing
 from benchsuite.errors import BadParameter, expected
 from benchsuite.report import drawn, gallery, papers
 from benchsuite.report.content import Report, read
@@ -16,6 +15,7 @@ from benchsuite.report.gallery import Picture
 from benchsuite.report.page import page
 from benchsuite.report.sources import sources
 from benchsuite.specs.catalog import Catalog
+from benchsuite.storage.files import writing
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from benchsuite import compare, stats, tables
+from benchsuite import compare, tables
 from benchsuite.compare import Comparison, Run, Side
 from benchsuite.report import trained
 from benchsuite.report.sources import Sources, Told
 from benchsuite.report.trained import Trained
+from benchsuite.stats import significance
 
 DETAILED = 40
 """Pairs that are shown with their classes and images; the others are lines of a table."""
@@ -201,7 +202,7 @@ def _family(
     for before, after in pairs:
         a, b = load(before), load(after)
         made.append((compare.compare(a, b), changed(a, b, next(rooms, 0))))
-    corrected = stats.holm([found.top1.p for found, _ in made])
+    corrected = significance.holm([found.top1.p for found, _ in made])
     return tuple(
         Pair(f"pair-{next(numbers)}", *pair, found, p, images)
         for pair, (found, images), p in zip(pairs, made, corrected, strict=True)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchsuite.chunks import writing
 from benchsuite.errors import StorageError
 from benchsuite.report.axes import apart, around, around_log, log_ticks, minus, place, ticks, written
 from benchsuite.report.markup import printable
 from benchsuite.report.shapes import Bars, Figure, Lines, Points, Row, Series
+from benchsuite.storage.files import writing
 
 INSTALL = "pip install 'benchsuite[report]'"
 COLOURS = ("#0072b2", "#d55e00", "#008a64", "#b5578c", "#8f6b00", "#4a4f58")

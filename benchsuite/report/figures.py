@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from benchsuite import stats, tables
-from benchsuite.metrics import Count
 from benchsuite.report import sheets
 from benchsuite.report.content import Climbed, Entry, Pair, Report
 from benchsuite.report.shapes import Bar, Bars, Figure, Line, Lines, Point, Points, Row, Series, Tone
 from benchsuite.report.trained import Trained
+from benchsuite.stats import significance
+from benchsuite.stats.digits import decimals, places, signed, with_interval
+from benchsuite.stats.metrics import Count
 
 MOST_ROWS, MOST_RUNS, MOST_CLASSES = 40, 24, 24
 """Rows of a plot of changes, runs whose calibration is drawn, classes of a plot of classes."""
@@ -56,9 +57,9 @@ def _counted(ladder: Climbed) -> list[Row]:
     if ladder.told.counted is None:
         return []
     words, change = ladder.told.counted
-    start, digits = _error(ladder.entries[-1]), tables.places(ladder.entries[0].row["n"])
+    start, digits = _error(ladder.entries[-1]), places(ladder.entries[0].row["n"])
     bar = Bar(float(start), float(start + change), _tone(float(change)))
-    return [Row(f"accounting: {words}", tables.signed(change, digits), (bar,))]
+    return [Row(f"accounting: {words}", signed(change, digits), (bar,))]
 
 
 def _printed(ladder: Climbed, end: int) -> list[Row]:
@@ -66,24 +67,24 @@ def _printed(ladder: Climbed, end: int) -> list[Row]:
     row, gap = ladder.told.printed[end], ladder.gaps[end]
     if row is None or row.error is None:
         return []
-    error, digits = float(row.error), tables.places(ladder.entries[0].row["n"])
+    error, digits = float(row.error), places(ladder.entries[0].row["n"])
     start, stop = (error, error + float(gap)) if end == 0 else (error - float(gap), error)
-    bar = Row("not accounted for", tables.signed(gap, digits), (Bar(start, stop, "open"),), tone="open")
+    bar = Row("not accounted for", signed(gap, digits), (Bar(start, stop, "open"),), tone="open")
     figure = Row(f"printed: {row.source}", str(row.error), mark=error, tone="open")
     return [figure, bar] if end == 0 else [bar, figure]
 
 
 def _rate(entry: Entry, label: str) -> Row:
     count = Count(entry.row["top1_errors"], entry.row["n"])
-    low, high = stats.wilson(count)
-    return Row(label, tables.with_interval(count), mark=float(_error(entry)), interval=(100 * low, 100 * high))
+    low, high = significance.wilson(count)
+    return Row(label, with_interval(count), mark=float(_error(entry)), interval=(100 * low, 100 * high))
 
 
 def shares(ladder: Climbed) -> Bars:
     """What each factor changes on average over all orders, between the least and the most."""
-    digits = tables.places(ladder.entries[0].row["n"])
+    digits = places(ladder.entries[0].row["n"])
     rows = tuple(
-        Row(factor, tables.signed(Fraction(mean), digits), mark=mean, interval=(least, most), tone=_tone(mean))
+        Row(factor, signed(Fraction(mean), digits), mark=mean, interval=(least, most), tone=_tone(mean))
         for factor, mean, least, most in ladder.told.shares
     )
     title = f"{sheets.ladder_title(ladder)}: each factor on average over {ladder.told.orders} orders"
@@ -116,7 +117,7 @@ def _series(group: Sequence[Entry], xs: Sequence[float]) -> Iterator[Series]:
 
 
 def _point(x: float, entry: Entry) -> Point:
-    low, high = stats.wilson(Count(entry.row["top1_errors"], entry.row["n"]))
+    low, high = significance.wilson(Count(entry.row["top1_errors"], entry.row["n"]))
     return Point(x, float(_error(entry)), 100 * low, 100 * high, entry.row["protocol"])
 
 
@@ -167,10 +168,10 @@ def reliability(entry: Entry, *, network: bool) -> Points:
     """How often answers of each confidence are right; on the diagonal, confidence can be believed."""
     points = []
     for b in entry.side.calibration.bins:
-        low, high = stats.wilson(Count(b.right, b.n))
+        low, high = significance.wilson(Count(b.right, b.n))
         points.append(Point(b.confidence, b.right / b.n, low, high, f"{b.n} images"))
     row = entry.row
-    error = tables.decimals(100 * Fraction(entry.side.calibration.ece), 2)
+    error = decimals(100 * Fraction(entry.side.calibration.ece), 2)
     about = f"Accuracy over confidence in {len(points)} bins; expected calibration error {error} %."
     return Points(
         f"calibration-{entry.run_id}",
@@ -195,7 +196,7 @@ def course(training: Trained) -> Lines:
     best = max(range(len(epochs)), key=lambda i: epochs[i].smoothed)
     lines = [Line("exact, all test images", exact, len(exact) - 1), Line("smoothed, as PNN printed", smoothed, best)]
     lines += [Line("exact, held-out images", heldout)] if heldout else []
-    last, chosen = (tables.decimals(Fraction(y), 2) for y in (exact[-1][1], smoothed[best][1]))
+    last, chosen = (decimals(Fraction(y), 2) for y in (exact[-1][1], smoothed[best][1]))
     about = (
         f"Accuracy over {len(epochs)} epochs: {last} % in the last one; the best smoothed one would be printed as "
         f"{chosen} %, of epoch {epochs[best].number}."
@@ -212,10 +213,10 @@ def _error(entry: Entry) -> Fraction:
 
 
 def _percent(value: Fraction, n: int) -> str:
-    return tables.decimals(value, tables.places(n))
+    return decimals(value, places(n))
 
 
 def _change(pair: Pair) -> str:
-    top1, digits = pair.found.top1, tables.places(pair.found.top1.n)
-    low, high = (tables.signed(100 * Fraction(bound), digits) for bound in (top1.low, top1.high))
-    return f"{tables.signed(100 * top1.change, digits)} [{low}, {high}]"
+    top1, digits = pair.found.top1, places(pair.found.top1.n)
+    low, high = (signed(100 * Fraction(bound), digits) for bound in (top1.low, top1.high))
+    return f"{signed(100 * top1.change, digits)} [{low}, {high}]"

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite import keys
 from benchsuite.errors import BadParameter, BenchsuiteError, expected
 from benchsuite.plan import DEFAULT_DATA
 from benchsuite.report.content import Changed, Entry, Pair
 from benchsuite.report.markup import size_words
 from benchsuite.specs.catalog import Catalog, open_dataset
 from benchsuite.specs.dataset import Split, spread
+from benchsuite.storage import keys
 
 SHOWN = 12
 """Images that a pair shows of those fixed, and of those broken."""

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 
-from benchsuite import tables
 from benchsuite.errors import DataError, StorageError, expected
 from benchsuite.grids import COLUMNS
-from benchsuite.metrics import Count
 from benchsuite.report import trained
 from benchsuite.report.sheets import Cell, Column, Sheet, rate, whole
+from benchsuite.stats import digits
+from benchsuite.stats.metrics import Count
 
 
 def grid(path: Path) -> Sheet:
@@ -53,7 +53,7 @@ def effects(path: Path) -> Sheet:
             if found:
                 changes = sorted(found.values())
                 three = (Fraction(sum(changes), len(changes)), changes[0], changes[-1])
-                points = (Cell(tables.signed(100 * value, 2), float(value)) for value in three)
+                points = (Cell(digits.signed(100 * value, 2), float(value)) for value in three)
                 made.append((Cell(factor), Cell(first), Cell(level), *points, whole(len(changes))))
     numbers = (Column(title, True) for title in ("mean change, points", "least", "greatest", "pairs of trainings"))
     columns = (Column("factor"), Column("from"), Column("to"), *numbers)

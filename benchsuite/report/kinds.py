@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from benchsuite import audit, passes, printed
+from benchsuite import audit, printed
 from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected, unknown_name
 from benchsuite.report import figures, grid_sheets, sheets, training_sheets
 from benchsuite.report.content import Report, read
@@ -23,6 +23,7 @@ from benchsuite.report.sources import sources
 from benchsuite.report.standalone import drawing
 from benchsuite.report.summary import summary
 from benchsuite.specs.catalog import Catalog
+from benchsuite.storage import correctness
 
 MEASURED = frozenset({"images/s", "minutes"})
 """Columns that say more of a machine, and of what else it did, than of a result."""
@@ -137,7 +138,7 @@ def curves(folder: Path, path: str, *names: str) -> Made:
 
 def audited(folder: Path, path: str, name: str) -> Made:
     """``audit PATH RUN``: a run under every accounting, and how much the order of its images matters."""
-    found = audit.audit(audit.Asked(), passes.read(folder / path, name))
+    found = audit.audit(audit.Asked(), correctness.read(folder / path, name))
     numbers = ("printed %", "off", "other orders: mean", "spread")
     columns = (Column("accounting"), Column("batch", True), *(Column(title, True) for title in numbers))
     rows = tuple(

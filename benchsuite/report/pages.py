@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchsuite.chunks import writing
 from benchsuite.errors import DataError, StorageError, expected
+from benchsuite.storage.files import writing
 
 BEGIN = re.compile(r"<!--\s*table\s+(?P<words>.+?)\s*-->\s*")
 END = "<!-- end of table -->"

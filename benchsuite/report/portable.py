@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite import predictions
-from benchsuite.chunks import writing
 from benchsuite.errors import StorageError
+from benchsuite.storage import run_folder
+from benchsuite.storage.files import writing
 
 PATH = "PATH"
 """What stands where a path was."""
@@ -83,12 +84,12 @@ def write(found: Kept) -> None:
 def faults(results: Path) -> Iterator[str]:
     """In words, what contradicts itself in committed evaluations: counts of a manifest that its predictions deny."""
     for folder in committed(results):
-        manifest = predictions.read_manifest(folder)
+        manifest = run_folder.read_manifest(folder)
         if folder.parent.name != "runs" or manifest is None:
             if folder.parent.name == "runs":
                 yield f"Expected {folder} to be a whole run, got no predictions.parquet"
             continue
-        counts, columns = manifest["counts"], predictions.read_columns(folder)
+        counts, columns = manifest["counts"], run_folder.read_columns(folder)
         found = predictions.count(columns, counts["tolerance"])
         told = {name: counts[name] for name in found}
         if found != told:

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from benchsuite import stats, tables
-from benchsuite.calibration import Calibration
+from benchsuite import tables
 from benchsuite.compare import Paired
 from benchsuite.ladder import Factor
-from benchsuite.metrics import Count
 from benchsuite.report.content import Climbed, Entry, Pair, Report
+from benchsuite.stats import significance
+from benchsuite.stats.calibration import Calibration
+from benchsuite.stats.digits import decimals, p_value, percent, places, signed
+from benchsuite.stats.metrics import Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +118,13 @@ def _rung(entry: Entry, factors: str) -> Iterator[Cell]:
 
 def _counted(entry: Entry, words: str, change: Fraction) -> Iterator[Cell]:
     """The last rung counted otherwise: no image is fixed or broken by it, so nothing is tested."""
-    digits = tables.places(entry.row["n"])
+    digits = places(entry.row["n"])
     error = Fraction(100 * entry.row["top1_errors"], entry.row["n"]) + change
     yield Cell(str(entry.row["protocol"]), link=f"run-{entry.run_id}")
     yield Cell(f"accounting: {words}")
-    yield Cell(tables.decimals(error, digits), float(error))
+    yield Cell(decimals(error, digits), float(error))
     yield Cell("")
-    yield Cell(tables.signed(change, digits), float(change))
+    yield Cell(signed(change, digits), float(change))
     yield from (Cell(text) for text in ("", "0", "0", "", ""))
 
 
@@ -138,16 +140,16 @@ def left_over(ladder: Climbed) -> Iterator[str]:
     for row in printed:
         yield f"printed: {row.error} %, {row.source} [{row.id}]"
     if printed:
-        points = tables.signed(ladder.left_over, tables.places(ladder.entries[0].row["n"]))
+        points = signed(ladder.left_over, places(ladder.entries[0].row["n"]))
         yield f"left over: {points} points, which no step accounts for"
         yield from ladder.told.because
 
 
 def shares(ladder: Climbed) -> Sheet:
     """What each factor changes on average over all orders, in percent points."""
-    digits = tables.places(ladder.entries[0].row["n"])
+    digits = places(ladder.entries[0].row["n"])
     rows = tuple(
-        (Cell(factor), *(Cell(tables.signed(Fraction(v), digits), v) for v in values))
+        (Cell(factor), *(Cell(signed(Fraction(v), digits), v) for v in values))
         for factor, *values in ladder.told.shares
     )
     said = f"averaged over {ladder.told.orders} orders of changing the protocol's factors (Shapley), percent points"
@@ -169,7 +171,7 @@ def _calibration(found: Calibration) -> Iterator[Cell]:
     if found.brier is not None:
         yield number(found.brier, 4)
     else:
-        bounds = (tables.decimals(Fraction(b), 4) for b in (found.brier_low, found.brier_high))
+        bounds = (decimals(Fraction(b), 4) for b in (found.brier_low, found.brier_high))
         yield Cell(" to ".join(bounds), found.brier_low)
 
 
@@ -180,8 +182,8 @@ def classes(report: Report, pair: Pair) -> Sheet:
         (
             Cell(report.class_name(pair.before, c.label)),
             *map(whole, (c.n, c.errors_before, c.errors_after, c.fixed, c.broken)),
-            Cell(tables.p_value(c.p), c.p),
-            Cell(tables.p_value(c.p_holm), c.p_holm),
+            Cell(p_value(c.p), c.p),
+            Cell(p_value(c.p_holm), c.p_holm),
         )
         for c in pair.found.classes
     )
@@ -256,19 +258,19 @@ CHANGE = (*(Column(t, True) for t in ("change", "95 % interval", "fixed", "broke
 
 
 def _paired(found: Paired, p_holm: float) -> Iterator[Cell]:
-    digits = tables.places(found.n)
-    yield Cell(tables.signed(100 * found.change, digits), float(100 * found.change))
-    low, high = (tables.signed(100 * Fraction(bound), digits) for bound in (found.low, found.high))
+    digits = places(found.n)
+    yield Cell(signed(100 * found.change, digits), float(100 * found.change))
+    low, high = (signed(100 * Fraction(bound), digits) for bound in (found.low, found.high))
     yield Cell(f"[{low}, {high}]", 100 * found.low)
     yield whole(found.fixed)
     yield whole(found.broken)
-    yield Cell(tables.p_value(found.p), found.p)
-    yield Cell(tables.p_value(p_holm), p_holm)
+    yield Cell(p_value(found.p), found.p)
+    yield Cell(p_value(p_holm), p_holm)
 
 
 def _agreement(pair: Pair) -> Cell:
     share = Count(pair.found.agree, pair.found.top1.n)
-    return Cell(tables.percent(share), float(100 * share.ratio))
+    return Cell(percent(share), float(100 * share.ratio))
 
 
 def _names(entry: Entry) -> Iterator[Cell]:
@@ -282,10 +284,10 @@ def _numbers(*titles: str) -> Iterable[Column]:
 
 def rate(count: Count) -> Iterator[Cell]:
     """An error rate and its interval, in percent."""
-    digits = tables.places(count.total)
-    low, high = stats.wilson(count)
-    yield Cell(tables.percent(count), float(100 * count.ratio))
-    texts = (tables.decimals(100 * Fraction(bound), digits) for bound in (low, high))
+    digits = places(count.total)
+    low, high = significance.wilson(count)
+    yield Cell(percent(count), float(100 * count.ratio))
+    texts = (decimals(100 * Fraction(bound), digits) for bound in (low, high))
     yield Cell(f"[{', '.join(texts)}]", 100 * low)
 
 
@@ -296,4 +298,4 @@ def whole(value: int) -> Cell:
 
 def number(value: float, digits: int) -> Cell:
     """A number with that many decimals; one that is not finite is said in words."""
-    return Cell(tables.decimals(Fraction(value), digits) if math.isfinite(value) else str(value), value)
+    return Cell(decimals(Fraction(value), digits) if math.isfinite(value) else str(value), value)

@@ -10,12 +10,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from benchsuite import ledger, passes, predictions
+from benchsuite import ledger
 from benchsuite.errors import DataError, StorageError, expected, unknown_name
-from benchsuite.histories import CORRECT
 from benchsuite.ladder import Factor
 from benchsuite.ledger import Published
-from benchsuite.report.trained import trainings_in
+from benchsuite.storage import correctness, run_folder
+from benchsuite.storage.training_folder import CORRECT, trainings_in
 
 RULE = "what benchsuite explain --json or compare --json wrote"
 
@@ -64,7 +64,7 @@ def sources(results: Path, names: Sequence[str]) -> Sources:
     ladders: list[Told] = []
     for name in names:
         if not name.endswith(".json"):
-            folder = passes.find(results, name)
+            folder = correctness.find(results, name)
             (trainings if (folder / CORRECT).is_file() else named).append(folder)
             continue
         data = _read(name)
@@ -75,7 +75,7 @@ def sources(results: Path, names: Sequence[str]) -> Sources:
         else:
             raise DataError(expected("the file", RULE, f"one with {', '.join(data) or 'nothing'} in it", name))
     if not names:
-        named = [folder for folder in predictions.runs_in(results) if predictions.read_manifest(folder) is not None]
+        named = [folder for folder in run_folder.runs_in(results) if run_folder.read_manifest(folder) is not None]
         trainings = trainings_in(results)
     others = [*(f for told in ladders for f in told.folders), *(f for pair in pairs for f in pair)]
     folders = _once([*named, *others])
@@ -115,7 +115,7 @@ def _ladder(results: Path, data: Mapping[str, Any], name: str) -> Told:
         raise DataError(expected("a ladder", "of two rungs or more, measured", "a plan or less", name))
     folders = tuple(_run(results, rung, "run_id", name) for rung in rungs)
     for folder, rung in zip(folders, rungs, strict=True):
-        manifest = predictions.read_manifest(folder)
+        manifest = run_folder.read_manifest(folder)
         counted = manifest and manifest["counts"]["top1_errors"]
         if counted != rung["top1_errors"]:
             got = f"{rung['top1_errors']} in the ladder"
@@ -154,7 +154,7 @@ def _run(results: Path, item: Any, key: str, name: str) -> Path:
         raise DataError(expected(f"{key!r}", "the id of a run", run_id, name))
     if (Path(str(item.get("path", ""))) / "manifest.json").is_file() and not (results / "runs" / run_id).is_dir():
         return Path(item["path"])
-    return predictions.find_run(results, run_id)
+    return run_folder.find_run(results, run_id)
 
 
 def _factor(item: Any, name: str) -> Factor:

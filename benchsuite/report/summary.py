@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from benchsuite import tables
-from benchsuite.metrics import Count
 from benchsuite.report import sheets
 from benchsuite.report.content import Climbed, Entry, Pair, Report
 from benchsuite.report.trained import Trained
-from benchsuite.stats import ALPHA
+from benchsuite.stats.digits import p_value, places, signed, with_interval
+from benchsuite.stats.metrics import Count
+from benchsuite.stats.significance import ALPHA
 
 MOST_GROUPS = 3
 """Sets of images whose best and worst run are named."""
@@ -74,14 +75,14 @@ def _believable(pairs: Sequence[Pair]) -> str:
     top1 = pairs[0].found.top1
     told = "beyond chance" if beyond else "no more than chance may do"
     images = f"{several(top1.fixed, 'image')} fixed and {top1.broken} broken"
-    return f"{images}: {told} (exact McNemar p {_equals(tables.p_value(top1.p))})."
+    return f"{images}: {told} (exact McNemar p {_equals(p_value(top1.p))})."
 
 
 def _trainings(found: Sequence[Trained]) -> str:
     """The errors of the last epochs, and how much more than the exact accuracy smoothing would have printed."""
 
     def said(one: Trained) -> str:
-        text = tables.with_interval(Count(one.row["top1_errors"], one.row["n"])).replace(" [", " % [")
+        text = with_interval(Count(one.row["top1_errors"], one.row["n"])).replace(" [", " % [")
         return f"{text}, {one.name}"
 
     def gain(one: Trained) -> Fraction:
@@ -90,7 +91,7 @@ def _trainings(found: Sequence[Trained]) -> str:
     best, worst = (pick(found, key=lambda one: Fraction(one.row["top1_errors"], one.row["n"])) for pick in (min, max))
     between = said(best) if len(found) == 1 else f"between {said(best)}, and {said(worst)}"
     most = max(found, key=gain)
-    points = tables.signed(100 * gain(most), 2)
+    points = signed(100 * gain(most), 2)
     return (
         f"Top-1 error after the last epoch of {several(len(found), 'training')}: {between}. The best smoothed accuracy "
         f"would have been {points} points beside the exact one of the last epoch ({most.name})."
@@ -99,22 +100,22 @@ def _trainings(found: Sequence[Trained]) -> str:
 
 def _ladder(ladder: Climbed) -> str:
     first, last = ladder.entries[0], ladder.entries[-1]
-    digits = tables.places(first.row["n"])
+    digits = places(first.row["n"])
     whole = Fraction(last.row["top1_errors"] - first.row["top1_errors"], first.row["n"])
     beyond = sum(pair.p_holm <= ALPHA for pair in ladder.pairs)
     words = (
         f"{_ends(first, last)} on {first.row['dataset']} ({tables.images(first.row)} images) goes from {_rate(first)} "
-        f"to {_rate(last)}: {tables.signed(100 * whole, digits)} points in {several(len(ladder.pairs), 'step')}, "
+        f"to {_rate(last)}: {signed(100 * whole, digits)} points in {several(len(ladder.pairs), 'step')}, "
         f"{beyond or 'none'} of them {BEYOND}."
     )
     factors, pair = max(
         zip(ladder.told.factors[1:], ladder.pairs, strict=True), key=lambda step: abs(step[1].found.top1.change)
     )
     if len(ladder.pairs) > 1 and pair.found.top1.change and factors:
-        change = tables.signed(100 * pair.found.top1.change, digits)
+        change = signed(100 * pair.found.top1.change, digits)
         words += f" The largest is {change}, {sheets.factor_words(factors)}."
     if any(ladder.told.printed):
-        points = tables.signed(ladder.left_over, digits)
+        points = signed(ladder.left_over, digits)
         words += f" No step accounts for {points} points of the printed difference."
     return words
 
@@ -127,7 +128,7 @@ def _ends(first: Entry, last: Entry) -> str:
 
 
 def _rate(entry: Entry) -> str:
-    text = tables.with_interval(Count(entry.side.top1_errors, entry.side.n))
+    text = with_interval(Count(entry.side.top1_errors, entry.side.n))
     return text.replace(" [", " % [")
 
 

@@ -8,11 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from benchsuite import passes, tallies, training_manifests
+from benchsuite import training_manifests
 from benchsuite.errors import DataError, StorageError, expected
-from benchsuite.histories import EPOCHS
-from benchsuite.metrics import Count
-from benchsuite.passes import Passes
+from benchsuite.stats import batch_averaging
+from benchsuite.stats.metrics import Count
+from benchsuite.storage import correctness, training_folder
+from benchsuite.storage.correctness import Passes
+from benchsuite.storage.training_folder import EPOCHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +53,16 @@ class Trained:
         return f"{self.row['architecture']}, {self.row['recipe']}, seed {self.row['seed']}"
 
 
-def trainings_in(results: Path) -> list[Path]:
-    """The folders of the finished trainings in a results folder, by name."""
-    return sorted(p.parent for p in results.glob("training/*/manifest.json"))
-
-
 def read(folder: Path) -> Trained:
     """A finished training; its weights need not be there.
 
     What was right is counted again. Raises ``DataError`` where the table of the epochs or the manifest says otherwise,
     and ``StorageError`` for what cannot be read.
     """
-    manifest = training_manifests.read(folder, weights=False)
+    manifest = training_folder.read(folder, weights=False)
     if manifest is None:
         raise StorageError(expected("a training", "finished", "one without a manifest", str(folder)))
-    found, table = passes.read(folder.parent, str(folder)), _table(folder)
+    found, table = correctness.read(folder.parent, str(folder)), _table(folder)
     wrong = [int(errors) for errors in (~found.correct).sum(axis=1)]
     told = [row["test_errors"] for row in table]
     if wrong != told or manifest["last"]["test_errors"] != wrong[-1] or manifest["last"]["epoch"] != len(wrong):
@@ -75,7 +72,7 @@ def read(folder: Path) -> Trained:
         manifest["recipe"]["accounting"], found.correct, found.batch_size, found.heldout
     )
     row = training_manifests.row(manifest | {"as_source": source}, folder, cached=True)
-    smoothed = tallies.ratios(tallies.SMOOTHED, found.correct, found.batch_size)
+    smoothed = batch_averaging.ratios(batch_averaging.SMOOTHED, found.correct, found.batch_size)
     return Trained(row, manifest, tuple(map(_epoch, table, smoothed)), found)
 
 

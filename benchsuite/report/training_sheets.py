@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from benchsuite import tables, training_manifests
-from benchsuite.metrics import Count
+from benchsuite import training_manifests
 from benchsuite.report.sheets import Cell, Column, Sheet, number, once, rate, whole
 from benchsuite.report.trained import Epoch, Trained
+from benchsuite.stats import digits
+from benchsuite.stats.metrics import Count
 
 ACCOUNTINGS = (
     "exact",
@@ -53,9 +54,9 @@ def seeds(found: Sequence[Trained]) -> Sheet:
         sizes = runs[0].manifest["architecture"]
         line = [Cell(recipe), Cell(network), whole(sizes["parameters"]), whole(sizes["masks"]), whole(len(runs))]
         mean = sum(errors, Fraction(0)) / len(errors)
-        line += [Cell(tables.decimals(100 * value, 2), float(value)) for value in (mean, errors[0], errors[-1])]
+        line += [Cell(digits.decimals(100 * value, 2), float(value)) for value in (mean, errors[0], errors[-1])]
         above = [_printed(one, "smoothed-best") - _printed(one, "exact") for one in runs]
-        line.append(Cell(tables.signed(sum(above, Fraction(0)) / len(above), 2)))
+        line.append(Cell(digits.signed(sum(above, Fraction(0)) / len(above), 2)))
         lines.append((mean, tuple(line)))
     titles = ("parameters", "masks", "seeds", "mean top-1 error %", "least", "greatest", "smoothed-best less exact")
     columns = (Column("recipe"), Column("network"), *(Column(title, True) for title in titles))
@@ -95,7 +96,7 @@ def _recipe(one: Trained) -> str:
 
 
 def _of_epoch(count: Count, epoch: int) -> Cell:
-    return Cell(f"{tables.percent(count)} (epoch {epoch})", float(100 * count.ratio))
+    return Cell(f"{digits.percent(count)} (epoch {epoch})", float(100 * count.ratio))
 
 
 def _chosen(source: dict[str, Any]) -> Cell:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.tallies import KEPT, Tally, carried, numbers
+from benchsuite.stats.batch_averaging import KEPT, Tally, carried, numbers
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchsuite.accounting import Choice
+    from benchsuite.stats.accounting import Choice
+
 
 NEGLIGIBLE = 1e-6
 """Images that weigh less than this share of the heaviest have no chance of their own, only their mean."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+
 BINS = 15
 """Bins of equal width, as in Guo et al., On calibration of modern neural networks, ICML 2017."""
 

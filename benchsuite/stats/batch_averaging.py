@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+
 KEPT = Fraction(7, 10)
 """The share of the old value that the smoothed accuracy of PNN keeps at each batch; the batch has the rest."""
 

@@ -58,3 +58,13 @@ def _reader(split: Split) -> str:
     read = split.read
     plain = isinstance(read, FunctionType) and read.__qualname__ == read.__name__ != "<lambda>"
     return f"{read.__module__}.{read.__name__}" if plain else split.name
+
+
+def digest_of(samples: Sequence[Sample]) -> str:
+    """The digest of samples that is the same on every machine: ids, labels, and the bytes of their files or rows."""
+    return digest_lines(_line(s, s.content) for s in samples)
+
+
+def _line(sample: Sample, stamp: str) -> str:
+    """A sample as a line of a digest, with what it is counted against."""
+    return f"{sample.id} {sample.label} {stamp}" + ("" if sample.real is None else f" {sample.real}")

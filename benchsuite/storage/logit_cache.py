@@ -1,18 +1,16 @@
-"""Logits on disk: one file per chunk of samples and view, written once, atomically, with a checksum."""
+"""The cache of logits: one file for a view of a chunk of images, and which process computes which chunk."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import io
-import os
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchsuite.errors import StorageError
-from benchsuite.locks import Locks, locks
+from benchsuite.storage.files import _delete, writing
+from benchsuite.storage.locks import Locks, locks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,17 +18,20 @@ if TYPE_CHECKING:
 
     Part = tuple[NDArray[np.float32], NDArray[np.int64]]
 
+
+T = TypeVar("T")
+
+
+def chunked(items: tuple[T, ...], size: int) -> Iterator[tuple[T, ...]]:
+    """Consecutive parts of ``size`` items; the last one is what remains."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
 CHUNK = 512
 """Samples in a chunk: fixed, so that any number of processes makes the same chunks."""
 
 _DIGEST, _NAME = 32, 16
-
-
-def cache_dir() -> Path:
-    """The user's cache: BENCHSUITE_CACHE, else XDG_CACHE_HOME/benchsuite, else ~/.cache/benchsuite."""
-    own = os.environ.get("BENCHSUITE_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(base, "benchsuite")
 
 
 class ChunkStore:
@@ -128,25 +129,3 @@ class Claims:
     def drop(self, chunk_key: str) -> None:
         """Others may have it again."""
         self.file.drop(int(chunk_key[:15], 16))
-
-
-def _delete(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """A name to write to, beside ``path``; it becomes ``path`` at the end, or nothing is left behind.
-
-    Raises ``StorageError`` naming the place for a full disk or a folder that cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise StorageError(f"Cannot write {path}: {error.strerror or error}") from error
-    finally:
-        _delete(part)

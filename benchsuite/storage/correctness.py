@@ -9,8 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import predictions, tallies
 from benchsuite.errors import StorageError, UnknownName, expected, unknown_name
+from benchsuite.stats import batch_averaging
+from benchsuite.storage import run_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,7 @@ class Passes:
     @property
     def rates(self) -> tuple[Fraction, ...]:
         """The exact accuracy of each pass."""
-        return tuple(tallies.ratios(tallies.EXACT, self.correct, 1))
+        return tuple(batch_averaging.ratios(batch_averaging.EXACT, self.correct, 1))
 
 
 def read(results: Path, name: str) -> Passes:
@@ -54,10 +55,10 @@ def read(results: Path, name: str) -> Passes:
     folder = find(results, name)
     if (folder / "correct.npz").is_file():
         return _training(folder)
-    manifest = predictions.read_manifest(folder)
+    manifest = run_folder.read_manifest(folder)
     if manifest is None:
         raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
-    rank = predictions.read_predictions(folder)["rank"].to_numpy()
+    rank = run_folder.read_predictions(folder)["rank"].to_numpy()
     return Passes(folder.name, str(folder), (rank == 0)[None, :], manifest["dataset"]["of"])
 
 
@@ -66,8 +67,8 @@ def find(results: Path, name: str) -> Path:
     if any((Path(name) / file).is_file() for file in ("correct.npz", "manifest.json")):
         return Path(name)
     trainings = sorted(p.parent for p in results.glob("training/*/correct.npz"))
-    known = {p.name: p for p in [*predictions.runs_in(results), *trainings]}
-    matches = [name] if name in known else [run for run in known if predictions.is_named(run, name)]
+    known = {p.name: p for p in [*run_folder.runs_in(results), *trainings]}
+    matches = [name] if name in known else [run for run in known if run_folder.is_named(run, name)]
     if len(matches) > 1:
         raise UnknownName(f"Expected one run, got {len(matches)} that begin with {name!r}: {', '.join(matches)}")
     if not matches:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import tallies
 from benchsuite.errors import unknown_name
-from benchsuite.tallies import KLACHKO, Tally
+from benchsuite.stats import batch_averaging
+from benchsuite.stats.batch_averaging import KLACHKO, Tally
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
 
 SKIPPED = 11
 """Epochs that "epoch > 10" leaves out where epochs are counted from 0."""
@@ -57,7 +58,7 @@ def printed(
     accounting: Accounting, correct: NDArray[np.bool_], batch_size: int, heldout: NDArray[Any] | None = None
 ) -> tuple[int, Fraction]:
     """The epoch, from 0, whose number is printed, and the number in 0..1. (e, n) bool in loader order, (e,) errors."""
-    sums, whole = tallies.numbers(accounting.tally, correct, batch_size)
+    sums, whole = batch_averaging.numbers(accounting.tally, correct, batch_size)
     epoch = int(accounting.choice.pick(sums, heldout))
     return epoch, Fraction(sums[epoch].item()) / whole
 
@@ -66,7 +67,7 @@ def find(name: str) -> Accounting:
     """The accounting of that name: one of ``CATALOGUE``, or ``padded-N`` for N processes. Raises ``UnknownName``."""
     head, _, world = name.partition("padded-")
     if not head and world.isdecimal() and int(world):
-        return accounting(tallies.padded(int(world)))
+        return accounting(batch_averaging.padded(int(world)))
     if name not in CATALOGUE:
         raise unknown_name("accounting", name, CATALOGUE)
     return CATALOGUE[name]
@@ -121,27 +122,27 @@ def accounting(tally: Tally, choice: Choice = LAST, source: str = "") -> Account
 
 
 _SEEN = (
-    accounting(tallies.EXACT),
-    accounting(tallies.EXACT, BEST_HELDOUT),
-    accounting(tallies.EXACT, BEST, "akamaster/pytorch_resnet_cifar10 trainer.py"),
-    accounting(tallies.EXACT, BEST_LATE, f"{KLACHKO}, where batches are equal"),
-    accounting(tallies.BATCH_MEAN),
-    accounting(tallies.BATCH_MEAN, LOWEST, "juefeix/lbcnn.torch main.lua"),
-    accounting(tallies.NOMINAL),
-    accounting(tallies.NOMINAL, BEST_LATE),
-    accounting(tallies.TRUNCATED),
-    accounting(tallies.TRUNCATED, BEST_LATE),
-    accounting(tallies.FULL_BATCHES),
-    accounting(tallies.FULL_BATCHES, BEST, "juefeix/pnn.pytorch main.py, smoothing off"),
-    accounting(tallies.SMOOTHED),
-    accounting(tallies.SMOOTHED, BEST, "juefeix/pnn.pytorch main.py"),
-    accounting(tallies.SMOOTHED, BEST_LATE, f"the choice of {KLACHKO}"),
-    accounting(tallies.SMOOTHED_RESET),
-    accounting(tallies.SMOOTHED_RESET, BEST, "juefeix/pnn.pytorch main.py, as its reset() was meant"),
-    accounting(tallies.TWO_BATCHES),
-    accounting(tallies.TWO_BATCHES, BEST),
-    accounting(tallies.padded(8)),
-    accounting(tallies.padded(64)),
+    accounting(batch_averaging.EXACT),
+    accounting(batch_averaging.EXACT, BEST_HELDOUT),
+    accounting(batch_averaging.EXACT, BEST, "akamaster/pytorch_resnet_cifar10 trainer.py"),
+    accounting(batch_averaging.EXACT, BEST_LATE, f"{KLACHKO}, where batches are equal"),
+    accounting(batch_averaging.BATCH_MEAN),
+    accounting(batch_averaging.BATCH_MEAN, LOWEST, "juefeix/lbcnn.torch main.lua"),
+    accounting(batch_averaging.NOMINAL),
+    accounting(batch_averaging.NOMINAL, BEST_LATE),
+    accounting(batch_averaging.TRUNCATED),
+    accounting(batch_averaging.TRUNCATED, BEST_LATE),
+    accounting(batch_averaging.FULL_BATCHES),
+    accounting(batch_averaging.FULL_BATCHES, BEST, "juefeix/pnn.pytorch main.py, smoothing off"),
+    accounting(batch_averaging.SMOOTHED),
+    accounting(batch_averaging.SMOOTHED, BEST, "juefeix/pnn.pytorch main.py"),
+    accounting(batch_averaging.SMOOTHED, BEST_LATE, f"the choice of {KLACHKO}"),
+    accounting(batch_averaging.SMOOTHED_RESET),
+    accounting(batch_averaging.SMOOTHED_RESET, BEST, "juefeix/pnn.pytorch main.py, as its reset() was meant"),
+    accounting(batch_averaging.TWO_BATCHES),
+    accounting(batch_averaging.TWO_BATCHES, BEST),
+    accounting(batch_averaging.padded(8)),
+    accounting(batch_averaging.padded(64)),
 )
 
 CATALOGUE = {a.name: a for a in _SEEN}

@@ -1,0 +1,1 @@
+"""Counts, intervals, tests, calibration and accountings: pure functions of numbers."""

@@ -1,0 +1,29 @@
+"""What a run was computed with: versions, processor, device."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import metadata
+from typing import Any
+
+PACKAGES = ("benchsuite", "numpy", "pillow", "torch", "torchvision", "timm", "pyarrow")
+
+
+def surroundings() -> dict[str, Any]:
+    """What a result was made with: the ``versions`` of the packages, and the ``hardware``."""
+    return {
+        "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
+        "hardware": {"machine": platform.machine(), "system": platform.system(), "cpus": os.cpu_count()},
+    }
+
+
+def _version(package: str) -> str | None:
+    module = sys.modules.get("PIL" if package == "pillow" else package)
+    if module is not None and isinstance(getattr(module, "__version__", None), str):
+        return str(module.__version__)
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

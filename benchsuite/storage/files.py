@@ -1,0 +1,47 @@
+"""The cache folder, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchsuite.errors import StorageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Part = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+
+def cache_dir() -> Path:
+    """The user's cache: BENCHSUITE_CACHE, else XDG_CACHE_HOME/benchsuite, else ~/.cache/benchsuite."""
+    own = os.environ.get("BENCHSUITE_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(own) if own else Path(base, "benchsuite")
+
+
+def _delete(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A name to write to, beside ``path``; it becomes ``path`` at the end, or nothing is left behind.
+
+    Raises ``StorageError`` naming the place for a full disk or a folder that cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise StorageError(f"Cannot write {path}: {error.strerror or error}") from error
+    finally:
+        _delete(part)
