@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from benchsuite import augment, schedules
+from benchsuite.distributed.process_group import Group
 from benchsuite.inputs import Inputs
-from benchsuite.processes import Group
 from benchsuite.specs.recipe import Recipe
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchsuite.distributed.process_group import leads
 from benchsuite.errors import BadParameter, TrainingError, expected, unknown_name
 from benchsuite.jobs import Asked, Job, job, open_splits
-from benchsuite.processes import leads
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.recipe import Grid

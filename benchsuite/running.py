@@ -10,8 +10,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from benchsuite import crews, manifests, parity, sharing, tables
-from benchsuite.crews import ALONE, Crew
+from benchsuite import manifests, parity, sharing, tables
+from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluate import Answer, Opened, Settings, networks
 from benchsuite.plan import DEFAULT_DATA, Asked, Member, Question, plan
@@ -37,7 +37,7 @@ def run(asked: Asked, catalog: Catalog, watch: Watch) -> list[dict[str, Any]]:
 
     Raises a ``BenchsuiteError`` for every mistake of a user; results that were finished before it are on disk.
     """
-    crew = crews.gather(asked.processes, digest(repr(asked)), help_along, (asked,))
+    crew = gather(asked.processes, digest(repr(asked)), help_along, (asked,))
     try:
         try:
             questions = plan(asked, catalog)

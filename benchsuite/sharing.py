@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 
-from benchsuite.crews import Crew, Work
+from benchsuite.distributed.crew import Crew, Work
 from benchsuite.errors import BenchsuiteError, StorageError, expected
 from benchsuite.evaluate import Answer, Identity, Opened, Settings, evaluate, fill, networks
 from benchsuite.plan import Member, Question, at_precision

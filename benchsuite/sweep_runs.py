@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchsuite import crews, executors, manifests, parity, processes, tables
+from benchsuite import manifests, parity, tables
+from benchsuite.distributed import executors, process_group
+from benchsuite.distributed.crew import gather
 from benchsuite.errors import BadParameter, BenchsuiteError, expected
 from benchsuite.plan import TOLERANCE, Question, at_precision, plan
 from benchsuite.running import run
@@ -106,14 +108,14 @@ def sweep(asked: Sweep, choice: Choice, catalog: Catalog, watch: Watch, tell: Te
     pointless to begin.
     """
     executors.check(choice.place)
-    if processes.asked():
+    if process_group.asked():
         if choice.place != "local":
             raise BadParameter(expected("--on", "local under torchrun", choice.place))
         rest = {key: value for key, value in asked.fixed.items() if key != "processes"}  # there are torchrun's
         asked = dataclasses.replace(asked, fixed=rest)
     if choice.place != "local":  # elsewhere the working folder may be another one
         choice = dataclasses.replace(choice, results=choice.results.absolute())
-    crew = crews.gather(1, f"sweep {asked.name}", help_along, ())
+    crew = gather(1, f"sweep {asked.name}", help_along, ())
     try:
         if not crew.leads:
             for lot in _heard(crew.hear(), asked, choice):

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from benchsuite import pixels, schedules
+from benchsuite.distributed.process_group import Group
 from benchsuite.feeds import Pictures, place
 from benchsuite.inputs import Inputs
 from benchsuite.precision import candidates
-from benchsuite.processes import Group
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.preprocess import Preprocess

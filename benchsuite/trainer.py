@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from benchsuite import networks, optimizers, schedules
 from benchsuite._training import Training
 from benchsuite.checkpoints import State
+from benchsuite.distributed.process_group import Group
 from benchsuite.errors import TrainingError, expected
 from benchsuite.feeds import Feed, Pictures
 from benchsuite.layouts import Layout, laid, pick
 from benchsuite.precision import DTYPES
-from benchsuite.processes import Group
 from benchsuite.schedules import Clock
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.recipe import Recipe

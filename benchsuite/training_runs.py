@@ -21,8 +21,8 @@ from benchsuite.watch import Watch
 from benchsuite.weights import save_state
 
 if TYPE_CHECKING:
+    from benchsuite.distributed.process_group import Group
     from benchsuite.feeds import Pictures
-    from benchsuite.processes import Group
     from benchsuite.trainer import Means, Trainer
 
 EVERY, TIMES = 60.0, 50.0
@@ -47,12 +47,13 @@ def carry_out(job: Job, asked: Asked, watch: Watch) -> dict[str, Any]:
     if done is not None:
         return training_manifests.row(done, folder, cached=True)
     from benchsuite import processes
+    from benchsuite.distributed import process_group
     from benchsuite.forward import keep_freed_memory
 
     device = processes.device_here(asked.device)
     if device == "cpu":
         keep_freed_memory()
-    with processes.group(device) as group:
+    with process_group.group(device) as group:
         work = _Work(job, asked, folder, device, group, watch if group.leads else Watch())
         return training_manifests.row(work.run(), folder, cached=False)
 

@@ -96,7 +96,7 @@ def test_a_process_that_does_not_lead_prints_nothing(
 ) -> None:
     assert main([*TRAIN, "--json"]) == 0
     capsys.readouterr()
-    monkeypatch.setattr("benchsuite.processes.leads", lambda: False)
+    monkeypatch.setattr("benchsuite.distributed.process_group.leads", lambda: False)
     assert main([*TRAIN, "--json"]) == 0
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""

@@ -16,9 +16,10 @@ import pytest
 import trainees
 from safetensors.torch import load_file
 
-from benchsuite import processes
+from benchsuite.distributed import process_group
+from benchsuite.distributed.process_group import Group, leads
 from benchsuite.jobs import Asked
-from benchsuite.processes import Group, leads, own_device
+from benchsuite.processes import own_device
 from benchsuite.training_runs import train
 from benchsuite.watch import Watch
 
@@ -86,12 +87,12 @@ def test_the_parts_of_a_batch_are_every_image_once(size: int) -> None:
 
 def test_a_process_alone_leads_and_takes_the_device_that_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert not processes.asked()
+    assert not process_group.asked()
     assert leads()
     assert own_device("cuda") == "cuda"
     for name, value in environment(1, 2, 1).items():
         monkeypatch.setenv(name, value)
-    assert processes.asked()
+    assert process_group.asked()
     assert not leads()
     assert own_device("cuda") == "cuda:1"
     assert own_device("cpu") == "cpu"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from benchsuite import BadParameter, BenchsuiteError, StorageError
-from benchsuite.crews import Crew, Helper, Met, Starter, gather
+from benchsuite.distributed.crew import Crew, Helper, Met, Starter, gather
 from benchsuite.evaluate import fill
 from benchsuite.plan import Asked
 from benchsuite.running import run

@@ -15,7 +15,7 @@ from toys import TOP1_ERRORS, ToyPlugin
 
 from benchsuite import BadParameter, BenchsuiteError, DataError, UnknownName, load_plugins
 from benchsuite.cli import main
-from benchsuite.executors import check, local
+from benchsuite.distributed.executors import check, local
 from benchsuite.plan import TOLERANCE
 from benchsuite.sweep_runs import Choice, sweep
 from benchsuite.sweeps import Cell, lots, parse, read
@@ -269,9 +269,9 @@ def test_a_good_sweep_is_status_zero_and_has_nothing_to_ask_again(
 def test_a_cluster_is_not_asked_for_cells_that_are_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = file_of(tmp_path, 'architectures = "toy"\ndata = "toy"\ndevice = "cpu"\n')
     assert main(["sweep", file]) == 0
-    monkeypatch.setattr("benchsuite.executors.check", lambda place: None)
+    monkeypatch.setattr("benchsuite.distributed.executors.check", lambda place: None)
     for place in ("slurm", "ray"):
-        monkeypatch.setattr(f"benchsuite.executors.{place}", lambda *_: pytest.fail("a cluster was asked"))
+        monkeypatch.setattr(f"benchsuite.distributed.executors.{place}", lambda *_: pytest.fail("a cluster was asked"))
         assert main(["sweep", file, "--on", place]) == 0
 
 

@@ -79,7 +79,7 @@ def asked(args: argparse.Namespace, architectures: Sequence[str], protocols: Seq
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when an expectation is not met."""
-    from benchsuite.processes import leads
+    from benchsuite.distributed.process_group import leads
     from benchsuite.running import run as answer
     from benchsuite.watch import Watch
 

@@ -33,8 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when a cell failed."""
-    from benchsuite import executors, sweep_runs, sweeps
-    from benchsuite.processes import leads
+    from benchsuite import sweep_runs, sweeps
+    from benchsuite.distributed import executors
+    from benchsuite.distributed.process_group import leads
     from benchsuite.watch import Watch
 
     catalog = load_plugins()

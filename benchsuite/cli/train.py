@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains. Of several processes that ``torchrun`` started, the first one prints."""
-    from benchsuite import processes
+    from benchsuite.distributed import process_group
     from benchsuite.jobs import Asked
     from benchsuite.training_runs import train
     from benchsuite.watch import Watch
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         raise BadParameter(expected("the training", "an ARCHITECTURE with its --recipe, or a --grid", got))
     names = ("recipe", "data", "scale", "epochs", "seed", "heldout", "device", "precision", "compiled", "fresh")
     asked = Asked(args.architecture or "", **{n: getattr(args, n) for n in names}, results=args.results)
-    leads = processes.leads()
+    leads = process_group.leads()
     watch = bars() if leads else Watch()
     catalog = load_plugins()
     for name, reason in catalog.broken:
@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _grid(args: argparse.Namespace, asked: Asked, catalog: Catalog, watch: Any) -> int:
-    from benchsuite import grids, processes
+    from benchsuite import grids
+    from benchsuite.distributed import process_group
     from benchsuite.training_tables import grid_table
 
     def tell(rows: list[dict[str, Any]]) -> None:
@@ -69,9 +70,9 @@ def _grid(args: argparse.Namespace, asked: Asked, catalog: Catalog, watch: Any) 
         watch.note(f"error {error} %, {minutes} minutes")
 
     rows = grids.train(asked, args.grid, catalog, watch, tell)
-    if processes.leads() and args.json:
+    if process_group.leads() and args.json:
         print_json({"grid": args.grid, "trainings": rows})
-    elif processes.leads():
+    elif process_group.leads():
         print_table(out(), "", *grid_table(rows))
     return 0
 

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchsuite.crews import interrupts_blocked
+from benchsuite.distributed.crew import interrupts_blocked
 from benchsuite.errors import BadParameter, BenchsuiteError, expected, first_line, unknown_name
 
 L = TypeVar("L")
+
 R = TypeVar("R")
+
+
 Event = tuple[int, str, Any]
 """The number of a lot and its state: ``running``; ``done`` with what its work returned; ``failed`` with a line why."""
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from benchsuite import errors, processes
+from benchsuite import errors
+from benchsuite.distributed import process_group
 from benchsuite.errors import BenchsuiteError, expected, first_line
 
 Work = Mapping[str, Any]
@@ -190,7 +191,7 @@ def gather(size: int, name: str, target: Callable[..., None], arguments: tuple[A
 
     Raises ``BadParameter`` where both are asked.
     """
-    if processes.asked():
+    if process_group.asked():
         if size > 1:
             raise errors.BadParameter(expected("--processes", "left to torchrun", size))
         return Met(name)
