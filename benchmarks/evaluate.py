@@ -28,10 +28,10 @@ from typing import Any
 import torch
 
 from benchsuite import load_plugins
+from benchsuite.data.prefetch import give_way
 from benchsuite.forward import keep_freed_memory
 from benchsuite.plan import Asked
 from benchsuite.precision import DTYPES
-from benchsuite.reading import give_way
 from benchsuite.running import Watch, run
 from benchsuite.specs.catalog import open_dataset
 

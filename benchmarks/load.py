@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 
 from benchsuite import Loader, Split, load_plugins
-from benchsuite.prepared import Order, opened
-from benchsuite.preparing import prepare
-from benchsuite.reading import cores
+from benchsuite.data.prefetch import cores
+from benchsuite.data.prepared_note import Order
+from benchsuite.data.prepared_reader import opened
+from benchsuite.data.prepared_writer import prepare
 from benchsuite.specs.catalog import open_dataset
 from benchsuite.storage.logit_cache import CHUNK, chunked
 from benchsuite.watch import Watch

@@ -22,10 +22,10 @@ import torch
 from torchvision import transforms
 
 from benchsuite import load_plugins
+from benchsuite.data.prefetch import SPINS
 from benchsuite.dense import derive, score_map
 from benchsuite.plan import Asked, Question, plan
 from benchsuite.precision import computing
-from benchsuite.reading import SPINS
 from benchsuite.running import run
 from benchsuite.watch import Watch
 from benchsuite.weights import build

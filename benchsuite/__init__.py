@@ -6,7 +6,8 @@ What a plugin may import is what this module names.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.decode import SUFFIXES, check_headers, decode
+from benchsuite.data.decode import SUFFIXES, check_headers, decode
+from benchsuite.data.prefetch import in_order
 from benchsuite.errors import (
     BadParameter,
     BenchsuiteError,
@@ -22,7 +23,6 @@ from benchsuite.errors import (
     first_line,
     unknown_name,
 )
-from benchsuite.reading import in_order
 from benchsuite.specs.architecture import Architecture, DenseParts, Family, Input, Weights
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.combine import Combine

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchsuite.decode import FORMATS, SUFFIXES, check_header, quiet
+from benchsuite.data.decode import FORMATS, SUFFIXES, check_header, quiet
+from benchsuite.data.prefetch import cores
 from benchsuite.errors import DataError
-from benchsuite.reading import cores
 from benchsuite.specs.dataset import Sample, Split
 
 T = TypeVar("T")

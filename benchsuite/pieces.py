@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchsuite import ops
 from benchsuite.batches import Piece
+from benchsuite.data import resize as resizing
+from benchsuite.data.prefetch import reserve
 from benchsuite.errors import BenchsuiteError
-from benchsuite.reading import reserve
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.view import View
@@ -53,16 +53,16 @@ def cutter(views: tuple[View, ...], turn: AbstractContextManager[Any]) -> Callab
         with turn:
             pass
         start = time.perf_counter()
-        height, width = ops.size(image)
+        height, width = resizing.size(image)
         scales: dict[tuple[Any, ...], Any] = {}
         pixels = []
         for view in views:
-            shape = ops.resized_shape(height, width, view)
+            shape = resizing.resized_shape(height, width, view)
             key = (shape, view.interpolation, view.antialias)
             if key not in scales:
-                reserve(ops.resize_bytes(*shape, view))  # a narrow image may become a hundred times as large
-                scales[key] = ops.resize(image, *shape, view)
-            pixels.append(_apart(ops.cut(scales[key], view), scales[key]))
+                reserve(resizing.resize_bytes(*shape, view))  # a narrow image may become a hundred times as large
+                scales[key] = resizing.resize(image, *shape, view)
+            pixels.append(_apart(resizing.cut(scales[key], view), scales[key]))
         return Cuts(pixels, decoded, time.perf_counter() - start)
 
     return then

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchsuite import ops
+from benchsuite.data import resize
 from benchsuite.errors import DataError, expected
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.preprocess import Preprocess, center, view
@@ -37,8 +37,8 @@ def read(split: Split, samples: Sequence[Sample], preprocess: Preprocess, size: 
     def fill(start: int) -> None:
         for i in range(start, min(start + _BLOCK, len(samples))):
             image = split.read(samples[i])
-            whole = ops.resize(image, *ops.resized_shape(*ops.size(image), how), how)
-            pixels[i] = ops.cut(whole, how)
+            whole = resize.resize(image, *resize.resized_shape(*resize.size(image), how), how)
+            pixels[i] = resize.cut(whole, how)
 
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="benchsuite-pixels") as pool:
         for _ in pool.map(fill, range(0, len(samples), _BLOCK)):

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite import manifests, ops
+from benchsuite import manifests
+from benchsuite.data import resize
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.evaluate import networks
 from benchsuite.factors import Frame
@@ -127,7 +128,7 @@ def _cost(planned: Sequence[Planned], asked: Asked, sets: Any) -> Cost:
     (first, *_) = planned
     split = first.question.split
     looked_at = spread(first.question.samples, LOOKED_AT) if views else ()
-    seen = [_pixels(view, *ops.size(split.read(sample))) for sample in looked_at for view in views]
+    seen = [_pixels(view, *resize.size(split.read(sample))) for sample in looked_at for view in views]
     per_image = sum(seen) // len(looked_at) if looked_at else 0
     return Cost(len(questions), len(questions) - len(todo), len(first.question.samples), len(views), per_image)
 
@@ -136,7 +137,7 @@ def _pixels(view: View, height: int, width: int) -> int:
     """How many pixels of an image a network sees in a view."""
     if view.crop is not None:
         return view.crop.size**2
-    rows, columns = ops.resized_shape(height, width, view)
+    rows, columns = resize.resized_shape(height, width, view)
     return rows * columns
 
 

@@ -11,13 +11,13 @@ from threading import Lock
 from typing import Any
 
 from benchsuite import manifests, parity, sharing, tables
+from benchsuite.data.prefetch import cores
+from benchsuite.data.prepared_reader import opened
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluate import Answer, Opened, Settings, networks
 from benchsuite.plan import DEFAULT_DATA, Asked, Member, Question, plan
-from benchsuite.prepared import opened
 from benchsuite.processes import device_here
-from benchsuite.reading import cores
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.preprocess import center
 from benchsuite.specs.view import View, distinct

@@ -146,7 +146,7 @@ def test_an_interruption_says_that_nothing_of_the_file_is_kept(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("benchsuite.preparing._verify", interrupted)
+    monkeypatch.setattr("benchsuite.data.prepared_writer._verify", interrupted)
     assert main([*PREPARE, f"folder:{pictures}", "--loader", "box"]) == 130
     assert "benchsuite: interrupted; nothing is kept of a file that is not whole\n" in capsys.readouterr().err
     assert not list(cache_dir().rglob("*box*"))

@@ -35,7 +35,7 @@ from benchsuite import (
     unknown_name,
     view,
 )
-from benchsuite.ops import cut, resize, resized_shape
+from benchsuite.data.resize import cut, resize, resized_shape
 from benchsuite.specs.combine import combine
 from benchsuite.specs.parameters import bind, views
 from benchsuite.stats.metrics import errors_at, ranks

@@ -16,7 +16,7 @@ from PIL import Image
 from reference.decode import decode as plain
 
 from benchsuite import SUFFIXES, DataError, check_headers, decode
-from benchsuite.decode import _MAGIC, FORMATS
+from benchsuite.data.decode import _MAGIC, FORMATS
 
 RNG = np.random.default_rng(0)
 SMOOTH = np.add.outer(np.arange(48), np.arange(64))

@@ -18,8 +18,9 @@ from PIL import Image
 
 from benchsuite import DataError, Loader, Sample, Split, View, load_plugins
 from benchsuite.builtin import _ffcv_installed
-from benchsuite.prepared import Order, opened
-from benchsuite.preparing import prepare
+from benchsuite.data.prepared_note import Order
+from benchsuite.data.prepared_reader import opened
+from benchsuite.data.prepared_writer import prepare
 from benchsuite.specs.catalog import open_dataset
 from benchsuite.watch import Watch
 

@@ -155,7 +155,7 @@ def test_every_name_of_the_facade_is_there() -> None:
 @pytest.mark.parametrize(
     ("name", "source", "said"),
     [
-        ("view", "from benchsuite.ops import cut", "view stands above ops"),
+        ("view", "from benchsuite.data.resize import cut", "view stands above ops"),
         ("view", "def f():\n    from benchsuite import ops", "view stands above ops"),
         ("combine", "from benchsuite.specs import Preprocess", "combine stands above specs"),
         ("metrics", "import benchsuite.cli.run", "metrics stands above cli"),

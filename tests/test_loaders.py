@@ -13,7 +13,7 @@ from reference.decode import decode as plain
 from benchsuite import BadParameter, DataError, Sample, Split, decode, load_plugins
 from benchsuite.builtin.imagenet import open_imagenet
 from benchsuite.builtin.loaders import images
-from benchsuite.reading import AHEAD
+from benchsuite.data.prefetch import AHEAD
 
 WORKERS = [0, 1, 2, 5]
 SAMPLES = tuple(Sample(f"{i:03d}", i, f"row {i}") for i in range(60))

@@ -32,14 +32,14 @@ from benchsuite import (
     StorageError,
     View,
     load_plugins,
-    prepared,
-    preparing,
     testing,
 )
-from benchsuite.ops import resize, resized_shape
+from benchsuite.data import prepared_note, prepared_writer
+from benchsuite.data.prepared_note import Order, checksum
+from benchsuite.data.prepared_reader import opened
+from benchsuite.data.prepared_writer import prepare
+from benchsuite.data.resize import resize, resized_shape
 from benchsuite.plan import Asked
-from benchsuite.prepared import Order, checksum, opened
-from benchsuite.preparing import prepare
 from benchsuite.running import run
 from benchsuite.specs.catalog import open_dataset
 from benchsuite.storage.files import cache_dir
@@ -239,7 +239,7 @@ def test_a_file_that_changed_is_refused_before_and_during_a_run(
 
 def test_a_file_made_by_another_decoder_is_refused(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(pictures)
-    monkeypatch.setattr(prepared, "decoder", lambda: "Pillow 99")
+    monkeypatch.setattr(prepared_note, "decoder", lambda: "Pillow 99")
     with pytest.raises(DataError, match="made with Pillow 99, got one of Pillow"):
         use(pictures)
 
@@ -298,7 +298,7 @@ def test_a_loader_that_is_not_exact_or_reads_no_file_takes_no_short_side(picture
 
 def test_what_is_there_is_left_alone_and_made_again_when_asked(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = make(pictures)
-    monkeypatch.setattr(preparing, "in_order", lambda *_: pytest.fail("an image was read"))
+    monkeypatch.setattr(prepared_writer, "in_order", lambda *_: pytest.fail("an image was read"))
     assert make(pictures) == {**first, "cached": True}
     monkeypatch.undo()
     assert make(pictures, fresh=True)["cached"] is False
@@ -463,10 +463,10 @@ def test_what_another_process_has_made_meanwhile_is_not_made_again(
     def made_meanwhile(*_: Any) -> Iterator[None]:
         monkeypatch.undo()
         make(pictures)
-        monkeypatch.setattr(preparing, "in_order", lambda *_: pytest.fail("an image was read"))
+        monkeypatch.setattr(prepared_writer, "in_order", lambda *_: pytest.fail("an image was read"))
         yield
 
-    monkeypatch.setattr(preparing, "_alone", made_meanwhile)
+    monkeypatch.setattr(prepared_writer, "_alone", made_meanwhile)
     assert make(pictures)["cached"] is True
 
 

@@ -14,7 +14,7 @@ from torchvision import transforms
 from torchvision.transforms import functional as tv
 
 from benchsuite import BadParameter, Combine, Crop, Preprocess, View, load_plugins
-from benchsuite.ops import cut, resize, resized_shape
+from benchsuite.data.resize import cut, resize, resized_shape
 from benchsuite.specs.parameters import bind, parameters, views
 from benchsuite.specs.view import Rounding, Spatial
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from benchsuite.data.prefetch import give_way
 from benchsuite.errors import BenchsuiteError, first_line, unknown_name
-from benchsuite.reading import give_way
 
 COMMANDS = {
     "run": "evaluate architectures under test protocols",

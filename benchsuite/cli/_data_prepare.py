@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    from benchsuite.prepared import Order
-    from benchsuite.preparing import prepare
-    from benchsuite.reading import cores
+    from benchsuite.data.prefetch import cores
+    from benchsuite.data.prepared_note import Order
+    from benchsuite.data.prepared_writer import prepare
     from benchsuite.specs.catalog import open_dataset
 
     catalog = load_plugins()

@@ -7,7 +7,8 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from benchsuite import ledger, ops, tables, training_manifests
+from benchsuite import ledger, tables, training_manifests
+from benchsuite.data import resize
 from benchsuite.errors import StorageError, expected
 from benchsuite.ledger import Published
 from benchsuite.remeasure import measured_by
@@ -82,10 +83,10 @@ def view_facts(view: View) -> Facts:
 
     The box of a mirrored view lies in the picture as it was, before the mirror.
     """
-    height, width = ops.resized_shape(*EXAMPLE, view)
+    height, width = resize.resized_shape(*EXAMPLE, view)
     left, top, right, bottom = 0, 0, width, height
     if view.crop is not None:
-        top, left = ops.crop_origin(height, width, view.crop)
+        top, left = resize.crop_origin(height, width, view.crop)
         left = width - view.crop.size - left if view.flip else left
         right, bottom = left + view.crop.size, top + view.crop.size
     return {"text": describe(view), **view_data(view), "resized": [width, height], "box": [left, top, right, bottom]}

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchsuite import Preprocess, center, ops
+from benchsuite import Preprocess, center
+from benchsuite.data import resize
 from benchsuite.forward import Network
 
 
 def pixels(image: Any, preprocess: Preprocess, module: Any) -> Any:
     """A Pillow image -> float32 (1, 3, crop, crop)."""
     view = center(preprocess)
-    height, width = ops.resized_shape(image.height, image.width, view)
-    cut = ops.cut(ops.resize(image, height, width, view), view)
+    height, width = resize.resized_shape(image.height, image.width, view)
+    cut = resize.cut(resize.resize(image, height, width, view), view)
     return Network(module, preprocess, "cpu", "fp32", {}).normalised(cut[None].copy(), np.zeros(1, dtype=bool))
 
 

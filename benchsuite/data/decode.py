@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
+from benchsuite.data.prefetch import reserve
 from benchsuite.errors import DataError, expected
-from benchsuite.reading import reserve
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 """What an image file's name ends in, in lower case; other files beside images are ignored."""

@@ -11,9 +11,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from benchsuite import ops
-from benchsuite.errors import BadParameter, PluginError, StorageError, TooLarge, expected
-from benchsuite.prepared import (
+from benchsuite.data import resize
+from benchsuite.data.prefetch import in_order, reserve
+from benchsuite.data.prepared_note import (
     VERSION,
     Order,
     checksum,
@@ -26,7 +26,7 @@ from benchsuite.prepared import (
     state,
     stem,
 )
-from benchsuite.reading import in_order, reserve
+from benchsuite.errors import BadParameter, PluginError, StorageError, TooLarge, expected
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.loader import FileFormat
 from benchsuite.specs.view import view_data
@@ -125,10 +125,10 @@ def _stream(
     def read(sample: Sample) -> tuple[Sample, Any, Any]:
         image = order.split.read(sample)
         if order.view is not None:
-            height, width = ops.resized_shape(*ops.size(image), order.view)
-            reserve(ops.resize_bytes(height, width, order.view))
+            height, width = resize.resized_shape(*resize.size(image), order.view)
+            reserve(resize.resize_bytes(height, width, order.view))
             try:
-                image = ops.resize(image, height, width, order.view)
+                image = resize.resize(image, height, width, order.view)
             except TooLarge as error:
                 raise error.at(sample.where) from None
         pixels = np.ascontiguousarray(image)
