@@ -29,9 +29,9 @@ import torch
 
 from benchsuite import load_plugins
 from benchsuite.data.prefetch import give_way
-from benchsuite.forward import keep_freed_memory
+from benchsuite.models.device import keep_freed_memory
+from benchsuite.models.precision import DTYPES
 from benchsuite.plan import Asked
-from benchsuite.precision import DTYPES
 from benchsuite.running import Watch, run
 from benchsuite.specs.catalog import open_dataset
 

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from benchsuite import Crop, View, load_plugins
-from benchsuite.dense import derive
-from benchsuite.forward import Network, keep_freed_memory, open_network
+from benchsuite.models.device import keep_freed_memory
+from benchsuite.models.network import Network, open_network
+from benchsuite.models.score_map import derive
 
 CLASSES = 1000
 SHAPES = ((8, 224, 224), (2, 256, 341), (4, 341, 256), (1, 480, 640), (1, 640, 853))

@@ -23,12 +23,12 @@ from torchvision import transforms
 
 from benchsuite import load_plugins
 from benchsuite.data.prefetch import SPINS
-from benchsuite.dense import derive, score_map
+from benchsuite.models.precision import computing
+from benchsuite.models.score_map import derive, score_map
+from benchsuite.models.weights import build
 from benchsuite.plan import Asked, Question, plan
-from benchsuite.precision import computing
 from benchsuite.running import run
 from benchsuite.watch import Watch
-from benchsuite.weights import build
 
 SCALES = {"fullconv": (256,), "multiscale": (224, 256, 384, 480, 640)}
 Counts = dict[str, list[int]]

@@ -26,8 +26,8 @@ import torchvision.transforms as T
 from PIL import Image
 
 from benchsuite import Architecture, Recipe, load_plugins, pixels
-from benchsuite.forward import keep_freed_memory
-from benchsuite.precision import DTYPES
+from benchsuite.models.device import keep_freed_memory
+from benchsuite.models.precision import DTYPES
 from benchsuite.specs.catalog import open_dataset
 from benchsuite.specs.parameters import options
 from benchsuite.train import pictures

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite import class_order, doctor, examine, opinion, unopened, weights
+from benchsuite import class_order, doctor, examine, opinion, unopened
 from benchsuite.doctor import Finding
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.examine import Examined
+from benchsuite.models import weights
 from benchsuite.plan import Asked as Run
 from benchsuite.plan import Question, plan
 from benchsuite.running import answer

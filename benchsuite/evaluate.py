@@ -13,9 +13,9 @@ from benchsuite import predictions
 from benchsuite.batches import batches
 from benchsuite.errors import StorageError, expected
 from benchsuite.flow import Asked, Portion, scored
+from benchsuite.models.predict import Predict
 from benchsuite.pieces import Seconds, cutter, once_each, pieces
 from benchsuite.plan import TOLERANCE, Member, Question
-from benchsuite.predict import Predict
 from benchsuite.scoring import score
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View, distinct

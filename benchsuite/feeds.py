@@ -10,7 +10,7 @@ import torch
 
 from benchsuite import augment, schedules
 from benchsuite.distributed.process_group import Group
-from benchsuite.inputs import Inputs
+from benchsuite.models.input_normalization import Inputs
 from benchsuite.specs.recipe import Recipe
 
 

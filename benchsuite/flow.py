@@ -15,8 +15,8 @@ import numpy as np
 
 from benchsuite.batches import Piece
 from benchsuite.errors import BenchsuiteError, expected
+from benchsuite.models.predict import Finish, Predict
 from benchsuite.pieces import Seconds
-from benchsuite.predict import Finish, Predict
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 from benchsuite.storage.logit_cache import ChunkStore

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import BadParameter, expected, unknown_name
+from benchsuite.models.weights import fitted, trains, usual_preprocess
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog, open_dataset
 from benchsuite.specs.dataset import Sample, Split, spread
 from benchsuite.specs.recipe import Recipe
 from benchsuite.storage import keys
 from benchsuite.variants import lasting, scaled
-from benchsuite.weights import fitted, trains, usual_preprocess
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 
-from benchsuite.forward import moved
+from benchsuite.models.network import moved
 from benchsuite.storage import keys
 from benchsuite.storage.files import cache_dir, writing
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, no_score_map
+from benchsuite.models.weights import Chosen, choose
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog, open_dataset
@@ -20,7 +21,6 @@ from benchsuite.specs.view import View, view_data
 from benchsuite.storage import keys
 from benchsuite.storage.keys import _line, digest_of
 from benchsuite.storage.run_folder import find_run, read_manifest
-from benchsuite.weights import Chosen, choose
 
 DEFAULT_DATA = "digits"
 TOLERANCE = {"fp32": 1e-5, "tf32": 2e-3, "bf16": 2e-2, "fp16": 2e-3}

@@ -16,8 +16,8 @@ from benchsuite.data.prepared_reader import opened
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluate import Answer, Opened, Settings, networks
+from benchsuite.models.device import device_here
 from benchsuite.plan import DEFAULT_DATA, Asked, Member, Question, plan
-from benchsuite.processes import device_here
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.preprocess import center
 from benchsuite.specs.view import View, distinct
@@ -82,13 +82,13 @@ def _settled(asked: Asked, questions: Sequence[Question], watch: Watch) -> list[
     """The questions in the precision that ``auto`` comes to, which is found once for each network and its images."""
 
     def trials() -> tuple[str, ...]:
-        from benchsuite.forward import pick_device
-        from benchsuite.precision import candidates
+        from benchsuite.models.device import pick_device
+        from benchsuite.models.precision import candidates
 
         return candidates(pick_device(asked.device))
 
     def open_network(member: Member, precision: str) -> Opened:
-        from benchsuite.forward import pick_device
+        from benchsuite.models.device import pick_device
 
         count = min(parity.SAMPLE, len(questions[0].samples))
         watch.note(f"{member.architecture.name} in {precision} on {count} images, to choose a precision")
@@ -128,8 +128,8 @@ def _work(
     asked: Asked, todo: list[Question], watch: Watch, crew: Crew = ALONE
 ) -> Iterator[tuple[Answer, dict[str, Any]]]:
     """Evaluates what no run answers yet: each answer with its manifest, as soon as it is there."""
-    from benchsuite import precision
-    from benchsuite.forward import keep_freed_memory
+    from benchsuite.models import precision
+    from benchsuite.models.device import keep_freed_memory
 
     if not todo:
         return
@@ -182,8 +182,8 @@ def _open(
     question: Question, member: Member, views: tuple[View, ...], device: str, watch: Watch, *, compiled: bool = False
 ) -> Opened:
     """Builds a network, trains it where the data set says so, and opens the store of its chunks."""
-    from benchsuite import weights
-    from benchsuite.forward import open_network
+    from benchsuite.models import weights
+    from benchsuite.models.network import open_network
 
     chosen, architecture = member.chosen, member.architecture
     classes = len(question.split.classes)

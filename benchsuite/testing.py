@@ -222,7 +222,7 @@ def _check_built(a: Architecture, it: _Checker) -> None:
     alone = torch.allclose(out[:1], one, rtol=1e-3, atol=1e-4, equal_nan=True)  # a very deep untrained one overflows
     it.needs(alone, "an image's logits", "the same alone and beside another", "others")
     if callable(a.dense):
-        from benchsuite.dense import derive
+        from benchsuite.models.score_map import derive
 
         with it.runs("the score map of dense"):
             derive(a, module, size)

@@ -12,8 +12,9 @@ import torch
 from benchsuite import pixels, schedules
 from benchsuite.distributed.process_group import Group
 from benchsuite.feeds import Pictures, place
-from benchsuite.inputs import Inputs
-from benchsuite.precision import candidates
+from benchsuite.models.input_normalization import Inputs
+from benchsuite.models.precision import candidates
+from benchsuite.models.state_dict import save_state
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.preprocess import Preprocess
@@ -22,7 +23,6 @@ from benchsuite.stats import metrics
 from benchsuite.storage.files import writing
 from benchsuite.trainer import Means, Trainer
 from benchsuite.watch import Watch
-from benchsuite.weights import save_state
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,7 +20,7 @@ from benchsuite.distributed.process_group import Group
 from benchsuite.errors import TrainingError, expected
 from benchsuite.feeds import Feed, Pictures
 from benchsuite.layouts import Layout, laid, pick
-from benchsuite.precision import DTYPES
+from benchsuite.models.precision import DTYPES
 from benchsuite.schedules import Clock
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.recipe import Recipe

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from benchsuite import schedules, training_manifests
 from benchsuite.histories import History
 from benchsuite.jobs import Asked, Job, plan
+from benchsuite.models.state_dict import save_state
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.storage import training_folder
 from benchsuite.storage.files import writing
 from benchsuite.storage.training_folder import BEST, CHECKPOINT, LAST
 from benchsuite.watch import Watch
-from benchsuite.weights import save_state
 
 if TYPE_CHECKING:
     from benchsuite.distributed.process_group import Group
@@ -46,11 +46,11 @@ def carry_out(job: Job, asked: Asked, watch: Watch) -> dict[str, Any]:
     done = None if asked.fresh else training_folder.read(folder)
     if done is not None:
         return training_manifests.row(done, folder, cached=True)
-    from benchsuite import processes
     from benchsuite.distributed import process_group
-    from benchsuite.forward import keep_freed_memory
+    from benchsuite.models import device as compute_device
+    from benchsuite.models.device import keep_freed_memory
 
-    device = processes.device_here(asked.device)
+    device = compute_device.device_here(asked.device)
     if device == "cpu":
         keep_freed_memory()
     with process_group.group(device) as group:

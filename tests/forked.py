@@ -86,7 +86,8 @@ def warm() -> None:
     import torch.distributed.rendezvous  # noqa: F401
 
     import benchsuite.cli.run
-    from benchsuite import evaluate, forward, load_plugins, running, sharing  # noqa: F401
+    import benchsuite.models.network
+    from benchsuite import evaluate, load_plugins, running, sharing
 
     catalog = load_plugins(entry_points=False, extra=[specks])
     for module in (benchsuite.cli.run, running):

@@ -28,7 +28,7 @@ def build(num_classes: int) -> Any:
     from torch import nn
 
     if os.environ.get("SPECKS_BESIDE"):
-        from benchsuite.transfer import Direct
+        from benchsuite.models.transfer import Direct
 
         Direct.beside = True
 

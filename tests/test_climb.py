@@ -12,10 +12,11 @@ import pytest
 from patches import CATALOG, N, asked
 from reference import paired as twin
 
-from benchsuite import forward, ledger
+from benchsuite import ledger
 from benchsuite.climb import Ladder, climb, flat
 from benchsuite.compare import compare, open_run
 from benchsuite.explain import between_protocols
+from benchsuite.models.network import Network
 from benchsuite.plan import plan
 from benchsuite.route import End, Plan, make_plan
 from benchsuite.running import Watch, run
@@ -28,13 +29,13 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.views = 0
-        shown = forward.Network.begin
+        shown = Network.begin
 
         def counting(network: Any, pixels: Any, flips: Any, view: Any) -> Any:
             self.views += len(pixels)
             return shown(network, pixels, flips, view)
 
-        monkeypatch.setattr(forward.Network, "begin", counting)
+        monkeypatch.setattr(Network, "begin", counting)
 
 
 def planned(results: Path, start: str, goal: str, *, fair: bool = False, **fields: Any) -> Plan:

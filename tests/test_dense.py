@@ -14,8 +14,8 @@ from torch import nn
 from torchvision import models
 
 from benchsuite import Architecture, DenseParts, Input, Preprocess, UnsupportedProtocol, View, load_plugins
-from benchsuite.dense import ScoreMap, derive, score_map
-from benchsuite.forward import Network
+from benchsuite.models.network import Network
+from benchsuite.models.score_map import ScoreMap, derive, score_map
 
 PREPROCESS = Preprocess(64, 64, "bilinear", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 

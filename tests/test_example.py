@@ -54,7 +54,7 @@ def test_its_score_map_equals_the_loop_over_windows(catalog):
     import torch
     from reference import windows
 
-    from benchsuite.dense import derive, score_map
+    from benchsuite.models.score_map import derive, score_map
 
     spec = catalog.architecture("efficientnet_lite0")
     module = spec.build(1000).eval()

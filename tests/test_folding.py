@@ -12,7 +12,7 @@ from torch import nn
 from torchvision import models
 
 from benchsuite import load_plugins
-from benchsuite.folding import CLOSE, fold
+from benchsuite.models.batchnorm_folding import CLOSE, fold
 
 SHAPE = (3, 32, 32)
 

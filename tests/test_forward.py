@@ -20,11 +20,12 @@ from benchsuite import (
     Preprocess,
     UnsupportedProtocol,
     View,
-    forward,
 )
-from benchsuite.dense import derive, score_map
-from benchsuite.forward import Network, open_network, pick_device, state_digest
-from benchsuite.transfer import Direct
+from benchsuite.models import network
+from benchsuite.models.device import pick_device
+from benchsuite.models.network import Network, open_network, state_digest
+from benchsuite.models.score_map import derive, score_map
+from benchsuite.models.transfer import Direct
 
 PREPROCESS = Preprocess(40, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CROP = View(40, Crop(32))
@@ -406,7 +407,7 @@ def test_every_number_of_a_pass_is_on_the_device(monkeypatch: pytest.MonkeyPatch
             return lambda: (np.zeros(tuple(scores.shape), np.float32), 0.0)
 
     for name, stand_in in {"transfer": Pretended, "moved": lambda m, d: m, "state_digest": lambda m: ""}.items():
-        monkeypatch.setattr(forward, name, stand_in)
+        monkeypatch.setattr(network, name, stand_in)
     size = (32, 32) if view.crop else (64, 71)
     with mode:
         with torch.device("cuda"):

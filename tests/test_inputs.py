@@ -10,7 +10,7 @@ import torch
 from torchvision.transforms import functional
 
 from benchsuite import Preprocess
-from benchsuite.inputs import Inputs
+from benchsuite.models.input_normalization import Inputs
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -179,7 +179,7 @@ def test_a_wrong_import_in_the_core_is_found(name: str, source: str, said: str) 
     [
         ("ops", "from benchsuite.specs.view import View\ndef f():\n    import numpy, PIL.Image"),
         ("combine", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import numpy as np"),
-        ("forward", "import time, torch\nfrom benchsuite.dense import derive"),
+        ("forward", "import time, torch\nfrom benchsuite.models.score_map import derive"),
         ("cli", "from benchsuite.cli.console import err\nfrom benchsuite import __version__, testing"),
     ],
 )

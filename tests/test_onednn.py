@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 
 from benchsuite import Crop, View, load_plugins
-from benchsuite import onednn as by
-from benchsuite.forward import open_network
-from benchsuite.onednn import onednn
+from benchsuite.models import onednn as by
+from benchsuite.models.network import open_network
+from benchsuite.models.onednn import onednn
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch is built without oneDNN")
 

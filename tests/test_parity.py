@@ -250,7 +250,7 @@ def test_a_damaged_decision_is_made_again(tmp_path: Path, isolated: Path) -> Non
 @pytest.fixture
 def bf16_here(monkeypatch: pytest.MonkeyPatch, all_worth: None) -> None:
     """A device that computes bfloat16 by itself."""
-    monkeypatch.setattr("benchsuite.precision.candidates", lambda device: ("bf16",))
+    monkeypatch.setattr("benchsuite.models.precision.candidates", lambda device: ("bf16",))
 
 
 class Heard(Watch):
@@ -313,7 +313,7 @@ def test_a_run_in_float32_by_name_names_it_in_its_command(tmp_path: Path) -> Non
 
 
 def test_tf32_on_a_cpu_is_refused_before_a_network_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchsuite.weights.build", lambda *args: pytest.fail("built"))
+    monkeypatch.setattr("benchsuite.models.weights.build", lambda *args: pytest.fail("built"))
     asked = Asked(("toy",), ("1crop",), data="toy", device="cpu", results=tmp_path, precision="tf32")
     with pytest.raises(BadParameter, match="a CUDA device, got cpu"):
         run(asked, CATALOG, Watch())

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from test_plugin_pnn import assert_equals_twin, awake, state_of
 
 from benchsuite import BadParameter, UnsupportedProtocol, ledger, load_plugins, schedules
-from benchsuite.forward import open_network
+from benchsuite.models.network import open_network
 from benchsuite.specs.parameters import bind, bind_architecture, views
 from benchsuite.stats.accounting import find as find_accounting
 from benchsuite.testing import check_architecture

@@ -18,14 +18,14 @@ from reference import perturbation
 from safetensors.torch import load_file, save_file
 
 from benchsuite import BadParameter, UnsupportedProtocol, ledger, load_plugins, schedules
-from benchsuite.forward import open_network
+from benchsuite.models.network import open_network
+from benchsuite.models.weights import build as with_weights
+from benchsuite.models.weights import choose
 from benchsuite.specs.parameters import bind, bind_architecture, views
 from benchsuite.stats.accounting import find as find_accounting
 from benchsuite.testing import check_architecture
 from benchsuite.training_manifests import sizes
 from benchsuite.variants import cells, scaled
-from benchsuite.weights import build as with_weights
-from benchsuite.weights import choose
 
 FOUND = {a.name: a for a in pnn.benchsuite_architectures()}
 CATALOG = load_plugins(entry_points=False)

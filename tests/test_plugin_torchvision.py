@@ -12,8 +12,8 @@ from torch import nn
 from torchvision import models
 
 from benchsuite import Architecture, BadParameter, UnknownName, load_plugins
+from benchsuite.models.weights import Chosen, build
 from benchsuite.testing import check_architecture
-from benchsuite.weights import Chosen, build
 
 (FAMILY,) = plugin.benchsuite_architectures()
 NAMES = FAMILY.names()

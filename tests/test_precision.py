@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from benchsuite import BadParameter, precision
+from benchsuite import BadParameter
+from benchsuite.models import precision
 from benchsuite.plan import TOLERANCE
 
 CPU = torch.device("cpu")

@@ -131,7 +131,7 @@ def test_a_run_with_a_loader_that_is_not_exact_is_another_run_and_says_so(tmp_pa
 def test_without_a_prepared_file_no_image_is_read_and_the_command_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchsuite.weights.build", lambda *_: pytest.fail("a network was built"))
+    monkeypatch.setattr("benchsuite.models.weights.build", lambda *_: pytest.fail("a network was built"))
     asked = Asked(("toy",), ("1crop",), "toy", loader="box", device="cpu", results=tmp_path)
     with pytest.raises(DataError, match=r"got no file \(make it with: benchsuite data prepare toy --loader box\)"):
         run(asked, CATALOG, Watch())

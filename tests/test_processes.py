@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from benchsuite.distributed import process_group
 from benchsuite.distributed.process_group import Group, leads
 from benchsuite.jobs import Asked
-from benchsuite.processes import own_device
+from benchsuite.models.device import own_device
 from benchsuite.training_runs import train
 from benchsuite.watch import Watch
 

@@ -8,11 +8,11 @@ import pytest
 import trainees
 
 from benchsuite import Augmentation, BadParameter, Grid, Level, Mini, Optimizer, Schedule, Warmup, load_plugins, steps
+from benchsuite.models.weights import trains
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.recipe import Recipe, __name__
 from benchsuite.stats import accounting
 from benchsuite.variants import cells, changed, lasting, scaled
-from benchsuite.weights import trains
 
 KINDS = [Optimizer, Warmup, Schedule, Augmentation, Mini, Level, Grid]
 ALL = [

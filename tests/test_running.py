@@ -103,7 +103,7 @@ def test_a_check_of_precisions_is_said_to_be_on_as_many_images_as_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchsuite.parity.worth_it", lambda _: True)
-    monkeypatch.setattr("benchsuite.precision.candidates", lambda _: ("bf16",))
+    monkeypatch.setattr("benchsuite.models.precision.candidates", lambda _: ("bf16",))
     heard = Heard()
     run(toy(tmp_path, precision="auto"), CATALOG, heard)
     assert heard.notes == [f"toy in {name} on 5 images, to choose a precision" for name in ("fp32", "bf16")]

@@ -170,7 +170,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> None:
         "benchsuite.parity.worth_it", lambda asked: sum(len(m.views) for q in asked for m in q.members) > 1
     )
     monkeypatch.setattr("benchsuite.parity.BOUNDS", {"bf16": 1.0})
-    monkeypatch.setattr("benchsuite.precision.candidates", lambda device: ("bf16",))
+    monkeypatch.setattr("benchsuite.models.precision.candidates", lambda device: ("bf16",))
 
 
 @pytest.mark.usefixtures("checked")

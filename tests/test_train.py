@@ -13,10 +13,10 @@ import trainees
 from benchsuite import Augmentation, Schedule, StorageError, load_plugins, train
 from benchsuite._training import Training, rest_residual_branches
 from benchsuite.builtin.digits import RECIPE, open_digits
+from benchsuite.models.state_dict import read_state
 from benchsuite.plan import Asked
 from benchsuite.running import run
 from benchsuite.watch import Watch
-from benchsuite.weights import read_state
 
 SMALL = dataclasses.replace(RECIPE, sizes=(32, 37), epochs=1, batch_size=64)
 BUILT_IN = load_plugins(entry_points=False)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchsuite.transfer import Beside, Direct, transfer
+from benchsuite.models.transfer import Beside, Direct, transfer
 
 CPU = torch.device("cpu")
 

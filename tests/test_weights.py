@@ -32,7 +32,8 @@ from benchsuite import (
     WeightsError,
     load_plugins,
 )
-from benchsuite.weights import Chosen, build, choose, read_state, save_state, trained_path
+from benchsuite.models.state_dict import read_state, save_state
+from benchsuite.models.weights import Chosen, build, choose, trained_path
 
 OWN = Preprocess(40, 32, "bilinear", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 OTHER = Preprocess((36, 36), 36, "bicubic", (0.1, 0.2, 0.3), (1.0, 1.0, 1.0), channel_order="BGR", range=255.0)
@@ -414,7 +415,7 @@ def test_an_interrupt_while_downloading_is_no_error_of_the_weights() -> None:
 OFFLINE = """
 import sys, time
 from benchsuite import WeightsError, load_plugins
-from benchsuite.weights import Chosen, build
+from benchsuite.models.weights import Chosen, build
 architecture = load_plugins(entry_points=False).architecture(sys.argv[1])
 weights = next(w for w in architecture.weights if w.name == sys.argv[2])
 import timm, torchvision

@@ -9,7 +9,7 @@ from PIL import Image
 
 from benchsuite import Preprocess, center
 from benchsuite.data import resize
-from benchsuite.forward import Network
+from benchsuite.models.network import Network
 
 
 def pixels(image: Any, preprocess: Preprocess, module: Any) -> Any:

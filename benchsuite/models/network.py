@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchsuite.dense import ScoreMap, derive, score_map
 from benchsuite.errors import BenchsuiteError, DataError, UnsupportedProtocol, expected, first_line
-from benchsuite.folding import fold
-from benchsuite.inputs import Inputs
-from benchsuite.onednn import onednn
-from benchsuite.precision import DTYPES, computing
-from benchsuite.predict import Finish
+from benchsuite.models.batchnorm_folding import fold
+from benchsuite.models.input_normalization import Inputs
+from benchsuite.models.onednn import onednn
+from benchsuite.models.precision import DTYPES, computing
+from benchsuite.models.predict import Finish
+from benchsuite.models.score_map import ScoreMap, derive, score_map
+from benchsuite.models.transfer import Scores, transfer
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.view import View
-from benchsuite.transfer import Scores, transfer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -204,35 +203,6 @@ def moved(module: Any, device: Any) -> Any:
         if tensor.dim() == 4:
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
     return module
-
-
-def pick_device(asked: str) -> str:
-    """``auto`` is the first CUDA device, then Apple's, then the CPU. Raises for a device that is not there."""
-    if asked == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(1, device=asked)
-    except (RuntimeError, AssertionError) as error:
-        got = f"{asked}: {first_line(error)}"
-        raise DataError(expected("--device", "auto or a device that is there", got)) from None
-    return asked
-
-
-def keep_freed_memory() -> None:
-    """Tells glibc to keep freed memory: tensors of several MiB cost a page fault per 4 KiB otherwise.
-
-    Changes no result. Does nothing where the C library is another one.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return
-    trim_threshold, mmap_threshold, mmap_max = -1, -3, -4
-    mallopt(mmap_threshold, 32 * 2**20)
-    mallopt(mmap_max, 0)  # maps of the first layers at 640 pixels are larger than any threshold
-    mallopt(trim_threshold, 2**31 - 1)
 
 
 def state_digest(module: Any) -> str:

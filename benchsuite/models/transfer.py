@@ -12,6 +12,7 @@ import torch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+
 Scores = tuple["NDArray[np.float32]", float]
 """(n, c) logits on the host, and the seconds that the device took."""
 

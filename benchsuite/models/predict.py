@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+
 Finish = Callable[[], "tuple[NDArray[np.float32], int]"]
 """Waits for the scores of a batch that has begun."""
 

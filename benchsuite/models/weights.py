@@ -5,18 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
-import re
 import sys
-import warnings
-from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite.errors import WeightsError, expected, first_line, unknown_name
+from benchsuite.errors import WeightsError, expected, unknown_name
+from benchsuite.models.state_dict import _beside, _load, _reason, read_state
 from benchsuite.specs.architecture import Architecture, Weights
 from benchsuite.specs.dataset import Dataset
 from benchsuite.specs.preprocess import Preprocess
@@ -24,8 +20,6 @@ from benchsuite.specs.recipe import Recipe
 from benchsuite.storage.files import cache_dir
 from benchsuite.storage.keys import digest
 
-PREPROCESS_KEY = "benchsuite.preprocess"
-TRAINED_KEY = "benchsuite.trained"
 SUFFIXES = (".pth", ".pt", ".th", ".tar", ".bin", ".ckpt", ".safetensors", ".caffemodel", ".npz")
 """What tells a file that is not there from a name that nobody declares."""
 
@@ -139,113 +133,3 @@ def build(architecture: Architecture, chosen: Chosen, classes: int) -> Any:
         return module
     _load(module, state, f"{architecture.name}, weights {chosen.label}")
     return module
-
-
-def read_state(path: Path) -> Mapping[str, Any]:
-    """The tensors of a checkpoint by name, without the prefix of DataParallel. Nothing in the file is executed.
-
-    Raises ``WeightsError`` for a file that is no checkpoint, is damaged, or asks for code when it is read.
-    """
-    import torch
-
-    found: Any = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
-    for key in ("state_dict", "model", "model_state_dict"):
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping) or not all(isinstance(v, torch.Tensor) for v in found.values()):
-        raise WeightsError(expected("a checkpoint", "a dictionary of tensors", type(found).__name__, str(path)))
-    state = OrderedDict((name.removeprefix("module."), tensor) for name, tensor in found.items())
-    if len(state) < len(found):
-        raise WeightsError(expected("a checkpoint", "of one network", "names with and without 'module.'", str(path)))
-    return state
-
-
-def save_state(path: Path, module: Any, preprocess: Preprocess, trained: Mapping[str, str] | None = None) -> None:
-    """Writes a network's tensors as safetensors, with the preprocessing that it was trained with beside them.
-
-    ``trained`` says what they are: the ``architecture`` with its options, and a ``label`` for people.
-    """
-    from safetensors.torch import save
-
-    tensors = {n: t.detach().cpu().contiguous().clone() for n, t in module.state_dict().items()}
-    about = {PREPROCESS_KEY: json.dumps(dataclasses.asdict(preprocess))}
-    about |= {TRAINED_KEY: json.dumps(dict(trained))} if trained else {}
-    path.write_bytes(save(tensors, about))
-
-
-def _read_safetensors(path: Path) -> Any:
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except Exception as error:
-        raise WeightsError(expected("a checkpoint", "a whole .safetensors", _reason(error), str(path))) from None
-
-
-def _read_pickle(path: Path) -> Any:
-    import torch
-
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-        if not head.startswith((b"PK", b"\x80")):
-            got = f"a file that begins with {head!r}" if head else "an empty file"
-            raise WeightsError(expected("a checkpoint", "a file that torch.save wrote", got, str(path)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except WeightsError:
-        raise
-    except Exception as error:
-        raise WeightsError(expected("a checkpoint", "tensors in a whole file", _reason(error), str(path))) from None
-
-
-def _beside(path: Path) -> tuple[Preprocess | None, dict[str, str]]:
-    """What ``save_state`` wrote beside the tensors: the preprocessing, and what was trained. None and {} for others."""
-    if path.suffix.lower() != ".safetensors":
-        return None, {}
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "np") as file:
-            about = file.metadata() or {}
-        trained = {str(k): str(v) for k, v in json.loads(about.get(TRAINED_KEY, "{}")).items()}
-        if PREPROCESS_KEY not in about:
-            return None, trained
-        stored = json.loads(about[PREPROCESS_KEY])
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
-        return Preprocess(**fields), trained
-    except (SafetensorError, ValueError, TypeError, AttributeError) as error:
-        raise WeightsError(expected("a checkpoint", "a whole .safetensors", _reason(error), str(path))) from None
-
-
-def _load(module: Any, state: Mapping[str, Any], what: str) -> None:
-    """Copies a checkpoint into a network whose tensors it has to name, all of them and no others."""
-    own = module.state_dict()
-    wrong = [n for n in own if n in state and own[n].shape != state[n].shape]
-    missing = [n for n in own if n not in state and not n.endswith("num_batches_tracked")]
-    extra = [n for n in state if n not in own]
-    if missing or extra:
-        kind, names = ("without", missing) if missing else ("with unknown", extra)
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        raise WeightsError(expected("the checkpoint", "one of this network", f"one {kind} {names[0]}{more}", what))
-    if wrong:
-        n = wrong[0]
-        raise WeightsError(
-            expected(f"{n} of the checkpoint", f"of shape {tuple(own[n].shape)}", f"{tuple(state[n].shape)}", what)
-        )
-    named = OrderedDict(state)
-    named._metadata = getattr(state, "_metadata", None) or getattr(own, "_metadata", None)  # type: ignore[attr-defined]
-    try:
-        module.load_state_dict(named, strict=False)
-    except Exception as error:
-        raise WeightsError(expected("the checkpoint", "one of this network", _reason(error), what)) from error
-
-
-def _reason(error: Exception) -> str:
-    """Why a file could not be read or got, in one line."""
-    text = str(error)
-    asked = re.search(r"GLOBAL ([\w.]+)", text)
-    if asked:
-        return f"one that asks for {asked[1].rstrip('.')} when it is read, which could run code (refused)"
-    return first_line(error).rstrip(".")

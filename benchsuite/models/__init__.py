@@ -1,0 +1,1 @@
+"""A network with its weights on its device."""
