@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, Weights, hookimpl, load_plugins, scoring
+from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, Weights, hookimpl, load_plugins
 from benchsuite.climb import climb
 from benchsuite.evaluate import networks
+from benchsuite.evaluation import scoring
 from benchsuite.explain import between_protocols
 from benchsuite.plan import Asked
 from benchsuite.route import Plan, make_plan

@@ -23,10 +23,11 @@ from torchvision import transforms
 
 from benchsuite import load_plugins
 from benchsuite.data.prefetch import SPINS
+from benchsuite.evaluation.question import Question
 from benchsuite.models.precision import computing
 from benchsuite.models.score_map import derive, score_map
 from benchsuite.models.weights import build
-from benchsuite.plan import Asked, Question, plan
+from benchsuite.plan import Asked, plan
 from benchsuite.running import run
 from benchsuite.watch import Watch
 

@@ -10,10 +10,11 @@ from typing import Any
 from benchsuite import class_order, doctor, examine, opinion, unopened
 from benchsuite.doctor import Finding
 from benchsuite.errors import BadParameter, DataError, expected
+from benchsuite.evaluation.question import Question
 from benchsuite.examine import Examined
 from benchsuite.models import weights
 from benchsuite.plan import Asked as Run
-from benchsuite.plan import Question, plan
+from benchsuite.plan import plan
 from benchsuite.running import answer
 from benchsuite.specs.catalog import Catalog, open_dataset
 from benchsuite.specs.dataset import Dataset, Sample, Split, SplitName, spread

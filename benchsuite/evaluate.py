@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from benchsuite import predictions
-from benchsuite.batches import batches
 from benchsuite.errors import StorageError, expected
-from benchsuite.flow import Asked, Portion, scored
+from benchsuite.evaluation import predictions
+from benchsuite.evaluation.inference import Asked, Portion, scored
+from benchsuite.evaluation.input_pipeline import batches, cutter, once_each, pieces
+from benchsuite.evaluation.question import TOLERANCE, Member, Question
+from benchsuite.evaluation.scoring import score
+from benchsuite.evaluation.timing import Seconds
 from benchsuite.models.predict import Predict
-from benchsuite.pieces import Seconds, cutter, once_each, pieces
-from benchsuite.plan import TOLERANCE, Member, Question
-from benchsuite.scoring import score
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View, distinct
 from benchsuite.storage.keys import chunk_key, view_key

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from benchsuite import ledger
 from benchsuite.errors import BadParameter, StorageError, expected
+from benchsuite.evaluation.question import Question
 from benchsuite.ledger import Published
-from benchsuite.plan import Asked, Question, plan, under
+from benchsuite.plan import Asked, plan, under
 from benchsuite.remeasure import label
 from benchsuite.route import End
 from benchsuite.specs.catalog import Catalog

@@ -11,8 +11,9 @@ from typing import Any
 
 from benchsuite import parity, profiles
 from benchsuite.evaluate import Answer, Opened, Settings
-from benchsuite.pieces import Seconds
-from benchsuite.plan import TOLERANCE, Asked, Member, Question
+from benchsuite.evaluation.question import TOLERANCE, Member, Question
+from benchsuite.evaluation.timing import Seconds
+from benchsuite.plan import Asked
 from benchsuite.specs.parameters import show
 from benchsuite.specs.view import view_data
 from benchsuite.storage.environment import surroundings

@@ -14,7 +14,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchsuite.evaluate import Opened, Settings, fill, networks
-from benchsuite.plan import TOLERANCE, Member, Question, at_precision
+from benchsuite.evaluation.question import TOLERANCE, Member, Question, at_precision
 from benchsuite.specs.combine import softmax
 from benchsuite.specs.dataset import Sample, Split, spread
 from benchsuite.specs.loader import Loader

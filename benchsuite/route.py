@@ -11,10 +11,11 @@ from benchsuite import manifests
 from benchsuite.data import resize
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.evaluate import networks
+from benchsuite.evaluation.question import Question
 from benchsuite.factors import Frame
 from benchsuite.ladder import Factor, carried, rungs, subsets
 from benchsuite.ledger import Published
-from benchsuite.plan import Asked, Question, under
+from benchsuite.plan import Asked, under
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import spread

@@ -16,8 +16,9 @@ from benchsuite.data.prepared_reader import opened
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluate import Answer, Opened, Settings, networks
+from benchsuite.evaluation.question import Member, Question
 from benchsuite.models.device import device_here
-from benchsuite.plan import DEFAULT_DATA, Asked, Member, Question, plan
+from benchsuite.plan import DEFAULT_DATA, Asked, plan
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.preprocess import center
 from benchsuite.specs.view import View, distinct

@@ -19,7 +19,7 @@ from itertools import groupby
 from benchsuite.distributed.crew import Crew, Work
 from benchsuite.errors import BenchsuiteError, StorageError, expected
 from benchsuite.evaluate import Answer, Identity, Opened, Settings, evaluate, fill, networks
-from benchsuite.plan import Member, Question, at_precision
+from benchsuite.evaluation.question import Member, Question, at_precision
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 from benchsuite.storage.files import cache_dir, writing

@@ -14,7 +14,8 @@ from benchsuite import manifests, parity, tables
 from benchsuite.distributed import executors, process_group
 from benchsuite.distributed.crew import gather
 from benchsuite.errors import BadParameter, BenchsuiteError, expected
-from benchsuite.plan import TOLERANCE, Question, at_precision, plan
+from benchsuite.evaluation.question import TOLERANCE, Question, at_precision
+from benchsuite.plan import plan
 from benchsuite.running import run
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.storage.files import writing

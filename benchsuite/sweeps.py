@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import BadParameter, DataError, expected, unknown_name
-from benchsuite.plan import DEFAULT_DATA, TOLERANCE, Asked
+from benchsuite.evaluation.question import TOLERANCE
+from benchsuite.plan import DEFAULT_DATA, Asked
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog
 

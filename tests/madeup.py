@@ -11,7 +11,7 @@ from test_tables import manifest
 
 from benchsuite import Combine, Sample
 from benchsuite.compare import Run
-from benchsuite.predictions import count, join, rows
+from benchsuite.evaluation.predictions import count, join, rows
 from benchsuite.storage.run_folder import write_run
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import Crop, View
-from benchsuite.batches import HELD_BYTES, Piece, batches
+from benchsuite.evaluation.input_pipeline import HELD_BYTES, Piece, batches
 from benchsuite.specs.dataset import spread
 from benchsuite.storage.logit_cache import chunked
 

@@ -15,7 +15,7 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 
 from benchsuite import Combine, Sample
-from benchsuite.predictions import rows
+from benchsuite.evaluation.predictions import rows
 from benchsuite.stats.calibration import Calibration, brier_bounds, calibration, expected_error, log_loss, reliability
 
 

@@ -17,7 +17,8 @@ from torchvision import models, transforms
 
 from benchsuite import load_plugins
 from benchsuite.evaluate import Answer, Opened, Settings, evaluate
-from benchsuite.plan import Asked, Member, Question, plan
+from benchsuite.evaluation.question import Member, Question
+from benchsuite.plan import Asked, plan
 from benchsuite.running import Watch, _open
 from benchsuite.specs.view import View
 from benchsuite.storage.keys import chunk_key, view_key

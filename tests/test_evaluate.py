@@ -16,8 +16,8 @@ from walks import SETTINGS, CountingPredict, opener, questions
 
 from benchsuite import BenchsuiteError, Crop, DataError, Sample, Split, StorageError, View
 from benchsuite.evaluate import Answer, Settings, evaluate, fill, of_several
-from benchsuite.pieces import cutter
-from benchsuite.plan import Question
+from benchsuite.evaluation.input_pipeline import cutter
+from benchsuite.evaluation.question import Question
 
 
 def walk(asked: list[Question], root: Path, predict: Any = None, settings: Settings = SETTINGS) -> list[Answer]:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import BenchsuiteError, Crop, DataError, Sample, View
-from benchsuite.batches import Piece
-from benchsuite.flow import Portion, scored
-from benchsuite.pieces import Seconds
+from benchsuite.evaluation.inference import Portion, scored
+from benchsuite.evaluation.input_pipeline import Piece
+from benchsuite.evaluation.timing import Seconds
 
 VIEWS = (View(4, Crop(4)), View(4, Crop(4), flip=True))
 

@@ -11,16 +11,7 @@ from PIL import Image
 from torch import nn
 from torchvision import models, transforms
 
-from benchsuite import (
-    Architecture,
-    BenchsuiteError,
-    Crop,
-    DataError,
-    Input,
-    Preprocess,
-    UnsupportedProtocol,
-    View,
-)
+from benchsuite import Architecture, BenchsuiteError, Crop, DataError, Input, Preprocess, UnsupportedProtocol, View
 from benchsuite.models import network
 from benchsuite.models.device import pick_device
 from benchsuite.models.network import Network, open_network, state_digest

@@ -14,8 +14,9 @@ from walks import CATALOG, questions
 
 from benchsuite import BadParameter, Preprocess, load_plugins, parity
 from benchsuite.evaluate import Opened
+from benchsuite.evaluation.question import Member, Question
 from benchsuite.parity import FLIPS, compared, described, settled, worth_it
-from benchsuite.plan import Asked, Member, Question, plan
+from benchsuite.plan import Asked, plan
 from benchsuite.running import run
 from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import read_manifest

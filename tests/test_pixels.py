@@ -12,7 +12,7 @@ import trainees
 from PIL import Image
 
 from benchsuite import DataError, Preprocess, Sample, Split, center, pixels
-from benchsuite.pieces import cutter
+from benchsuite.evaluation.input_pipeline import cutter
 from benchsuite.pixels import kept, read
 
 WIDE = Preprocess(20, 16, "bicubic", (0.5,) * 3, (0.5,) * 3)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from benchsuite import BadParameter
+from benchsuite.evaluation.question import TOLERANCE
 from benchsuite.models import precision
-from benchsuite.plan import TOLERANCE
 
 CPU = torch.device("cpu")
 FLAGS = torch.backends.cuda.matmul, torch.backends.cudnn

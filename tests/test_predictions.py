@@ -14,7 +14,7 @@ import pytest
 import scipy.special
 
 from benchsuite import BenchsuiteError, Combine, Sample, StorageError, UnknownName
-from benchsuite.predictions import count, join, rows
+from benchsuite.evaluation.predictions import count, join, rows
 from benchsuite.storage.run_folder import COLUMNS, find_run, read_manifest, read_predictions, runs_in, write_run
 
 PROB, LOGIT = Combine("mean", "prob"), Combine("mean", "logit")

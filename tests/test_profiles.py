@@ -11,7 +11,7 @@ import pytest
 from walks import CATALOG
 
 from benchsuite.evaluate import Opened
-from benchsuite.pieces import Seconds
+from benchsuite.evaluation.timing import Seconds
 from benchsuite.plan import Asked
 from benchsuite.profile_tables import profile_table
 from benchsuite.profiles import profile, profiles, record

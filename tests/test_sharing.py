@@ -267,7 +267,7 @@ def test_a_process_with_another_cache_or_other_images_says_so() -> None:
 def test_the_others_compute_in_the_precision_that_the_first_process_came_to() -> None:
     from walks import questions
 
-    from benchsuite.plan import at_precision
+    from benchsuite.evaluation.question import at_precision
     from benchsuite.storage.files import cache_dir
 
     (question,) = questions("1crop")

@@ -16,7 +16,7 @@ from toys import TOP1_ERRORS, ToyPlugin
 from benchsuite import BadParameter, BenchsuiteError, DataError, UnknownName, load_plugins
 from benchsuite.cli import main
 from benchsuite.distributed.executors import check, local
-from benchsuite.plan import TOLERANCE
+from benchsuite.evaluation.question import TOLERANCE
 from benchsuite.sweep_runs import Choice, sweep
 from benchsuite.sweeps import Cell, lots, parse, read
 from benchsuite.watch import Watch

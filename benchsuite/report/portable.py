@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite import predictions
 from benchsuite.errors import StorageError
+from benchsuite.evaluation import predictions
 from benchsuite.storage import run_folder
 from benchsuite.storage.files import writing
 

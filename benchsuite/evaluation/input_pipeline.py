@@ -1,40 +1,82 @@
-"""From decoded images to pieces: one resize per scale, crops are slices of it; and where the time went."""
+"""From decoded images to batches: one resize per scale, crops are slices of it, equal shapes are batched."""
 
 from __future__ import annotations
 
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchsuite.batches import Piece
 from benchsuite.data import resize as resizing
 from benchsuite.data.prefetch import reserve
 from benchsuite.errors import BenchsuiteError
+from benchsuite.evaluation.timing import Seconds
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.view import View
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+T = TypeVar("T")
+
+
+HELD_BYTES = 256 * 2**20
+"""Pixels that may wait for company before the fullest group is sent as it is."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """The pixels that one view sees of one sample: uint8 (h, w, 3), and where their score belongs."""
+
+    sample: int
+    view: int
+    pixels: NDArray[np.uint8]
+
+
+def batches(
+    pieces: Iterable[Piece], views: tuple[View, ...], size: int, held: int = HELD_BYTES
+) -> Iterator[list[Piece]]:
+    """Groups pieces by shape and kind of view; a batch holds as many pixels as ``size`` views of the usual shape.
+
+    The order of the pieces alone decides which batches are made. ``held`` bounds the bytes that wait.
+    """
+    waiting: dict[tuple[object, ...], list[Piece]] = {}
+    usual = min(_side(v) for v in views) ** 2
+    bytes_held = 0
+    for piece in pieces:
+        view = views[piece.view]
+        height, width = piece.pixels.shape[:2]
+        key: tuple[object, ...] = (height, width, view.dense, view.nominal, view.spatial)
+        group = waiting.setdefault(key, [])
+        group.append(piece)
+        bytes_held += height * width * 3
+        if len(group) >= max(1, size * usual // (height * width)):
+            full = key
+        elif bytes_held > held:
+            full = max(waiting, key=lambda k: sum(p.pixels.size for p in waiting[k]))
+        else:
+            continue
+        batch = waiting.pop(full)
+        bytes_held -= sum(p.pixels.shape[0] * p.pixels.shape[1] * 3 for p in batch)
+        yield batch
+    yield from waiting.values()
+
+
+def _side(view: View) -> int:
+    """The side of the smallest square that a view may look at."""
+    if view.crop is not None:
+        return view.crop.size
+    return view.nominal or (min(view.resize) if isinstance(view.resize, tuple) else view.resize)
+
+
 LARGE = 2**24
 """Bytes of a resized image that is not kept for a crop of it."""
-
-
-@dataclass(slots=True)
-class Seconds:
-    """Where the time of a pass went: decode and resize are summed over workers, the rest is wall clock."""
-
-    decode: float = 0.0
-    wait: float = 0.0
-    resize: float = 0.0
-    forward: float = 0.0
-    total: float = 0.0
-    images: int = 0
-
-    def __add__(self, other: Seconds) -> Seconds:
-        return Seconds(*(getattr(self, n) + getattr(other, n) for n in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

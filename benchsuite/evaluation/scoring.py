@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import predictions
-from benchsuite.plan import Member, Question
+from benchsuite.evaluation import predictions
+from benchsuite.evaluation.question import Member, Question
 from benchsuite.specs.combine import combine, in_space, merge
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
@@ -16,6 +16,7 @@ from benchsuite.specs.view import View
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
 
 Logits = Mapping[tuple[str, str], Mapping[View, "tuple[NDArray[np.float32], NDArray[np.int64]]"]]
 """Of each network, by its identity, and each view: (n, c) logits and (n,) places."""

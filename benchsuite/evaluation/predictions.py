@@ -1,4 +1,4 @@
-"""Per-sample predictions and the run directory: the manifest is written last, so a run is whole or absent."""
+"""From scores to predictions: one row for each image, and the counts of a run."""
 
 from __future__ import annotations
 

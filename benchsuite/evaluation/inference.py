@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchsuite.batches import Piece
 from benchsuite.errors import BenchsuiteError, expected
+from benchsuite.evaluation.input_pipeline import Piece
+from benchsuite.evaluation.timing import Seconds
 from benchsuite.models.predict import Finish, Predict
-from benchsuite.pieces import Seconds
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 from benchsuite.storage.logit_cache import ChunkStore
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Logits = tuple[NDArray[np.float32], NDArray[np.int64]]
-    """(n, c) logits of a view and the (n,) places behind them."""
+    "(n, c) logits of a view and the (n,) places behind them."
 
 
 class Portion:

@@ -1,0 +1,20 @@
+"""Where the time of a pass went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Seconds:
+    """Where the time of a pass went: decode and resize are summed over workers, the rest is wall clock."""
+
+    decode: float = 0.0
+    wait: float = 0.0
+    resize: float = 0.0
+    forward: float = 0.0
+    total: float = 0.0
+    images: int = 0
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(*(getattr(self, n) + getattr(other, n) for n in self.__slots__))
