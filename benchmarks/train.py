@@ -25,13 +25,13 @@ import torch
 import torchvision.transforms as T
 from PIL import Image
 
-from benchsuite import Architecture, Recipe, load_plugins, pixels
+from benchsuite import Architecture, Recipe, load_plugins
 from benchsuite.models.device import keep_freed_memory
 from benchsuite.models.precision import DTYPES
 from benchsuite.specs.catalog import open_dataset
 from benchsuite.specs.parameters import options
-from benchsuite.train import pictures
-from benchsuite.trainer import Means, Trainer
+from benchsuite.training.images import kept, pictures
+from benchsuite.training.trainer import Means, Trainer
 
 
 class Rows(torch.utils.data.Dataset):  # type: ignore[misc]
@@ -127,7 +127,7 @@ def main() -> None:
         if "nfilters" in options(catalog.architecture(recipe.architecture)):
             own["nfilters"] = args.width
         architecture = catalog.architecture(recipe.architecture, tuple(own.items()))
-        array = pixels.kept(split, split.samples, recipe.preprocess, recipe.preprocess.crop)
+        array = kept(split, split.samples, recipe.preprocess, recipe.preprocess.crop)
         rows = Rows(array, np.array([s.label for s in split.samples]), recipe)
         means = {"engine": Means(precision=args.precision, layout=None)}
         if args.compile:

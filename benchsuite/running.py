@@ -213,7 +213,7 @@ def _open(
 
 
 def _train(question: Question, member: Member, watch: Watch) -> None:
-    from benchsuite import train
+    from benchsuite.training import trainer
 
     recipe, path = member.chosen.recipe, member.chosen.path
     assert recipe is not None, "only weights with a recipe are trained"
@@ -228,7 +228,7 @@ def _train(question: Question, member: Member, watch: Watch) -> None:
         if path.is_file():
             return
         watch.note(f"training {member.architecture.name} on {question.split.name} once ({recipe.cost}); kept in {path}")
-        train.ensure(member.architecture, recipe, path, _train_split(question), watch)
+        trainer.ensure(member.architecture, recipe, path, _train_split(question), watch)
 
 
 def _train_split(question: Question) -> Callable[[], Any]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchsuite.histories import History
-from benchsuite.training_manifests import as_source
+from benchsuite.training.history import History
+from benchsuite.training.manifest import as_source
 
 
 def correct(epochs: int, n: int, seed: int = 0) -> Any:

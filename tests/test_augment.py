@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import stats
 
 from benchsuite import Augmentation
-from benchsuite.augment import Draws, batch, draw
+from benchsuite.training.batches import Draws, batch, draw
 
 SIDE = 32
 PIXELS = torch.from_numpy(np.random.default_rng(5).integers(0, 256, (40, SIDE, SIDE, 3), dtype=np.uint8))

@@ -16,10 +16,10 @@ from madeup import saved, scores
 from reports import ladder_file
 
 from benchsuite.cli import main
-from benchsuite.grids import COLUMNS
 from benchsuite.report.kinds import KINDS
 from benchsuite.report.pages import END
 from benchsuite.storage.run_folder import read_columns
+from benchsuite.training.grid import COLUMNS
 
 A, B, C = "resnet50-1crop-x-aaa", "resnet50-10crop-x-bbb", "pnn-level-0.1-tiny-ccc"
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import trainees
 
-from benchsuite import BadParameter, Mini, UnknownName, grids
-from benchsuite.jobs import Asked
+from benchsuite import BadParameter, Mini, UnknownName
+from benchsuite.training import grid as training_grid
+from benchsuite.training.job import Asked
 from benchsuite.training_tables import grid_table
 from benchsuite.watch import Watch
 
@@ -31,7 +32,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]], list[int]]:
     """A finished grid: its folder, its rows, and how many rows there were at each turn."""
     results, turns = tmp_path_factory.mktemp("grid"), []
-    rows = grids.train(asked(results), "toy-grid", CATALOG, Watch(), lambda rows: turns.append(len(rows)))
+    rows = training_grid.train(asked(results), "toy-grid", CATALOG, Watch(), lambda rows: turns.append(len(rows)))
     return results, rows, turns
 
 
@@ -72,7 +73,7 @@ def test_the_table_on_disk_has_the_counts_of_each_training(whole: Any) -> None:
 def test_a_level_of_epochs_is_kept_beside_the_epochs_that_were_run(tmp_path: Path) -> None:
     """At a small scale the level 150 of the factor epochs is not what was run."""
     row = {"levels": {"epochs": "150", "level": "0.1"}, "epochs": 6, "n": 21, "top1_errors": 3, "failed": None}
-    grids._write(tmp_path / "grid.csv", [row])
+    training_grid._write(tmp_path / "grid.csv", [row])
     (line,) = read(tmp_path / "grid.csv")
     assert (line["epochs"], line["epochs_run"], line["level"]) == ("150", "6", "0.1")
 
@@ -94,10 +95,10 @@ def test_a_grid_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
 
     small = asked(tmp_path, scale="mini")
     with pytest.raises(KeyboardInterrupt):
-        grids.train(small, "toy-grid", CATALOG, Impatient(), lambda rows: None)
+        training_grid.train(small, "toy-grid", CATALOG, Impatient(), lambda rows: None)
     before = read(tmp_path / "grids" / "toy-grid@mini.csv")
     assert 0 < len(before) < 16
-    rows = grids.train(small, "toy-grid", CATALOG, Watch(), lambda rows: None)
+    rows = training_grid.train(small, "toy-grid", CATALOG, Watch(), lambda rows: None)
     assert [row["cached"] for row in rows[: len(before)]] == [True] * len(before)
     assert not any(row["cached"] for row in rows[len(before) :][:1])
     after = read(tmp_path / "grids" / "toy-grid@mini.csv")
@@ -113,15 +114,15 @@ def test_a_training_that_diverges_says_so_and_the_others_go_on(tmp_path: Path, m
         def note(self, text: str) -> None:
             heard.append(text)
 
-    real = grids.cells
+    real = training_grid.cells
 
     def with_one_bad(grid: Any, recipe: Any) -> Any:
         made = real(grid, recipe)
         bad = trainees.dataclasses.replace(trainees.DIVERGING, name=made[0][1].name, epochs=1)
         return [(made[0][0], bad), *made[1:3]]
 
-    monkeypatch.setattr(grids, "cells", with_one_bad)
-    rows = grids.train(asked(tmp_path), "toy-grid", CATALOG, Heard(), lambda rows: None)
+    monkeypatch.setattr(training_grid, "cells", with_one_bad)
+    rows = training_grid.train(asked(tmp_path), "toy-grid", CATALOG, Heard(), lambda rows: None)
     failed = [row for row in rows if row["failed"]]
     assert len(failed) == 1
     assert "Expected the loss to be a number" in failed[0]["failed"]
@@ -132,11 +133,11 @@ def test_a_training_that_diverges_says_so_and_the_others_go_on(tmp_path: Path, m
 
 def test_a_grid_that_is_not_there_is_refused_and_so_is_another_data_set(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="Unknown grid 'toy-gird': did you mean 'toy-grid'"):
-        grids.train(asked(tmp_path), "toy-gird", CATALOG, Watch(), lambda rows: None)
+        training_grid.train(asked(tmp_path), "toy-gird", CATALOG, Watch(), lambda rows: None)
     with pytest.raises(BadParameter, match="--data to be dots"):
-        grids.train(asked(tmp_path, data="digits"), "toy-grid", CATALOG, Watch(), lambda rows: None)
+        training_grid.train(asked(tmp_path, data="digits"), "toy-grid", CATALOG, Watch(), lambda rows: None)
     with pytest.raises(BadParameter, match="--epochs to be left out, as epochs are a factor of toy-grid, got 3"):
-        grids.train(asked(tmp_path, epochs=3), "toy-grid", CATALOG, Watch(), lambda rows: None)
+        training_grid.train(asked(tmp_path, epochs=3), "toy-grid", CATALOG, Watch(), lambda rows: None)
     assert not list(tmp_path.iterdir())
 
 
@@ -145,8 +146,8 @@ def test_a_grid_may_be_smaller_at_mini_than_its_recipe(tmp_path: Path, monkeypat
     monkeypatch.setattr(trainees, "GRID", small)
     network = trainees.dataclasses.replace(trainees.ARCHITECTURE, grids=(small,))
     monkeypatch.setattr(trainees, "ARCHITECTURE", network)
-    planned = grids.plan(asked(tmp_path, scale="mini"), "toy-grid", trainees.catalog())
+    planned = training_grid.plan(asked(tmp_path, scale="mini"), "toy-grid", trainees.catalog())
     assert {(len(cell.job.learned), cell.job.recipe.batch_size) for cell in planned} == {(16, 8)}
     assert {cell.job.recipe.epochs for cell in planned} == {1, 2}
-    full = grids.plan(asked(tmp_path), "toy-grid", trainees.catalog())
+    full = training_grid.plan(asked(tmp_path), "toy-grid", trainees.catalog())
     assert {len(cell.job.learned) for cell in full} != {16}

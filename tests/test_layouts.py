@@ -10,8 +10,8 @@ import pytest
 import torch
 import trainees
 
-from benchsuite import layouts
-from benchsuite.layouts import laid, pick, seconds
+from benchsuite.training import network
+from benchsuite.training.network import laid, pick, seconds
 
 SHAPE = (8, 3, 8, 8)
 
@@ -23,7 +23,7 @@ def picked(monkeypatch: pytest.MonkeyPatch, times: list[float] | None, name: str
         assert times is not None, "measured again"
         return times
 
-    monkeypatch.setattr(layouts, "seconds", measure)
+    monkeypatch.setattr(network, "seconds", measure)
     return pick(name, trainees.build(3), SHAPE, contextlib.nullcontext)
 
 

@@ -11,8 +11,8 @@ from reference import optimizers as twins
 from trainees import USUAL
 
 from benchsuite import BadParameter, Optimizer
-from benchsuite.optimizers import clear, freeze, make, set_rate
 from benchsuite.specs.recipe import OPTIMIZERS
+from benchsuite.training.optimizers import clear, freeze, make, set_rate
 
 CASES = {
     "sgd": (Optimizer("sgd", 0.1), twins.sgd(0.1, 0, False, 0)),

@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from benchsuite import StorageError, UnknownName
-from benchsuite.histories import FLOATS, INTEGERS, History
 from benchsuite.storage import run_folder
 from benchsuite.storage.correctness import read
+from benchsuite.training.history import FLOATS, INTEGERS, History
 
 CORRECT = np.array([[1, 0, 0, 1, 1, 0, 1, 0, 1, 1], [1, 1, 0, 1, 1, 0, 1, 0, 1, 1]], dtype=bool)
 

@@ -11,9 +11,10 @@ import pytest
 import trainees
 from PIL import Image
 
-from benchsuite import DataError, Preprocess, Sample, Split, center, pixels
+from benchsuite import DataError, Preprocess, Sample, Split, center
 from benchsuite.evaluation.input_pipeline import cutter
-from benchsuite.pixels import kept, read
+from benchsuite.training import images
+from benchsuite.training.images import kept, read
 
 WIDE = Preprocess(20, 16, "bicubic", (0.5,) * 3, (0.5,) * 3)
 
@@ -99,7 +100,7 @@ def test_a_broken_picture_is_named_and_nothing_is_kept(isolated: Path) -> None:
 
 def test_more_pixels_than_half_of_the_memory_are_refused_before_any_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     split, seen = counting(pictures())
-    monkeypatch.setattr(pixels.os, "sysconf", lambda name: 64)
+    monkeypatch.setattr(images.os, "sysconf", lambda name: 64)
     with pytest.raises(DataError, match="half of the memory"):
         read(split, split.samples, WIDE, 16)
     assert seen == []

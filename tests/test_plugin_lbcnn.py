@@ -16,13 +16,14 @@ from reference import lbcnn as twin
 from safetensors.torch import load_file, save_file
 from test_plugin_pnn import assert_equals_twin, awake, state_of
 
-from benchsuite import BadParameter, UnsupportedProtocol, ledger, load_plugins, schedules
+from benchsuite import BadParameter, UnsupportedProtocol, ledger, load_plugins
 from benchsuite.models.network import open_network
 from benchsuite.specs.parameters import bind, bind_architecture, views
 from benchsuite.stats.accounting import find as find_accounting
 from benchsuite.testing import check_architecture
-from benchsuite.training_manifests import sizes
-from benchsuite.variants import scaled
+from benchsuite.training import schedules
+from benchsuite.training.job import scaled
+from benchsuite.training.manifest import sizes
 
 (LBCNN,) = lbcnn.benchsuite_architectures()
 CATALOG = load_plugins(entry_points=False)

@@ -17,15 +17,16 @@ from benchsuite.plugins import pnn
 from reference import perturbation
 from safetensors.torch import load_file, save_file
 
-from benchsuite import BadParameter, UnsupportedProtocol, ledger, load_plugins, schedules
+from benchsuite import BadParameter, UnsupportedProtocol, ledger, load_plugins
 from benchsuite.models.network import open_network
 from benchsuite.models.weights import build as with_weights
 from benchsuite.models.weights import choose
 from benchsuite.specs.parameters import bind, bind_architecture, views
 from benchsuite.stats.accounting import find as find_accounting
 from benchsuite.testing import check_architecture
-from benchsuite.training_manifests import sizes
-from benchsuite.variants import cells, scaled
+from benchsuite.training import schedules
+from benchsuite.training.job import cells, scaled
+from benchsuite.training.manifest import sizes
 
 FOUND = {a.name: a for a in pnn.benchsuite_architectures()}
 CATALOG = load_plugins(entry_points=False)

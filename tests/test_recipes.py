@@ -12,7 +12,7 @@ from benchsuite.models.weights import trains
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.recipe import Recipe, __name__
 from benchsuite.stats import accounting
-from benchsuite.variants import cells, changed, lasting, scaled
+from benchsuite.training.job import cells, changed, lasting, scaled
 
 KINDS = [Optimizer, Warmup, Schedule, Augmentation, Mini, Level, Grid]
 ALL = [

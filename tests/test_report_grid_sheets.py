@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchsuite import DataError
-from benchsuite.grids import COLUMNS
 from benchsuite.report.grid_sheets import effects, grid
+from benchsuite.training.grid import COLUMNS
 
 FACTORS = {"rate": ("low", "high", "higher"), "noise": ("there", "none"), "level": ("1", "2")}
 

@@ -14,7 +14,7 @@ from benchsuite.report import portable
 from benchsuite.report.kinds import KINDS
 from benchsuite.report.pages import pages_in
 from benchsuite.specs.architecture import Architecture
-from benchsuite.variants import cells, scaled
+from benchsuite.training.job import cells, scaled
 
 RESULTS = Path(__file__).parents[1] / "results"
 FOLDERS = sorted({path.parent for path in RESULTS.glob("*/README.md")})

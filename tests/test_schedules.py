@@ -10,9 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite import Schedule, Warmup, schedules, steps
+from benchsuite import Schedule, Warmup, steps
 from benchsuite.builtin.digits import DIGITS
-from benchsuite.schedules import Clock, batches_per_epoch, length, momentum, rate, warmed
+from benchsuite.training import schedules
+from benchsuite.training.schedules import Clock, batches_per_epoch, length, momentum, rate, warmed
 
 
 def rates(schedule: Schedule, epochs: int, per_epoch: int) -> list[float]:

@@ -11,11 +11,13 @@ import torch
 import trainees
 
 from benchsuite import Augmentation, Schedule, StorageError, load_plugins, train
-from benchsuite._training import Training, rest_residual_branches
 from benchsuite.builtin.digits import RECIPE, open_digits
 from benchsuite.models.state_dict import read_state
 from benchsuite.plan import Asked
 from benchsuite.running import run
+from benchsuite.training import trainer
+from benchsuite.training.multi_size import Training
+from benchsuite.training.network import rest_residual_branches
 from benchsuite.watch import Watch
 
 SMALL = dataclasses.replace(RECIPE, sizes=(32, 37), epochs=1, batch_size=64)
@@ -45,8 +47,8 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fitted_network_knows_its_digits_and_the_seed_makes_it() -> None:
     easy = dataclasses.replace(SMALL, sizes=(32,), epochs=4)
     heard = Heard()
-    module = train.fit(trainees.ARCHITECTURE, easy, open_digits(None, "train"), heard)
-    again = train.fit(trainees.ARCHITECTURE, easy, open_digits(None, "train"), Watch())
+    module = trainer.fit(trainees.ARCHITECTURE, easy, open_digits(None, "train"), heard)
+    again = trainer.fit(trainees.ARCHITECTURE, easy, open_digits(None, "train"), Watch())
     assert not module.training
     assert heard.done == heard.total == 4 * (1437 // 64)
     mine, theirs = module.state_dict(), again.state_dict()
@@ -57,14 +59,14 @@ def test_weights_are_written_whole_once_and_not_made_again(tmp_path: Path) -> No
     path, heard = tmp_path / "w.safetensors", Heard()
     digits = trainees.open_dots(None, "train")
     recipe = dataclasses.replace(trainees.ADAM, epochs=1)
-    train.ensure(trainees.ARCHITECTURE, recipe, path, lambda: digits, heard)
+    trainer.ensure(trainees.ARCHITECTURE, recipe, path, lambda: digits, heard)
     assert heard.done == heard.total == 7
-    train.ensure(trainees.ARCHITECTURE, recipe, path, lambda: pytest.fail("opened again"), heard)
+    trainer.ensure(trainees.ARCHITECTURE, recipe, path, lambda: pytest.fail("opened again"), heard)
     assert heard.done == 7
     assert set(read_state(path)) == set(trainees.build(3).state_dict())
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StorageError, match="Cannot write"):
-        train.ensure(trainees.ARCHITECTURE, recipe, tmp_path / "file" / "w.safetensors", lambda: digits, Watch())
+        trainer.ensure(trainees.ARCHITECTURE, recipe, tmp_path / "file" / "w.safetensors", lambda: digits, Watch())
 
 
 def test_a_run_without_data_trains_the_asked_network_once_and_evaluates_it(tmp_path: Path, monkeypatch: Any) -> None:
@@ -131,8 +133,8 @@ def test_auto_is_what_the_device_computes_by_itself_and_a_named_precision_is_tak
     monkeypatch: pytest.MonkeyPatch, known: tuple[str, ...], wanted: str
 ) -> None:
     monkeypatch.setattr(train, "candidates", lambda device: known)
-    assert train.pick_precision("auto", "cpu") == wanted
-    assert train.pick_precision("tf32", "cpu") == "tf32"
+    assert trainer.pick_precision("auto", "cpu") == wanted
+    assert trainer.pick_precision("tf32", "cpu") == "tf32"
 
 
 def test_the_recipe_of_the_digits_is_what_was_measured() -> None:

@@ -13,21 +13,10 @@ import torchvision.transforms.v2.functional as T
 import trainees
 from PIL import Image
 
-from benchsuite import (
-    Augmentation,
-    BadParameter,
-    DataError,
-    Optimizer,
-    Recipe,
-    Schedule,
-    TrainingError,
-    Warmup,
-    augment,
-)
-from benchsuite.feeds import Pictures
-from benchsuite.pixels import read
-from benchsuite.train import pictures, right
-from benchsuite.trainer import Means, Trainer
+from benchsuite import Augmentation, BadParameter, DataError, Optimizer, Recipe, Schedule, TrainingError, Warmup
+from benchsuite.training import batches
+from benchsuite.training.images import Pictures, pictures, read
+from benchsuite.training.trainer import Means, Trainer, right
 
 SPLIT = trainees.open_dots(None, "train")
 ARRAY = read(SPLIT, SPLIT.samples, trainees.PREPROCESS, trainees.SIDE)
@@ -52,7 +41,7 @@ def same(a: Trainer, b: Trainer) -> bool:
     return all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
-def transformed(index: int, draws: augment.Draws, place: int) -> torch.Tensor:
+def transformed(index: int, draws: batches.Draws, place: int) -> torch.Tensor:
     """One image as torchvision makes it: RandomCrop(8, padding=2), RandomHorizontalFlip, ToTensor, Normalize."""
     picture = Image.fromarray(ARRAY[index])
     picture = T.crop(T.pad(picture, [2]), int(draws.top[place]), int(draws.left[place]), 8, 8)
@@ -77,7 +66,7 @@ def by_hand(recipe: Recipe) -> Any:
     for _ in range(recipe.epochs):
         order = torch.randperm(len(ARRAY), generator=generator)
         for chosen in order.split(recipe.batch_size):
-            draws = augment.draw(recipe.augmentation, len(chosen), 8, generator)
+            draws = batches.draw(recipe.augmentation, len(chosen), 8, generator)
             x = torch.stack([transformed(int(index), draws, i) for i, index in enumerate(chosen)])
             loss = torch.nn.functional.cross_entropy(module(x), IMAGES.labels[chosen])
             optimiser.zero_grad()

@@ -31,13 +31,13 @@ from benchsuite import (
     TrainingError,
     UnknownName,
     WeightsError,
-    training_runs,
 )
-from benchsuite.jobs import Asked
 from benchsuite.plan import Asked as Evaluation
 from benchsuite.running import run
 from benchsuite.stats.accounting import find, printed
-from benchsuite.training_runs import train
+from benchsuite.training import run as training_run
+from benchsuite.training.job import Asked
+from benchsuite.training.run import train
 from benchsuite.watch import Watch
 
 CATALOG = trainees.catalog()
@@ -206,8 +206,8 @@ def test_options_in_the_name_win_over_those_of_the_recipe(tmp_path: Path) -> Non
 def test_a_loss_that_is_no_number_stops_in_one_line_and_keeps_the_checkpoint_before(
     tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(training_runs, "EVERY", 0.0)
-    monkeypatch.setattr(training_runs, "TIMES", 0.0)
+    monkeypatch.setattr(training_run, "EVERY", 0.0)
+    monkeypatch.setattr(training_run, "TIMES", 0.0)
     with pytest.raises(TrainingError, match=r"step \d+ of 28") as raised:
         train(asked(tmp_path, "diverging"), CATALOG, Watch())
     assert "\n" not in str(raised.value)
@@ -273,7 +273,7 @@ def test_no_room_for_a_checkpoint_is_one_line_and_the_one_before_stays(tmp_path:
 
 def test_no_room_is_found_before_the_first_step(tmp_path: Path, monkeypatch) -> None:
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr("benchsuite.checkpoints.shutil.disk_usage", lambda path: usage._replace(free=1000))
+    monkeypatch.setattr("benchsuite.training.checkpoints.shutil.disk_usage", lambda path: usage._replace(free=1000))
     heard = Heard()
     with pytest.raises(StorageError, match="room for checkpoints to be at least 0 MiB, got 0 MiB"):
         train(asked(tmp_path), CATALOG, heard)

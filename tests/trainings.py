@@ -12,8 +12,8 @@ from pathlib import Path
 
 import trainees
 
-from benchsuite import training_runs
-from benchsuite.jobs import Asked
+from benchsuite.training import run
+from benchsuite.training.job import Asked
 from benchsuite.watch import Watch
 
 
@@ -30,7 +30,7 @@ class Slow(Watch):
 
 if __name__ == "__main__":
     results, recipes, seconds, every = sys.argv[1:]
-    training_runs.EVERY = training_runs.TIMES = float(every)
+    run.EVERY = run.TIMES = float(every)
     for recipe in recipes.split(","):
         asked = Asked("tiny", recipe, device="cpu", precision="fp32", results=Path(results))
-        print(json.dumps(training_runs.train(asked, trainees.catalog(), Slow(float(seconds)))))
+        print(json.dumps(run.train(asked, trainees.catalog(), Slow(float(seconds)))))

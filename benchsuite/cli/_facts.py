@@ -7,7 +7,7 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from benchsuite import ledger, tables, training_manifests
+from benchsuite import ledger, tables
 from benchsuite.data import resize
 from benchsuite.errors import StorageError, expected
 from benchsuite.ledger import Published
@@ -21,6 +21,7 @@ from benchsuite.specs.parameters import Bound
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.view import View, describe, view_data
 from benchsuite.storage import run_folder, training_folder
+from benchsuite.training import manifest as training_manifest
 
 Facts = dict[str, Any]
 EXAMPLE = (375, 500)
@@ -142,7 +143,7 @@ def training(folder: Path) -> Facts:
     manifest = training_folder.read(folder, weights=False)
     if manifest is None:
         raise StorageError(expected("a training", "finished", "one without a manifest", str(folder)))
-    return {"kind": "training", **training_manifests.row(manifest, folder, cached=True), "manifest": manifest}
+    return {"kind": "training", **training_manifest.row(manifest, folder, cached=True), "manifest": manifest}
 
 
 def published(catalog: Catalog, row: Published) -> Facts:

@@ -11,8 +11,8 @@ from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.jobs import Asked
     from benchsuite.specs.catalog import Catalog
+    from benchsuite.training.job import Asked
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains. Of several processes that ``torchrun`` started, the first one prints."""
     from benchsuite.distributed import process_group
-    from benchsuite.jobs import Asked
-    from benchsuite.training_runs import train
+    from benchsuite.training.job import Asked
+    from benchsuite.training.run import train
     from benchsuite.watch import Watch
 
     if (args.architecture is None) == (args.grid is None) or (args.grid and args.recipe):
@@ -61,15 +61,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _grid(args: argparse.Namespace, asked: Asked, catalog: Catalog, watch: Any) -> int:
-    from benchsuite import grids
     from benchsuite.distributed import process_group
+    from benchsuite.training import grid
     from benchsuite.training_tables import grid_table
 
     def tell(rows: list[dict[str, Any]]) -> None:
         *_, (*_, error, minutes, _) = grid_table(rows)[1]
         watch.note(f"error {error} %, {minutes} minutes")
 
-    rows = grids.train(asked, args.grid, catalog, watch, tell)
+    rows = grid.train(asked, args.grid, catalog, watch, tell)
     if process_group.leads() and args.json:
         print_json({"grid": args.grid, "trainings": rows})
     elif process_group.leads():

@@ -8,11 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from benchsuite.errors import DataError, StorageError, expected
-from benchsuite.grids import COLUMNS
 from benchsuite.report import trained
 from benchsuite.report.sheets import Cell, Column, Sheet, rate, whole
 from benchsuite.stats import digits
 from benchsuite.stats.metrics import Count
+from benchsuite.training.grid import COLUMNS
 
 
 def grid(path: Path) -> Sheet:

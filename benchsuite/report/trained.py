@@ -8,13 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from benchsuite import training_manifests
 from benchsuite.errors import DataError, StorageError, expected
 from benchsuite.stats import batch_averaging
 from benchsuite.stats.metrics import Count
 from benchsuite.storage import correctness, training_folder
 from benchsuite.storage.correctness import Passes
 from benchsuite.storage.training_folder import EPOCHS
+from benchsuite.training import manifest as training_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ def read(folder: Path) -> Trained:
     if wrong != told or manifest["last"]["test_errors"] != wrong[-1] or manifest["last"]["epoch"] != len(wrong):
         raise DataError(expected(f"the test errors of {folder.name}", f"{told}, as its epochs say", wrong, str(folder)))
     assert found.batch_size is not None, "a training has batches"
-    source = training_manifests.as_source(
+    source = training_manifest.as_source(
         manifest["recipe"]["accounting"], found.correct, found.batch_size, found.heldout
     )
-    row = training_manifests.row(manifest | {"as_source": source}, folder, cached=True)
+    row = training_manifest.row(manifest | {"as_source": source}, folder, cached=True)
     smoothed = batch_averaging.ratios(batch_averaging.SMOOTHED, found.correct, found.batch_size)
     return Trained(row, manifest, tuple(map(_epoch, table, smoothed)), found)
 

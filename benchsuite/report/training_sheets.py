@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from benchsuite import training_manifests
 from benchsuite.report.sheets import Cell, Column, Sheet, number, once, rate, whole
 from benchsuite.report.trained import Epoch, Trained
 from benchsuite.stats import digits
 from benchsuite.stats.metrics import Count
+from benchsuite.training import manifest
 
 ACCOUNTINGS = (
     "exact",
@@ -120,7 +120,7 @@ def _counted(one: Trained) -> Iterator[Cell]:
     yield Cell(_recipe(one))
     yield whole(size)
     for name in ACCOUNTINGS:
-        made = training_manifests.as_source(name, one.passes.correct, size, None)
+        made = manifest.as_source(name, one.passes.correct, size, None)
         yield Cell("") if made is None else number(100 - made["top1_error"], 2)
 
 
@@ -128,7 +128,7 @@ def _printed(one: Trained, accounting: str) -> Fraction:
     """The accuracy in percent that an accounting prints of a training."""
     size = one.passes.batch_size
     assert size is not None, "a training has batches"
-    made = training_manifests.as_source(accounting, one.passes.correct, size, None)
+    made = manifest.as_source(accounting, one.passes.correct, size, None)
     assert made is not None, "it needs no more than one epoch"
     return Fraction(100 - made["top1_error"])
 

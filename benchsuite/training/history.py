@@ -1,4 +1,4 @@
-"""What a training has been through: a row for each epoch, and which test images were right after it."""
+"""What is kept of every epoch of a training."""
 
 from __future__ import annotations
 

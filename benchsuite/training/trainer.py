@@ -6,24 +6,38 @@ import contextlib
 import copy
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchsuite import networks, optimizers, schedules
-from benchsuite._training import Training
-from benchsuite.checkpoints import State
 from benchsuite.distributed.process_group import Group
 from benchsuite.errors import TrainingError, expected
-from benchsuite.feeds import Feed, Pictures
-from benchsuite.layouts import Layout, laid, pick
-from benchsuite.models.precision import DTYPES
-from benchsuite.schedules import Clock
+from benchsuite.models.input_normalization import Inputs
+from benchsuite.models.precision import DTYPES, candidates
+from benchsuite.models.state_dict import save_state
 from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.dataset import Split
+from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.recipe import Recipe
+from benchsuite.stats import metrics
+from benchsuite.storage.files import writing
+from benchsuite.training import network, optimizers, schedules
+from benchsuite.training.batches import Feed
+from benchsuite.training.checkpoints import State
+from benchsuite.training.images import Pictures, pictures, read
+from benchsuite.training.multi_size import Training
+from benchsuite.training.network import Layout, laid, pick
+from benchsuite.training.schedules import Clock
+from benchsuite.watch import Watch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 _LISTEN = 20
 """Steps between two looks at the losses on a GPU: each look waits for it."""
@@ -59,7 +73,7 @@ class Trainer:
         self.steps = schedules.length(recipe.epochs, recipe.iterations, self.per_epoch)
         several = len(set(self.feed.sizes)) > 1
         self.mode = Training(several_sizes=True) if several else None
-        self.module = networks.build(architecture, recipe, self.feed, classes)
+        self.module = network.build(architecture, recipe, self.feed, classes)
         self.layout = means.layout or means.group.collect(self._faster_layout(architecture))[0]
         self.module = laid(self.module, self.layout, self.device)
         self.frozen = optimizers.freeze(self.module, recipe)
@@ -216,3 +230,70 @@ class Trainer:
     def _talk(self) -> torch.device:
         """Where tensors lie that processes exchange."""
         return self.device if self.device.type == "cuda" else torch.device("cpu")
+
+
+_AT_ONCE = 500
+"""Images in a batch of the test: the errors do not depend on it."""
+
+
+def ensure(architecture: Architecture, recipe: Recipe, path: Path, train: Callable[[], Split], watch: Watch) -> None:
+    """Trains unless ``path`` is there; writes it whole or not at all."""
+    if path.is_file():
+        return
+    module = fit(architecture, recipe, train(), watch)
+    with writing(path) as part:
+        save_state(part, module, recipe.preprocess)
+
+
+def fit(architecture: Architecture, recipe: Recipe, split: Split, watch: Watch) -> Any:
+    """A network trained on the CPU or the first CUDA device, in bfloat16 where it has it; returned in evaluation mode.
+
+    The same seed, machine and thread count give the same weights.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    arrays = {size: read(split, split.samples, recipe.preprocess, size) for size in schedules.sizes(recipe)}
+    means = Means(device, pick_precision("auto", device))
+    trainer = Trainer(architecture, recipe, pictures(arrays, split.samples, device), len(split.classes), means)
+    watch.start(f"training {architecture.name}", trainer.steps)
+    try:
+        while trainer.step < trainer.steps:
+            trainer.advance()
+            watch.advance(1, trainer.words)
+    finally:
+        watch.stop()
+    return trainer.module.cpu().eval()
+
+
+def pick_precision(asked: str, device: str) -> str:
+    """``auto`` is bfloat16 or fp16 where the device computes it by itself, else float32: the same at every call.
+
+    To measure which is faster would make other weights whenever the machine does something else too.
+    """
+    if asked != "auto":
+        return asked
+    return next((name for name in candidates(device) if name != "tf32"), "fp32")
+
+
+def right(module: Any, tested: Pictures, preprocess: Preprocess, group: Group) -> NDArray[np.bool_]:
+    """Which images the network gets right, (n,), in their order: in float32, as ``benchsuite run`` evaluates.
+
+    Each process takes its share, so that every image is looked at once. Ties go to the lower class.
+    """
+    array, labels = tested.sizes[preprocess.crop], tested.labels
+    device = next(module.parameters()).device
+    inputs = Inputs(preprocess, device)
+    found = torch.zeros(len(labels), dtype=torch.int64)
+    own = torch.arange(len(labels))[group.share(len(labels))]
+    group.agree(module)
+    learning = module.training
+    module.eval()
+    with torch.inference_mode():
+        for chosen in own.split(_AT_ONCE):
+            x = array.index_select(0, chosen.to(array.device)).to(device, non_blocking=True)
+            scores = module(inputs(x)).double().cpu().numpy()
+            truth = labels[chosen.to(labels.device)].cpu().numpy()
+            found[chosen] = torch.from_numpy(metrics.ranks(scores, truth) == 0).long()
+    module.train(learning)
+    if group.size > 1:
+        found = group.total(found.to(device)).cpu()
+    return np.asarray(found.numpy().astype(bool))

@@ -1,14 +1,16 @@
-"""A whole split as one array of bytes: read once, kept in the user's cache, and gathered from ever after."""
+"""Training images in memory, decoded once."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from benchsuite.data import resize
 from benchsuite.errors import DataError, expected
@@ -20,6 +22,24 @@ from benchsuite.storage.files import cache_dir, writing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """Images as bytes, (n, s, s, 3) for each size s, and their labels (n,); on the device, or beside it."""
+
+    sizes: Mapping[int, Any]
+    labels: Any
+
+
+def place(array: Any, device: str) -> Any:
+    """An array for training: on the GPU where it takes at most a quarter of what is free there, else beside it."""
+    made = torch.from_numpy(array)
+    if not device.startswith("cuda"):
+        return made.to(device)
+    free, _ = torch.cuda.mem_get_info(torch.device(device))
+    return made.to(device) if made.nbytes <= free // 4 else made.pin_memory()
+
 
 _BLOCK = 512
 
@@ -89,3 +109,9 @@ def _check_memory(images: int, size: int, name: str) -> None:
         raise DataError(
             expected("the training images", f"at most {limit / 2**30:.0f} GiB, half of the memory", got, name)
         )
+
+
+def pictures(arrays: dict[int, NDArray[np.uint8]], samples: Sequence[Sample], device: str) -> Pictures:
+    """The arrays of images and their labels, where the training finds them."""
+    labels = np.array([s.label for s in samples], dtype=np.int64)
+    return Pictures({size: place(array, device) for size, array in arrays.items()}, place(labels, device))

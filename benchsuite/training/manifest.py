@@ -1,4 +1,4 @@
-"""Manifests of trainings: what was trained and what came out, and the flat row that is printed of it."""
+"""The manifest of a training: what was trained, how, and what came out."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.histories import History
-from benchsuite.jobs import Asked, Job
 from benchsuite.stats import accounting
 from benchsuite.stats.metrics import Count
 from benchsuite.stats.significance import wilson
 from benchsuite.storage.environment import surroundings
 from benchsuite.storage.keys import digest_lines
+from benchsuite.training.history import History
+from benchsuite.training.job import Asked, Job
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchsuite.trainer import Trainer
+    from benchsuite.training.trainer import Trainer
 
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")

@@ -1,4 +1,4 @@
-"""What makes training of any network on several small image sizes quick and right, without touching the network."""
+"""The forward pass of a training on images of several sizes: batch renormalisation, small maps as products."""
 
 from __future__ import annotations
 
@@ -42,18 +42,6 @@ class Training(TorchFunctionMode):  # type: ignore[misc]
             rate = _RATE * min(1.0, max(0.1, 2 * (1 - self.progress)))
             return _renormalised(args[0], (args[1], args[2]), kwargs, amount, rate)
         return func(*args, **kwargs)
-
-
-def rest_residual_branches(module: Any) -> None:
-    """Starts each residual block as the identity: the last scale of its branch is 0. Deep networks learn sooner.
-
-    Goyal et al. 2017 (arXiv:1706.02677), sec. 5.1. Blocks are those with ``downsample`` and ``bn2`` or ``bn3``, as in
-    torchvision and timm; other networks start as they are built.
-    """
-    for block in module.modules():
-        last = getattr(block, "bn3", None) or getattr(block, "bn2", None)
-        if hasattr(block, "downsample") and isinstance(last, torch.nn.BatchNorm2d):
-            torch.nn.init.zeros_(last.weight)
 
 
 def _as_product(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:

@@ -9,21 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite import schedules, training_manifests
-from benchsuite.histories import History
-from benchsuite.jobs import Asked, Job, plan
 from benchsuite.models.state_dict import save_state
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.storage import training_folder
 from benchsuite.storage.files import writing
 from benchsuite.storage.training_folder import BEST, CHECKPOINT, LAST
+from benchsuite.training import manifest as training_manifest
+from benchsuite.training import schedules
+from benchsuite.training.history import History
+from benchsuite.training.job import Asked, Job, plan
 from benchsuite.watch import Watch
 
 if TYPE_CHECKING:
     from benchsuite.distributed.process_group import Group
-    from benchsuite.feeds import Pictures
-    from benchsuite.trainer import Means, Trainer
+    from benchsuite.training.images import Pictures
+    from benchsuite.training.trainer import Means, Trainer
+
 
 EVERY, TIMES = 60.0, 50.0
 """Seconds between two checkpoints within an epoch, at least; and so many times what writing the last one took."""
@@ -45,7 +47,7 @@ def carry_out(job: Job, asked: Asked, watch: Watch) -> dict[str, Any]:
     folder = training_folder.folder(asked.results, job.run_id)
     done = None if asked.fresh else training_folder.read(folder)
     if done is not None:
-        return training_manifests.row(done, folder, cached=True)
+        return training_manifest.row(done, folder, cached=True)
     from benchsuite.distributed import process_group
     from benchsuite.models import device as compute_device
     from benchsuite.models.device import keep_freed_memory
@@ -55,7 +57,7 @@ def carry_out(job: Job, asked: Asked, watch: Watch) -> dict[str, Any]:
         keep_freed_memory()
     with process_group.group(device) as group:
         work = _Work(job, asked, folder, device, group, watch if group.leads else Watch())
-        return training_manifests.row(work.run(), folder, cached=False)
+        return training_manifest.row(work.run(), folder, cached=False)
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ class _Work:
 
     def run(self) -> dict[str, Any]:
         """Trains to the end. Raises ``TrainingError`` for a loss that is no number, ``StorageError`` without room."""
-        from benchsuite import checkpoints
+        from benchsuite.training import checkpoints
 
         job, path = self.job, self.folder / CHECKPOINT
         saved = None if self.asked.fresh else checkpoints.load(path, job.identity, job.what)
@@ -91,7 +93,7 @@ class _Work:
             self._epochs(trainer, history, test, heldout)
         finally:
             self.watch.stop()
-        manifest = training_manifests.make(job, self.asked, trainer, history, self.seconds)
+        manifest = training_manifest.make(job, self.asked, trainer, history, self.seconds)
         if self.group.leads:
             self._write_weights(LAST, trainer, "")
             with writing(self.folder / "manifest.json") as part:
@@ -102,8 +104,7 @@ class _Work:
 
     def _means(self, saved: Mapping[str, Any] | None) -> Means:
         """What is measured is measured once: a training that goes on keeps precision and layout of its checkpoint."""
-        from benchsuite.train import pick_precision
-        from benchsuite.trainer import Means
+        from benchsuite.training.trainer import Means, pick_precision
 
         precision = saved["precision"] if saved else pick_precision(self.asked.precision, self.device)
         layout = saved["layout"] if saved else None
@@ -111,15 +112,15 @@ class _Work:
 
     def _images(self) -> tuple[Pictures, Pictures, Pictures | None]:
         """The images to learn from, those of the test and the held-out ones, in memory."""
-        from benchsuite import pixels
-        from benchsuite.train import pictures
+        from benchsuite.training import images
+        from benchsuite.training.images import pictures
 
         job = self.job
         how = job.recipe.preprocess
         usual = (how.crop,)
 
         def made(split: Split, samples: Sequence[Sample], sizes: Sequence[int]) -> Pictures:
-            return pictures({s: pixels.kept(split, samples, how, s) for s in sizes}, samples, self.device)
+            return pictures({s: images.kept(split, samples, how, s) for s in sizes}, samples, self.device)
 
         if not self.group.leads:
             self.group.wait()  # the first process fills the cache
@@ -133,8 +134,8 @@ class _Work:
 
     def _trainer(self, learned: Pictures, means: Means) -> Trainer:
         """The network; raises ``StorageError`` where there is no room for its checkpoints."""
-        from benchsuite import checkpoints
-        from benchsuite.trainer import Trainer
+        from benchsuite.training import checkpoints
+        from benchsuite.training.trainer import Trainer
 
         trainer = Trainer(self.job.architecture, self.job.recipe, learned, len(self.job.train.classes), means)
         if self.group.leads:
@@ -159,7 +160,7 @@ class _Work:
 
     def _test(self, trainer: Trainer, history: History, test: Pictures, heldout: Pictures | None) -> None:
         """Counts the errors after an epoch; keeps the weights with the fewest on held-out images."""
-        from benchsuite.train import right
+        from benchsuite.training.trainer import right
 
         self._spent("train")
         loss, wrong, seen = trainer.epoch_counts()
@@ -197,7 +198,7 @@ class _Work:
 
     def _save(self, trainer: Trainer, history: History) -> None:
         """Writes the checkpoint, then the table of the epochs and the predictions."""
-        from benchsuite import checkpoints
+        from benchsuite.training import checkpoints
 
         state = {
             "identity": self.job.identity,
