@@ -23,7 +23,7 @@ import numpy as np
 
 from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, hookimpl, in_order, load_plugins
 from benchsuite.evaluate import Opened, Settings, evaluate
-from benchsuite.plan import Asked, plan
+from benchsuite.runs.plan import Asked, plan
 from benchsuite.storage.logit_cache import ChunkStore
 
 SIDE = 16

@@ -31,8 +31,8 @@ from benchsuite import load_plugins
 from benchsuite.data.prefetch import give_way
 from benchsuite.models.device import keep_freed_memory
 from benchsuite.models.precision import DTYPES
-from benchsuite.plan import Asked
-from benchsuite.running import Watch, run
+from benchsuite.runs.plan import Asked
+from benchsuite.runs.run import Watch, run
 from benchsuite.specs.catalog import open_dataset
 
 

@@ -26,9 +26,9 @@ from benchsuite.climb import climb
 from benchsuite.evaluate import networks
 from benchsuite.evaluation import scoring
 from benchsuite.explain import between_protocols
-from benchsuite.plan import Asked
 from benchsuite.route import Plan, make_plan
-from benchsuite.running import Watch, _open
+from benchsuite.runs.plan import Asked
+from benchsuite.runs.run import Watch, _open
 from benchsuite.storage.keys import chunk_key, view_key
 from benchsuite.storage.logit_cache import CHUNK, chunked
 

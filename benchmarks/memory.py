@@ -68,8 +68,8 @@ def generate(folder: Path, images: int, classes: int) -> Path:
 
 def child(arguments: list[str]) -> None:
     """One run; prints its peak in MiB, its seconds, and the bytes of its chunks."""
-    from benchsuite.plan import Asked
-    from benchsuite.running import run
+    from benchsuite.runs.plan import Asked
+    from benchsuite.runs.run import run
     from benchsuite.watch import Watch
 
     architecture, data, protocol, results = arguments

@@ -39,7 +39,7 @@ from benchsuite.storage.files import cache_dir
 from benchsuite.tables import result_table
 
 if TYPE_CHECKING:
-    from benchsuite.query import load_predictions, load_runs
+    from benchsuite.runs.query import load_predictions, load_runs
 
 __version__ = "0.1.0"
 
@@ -48,7 +48,7 @@ def __getattr__(name: str) -> Any:
     """``load_runs`` and ``load_predictions``, imported when they are first asked for: this import stays light."""
     if name not in ("load_predictions", "load_runs"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("benchsuite.query"), name)
+    return getattr(importlib.import_module("benchsuite.runs.query"), name)
 
 
 __all__ = [

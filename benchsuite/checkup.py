@@ -13,9 +13,9 @@ from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.evaluation.question import Question
 from benchsuite.examine import Examined
 from benchsuite.models import weights
-from benchsuite.plan import Asked as Run
-from benchsuite.plan import plan
-from benchsuite.running import answer
+from benchsuite.runs.plan import Asked as Run
+from benchsuite.runs.plan import plan
+from benchsuite.runs.run import answer
 from benchsuite.specs.catalog import Catalog, open_dataset
 from benchsuite.specs.dataset import Dataset, Sample, Split, SplitName, spread
 from benchsuite.storage import keys, run_folder

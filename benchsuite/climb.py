@@ -10,13 +10,13 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from benchsuite import manifests
 from benchsuite.compare import Paired, paired, paired_data
 from benchsuite.errors import BadParameter, expected
 from benchsuite.ladder import Factor
 from benchsuite.ledger import Published
 from benchsuite.route import Cost, Plan, Planned
-from benchsuite.running import answer, tally
+from benchsuite.runs import manifest
+from benchsuite.runs.run import answer, tally
 from benchsuite.stats import accounting, shapley, significance
 from benchsuite.stats.accounting import Accounting
 from benchsuite.stats.shapley import Share
@@ -156,7 +156,7 @@ def _paired(planned: Sequence[Planned], rows: Sequence[Mapping[str, Any]]) -> It
         same = ("run_id", "path", "architecture", "weights", "protocol", "views", "n", "top1_errors", "top5_errors")
         yield Step(
             factors=rung.factors,
-            command=manifests.command(rung.asked, rung.question),
+            command=manifest.command(rung.asked, rung.question),
             near_ties=row["near_ties"]["top1"],
             top1=top1,
             top5=top5,

@@ -9,9 +9,9 @@ from benchsuite import ledger
 from benchsuite.errors import BadParameter, StorageError, expected
 from benchsuite.evaluation.question import Question
 from benchsuite.ledger import Published
-from benchsuite.plan import Asked, plan, under
 from benchsuite.remeasure import label
 from benchsuite.route import End
+from benchsuite.runs.plan import Asked, plan, under
 from benchsuite.specs.catalog import Catalog
 from benchsuite.storage import run_folder
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite import manifests
 from benchsuite.data import resize
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.evaluate import networks
@@ -15,7 +14,8 @@ from benchsuite.evaluation.question import Question
 from benchsuite.factors import Frame
 from benchsuite.ladder import Factor, carried, rungs, subsets
 from benchsuite.ledger import Published
-from benchsuite.plan import Asked, under
+from benchsuite.runs import manifest
+from benchsuite.runs.plan import Asked, under
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import spread
@@ -124,7 +124,7 @@ def _frame(question: Question, catalog: Catalog) -> Frame:
 
 def _cost(planned: Sequence[Planned], asked: Asked, sets: Any) -> Cost:
     questions = {p.question.run_id: p.question for p in planned} | {q.run_id: q for q in sets}
-    todo = [q for q in questions.values() if asked.fresh or manifests.answered(asked.results, q) is None]
+    todo = [q for q in questions.values() if asked.fresh or manifest.answered(asked.results, q) is None]
     views = [v for _, made in networks(todo).values() for v in made]
     (first, *_) = planned
     split = first.question.split
@@ -151,7 +151,7 @@ def flat(plan: Plan) -> dict[str, Any]:
             "weights": rung.question.weights,
             "protocol": rung.question.bound.label,
             "factors": [dataclasses.asdict(factor) for factor in rung.factors],
-            "command": manifests.command(rung.asked, rung.question),
+            "command": manifest.command(rung.asked, rung.question),
         }
         for rung in plan.rungs
     ]

@@ -87,12 +87,13 @@ def warm() -> None:
 
     import benchsuite.cli.run
     import benchsuite.models.network
-    from benchsuite import evaluate, load_plugins, running, sharing
+    from benchsuite import evaluate, load_plugins
+    from benchsuite.runs import parallel, run
 
     catalog = load_plugins(entry_points=False, extra=[specks])
-    for module in (benchsuite.cli.run, running):
+    for module in (benchsuite.cli.run, run):
         module.load_plugins = lambda: catalog  # type: ignore[attr-defined]
-    evaluate.CHUNK = sharing.CHUNK = SPECKS_IN_CHUNK  # type: ignore[misc]
+    evaluate.CHUNK = parallel.CHUNK = SPECKS_IN_CHUNK  # type: ignore[misc]
 
 
 def carry_out(asked: dict[str, Any]) -> int:

@@ -14,7 +14,7 @@ from test_climb import Counted
 from benchsuite.cli import main
 from benchsuite.report import content, figures, sheets
 from benchsuite.report.sources import sources
-from benchsuite.running import Watch, run
+from benchsuite.runs.run import Watch, run
 from benchsuite.storage.run_folder import read_columns
 
 LADDER = ["explain", "patches", "--data", "patches", "--device", "cpu", "--batch-size", "64", "--from", "1crop"]

@@ -147,7 +147,7 @@ def test_checkpoint_of_another_network_names_the_tensor(tmp_path: Path, capsys: 
 def test_traceback_is_shown_with_debug_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("benchsuite.running.run", lambda *a: 1 / 0)
+    monkeypatch.setattr("benchsuite.runs.run.run", lambda *a: 1 / 0)
     assert main([*TOY]) == 2
     assert capsys.readouterr().err.splitlines() == [
         "benchsuite: ZeroDivisionError: division by zero (--debug shows where)"

@@ -17,9 +17,9 @@ from benchsuite.climb import Ladder, climb, flat
 from benchsuite.compare import compare, open_run
 from benchsuite.explain import between_protocols
 from benchsuite.models.network import Network
-from benchsuite.plan import plan
 from benchsuite.route import End, Plan, make_plan
-from benchsuite.running import Watch, run
+from benchsuite.runs.plan import plan
+from benchsuite.runs.run import Watch, run
 from benchsuite.stats.significance import holm
 from benchsuite.storage.run_folder import read_columns
 

@@ -18,8 +18,8 @@ from torchvision import models, transforms
 from benchsuite import load_plugins
 from benchsuite.evaluate import Answer, Opened, Settings, evaluate
 from benchsuite.evaluation.question import Member, Question
-from benchsuite.plan import Asked, plan
-from benchsuite.running import Watch, _open
+from benchsuite.runs.plan import Asked, plan
+from benchsuite.runs.run import Watch, _open
 from benchsuite.specs.view import View
 from benchsuite.storage.keys import chunk_key, view_key
 

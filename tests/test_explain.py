@@ -10,8 +10,8 @@ from patches import CATALOG, asked
 
 from benchsuite import BadParameter, StorageError, UnknownName
 from benchsuite.explain import between_protocols, between_runs, of_run
-from benchsuite.plan import Asked
-from benchsuite.running import Watch, run
+from benchsuite.runs.plan import Asked
+from benchsuite.runs.run import Watch, run
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchsuite import DataError, load_plugins
 from benchsuite.evaluate import Opened, Settings, evaluate
-from benchsuite.plan import Asked, plan
+from benchsuite.runs.plan import Asked, plan
 from benchsuite.storage.logit_cache import ChunkStore
 
 CATALOG = load_plugins(entry_points=False)

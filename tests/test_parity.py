@@ -12,12 +12,13 @@ import pytest
 from toys import TOP1_ERRORS, ToyPlugin, fake_predict
 from walks import CATALOG, questions
 
-from benchsuite import BadParameter, Preprocess, load_plugins, parity
+from benchsuite import BadParameter, Preprocess, load_plugins
 from benchsuite.evaluate import Opened
 from benchsuite.evaluation.question import Member, Question
-from benchsuite.parity import FLIPS, compared, described, settled, worth_it
-from benchsuite.plan import Asked, plan
-from benchsuite.running import run
+from benchsuite.runs import auto_precision
+from benchsuite.runs.auto_precision import FLIPS, compared, described, settled, worth_it
+from benchsuite.runs.plan import Asked, plan
+from benchsuite.runs.run import run
 from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import read_manifest
 from benchsuite.watch import Watch
@@ -177,7 +178,7 @@ class Opener:
 
 @pytest.fixture
 def all_worth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parity, "WORTH", 0)
+    monkeypatch.setattr(auto_precision, "WORTH", 0)
 
 
 @pytest.mark.usefixtures("all_worth")
@@ -289,13 +290,13 @@ def test_networks_that_come_to_different_precisions_are_answered_in_one_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog = load_plugins(entry_points=False, extra=[ToyPlugin()])
-    real = parity._decided
+    real = auto_precision._decided
 
     def decided(question: Any, member: Member, *rest: Any) -> Any:
         made = real(question, member, *rest)
         return made | {"precision": "fp32"} if member.architecture.name == "resnet20" else made
 
-    monkeypatch.setattr(parity, "_decided", decided)
+    monkeypatch.setattr(auto_precision, "_decided", decided)
     asked = Asked(("toy", "resnet20"), ("1crop", "ensemble"), data="toy", weights="random", device="cpu")
     rows = run(dataclasses.replace(asked, results=tmp_path), catalog, Watch())
     assert [(r["architecture"], r["precision"]) for r in rows] == [

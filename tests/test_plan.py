@@ -20,7 +20,7 @@ from benchsuite import (
     hookimpl,
     load_plugins,
 )
-from benchsuite.plan import Asked, plan
+from benchsuite.runs.plan import Asked, plan
 
 
 def run_id(**fields: Any) -> str:

@@ -47,7 +47,7 @@ def test_products_are_computed_in_the_type_of_the_precision(name: str, lower: An
 
 
 def test_every_precision_has_a_tolerance_and_a_bound() -> None:
-    from benchsuite.parity import BOUNDS
+    from benchsuite.runs.auto_precision import BOUNDS
 
     assert set(precision.DTYPES) == set(TOLERANCE) == set(BOUNDS) | {"fp32"}
 

@@ -12,10 +12,10 @@ from walks import CATALOG
 
 from benchsuite.evaluate import Opened
 from benchsuite.evaluation.timing import Seconds
-from benchsuite.plan import Asked
 from benchsuite.profile_tables import profile_table
-from benchsuite.profiles import profile, profiles, record
-from benchsuite.running import run
+from benchsuite.runs.plan import Asked
+from benchsuite.runs.profile import profile, profiles, record
+from benchsuite.runs.run import run
 from benchsuite.storage.run_folder import read_manifest
 from benchsuite.watch import Watch
 

@@ -13,7 +13,7 @@ import pytest
 
 import benchsuite
 from benchsuite import BadParameter, StorageError
-from benchsuite.query import load_predictions, load_runs, query, rows
+from benchsuite.runs.query import load_predictions, load_runs, query, rows
 from benchsuite.storage.run_folder import COLUMNS
 
 
@@ -117,9 +117,9 @@ def test_the_results_folder_is_the_one_of_the_command_line(results: Path, monkey
 
 def test_importing_benchsuite_stays_light() -> None:
     program = (
-        "import sys, benchsuite; heavy = ('pandas', 'numpy', 'duckdb', 'torch', 'pyarrow', 'benchsuite.query'); "
+        "import sys, benchsuite; heavy = ('pandas', 'numpy', 'duckdb', 'torch', 'pyarrow', 'benchsuite.runs.query'); "
         "print([m for m in heavy if m in sys.modules]); "
-        "benchsuite.load_runs; print('benchsuite.query' in sys.modules, 'pandas' in sys.modules)"
+        "benchsuite.load_runs; print('benchsuite.runs.query' in sys.modules, 'pandas' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["[]", "True False"]

@@ -15,13 +15,13 @@ from toys import CLASSES, ToyPlugin, open_toy
 from walks import CATALOG
 
 from benchsuite import BadParameter, DataError, Dataset, hookimpl, load_plugins
-from benchsuite.plan import Asked
 from benchsuite.report import gallery
 from benchsuite.report.content import Report, read
 from benchsuite.report.figures import every_pair
 from benchsuite.report.gallery import Picture, opened, pictures, thumbnail
 from benchsuite.report.sources import sources
-from benchsuite.running import Watch, run
+from benchsuite.runs.plan import Asked
+from benchsuite.runs.run import Watch, run
 
 
 def toy_report(results: Path, *protocols: str, limit: int | None = None) -> Report:

@@ -140,9 +140,9 @@ def test_what_explain_and_compare_print_is_what_a_report_reads(tmp_path: Path) -
     from toys import ToyPlugin
 
     from benchsuite import climb, compare, explain, load_plugins
-    from benchsuite.plan import Asked
     from benchsuite.route import make_plan
-    from benchsuite.running import Watch
+    from benchsuite.runs.plan import Asked
+    from benchsuite.runs.run import Watch
 
     catalog = load_plugins(entry_points=False, extra=[ToyPlugin()])
     asked = Asked(("toy",), (), data="toy", device="cpu", results=tmp_path)

@@ -10,9 +10,9 @@ import pytest
 from patches import CATALOG, N, asked
 
 from benchsuite import BadParameter, DataError
-from benchsuite.plan import Asked, plan
 from benchsuite.route import End, flat, make_plan
-from benchsuite.running import Watch, run
+from benchsuite.runs.plan import Asked, plan
+from benchsuite.runs.run import Watch, run
 
 
 def end(question: Asked) -> End:

@@ -13,8 +13,8 @@ from toys import TOP1_ERRORS
 from walks import CATALOG
 
 from benchsuite import BadParameter, BenchsuiteError, StorageError, UnsupportedProtocol
-from benchsuite.plan import Asked
-from benchsuite.running import Watch, run
+from benchsuite.runs.plan import Asked
+from benchsuite.runs.run import Watch, run
 
 
 class Heard(Watch):
@@ -102,7 +102,7 @@ def test_a_network_that_is_compiled_is_said_to_be(tmp_path: Path, monkeypatch: p
 def test_a_check_of_precisions_is_said_to_be_on_as_many_images_as_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchsuite.parity.worth_it", lambda _: True)
+    monkeypatch.setattr("benchsuite.runs.auto_precision.worth_it", lambda _: True)
     monkeypatch.setattr("benchsuite.models.precision.candidates", lambda _: ("bf16",))
     heard = Heard()
     run(toy(tmp_path, precision="auto"), CATALOG, heard)

@@ -15,7 +15,7 @@ from benchsuite import Combine, Sample
 from benchsuite.evaluation import scoring
 from benchsuite.evaluation.question import Question
 from benchsuite.evaluation.scoring import score
-from benchsuite.plan import Asked, plan
+from benchsuite.runs.plan import Asked, plan
 from benchsuite.specs.combine import combine, in_space, merge
 
 PROTOCOLS = ("1crop", "10crop", "10crop:merge=logit", "10crop:rule=geometric", "10crop:rule=max", "multiscale")

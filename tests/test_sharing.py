@@ -18,9 +18,9 @@ import pytest
 from benchsuite import BadParameter, BenchsuiteError, StorageError
 from benchsuite.distributed.crew import Crew, Helper, Met, Starter, gather
 from benchsuite.evaluate import fill
-from benchsuite.plan import Asked
-from benchsuite.running import run
-from benchsuite.sharing import heard
+from benchsuite.runs.parallel import heard
+from benchsuite.runs.plan import Asked
+from benchsuite.runs.run import run
 from benchsuite.storage.locks import held, locks
 from benchsuite.watch import Watch
 
@@ -161,13 +161,13 @@ def test_progress_is_that_of_all_processes_while_the_first_one_still_computes(
     """Another process writes its whole half during the first chunk of this one."""
     from walks import SETTINGS, CountingPredict, opener, questions
 
-    from benchsuite import sharing
+    from benchsuite.runs import parallel
 
-    monkeypatch.setattr(sharing, "CHUNK", 1)
+    monkeypatch.setattr(parallel, "CHUNK", 1)
     (question,) = questions("1crop")
     (member,) = question.members
     network, other = (opener(tmp_path, CountingPredict())(member, member.views) for _ in range(2))
-    own, theirs = ([*sharing._tasks([question], {member.identity: made})] for made in (network, other))
+    own, theirs = ([*parallel._tasks([question], {member.identity: made})] for made in (network, other))
     computed: list[int] = []
 
     def told(step: int) -> None:
@@ -177,7 +177,7 @@ def test_progress_is_that_of_all_processes_while_the_first_one_still_computes(
             list(fill(task.network, question, [task.samples], task.views, SETTINGS, lambda _: None))
         computed.append(network.predict.calls)
 
-    sharing.share(own, question, SETTINGS, told, Crew(0, 2, 1))
+    parallel.share(own, question, SETTINGS, told, Crew(0, 2, 1))
     assert computed == [1, 1, 1, 2, 3], "an image at a time; the two of the other before the second of this one"
     assert network.seconds.images == len(question.samples) == 5
 
@@ -189,14 +189,14 @@ def test_a_chunk_that_another_process_writes_as_well_counts_once(
     from test_evaluate import Ahead
     from walks import SETTINGS, CountingPredict, opener, questions
 
-    from benchsuite import sharing
+    from benchsuite.runs import parallel
 
-    monkeypatch.setattr(sharing, "CHUNK", 1)
+    monkeypatch.setattr(parallel, "CHUNK", 1)
     monkeypatch.setattr("benchsuite.storage.locks.Locks.take", lambda *_, wait: True)
     (question,) = questions("1crop")
     (member,) = question.members
     network, other = (opener(tmp_path, made)(member, member.views) for made in (Ahead([]), CountingPredict()))
-    own, theirs = ([*sharing._tasks([question], {member.identity: made})] for made in (network, other))
+    own, theirs = ([*parallel._tasks([question], {member.identity: made})] for made in (network, other))
     steps: list[int] = []
 
     def told(step: int) -> None:
@@ -205,7 +205,7 @@ def test_a_chunk_that_another_process_writes_as_well_counts_once(
                 list(fill(task.network, question, [task.samples], task.views, SETTINGS, lambda _: None))
         steps.append(step)
 
-    sharing.share(own, question, SETTINGS, told, Crew(0, 2, 1))
+    parallel.share(own, question, SETTINGS, told, Crew(0, 2, 1))
     assert sum(steps) == network.seconds.images == len(question.samples) == 5
 
 

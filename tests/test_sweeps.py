@@ -17,8 +17,8 @@ from benchsuite import BadParameter, BenchsuiteError, DataError, UnknownName, lo
 from benchsuite.cli import main
 from benchsuite.distributed.executors import check, local
 from benchsuite.evaluation.question import TOLERANCE
-from benchsuite.sweep_runs import Choice, sweep
-from benchsuite.sweeps import Cell, lots, parse, read
+from benchsuite.runs.sweep import Choice, sweep
+from benchsuite.runs.sweep_file import Cell, lots, parse, read
 from benchsuite.watch import Watch
 
 CATALOG = load_plugins(extra=[ToyPlugin()])
@@ -167,9 +167,9 @@ def test_a_broken_cell_stops_no_other_and_can_be_asked_again_alone(
 def checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """``auto`` comes to bfloat16 wherever there are two views or more to compute."""
     monkeypatch.setattr(
-        "benchsuite.parity.worth_it", lambda asked: sum(len(m.views) for q in asked for m in q.members) > 1
+        "benchsuite.runs.auto_precision.worth_it", lambda asked: sum(len(m.views) for q in asked for m in q.members) > 1
     )
-    monkeypatch.setattr("benchsuite.parity.BOUNDS", {"bf16": 1.0})
+    monkeypatch.setattr("benchsuite.runs.auto_precision.BOUNDS", {"bf16": 1.0})
     monkeypatch.setattr("benchsuite.models.precision.candidates", lambda device: ("bf16",))
 
 
@@ -291,7 +291,7 @@ def test_slurm_jobs_by_submitits_own_executor_without_slurm(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("submitit", reason="the extra slurm is not installed")
-    monkeypatch.setattr("benchsuite.sweep_runs.load_plugins", lambda: CATALOG)
+    monkeypatch.setattr("benchsuite.runs.sweep.load_plugins", lambda: CATALOG)
     text = BROKEN + '[slurm]\ncluster = "debug"\ntimeout_min = 5\n'
     assert main(["sweep", file_of(tmp_path, text), "--on", "slurm", "--json"]) == 1
     cells = json.loads(capsys.readouterr().out)["cells"]
@@ -363,7 +363,7 @@ def test_the_example_of_the_documentation_is_read_and_its_keys_are_all_there() -
     import re
     import tomllib
 
-    from benchsuite.sweeps import AXES, FIXED, PLACES
+    from benchsuite.runs.sweep_file import AXES, FIXED, PLACES
 
     page = (Path(__file__).resolve().parent.parent / "docs" / "sweeps.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^```toml\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)

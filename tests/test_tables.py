@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from benchsuite import ledger, tables
+from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs.preprocess import Preprocess, center
 from benchsuite.specs.view import view_data
 from benchsuite.stats.digits import decimals, percent, places, with_interval
@@ -57,7 +58,7 @@ def manifest(errors=11935, n=50_000, **changes):
 
 
 def result(**changes):
-    return tables.result_row(manifest(**changes), "results/runs/x", cached=False)
+    return run_manifest.result_row(manifest(**changes), "results/runs/x", cached=False)
 
 
 def line(model_id, *rows, most=100):
@@ -298,7 +299,7 @@ def test_the_error_by_reassessed_labels_is_a_column_of_the_runs_that_have_one():
     plain = manifest()
     judged = manifest()
     judged["counts"] = judged["counts"] | {"real_n": 40, "real_errors": 10}
-    rows = [tables.result_row(m, "p", cached=False) for m in (plain, judged)]
+    rows = [run_manifest.result_row(m, "p", cached=False) for m in (plain, judged)]
     assert "real_n" not in rows[0]
     assert (rows[1]["real_error"], rows[1]["real_n"]) == (25.0, 40)
     assert rows[1]["real_interval"] == pytest.approx(
@@ -312,7 +313,7 @@ def test_the_error_by_reassessed_labels_is_a_column_of_the_runs_that_have_one():
     assert second[at].endswith("] of 40")
     assert "ReaL error %" not in tables.result_table(rows[:1])[0]
     judged["counts"]["real_n"] = judged["counts"]["real_errors"] = 0
-    assert tables.result_row(judged, "p", cached=False)["real_error"] is None
+    assert run_manifest.result_row(judged, "p", cached=False)["real_error"] is None
 
 
 def test_a_loader_that_is_not_exact_is_named_beside_the_data_set_and_keeps_figures_apart():

@@ -13,8 +13,8 @@ import trainees
 from benchsuite import Augmentation, Schedule, StorageError, load_plugins, train
 from benchsuite.builtin.digits import RECIPE, open_digits
 from benchsuite.models.state_dict import read_state
-from benchsuite.plan import Asked
-from benchsuite.running import run
+from benchsuite.runs.plan import Asked
+from benchsuite.runs.run import run
 from benchsuite.training import trainer
 from benchsuite.training.multi_size import Training
 from benchsuite.training.network import rest_residual_branches

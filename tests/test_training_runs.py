@@ -32,8 +32,8 @@ from benchsuite import (
     UnknownName,
     WeightsError,
 )
-from benchsuite.plan import Asked as Evaluation
-from benchsuite.running import run
+from benchsuite.runs.plan import Asked as Evaluation
+from benchsuite.runs.run import run
 from benchsuite.stats.accounting import find, printed
 from benchsuite.training import run as training_run
 from benchsuite.training.job import Asked

@@ -13,7 +13,7 @@ from toys import ToyPlugin, fake_predict
 from benchsuite import load_plugins
 from benchsuite.evaluate import Opened, Settings
 from benchsuite.evaluation.question import Member, Question
-from benchsuite.plan import Asked, plan
+from benchsuite.runs.plan import Asked, plan
 from benchsuite.specs.view import View
 from benchsuite.storage.logit_cache import ChunkStore
 

@@ -7,11 +7,12 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from benchsuite import ledger, tables
+from benchsuite import ledger
 from benchsuite.data import resize
 from benchsuite.errors import StorageError, expected
 from benchsuite.ledger import Published
 from benchsuite.remeasure import measured_by
+from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs import dataset as datasets
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture
@@ -135,7 +136,7 @@ def run(folder: Path) -> Facts:
     manifest = run_folder.read_manifest(folder)
     if manifest is None:
         raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
-    return {"kind": "run", **tables.result_row(manifest, str(folder), cached=True), "manifest": manifest}
+    return {"kind": "run", **run_manifest.result_row(manifest, str(folder), cached=True), "manifest": manifest}
 
 
 def training(folder: Path) -> Facts:

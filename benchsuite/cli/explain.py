@@ -106,14 +106,15 @@ def _printed(args: argparse.Namespace, catalog: Catalog) -> int:
 
 def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
     """The runs of the same model in the results folder, as rows of ``run --json``."""
-    from benchsuite import ledger, tables
+    from benchsuite import ledger
+    from benchsuite.runs import manifest as run_manifest
     from benchsuite.storage import run_folder
 
     rows = []
     for folder in run_folder.runs_in(args.results):
         manifest = run_folder.read_manifest(folder)
         if manifest is not None and ledger.base(manifest["architecture"]["name"]) == ledger.base(args.names[0]):
-            rows.append(tables.result_row(manifest, str(folder), cached=True))
+            rows.append(run_manifest.result_row(manifest, str(folder), cached=True))
     return rows
 
 

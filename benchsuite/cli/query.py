@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the rows of the answer."""
-    from benchsuite import query
+    from benchsuite.runs import query
 
     names, rows = query.rows(args.sql, args.results)
     if args.json:

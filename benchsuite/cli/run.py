@@ -16,7 +16,7 @@ from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.plan import Asked
+    from benchsuite.runs.plan import Asked
 
 WIDE = 130
 """Columns of a terminal that holds the whole table of results."""
@@ -70,7 +70,7 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
 
 def asked(args: argparse.Namespace, architectures: Sequence[str], protocols: Sequence[str]) -> Asked:
     """What the options of ``add_evaluation`` ask of these networks and protocols."""
-    from benchsuite.plan import Asked
+    from benchsuite.runs.plan import Asked
 
     known = {"data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed", "fresh"}
     options = {name: getattr(args, name) for name in known | {"compiled", "results"}}
@@ -80,7 +80,7 @@ def asked(args: argparse.Namespace, architectures: Sequence[str], protocols: Seq
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when an expectation is not met."""
     from benchsuite.distributed.process_group import leads
-    from benchsuite.running import run as answer
+    from benchsuite.runs.run import run as answer
     from benchsuite.watch import Watch
 
     expectations = [_expectation(text) for text in args.expect]
@@ -135,7 +135,7 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
 
 def _print_checks(rows: list[dict[str, Any]]) -> None:
     """What ``--precision auto`` came to, and from what, a line for each network."""
-    from benchsuite.parity import described
+    from benchsuite.runs.auto_precision import described
 
     lines = [f"{row['architecture']}: {described(d)}" for row in rows for d in row.get("precision_check", ())]
     for line in dict.fromkeys(lines):
@@ -144,7 +144,7 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
 
 def _profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Where the time of these runs went, as their manifests have it."""
-    from benchsuite.profiles import profiles
+    from benchsuite.runs.profile import profiles
     from benchsuite.storage.run_folder import read_manifest
 
     found = [read_manifest(Path(row["path"])) for row in rows]

@@ -146,7 +146,7 @@ def run_text(facts: Facts) -> Iterator[str]:
     yield "seconds"
     yield from columns((part, digits.decimals(Fraction(spent), 2)) for part, spent in facts["seconds"].items())
     if manifest["numerics"].get("chosen"):
-        from benchsuite.parity import described
+        from benchsuite.runs.auto_precision import described
 
         yield from (f"  {described(decision)}" for decision in manifest["numerics"]["chosen"])
     for title in ("asked", "weights", "dataset", "numerics", "versions", "hardware"):

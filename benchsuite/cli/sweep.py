@@ -16,8 +16,8 @@ WIDE = 110
 """Columns of a terminal that holds the whole table of a sweep."""
 
 if TYPE_CHECKING:
-    from benchsuite.sweep_runs import State
-    from benchsuite.sweeps import Cell
+    from benchsuite.runs.sweep import State
+    from benchsuite.runs.sweep_file import Cell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,14 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when a cell failed."""
-    from benchsuite import sweep_runs, sweeps
     from benchsuite.distributed import executors
     from benchsuite.distributed.process_group import leads
+    from benchsuite.runs import sweep, sweep_file
     from benchsuite.watch import Watch
 
     catalog = load_plugins()
-    asked = sweeps.read(args.file, catalog)
-    choice = sweep_runs.Choice(args.results, args.on, args.last_failed, args.fresh)
+    asked = sweep_file.read(args.file, catalog)
+    choice = sweep.Choice(args.results, args.on, args.last_failed, args.fresh)
     watch = bars() if leads() else Watch()
     for name, reason in catalog.broken:
         watch.note(f"plugin {name} could not be loaded: {reason}")
@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
         watch.note(f"no cell matches the [[skip]] of {pattern}")
     if args.dry_run:
         executors.check(args.on)
-        made = sweep_runs.board(asked, choice)
-        sweep_runs.survey(asked, choice, catalog, made, lambda cell, state: None)
+        made = sweep.board(asked, choice)
+        sweep.survey(asked, choice, catalog, made, lambda cell, state: None)
         states = made.states
     else:
         numbers = {cell: i for i, cell in enumerate(asked.cells, 1)}
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         def tell(cell: Cell, state: State) -> None:
             watch.note(f"{numbers[cell]} of {len(numbers)}: {_short(cell, varied)}: {_words(state)}")
 
-        states = sweep_runs.sweep(asked, choice, catalog, watch, tell)
+        states = sweep.sweep(asked, choice, catalog, watch, tell)
     if not leads():
         return 0
     if args.json:

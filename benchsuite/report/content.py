@@ -15,6 +15,7 @@ from benchsuite.compare import Comparison, Run, Side
 from benchsuite.report import trained
 from benchsuite.report.sources import Sources, Told
 from benchsuite.report.trained import Trained
+from benchsuite.runs import manifest as run_manifest
 from benchsuite.stats import significance
 
 DETAILED = 40
@@ -237,7 +238,7 @@ def _answers(columns: Mapping[str, Any], row: int) -> tuple[tuple[int, float], .
 
 
 def _entry(run: Run) -> Entry:
-    row = tables.result_row(run.manifest, str(run.path), cached=True)
+    row = run_manifest.result_row(run.manifest, str(run.path), cached=True)
     seen = sum(_pixels(view) for view in run.manifest["views"])
     return Entry(row, run.manifest, compare.side(run), seen / 1e6)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchsuite.errors import BadParameter, BenchsuiteError, expected
-from benchsuite.plan import DEFAULT_DATA
 from benchsuite.report.content import Changed, Entry, Pair
 from benchsuite.report.markup import size_words
+from benchsuite.runs.plan import DEFAULT_DATA
 from benchsuite.specs.catalog import Catalog, open_dataset
 from benchsuite.specs.dataset import Split, spread
 from benchsuite.storage import keys

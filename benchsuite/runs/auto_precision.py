@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+
+T = TypeVar("T")
+
+
 SAMPLE = 64
 """Images that are computed in both precisions, at even distances."""
 
@@ -44,8 +48,6 @@ FLIPS = SAMPLE // 16
 
 Open = Callable[[Member, str], Opened]
 """Opens a network in a precision, for ``READER``."""
-
-T = TypeVar("T")
 
 
 def _one_by_one(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:

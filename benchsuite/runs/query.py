@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchsuite import tables
 from benchsuite.errors import BadParameter, StorageError, expected
+from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs.parameters import show
 from benchsuite.storage import run_folder
 
@@ -109,7 +109,7 @@ def _rows(results: Path) -> Iterator[dict[str, Any]]:
 
 def _flat(manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """A run as one row of scalars."""
-    row = tables.result_row(manifest, str(folder), cached=True)
+    row = run_manifest.result_row(manifest, str(folder), cached=True)
     del row["cached"]
     low, high = row.pop("top1_interval")
     row |= {"top1_low": low, "top1_high": high}

@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchsuite import manifests, parity, tables
 from benchsuite.distributed import executors, process_group
 from benchsuite.distributed.crew import gather
 from benchsuite.errors import BadParameter, BenchsuiteError, expected
 from benchsuite.evaluation.question import TOLERANCE, Question, at_precision
-from benchsuite.plan import plan
-from benchsuite.running import run
+from benchsuite.runs import auto_precision
+from benchsuite.runs import manifest as run_manifest
+from benchsuite.runs.plan import plan
+from benchsuite.runs.run import run
+from benchsuite.runs.sweep_file import Cell, Lot, Sweep, lots
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.storage.files import writing
-from benchsuite.sweeps import Cell, Lot, Sweep, lots
 from benchsuite.watch import Watch
 
 
@@ -181,10 +182,12 @@ def _surveyed(lot: Lot, catalog: Catalog) -> list[Outcome]:
         if len(lot.cells) == 1:
             return [(lot.cells[0], State("failed", str(error)))]
         return [outcome for cell in lot.cells for outcome in _surveyed(lot.of([cell]), catalog)]
-    auto = lot.asked.precision == "auto" and parity.worth_it(questions)
+    auto = lot.asked.precision == "auto" and auto_precision.worth_it(questions)
     rows = [None if lot.fresh else _row(lot.results, _possible(q) if auto else [q], checked=auto) for q in questions]
     left = [q for q, row in zip(questions, rows, strict=True) if row is None]
-    if auto and left and not parity.worth_it(left):  # they alone would come to another precision than all together
+    if (
+        auto and left and not auto_precision.worth_it(left)
+    ):  # they alone would come to another precision than all together
         rows = [None] * len(rows)
     return [(cell, State("answered", row=row) if row else State()) for cell, row in zip(lot.cells, rows, strict=True)]
 
@@ -200,11 +203,11 @@ def _row(results: Path, questions: Sequence[Question], *, checked: bool) -> dict
     Which one that is on this machine is known after a check only, which takes the network.
     """
     for question in questions:
-        manifest = manifests.answered(results, question)
+        manifest = run_manifest.answered(results, question)
         if manifest is None or (checked and not manifest["numerics"]["chosen"]):
             continue
         chosen = manifest["numerics"]["chosen"]
-        row = tables.result_row(manifest, str(manifests.folder(results, question)), True)
+        row = run_manifest.result_row(manifest, str(run_manifest.folder(results, question)), True)
         return row | ({"precision_check": chosen} if checked else {})
     return None
 

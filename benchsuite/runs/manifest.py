@@ -1,21 +1,24 @@
-"""Manifests: what a run was, whole enough to do it again, and whether it still answers a question."""
+"""The manifest of a run: everything that is needed to do it again, and its flat form, a row of results."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
 import os
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchsuite import parity, profiles
 from benchsuite.evaluate import Answer, Opened, Settings
 from benchsuite.evaluation.question import TOLERANCE, Member, Question
 from benchsuite.evaluation.timing import Seconds
-from benchsuite.plan import Asked
+from benchsuite.runs import auto_precision, profile
+from benchsuite.runs.plan import Asked
 from benchsuite.specs.parameters import show
 from benchsuite.specs.view import view_data
+from benchsuite.stats.metrics import Count
+from benchsuite.stats.significance import wilson
 from benchsuite.storage.environment import surroundings
 from benchsuite.storage.run_folder import read_manifest
 
@@ -71,7 +74,7 @@ def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: 
         "counts": {**answer.counts, "tolerance": TOLERANCE[q.precision]},
         "seconds": {n: getattr(seconds, n) for n in ("decode", "wait", "resize", "forward", "total")},
         "images_computed": seconds.images,
-        "profile": profiles.record(answer.opened, device),
+        "profile": profile.record(answer.opened, device),
         "images_per_second": rate,
         "shared_pass": shared,
         **surroundings(),
@@ -137,5 +140,61 @@ def command(asked: Asked, question: Question) -> str:
 
 def _by_default(asked: Asked, question: Question) -> bool:
     """Whether ``auto`` comes to this precision for this question alone."""
-    checked = bool(question.chosen) or not parity.worth_it([question])
+    checked = bool(question.chosen) or not auto_precision.worth_it([question])
     return asked.precision == "auto" and question.precision == "fp32" and checked
+
+
+def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str, Any]:
+    """A run as the flat object of ``run --json``: counts are integers, errors and intervals unrounded percentages.
+
+    ``resize``, ``crop`` and ``interpolation`` list what its views use, ``of`` is the size of the whole split; ``exact``
+    says that the pixels were the reference decoder's. Where answers were chosen ``among`` some classes, that is their
+    number; where labels were reassessed, ``real_n`` images have any, and ``real_errors`` of their answers are none of
+    them.
+    """
+    asked, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
+    n, top1, top5 = counts["n"], counts["top1_errors"], counts["top5_errors"]
+    sizes = {tuple(v["resize"]) if isinstance(v["resize"], list) else v["resize"] for v in views}
+    return {
+        "run_id": manifest["run_id"],
+        "path": path,
+        "architecture": manifest["architecture"]["name"],
+        "weights": manifest["weights"]["label"],
+        "protocol": manifest["protocol"]["label"],
+        "dataset": manifest["dataset"]["name"],
+        "n": n,
+        "top1_errors": top1,
+        "top1_error": 100 * top1 / n,
+        "top1_interval": [100 * bound for bound in wilson(Count(top1, n))],
+        "top5_errors": top5,
+        "top5_error": 100 * top5 / n,
+        "views": len(views),
+        "precision": manifest["numerics"]["precision"],
+        "loader": asked["loader"],
+        "exact": asked.get("question", {}).get("loader") is None,
+        "images_per_second": manifest["images_per_second"],
+        "seconds": dict(manifest["seconds"]),
+        "cached": cached,
+        "limit": asked["limit"],
+        "near_ties": {k: counts[f"{k}_near_ties"] for k in ("top1", "top5")} | {"tolerance": counts["tolerance"]},
+        "of": manifest["dataset"]["of"],
+        "resize": sorted(sizes, key=lambda size: size if isinstance(size, tuple) else (size, size)),
+        "crop": sorted({view["crop"]["size"] for view in views if view["crop"]}),
+        "interpolation": sorted({view["interpolation"] for view in views}),
+        **({"among": manifest["dataset"]["among"]} if "among" in manifest["dataset"] else {}),
+        **_real(counts),
+    }
+
+
+def _real(counts: Mapping[str, int]) -> dict[str, Any]:
+    """The keys of reassessed labels, where a run has them; without an image that has a label there is no error."""
+    if "real_n" not in counts:
+        return {}
+    n, errors = counts["real_n"], counts["real_errors"]
+    interval = [100 * bound for bound in wilson(Count(errors, n))] if n else None
+    return {
+        "real_n": n,
+        "real_errors": errors,
+        "real_error": 100 * errors / n if n else None,
+        "real_interval": interval,
+    }

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchsuite.errors import BadParameter, DataError, expected, unknown_name
 from benchsuite.evaluation.question import TOLERANCE
-from benchsuite.plan import DEFAULT_DATA, Asked
+from benchsuite.runs.plan import DEFAULT_DATA, Asked
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from benchsuite import manifests, parity, sharing, tables
 from benchsuite.data.prefetch import cores
 from benchsuite.data.prepared_reader import opened
 from benchsuite.distributed.crew import ALONE, Crew, gather
@@ -18,7 +17,9 @@ from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluate import Answer, Opened, Settings, networks
 from benchsuite.evaluation.question import Member, Question
 from benchsuite.models.device import device_here
-from benchsuite.plan import DEFAULT_DATA, Asked, plan
+from benchsuite.runs import auto_precision, parallel
+from benchsuite.runs import manifest as run_manifest
+from benchsuite.runs.plan import DEFAULT_DATA, Asked, plan
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.preprocess import center
 from benchsuite.specs.view import View, distinct
@@ -61,7 +62,7 @@ def answer(asked: Asked, questions: Sequence[Question], watch: Watch, crew: Crew
     Of several processes the leader has them; the others help, and have none.
     """
     if not crew.leads:
-        for _ in _work(asked, sharing.heard(crew, questions), Watch(), crew):
+        for _ in _work(asked, parallel.heard(crew, questions), Watch(), crew):
             pass
         return []
     done = {} if asked.fresh else _answered(asked.results, questions)
@@ -69,11 +70,11 @@ def answer(asked: Asked, questions: Sequence[Question], watch: Watch, crew: Crew
     if todo:
         _check_writable(asked.results)
         for found, manifest in chain.from_iterable(_work(asked, same, watch, crew) for same in _by_precision(todo)):
-            write_run(manifests.folder(asked.results, found.question), manifest, found.columns)
+            write_run(run_manifest.folder(asked.results, found.question), manifest, found.columns)
             done[manifest["run_id"]] = manifest
     fresh = {q.run_id for q in todo}
     return [
-        tables.result_row(done[q.run_id], str(manifests.folder(asked.results, q)), q.run_id not in fresh)
+        run_manifest.result_row(done[q.run_id], str(run_manifest.folder(asked.results, q)), q.run_id not in fresh)
         | ({"precision_check": list(q.chosen)} if q.chosen else {})
         for q in questions
     ]
@@ -91,13 +92,13 @@ def _settled(asked: Asked, questions: Sequence[Question], watch: Watch) -> list[
     def open_network(member: Member, precision: str) -> Opened:
         from benchsuite.models.device import pick_device
 
-        count = min(parity.SAMPLE, len(questions[0].samples))
+        count = min(auto_precision.SAMPLE, len(questions[0].samples))
         watch.note(f"{member.architecture.name} in {precision} on {count} images, to choose a precision")
-        question = dataclasses.replace(questions[0], precision=precision, loader=parity.READER)
+        question = dataclasses.replace(questions[0], precision=precision, loader=auto_precision.READER)
         told = watch if member.chosen.recipe is not None else Watch()  # a training is; the rest is said by the run
         return _open(question, member, (center(member.chosen.preprocess),), pick_device(asked.device), told)
 
-    return list(parity.settled(questions, asked.device, open_network, trials))
+    return list(auto_precision.settled(questions, asked.device, open_network, trials))
 
 
 def _by_precision(questions: Sequence[Question]) -> list[list[Question]]:
@@ -121,7 +122,7 @@ def tally(asked: Asked, questions: Sequence[Question], watch: Watch) -> dict[str
 
 
 def _answered(results: Path, questions: Sequence[Question]) -> dict[str, Mapping[str, Any]]:
-    found = {q.run_id: manifests.answered(results, q) for q in questions}
+    found = {q.run_id: run_manifest.answered(results, q) for q in questions}
     return {run_id: manifest for run_id, manifest in found.items() if manifest is not None}
 
 
@@ -157,10 +158,10 @@ def _work(
         return opened
 
     try:
-        for found in sharing.evaluate_together(todo, open_network, settings, watch.advance, crew):
+        for found in parallel.evaluate_together(todo, open_network, settings, watch.advance, crew):
             q = found.question
             shared = [other.bound.label for other in todo if other is not q and _share(other, q)]
-            yield found, manifests.make(found, asked, settings, device, shared)
+            yield found, run_manifest.make(found, asked, settings, device, shared)
     finally:
         watch.stop()
 
