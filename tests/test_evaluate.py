@@ -276,7 +276,7 @@ def test_readers_that_take_turns_with_the_network_change_nothing(tmp_path: Path)
 
 def test_resized_images_count_as_bytes_in_flight_once_for_each_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr("benchsuite.pieces.reserve", asked.append)
+    monkeypatch.setattr("benchsuite.evaluation.input_pipeline.reserve", asked.append)
     views = (View(20, crop=Crop(8)), View(20, crop=Crop(16)), View(30), View(30, antialias=False))
     found = cutter(views, nullcontext())(np.zeros((10, 40, 3), np.uint8), 0.0).pixels
     assert [p.shape[:2] for p in found] == [(8, 8), (16, 16), (30, 120), (30, 120)]

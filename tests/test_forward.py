@@ -12,7 +12,7 @@ from torch import nn
 from torchvision import models, transforms
 
 from benchsuite import Architecture, BenchsuiteError, Crop, DataError, Input, Preprocess, UnsupportedProtocol, View
-from benchsuite.models import network
+from benchsuite.models import network as networks
 from benchsuite.models.device import pick_device
 from benchsuite.models.network import Network, open_network, state_digest
 from benchsuite.models.score_map import derive, score_map
@@ -398,7 +398,7 @@ def test_every_number_of_a_pass_is_on_the_device(monkeypatch: pytest.MonkeyPatch
             return lambda: (np.zeros(tuple(scores.shape), np.float32), 0.0)
 
     for name, stand_in in {"transfer": Pretended, "moved": lambda m, d: m, "state_digest": lambda m: ""}.items():
-        monkeypatch.setattr(network, name, stand_in)
+        monkeypatch.setattr(networks, name, stand_in)
     size = (32, 32) if view.crop else (64, 71)
     with mode:
         with torch.device("cuda"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 import trainees
 
-from benchsuite import Augmentation, Schedule, StorageError, load_plugins, train
+from benchsuite import Augmentation, Schedule, StorageError, load_plugins
 from benchsuite.builtin.digits import RECIPE, open_digits
 from benchsuite.models.state_dict import read_state
 from benchsuite.runs.plan import Asked
@@ -41,7 +41,7 @@ class Heard(Watch):
 
 @pytest.fixture(autouse=True)
 def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "candidates", lambda device: ())
+    monkeypatch.setattr(trainer, "candidates", lambda device: ())
 
 
 def test_a_fitted_network_knows_its_digits_and_the_seed_makes_it() -> None:
@@ -132,7 +132,7 @@ def test_convolutions_as_products_are_convolutions(size: int, stride: int, side:
 def test_auto_is_what_the_device_computes_by_itself_and_a_named_precision_is_taken(
     monkeypatch: pytest.MonkeyPatch, known: tuple[str, ...], wanted: str
 ) -> None:
-    monkeypatch.setattr(train, "candidates", lambda device: known)
+    monkeypatch.setattr(trainer, "candidates", lambda device: known)
     assert trainer.pick_precision("auto", "cpu") == wanted
     assert trainer.pick_precision("tf32", "cpu") == "tf32"
 
