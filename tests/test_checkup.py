@@ -16,8 +16,8 @@ from toys import ToyPlugin
 
 from benchsuite import Census, Dataset, Sample, Split, WeightsError, hookimpl, load_plugins
 from benchsuite.builtin import _real
-from benchsuite.checkup import Asked, checkup
 from benchsuite.cli import main
+from benchsuite.doctor.check import Asked, checkup
 from benchsuite.watch import Watch
 
 
@@ -116,7 +116,7 @@ def test_weights_that_cannot_be_had_are_said_before_any_image_is_looked_at(monke
                 yield dataclasses.replace(a, weights=gone)
 
     catalog = load_plugins(entry_points=False, extra=[NoWeights(), Painted(flipped=False)])
-    monkeypatch.setattr("benchsuite.examine.look", lambda *how: pytest.fail("images were looked at"))
+    monkeypatch.setattr("benchsuite.doctor.inspection.look", lambda *how: pytest.fail("images were looked at"))
     with pytest.raises(WeightsError, match="Cannot get the weights identity of toy"):
         checkup(Asked("painted", model="toy", weights="identity", device="cpu"), catalog, Watch())
 
@@ -279,7 +279,7 @@ def test_an_interruption_promises_nothing_that_is_kept(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("benchsuite.checkup.checkup", interrupted)
+    monkeypatch.setattr("benchsuite.doctor.check.checkup", interrupted)
     assert main(["data", "check", "digits"]) == 130
     said = "benchsuite: interrupted; nothing is kept of a check, the same command begins again\n"
     assert capsys.readouterr().err == said

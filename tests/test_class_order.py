@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchsuite.builtin import _synsets
-from benchsuite.class_order import Order, devkit_order, judge, usual_mistakes
+from benchsuite.doctor.class_order import Order, devkit_order, judge, usual_mistakes
 
 
 def seen(classes: int, each: int, accuracy: float, seed: int = 0) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchsuite import Census, Sample
-from benchsuite.doctor import (
+from benchsuite.doctor.findings import (
     Finding,
     counts,
     duplicates,
@@ -23,7 +23,7 @@ from benchsuite.doctor import (
     synset_order,
     verdict,
 )
-from benchsuite.examine import Examined
+from benchsuite.doctor.inspection import Examined
 
 NAMES = tuple("abcdefghij")
 WHOLE = Census("test", 30, 10, 3, (4, 6))

@@ -12,7 +12,8 @@ from PIL import Image
 
 from benchsuite import Sample
 from benchsuite.builtin import folder
-from benchsuite.examine import beside, every, examine, groups, header_errors, look, same_bytes, survey
+from benchsuite.doctor.folder_survey import header_errors, survey
+from benchsuite.doctor.inspection import beside, every, examine, groups, look, same_bytes
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 

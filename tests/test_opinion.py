@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchsuite.class_order import judge, usual_mistakes
-from benchsuite.doctor import Finding
-from benchsuite.opinion import order
+from benchsuite.doctor.class_order import judge, order, usual_mistakes
+from benchsuite.doctor.findings import Finding
 
 NAMES = tuple("abcdefghij")
 

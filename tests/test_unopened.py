@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from benchsuite.doctor import Finding
-from benchsuite.examine import Survey
-from benchsuite.unopened import surveyed
+from benchsuite.doctor.findings import Finding
+from benchsuite.doctor.folder_survey import Survey, surveyed
 
 
 def only(findings: list[Finding]) -> Finding:

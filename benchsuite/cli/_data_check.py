@@ -13,7 +13,7 @@ from benchsuite.cli.console import add_results, columns, out, print_json, print_
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.checkup import Checkup
+    from benchsuite.doctor.check import Checkup
 
 SHOWN = 5
 """Examples that are printed of a finding."""
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the findings, a verdict, and what to do."""
-    from benchsuite.checkup import Asked, checkup, flat
     from benchsuite.cli.progress import bars
+    from benchsuite.doctor.check import Asked, checkup, flat
 
     names = ("data", "split", "full", "model", "weights", "shown", "device", "results")
     watch = bars()
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(found: Checkup) -> None:
-    from benchsuite.checkup import conclusion
+    from benchsuite.doctor.check import conclusion
 
     lines = [[f.check, STATES[f.level], f.text] for f in found.findings]
     console = out()

@@ -1,4 +1,4 @@
-"""Looking at samples one by one, without stopping at a broken one: what each file holds, and what lies beside it."""
+"""Looks at samples one by one, without stopping at a broken one: what each file holds, and what lies beside it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchsuite.data.decode import FORMATS, SUFFIXES, check_header, quiet
+from benchsuite.data.decode import FORMATS, quiet
 from benchsuite.data.prefetch import cores
 from benchsuite.errors import DataError
 from benchsuite.specs.dataset import Sample, Split
 
 T = TypeVar("T")
+
+
 ORIENTATION = 0x0112
 """The EXIF tag that says how a picture was held; 1 is upright."""
 NAMED = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".pgm": "PPM"}
@@ -44,21 +46,6 @@ class Examined:
     turned: bool = False
     misnamed: bool = False
     pixels: str = ""
-
-
-@dataclass(slots=True)
-class Survey:
-    """What lies in a folder that cannot be opened as a data set.
-
-    ``folders`` are those at the top of ``where`` (empty: of the folder itself), with their images by name, ``nested``
-    those inside them, ``images`` the paths of all files that are named as images.
-    """
-
-    folders: dict[str, int] = field(default_factory=dict)
-    images: list[str] = field(default_factory=list)
-    others: Counter[str] = field(default_factory=Counter)
-    nested: list[str] = field(default_factory=list)
-    where: str = ""
 
 
 def header(sample: Sample) -> Examined | None:
@@ -172,46 +159,6 @@ def beside(samples: Sequence[Sample]) -> Counter[str]:
     )
 
 
-def survey(root: Path, split: str = "test") -> Survey:
-    """Counts what is in a folder, all the way down: in its class folders, as far as they are found."""
-    top = _class_root(root, "val" if split == "test" else split)
-    found = Survey(where="" if top == root else top.relative_to(root).as_posix())
-    for folder, inside, files in os.walk(top):
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
-        place = Path(folder).relative_to(top)
-        if place == Path():
-            found.folders = dict.fromkeys(inside, 0)
-        elif inside:
-            found.nested += [(place / name).as_posix() for name in inside]
-        images = [n for n in sorted(files) if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
-        found.others.update(_kind(name) for name in set(files).difference(images))
-        found.images += [f"{folder}{os.sep}{name}" for name in images]
-        if place.parts:
-            found.folders[place.parts[0]] += len(images)
-    return found
-
-
-def header_errors(paths: Sequence[str], advance: Callable[[int], None]) -> list[str]:
-    """Why files named as images are none, in the words of an evaluation; only their first bytes are read."""
-    return [error for error in every(paths, _header_error, advance, READERS) if error]
-
-
-def _class_root(root: Path, part: str) -> Path:
-    """The folder whose folders stand for classes: the first below ``root`` that is not the only one of its parent, or
-    that of the split.
-    """
-    inside = _folders(root)
-    if part in inside:
-        return root / part
-    alone = len(inside) == 1 and _folders(root / inside[0])
-    return _class_root(root / inside[0], part) if alone else root
-
-
-def _folders(root: Path) -> list[str]:
-    """Names of folders in one; none where it may not be read."""
-    return [name for name in next(os.walk(root), ("", [], []))[1] if not name.startswith(".")]
-
-
 def _header(path: Path) -> tuple[Examined, bool]:
     """What the head of a file says, and whether the file ends as one that was written to its end. Decodes nothing."""
     from PIL import Image
@@ -229,14 +176,6 @@ def _header(path: Path) -> tuple[Examined, bool]:
     limit = Image.MAX_IMAGE_PIXELS
     whole = kind in ("JPEG", "PNG") and (limit is None or head.width * head.height <= limit)
     return head, whole and tail.endswith((b"\xff\xd9", b"IEND\xaeB`\x82"))
-
-
-def _header_error(path: str) -> str:
-    try:
-        check_header(path)
-    except DataError as error:
-        return str(error)
-    return ""
 
 
 def _kind(name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median_low
 from typing import Literal
 
-from benchsuite.examine import Examined
+from benchsuite.doctor.inspection import Examined
 from benchsuite.specs.dataset import Census, Sample
 
 WNID = re.compile(r"n\d{8}")

@@ -7,11 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite import class_order, doctor, examine, opinion, unopened
-from benchsuite.doctor import Finding
+from benchsuite.doctor import class_order, folder_survey, inspection
+from benchsuite.doctor.findings import (
+    Finding,
+    counts,
+    duplicates,
+    ignored,
+    lossy,
+    misplaced,
+    number_order,
+    oddities,
+    readable,
+    reassessed,
+    sizes,
+    synset_order,
+    verdict,
+)
+from benchsuite.doctor.inspection import Examined
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.evaluation.question import Question
-from benchsuite.examine import Examined
 from benchsuite.models import weights
 from benchsuite.runs.plan import Asked as Run
 from benchsuite.runs.plan import plan
@@ -107,7 +121,7 @@ def flat(found: Checkup) -> dict[str, Any]:
 
 def conclusion(found: Checkup) -> str:
     """The verdict in one sentence."""
-    return "It cannot be opened." if found.failure else doctor.verdict(found.findings)
+    return "It cannot be opened." if found.failure else verdict(found.findings)
 
 
 def _look(asked: Asked, split: Split, watch: Watch) -> tuple[list[Examined], list[tuple[Sample, ...]]]:
@@ -115,9 +129,9 @@ def _look(asked: Asked, split: Split, watch: Watch) -> tuple[list[Examined], lis
     samples = split.samples
     chosen = {s.id for s in (samples if asked.full else spread(samples, DECODED))}
     try:
-        seen = examine.look(split, chosen, watch.start, watch.advance)
+        seen = inspection.look(split, chosen, watch.start, watch.advance)
         watch.start("comparing files of equal size", len(samples))
-        return seen, examine.same_bytes(samples, watch.advance)
+        return seen, inspection.same_bytes(samples, watch.advance)
     finally:
         watch.stop()
 
@@ -125,13 +139,13 @@ def _look(asked: Asked, split: Split, watch: Watch) -> tuple[list[Examined], lis
 def _surveyed(asked: Asked, root: Path, reason: str, watch: Watch) -> tuple[Finding, ...]:
     """What lies in a folder that could not be opened."""
     watch.note("it cannot be opened; looking at what is there")
-    found = examine.survey(root, asked.split)
+    found = folder_survey.survey(root, asked.split)
     watch.start(f"reading the first bytes of {len(found.images):,} files", len(found.images))
     try:
-        broken = examine.header_errors(found.images, watch.advance)
+        broken = folder_survey.header_errors(found.images, watch.advance)
     finally:
         watch.stop()
-    return tuple(unopened.surveyed(found, broken, reason))
+    return tuple(folder_survey.surveyed(found, broken, reason))
 
 
 def _written(
@@ -147,19 +161,19 @@ def _written(
     census = next((c for c in dataset.census if c.split == asked.split), None)
     whole = all(e.pixels for e in seen)
     findings = [
-        *doctor.counts(samples, split.classes, census),
-        *doctor.misplaced(samples),
-        *doctor.reassessed(samples, split.classes, census),
-        *doctor.ignored(examine.beside(samples)),
-        *doctor.readable(samples, seen),
-        *doctor.sizes(samples, seen, census, crop),
-        *doctor.lossy(seen, census),
-        *doctor.oddities(samples, seen),
-        *doctor.duplicates("bytes", copies),
+        *counts(samples, split.classes, census),
+        *misplaced(samples),
+        *reassessed(samples, split.classes, census),
+        *ignored(inspection.beside(samples)),
+        *readable(samples, seen),
+        *sizes(samples, seen, census, crop),
+        *lossy(seen, census),
+        *oddities(samples, seen),
+        *duplicates("bytes", copies),
         *(_same_pixels(samples, seen, copies) if whole else []),
-        *doctor.synset_order(samples),
-        *doctor.number_order(samples),
-        *opinion.order(judged, asked.model or "", split.classes),
+        *synset_order(samples),
+        *number_order(samples),
+        *class_order.order(judged, asked.model or "", split.classes),
     ]
     return Checkup(
         asked.data,
@@ -177,8 +191,8 @@ def _written(
 def _same_pixels(samples: tuple[Sample, ...], seen: list[Examined], copies: Any) -> list[Finding]:
     """Pictures that are equal although their files are not."""
     same = {s.id for group in copies for s in group}
-    groups = examine.groups(samples, [e.pixels for e in seen])
-    return doctor.duplicates("pixels in other bytes", [g for g in groups if not {s.id for s in g} <= same])
+    groups = inspection.groups(samples, [e.pixels for e in seen])
+    return duplicates("pixels in other bytes", [g for g in groups if not {s.id for s in g} <= same])
 
 
 def _pixels_digest(samples: tuple[Sample, ...], seen: list[Examined]) -> str:
