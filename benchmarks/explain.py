@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 
 from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, Weights, hookimpl, load_plugins
-from benchsuite.climb import climb
 from benchsuite.evaluate import networks
 from benchsuite.evaluation import scoring
-from benchsuite.explain import between_protocols
-from benchsuite.route import Plan, make_plan
+from benchsuite.explanation.ladder_ends import between_protocols
+from benchsuite.explanation.ladder_plan import Plan, make_plan
+from benchsuite.explanation.ladder_run import climb
 from benchsuite.runs.plan import Asked
 from benchsuite.runs.run import Watch, _open
 from benchsuite.storage.keys import chunk_key, view_key

@@ -11,9 +11,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from benchsuite import ledger
-from benchsuite.ledger import Published
-from benchsuite.specs.parameters import split_outside
+from benchsuite.explanation import ledger
+from benchsuite.explanation.ledger import Published, differences
 from benchsuite.stats.digits import decimals, percent, places, signed, with_interval
 from benchsuite.stats.metrics import Count
 
@@ -42,9 +41,6 @@ PUBLISHED = (
     "source",
     "this run",
 )
-
-_SAME_FILE = {"timm.tv_in1k": "IMAGENET1K_V1", "timm.tv2_in1k": "IMAGENET1K_V2"}
-_SIZES = ("resize=", "crop=", "interpolation=")
 
 
 def images(row: Mapping[str, Any]) -> str:
@@ -107,45 +103,6 @@ def published_table(rows: Sequence[Mapping[str, Any]], most: int = 8) -> Table:
             rest = f"and {len(ranked) - most} more: benchsuite list published --model {model}"
             lines.append([rest, *[""] * (len(PUBLISHED) - 1)])
     return list(PUBLISHED), lines
-
-
-def differences(published: Published, row: Mapping[str, Any]) -> list[str]:
-    """In words, what keeps a printed figure and a measured one from being the same measurement; empty if nothing."""
-    words = []
-    size = ledger.SIZES.get(published.dataset)
-    if published.dataset != row["dataset"]:
-        words.append(f"other dataset ({row['dataset']})")
-    elif row["n"] != size:
-        words.append(f"{row['n']} images, not the {size}")
-    ours, theirs = identity(row["architecture"], row["weights"]), identity(published.architecture, published.weights)
-    if ours[0] != theirs[0]:
-        words.append("other variant")
-    if ours[1] != theirs[1]:
-        words.append("other weights")
-    scales = [int(s) for s in published.scales.split("+") if s]
-    scales = scales or ([published.short_side] if published.short_side else row["resize"])
-    crop = [int(published.crop)] if published.crop else row["crop"]
-    filters = [w for w in published.resize.split() if w in ("bilinear", "bicubic")] or row["interpolation"]
-    if scales != row["resize"] or crop != row["crop"]:
-        words.append("other size")
-    if filters != row["interpolation"]:
-        words.append("other resampling")
-    if not row.get("exact", True):
-        words.append(f"other pixels ({row['loader']})")
-    own = [p for p in split_outside(row["protocol"].partition(":")[2], ",") if p and not p.startswith(_SIZES)]
-    return words + ([f"with {', '.join(own)}"] if own else [])
-
-
-def identity(architecture: str, weights: str) -> tuple[str, str]:
-    """The network and the weights under one name each, whatever library they were asked from.
-
-    ``timm:resnet50.a1_in1k`` is the network ``resnet50`` with the weights ``timm.a1_in1k``; timm's ``tv`` tags are
-    torchvision's files.
-    """
-    library, _, name = architecture.rpartition(":")
-    if library == "timm":
-        name, weights = name.partition(".")[0], f"timm.{weights}"
-    return name, _SAME_FILE.get(weights, weights)
 
 
 def _measurements(found: Iterable[Published]) -> list[list[Published]]:

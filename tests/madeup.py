@@ -10,8 +10,8 @@ import numpy as np
 from test_tables import manifest
 
 from benchsuite import Combine, Sample
-from benchsuite.compare import Run
 from benchsuite.evaluation.predictions import count, join, rows
+from benchsuite.explanation.comparison import Run
 from benchsuite.storage.run_folder import write_run
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from benchsuite import BadParameter
-from benchsuite.audit import BATCH_SIZES, Asked, accountings, audit, reach
+from benchsuite.explanation.audit import BATCH_SIZES, Asked, accountings, audit, reach
 from benchsuite.storage.correctness import Passes
 
 ONE = np.array([[1, 1, 1, 0, 1, 1, 0, 0]], dtype=bool)

@@ -9,7 +9,7 @@ import madeup
 import pytest
 
 from benchsuite.cli import main
-from benchsuite.compare import compare, open_run
+from benchsuite.explanation.comparison import compare, open_run
 from benchsuite.stats.digits import p_value
 from benchsuite.stats.significance import holm
 

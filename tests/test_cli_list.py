@@ -9,10 +9,10 @@ import sys
 import pytest
 from toys import ToyPlugin
 
-from benchsuite import ledger
 from benchsuite.cli import console
 from benchsuite.cli import list as command
 from benchsuite.errors import BadParameter, UnknownName
+from benchsuite.explanation import ledger
 from benchsuite.specs.catalog import Catalog, load_plugins
 
 

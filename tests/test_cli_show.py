@@ -9,9 +9,10 @@ import pytest
 from test_tables import manifest
 from toys import PREPROCESS, ToyPlugin
 
-from benchsuite import Architecture, Preprocess, Weights, hookimpl, ledger
+from benchsuite import Architecture, Preprocess, Weights, hookimpl
 from benchsuite.cli import _facts, show
 from benchsuite.errors import BadParameter, StorageError, UnknownName
+from benchsuite.explanation import ledger
 from benchsuite.specs.catalog import load_plugins
 from benchsuite.storage import run_folder
 

@@ -12,12 +12,12 @@ import pytest
 from patches import CATALOG, N, asked
 from reference import paired as twin
 
-from benchsuite import ledger
-from benchsuite.climb import Ladder, climb, flat
-from benchsuite.compare import compare, open_run
-from benchsuite.explain import between_protocols
+from benchsuite.explanation import ledger
+from benchsuite.explanation.comparison import compare, open_run
+from benchsuite.explanation.ladder_ends import between_protocols
+from benchsuite.explanation.ladder_plan import End, Plan, make_plan
+from benchsuite.explanation.ladder_run import Ladder, climb, flat
 from benchsuite.models.network import Network
-from benchsuite.route import End, Plan, make_plan
 from benchsuite.runs.plan import plan
 from benchsuite.runs.run import Watch, run
 from benchsuite.stats.significance import holm

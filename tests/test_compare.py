@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchsuite import DataError, StorageError, UnknownName
-from benchsuite.compare import Comparison, compare, flat, open_run
+from benchsuite.explanation.comparison import Comparison, compare, flat, open_run
 from benchsuite.stats.metrics import Count
 from benchsuite.stats.significance import detectable, holm, mcnemar, paired_interval
 

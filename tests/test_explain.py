@@ -9,7 +9,7 @@ import pytest
 from patches import CATALOG, asked
 
 from benchsuite import BadParameter, StorageError, UnknownName
-from benchsuite.explain import between_protocols, between_runs, of_run
+from benchsuite.explanation.ladder_ends import between_protocols, between_runs, of_run
 from benchsuite.runs.plan import Asked
 from benchsuite.runs.run import Watch, run
 

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from benchsuite import BenchsuiteError, Combine, Crop, Preprocess, View, load_plugins
-from benchsuite.factors import Frame, Setting, bound_as, express, replaced, setting, shown
+from benchsuite.explanation.protocol_factors import Frame, Setting, bound_as, express, replaced, setting, shown
 from benchsuite.specs.parameters import bind, finder
 
 CATALOG = load_plugins(entry_points=False)

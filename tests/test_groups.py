@@ -12,8 +12,8 @@ import pytest
 from reference import paired as twin
 
 from benchsuite import BadParameter, DataError
-from benchsuite.compare import Run, compare
-from benchsuite.groups import compare_groups, flat
+from benchsuite.explanation.comparison import Run, compare
+from benchsuite.explanation.group_comparison import compare_groups, flat
 from benchsuite.stats.significance import mean_interval
 
 

@@ -9,8 +9,8 @@ from reference import paired as twin
 from toys import ToyPlugin
 
 from benchsuite import BadParameter, BenchsuiteError, Preprocess, load_plugins
-from benchsuite.factors import Frame, setting
-from benchsuite.ladder import MOST, Factor, Rung, carried, changes, rungs, subsets, taken_apart
+from benchsuite.explanation.ladder import MOST, Factor, Rung, carried, changes, rungs, subsets, taken_apart
+from benchsuite.explanation.protocol_factors import Frame, setting
 from benchsuite.specs.parameters import bind, finder
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])

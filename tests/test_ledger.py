@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from benchsuite import ledger, load_plugins
+from benchsuite import load_plugins
+from benchsuite.explanation import ledger
 from benchsuite.specs.catalog import NAME
 
 ROWS = ledger.load()
@@ -24,7 +25,7 @@ def test_no_row_was_lost():
 
 
 def test_the_file_is_plain_utf8_with_unix_line_ends_and_one_width():
-    data = (importlib.resources.files("benchsuite.data") / "published.csv").read_bytes()
+    data = (importlib.resources.files("benchsuite.explanation") / "published.csv").read_bytes()
     assert b"\r" not in data
     lines = list(csv.reader(data.decode("utf-8").splitlines()))
     assert {len(line) for line in lines} == {len(ledger.Published.__dataclass_fields__)}

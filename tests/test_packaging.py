@@ -39,7 +39,7 @@ def test_every_module_of_a_built_in_package_is_installed(package):
 
 
 def test_data_and_type_marker_are_installed():
-    assert (resources.files("benchsuite.data") / "published.csv").is_file()
+    assert (resources.files("benchsuite.explanation") / "published.csv").is_file()
     assert (resources.files("benchsuite") / "py.typed").is_file()
 
 

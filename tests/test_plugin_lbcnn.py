@@ -16,7 +16,8 @@ from reference import lbcnn as twin
 from safetensors.torch import load_file, save_file
 from test_plugin_pnn import assert_equals_twin, awake, state_of
 
-from benchsuite import BadParameter, UnsupportedProtocol, ledger, load_plugins
+from benchsuite import BadParameter, UnsupportedProtocol, load_plugins
+from benchsuite.explanation import ledger
 from benchsuite.models.network import open_network
 from benchsuite.specs.parameters import bind, bind_architecture, views
 from benchsuite.stats.accounting import find as find_accounting

@@ -17,7 +17,8 @@ from benchsuite.plugins import pnn
 from reference import perturbation
 from safetensors.torch import load_file, save_file
 
-from benchsuite import BadParameter, UnsupportedProtocol, ledger, load_plugins
+from benchsuite import BadParameter, UnsupportedProtocol, load_plugins
+from benchsuite.explanation import ledger
 from benchsuite.models.network import open_network
 from benchsuite.models.weights import build as with_weights
 from benchsuite.models.weights import choose

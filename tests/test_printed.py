@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from benchsuite import UnknownName, ledger, load_plugins
-from benchsuite.ledger import Published
-from benchsuite.printed import FACTORS, TESTING, Line, attributes, difference, explain, flat
+from benchsuite import UnknownName, load_plugins
+from benchsuite.explanation import ledger
+from benchsuite.explanation.ledger import Published
+from benchsuite.explanation.published_figures import FACTORS, TESTING, Line, attributes, difference, explain, flat
 
 CATALOG = load_plugins(entry_points=False)
 ROWS = {row.id: row for row in ledger.load()}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from toys import ToyPlugin
 
-from benchsuite import Preprocess, ledger, load_plugins
-from benchsuite.factors import Frame, setting
-from benchsuite.remeasure import label, measured_by, parted_by
+from benchsuite import Preprocess, load_plugins
+from benchsuite.explanation import ledger
+from benchsuite.explanation.protocol_factors import Frame, setting
+from benchsuite.explanation.reproduction import label, measured_by, parted_by
 from benchsuite.specs.parameters import bind, finder
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])

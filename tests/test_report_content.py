@@ -12,7 +12,8 @@ from madeup import saved, scores
 from reports import ladder_file, two_runs
 from test_report_gallery import toy_report
 
-from benchsuite import DataError, compare, ledger
+from benchsuite import DataError
+from benchsuite.explanation import comparison, ledger
 from benchsuite.report import content, sheets
 from benchsuite.report.content import Entry, read
 from benchsuite.report.sources import sources
@@ -100,7 +101,7 @@ def test_each_run_is_compared_with_the_nearest_kin_before_it(tmp_path: Path) -> 
 def test_the_images_that_changed_most_come_first_with_their_answers(tmp_path: Path) -> None:
     two_runs(tmp_path)
     report = read(sources(tmp_path, (A, B)))
-    a, b = (compare.open_run(tmp_path, name).columns for name in (A, B))
+    a, b = (comparison.open_run(tmp_path, name).columns for name in (A, B))
     slow = []
     for i in range(len(a["id"])):
         wrong = a["rank"][i] > 0, b["rank"][i] > 0

@@ -13,7 +13,7 @@ import pytest
 from madeup import saved, scores
 from reports import NASTY, Page, ladder_file, nasty, two_runs
 
-from benchsuite import ledger
+from benchsuite.explanation import ledger
 from benchsuite.report import figures, sheets, svg
 from benchsuite.report.content import Report, read
 from benchsuite.report.markup import embedded, escaped, indented, printable, size_words

@@ -12,7 +12,7 @@ import pytest
 from madeup import saved, scores
 from reports import ladder_file, nasty, two_runs
 
-from benchsuite import compare, ledger
+from benchsuite.explanation import comparison, ledger
 from benchsuite.report import papers, sheets
 from benchsuite.report.content import Report, read
 from benchsuite.report.sources import sources
@@ -124,7 +124,7 @@ def test_json_is_strict_and_in_the_words_of_compare(report: Report) -> None:
     assert [run["run_id"] for run in data["runs"]] == [A, B]
     assert "cached" not in data["runs"][0]
     (pair,) = report.pairs
-    assert data["comparisons"] == [json.loads(json.dumps(compare.flat(pair.found, pair.p_holm)))]
+    assert data["comparisons"] == [json.loads(json.dumps(comparison.flat(pair.found, pair.p_holm)))]
     (ladder,) = data["ladders"]
     assert ladder["rungs"] == [A, B]
     assert ladder["left_over"] == float(report.ladders[0].left_over)

@@ -10,8 +10,9 @@ import pytest
 from madeup import saved, scores
 from reports import ladder_file, two_runs
 
-from benchsuite import BenchsuiteError, DataError, StorageError, UnknownName, ledger
-from benchsuite.ladder import Factor
+from benchsuite import BenchsuiteError, DataError, StorageError, UnknownName
+from benchsuite.explanation import ledger
+from benchsuite.explanation.ladder import Factor
 from benchsuite.report.sources import sources
 
 A, B = "resnet50-1crop-x-aaa", "resnet50-10crop-x-bbb"
@@ -139,22 +140,23 @@ def test_a_factor_without_a_name_and_a_file_that_is_not_there_are_refused(tmp_pa
 def test_what_explain_and_compare_print_is_what_a_report_reads(tmp_path: Path) -> None:
     from toys import ToyPlugin
 
-    from benchsuite import climb, compare, explain, load_plugins
-    from benchsuite.route import make_plan
+    from benchsuite import load_plugins
+    from benchsuite.explanation import comparison, ladder_ends, ladder_run
+    from benchsuite.explanation.ladder_plan import make_plan
     from benchsuite.runs.plan import Asked
     from benchsuite.runs.run import Watch
 
     catalog = load_plugins(entry_points=False, extra=[ToyPlugin()])
     asked = Asked(("toy",), (), data="toy", device="cpu", results=tmp_path)
-    ends = explain.between_protocols(asked, "1crop", "10crop", catalog)
-    ladder = climb.climb(make_plan(*ends, catalog, fair=True), Watch())
+    ends = ladder_ends.between_protocols(asked, "1crop", "10crop", catalog)
+    ladder = ladder_run.climb(make_plan(*ends, catalog, fair=True), Watch())
     path = tmp_path / "ladder.json"
-    path.write_text(json.dumps(climb.flat(ladder)))
+    path.write_text(json.dumps(ladder_run.flat(ladder)))
     (told,) = sources(tmp_path, (str(path),)).ladders
     assert [f.name for f in told.folders] == [step.run_id for step in ladder.steps]
     assert told.factors == tuple(step.factors for step in ladder.steps)
     assert told.orders == ladder.orders
     assert [name for name, *_ in told.shares] == [name for name, _ in ladder.shares]
-    runs = [compare.open_run(tmp_path, step.run_id) for step in ladder.steps[:2]]
-    path.write_text(json.dumps({"comparisons": [compare.flat(compare.compare(*runs))]}))
+    runs = [comparison.open_run(tmp_path, step.run_id) for step in ladder.steps[:2]]
+    path.write_text(json.dumps({"comparisons": [comparison.flat(comparison.compare(*runs))]}))
     assert [names(pair) for pair in sources(tmp_path, (str(path),)).pairs] == [[run.run_id for run in runs]]

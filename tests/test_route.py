@@ -10,7 +10,7 @@ import pytest
 from patches import CATALOG, N, asked
 
 from benchsuite import BadParameter, DataError
-from benchsuite.route import End, flat, make_plan
+from benchsuite.explanation.ladder_plan import End, flat, make_plan
 from benchsuite.runs.plan import Asked, plan
 from benchsuite.runs.run import Watch, run
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from benchsuite import ledger, tables
+from benchsuite import tables
+from benchsuite.explanation import ledger
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs.preprocess import Preprocess, center
 from benchsuite.specs.view import view_data
@@ -324,6 +325,6 @@ def test_a_loader_that_is_not_exact_is_named_beside_the_data_set_and_keeps_figur
         "imagenet (jpegs, not exact)",
     ]
     (figure, *_) = ledger.matching("resnet50", "1crop")
-    assert set(tables.differences(figure, lossy)) - set(tables.differences(figure, result())) == {
+    assert set(ledger.differences(figure, lossy)) - set(ledger.differences(figure, result())) == {
         "other pixels (jpegs)"
     }

@@ -7,11 +7,11 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from benchsuite import ledger
 from benchsuite.data import resize
 from benchsuite.errors import StorageError, expected
-from benchsuite.ledger import Published
-from benchsuite.remeasure import measured_by
+from benchsuite.explanation import ledger
+from benchsuite.explanation.ledger import Published
+from benchsuite.explanation.reproduction import measured_by
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs import dataset as datasets
 from benchsuite.specs import parameters

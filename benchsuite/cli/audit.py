@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the audit."""
     claim, accuracy = _percent("--claim", args.claim), _percent("--accuracy", args.accuracy)
-    from benchsuite.audit import Asked, audit
+    from benchsuite.explanation.audit import Asked, audit
     from benchsuite.storage.correctness import read
 
     asked = Asked(

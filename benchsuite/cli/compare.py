@@ -11,8 +11,8 @@ from benchsuite.cli.console import add_results, columns, out, print_json, print_
 from benchsuite.errors import BadParameter, expected
 
 if TYPE_CHECKING:
-    from benchsuite.compare import Comparison, Paired, Side
-    from benchsuite.groups import Between, GroupComparison
+    from benchsuite.explanation.comparison import Comparison, Paired, Side
+    from benchsuite.explanation.group_comparison import Between, GroupComparison
 
 AGAINST = "vs"
 """The word between two groups of runs."""
@@ -34,23 +34,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the comparison. Refuses runs that are not of the same images."""
-    from benchsuite import compare, groups
+    from benchsuite.explanation import comparison, group_comparison
     from benchsuite.stats.significance import holm
 
     parts = _parts(args.runs)
-    opened = [[compare.open_run(args.results, name) for name in part] for part in parts]
+    opened = [[comparison.open_run(args.results, name) for name in part] for part in parts]
     if len(opened) == 2:
-        found = groups.compare_groups(opened[0], opened[1])
+        found = group_comparison.compare_groups(opened[0], opened[1])
         if args.json:
-            print_json({"groups": groups.flat(found)})
+            print_json({"groups": group_comparison.flat(found)})
         else:
             print(*group_text(found), sep="\n")
         return 0
     first, *others = opened[0]
-    pairs = [compare.compare(first, other) for other in others]
+    pairs = [comparison.compare(first, other) for other in others]
     corrected = holm([pair.top1.p for pair in pairs])
     if args.json:
-        print_json({"comparisons": [compare.flat(*both) for both in zip(pairs, corrected, strict=True)]})
+        print_json({"comparisons": [comparison.flat(*both) for both in zip(pairs, corrected, strict=True)]})
     elif len(pairs) == 1:
         print(*text(pairs[0]), sep="\n")
     else:

@@ -15,9 +15,9 @@ from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.climb import Ladder, Step
-    from benchsuite.printed import Difference, Line
-    from benchsuite.route import Cost, End, Plan
+    from benchsuite.explanation.ladder_plan import Cost, End, Plan
+    from benchsuite.explanation.ladder_run import Ladder, Step
+    from benchsuite.explanation.published_figures import Difference, Line
     from benchsuite.specs.catalog import Catalog
 
 ASKED: dict[str, Any] = {"data": None, "weights": None, "loader": "torch", "device": "auto", "precision": "auto"}
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _ends(args: argparse.Namespace, catalog: Catalog) -> tuple[End, End] | None:
     """The ends of a ladder, or None where printed figures are asked for."""
-    from benchsuite import explain
+    from benchsuite.explanation import ladder_ends
 
     told = " ".join(args.names)
     if (args.start is None) != (args.goal is None):
@@ -67,10 +67,10 @@ def _ends(args: argparse.Namespace, catalog: Catalog) -> tuple[End, End] | None:
         raise BadParameter(expected("explain", "asked of one model, of two runs, or of one network with --from", told))
     if args.start is not None:
         _refuse(args, {"top5": False}, "used for printed figures")
-        return explain.between_protocols(asked(args, args.names, ()), args.start, args.goal, catalog)
+        return ladder_ends.between_protocols(asked(args, args.names, ()), args.start, args.goal, catalog)
     if len(args.names) == 2:
         _refuse(args, ASKED | {"top5": False}, "used with --from and --to: a run knows what it was")
-        return explain.between_runs(asked(args, (), ()), args.names[0], args.names[1], catalog)
+        return ladder_ends.between_runs(asked(args, (), ()), args.names[0], args.names[1], catalog)
     _refuse(
         args,
         ASKED | {"plan": False, "shapley": False, "accounting": None},
@@ -87,12 +87,12 @@ def _refuse(args: argparse.Namespace, usual: Mapping[str, Any], rule: str) -> No
 
 
 def _printed(args: argparse.Namespace, catalog: Catalog) -> int:
-    from benchsuite import printed
+    from benchsuite.explanation import published_figures
 
-    lines = printed.explain(args.names[0], catalog, k=5 if args.top5 else 1)
+    lines = published_figures.explain(args.names[0], catalog, k=5 if args.top5 else 1)
     rows = _runs(args)
     if args.json:
-        print_json({"model": args.names[0], "figures": printed.flat(lines), "runs": rows})
+        print_json({"model": args.names[0], "figures": published_figures.flat(lines), "runs": rows})
         return 0
     print(*printed_text(lines), sep="\n")
     if rows:
@@ -106,7 +106,7 @@ def _printed(args: argparse.Namespace, catalog: Catalog) -> int:
 
 def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
     """The runs of the same model in the results folder, as rows of ``run --json``."""
-    from benchsuite import ledger
+    from benchsuite.explanation import ledger
     from benchsuite.runs import manifest as run_manifest
     from benchsuite.storage import run_folder
 
@@ -119,22 +119,22 @@ def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _measured(args: argparse.Namespace, ends: tuple[End, End], catalog: Catalog) -> int:
-    from benchsuite import climb, route
+    from benchsuite.explanation import ladder_plan, ladder_run
 
-    counting = climb.way_of_counting(args.accounting) if args.accounting else None
-    plan = route.make_plan(*ends, catalog, fair=args.shapley)
+    counting = ladder_run.way_of_counting(args.accounting) if args.accounting else None
+    plan = ladder_plan.make_plan(*ends, catalog, fair=args.shapley)
     if args.plan:
         if args.json:
-            print_json(route.flat(plan))
+            print_json(ladder_plan.flat(plan))
         else:
             print(*plan_text(plan), sep="\n")
         return 0
     watch = bars()
     for line in plan_text(plan):
         watch.note(line)
-    ladder = climb.climb(plan, watch, counting)
+    ladder = ladder_run.climb(plan, watch, counting)
     if args.json:
-        print_json(climb.flat(ladder))
+        print_json(ladder_run.flat(ladder))
     else:
         print_table(out(), "", RUNGS, [*(_cells(step) for step in ladder.steps), *_counted_cells(ladder)])
         print(*ladder_text(ladder), sep="\n")
@@ -158,7 +158,7 @@ def printed_text(lines: Sequence[Line]) -> Iterator[str]:
 def difference_text(found: Difference) -> Iterator[str]:
     """What lies between two figures, in words that claim no more than the sources allow."""
     sign = "+" if found.change > 0 else ""
-    from benchsuite.printed import verdict_words
+    from benchsuite.explanation.published_figures import verdict_words
 
     change = f"{sign}{found.change} (+-{found.rounding.normalize():f} as printed)"
     yield f"from {found.before}: {change}, {verdict_words(found)}"

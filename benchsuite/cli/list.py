@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from benchsuite import ledger
 from benchsuite.cli.console import columns, first_sentence, print_json
 from benchsuite.errors import BadParameter, expected, unknown_name
+from benchsuite.explanation import ledger
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import BUILT_IN, Catalog, load_plugins
 from benchsuite.specs.parameters import parameters, show

@@ -10,10 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from benchsuite import ledger, tables
+from benchsuite import tables
 from benchsuite.cli import _facts
 from benchsuite.cli.console import add_results, columns, print_json
 from benchsuite.errors import UnknownName, unknown_name
+from benchsuite.explanation import ledger
 from benchsuite.specs.architecture import Family
 from benchsuite.specs.catalog import BUILT_IN, Catalog, load_plugins
 from benchsuite.specs.view import describe, view_from_data

@@ -1,1 +1,1 @@
-"""Data that ships with benchsuite: the published numbers."""
+"""Images: decoding, reading ahead, resizing, prepared files."""

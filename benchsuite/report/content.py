@@ -10,8 +10,9 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from benchsuite import compare, tables
-from benchsuite.compare import Comparison, Run, Side
+from benchsuite import tables
+from benchsuite.explanation import comparison
+from benchsuite.explanation.comparison import Comparison, Run, Side
 from benchsuite.report import trained
 from benchsuite.report.sources import Sources, Told
 from benchsuite.report.trained import Trained
@@ -63,7 +64,7 @@ class Entry:
 
     def under(self, other: Entry) -> str:
         """The protocol, and the precision and whose pixels where those of the other run are not the same."""
-        own, its = ([named(e.manifest) for named in (compare.precision, compare.pixels)] for e in (self, other))
+        own, its = ([named(e.manifest) for named in (comparison.precision, comparison.pixels)] for e in (self, other))
         return " ".join(
             [self.row["protocol"], *(word for word, another in zip(own, its, strict=True) if word != another)]
         )
@@ -162,7 +163,7 @@ class Report:
 
 def read(asked: Sources) -> Report:
     """The report of what was asked. Raises ``DataError`` for pairs that are not of the same images."""
-    opened = functools.lru_cache(maxsize=4)(lambda folder: compare.open_run(folder.parent, str(folder)))
+    opened = functools.lru_cache(maxsize=4)(lambda folder: comparison.open_run(folder.parent, str(folder)))
     entries = {folder.resolve(): _entry(opened(folder)) for folder in asked.folders}
     at = {entry.run_id: folder for folder, entry in zip(asked.folders, entries.values(), strict=True)}
     ordered = _in_order(entries.values()) if asked.every else list(entries.values())
@@ -202,7 +203,7 @@ def _family(
     made = []
     for before, after in pairs:
         a, b = load(before), load(after)
-        made.append((compare.compare(a, b), changed(a, b, next(rooms, 0))))
+        made.append((comparison.compare(a, b), changed(a, b, next(rooms, 0))))
     corrected = significance.holm([found.top1.p for found, _ in made])
     return tuple(
         Pair(f"pair-{next(numbers)}", *pair, found, p, images)
@@ -214,7 +215,7 @@ def changed(before: Run, after: Run, most: int) -> tuple[Changed, ...]:
     """The images that were fixed or broken, first those whose true class gained or lost most; ``most`` of them."""
     import numpy as np
 
-    a, b = before.columns, compare.aligned(before, after).columns
+    a, b = before.columns, comparison.aligned(before, after).columns
     gain = b["probability_true"] - a["probability_true"]
     places = np.flatnonzero((a["rank"] > 0) != (b["rank"] > 0))
     places = places[np.argsort(-np.abs(gain[places]), kind="stable")][:most]
@@ -240,7 +241,7 @@ def _answers(columns: Mapping[str, Any], row: int) -> tuple[tuple[int, float], .
 def _entry(run: Run) -> Entry:
     row = run_manifest.result_row(run.manifest, str(run.path), cached=True)
     seen = sum(_pixels(view) for view in run.manifest["views"])
-    return Entry(row, run.manifest, compare.side(run), seen / 1e6)
+    return Entry(row, run.manifest, comparison.side(run), seen / 1e6)
 
 
 def _pixels(view: Mapping[str, Any]) -> int:

@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from benchsuite import audit, printed
 from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected, unknown_name
+from benchsuite.explanation import audit, published_figures
 from benchsuite.report import figures, grid_sheets, sheets, training_sheets
 from benchsuite.report.content import Report, read
 from benchsuite.report.pages import Made, Maker
@@ -37,7 +37,7 @@ def maker(catalog: Catalog) -> Maker:
 
     def explained(folder: Path, model: str, *beginnings: str) -> Made:
         """``printed MODEL [BEGINNING...]``: the printed figures of a model, all or those whose ids begin so."""
-        lines = printed.explain(model, catalog)
+        lines = published_figures.explain(model, catalog)
         shown = [line for line in lines if not beginnings or line.row.id.startswith(beginnings)]
         return Made(markdown_table(explanation(model, shown)))
 

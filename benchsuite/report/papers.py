@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from benchsuite import compare
 from benchsuite.builtin.reporters import csv_cell, flattened, markdown_cell, tex_cell
+from benchsuite.explanation import comparison
 from benchsuite.report import sheets, training_sheets
 from benchsuite.report.content import Climbed, Entry, Pair, Report
 from benchsuite.report.markup import printable
@@ -164,7 +164,7 @@ def epoch_data(epoch: Epoch) -> dict[str, Any]:
 
 def pair_data(pair: Pair) -> dict[str, Any]:
     """A pair as one object: that of ``compare --json``."""
-    return compare.flat(pair.found, pair.p_holm)
+    return comparison.flat(pair.found, pair.p_holm)
 
 
 def _ladder_data(ladder: Climbed) -> dict[str, Any]:

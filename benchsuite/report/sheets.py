@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from benchsuite import tables
-from benchsuite.compare import Paired
-from benchsuite.ladder import Factor
+from benchsuite.explanation.comparison import Paired
+from benchsuite.explanation.ladder import Factor
 from benchsuite.report.content import Climbed, Entry, Pair, Report
 from benchsuite.stats import significance
 from benchsuite.stats.calibration import Calibration

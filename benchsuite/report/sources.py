@@ -10,10 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from benchsuite import ledger
 from benchsuite.errors import DataError, StorageError, expected, unknown_name
-from benchsuite.ladder import Factor
-from benchsuite.ledger import Published
+from benchsuite.explanation import ledger
+from benchsuite.explanation.ladder import Factor
+from benchsuite.explanation.ledger import Published
 from benchsuite.storage import correctness, run_folder
 from benchsuite.storage.training_folder import CORRECT, trainings_in
 

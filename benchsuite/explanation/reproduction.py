@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import get_args
 
-from benchsuite import ledger, tables
 from benchsuite.errors import BenchsuiteError
-from benchsuite.ledger import Published
+from benchsuite.explanation import ledger
+from benchsuite.explanation.ledger import Published
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Weights
 from benchsuite.specs.catalog import Catalog
@@ -62,7 +62,7 @@ def network(catalog: Catalog, row: Published) -> tuple[str, Weights | None]:
         candidates.append(f"timm:{ledger.base(row.architecture)}.{row.weights.removeprefix('timm.')}")
     for name in candidates:
         for weights in catalog.architecture(name).weights:
-            if tables.identity(name, weights.name)[1] == tables.identity(row.architecture, row.weights)[1]:
+            if ledger.identity(name, weights.name)[1] == ledger.identity(row.architecture, row.weights)[1]:
                 return name, weights
     return row.architecture, None
 

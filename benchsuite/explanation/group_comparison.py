@@ -8,8 +8,8 @@ from fractions import Fraction
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.compare import Run, Side, aligned, notes, side
 from benchsuite.errors import BadParameter, expected
+from benchsuite.explanation.comparison import Run, Side, aligned, notes, side
 from benchsuite.stats import significance
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from benchsuite.data import resize
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.evaluate import networks
 from benchsuite.evaluation.question import Question
-from benchsuite.factors import Frame
-from benchsuite.ladder import Factor, carried, rungs, subsets
-from benchsuite.ledger import Published
+from benchsuite.explanation.ladder import Factor, carried, rungs, subsets
+from benchsuite.explanation.ledger import Published
+from benchsuite.explanation.protocol_factors import Frame
 from benchsuite.runs import manifest
 from benchsuite.runs.plan import Asked, under
 from benchsuite.specs import parameters

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal, get_args
 
-from benchsuite import ledger
 from benchsuite.errors import unknown_name
-from benchsuite.factors import shown
-from benchsuite.ladder import Factor
-from benchsuite.ledger import Published
-from benchsuite.remeasure import measured_by, parted_by
+from benchsuite.explanation import ledger
+from benchsuite.explanation.ladder import Factor
+from benchsuite.explanation.ledger import Published, identity
+from benchsuite.explanation.protocol_factors import shown
+from benchsuite.explanation.reproduction import measured_by, parted_by
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.view import Interpolation
-from benchsuite.tables import identity
 
 Verdict = Literal["one factor", "one stated factor", "confounded", "nothing stated", "same"]
 """What two figures allow to be said. ``one factor`` alone names a cause, and nothing is open.

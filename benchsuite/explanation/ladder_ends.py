@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from benchsuite import ledger
 from benchsuite.errors import BadParameter, StorageError, expected
 from benchsuite.evaluation.question import Question
-from benchsuite.ledger import Published
-from benchsuite.remeasure import label
-from benchsuite.route import End
+from benchsuite.explanation import ledger
+from benchsuite.explanation.ladder_plan import End
+from benchsuite.explanation.ledger import Published
+from benchsuite.explanation.reproduction import label
 from benchsuite.runs.plan import Asked, plan, under
 from benchsuite.specs.catalog import Catalog
 from benchsuite.storage import run_folder

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchsuite.errors import BadParameter, expected
-from benchsuite.factors import Frame, Setting, bound_as, express, replaced, setting, shown
+from benchsuite.explanation.protocol_factors import Frame, Setting, bound_as, express, replaced, setting, shown
 from benchsuite.specs.parameters import Bound, show
 
 PLACES = ("centre", "shifts", "five", "grid", "dense")

@@ -10,18 +10,17 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from benchsuite.compare import Paired, paired, paired_data
 from benchsuite.errors import BadParameter, expected
-from benchsuite.ladder import Factor
-from benchsuite.ledger import Published
-from benchsuite.route import Cost, Plan, Planned
+from benchsuite.explanation.comparison import Paired, paired, paired_data
+from benchsuite.explanation.ladder import Factor
+from benchsuite.explanation.ladder_plan import Cost, Plan, Planned
+from benchsuite.explanation.ledger import Published, differences
 from benchsuite.runs import manifest
 from benchsuite.runs.run import answer, tally
 from benchsuite.stats import accounting, shapley, significance
 from benchsuite.stats.accounting import Accounting
 from benchsuite.stats.shapley import Share
 from benchsuite.storage import run_folder
-from benchsuite.tables import differences
 from benchsuite.watch import Watch
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Numbers = Mapping[str, NDArray[np.float64]]
-    """Random numbers of each tally by its name, (draws, e) in 0..1."""
+    "Random numbers of each tally by its name, (draws, e) in 0..1."
+
 
 BATCH_SIZES = (5, 10, 16, 20, 64, 128)
 """The batch sizes of the published recipes."""
