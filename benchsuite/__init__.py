@@ -23,6 +23,7 @@ from benchsuite.errors import (
     first_line,
     unknown_name,
 )
+from benchsuite.report.tables.text import result_table
 from benchsuite.specs.architecture import Architecture, DenseParts, Family, Input, Weights
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.combine import Combine
@@ -36,7 +37,6 @@ from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, 
 from benchsuite.specs.reporter import Reporter
 from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
 from benchsuite.storage.files import cache_dir
-from benchsuite.tables import result_table
 
 if TYPE_CHECKING:
     from benchsuite.runs.query import load_predictions, load_runs

@@ -12,8 +12,10 @@ import pytest
 from test_climb import Counted
 
 from benchsuite.cli import main
-from benchsuite.report import content, figures, sheets
+from benchsuite.report import content
+from benchsuite.report.plots import figures
 from benchsuite.report.sources import sources
+from benchsuite.report.tables import runs as run_tables
 from benchsuite.runs.run import Watch, run
 from benchsuite.storage.run_folder import read_columns
 
@@ -142,7 +144,7 @@ def test_the_last_step_may_be_another_accounting_and_costs_nothing(
     ladder.write_text(json.dumps(data))
     (shown,) = content.read(sources(isolated / "results", (str(ladder),))).ladders
     assert shown.left_over == 0
-    assert [cell.text for cell in sheets.rungs(shown).rows[-1]][1:3] == [
+    assert [cell.text for cell in run_tables.rungs(shown).rows[-1]][1:3] == [
         "accounting: exact → smoothed, batches of 8",
         f"{100 * (1 - value):.2f}",
     ]

@@ -16,8 +16,8 @@ from madeup import saved, scores
 from reports import ladder_file
 
 from benchsuite.cli import main
-from benchsuite.report.kinds import KINDS
-from benchsuite.report.pages import END
+from benchsuite.report.results_pages import END
+from benchsuite.report.results_tables import KINDS
 from benchsuite.storage.run_folder import read_columns
 from benchsuite.training.grid import COLUMNS
 

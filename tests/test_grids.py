@@ -11,9 +11,9 @@ import pytest
 import trainees
 
 from benchsuite import BadParameter, Mini, UnknownName
+from benchsuite.report.tables.text import grid_table
 from benchsuite.training import grid as training_grid
 from benchsuite.training.job import Asked
-from benchsuite.training_tables import grid_table
 from benchsuite.watch import Watch
 
 CATALOG = trainees.catalog()

@@ -12,7 +12,7 @@ from walks import CATALOG
 
 from benchsuite.evaluate import Opened
 from benchsuite.evaluation.timing import Seconds
-from benchsuite.profile_tables import profile_table
+from benchsuite.report.tables.text import profile_table
 from benchsuite.runs.plan import Asked
 from benchsuite.runs.profile import profile, profiles, record
 from benchsuite.runs.run import run

@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite.report.axes import Scale, apart, around, around_log, fit, log_ticks, minus, place, ticks, width, written
+from benchsuite.report.plots.axes import (
+    Scale,
+    apart,
+    around,
+    around_log,
+    fit,
+    log_ticks,
+    minus,
+    place,
+    ticks,
+    width,
+    written,
+)
 
 values = st.floats(-1e6, 1e6, allow_nan=False)
 

@@ -14,9 +14,10 @@ from test_report_gallery import toy_report
 
 from benchsuite import DataError
 from benchsuite.explanation import comparison, ledger
-from benchsuite.report import content, sheets
+from benchsuite.report import content
 from benchsuite.report.content import Entry, read
 from benchsuite.report.sources import sources
+from benchsuite.report.tables import runs
 from benchsuite.stats import significance
 
 A, B = "resnet50-1crop-x-aaa", "resnet50-10crop-x-bbb"
@@ -45,14 +46,14 @@ def test_runs_that_differ_in_precision_or_pixels_alone_are_told_from_each_other(
     report = read(
         sources(tmp_path, tuple(f"net-{name}" for name in ("1crop-x-aaa", "1crop-x-bbb", "1crop-x-ccc", "10")))
     )
-    assert [sheets.pair_words(p.before, p.after, network=False) for p in report.pairs] == [
+    assert [runs.pair_words(p.before, p.after, network=False) for p in report.pairs] == [
         "1crop fp32 to 1crop bf16",
         "1crop exact pixels to 1crop ffcv:lossy",
         "1crop to 10crop",
     ]
-    assert [cell.text for cell in sheets.pairs(report).rows[0][:2]] == ["resnet50 1crop fp32", "resnet50 1crop bf16"]
+    assert [cell.text for cell in runs.pairs(report).rows[0][:2]] == ["resnet50 1crop fp32", "resnet50 1crop bf16"]
     assert report.entries[2].numerics == "fp32, cpu, ffcv:lossy, not exact"
-    rows = {tuple(cell.text for cell in row[:-3]) for row in sheets.calibrations(report).rows}
+    rows = {tuple(cell.text for cell in row[:-3]) for row in runs.calibrations(report).rows}
     assert len(rows) == len(report.entries), "each row says which run it is of"
 
 

@@ -15,8 +15,8 @@ from reports import nasty, two_runs
 from test_report_page import VIEW
 
 from benchsuite import StorageError
-from benchsuite.report import drawn, figures
 from benchsuite.report.content import read
+from benchsuite.report.plots import figures, matplotlib_files
 from benchsuite.report.sources import sources
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
@@ -29,7 +29,7 @@ def test_every_plot_is_a_png_and_an_svg(tmp_path: Path) -> None:
     every = {figure.name: figure for figure in figures.figures(report)}
     wanted = ["error-cost-1", "changes", "pair-1-classes", "calibration-resnet18-10crop-x-c"]
     assert len(every) == 8, "two of cost, the changes, two of classes, three of calibration"
-    found = list(drawn.write([every[name] for name in wanted], tmp_path / "plots"))
+    found = list(matplotlib_files.write([every[name] for name in wanted], tmp_path / "plots"))
     assert [path.name for path in found] == [f"{name}.{suffix}" for name in wanted for suffix in ("png", "svg")]
     for path in found:
         if path.suffix == ".png":
@@ -43,7 +43,7 @@ def test_every_plot_is_a_png_and_an_svg(tmp_path: Path) -> None:
 def test_a_curve_is_a_file_too_with_the_words_of_its_lines(tmp_path: Path) -> None:
     learned(tmp_path, "pnn-a", correct(12, 50), heldout=range(20, 8, -1))
     (curve,) = figures.figures(read(sources(tmp_path, ())))
-    png, svg = drawn.write([curve], tmp_path / "plots")
+    png, svg = matplotlib_files.write([curve], tmp_path / "plots")
     with Image.open(png) as image:
         assert len(image.convert("RGB").getcolors(10**6) or []) > 20
     texts = "".join(ElementTree.parse(svg).getroot().itertext())
@@ -60,7 +60,7 @@ def test_a_curve_is_a_file_too_with_the_words_of_its_lines(tmp_path: Path) -> No
 def test_the_same_plot_gives_the_same_bytes_and_nasty_names_stay_text(tmp_path: Path) -> None:
     report = nasty(tmp_path)
     wanted = [next(f for f in figures.figures(report) if f.name.endswith(kind)) for kind in ("ladder-1", "-classes")]
-    first, second = (list(drawn.write(wanted, tmp_path / folder)) for folder in ("one", "two"))
+    first, second = (list(matplotlib_files.write(wanted, tmp_path / folder)) for folder in ("one", "two"))
     assert [a.read_bytes() for a in first] == [b.read_bytes() for b in second]
     texts = "".join(ElementTree.parse(first[-1]).getroot().itertext())
     assert "$x^2$" in texts
@@ -77,4 +77,4 @@ def test_without_matplotlib_it_is_said_what_to_install(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(StorageError, match=r"pip install 'benchsuite\[report\]'"):
-        drawn.check()
+        matplotlib_files.check()

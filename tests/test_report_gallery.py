@@ -17,8 +17,8 @@ from walks import CATALOG
 from benchsuite import BadParameter, DataError, Dataset, hookimpl, load_plugins
 from benchsuite.report import gallery
 from benchsuite.report.content import Report, read
-from benchsuite.report.figures import every_pair
 from benchsuite.report.gallery import Picture, opened, pictures, thumbnail
+from benchsuite.report.plots.figures import every_pair
 from benchsuite.report.sources import sources
 from benchsuite.runs.plan import Asked
 from benchsuite.runs.run import Watch, run

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchsuite import DataError
-from benchsuite.report.grid_sheets import effects, grid
+from benchsuite.report.tables.grids import effects, grid
 from benchsuite.training.grid import COLUMNS
 
 FACTORS = {"rate": ("low", "high", "higher"), "noise": ("there", "none"), "level": ("1", "2")}

@@ -14,13 +14,14 @@ from madeup import saved, scores
 from reports import NASTY, Page, ladder_file, nasty, two_runs
 
 from benchsuite.explanation import ledger
-from benchsuite.report import figures, sheets, svg
 from benchsuite.report.content import Report, read
 from benchsuite.report.markup import embedded, escaped, indented, printable, size_words
 from benchsuite.report.page import page
-from benchsuite.report.sheets import Cell, Column, Sheet
+from benchsuite.report.plots import figures, svg
 from benchsuite.report.sources import sources
 from benchsuite.report.summary import summary
+from benchsuite.report.tables import runs, sheet
+from benchsuite.report.tables.sheet import Cell, Column, Sheet
 from benchsuite.stats import digits
 from benchsuite.stats.metrics import Count
 
@@ -145,13 +146,13 @@ def test_json_for_people_is_json_and_short_lists_stand_on_one_line() -> None:
 def test_what_is_the_same_in_every_row_is_said_once_and_a_name_is_always_left() -> None:
     columns = (Column("network"), Column("protocol"), Column("errors", True))
     rows = tuple((Cell("resnet50"), Cell(protocol), Cell("1", 1)) for protocol in ("1crop", "10crop"))
-    once = sheets.once(Sheet("s", "S", columns, rows))
+    once = sheet.once(Sheet("s", "S", columns, rows))
     assert [c.title for c in once.columns] == ["protocol", "errors"]
     assert once.said == ("Every row: network resnet50",)
-    alike = sheets.once(Sheet("s", "S", columns, (rows[0], rows[0])))
+    alike = sheet.once(Sheet("s", "S", columns, (rows[0], rows[0])))
     assert [c.title for c in alike.columns] == ["protocol", "errors"]
     single = Sheet("s", "S", columns, rows[:1])
-    assert sheets.once(single) == single
+    assert sheet.once(single) == single
 
 
 def test_a_waterfall_leads_from_the_first_rate_to_the_last_without_a_gap(tmp_path: Path) -> None:
@@ -262,7 +263,7 @@ def test_runs_of_part_of_a_split_say_so_wherever_their_number_stands(tmp_path: P
     saved(tmp_path, A, scores(200, 10, 1), dataset=part)
     report = read(sources(tmp_path, ()))
     assert "200 of 50000 images" in summary(report)
-    assert "200 of 50000" in sheets.runs(report).rows[0][3].text
+    assert "200 of 50000" in runs.runs(report).rows[0][3].text
 
 
 @pytest.mark.parametrize(("size", "words"), [(312_400, "312 kB"), (20, "1 kB"), (1_440_000, "1.4 MB")])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import DataError, StorageError
-from benchsuite.report.pages import END, Made, again, pages_in, parts
+from benchsuite.report.results_pages import END, Made, again, pages_in, parts
 
 PAGE = f"""# Title
 

@@ -13,9 +13,10 @@ from madeup import saved, scores
 from reports import ladder_file, nasty, two_runs
 
 from benchsuite.explanation import comparison, ledger
-from benchsuite.report import papers, sheets
+from benchsuite.report import export
 from benchsuite.report.content import Report, read
 from benchsuite.report.sources import sources
+from benchsuite.report.tables import runs
 
 A, B = "resnet50-1crop-x-aaa", "resnet50-10crop-x-bbb"
 
@@ -44,7 +45,7 @@ def pipes(line: str) -> int:
 
 @pytest.mark.parametrize("which", ["report", "worst"])
 def test_every_line_of_a_markdown_table_has_as_many_cells(which: str, request: pytest.FixtureRequest) -> None:
-    text = papers.markdown(request.getfixturevalue(which), "a | title")
+    text = export.markdown(request.getfixturevalue(which), "a | title")
     tables = [part for part in text.split("\n\n") if part.startswith("| ")]
     assert len(tables) >= 4
     for table in tables:
@@ -54,20 +55,20 @@ def test_every_line_of_a_markdown_table_has_as_many_cells(which: str, request: p
 
 
 def test_markdown_holds_the_summary_and_every_number_as_it_is_rounded(report: Report) -> None:
-    text = papers.markdown(report, "Title")
+    text = export.markdown(report, "Title")
     assert text.startswith(
         "# Title\n\nFrom 1crop to 10crop the top-1 error of resnet50 on madeup (200 images) goes from"
     )
-    for sheet in papers.in_paper(report):
+    for sheet in export.in_paper(report):
         for row in sheet.rows:
-            assert all(papers.plain(cell.text) in text for cell in row)
+            assert all(export.plain(cell.text) in text for cell in row)
 
 
 @pytest.mark.parametrize("which", ["report", "worst"])
 def test_every_line_of_a_latex_table_has_as_many_cells_and_balanced_braces(
     which: str, request: pytest.FixtureRequest
 ) -> None:
-    text = papers.latex(request.getfixturevalue(which), "title\n\\input{evil}")
+    text = export.latex(request.getfixturevalue(which), "title\n\\input{evil}")
     columns = 0
     for line in text.splitlines():
         if line.startswith("%"):
@@ -86,14 +87,14 @@ def test_every_line_of_a_latex_table_has_as_many_cells_and_balanced_braces(
 
 
 def test_latex_writes_a_minus_and_keeps_brackets_from_the_line_before() -> None:
-    assert papers._tex("-1.40", number=True) == "$-$1.40"
-    assert papers._tex("[-2.70, +0.10]", number=True) == "{[$-$2.70, +0.10]}"
-    assert papers._tex("1.9e-11", number=True) == "1.9e-11"
-    assert papers._tex("a → b", number=False) == r"a $\to$ b"
+    assert export._tex("-1.40", number=True) == "$-$1.40"
+    assert export._tex("[-2.70, +0.10]", number=True) == "{[$-$2.70, +0.10]}"
+    assert export._tex("1.9e-11", number=True) == "1.9e-11"
+    assert export._tex("a → b", number=False) == r"a $\to$ b"
 
 
 def test_csv_is_read_back_with_every_number_unrounded(report: Report) -> None:
-    lines = list(csv.DictReader(io.StringIO(papers.as_csv(report))))
+    lines = list(csv.DictReader(io.StringIO(export.as_csv(report))))
     assert [line["table"] for line in lines] == ["run", "run", "rung", "pair"]
     for line, entry in zip(lines, report.entries, strict=False):
         assert line["run_id"] == entry.run_id
@@ -111,7 +112,7 @@ def test_csv_is_read_back_with_every_number_unrounded(report: Report) -> None:
 
 
 def test_no_cell_of_csv_is_a_formula(worst: Report) -> None:
-    lines = list(csv.reader(io.StringIO(papers.as_csv(worst))))
+    lines = list(csv.reader(io.StringIO(export.as_csv(worst))))
     assert {len(line) for line in lines} == {len(lines[0])}
     for line in lines[1:]:
         for cell in line:
@@ -119,7 +120,7 @@ def test_no_cell_of_csv_is_a_formula(worst: Report) -> None:
 
 
 def test_json_is_strict_and_in_the_words_of_compare(report: Report) -> None:
-    text = json.dumps(papers.as_json(report), allow_nan=False)
+    text = json.dumps(export.as_json(report), allow_nan=False)
     data = json.loads(text)
     assert [run["run_id"] for run in data["runs"]] == [A, B]
     assert "cached" not in data["runs"][0]
@@ -133,5 +134,5 @@ def test_json_is_strict_and_in_the_words_of_compare(report: Report) -> None:
 def test_a_run_without_its_brier_score_is_given_by_bounds(tmp_path: Path) -> None:
     saved(tmp_path, A, scores(50, 10, 1), without=("brier",))
     made = read(sources(tmp_path, ()))
-    (row,) = sheets.calibrations(made).rows
+    (row,) = runs.calibrations(made).rows
     assert re.fullmatch(r"\d\.\d{4} to \d\.\d{4}", row[-1].text)

@@ -10,7 +10,7 @@ import pytest
 from courses import correct, learned
 from madeup import saved, scores
 
-from benchsuite.report import portable
+from benchsuite.report import committed_runs
 from benchsuite.storage import run_folder
 
 
@@ -34,7 +34,7 @@ from benchsuite.storage import run_folder
     ],
 )
 def test_paths_of_a_machine_become_a_word_and_nothing_else_does(text: str, clean: str) -> None:
-    assert portable.portable({"a": [text, {"b": text}], "c": 1, "d": None}) == {
+    assert committed_runs.portable({"a": [text, {"b": text}], "c": 1, "d": None}) == {
         "a": [clean, {"b": clean}],
         "c": 1,
         "d": None,
@@ -46,7 +46,7 @@ def test_the_path_that_a_run_was_told_is_taken_out_everywhere_even_a_relative_on
         "asked": {"data": "imagenet:my images/val"},
         "command": "benchsuite run a --data imagenet:my images/val",
     }
-    assert portable.portable(manifest) == {
+    assert committed_runs.portable(manifest) == {
         "asked": {"data": "imagenet:PATH"},
         "command": "benchsuite run a --data imagenet:PATH",
     }
@@ -65,12 +65,12 @@ def test_manifests_and_ladders_of_committed_folders_are_cleaned_and_a_users_own_
         told(folder, command="benchsuite run a --data imagenet:/data/imagenet")
     ladder = tmp_path / "digits" / "ladder.json"
     ladder.write_text(json.dumps({"rungs": [{"path": "/home/me/results/runs/a"}]}))
-    found = list(portable.kept(tmp_path))
+    found = list(committed_runs.kept(tmp_path))
     assert [k.path for k in found] == [one / "manifest.json", course / "manifest.json", ladder]
     assert found[1].paths == ["/home/me/cifar"]
     for kept in found:
-        portable.write(kept)
-    assert list(portable.kept(tmp_path)) == []
+        committed_runs.write(kept)
+    assert list(committed_runs.kept(tmp_path)) == []
     assert json.loads(ladder.read_text()) == {"rungs": [{"path": "PATH"}]}
     assert "/data/imagenet" in (own / "manifest.json").read_text()
     assert run_folder.read_manifest(one) is not None
@@ -78,17 +78,17 @@ def test_manifests_and_ladders_of_committed_folders_are_cleaned_and_a_users_own_
 
 def test_counts_that_the_predictions_deny_are_told(tmp_path: Path) -> None:
     folder = saved(tmp_path / "digits", "resnet50-1crop-x-aaa", scores(20, 10, 1))
-    assert list(portable.faults(tmp_path)) == []
+    assert list(committed_runs.faults(tmp_path)) == []
     counts = json.loads((folder / "manifest.json").read_text())["counts"]
     told(folder, counts={**counts, "top1_errors": counts["top1_errors"] + 1})
-    (said,) = portable.faults(tmp_path)
+    (said,) = committed_runs.faults(tmp_path)
     assert f"'top1_errors': {counts['top1_errors']}" in said
     told(folder, counts=counts)
     other = saved(
         tmp_path / "else", "resnet50-1crop-x-aaa", scores(20, 10, 1), ids=["same"] * 2 + list("abcdefghijklmnopqr")
     )
-    (said,) = portable.faults(tmp_path)
+    (said,) = committed_runs.faults(tmp_path)
     assert "some twice" in said
     (other / "predictions.parquet").unlink()
-    (said,) = portable.faults(tmp_path)
+    (said,) = committed_runs.faults(tmp_path)
     assert "no predictions.parquet" in said

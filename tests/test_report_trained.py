@@ -13,11 +13,13 @@ from madeup import saved, scores
 from reports import NASTY, Page
 
 from benchsuite import DataError, StorageError
-from benchsuite.report import figures, papers, trained, training_sheets
+from benchsuite.report import export, training_content
 from benchsuite.report.content import read
 from benchsuite.report.page import page
+from benchsuite.report.plots import figures
 from benchsuite.report.sources import sources
 from benchsuite.report.summary import summary
+from benchsuite.report.tables import trainings
 
 
 def smoothed_by_hand(right: np.ndarray, batch_size: int) -> list[float]:
@@ -33,7 +35,7 @@ def smoothed_by_hand(right: np.ndarray, batch_size: int) -> list[float]:
 @pytest.mark.parametrize(("n", "batch_size"), [(100, 10), (103, 10), (7, 3), (30, 30)])
 def test_each_epoch_is_counted_exactly_and_smoothed_as_the_loop_does(tmp_path: Path, n: int, batch_size: int) -> None:
     right = correct(6, n)
-    found = trained.read(learned(tmp_path, "a", right, batch_size))
+    found = training_content.read(learned(tmp_path, "a", right, batch_size))
     assert [e.test.hits for e in found.epochs] == [int((~row).sum()) for row in right]
     assert {e.test.total for e in found.epochs} == {n}
     np.testing.assert_allclose(
@@ -55,14 +57,14 @@ def test_a_training_that_contradicts_itself_is_refused(tmp_path: Path, spoil: st
         name = "epochs.parquet" if spoil == "epochs" else "correct.npz"
         (folder / name).write_bytes((other / name).read_bytes())
     with pytest.raises(DataError, match="test errors of a"):
-        trained.read(folder)
+        training_content.read(folder)
 
 
 def test_a_training_that_is_not_finished_is_no_result(tmp_path: Path) -> None:
     folder = learned(tmp_path, "a", correct(2, 40))
     (folder / "manifest.json").unlink()
     with pytest.raises(StorageError, match="finished"):
-        trained.read(folder)
+        training_content.read(folder)
     with pytest.raises(StorageError, match="one with a run in it"):
         sources(tmp_path, ())
 
@@ -73,7 +75,7 @@ def test_the_number_that_the_source_prints_is_counted_again(tmp_path: Path) -> N
     wanted = manifest["as_source"]
     manifest["as_source"] = {**wanted, "top1_error": 1.0}
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    assert trained.read(folder).row["as_source"] == wanted
+    assert training_content.read(folder).row["as_source"] == wanted
 
 
 def test_a_report_holds_runs_and_trainings_or_trainings_alone(tmp_path: Path) -> None:
@@ -96,8 +98,8 @@ def test_a_report_holds_runs_and_trainings_or_trainings_alone(tmp_path: Path) ->
 
 def test_the_table_says_what_was_counted_and_what_would_have_been_printed(tmp_path: Path) -> None:
     right = correct(5, 60)
-    found = [trained.read(learned(tmp_path, "a", right, heldout=[9, 8, 3, 4, 5]))]
-    sheet = training_sheets.trainings(found)
+    found = [training_content.read(learned(tmp_path, "a", right, heldout=[9, 8, 3, 4, 5]))]
+    sheet = trainings.trainings(found)
     cells = dict(zip((c.title for c in sheet.columns), (cell.text for cell in sheet.rows[0]), strict=True))
     exact, epoch = (~right[-1]).sum(), int(np.argmax(smoothed_by_hand(right, 10)))
     assert cells["top-1 error %"] == f"{100 * exact / 60:.2f}"
@@ -105,20 +107,20 @@ def test_the_table_says_what_was_counted_and_what_would_have_been_printed(tmp_pa
     assert cells["best held-out %"] == f"{100 * (~right[2]).sum() / 60:.2f} (epoch 3)"
     assert cells["counted as its source %"].endswith(f"(epoch {epoch + 1})")
     assert "mini" in sheet.said[0]
-    others = training_sheets.accountings(found)
+    others = trainings.accountings(found)
     counted = dict(zip((c.title for c in others.columns), (cell.text for cell in others.rows[0]), strict=True))
     assert counted["exact-best"] == f"{100 * right.mean(axis=1).max():.2f}"
     assert counted["smoothed-best"] == f"{100 * max(smoothed_by_hand(right, 10)):.2f}"
     assert "truncated-best-after-10" not in counted, "five epochs are too few for it: no empty column"
-    assert len(training_sheets.epochs(found[0]).rows) == 5
+    assert len(trainings.epochs(found[0]).rows) == 5
 
 
 def test_seeds_of_a_recipe_are_one_line_with_their_mean_and_range(tmp_path: Path) -> None:
     rights = [correct(5, 200, seed) for seed in range(3)]
     other = {"architecture": {"name": "lbcnn", "parameters": 7, "frozen": 0, "masks": 0}}
-    found = [trained.read(learned(tmp_path, f"run{i}", right)) for i, right in enumerate(rights)]
-    found.append(trained.read(learned(tmp_path, "other", correct(5, 200, 9)[:, ::-1], **other)))
-    sheet = training_sheets.seeds(found)
+    found = [training_content.read(learned(tmp_path, f"run{i}", right)) for i, right in enumerate(rights)]
+    found.append(training_content.read(learned(tmp_path, "other", correct(5, 200, 9)[:, ::-1], **other)))
+    sheet = trainings.seeds(found)
     lines = {line[1].text: [cell.text for cell in line] for line in sheet.rows}
     assert set(lines) == {"pnn:level=0.1", "lbcnn"}
     errors = [100 * float((~right[-1]).mean()) for right in rights]
@@ -133,7 +135,7 @@ def test_seeds_of_a_recipe_are_one_line_with_their_mean_and_range(tmp_path: Path
 
 def test_a_curve_marks_the_last_exact_and_the_best_smoothed_epoch(tmp_path: Path) -> None:
     right = correct(6, 100)
-    one = trained.read(learned(tmp_path, "a", right, heldout=[9, 8, 7, 6, 5, 4]))
+    one = training_content.read(learned(tmp_path, "a", right, heldout=[9, 8, 7, 6, 5, 4]))
     exact, smoothed, heldout = figures.course(one).lines
     assert [y for _, y in exact.points] == pytest.approx(100 * right.mean(axis=1))
     assert [y for _, y in smoothed.points] == pytest.approx(100 * np.array(smoothed_by_hand(right, 10)))
@@ -152,14 +154,14 @@ def test_the_summary_says_by_how_much_smoothing_differs(tmp_path: Path) -> None:
 def test_papers_and_files_hold_trainings_too(tmp_path: Path) -> None:
     learned(tmp_path, "a", correct(3, 40), architecture={"name": "=1|x&", "parameters": 1, "frozen": 0, "masks": 0})
     report = read(sources(tmp_path, ()))
-    text = papers.markdown(report, "t")
+    text = export.markdown(report, "t")
     assert r"=1\|x\&" in text
     assert "The same epochs" in text
-    assert r"=1|x\&" not in papers.latex(report, "t").replace(r"\textbar{}", "")
-    lines = papers.as_csv(report).splitlines()
+    assert r"=1|x\&" not in export.latex(report, "t").replace(r"\textbar{}", "")
+    lines = export.as_csv(report).splitlines()
     assert [line.partition(",")[0] for line in lines[1:]] == ["training", "epoch", "epoch", "epoch"]
     assert ",'=1|x&," in lines[1]
-    made = papers.as_json(report)["trainings"][0]
+    made = export.as_json(report)["trainings"][0]
     assert made["course"][2]["test_errors"] == made["top1_errors"]
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from benchsuite import load_plugins
 from benchsuite.cli import main
-from benchsuite.report import portable
-from benchsuite.report.kinds import KINDS
-from benchsuite.report.pages import pages_in
+from benchsuite.report import committed_runs
+from benchsuite.report.results_pages import pages_in
+from benchsuite.report.results_tables import KINDS
 from benchsuite.specs.architecture import Architecture
 from benchsuite.training.job import cells, scaled
 
@@ -41,8 +41,8 @@ def test_a_result_is_small_and_holds_predictions_but_no_images_or_weights(folder
 
 
 def test_no_committed_run_names_a_path_of_a_machine() -> None:
-    assert portable.committed(RESULTS)
-    assert [found.path for found in portable.kept(RESULTS)] == []
+    assert committed_runs.committed(RESULTS)
+    assert [found.path for found in committed_runs.kept(RESULTS)] == []
     for path in RESULTS.glob("*/**/*"):
         if path.suffix in (".parquet", ".npz", ".csv", ".svg"):
             assert not re.search(rb"/(home|root|work|tmp|Users)/", path.read_bytes()), path

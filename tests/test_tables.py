@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from benchsuite import tables
 from benchsuite.explanation import ledger
+from benchsuite.report.tables import text
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs.preprocess import Preprocess, center
 from benchsuite.specs.view import view_data
@@ -64,7 +64,7 @@ def result(**changes):
 
 def line(model_id, *rows, most=100):
     """The line of published_table that belongs to one row of the ledger, as a dictionary."""
-    headers, lines = tables.published_table(rows, most=most)
+    headers, lines = text.published_table(rows, most=most)
     published = next(r for r in ledger.load() if r.id == model_id)
     size = "/".join(str(p) for p in (published.short_side, published.crop) if p)
     wanted = (published.model, published.variant, published.weights or published.run, published.source)
@@ -168,7 +168,7 @@ def test_a_row_of_a_view_that_ignores_the_aspect_ratio():
 
 
 def test_results_side_by_side():
-    headers, lines = tables.result_table([result(), result(errors=58, n=500, asked__limit=500)])
+    headers, lines = text.result_table([result(), result(errors=58, n=500, asked__limit=500)])
     first, second = (dict(zip(headers, cells, strict=True)) for cells in lines)
     assert first["n"] == "50000"
     assert first["top-1 error %"].startswith("23.870 [23.4")
@@ -182,12 +182,12 @@ def test_results_side_by_side():
 def test_a_limited_result_says_so_even_where_the_size_of_the_split_is_not_known():
     row = result(errors=58, n=500, asked__limit=500)
     del row["of"]
-    assert tables.images(row) == "500 (limited)"
-    assert tables.images({**row, "limit": None}) == "500"
+    assert text.images(row) == "500 (limited)"
+    assert text.images({**row, "limit": None}) == "500"
 
 
 def test_a_result_without_a_speed_has_an_empty_cell():
-    headers, lines = tables.result_table([result(images_per_second=None)])
+    headers, lines = text.result_table([result(images_per_second=None)])
     assert dict(zip(headers, lines[0], strict=True))["images/s"] == ""
 
 
@@ -257,17 +257,17 @@ def test_the_scales_of_a_multiscale_figure_are_compared():
 
 
 def test_the_most_comparable_figures_come_first_and_the_rest_is_counted():
-    headers, lines = tables.published_table([result()], most=3)
+    headers, lines = text.published_table([result()], most=3)
     assert all(len(cells) == len(headers) for cells in lines)
     assert lines[0][-1] == "23.870 (+0.000)"
-    every = tables.published_table([result()], most=1000)[1]
+    every = text.published_table([result()], most=1000)[1]
     assert lines[-1][0] == f"and {len(every) - 3} more: benchsuite list published --model resnet50"
     assert len(lines) == 4
 
 
 def test_every_measurement_is_shown_once_for_two_runs_of_one_model():
-    one = tables.published_table([result()], most=1000)[1]
-    two = tables.published_table([result(), result(weights__label="IMAGENET1K_V2")], most=1000)[1]
+    one = text.published_table([result()], most=1000)[1]
+    two = text.published_table([result(), result(weights__label="IMAGENET1K_V2")], most=1000)[1]
     assert len(one) == len(two) == len({r.measurement for r in ledger.matching("resnet50", "1crop")})
 
 
@@ -284,7 +284,7 @@ def test_an_unverified_figure_says_so():
 
 
 def line_of(accuracy):
-    headers, lines = tables.published_table([result(architecture__name="lbcnn")], most=100)
+    headers, lines = text.published_table([result(architecture__name="lbcnn")], most=100)
     error = str(100 - Decimal(accuracy))
     return next(
         cells for cells in (dict(zip(headers, c, strict=True)) for c in lines) if cells["top-1 error %"] == error
@@ -292,8 +292,8 @@ def line_of(accuracy):
 
 
 def test_models_without_printed_figures_have_no_lines():
-    assert tables.published_table([result(architecture__name="nobody-printed-this")]) == (list(tables.PUBLISHED), [])
-    assert tables.published_table([]) == (list(tables.PUBLISHED), [])
+    assert text.published_table([result(architecture__name="nobody-printed-this")]) == (list(text.PUBLISHED), [])
+    assert text.published_table([]) == (list(text.PUBLISHED), [])
 
 
 def test_the_error_by_reassessed_labels_is_a_column_of_the_runs_that_have_one():
@@ -306,13 +306,13 @@ def test_the_error_by_reassessed_labels_is_a_column_of_the_runs_that_have_one():
     assert rows[1]["real_interval"] == pytest.approx(
         [100 * b for b in binomtest(10, 40).proportion_ci(method="wilson")]
     )
-    headers, (first, second) = tables.result_table(rows)
+    headers, (first, second) = text.result_table(rows)
     at = headers.index("ReaL error %")
     assert headers[at + 1] == "top-5 error %"
     assert first[at] == ""
     assert second[at].startswith("25.00 [")
     assert second[at].endswith("] of 40")
-    assert "ReaL error %" not in tables.result_table(rows[:1])[0]
+    assert "ReaL error %" not in text.result_table(rows[:1])[0]
     judged["counts"]["real_n"] = judged["counts"]["real_errors"] = 0
     assert run_manifest.result_row(judged, "p", cached=False)["real_error"] is None
 
@@ -320,7 +320,7 @@ def test_the_error_by_reassessed_labels_is_a_column_of_the_runs_that_have_one():
 def test_a_loader_that_is_not_exact_is_named_beside_the_data_set_and_keeps_figures_apart():
     lossy = result(asked={"loader": "jpegs", "limit": None, "seed": 0, "question": {"loader": "jpegs"}})
     assert (result()["exact"], lossy["exact"]) == (True, False)
-    assert [tables.result_table([row])[1][0][3] for row in (result(), lossy)] == [
+    assert [text.result_table([row])[1][0][3] for row in (result(), lossy)] == [
         "imagenet",
         "imagenet (jpegs, not exact)",
     ]

@@ -151,7 +151,7 @@ def group_text(found: GroupComparison) -> Iterator[str]:
 
 
 def _heads(runs: Iterable[tuple[str, Side]], notes: Sequence[str]) -> Iterator[str]:
-    from benchsuite.tables import images
+    from benchsuite.report.tables.text import images
 
     yield from columns(
         (when, run.run_id, run.architecture, run.weights, run.protocol, run.dataset, images(_size(run)))

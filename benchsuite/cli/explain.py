@@ -96,10 +96,10 @@ def _printed(args: argparse.Namespace, catalog: Catalog) -> int:
         return 0
     print(*printed_text(lines), sep="\n")
     if rows:
-        from benchsuite import tables
+        from benchsuite.report.tables import text
 
         print("measured here")
-        headers, cells = tables.result_table(rows)
+        headers, cells = text.result_table(rows)
         print(*columns([headers, *cells]), sep="\n")
     return 0
 

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes what was asked for; prints the names of the files, or the tables as Markdown where none was asked for."""
-    from benchsuite.report import papers
+    from benchsuite.report import export
     from benchsuite.report.build import Asked, build
     from benchsuite.report.markup import size_words
 
@@ -48,9 +48,9 @@ def run(args: argparse.Namespace) -> int:
     for note in built.notes:
         print(f"benchsuite: {note}", file=sys.stderr)
     if args.json:
-        print_json({**papers.as_json(built.report), "files": [str(path) for path in built.files]})
+        print_json({**export.as_json(built.report), "files": [str(path) for path in built.files]})
     elif built.files:
         print(*(f"{path} ({size_words(path.stat().st_size)})" for path in built.files), sep="\n")
     else:
-        print(papers.markdown(built.report, args.title), end="")
+        print(export.markdown(built.report, args.title), end="")
     return 0

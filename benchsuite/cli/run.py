@@ -108,10 +108,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_tables(rows: list[dict[str, Any]]) -> None:
     """The results, what is published beside them, and where they lie; in two tables where the terminal is narrow."""
-    from benchsuite import tables
+    from benchsuite.report.tables.text import published_table, result_table
 
     console = out()
-    headers, lines = tables.result_table(rows)
+    headers, lines = result_table(rows)
     if console.width >= WIDE:
         print_table(console, "", headers, lines)
     else:
@@ -119,7 +119,7 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
         for wanted in ([h for h in headers if h not in rest], [h for h in headers if h in names + rest]):
             at = [headers.index(h) for h in wanted]
             print_table(console, "", wanted, [[line[i] for i in at] for line in lines])
-    print_table(console, "published", *tables.published_table(rows))
+    print_table(console, "published", *published_table(rows))
     for row in rows:
         ties = row["near_ties"]
         words = [f"answered from {row['path']}" if row["cached"] else f"written to {row['path']}"]
@@ -159,7 +159,7 @@ def _profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _print_profiles(profiled: list[dict[str, Any]], *, to_stdout: bool) -> None:
     """Where the time went as a table, and the advice; beside a reporter's text they go to standard error."""
-    from benchsuite.profile_tables import profile_table
+    from benchsuite.report.tables.text import profile_table
 
     console = out() if to_stdout else err()
     headers, lines = profile_table(profiled)

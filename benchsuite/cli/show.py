@@ -10,17 +10,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from benchsuite import tables
 from benchsuite.cli import _facts
 from benchsuite.cli.console import add_results, columns, print_json
 from benchsuite.errors import UnknownName, unknown_name
 from benchsuite.explanation import ledger
+from benchsuite.report.tables.text import result_table, training_table
 from benchsuite.specs.architecture import Family
 from benchsuite.specs.catalog import BUILT_IN, Catalog, load_plugins
 from benchsuite.specs.view import describe, view_from_data
 from benchsuite.stats import digits
 from benchsuite.storage import run_folder
-from benchsuite.training_tables import training_table
 
 Facts = dict[str, Any]
 PLAIN = ("dataset", "loader", "reporter")
@@ -134,7 +133,7 @@ def published_text(facts: Facts) -> Iterator[str]:
 def run_text(facts: Facts) -> Iterator[str]:
     """A run: the question, the counts, the views, the seconds and the versions."""
     manifest = facts["manifest"]
-    headers, lines = tables.result_table([facts])
+    headers, lines = result_table([facts])
     yield facts["run_id"]
     yield from columns([("command", manifest["command"]), ("made", manifest["created"]), ("in", facts["path"])])
     yield "result"

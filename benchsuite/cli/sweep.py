@@ -83,14 +83,14 @@ def table(states: dict[Cell, State], varied: list[str], *, wide: bool) -> tuple[
 
     In a narrow terminal it holds the top-1 error alone, so that names are not cut into pieces.
     """
-    from benchsuite import tables
+    from benchsuite.report.tables import text
 
     results = ["n", "top-1 error %", "top-5 error %", "images/s"] if wide else ["top-1 error %"]
     lines = []
     for cell, state in states.items():
         cells = dict.fromkeys(results, "")
         if state.row is not None:
-            headers, (line,) = tables.result_table([state.row])
+            headers, (line,) = text.result_table([state.row])
             cells = dict(zip(headers, line, strict=True))
         shown = [cells[name] if wide else cells[name].partition(" [")[0] for name in results]
         lines.append([*(str(getattr(cell, name)) for name in varied), *shown, state.state])

@@ -16,7 +16,7 @@ from benchsuite.cli.console import add_results, print_json
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.report.pages import Page
+    from benchsuite.report.results_pages import Page
 
 SHOWN = 40
 """Lines of a difference that are printed."""
@@ -31,16 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Makes every table, then writes what has changed, or says it."""
-    from benchsuite.report import pages, portable
-    from benchsuite.report.kinds import maker
+    from benchsuite.report import committed_runs, results_pages
+    from benchsuite.report.results_tables import maker
 
     make = maker(load_plugins())
-    moved = list(portable.kept(args.results))
+    moved = list(committed_runs.kept(args.results))
     if not args.check:
         for found in moved:
-            portable.write(found)
-    made = [pages.again(path, make) for path in args.pages or pages.pages_in(args.results)]
-    faults = [*portable.faults(args.results), *(fault for page in made for fault in page.faults)]
+            committed_runs.write(found)
+    made = [results_pages.again(path, make) for path in args.pages or results_pages.pages_in(args.results)]
+    faults = [*committed_runs.faults(args.results), *(fault for page in made for fault in page.faults)]
     changed = [path for page in made for path in page.changed]
     differs = bool(faults or (args.check and (moved or changed)))
     texts = [*(f"{found.path}: {_paths(found.paths, args.check)}" for found in moved), *_texts(made, args.check)]

@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _grid(args: argparse.Namespace, asked: Asked, catalog: Catalog, watch: Any) -> int:
     from benchsuite.distributed import process_group
+    from benchsuite.report.tables.text import grid_table
     from benchsuite.training import grid
-    from benchsuite.training_tables import grid_table
 
     def tell(rows: list[dict[str, Any]]) -> None:
         *_, (*_, error, minutes, _) = grid_table(rows)[1]
@@ -78,7 +78,7 @@ def _grid(args: argparse.Namespace, asked: Asked, catalog: Catalog, watch: Any) 
 
 
 def _print(row: dict[str, Any], as_json: bool) -> None:
-    from benchsuite.training_tables import training_table
+    from benchsuite.report.tables.text import training_table
 
     if as_json:
         print_json({"trainings": [row]})

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchsuite.errors import BadParameter, expected
-from benchsuite.report import drawn, gallery, papers
+from benchsuite.report import export, gallery
 from benchsuite.report.content import Report, read
-from benchsuite.report.figures import every_pair, figures
 from benchsuite.report.gallery import Picture
 from benchsuite.report.page import page
+from benchsuite.report.plots import matplotlib_files
+from benchsuite.report.plots.figures import every_pair, figures
 from benchsuite.report.sources import sources
 from benchsuite.specs.catalog import Catalog
 from benchsuite.storage.files import writing
@@ -54,7 +55,7 @@ def build(asked: Asked, catalog: Catalog) -> Built:
     if asked.gallery and asked.html is None:
         raise BadParameter(expected("--gallery", "used with --html", "no page for its pictures"))
     if asked.plots is not None:
-        drawn.check()
+        matplotlib_files.check()
     report, notes = read(sources(asked.results, asked.names)), list[str]()
     pictures: dict[str, list[Picture]] = {}
     if asked.gallery or asked.data:
@@ -65,7 +66,7 @@ def build(asked: Asked, catalog: Catalog) -> Built:
             notes += told
     files = [*_texts(asked, report, pictures, notes)]
     if asked.plots is not None:
-        files += drawn.write(figures(report), asked.plots)
+        files += matplotlib_files.write(figures(report), asked.plots)
     return Built(report, tuple(files), tuple(notes))
 
 
@@ -74,11 +75,11 @@ def _texts(asked: Asked, report: Report, pictures: dict[str, list[Picture]], not
     if asked.html is not None:
         made.append((asked.html, page(report, title=asked.title, pictures=pictures, notes=notes)))
     if asked.markdown is not None:
-        made.append((asked.markdown, papers.markdown(report, asked.title)))
+        made.append((asked.markdown, export.markdown(report, asked.title)))
     if asked.latex is not None:
-        made.append((asked.latex, papers.latex(report, asked.title)))
+        made.append((asked.latex, export.latex(report, asked.title)))
     if asked.csv is not None:
-        made.append((asked.csv, papers.as_csv(report)))
+        made.append((asked.csv, export.as_csv(report)))
     for path, text in made:
         with writing(path) as part:
             part.write_text(text, encoding="utf-8", newline="")

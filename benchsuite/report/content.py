@@ -10,12 +10,12 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from benchsuite import tables
 from benchsuite.explanation import comparison
 from benchsuite.explanation.comparison import Comparison, Run, Side
-from benchsuite.report import trained
+from benchsuite.report import training_content
 from benchsuite.report.sources import Sources, Told
-from benchsuite.report.trained import Trained
+from benchsuite.report.tables import text
+from benchsuite.report.training_content import Trained
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.stats import significance
 
@@ -76,7 +76,7 @@ class Entry:
     @property
     def images(self) -> str:
         """The images in words: ``cifar10, 200 of 10000 images``."""
-        return f"{self.row['dataset']}, {tables.images(self.row)} images"
+        return f"{self.row['dataset']}, {text.images(self.row)} images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,9 @@ def read(asked: Sources) -> Report:
         for i, (chain, pairs, told) in enumerate(zip(chains, made, asked.ladders, strict=False), 1)
     ]
     pairs = [pair for family in made[len(chains) :] for pair in family]
-    return Report(tuple(ordered), tuple(pairs), tuple(ladders), trainings=tuple(map(trained.read, asked.trainings)))
+    return Report(
+        tuple(ordered), tuple(pairs), tuple(ladders), trainings=tuple(map(training_content.read, asked.trainings))
+    )
 
 
 def _by_data(pairs: Sequence[tuple[Entry, Entry]]) -> list[list[tuple[Entry, Entry]]]:

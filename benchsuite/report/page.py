@@ -10,15 +10,17 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from benchsuite import __version__
-from benchsuite.report import figures, sheets, svg, training_sheets
-from benchsuite.report.axes import minus
 from benchsuite.report.content import Climbed, Entry, Pair, Report
 from benchsuite.report.gallery import Picture
 from benchsuite.report.markup import breakable, embedded, escaped, indented, tag
-from benchsuite.report.shapes import Figure
-from benchsuite.report.sheets import Cell, Sheet
+from benchsuite.report.plots import figures, svg
+from benchsuite.report.plots.axes import minus
+from benchsuite.report.plots.shapes import Figure
 from benchsuite.report.summary import several, summary
-from benchsuite.report.trained import Trained
+from benchsuite.report.tables import runs, trainings
+from benchsuite.report.tables import sheet as sheets
+from benchsuite.report.tables.sheet import Cell, Sheet
+from benchsuite.report.training_content import Trained
 
 ROWS, NESTED_ROWS = 100, 20
 """Rows of a table that are in the page without its script: of the large tables, and of those inside a pair."""
@@ -95,11 +97,11 @@ def _sections(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Iter
     for number, ladder in enumerate(report.ladders, 1):
         words = "Ladder" if len(report.ladders) == 1 else f"Ladder {number}"
         yield f"ladder-{number}-section", words, _ladder(report, ladder, pictures)
-    yield "results", "Results", _sheet(sheets.runs(report)) if report.entries else ""
+    yield "results", "Results", _sheet(runs.runs(report)) if report.entries else ""
     yield "cost", "Views and cost", _plots(figures.costs(report), HALF, "plots")
     yield "changes", "Comparisons", _changes(report, pictures)
     yield "believed", "Calibration", _calibration(report) if report.entries else ""
-    published = sheets.published(report)
+    published = runs.published(report)
     yield "printed", "Published figures", _sheet(published) if published.rows else ""
     yield "training", "Training", _trainings(report.trainings)
     yield "manifests", "Runs", _manifests((*report.entries, *report.trainings))
@@ -108,11 +110,11 @@ def _sections(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Iter
 
 
 def _ladder(report: Report, ladder: Climbed, pictures: Mapping[str, Sequence[Picture]]) -> str:
-    shares = sheets.shares(ladder)
+    shares = runs.shares(ladder)
     return "\n".join(
         (
             _plot(figures.waterfall(ladder), WIDE),
-            _sheet(sheets.rungs(ladder)),
+            _sheet(runs.rungs(ladder)),
             _plot(figures.shares(ladder), WIDE) + _sheet(shares) if shares.rows else "",
             *(_pair(report, pair, pictures.get(pair.name, ())) for pair in ladder.pairs),
         )
@@ -123,7 +125,7 @@ def _changes(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
     if not report.pairs:
         return ""
     details = "".join(_pair(report, pair, pictures.get(pair.name, ())) for pair in report.pairs)
-    return _plot(figures.changes(report), WIDE) + _sheet(sheets.pairs(report)) + details
+    return _plot(figures.changes(report), WIDE) + _sheet(runs.pairs(report)) + details
 
 
 def _pair(report: Report, pair: Pair, shown: Sequence[Picture]) -> str:
@@ -131,12 +133,12 @@ def _pair(report: Report, pair: Pair, shown: Sequence[Picture]) -> str:
     if not pair.changed:
         return ""
     top1 = pair.found.top1
-    what = sheets.pair_words(pair.before, pair.after, network=report.networks() > 1)
+    what = runs.pair_words(pair.before, pair.after, network=report.networks() > 1)
     words = f"{what}: {top1.fixed} fixed, {top1.broken} broken"
-    body = [_plot(figures.classes(report, pair), HALF), _sheet(sheets.classes(report, pair), NESTED_ROWS)]
+    body = [_plot(figures.classes(report, pair), HALF), _sheet(runs.classes(report, pair), NESTED_ROWS)]
     for fixed in (True, False):
         body.append(_gallery(report, pair, [p for p in shown if p.image.fixed is fixed], fixed=fixed))
-    body.append(_sheet(sheets.images(report, pair), NESTED_ROWS))
+    body.append(_sheet(runs.images(report, pair), NESTED_ROWS))
     return tag("details", tag("summary", escaped(words)) + tag("div", "".join(body)), id=pair.name, cls="prints")
 
 
@@ -168,17 +170,17 @@ def _calibration(report: Report) -> str:
     plots = _plots(figures.reliabilities(report), SMALL, "small")
     part = f"The first {figures.MOST_RUNS} of {len(report.entries)} runs are drawn."
     note = tag("p", part, cls="said") if len(report.entries) > figures.MOST_RUNS else ""
-    return _sheet(sheets.calibrations(report)) + note + plots
+    return _sheet(runs.calibrations(report)) + note + plots
 
 
 def _trainings(found: Sequence[Trained]) -> str:
     """The tables of all trainings, a plot of each, and its epochs one click away."""
     if not found:
         return ""
-    made = [_sheet(training_sheets.trainings(found)), _sheet(training_sheets.accountings(found))]
+    made = [_sheet(trainings.trainings(found)), _sheet(trainings.accountings(found))]
     made.append(_plots(map(figures.course, found), HALF, "plots"))
     for one in found:
-        sheet = training_sheets.epochs(one)
+        sheet = trainings.epochs(one)
         words = tag("summary", escaped(sheet.title)) + tag("div", _sheet(sheet, NESTED_ROWS))
         made.append(tag("details", words, cls="prints"))
     return "\n".join(made)

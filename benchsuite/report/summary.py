@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from benchsuite import tables
-from benchsuite.report import sheets
 from benchsuite.report.content import Climbed, Entry, Pair, Report
-from benchsuite.report.trained import Trained
+from benchsuite.report.tables import runs
+from benchsuite.report.tables import text as text_tables
+from benchsuite.report.training_content import Trained
 from benchsuite.stats.digits import p_value, places, signed, with_interval
 from benchsuite.stats.metrics import Count
 from benchsuite.stats.significance import ALPHA
@@ -49,7 +49,7 @@ def _extremes(group: Sequence[Entry]) -> str:
     """The lowest and the highest error of the runs on one set of images, with one run that has it."""
     best, worst = (pick(group, key=lambda e: e.side.top1_errors) for pick in (min, max))
     row = best.row
-    where = f"On {row['dataset']} ({tables.images(row)} images)"
+    where = f"On {row['dataset']} ({text_tables.images(row)} images)"
     if best.side.top1_errors == worst.side.top1_errors:
         who = _who(best) if len(group) == 1 else f"each of {len(group)} runs"
         return f"{where} the top-1 error of {who} is {_rate(best)}."
@@ -104,7 +104,7 @@ def _ladder(ladder: Climbed) -> str:
     whole = Fraction(last.row["top1_errors"] - first.row["top1_errors"], first.row["n"])
     beyond = sum(pair.p_holm <= ALPHA for pair in ladder.pairs)
     words = (
-        f"{_ends(first, last)} on {first.row['dataset']} ({tables.images(first.row)} images) goes from {_rate(first)} "
+        f"{_ends(first, last)} on {first.row['dataset']} ({text_tables.images(first.row)} images) goes from {_rate(first)} "
         f"to {_rate(last)}: {signed(100 * whole, digits)} points in {several(len(ladder.pairs), 'step')}, "
         f"{beyond or 'none'} of them {BEYOND}."
     )
@@ -113,7 +113,7 @@ def _ladder(ladder: Climbed) -> str:
     )
     if len(ladder.pairs) > 1 and pair.found.top1.change and factors:
         change = signed(100 * pair.found.top1.change, digits)
-        words += f" The largest is {change}, {sheets.factor_words(factors)}."
+        words += f" The largest is {change}, {runs.factor_words(factors)}."
     if any(ladder.told.printed):
         points = signed(ladder.left_over, digits)
         words += f" No step accounts for {points} points of the printed difference."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from benchsuite.explanation.published_figures import Difference, Line, verdict_words
-from benchsuite.report.sheets import Cell, Column, Sheet
+from benchsuite.report.tables.sheet import Cell, Column, Sheet
 
 TITLES = ("network", "protocol", "weights or run", "source")
 

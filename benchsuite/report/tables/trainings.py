@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from benchsuite.report.sheets import Cell, Column, Sheet, number, once, rate, whole
-from benchsuite.report.trained import Epoch, Trained
+from benchsuite.report.tables.sheet import Cell, Column, Sheet, number, once, rate, whole
+from benchsuite.report.training_content import Epoch, Trained
 from benchsuite.stats import digits
 from benchsuite.stats.metrics import Count
 from benchsuite.training import manifest

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from benchsuite.report import sheets
 from benchsuite.report.content import Climbed, Entry, Pair, Report
-from benchsuite.report.shapes import Bar, Bars, Figure, Line, Lines, Point, Points, Row, Series, Tone
-from benchsuite.report.trained import Trained
+from benchsuite.report.plots.shapes import Bar, Bars, Figure, Line, Lines, Point, Points, Row, Series, Tone
+from benchsuite.report.tables import runs
+from benchsuite.report.training_content import Trained
 from benchsuite.stats import significance
 from benchsuite.stats.digits import decimals, places, signed, with_interval
 from benchsuite.stats.metrics import Count
@@ -45,11 +45,11 @@ def waterfall(ladder: Climbed) -> Bars:
     ):
         start, end = (float(_error(e)) for e in (before, after))
         interval = (start + 100 * pair.found.top1.low, start + 100 * pair.found.top1.high)
-        label = "; ".join(f"{f.name}: {f.after}" for f in factors) or sheets.pair_words(before, after)
+        label = "; ".join(f"{f.name}: {f.after}" for f in factors) or runs.pair_words(before, after)
         rows.append(Row(label, _change(pair), (Bar(start, end, _tone(end - start)),), interval=interval))
     rows += [_rate(last, last.row["protocol"]), *_counted(ladder), *_printed(ladder, 1)]
     about = f"Top-1 error from {_percent(_error(first), n)} % to {_percent(_error(last), n)} %, step by step."
-    return Bars(f"{ladder.name}", sheets.ladder_title(ladder), about, "top-1 error %", tuple(rows), linked=True)
+    return Bars(f"{ladder.name}", runs.ladder_title(ladder), about, "top-1 error %", tuple(rows), linked=True)
 
 
 def _counted(ladder: Climbed) -> list[Row]:
@@ -87,7 +87,7 @@ def shares(ladder: Climbed) -> Bars:
         Row(factor, signed(Fraction(mean), digits), mark=mean, interval=(least, most), tone=_tone(mean))
         for factor, mean, least, most in ladder.told.shares
     )
-    title = f"{sheets.ladder_title(ladder)}: each factor on average over {ladder.told.orders} orders"
+    title = f"{runs.ladder_title(ladder)}: each factor on average over {ladder.told.orders} orders"
     about = "The effect of each factor averaged over all orders, with the least and the most of any order."
     return Bars(f"{ladder.name}-shares", title, about, "change of top-1 error, points", rows, zero=True)
 
@@ -126,7 +126,7 @@ def changes(report: Report) -> Bars:
     most = sorted(report.pairs, key=lambda pair: -abs(pair.found.top1.change))[:MOST_ROWS]
     rows = tuple(
         Row(
-            sheets.pair_words(pair.before, pair.after, network=report.networks() > 1),
+            runs.pair_words(pair.before, pair.after, network=report.networks() > 1),
             _change(pair),
             mark=float(100 * pair.found.top1.change),
             interval=(100 * pair.found.top1.low, 100 * pair.found.top1.high),
@@ -152,7 +152,7 @@ def classes(report: Report, pair: Pair) -> Bars:
         for c in most
     )
     part = "" if len(most) == len(pair.found.classes) else f", {len(most)} of {len(pair.found.classes)} that changed"
-    title = f"Images fixed and broken, by class{part}: {sheets.pair_words(pair.before, pair.after)}"
+    title = f"Images fixed and broken, by class{part}: {runs.pair_words(pair.before, pair.after)}"
     about = f"Images fixed and broken in each of {len(most)} classes."
     return Bars(
         f"{pair.name}-classes", title, about, "images: fixed to the left, broken to the right", rows, counts=True

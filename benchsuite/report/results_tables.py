@@ -12,16 +12,19 @@ from typing import Any
 
 from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected, unknown_name
 from benchsuite.explanation import audit, published_figures
-from benchsuite.report import figures, grid_sheets, sheets, training_sheets
 from benchsuite.report.content import Report, read
-from benchsuite.report.pages import Made, Maker
-from benchsuite.report.papers import markdown_table, plain
-from benchsuite.report.published import explanation
-from benchsuite.report.shapes import Figure
-from benchsuite.report.sheets import Cell, Column, Sheet, number, whole
+from benchsuite.report.export import markdown_table, plain
+from benchsuite.report.plots import figures
+from benchsuite.report.plots.shapes import Figure
+from benchsuite.report.plots.standalone_svg import drawing
+from benchsuite.report.results_pages import Made, Maker
 from benchsuite.report.sources import sources
-from benchsuite.report.standalone import drawing
 from benchsuite.report.summary import summary
+from benchsuite.report.tables import grids
+from benchsuite.report.tables import runs as run_tables
+from benchsuite.report.tables import trainings as training_tables
+from benchsuite.report.tables.published import explanation
+from benchsuite.report.tables.sheet import Cell, Column, Sheet, number, whole
 from benchsuite.specs.catalog import Catalog
 from benchsuite.storage import correctness
 
@@ -72,7 +75,7 @@ def _climbed(folder: Path, file: str) -> Report:
 
 def runs(folder: Path, path: str, *names: str) -> Made:
     """``runs PATH [RUN...]``: the evaluations of a folder of results, those named or all."""
-    return Made(_lasting(sheets.runs(_report(folder, path, names))))
+    return Made(_lasting(run_tables.runs(_report(folder, path, names))))
 
 
 def _lasting(sheet: Sheet) -> str:
@@ -92,8 +95,8 @@ def ladder(folder: Path, file: str) -> Made:
     """``ladder FILE``: the rungs of what ``explain --json`` wrote, in a sentence and one by one, and fair shares."""
     report = _climbed(folder, file)
     (found,) = report.ladders
-    parts = [plain(summary(report)), markdown_table(sheets.rungs(found))]
-    shares = sheets.shares(found)
+    parts = [plain(summary(report)), markdown_table(run_tables.rungs(found))]
+    shares = run_tables.shares(found)
     return Made("\n\n".join([*parts, *([markdown_table(shares)] if shares.rows else [])]))
 
 
@@ -105,29 +108,29 @@ def waterfall(folder: Path, file: str) -> Made:
 
 def comparisons(folder: Path, path: str, *names: str) -> Made:
     """``comparisons PATH RUN...``: each run beside the first one of its kin."""
-    return Made(markdown_table(sheets.pairs(_report(folder, path, names))))
+    return Made(markdown_table(run_tables.pairs(_report(folder, path, names))))
 
 
 def calibration(folder: Path, path: str, *names: str) -> Made:
     """``calibration PATH [RUN...]``: how far the probabilities of runs can be believed."""
-    return Made(markdown_table(sheets.calibrations(_report(folder, path, names))))
+    return Made(markdown_table(run_tables.calibrations(_report(folder, path, names))))
 
 
 def trainings(folder: Path, path: str, *names: str) -> Made:
     """``trainings PATH [RUN...]``: trainings with their size, their last epoch, and the command of each."""
     report = _report(folder, path, names)
-    table = _lasting(training_sheets.trainings(report.trainings))
+    table = _lasting(training_tables.trainings(report.trainings))
     return Made(f"{table}\n\n{_console(one.manifest for one in report.trainings)}")
 
 
 def over_seeds(folder: Path, path: str, *names: str) -> Made:
     """``seeds PATH [RUN...]``: each network and recipe, over its seeds."""
-    return Made(markdown_table(training_sheets.seeds(_report(folder, path, names).trainings)))
+    return Made(markdown_table(training_tables.seeds(_report(folder, path, names).trainings)))
 
 
 def accountings(folder: Path, path: str, *names: str) -> Made:
     """``accountings PATH [RUN...]``: what other programs would have printed of the same epochs."""
-    return Made(markdown_table(training_sheets.accountings(_report(folder, path, names).trainings)))
+    return Made(markdown_table(training_tables.accountings(_report(folder, path, names).trainings)))
 
 
 def curves(folder: Path, path: str, *names: str) -> Made:
@@ -181,12 +184,12 @@ def claimed(folder: Path, claim: str, accuracy: str, batch_size: str, epochs: st
 
 def grid(folder: Path, file: str) -> Made:
     """``grid FILE``: the CSV that a grid of trainings left."""
-    return Made(markdown_table(grid_sheets.grid(folder / file)))
+    return Made(markdown_table(grids.grid(folder / file)))
 
 
 def grid_effects(folder: Path, file: str) -> Made:
     """``effects FILE``: what each factor of a grid changes when nothing else does."""
-    return Made(markdown_table(grid_sheets.effects(folder / file)))
+    return Made(markdown_table(grids.effects(folder / file)))
 
 
 def commands(folder: Path, path: str, *names: str) -> Made:

@@ -1,8 +1,4 @@
-"""Results as flat rows and as tables of text. The only module that formats digits; plain functions, nothing is printed.
-
-Digits: a percentage is rounded once, from the exact ratio of two integers, half away from zero, to 2 decimals or as
-many as one image changes (3 from 10,001 images on, since one of 50,000 is 0.002 %).
-"""
+"""Tables as plain text for the terminal."""
 
 from __future__ import annotations
 
@@ -134,3 +130,97 @@ def _compared(published: Decimal | None, row: Mapping[str, Any]) -> str:
     if published is None:
         return percent(count)
     return f"{percent(count)} ({signed(100 * count.ratio - Fraction(published), places(count.total))})"
+
+
+PROFILE = (
+    "architecture",
+    "protocols",
+    "images",
+    "decode s",
+    "resize s",
+    "wait s",
+    "forward s",
+    "other s",
+    "total s",
+    "images/s",
+    "forward alone",
+    "of it",
+    "peak GiB",
+)
+_RATES = ("images_per_second", "forward_alone")
+
+
+def profile_table(profiles: Iterable[Mapping[str, Any]]) -> Table:
+    """Where the time of each pass went: the headers, and one list of cells per object of ``profiles.profiles``."""
+    lines = []
+    for one in profiles:
+        total, memory = one["total"], [one["peak_memory"], one["device_memory"]]
+        lines.append(
+            [
+                one["architecture"],
+                " + ".join(one["protocols"]),
+                str(one["images"]),
+                *(decimals(Fraction(one[part]), 2) for part in ("decode", "resize")),
+                *(_with_share(one[part], total) for part in ("wait", "forward", "other")),
+                decimals(Fraction(total), 2),
+                *("" if one[r] is None else decimals(Fraction(one[r]), 1) for r in _RATES),
+                "" if one["of_limit"] is None else decimals(Fraction(one["of_limit"]), 2),
+                " + ".join(decimals(Fraction(size, 2**30), 2) for size in memory if size is not None),
+            ]
+        )
+    return list(PROFILE), lines
+
+
+def _with_share(part: float, total: float) -> str:
+    """Seconds, and the part of the whole: ``1.25 (10 %)``."""
+    share = f" ({decimals(100 * Fraction(part) / Fraction(total), 1)} %)" if total else ""
+    return decimals(Fraction(part), 2) + share
+
+
+Row = Mapping[str, Any]
+
+
+def training_table(rows: Sequence[Row]) -> Table:
+    """A line for each training: the last epoch, the best on held-out images, and what its source would print."""
+    headers = ["architecture", "recipe", "dataset", "epochs", "n", "last epoch, error %", "best held-out, error %"]
+    headers += ["counted as the source", "source says", "images/s", "minutes"]
+    lines = []
+    for row in rows:
+        best, source = row["best_heldout"], row["as_source"]
+        lines.append(
+            [
+                row["architecture"],
+                row["recipe"],
+                row["dataset"],
+                str(row["epochs"]),
+                str(row["n"]),
+                with_interval(Count(row["top1_errors"], row["n"])),
+                "-"
+                if best is None
+                else f"{percent(Count(best['test_errors'], best['test_n']))} (epoch {best['epoch']})",
+                "-" if source is None else f"{_digits(source['top1_error'])} (epoch {source['epoch']})",
+                row["expected"],
+                "-" if row["images_per_second"] is None else _digits(row["images_per_second"], 1),
+                _digits(sum(row["seconds"].values()) / 60, 1),
+            ]
+        )
+    return headers, lines
+
+
+def grid_table(rows: Sequence[Row]) -> Table:
+    """A line for each combination: the level of each factor, and the error of the last epoch."""
+    factors = list(rows[0]["levels"]) if rows else []
+    lines = []
+    for row in rows:
+        cells = [row["levels"][factor] for factor in factors]
+        if row["failed"]:
+            lines.append([*cells, "-", "-", "-", row["failed"]])
+            continue
+        seconds = _digits(sum(row["seconds"].values()) / 60, 1)
+        error = with_interval(Count(row["top1_errors"], row["n"]))
+        lines.append([*cells, str(row["epochs"]), error, seconds, row["run_id"]])
+    return [*factors, "epochs run", "error %", "minutes", "training"], lines
+
+
+def _digits(value: float, places: int = 2) -> str:
+    return decimals(Fraction(value), places)

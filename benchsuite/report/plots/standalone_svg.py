@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchsuite.report import svg
-from benchsuite.report.drawn import COLOURS, LINE, QUIET, TONES
-from benchsuite.report.shapes import Figure
+from benchsuite.report.plots import svg
+from benchsuite.report.plots.matplotlib_files import COLOURS, LINE, QUIET, TONES
+from benchsuite.report.plots.shapes import Figure
 
 WIDE = 900
 MARGIN = 12

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
-from benchsuite.report.axes import (
+from benchsuite.report.markup import escaped, tag
+from benchsuite.report.plots.axes import (
     Box,
     Scale,
     apart,
@@ -19,8 +20,7 @@ from benchsuite.report.axes import (
     width,
     written,
 )
-from benchsuite.report.markup import escaped, tag
-from benchsuite.report.shapes import Bars, Figure, Lines, Point, Points, Row, Series
+from benchsuite.report.plots.shapes import Bars, Figure, Lines, Point, Points, Row, Series
 
 TEXT = 12.0
 """Pixels of the text of a plot."""

@@ -1,54 +1,18 @@
-"""The tables of a report as data, the same for the page, for Markdown, LaTeX and CSV."""
+"""The tables of runs: results, comparisons, ladders, calibration."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from benchsuite import tables
 from benchsuite.explanation.comparison import Paired
 from benchsuite.explanation.ladder import Factor
 from benchsuite.report.content import Climbed, Entry, Pair, Report
-from benchsuite.stats import significance
+from benchsuite.report.tables.sheet import NAMES, Cell, Column, Sheet, _numbers, number, once, rate, whole
+from benchsuite.report.tables.text import published_table
 from benchsuite.stats.calibration import Calibration
 from benchsuite.stats.digits import decimals, p_value, percent, places, signed
 from benchsuite.stats.metrics import Count
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What a reader sees; the number behind it, by which it is sorted; and the place on the page that it leads to."""
-
-    text: str
-    value: float | None = None
-    link: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column's title; ``number`` ones stand to the right."""
-
-    title: str
-    number: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A table: its name on the page, its title, its columns and rows, and what is said of all rows at once."""
-
-    name: str
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    said: tuple[str, ...] = ()
-
-
-NAMES = tuple(Column(title) for title in ("network", "weights", "protocol", "images"))
-SAID = frozenset(column.title for column in NAMES) | {"numerics"}
-"""Columns that are said once above the table where they are the same in every row."""
 
 
 def runs(report: Report) -> Sheet:
@@ -211,27 +175,9 @@ def images(report: Report, pair: Pair) -> Sheet:
 
 def published(report: Report) -> Sheet:
     """What is printed for the same networks and protocols, beside what was measured."""
-    headers, lines = tables.published_table([entry.row for entry in report.entries])
+    headers, lines = published_table([entry.row for entry in report.entries])
     columns = tuple(Column(title, title.endswith("%")) for title in headers)
     return Sheet("published", "Published figures", columns, tuple(tuple(map(Cell, line)) for line in lines))
-
-
-def once(sheet: Sheet) -> Sheet:
-    """The table without the columns of names that are the same in every row; they are said once, above."""
-    if len(sheet.rows) < 2:
-        return sheet
-    named = [i for i, column in enumerate(sheet.columns) if column.title in SAID]
-    same = [i for i in named if len({row[i].text for row in sheet.rows}) == 1]
-    if all(sheet.columns[i].number for i in range(len(sheet.columns)) if i not in same):
-        same = [i for i in same if sheet.columns[i].title != "protocol"]
-    words = [f"{sheet.columns[i].title} {sheet.rows[0][i].text}" for i in same]
-    kept = [i for i in range(len(sheet.columns)) if i not in same]
-    return dataclasses.replace(
-        sheet,
-        columns=tuple(sheet.columns[i] for i in kept),
-        rows=tuple(tuple(row[i] for i in kept) for row in sheet.rows),
-        said=(*sheet.said, *(["Every row: " + "; ".join(words)] if words else [])),
-    )
 
 
 def pair_words(before: Entry, after: Entry, *, network: bool = True) -> str:
@@ -276,26 +222,3 @@ def _agreement(pair: Pair) -> Cell:
 def _names(entry: Entry) -> Iterator[Cell]:
     yield from (Cell(str(entry.row[word])) for word in ("architecture", "weights", "protocol"))
     yield Cell(entry.images.removesuffix(" images"))
-
-
-def _numbers(*titles: str) -> Iterable[Column]:
-    return (Column(title, True) for title in titles)
-
-
-def rate(count: Count) -> Iterator[Cell]:
-    """An error rate and its interval, in percent."""
-    digits = places(count.total)
-    low, high = significance.wilson(count)
-    yield Cell(percent(count), float(100 * count.ratio))
-    texts = (decimals(100 * Fraction(bound), digits) for bound in (low, high))
-    yield Cell(f"[{', '.join(texts)}]", 100 * low)
-
-
-def whole(value: int) -> Cell:
-    """A whole number."""
-    return Cell(str(value), value)
-
-
-def number(value: float, digits: int) -> Cell:
-    """A number with that many decimals; one that is not finite is said in words."""
-    return Cell(decimals(Fraction(value), digits) if math.isfinite(value) else str(value), value)

@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from benchsuite.errors import DataError, StorageError, expected
-from benchsuite.report import trained
-from benchsuite.report.sheets import Cell, Column, Sheet, rate, whole
+from benchsuite.report import training_content
+from benchsuite.report.tables.sheet import Cell, Column, Sheet, rate, whole
 from benchsuite.stats import digits
 from benchsuite.stats.metrics import Count
 from benchsuite.training.grid import COLUMNS
@@ -87,7 +87,7 @@ def _count(row: Mapping[str, str], path: Path) -> Count:
         raise DataError(expected("a line of a grid", rule, got, str(path))) from None
     folder = path.parent.parent / "training" / row["run_id"]
     if folder.is_dir():
-        counted = trained.read(folder).row
+        counted = training_content.read(folder).row
         if (counted["top1_errors"], counted["n"]) != (count.hits, count.total):
             rule = f"{counted['top1_errors']} of {counted['n']}, as the training counts"
             raise DataError(

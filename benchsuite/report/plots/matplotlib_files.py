@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import StorageError
-from benchsuite.report.axes import apart, around, around_log, log_ticks, minus, place, ticks, written
 from benchsuite.report.markup import printable
-from benchsuite.report.shapes import Bars, Figure, Lines, Points, Row, Series
+from benchsuite.report.plots.axes import apart, around, around_log, log_ticks, minus, place, ticks, written
+from benchsuite.report.plots.shapes import Bars, Figure, Lines, Points, Row, Series
 from benchsuite.storage.files import writing
 
 INSTALL = "pip install 'benchsuite[report]'"

@@ -11,12 +11,12 @@ from typing import Any
 
 from benchsuite.builtin.reporters import csv_cell, flattened, markdown_cell, tex_cell
 from benchsuite.explanation import comparison
-from benchsuite.report import sheets, training_sheets
 from benchsuite.report.content import Climbed, Entry, Pair, Report
 from benchsuite.report.markup import printable
-from benchsuite.report.sheets import Sheet
 from benchsuite.report.summary import summary
-from benchsuite.report.trained import Epoch, Trained
+from benchsuite.report.tables import runs, trainings
+from benchsuite.report.tables.sheet import Sheet
+from benchsuite.report.training_content import Epoch, Trained
 
 TEX = {"→": r"$\to$", "≤": r"$\leq$"}
 """What benchsuite itself writes and LaTeX has no letter for."""
@@ -35,11 +35,11 @@ def markdown(report: Report, title: str) -> str:
 
 def in_paper(report: Report) -> list[Sheet]:
     """The tables that Markdown and LaTeX hold: those that are not empty, without classes, images and epochs."""
-    made = [sheets.runs(report)]
+    made = [runs.runs(report)]
     for ladder in report.ladders:
-        made += [sheets.rungs(ladder), sheets.shares(ladder)]
-    made += [sheets.pairs(report), sheets.calibrations(report), sheets.published(report)]
-    made += [made_of(report.trainings) for made_of in (training_sheets.trainings, training_sheets.accountings)]
+        made += [runs.rungs(ladder), runs.shares(ladder)]
+    made += [runs.pairs(report), runs.calibrations(report), runs.published(report)]
+    made += [made_of(report.trainings) for made_of in (trainings.trainings, trainings.accountings)]
     return [sheet for sheet in made if sheet.rows]
 
 
@@ -113,7 +113,7 @@ def _lines(report: Report) -> Iterator[Mapping[str, Any]]:
     yield from ({"table": "run", **run_data(entry)} for entry in report.entries)
     for ladder in report.ladders:
         for number, pair in enumerate(ladder.pairs, 1):
-            factors = sheets.factor_words(ladder.told.factors[number])
+            factors = runs.factor_words(ladder.told.factors[number])
             yield {"table": "rung", "ladder": ladder.name, "rung": number, "factors": factors, **_plain(pair)}
     yield from ({"table": "pair", **_plain(pair)} for pair in report.pairs)
     for one in report.trainings:

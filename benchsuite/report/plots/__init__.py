@@ -1,0 +1,1 @@
+"""Plots: figures as values, drawn as SVG or by matplotlib."""

@@ -1,0 +1,1 @@
+"""Tables: cells and columns, and the tables of runs, trainings, grids and published numbers."""

@@ -1,0 +1,87 @@
+"""Cells, columns and sheets: tables before they are text."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from benchsuite.stats import significance
+from benchsuite.stats.digits import decimals, percent, places
+from benchsuite.stats.metrics import Count
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a reader sees; the number behind it, by which it is sorted; and the place on the page that it leads to."""
+
+    text: str
+    value: float | None = None
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's title; ``number`` ones stand to the right."""
+
+    title: str
+    number: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table: its name on the page, its title, its columns and rows, and what is said of all rows at once."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    said: tuple[str, ...] = ()
+
+
+NAMES = tuple(Column(title) for title in ("network", "weights", "protocol", "images"))
+SAID = frozenset(column.title for column in NAMES) | {"numerics"}
+"""Columns that are said once above the table where they are the same in every row."""
+
+
+def once(sheet: Sheet) -> Sheet:
+    """The table without the columns of names that are the same in every row; they are said once, above."""
+    if len(sheet.rows) < 2:
+        return sheet
+    named = [i for i, column in enumerate(sheet.columns) if column.title in SAID]
+    same = [i for i in named if len({row[i].text for row in sheet.rows}) == 1]
+    if all(sheet.columns[i].number for i in range(len(sheet.columns)) if i not in same):
+        same = [i for i in same if sheet.columns[i].title != "protocol"]
+    words = [f"{sheet.columns[i].title} {sheet.rows[0][i].text}" for i in same]
+    kept = [i for i in range(len(sheet.columns)) if i not in same]
+    return dataclasses.replace(
+        sheet,
+        columns=tuple(sheet.columns[i] for i in kept),
+        rows=tuple(tuple(row[i] for i in kept) for row in sheet.rows),
+        said=(*sheet.said, *(["Every row: " + "; ".join(words)] if words else [])),
+    )
+
+
+def _numbers(*titles: str) -> Iterable[Column]:
+    return (Column(title, True) for title in titles)
+
+
+def rate(count: Count) -> Iterator[Cell]:
+    """An error rate and its interval, in percent."""
+    digits = places(count.total)
+    low, high = significance.wilson(count)
+    yield Cell(percent(count), float(100 * count.ratio))
+    texts = (decimals(100 * Fraction(bound), digits) for bound in (low, high))
+    yield Cell(f"[{', '.join(texts)}]", 100 * low)
+
+
+def whole(value: int) -> Cell:
+    """A whole number."""
+    return Cell(str(value), value)
+
+
+def number(value: float, digits: int) -> Cell:
+    """A number with that many decimals; one that is not finite is said in words."""
+    return Cell(decimals(Fraction(value), digits) if math.isfinite(value) else str(value), value)
