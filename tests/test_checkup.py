@@ -15,7 +15,7 @@ from PIL import Image
 from toys import ToyPlugin
 
 from benchsuite import Census, Dataset, Sample, Split, WeightsError, hookimpl, load_plugins
-from benchsuite.builtin import _real
+from benchsuite.builtin.datasets import _real
 from benchsuite.cli import main
 from benchsuite.doctor.check import Asked, checkup
 from benchsuite.watch import Watch

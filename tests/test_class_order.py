@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchsuite.builtin import _synsets
+from benchsuite.builtin.datasets import _synsets
 from benchsuite.doctor.class_order import Order, devkit_order, judge, usual_mistakes
 
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from benchsuite import DataError, cache_dir, load_plugins
-from benchsuite.builtin import _synsets, cifar10, digits, fashion_mnist, folder, imagenet
+from benchsuite.builtin.datasets import _synsets, cifar10, digits, folder, imagenet, mnist
 
 TENCH, GOLDFISH, SHARK, TOILET_PAPER = "n01440764", "n01443537", "n01484850", "n15075141"
 
@@ -85,7 +85,7 @@ def test_digits_take_no_path():
 def test_opening_digits_and_imagenet_imports_neither_sklearn_nor_timm_nor_torch(tmp_path):
     write(tmp_path / TENCH / "a.jpg")
     code = (
-        "import sys; from benchsuite.builtin import digits, imagenet; digits.open_digits(None, 'test');"
+        "import sys; from benchsuite.builtin.datasets import digits, imagenet; digits.open_digits(None, 'test');"
         f"imagenet.open_imagenet({str(tmp_path)!r}, 'test');"
         "print(*sorted({'sklearn', 'scipy', 'timm', 'torch', 'pandas'} & set(sys.modules)))"
     )
@@ -95,7 +95,9 @@ def test_opening_digits_and_imagenet_imports_neither_sklearn_nor_timm_nor_torch(
 
 def test_declaring_the_datasets_imports_no_numpy():
     code = (
-        "import sys; from benchsuite.builtin import cifar10, digits, fashion_mnist, folder, imagenet, loaders;"
+        "import sys\n"
+        "from benchsuite.builtin.datasets import cifar10, digits, folder, imagenet, imagenet_shifts, mnist, svhn\n"
+        "from benchsuite.builtin.loaders import ffcv, torch\n"
         "print(*sorted({'numpy', 'PIL', 'sklearn', 'timm', 'torch'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -321,7 +323,7 @@ def test_a_path_is_required(opened):
 
 
 @pytest.mark.parametrize(
-    "opened", [imagenet.open_imagenet, folder.open_folder, cifar10.open_cifar10, fashion_mnist.open_fashion_mnist]
+    "opened", [imagenet.open_imagenet, folder.open_folder, cifar10.open_cifar10, mnist.open_fashion_mnist]
 )
 def test_a_path_that_is_no_folder_says_what_belongs_there(opened, tmp_path):
     fails(opened, tmp_path / "gone", r"to be a folder, got nothing there \(.*gone: .*PATH")
@@ -533,9 +535,9 @@ def test_cifar_class_folders_must_be_the_ten(tmp_path):
 
 @pytest.mark.parametrize("name", ["cifar10", "fashion-mnist"])
 def test_without_a_path_the_usual_places_are_looked_at(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(fashion_mnist, "DEBIAN", str(tmp_path / "debian"))
+    monkeypatch.setattr(mnist, "DEBIAN", str(tmp_path / "debian"))
     monkeypatch.delenv("BENCHSUITE_DATA", raising=False)
-    opened = {"cifar10": cifar10.open_cifar10, "fashion-mnist": fashion_mnist.open_fashion_mnist}[name]
+    opened = {"cifar10": cifar10.open_cifar10, "fashion-mnist": mnist.open_fashion_mnist}[name]
 
     def fill(root, label):
         if name == "cifar10":
@@ -576,13 +578,13 @@ def test_fashion_mnist_reads_idx_files(tmp_path, packed, inner):
     images = np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype=np.uint8)
     write_idx(tmp_path / inner, images, range(7), packed=packed)
     write_idx(tmp_path / inner, images[:2], [9, 0], "train", packed=packed)
-    split = fashion_mnist.open_fashion_mnist(str(tmp_path), "test")
+    split = mnist.open_fashion_mnist(str(tmp_path), "test")
     assert labels(split) == {f"test-{i:05d}": i for i in range(7)}
     for i in range(7):
         found = pixels(split, f"test-{i:05d}")
         np.testing.assert_array_equal(found, np.dstack([images[i]] * 3))
         assert found.flags.writeable
-    assert [s.label for s in fashion_mnist.open_fashion_mnist(str(tmp_path), "train").samples] == [9, 0]
+    assert [s.label for s in mnist.open_fashion_mnist(str(tmp_path), "train").samples] == [9, 0]
 
 
 def test_fashion_mnist_agrees_with_torchvisions(tmp_path):
@@ -592,7 +594,7 @@ def test_fashion_mnist_agrees_with_torchvisions(tmp_path):
     for prefix in ("t10k", "train"):
         write_idx(tmp_path / "FashionMNIST" / "raw", images, [4, 3, 2, 1, 0], prefix)
     theirs = FashionMNIST(str(tmp_path), train=False)
-    ours = fashion_mnist.open_fashion_mnist(str(tmp_path / "FashionMNIST"), "test")
+    ours = mnist.open_fashion_mnist(str(tmp_path / "FashionMNIST"), "test")
     assert list(ours.classes) == theirs.classes
     for sample, (image, label) in zip(ours.samples, theirs, strict=True):
         assert sample.label == label
@@ -618,7 +620,7 @@ BLANK = np.zeros((2, 28, 28))
 @pytest.mark.parametrize("packed", [True, False])
 def test_idx_files_that_do_not_fit_are_refused_by_name(tmp_path, images, names, pattern, packed):
     write_idx(tmp_path, images, names, packed=packed)
-    fails(fashion_mnist.open_fashion_mnist, tmp_path, pattern)
+    fails(mnist.open_fashion_mnist, tmp_path, pattern)
 
 
 def test_damaged_gzip_is_refused_by_name(tmp_path):
@@ -628,12 +630,12 @@ def test_damaged_gzip_is_refused_by_name(tmp_path):
     flipped = whole[:12] + bytes([whole[12] ^ 0x40]) + whole[13:]
     for content in (b"", b"text", whole[:-4], whole[: len(whole) // 2], flipped):
         file.write_bytes(content)
-        fails(fashion_mnist.open_fashion_mnist, tmp_path, r"images-idx3-ubyte.gz\)")
+        fails(mnist.open_fashion_mnist, tmp_path, r"images-idx3-ubyte.gz\)")
 
 
 def test_a_missing_idx_file_is_named(tmp_path):
     write_idx(tmp_path, BLANK, [1, 2])
-    fails(fashion_mnist.open_fashion_mnist, tmp_path, "train-images-idx3-ubyte or .*gz to be at its place", "train")
+    fails(mnist.open_fashion_mnist, tmp_path, "train-images-idx3-ubyte or .*gz to be at its place", "train")
 
 
 # all of them

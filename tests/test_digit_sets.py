@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchsuite import DataError, load_plugins
-from benchsuite.builtin import mnist, svhn
+from benchsuite.builtin.datasets import mnist, svhn
 from benchsuite.testing import check_dataset
 
 DATASETS = load_plugins(entry_points=False).datasets

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from benchsuite import Sample
-from benchsuite.builtin import folder
+from benchsuite.builtin.datasets import folder
 from benchsuite.doctor.folder_survey import header_errors, survey
 from benchsuite.doctor.inspection import beside, every, examine, groups, look, same_bytes
 

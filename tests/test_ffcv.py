@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from benchsuite import DataError, Loader, Sample, Split, View, load_plugins
-from benchsuite.builtin import _ffcv_installed
+from benchsuite.builtin.loaders import _ffcv_installed
 from benchsuite.data.prepared_note import Order
 from benchsuite.data.prepared_reader import opened
 from benchsuite.data.prepared_writer import prepare
@@ -81,7 +81,7 @@ def shapes() -> list[tuple[int, int]]:
 def test_images_of_many_sizes_come_bit_for_bit_in_any_order(installed: None, shapes: list[tuple[int, int]]) -> None:
     import torch
 
-    from benchsuite.builtin import _beton_rows
+    from benchsuite.builtin.loaders import _beton_rows
 
     split, threads = split_of(shapes), torch.get_num_threads()
     torch.set_num_threads(3)
@@ -121,7 +121,7 @@ def test_a_file_is_one_that_ffcv_reads_itself(installed: None, shapes: list[tupl
 
 
 def test_pages_grow_with_the_largest_image_and_no_image_lies_across_two(installed: None) -> None:
-    from benchsuite.builtin._beton import PAGE, _Pages
+    from benchsuite.builtin.loaders._beton import PAGE, _Pages
 
     chance = np.random.default_rng(3)
     for _ in range(200):
@@ -137,7 +137,7 @@ def test_pages_grow_with_the_largest_image_and_no_image_lies_across_two(installe
 
 
 def test_closing_early_is_prompt_and_leaves_no_thread(installed: None) -> None:
-    from benchsuite.builtin import _beton_rows
+    from benchsuite.builtin.loaders import _beton_rows
 
     split = split_of([(40, 40)] * 1200)
     loader = ready(split)
@@ -154,7 +154,7 @@ def test_closing_early_is_prompt_and_leaves_no_thread(installed: None) -> None:
 def test_what_makes_ffcvs_thread_fail_is_raised_and_nobody_waits(
     installed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchsuite.builtin import _beton_rows
+    from benchsuite.builtin.loaders import _beton_rows
 
     split = split_of([(4, 4)] * 9)
     loader = ready(split)
@@ -269,7 +269,7 @@ def test_of_a_jpeg_that_cannot_be_decoded_nothing_is_there_that_was_before(insta
     """ffcv goes on with what it got: it must not be the right pixels by chance, or those of another image."""
     from ffcv.fields.rgb_image import IMAGE_MODES, RGBImageField
 
-    from benchsuite.builtin._beton_rows import Stored
+    from benchsuite.builtin.loaders._beton_rows import Stored
 
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)).save(file, "JPEG")

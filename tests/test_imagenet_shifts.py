@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from benchsuite import DataError, Split, load_plugins
-from benchsuite.builtin import _real, _synsets, imagenet, imagenet_shifts
+from benchsuite.builtin.datasets import _real, _synsets, imagenet, imagenet_shifts
 from benchsuite.testing import check_dataset
 
 IDS = _synsets.wnids()

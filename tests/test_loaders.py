@@ -11,8 +11,8 @@ from PIL import Image
 from reference.decode import decode as plain
 
 from benchsuite import BadParameter, DataError, Sample, Split, decode, load_plugins
-from benchsuite.builtin.imagenet import open_imagenet
-from benchsuite.builtin.loaders import images
+from benchsuite.builtin.datasets.imagenet import open_imagenet
+from benchsuite.builtin.loaders.torch import images
 from benchsuite.data.prefetch import AHEAD
 
 WORKERS = [0, 1, 2, 5]

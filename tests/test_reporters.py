@@ -7,7 +7,7 @@ import re
 import pytest
 
 from benchsuite import load_plugins
-from benchsuite.builtin import reporters
+from benchsuite.builtin.reporters import tables
 from benchsuite.testing import check_reporter
 
 NASTY = ["a|b", "back\\slash", "line\nbreak", "50%", "x_y", "_x_", "{z}", "$1", "~", "^", "a & b", "#1", "<b>", "`c`"]
@@ -53,23 +53,23 @@ def test_the_three_reporters_are_found():
 
 @pytest.mark.parametrize("name", NASTY)
 def test_a_markdown_table_keeps_its_columns_whatever_a_name_holds(name):
-    lines = reporters.as_markdown([row(), row(name)]).splitlines()
+    lines = tables.as_markdown([row(), row(name)]).splitlines()
     assert len(lines) == 4
     assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in lines} == {11}
 
 
 def test_markdown_shows_the_names_as_they_are():
-    assert reporters.markdown_cell("IMAGENET1K_V1") == "IMAGENET1K_V1"
-    assert reporters.markdown_cell("11.60 [9.08, 14.70]") == "11.60 [9.08, 14.70]"
-    assert reporters.markdown_cell("a|b") == r"a\|b"
-    assert reporters.markdown_cell("_x_") == r"\_x\_"
-    assert reporters.markdown_cell("[link](http://e)") == r"[link\](http://e)"
-    assert reporters.markdown_cell("<b>") == r"\<b\>"
-    assert reporters.markdown_cell("a\\|b") == r"a\\\|b"
+    assert tables.markdown_cell("IMAGENET1K_V1") == "IMAGENET1K_V1"
+    assert tables.markdown_cell("11.60 [9.08, 14.70]") == "11.60 [9.08, 14.70]"
+    assert tables.markdown_cell("a|b") == r"a\|b"
+    assert tables.markdown_cell("_x_") == r"\_x\_"
+    assert tables.markdown_cell("[link](http://e)") == r"[link\](http://e)"
+    assert tables.markdown_cell("<b>") == r"\<b\>"
+    assert tables.markdown_cell("a\\|b") == r"a\\\|b"
 
 
 def test_markdown_of_one_row_by_hand():
-    assert reporters.as_markdown([row()]).splitlines()[2] == (
+    assert tables.as_markdown([row()]).splitlines()[2] == (
         "| resnet50 | IMAGENET1K_V1 | 10crop:merge=logit | imagenet | 500 of 50000 | 11.60 [9.08, 14.70] "
         "| 1.40 [0.68, 2.86] | 10 |  | 1.0 / 0.0 / 2.0 |"
     )
@@ -77,7 +77,7 @@ def test_markdown_of_one_row_by_hand():
 
 @pytest.mark.parametrize("name", NASTY)
 def test_csv_reads_back_what_was_measured_and_never_starts_a_formula(name):
-    found = list(csv.DictReader(io.StringIO(reporters.as_csv([row(name)]))))
+    found = list(csv.DictReader(io.StringIO(tables.as_csv([row(name)]))))
     assert len(found) == 1
     cell = found[0]["architecture"]
     assert cell.removeprefix("'") == name
@@ -85,7 +85,7 @@ def test_csv_reads_back_what_was_measured_and_never_starts_a_formula(name):
 
 
 def test_csv_has_every_key_unrounded():
-    found = next(csv.DictReader(io.StringIO(reporters.as_csv([row()]))))
+    found = next(csv.DictReader(io.StringIO(tables.as_csv([row()]))))
     assert float(found["top1_interval_low"]) == 9.081365651103795
     assert (found["n"], found["top1_errors"], found["top1_error"]) == ("500", "58", "11.6")
     assert (found["seconds_forward"], found["near_ties_tolerance"]) == ("2.0", "1e-05")
@@ -93,12 +93,12 @@ def test_csv_has_every_key_unrounded():
 
 
 def test_csv_of_rows_with_different_keys_has_the_columns_of_both():
-    found = list(csv.DictReader(io.StringIO(reporters.as_csv([row(), row(extra=1)]))))
+    found = list(csv.DictReader(io.StringIO(tables.as_csv([row(), row(extra=1)]))))
     assert [r["extra"] for r in found] == ["", "1"]
 
 
 def test_csv_of_an_error_that_there_is_none_of_is_empty():
-    (found,) = csv.DictReader(io.StringIO(reporters.as_csv([row(real_n=0, real_error=None, real_interval=None)])))
+    (found,) = csv.DictReader(io.StringIO(tables.as_csv([row(real_n=0, real_error=None, real_interval=None)])))
     assert [found[key] for key in ("real_n", "real_error", "real_interval_low", "real_interval_high")] == [
         "0",
         "",
@@ -109,7 +109,7 @@ def test_csv_of_an_error_that_there_is_none_of_is_empty():
 
 @pytest.mark.parametrize("name", NASTY)
 def test_a_latex_tabular_keeps_its_columns_whatever_a_name_holds(name):
-    lines = reporters.as_latex([row(name)]).splitlines()
+    lines = tables.as_latex([row(name)]).splitlines()
     body = [line for line in lines if line.endswith(r" \\")]
     assert len(body) == 2
     assert {len(re.findall(r"(?<!\\)&", line)) for line in body} == {9}
@@ -119,15 +119,15 @@ def test_a_latex_tabular_keeps_its_columns_whatever_a_name_holds(name):
 
 
 def test_latex_spells_special_characters_out():
-    assert reporters.tex_cell("a\\b{c}~^") == r"a\textbackslash{}b\{c\}\textasciitilde{}\textasciicircum{}"
-    assert reporters.tex_cell("50% & x_y #1 $2 <|>") == (r"50\% \& x\_y \#1 \$2 \textless{}\textbar{}\textgreater{}")
+    assert tables.tex_cell("a\\b{c}~^") == r"a\textbackslash{}b\{c\}\textasciitilde{}\textasciicircum{}"
+    assert tables.tex_cell("50% & x_y #1 $2 <|>") == (r"50\% \& x\_y \#1 \$2 \textless{}\textbar{}\textgreater{}")
 
 
-@pytest.mark.parametrize("render", [reporters.as_markdown, reporters.as_csv, reporters.as_latex])
+@pytest.mark.parametrize("render", [tables.as_markdown, tables.as_csv, tables.as_latex])
 def test_no_rows_make_an_empty_table(render):
     assert "resnet" not in render([])
 
 
-@pytest.mark.parametrize("reporter", reporters.benchsuite_reporters(), ids=lambda r: r.name)
+@pytest.mark.parametrize("reporter", tables.benchsuite_reporters(), ids=lambda r: r.name)
 def test_the_reporters_keep_their_contract(reporter):
     check_reporter(reporter)

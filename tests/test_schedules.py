@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import Schedule, Warmup, steps
-from benchsuite.builtin.digits import DIGITS
+from benchsuite.builtin.datasets.digits import DIGITS
 from benchsuite.training import schedules
 from benchsuite.training.schedules import Clock, batches_per_epoch, length, momentum, rate, warmed
 

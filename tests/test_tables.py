@@ -182,8 +182,8 @@ def test_results_side_by_side():
 def test_a_limited_result_says_so_even_where_the_size_of_the_split_is_not_known():
     row = result(errors=58, n=500, asked__limit=500)
     del row["of"]
-    assert text.images(row) == "500 (limited)"
-    assert text.images({**row, "limit": None}) == "500"
+    assert text.image_count(row) == "500 (limited)"
+    assert text.image_count({**row, "limit": None}) == "500"
 
 
 def test_a_result_without_a_speed_has_an_empty_cell():

@@ -11,7 +11,7 @@ import torch
 import trainees
 
 from benchsuite import Augmentation, Schedule, StorageError, load_plugins
-from benchsuite.builtin.digits import RECIPE, open_digits
+from benchsuite.builtin.datasets.digits import RECIPE, open_digits
 from benchsuite.models.state_dict import read_state
 from benchsuite.runs.plan import Asked
 from benchsuite.runs.run import run

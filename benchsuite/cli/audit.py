@@ -14,7 +14,7 @@ from typing import Any
 
 from benchsuite.cli.console import add_results, out, print_json
 from benchsuite.errors import BadParameter, expected
-from benchsuite.report.tables.text import images
+from benchsuite.report.tables.text import image_count
 from benchsuite.stats import digits as number_text
 from benchsuite.stats.metrics import Count
 
@@ -89,7 +89,7 @@ def _print(found: Facts, claim: str | None) -> None:
 
 def _heading(found: Facts, digits: int) -> list[str]:
     hits = Count(found["hits"], found["n"])
-    seen = images({"n": found["n"], "of": found["of"]})
+    seen = image_count({"n": found["n"], "of": found["of"]})
     last = f" in the last of {found['passes']} epochs" if found["passes"] > 1 else ""
     one = _digits(100 / found["n"], digits)
     lines = [

@@ -151,10 +151,10 @@ def group_text(found: GroupComparison) -> Iterator[str]:
 
 
 def _heads(runs: Iterable[tuple[str, Side]], notes: Sequence[str]) -> Iterator[str]:
-    from benchsuite.report.tables.text import images
+    from benchsuite.report.tables.text import image_count
 
     yield from columns(
-        (when, run.run_id, run.architecture, run.weights, run.protocol, run.dataset, images(_size(run)))
+        (when, run.run_id, run.architecture, run.weights, run.protocol, run.dataset, image_count(_size(run)))
         for when, run in runs
     )
     yield from notes

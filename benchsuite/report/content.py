@@ -76,7 +76,7 @@ class Entry:
     @property
     def images(self) -> str:
         """The images in words: ``cifar10, 200 of 10000 images``."""
-        return f"{self.row['dataset']}, {text.images(self.row)} images"
+        return f"{self.row['dataset']}, {text.image_count(self.row)} images"
 
 
 @dataclass(frozen=True, slots=True)

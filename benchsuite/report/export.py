@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from benchsuite.builtin.reporters import csv_cell, flattened, markdown_cell, tex_cell
+from benchsuite.builtin.reporters.tables import csv_cell, flattened, markdown_cell, tex_cell
 from benchsuite.explanation import comparison
 from benchsuite.report.content import Climbed, Entry, Pair, Report
 from benchsuite.report.markup import printable

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from benchsuite.report.content import Climbed, Entry, Pair, Report
 from benchsuite.report.tables import runs
-from benchsuite.report.tables import text as text_tables
+from benchsuite.report.tables.text import image_count
 from benchsuite.report.training_content import Trained
 from benchsuite.stats.digits import p_value, places, signed, with_interval
 from benchsuite.stats.metrics import Count
@@ -49,7 +49,7 @@ def _extremes(group: Sequence[Entry]) -> str:
     """The lowest and the highest error of the runs on one set of images, with one run that has it."""
     best, worst = (pick(group, key=lambda e: e.side.top1_errors) for pick in (min, max))
     row = best.row
-    where = f"On {row['dataset']} ({text_tables.images(row)} images)"
+    where = f"On {row['dataset']} ({image_count(row)} images)"
     if best.side.top1_errors == worst.side.top1_errors:
         who = _who(best) if len(group) == 1 else f"each of {len(group)} runs"
         return f"{where} the top-1 error of {who} is {_rate(best)}."
@@ -104,7 +104,7 @@ def _ladder(ladder: Climbed) -> str:
     whole = Fraction(last.row["top1_errors"] - first.row["top1_errors"], first.row["n"])
     beyond = sum(pair.p_holm <= ALPHA for pair in ladder.pairs)
     words = (
-        f"{_ends(first, last)} on {first.row['dataset']} ({text_tables.images(first.row)} images) goes from {_rate(first)} "
+        f"{_ends(first, last)} on {first.row['dataset']} ({image_count(first.row)} images) goes from {_rate(first)} "
         f"to {_rate(last)}: {signed(100 * whole, digits)} points in {several(len(ladder.pairs), 'step')}, "
         f"{beyond or 'none'} of them {BEYOND}."
     )

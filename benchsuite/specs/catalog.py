@@ -24,7 +24,13 @@ from benchsuite.specs.reporter import Reporter
 T = TypeVar("T")
 
 
-BUILT_IN = ("benchsuite.plugins", "benchsuite.protocols", "benchsuite.builtin")
+BUILT_IN = (
+    "benchsuite.plugins",
+    "benchsuite.protocols",
+    "benchsuite.builtin.datasets",
+    "benchsuite.builtin.loaders",
+    "benchsuite.builtin.reporters",
+)
 GROUP = "benchsuite"
 
 

@@ -39,7 +39,7 @@ PUBLISHED = (
 )
 
 
-def images(row: Mapping[str, Any]) -> str:
+def image_count(row: Mapping[str, Any]) -> str:
     """How many images a result counts: ``50000``, or ``500 of 50000`` where it is not the whole split."""
     n, whole = row["n"], row.get("of")
     if whole is None:
@@ -63,7 +63,7 @@ def result_table(rows: Iterable[Mapping[str, Any]]) -> Table:
                 row["weights"],
                 row["protocol"],
                 row["dataset"] if row.get("exact", True) else f"{row['dataset']} ({row['loader']}, not exact)",
-                images(row),
+                image_count(row),
                 with_interval(Count(row["top1_errors"], row["n"])),
                 with_interval(Count(row["top5_errors"], row["n"])),
                 str(row["views"]),

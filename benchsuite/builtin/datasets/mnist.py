@@ -9,14 +9,16 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchsuite import DataError, Dataset, Split, SplitName, expected
+from benchsuite import Census, DataError, Dataset, Preprocess, Split, SplitName, expected, hookimpl
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
 
 _UBYTE = 0x08
 _SIDE = 28
@@ -27,7 +29,7 @@ def open_idx(dataset: Dataset, root: Path, split: SplitName, classes: tuple[str,
 
     Raises ``DataError`` for files that are missing, broken, or do not fit together.
     """
-    from benchsuite.builtin import _files, _rows
+    from benchsuite.builtin.datasets import _files, _rows
 
     prefix = "t10k" if split == "test" else "train"
     pictures = _file(root, f"{prefix}-images-idx3-ubyte", dataset.download)
@@ -74,3 +76,78 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
         size = " x ".join(map(str, shape))
         raise DataError(expected("an idx file", f"{size} bytes after its header", len(data) - header, str(path)))
     return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape)
+
+
+CLASSES = tuple("0123456789")
+DOWNLOAD = (
+    "get the four idx files of the MNIST database (train-images-idx3-ubyte ... t10k-labels-idx1-ubyte); "
+    "torchvision.datasets.MNIST downloads them into MNIST/raw. Their folder is PATH, $BENCHSUITE_DATA/mnist or "
+    "~/.cache/benchsuite/data/mnist"
+)
+
+
+def open_mnist(path: str | None, split: SplitName) -> Split:
+    """10,000 test or 60,000 train digits; ``PATH`` holds the idx files, raw or .gz, itself or in a folder ``raw``."""
+    from benchsuite.builtin.datasets import _files
+
+    return open_idx(MNIST, _files.data_folder("mnist", path, DOWNLOAD), split, CLASSES)
+
+
+MNIST = Dataset(
+    "mnist",
+    open=open_mnist,
+    mirror=False,
+    note="60,000 train and 10,000 test digits of 28 x 28 pixels in 10 classes, handwritten",
+    source="Y. LeCun, C. Cortes and C. Burges, the MNIST database; mean and std as in juefeix/pnn.pytorch",
+    download=DOWNLOAD,
+    path="optional",
+    preprocess=Preprocess(28, 28, "bilinear", mean=(0.1307, 0.1307, 0.1307), std=(0.3081, 0.3081, 0.3081)),
+    census=(Census("test", 10_000, 10, size=(28, 28)), Census("train", 60_000, 10, size=(28, 28))),
+)
+
+
+FASHION_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+DEBIAN = "/usr/share/datasets/fashion-mnist"
+FASHION_DOWNLOAD = (
+    "get the four idx files of https://github.com/zalandoresearch/fashion-mnist, or Debian's package "
+    "dataset-fashion-mnist; their folder is PATH, $BENCHSUITE_DATA/fashion-mnist or "
+    "~/.cache/benchsuite/data/fashion-mnist"
+)
+
+
+def open_fashion_mnist(path: str | None, split: SplitName) -> Split:
+    """10,000 test or 60,000 train pictures; ``PATH`` holds the idx files, raw or .gz, itself or in a folder ``raw``."""
+    from benchsuite.builtin.datasets import _files
+
+    root = _files.data_folder("fashion-mnist", path, FASHION_DOWNLOAD, DEBIAN)
+    return open_idx(FASHION_MNIST, root, split, FASHION_CLASSES)
+
+
+FASHION_MNIST = Dataset(
+    "fashion-mnist",
+    open=open_fashion_mnist,
+    mirror=True,
+    note="60,000 train and 10,000 test pictures of clothes in 10 classes; pixels are scaled to -1..1, by choice",
+    source="https://github.com/zalandoresearch/fashion-mnist",
+    download=FASHION_DOWNLOAD,
+    path="optional",
+    preprocess=Preprocess(resize=28, crop=28, interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    census=(Census("test", 10_000, 10, 1_000, (28, 28)), Census("train", 60_000, 10, 6_000, (28, 28))),
+)
+
+
+@hookimpl
+def benchsuite_datasets() -> Iterable[Dataset]:
+    """MNIST and Fashion-MNIST."""
+    return [MNIST, FASHION_MNIST]

@@ -30,7 +30,7 @@ def open_v2(path: str | None, split: SplitName) -> Split:
     A folder's name is its class index, as a number: sorted as text, 10 would stand before 2. The name of the split says
     which of the three test sets it is, where the folder does: ``imagenet-v2-matched-frequency``.
     """
-    from benchsuite.builtin import _files, _synsets
+    from benchsuite.builtin.datasets import _files, _synsets
 
     _refuse_train("imagenet-v2", split)
     folder = _numbered(_files.existing("imagenet-v2", path, V2_DOWNLOAD))
@@ -66,7 +66,7 @@ def _subset(dataset: Dataset, path: str | None, split: SplitName) -> Split:
 
     Raises ``DataError`` for other classes: a smaller or another choice would be another question.
     """
-    from benchsuite.builtin import _files, _synsets
+    from benchsuite.builtin.datasets import _files, _synsets
 
     _refuse_train(dataset.name, split)
     root = _files.existing(dataset.name, path, dataset.download)
@@ -90,7 +90,7 @@ def _subset(dataset: Dataset, path: str | None, split: SplitName) -> Split:
 
 def _numbered(root: Path) -> Path:
     """The folder itself, or the only one in it that holds folders named by numbers."""
-    from benchsuite.builtin import _files
+    from benchsuite.builtin.datasets import _files
 
     inside = _files.folders(root)
     if any(name.isdigit() for name in inside):

@@ -25,10 +25,12 @@ from ffcv.reader import Reader
 from numba import types
 
 from benchsuite import DataError, expected, in_order
-from benchsuite.builtin._beton import LONGEST
-from benchsuite.builtin._ffcv_installed import torch_threads_kept
+from benchsuite.builtin.loaders._beton import LONGEST
+from benchsuite.builtin.loaders._ffcv_installed import torch_threads_kept
 
 T = TypeVar("T")
+
+
 AHEAD = 1
 """Batches that ffcv keeps ready, beside the one that it fills and the one that is used."""
 

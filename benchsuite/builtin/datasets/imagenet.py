@@ -29,7 +29,7 @@ def open_imagenet(path: str | None, split: SplitName) -> Split:
     among the 1000, whatever folders are there; an id is the file's name without suffix, so that both layouts agree.
     Raises ``DataError`` for folders that are no class, empty class folders, missing labels, and two files of one name.
     """
-    from benchsuite.builtin import _files, _synsets
+    from benchsuite.builtin.datasets import _files, _synsets
 
     root = _files.existing("imagenet", path, DOWNLOAD)
     folder = _part(root, split)
@@ -51,7 +51,7 @@ def _part(root: Path, split: SplitName) -> Path:
 
 
 def _in_classes(folder: Path, inside: list[str], index: dict[str, int]) -> list[Sample]:
-    from benchsuite.builtin import _files, _labels, _synsets
+    from benchsuite.builtin.datasets import _files, _labels, _synsets
 
     _synsets.refuse_others(folder, inside, index)
     return [
@@ -62,7 +62,7 @@ def _in_classes(folder: Path, inside: list[str], index: dict[str, int]) -> list[
 
 
 def _flat(folder: Path, index: dict[str, int]) -> list[Sample]:
-    from benchsuite.builtin import _files, _labels
+    from benchsuite.builtin.datasets import _files, _labels
 
     files = _files.images(folder, "imagenet:PATH")
     stems = [_labels.stem(file.name) for file in files]
@@ -77,7 +77,7 @@ def open_real(path: str | None, split: SplitName) -> Split:
     a list for each of ILSVRC2012_val_00000001 to 00050000; an empty one leaves the image out of that count. Raises
     ``DataError`` for images of other names, and for a file that is not there or not whole.
     """
-    from benchsuite.builtin import _files, _real
+    from benchsuite.builtin.datasets import _files, _real
 
     folder, _, named = (path or "").partition(",real=")
     root = _files.existing("imagenet-real", folder, REAL_DOWNLOAD)
@@ -91,7 +91,7 @@ def open_real(path: str | None, split: SplitName) -> Split:
 
 
 def _accepted() -> dict[str, tuple[int, ...]]:
-    from benchsuite.builtin import _real
+    from benchsuite.builtin.datasets import _real
 
     return _real.by_id()
 

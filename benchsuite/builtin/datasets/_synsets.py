@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchsuite import DataError, expected
-from benchsuite.builtin import _files
+from benchsuite.builtin.datasets import _files
 
 
 def wnids() -> tuple[str, ...]:

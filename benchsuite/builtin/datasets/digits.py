@@ -30,7 +30,7 @@ def open_digits(path: str | None, split: SplitName) -> Split:
     """8 x 8 pixels, grey 0..16 scaled to 0..255. Digit i is in the test split when i % 5 == 0: 360 test, 1437 train."""
     import numpy as np
 
-    from benchsuite.builtin import _rows
+    from benchsuite.builtin.datasets import _rows
 
     if path is not None:
         raise DataError(expected("digits", "written without a path", path, "they come with scikit-learn"))

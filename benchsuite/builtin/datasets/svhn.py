@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+
 CLASSES = tuple("0123456789")
 DOWNLOAD = (
     "get train_32x32.mat and test_32x32.mat (format 2, cropped digits) of http://ufldl.stanford.edu/housenumbers; "
@@ -27,7 +28,7 @@ def open_svhn(path: str | None, split: SplitName) -> Split:
     """
     import numpy as np
 
-    from benchsuite.builtin import _files, _rows
+    from benchsuite.builtin.datasets import _files, _rows
 
     file = _files.existing("svhn", path, DOWNLOAD) / f"{split}_32x32.mat"
     stamp = _files.file_stamp(file) if file.is_file() else ""

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from benchsuite import DataError, Sample, expected
-from benchsuite.builtin import _synsets
+from benchsuite.builtin.datasets import _synsets
 
 NAME, PREFIX = "real.json", "ILSVRC2012_val_"
 IMAGES, CLASSES = 50_000, 1_000

@@ -17,7 +17,7 @@ def open_folder(path: str | None, split: SplitName) -> Split:
     like any others: for networks of 1000 ImageNet classes use ``imagenet:PATH``, which knows their indices. Raises
     ``DataError`` for train and test folders of different classes, whose indices would not agree.
     """
-    from benchsuite.builtin import _files
+    from benchsuite.builtin.datasets import _files
 
     root = _files.existing("folder", path, LAYOUT)
     parts = {name: root / name for name in ("train", "test", "val") if _holds_folders(root / name)}
@@ -41,7 +41,7 @@ def open_folder(path: str | None, split: SplitName) -> Split:
 
 
 def _holds_folders(root: Path) -> bool:
-    from benchsuite.builtin import _files
+    from benchsuite.builtin.datasets import _files
 
     return root.is_dir() and bool(_files.folders(root))
 

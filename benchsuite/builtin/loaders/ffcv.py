@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite import FileFormat, Loader, Sample, hookimpl
-from benchsuite.builtin import _ffcv_installed
+from benchsuite.builtin.loaders import _ffcv_installed
 
 
 def _write(mode: str, path: Path, count: int, images: Iterator[tuple[Sample, Any]]) -> None:
     _ffcv_installed.check()
-    from benchsuite.builtin import _beton
+    from benchsuite.builtin.loaders import _beton
 
     _beton.write(path, count, images, mode)
 
 
 def _open(path: Path) -> Any:
     _ffcv_installed.check()
-    from benchsuite.builtin import _beton_rows
+    from benchsuite.builtin.loaders import _beton_rows
 
     return _beton_rows.open_rows(path)
 

@@ -1,0 +1,1 @@
+"""The loaders that come with benchsuite."""
