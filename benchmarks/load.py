@@ -29,9 +29,9 @@ from benchsuite.data.prefetch import cores
 from benchsuite.data.prepared_note import Order
 from benchsuite.data.prepared_reader import opened
 from benchsuite.data.prepared_writer import prepare
+from benchsuite.progress import Watch
 from benchsuite.specs.catalog import open_dataset
 from benchsuite.storage.logit_cache import CHUNK, chunked
-from benchsuite.watch import Watch
 
 _OPEN: list[Split] = []
 """In a process of the pool: the split."""

@@ -68,9 +68,9 @@ def generate(folder: Path, images: int, classes: int) -> Path:
 
 def child(arguments: list[str]) -> None:
     """One run; prints its peak in MiB, its seconds, and the bytes of its chunks."""
+    from benchsuite.progress import Watch
     from benchsuite.runs.plan import Asked
     from benchsuite.runs.run import run
-    from benchsuite.watch import Watch
 
     architecture, data, protocol, results = arguments
     asked = Asked((architecture,), (protocol,), data=data, weights="random", device="cpu", results=Path(results))

@@ -27,9 +27,9 @@ from benchsuite.evaluation.question import Question
 from benchsuite.models.precision import computing
 from benchsuite.models.score_map import derive, score_map
 from benchsuite.models.weights import build
+from benchsuite.progress import Watch
 from benchsuite.runs.plan import Asked, plan
 from benchsuite.runs.run import run
-from benchsuite.watch import Watch
 
 SCALES = {"fullconv": (256,), "multiscale": (224, 256, 384, 480, 640)}
 Counts = dict[str, list[int]]

@@ -10,24 +10,29 @@ import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchsuite import probes
-from benchsuite.claims import _Checker
-from benchsuite.errors import BenchsuiteError, DataError, UnknownName
+from benchsuite.errors import BenchsuiteError, DataError, PluginError, UnknownName, expected
 from benchsuite.specs import dataset, parameters
 from benchsuite.specs.architecture import Architecture, Family
+from benchsuite.specs.catalog import NAME
 from benchsuite.specs.combine import Combine
-from benchsuite.specs.dataset import Dataset, faults, spread
+from benchsuite.specs.dataset import Dataset, Sample, faults, spread
 from benchsuite.specs.loader import Images, Loader
 from benchsuite.specs.preprocess import Preprocess, center
 from benchsuite.specs.protocol import Protocol
 from benchsuite.specs.reporter import Reporter
 from benchsuite.specs.view import View, view_data, view_from_data
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 _GREY: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
 PROBES = (
@@ -135,7 +140,7 @@ def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
     it = _Checker(f"loader {loader.name}")
     for part in loader.name.split(":", 1):
         it.declares(part, note=loader.note)
-    split = split or dataset.Split("probe", probes._PROBES, ("even", "odd"), mirror=True, read=probes._probe_image)
+    split = split or dataset.Split("probe", _PROBES, ("even", "odd"), mirror=True, read=_probe_image)
     asked = (*split.samples[::2], *reversed(split.samples[1::2]))
     with _images(loader, split, it) as images:
         for workers in (0, 2):
@@ -149,7 +154,7 @@ def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
                 one.needs(math.isfinite(seconds) and seconds >= 0, "seconds", "a length of time", seconds)
                 equal = not loader.exact or np.array_equal(pixels, np.asarray(split.read(sample)))
                 one.needs(equal, "an image of an exact loader", "the pixels of read(), in the asked order", "others")
-        unreadable = dataclasses.replace(split, read=probes._broken_probe)
+        unreadable = dataclasses.replace(split, read=_broken_probe)
         if loader.file is None:
             it.refuses("an image that cannot be read", DataError, lambda: list(images(unreadable, asked, _keep, 2)))
 
@@ -265,3 +270,72 @@ def _keep(pixels: Any, seconds: float) -> tuple[Any, float]:
     import numpy as np
 
     return np.array(pixels), seconds
+
+
+_PROBES = tuple(Sample(f"probe-{i:02d}", i % 2, "memory") for i in range(33))
+
+
+def _probe_image(sample: Sample) -> NDArray[np.uint8]:
+    """A plain picture of one colour, whose size and colour tell the sample's number."""
+    import numpy as np
+
+    number = int(sample.id[-2:])
+    return np.full((1 + number % 5, 2 + number % 3, 3), (number, 2 * number, 255 - number), dtype=np.uint8)
+
+
+def _broken_probe(sample: Sample) -> NDArray[np.uint8]:
+    """Cannot be read."""
+    raise DataError(expected("an image", "whole and readable", "a probe that is neither", sample.where))
+
+
+@dataclass(frozen=True, slots=True)
+class _Checker:
+    """Something that a plugin declares; ``where`` names it in every error."""
+
+    where: str
+
+    def needs(self, holds: bool, what: str, rule: str, got: object) -> None:
+        if not holds:
+            raise PluginError(expected(what, rule, got, self.where))
+
+    @contextmanager
+    def runs(self, what: str) -> Iterator[None]:
+        """Turns whatever a plugin's function raises into one line."""
+        try:
+            yield
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise PluginError(expected(what, "without an error", reason, self.where)) from error
+
+    def refuses(self, what: str, kind: type[BenchsuiteError], call: Callable[[], object]) -> None:
+        """``call`` raises an error of that kind, in one line."""
+        try:
+            call()
+        except kind as error:
+            self.needs("\n" not in str(error), f"the error for {what}", "one line", repr(str(error)))
+        except Exception as error:
+            self.needs(False, f"the error for {what}", f"a {kind.__name__}", f"{type(error).__name__}: {error}")
+        else:
+            self.needs(False, what, f"refused with {kind.__name__}", "no error")
+
+    def declares(self, name: str, **texts: str) -> None:
+        self.needs(NAME.fullmatch(name) is not None, "the name", "letters, digits and . _ -", name)
+        for what, text in texts.items():
+            self.needs(isinstance(text, str) and bool(text.strip()), what, "a text that says something", text)
+
+    def preprocesses(self, p: Preprocess, channels: int | None) -> None:
+        with self.runs("the centre crop of its preprocessing"):
+            center(p)
+        fits = len(p.mean) == len(p.std) and len(p.mean) in ((channels,) if channels else (1, 3))
+        self.needs(fits, "mean and std", "one number for each channel", f"{len(p.mean)} and {len(p.std)}")
+        finite = all(math.isfinite(m) for m in p.mean) and all(math.isfinite(s) and s > 0 for s in p.std)
+        self.needs(finite, "mean and std", "finite, and std above 0", f"{p.mean} and {p.std}")
+        self.needs(p.range in (1.0, 255.0), "range", "1.0 or 255.0", p.range)
+        self.needs(p.channel_order in ("RGB", "BGR"), "channel_order", "RGB or BGR", p.channel_order)
+
+    def is_image(self, value: Any) -> None:
+        import numpy as np
+
+        pixels = np.asarray(value)
+        good = pixels.dtype == np.uint8 and pixels.shape[2:] == (3,) and pixels.size > 0
+        self.needs(good, "an image", "uint8 (height, width, 3)", f"{pixels.dtype} {pixels.shape}")

@@ -18,7 +18,7 @@ from benchsuite import Census, Dataset, Sample, Split, WeightsError, hookimpl, l
 from benchsuite.builtin.datasets import _real
 from benchsuite.cli import main
 from benchsuite.doctor.check import Asked, checkup
-from benchsuite.watch import Watch
+from benchsuite.progress import Watch
 
 
 def check(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:

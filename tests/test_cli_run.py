@@ -17,7 +17,7 @@ from toys import TOP1_ERRORS, ToyPlugin
 
 from benchsuite import load_plugins
 from benchsuite.cli import main
-from benchsuite.cli.progress import Lines
+from benchsuite.cli.bars import Lines
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,8 @@ from benchsuite.builtin.loaders import _ffcv_installed
 from benchsuite.data.prepared_note import Order
 from benchsuite.data.prepared_reader import opened
 from benchsuite.data.prepared_writer import prepare
+from benchsuite.progress import Watch
 from benchsuite.specs.catalog import open_dataset
-from benchsuite.watch import Watch
 
 CATALOG = load_plugins(entry_points=False)
 FFCV, LOSSY = CATALOG.loaders["ffcv"], CATALOG.loaders["ffcv:lossy"]

@@ -11,10 +11,10 @@ import pytest
 import trainees
 
 from benchsuite import BadParameter, Mini, UnknownName
+from benchsuite.progress import Watch
 from benchsuite.report.tables.text import grid_table
 from benchsuite.training import grid as training_grid
 from benchsuite.training.job import Asked
-from benchsuite.watch import Watch
 
 CATALOG = trainees.catalog()
 

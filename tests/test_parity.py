@@ -15,13 +15,13 @@ from walks import CATALOG, questions
 from benchsuite import BadParameter, Preprocess, load_plugins
 from benchsuite.evaluate import Opened
 from benchsuite.evaluation.question import Member, Question
+from benchsuite.progress import Watch
 from benchsuite.runs import auto_precision
 from benchsuite.runs.auto_precision import FLIPS, compared, described, settled, worth_it
 from benchsuite.runs.plan import Asked, plan
 from benchsuite.runs.run import run
 from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import read_manifest
-from benchsuite.watch import Watch
 
 IDS = [f"image {i}" for i in range(64)]
 

@@ -39,11 +39,11 @@ from benchsuite.data.prepared_note import Order, checksum
 from benchsuite.data.prepared_reader import opened
 from benchsuite.data.prepared_writer import prepare
 from benchsuite.data.resize import resize, resized_shape
+from benchsuite.progress import Watch
 from benchsuite.runs.plan import Asked
 from benchsuite.runs.run import run
 from benchsuite.specs.catalog import open_dataset
 from benchsuite.storage.files import cache_dir
-from benchsuite.watch import Watch
 
 CATALOG: Catalog = load_plugins(entry_points=False, extra=[ToyPlugin(), BoxPlugin()])
 FULL = View(64)

@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from benchsuite.distributed import process_group
 from benchsuite.distributed.process_group import Group, leads
 from benchsuite.models.device import own_device
+from benchsuite.progress import Watch
 from benchsuite.training.job import Asked
 from benchsuite.training.run import train
-from benchsuite.watch import Watch
 
 PROGRAM = Path(__file__).with_name("trainings.py")
 

@@ -12,12 +12,12 @@ from walks import CATALOG
 
 from benchsuite.evaluate import Opened
 from benchsuite.evaluation.timing import Seconds
+from benchsuite.progress import Watch
 from benchsuite.report.tables.text import profile_table
 from benchsuite.runs.plan import Asked
 from benchsuite.runs.profile import profile, profiles, record
 from benchsuite.runs.run import run
 from benchsuite.storage.run_folder import read_manifest
-from benchsuite.watch import Watch
 
 SECONDS = {"decode": 2.0, "wait": 1.0, "resize": 1.5, "forward": 8.0, "total": 10.0}
 

@@ -18,11 +18,11 @@ import pytest
 from benchsuite import BadParameter, BenchsuiteError, StorageError
 from benchsuite.distributed.crew import Crew, Helper, Met, Starter, gather
 from benchsuite.evaluate import fill
+from benchsuite.progress import Watch
 from benchsuite.runs.parallel import heard
 from benchsuite.runs.plan import Asked
 from benchsuite.runs.run import run
 from benchsuite.storage.locks import held, locks
-from benchsuite.watch import Watch
 
 IMAGES, CHUNKS = 2100, 5
 RUN = ["run", "speck", "--weights", "random", "--device", "cpu", "--loader", "logged", "--data", f"specks:{IMAGES}"]

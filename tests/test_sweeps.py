@@ -17,9 +17,9 @@ from benchsuite import BadParameter, BenchsuiteError, DataError, UnknownName, lo
 from benchsuite.cli import main
 from benchsuite.distributed.executors import check, local
 from benchsuite.evaluation.question import TOLERANCE
+from benchsuite.progress import Watch
 from benchsuite.runs.sweep import Choice, sweep
 from benchsuite.runs.sweep_file import Cell, lots, parse, read
-from benchsuite.watch import Watch
 
 CATALOG = load_plugins(extra=[ToyPlugin()])
 TOY = {"architectures": "toy", "protocols": ["1crop", "10crop"], "data": "toy"}

@@ -13,12 +13,12 @@ import trainees
 from benchsuite import Augmentation, Schedule, StorageError, load_plugins
 from benchsuite.builtin.datasets.digits import RECIPE, open_digits
 from benchsuite.models.state_dict import read_state
+from benchsuite.progress import Watch
 from benchsuite.runs.plan import Asked
 from benchsuite.runs.run import run
 from benchsuite.training import trainer
 from benchsuite.training.multi_size import Training
 from benchsuite.training.network import rest_residual_branches
-from benchsuite.watch import Watch
 
 SMALL = dataclasses.replace(RECIPE, sizes=(32, 37), epochs=1, batch_size=64)
 BUILT_IN = load_plugins(entry_points=False)

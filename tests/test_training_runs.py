@@ -32,13 +32,13 @@ from benchsuite import (
     UnknownName,
     WeightsError,
 )
+from benchsuite.progress import Watch
 from benchsuite.runs.plan import Asked as Evaluation
 from benchsuite.runs.run import run
 from benchsuite.stats.accounting import find, printed
 from benchsuite.training import run as training_run
 from benchsuite.training.job import Asked
 from benchsuite.training.run import train
-from benchsuite.watch import Watch
 
 CATALOG = trainees.catalog()
 PROGRAM = Path(__file__).with_name("trainings.py")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import trainees
 
+from benchsuite.progress import Watch
 from benchsuite.training import run
 from benchsuite.training.job import Asked
-from benchsuite.watch import Watch
 
 
 class Slow(Watch):

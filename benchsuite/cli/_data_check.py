@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the findings, a verdict, and what to do."""
-    from benchsuite.cli.progress import bars
+    from benchsuite.cli.bars import bars
     from benchsuite.doctor.check import Asked, checkup, flat
 
     names = ("data", "split", "full", "model", "weights", "shown", "device", "results")

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.cli.bars import bars
 from benchsuite.cli.console import columns, out, print_json, print_table
-from benchsuite.cli.progress import bars
 from benchsuite.cli.run import add_evaluation, asked
 from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import load_plugins

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.cli.bars import bars
 from benchsuite.cli.console import add_results, err, out, print_json, print_table
-from benchsuite.cli.progress import bars
 from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import load_plugins
 
@@ -80,8 +80,8 @@ def asked(args: argparse.Namespace, architectures: Sequence[str], protocols: Seq
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when an expectation is not met."""
     from benchsuite.distributed.process_group import leads
+    from benchsuite.progress import Watch
     from benchsuite.runs.run import run as answer
-    from benchsuite.watch import Watch
 
     expectations = [_expectation(text) for text in args.expect]
     catalog = load_plugins()

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.cli.bars import bars
 from benchsuite.cli.console import add_results, out, print_json, print_table
-from benchsuite.cli.progress import bars
 from benchsuite.specs.catalog import load_plugins
 
 WIDE = 110
@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when a cell failed."""
     from benchsuite.distributed import executors
     from benchsuite.distributed.process_group import leads
+    from benchsuite.progress import Watch
     from benchsuite.runs import sweep, sweep_file
-    from benchsuite.watch import Watch
 
     catalog = load_plugins()
     asked = sweep_file.read(args.file, catalog)

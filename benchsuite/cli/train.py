@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.cli.bars import bars
 from benchsuite.cli.console import add_results, out, print_json, print_table
-from benchsuite.cli.progress import bars
 from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import load_plugins
 
@@ -38,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains. Of several processes that ``torchrun`` started, the first one prints."""
     from benchsuite.distributed import process_group
+    from benchsuite.progress import Watch
     from benchsuite.training.job import Asked
     from benchsuite.training.run import train
-    from benchsuite.watch import Watch
 
     if (args.architecture is None) == (args.grid is None) or (args.grid and args.recipe):
         got = " ".join(word for word in (args.architecture, args.recipe, args.grid) if word) or "nothing"

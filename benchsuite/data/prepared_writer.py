@@ -27,12 +27,12 @@ from benchsuite.data.prepared_note import (
     stem,
 )
 from benchsuite.errors import BadParameter, PluginError, StorageError, TooLarge, expected
+from benchsuite.progress import Watch
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.loader import FileFormat
 from benchsuite.specs.view import view_data
 from benchsuite.storage.files import writing
 from benchsuite.storage.locks import held
-from benchsuite.watch import Watch
 
 THUMB, NEAR = 8, 12
 """Of a file that is not exact, pictures of 8 x 8 pixels are compared: they differ by at most 12 levels on average."""

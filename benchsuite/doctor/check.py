@@ -27,6 +27,7 @@ from benchsuite.doctor.inspection import Examined
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.evaluation.question import Question
 from benchsuite.models import weights
+from benchsuite.progress import Watch
 from benchsuite.runs.plan import Asked as Run
 from benchsuite.runs.plan import plan
 from benchsuite.runs.run import answer
@@ -35,7 +36,6 @@ from benchsuite.specs.dataset import Dataset, Sample, Split, SplitName, spread
 from benchsuite.storage import keys, run_folder
 from benchsuite.storage.files import cache_dir
 from benchsuite.storage.keys import digest_of
-from benchsuite.watch import Watch
 
 DECODED = 1000
 """Images that are decoded whole without ``--full``, at even distances."""

@@ -15,13 +15,13 @@ from benchsuite.explanation.comparison import Paired, paired, paired_data
 from benchsuite.explanation.ladder import Factor
 from benchsuite.explanation.ladder_plan import Cost, Plan, Planned
 from benchsuite.explanation.ledger import Published, differences
+from benchsuite.progress import Watch
 from benchsuite.runs import manifest
 from benchsuite.runs.run import answer, tally
 from benchsuite.stats import accounting, shapley, significance
 from benchsuite.stats.accounting import Accounting
 from benchsuite.stats.shapley import Share
 from benchsuite.storage import run_folder
-from benchsuite.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)

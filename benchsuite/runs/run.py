@@ -17,6 +17,7 @@ from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluate import Answer, Opened, Settings, networks
 from benchsuite.evaluation.question import Member, Question
 from benchsuite.models.device import device_here
+from benchsuite.progress import Watch
 from benchsuite.runs import auto_precision, parallel
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.runs.plan import DEFAULT_DATA, Asked, plan
@@ -28,7 +29,6 @@ from benchsuite.storage.keys import digest
 from benchsuite.storage.locks import held
 from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import write_run
-from benchsuite.watch import Watch
 
 TALLIED = 64
 """Questions whose predictions are held at once where only their counts are wanted."""

@@ -14,6 +14,7 @@ from benchsuite.distributed import executors, process_group
 from benchsuite.distributed.crew import gather
 from benchsuite.errors import BadParameter, BenchsuiteError, expected
 from benchsuite.evaluation.question import TOLERANCE, Question, at_precision
+from benchsuite.progress import Watch
 from benchsuite.runs import auto_precision
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.runs.plan import plan
@@ -21,7 +22,6 @@ from benchsuite.runs.run import run
 from benchsuite.runs.sweep_file import Cell, Lot, Sweep, lots
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.storage.files import writing
-from benchsuite.watch import Watch
 
 
 @dataclass(slots=True)

@@ -12,13 +12,13 @@ from typing import Any
 
 from benchsuite.distributed.process_group import leads
 from benchsuite.errors import BadParameter, TrainingError, expected, unknown_name
+from benchsuite.progress import Watch
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.recipe import Grid
 from benchsuite.storage.files import writing
 from benchsuite.training.job import Asked, Job, cells, job, open_splits
 from benchsuite.training.run import carry_out
-from benchsuite.watch import Watch
 
 Row = dict[str, Any]
 COLUMNS = ("epochs_run", "n", "top1_errors", "top1_error", "scale", "seed", "images_per_second", "run_id", "failed")

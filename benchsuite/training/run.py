@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.models.state_dict import save_state
+from benchsuite.progress import Watch
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.storage import training_folder
@@ -19,7 +20,6 @@ from benchsuite.training import manifest as training_manifest
 from benchsuite.training import schedules
 from benchsuite.training.history import History
 from benchsuite.training.job import Asked, Job, plan
-from benchsuite.watch import Watch
 
 if TYPE_CHECKING:
     from benchsuite.distributed.process_group import Group

@@ -20,6 +20,7 @@ from benchsuite.errors import TrainingError, expected
 from benchsuite.models.input_normalization import Inputs
 from benchsuite.models.precision import DTYPES, candidates
 from benchsuite.models.state_dict import save_state
+from benchsuite.progress import Watch
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.dataset import Split
 from benchsuite.specs.preprocess import Preprocess
@@ -33,7 +34,6 @@ from benchsuite.training.images import Pictures, pictures, read
 from benchsuite.training.multi_size import Training
 from benchsuite.training.network import Layout, laid, pick
 from benchsuite.training.schedules import Clock
-from benchsuite.watch import Watch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""What a piece of work tells while it is under way."""
+"""Progress of a piece of work: notes, steps, the end. Silent unless somebody draws it."""
 
 from __future__ import annotations
 

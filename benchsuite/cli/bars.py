@@ -45,7 +45,7 @@ def bars() -> Any:
         TimeRemainingColumn,
     )
 
-    from benchsuite.watch import Watch
+    from benchsuite.progress import Watch
 
     class Bars(Watch):
         def __init__(self) -> None:
