@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forked import SPECKS_IN_CHUNK, Kitchen, Started
+from forked_commands import SPECKS_IN_CHUNK, Kitchen, Started
 from torch.distributed import TCPStore
 
 IMAGES = 50
@@ -92,11 +92,11 @@ VIEWS = 11
 
 def chunk_stems() -> dict[str, str]:
     """The name of a chunk's files by its first image."""
-    import specks
+    import crash_plugin
 
     from benchsuite.storage.keys import chunk_key
 
-    split = specks.open_specks(str(IMAGES), "test")
+    split = crash_plugin.open_specks(str(IMAGES), "test")
     samples = split.samples
     starts = range(0, IMAGES, SPECKS_IN_CHUNK)
     return {samples[i].id: chunk_key(samples[i : i + SPECKS_IN_CHUNK], split)[:32] for i in starts}

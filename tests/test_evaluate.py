@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from toy_evaluation import SETTINGS, Ahead, CountingPredict, opener, questions
 from toys import LABELS, SCORES_10CROP, TOP1_ERRORS, images, split_of
-from walks import SETTINGS, CountingPredict, opener, questions
 
 from benchsuite import BenchsuiteError, Crop, DataError, Sample, Split, StorageError, View
 from benchsuite.evaluate import Answer, Settings, evaluate, fill, of_several
@@ -84,25 +84,6 @@ def test_finished_chunks_are_not_computed_again(tmp_path: Path, monkeypatch: pyt
     assert after.images == 3
     assert answer.counts["top1_errors"] == TOP1_ERRORS["1crop"]
     assert answer.columns["id"] == list("abcde")
-
-
-class Ahead(CountingPredict):
-    """A device that computes beside the host: it is begun with, and waited for."""
-
-    def __init__(self, told: list[str]) -> None:
-        super().__init__()
-        self.told, self.begun = told, 0
-
-    def start(self, pixels: Any, flips: Any, view: Any) -> Any:
-        self.begun += 1
-        name = self.begun
-        self.told.append(f"begin {name}")
-
-        def finish() -> Any:
-            self.told.append(f"finish {name}")
-            return self(pixels, flips, view)
-
-        return finish
 
 
 def reads(question: Question, told: list[str], broken: str = "") -> Question:

@@ -1,0 +1,99 @@
+"""Several processes that train one network: the same recipe, every test image once, and one that writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import toy_training
+from safetensors.torch import load_file
+
+from benchsuite.distributed import process_group
+from benchsuite.distributed.process_group import Group, leads
+from benchsuite.models.device import own_device
+from benchsuite.progress import Watch
+from benchsuite.training.job import Asked
+from benchsuite.training.run import train
+
+PROGRAM = Path(__file__).parents[1] / "made" / "training_program.py"
+
+
+def environment(rank: int, size: int, port: int) -> dict[str, str]:
+    """What ``torchrun`` sets."""
+    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+    return {**os.environ, **own, **where, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROGRAM.parent)}
+
+
+def free_port() -> int:
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        return int(place.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """What two processes said of two trainings: without batch statistics and dropout, and with them."""
+    port, results = free_port(), tmp_path_factory.mktemp("together")
+    command = [sys.executable, str(PROGRAM), str(results), "quiet,usual", "0", "60"]
+    started = [
+        subprocess.Popen(command, env=environment(i, 2, port), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for i in range(2)
+    ]
+    said = [process.communicate(timeout=120) for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+    found = [[json.loads(line) for line in out.splitlines() if line.startswith(b"{")] for out, _ in said]
+    return dict(zip(("quiet", "usual"), zip(*found, strict=True), strict=True))
+
+
+def test_two_processes_without_batch_statistics_train_as_one_does(rows: Any, tmp_path: Path) -> None:
+    """The last batch of an epoch has 4 images; of the 21 test images one process looks at 11, the other at 10."""
+    together, _ = rows["quiet"]
+    asked = Asked("tiny", "quiet", device="cpu", precision="fp32", results=tmp_path)
+    alone = train(asked, toy_training.catalog(), Watch())
+    assert together["processes"] == 2
+    assert together["run_id"] == alone["run_id"]
+    mine, theirs = (load_file(Path(row["path"]) / "last.safetensors") for row in (alone, together))
+    for name, tensor in mine.items():
+        np.testing.assert_allclose(theirs[name].numpy(), tensor.numpy(), rtol=2e-3, atol=2e-5, err_msg=name)
+    kept = [np.load(Path(row["path"]) / "correct.npz") for row in (alone, together)]
+    assert int(kept[1]["n"]) == 21
+    assert np.array_equal(kept[0]["bits"], kept[1]["bits"])
+
+
+@pytest.mark.parametrize("recipe", ["quiet", "usual"])
+def test_two_processes_agree_on_one_network_that_one_of_them_writes(rows: Any, recipe: str) -> None:
+    first, second = ({k: v for k, v in r.items() if k not in ("seconds", "images_per_second")} for r in rows[recipe])
+    assert first == second
+    names = sorted(p.name for p in Path(first["path"]).iterdir())
+    assert names == ["correct.npz", "epochs.parquet", "last.safetensors", "manifest.json"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_the_parts_of_a_batch_are_every_image_once(size: int) -> None:
+    for count in (0, 1, 5, 21):
+        parts = [list(range(count))[Group(rank, size).share(count)] for rank in range(size)]
+        assert sorted(i for part in parts for i in part) == list(range(count))
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_process_alone_leads_and_takes_the_device_that_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert not process_group.asked()
+    assert leads()
+    assert own_device("cuda") == "cuda"
+    for name, value in environment(1, 2, 1).items():
+        monkeypatch.setenv(name, value)
+    assert process_group.asked()
+    assert not leads()
+    assert own_device("cuda") == "cuda:1"
+    assert own_device("cpu") == "cpu"
+    assert dataclasses.asdict(Group()) == {"rank": 0, "size": 1}

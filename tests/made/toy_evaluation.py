@@ -1,0 +1,85 @@
+"""The walk without a network: a store on disk, a predict function that counts, and questions about the toys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from toys import ToyPlugin, fake_predict
+
+from benchsuite import View, load_plugins
+from benchsuite.evaluate import Opened, Settings
+from benchsuite.evaluation.question import Member, Question
+from benchsuite.models.network import Network
+from benchsuite.runs.plan import Asked, plan
+from benchsuite.storage.logit_cache import ChunkStore
+
+CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
+
+
+class CountingPredict:
+    """``fake_predict`` that counts the images it saw, and can break down at the k-th call."""
+
+    def __init__(self, breaks_at: int | None = None) -> None:
+        self.images, self.calls, self.breaks_at = 0, 0, breaks_at
+        self.shapes: Counter[tuple[int, ...]] = Counter()
+
+    def __call__(self, pixels: Any, flips: Any, view: View) -> Any:
+        self.calls += 1
+        if self.calls == self.breaks_at:
+            raise KeyboardInterrupt
+        assert pixels.dtype == np.uint8
+        assert len(flips) == len(pixels)
+        self.images += len(pixels)
+        self.shapes[pixels.shape[1:]] += len(pixels)
+        return fake_predict(pixels, flips, view)
+
+
+def questions(*protocols: str, **fields: Any) -> list[Question]:
+    """The toy network on the toy images under these protocols."""
+    return plan(Asked(("toy",), protocols, **{"data": "toy", **fields}), CATALOG)
+
+
+def opener(root: Path, predict: Any) -> Callable[[Member, tuple[View, ...]], Opened]:
+    """Opens every member with ``predict``; its chunks lie below ``root``, a folder for each architecture."""
+    return lambda member, views: Opened(predict, ChunkStore(root / member.architecture.name), "digest")
+
+
+SETTINGS = Settings(batch_size=4, workers=0)
+
+
+class Counted:
+    """How many views of images networks have been shown."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.views = 0
+        shown = Network.begin
+
+        def counting(network: Any, pixels: Any, flips: Any, view: Any) -> Any:
+            self.views += len(pixels)
+            return shown(network, pixels, flips, view)
+
+        monkeypatch.setattr(Network, "begin", counting)
+
+
+class Ahead(CountingPredict):
+    """A device that computes beside the host: it is begun with, and waited for."""
+
+    def __init__(self, told: list[str]) -> None:
+        super().__init__()
+        self.told, self.begun = told, 0
+
+    def start(self, pixels: Any, flips: Any, view: Any) -> Any:
+        self.begun += 1
+        name = self.begun
+        self.told.append(f"begin {name}")
+
+        def finish() -> Any:
+            self.told.append(f"finish {name}")
+            return self(pixels, flips, view)
+
+        return finish

@@ -1,0 +1,115 @@
+"""From names to questions: keys, what changes them, and every mistake before any work."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_evaluation import CATALOG, questions
+from toys import LABELS, ToyPlugin, images, split_of
+
+from benchsuite import (
+    BadParameter,
+    BenchsuiteError,
+    DataError,
+    Dataset,
+    UnknownName,
+    WeightsError,
+    hookimpl,
+    load_plugins,
+)
+from benchsuite.runs.plan import Asked, plan
+
+
+def run_id(**fields: Any) -> str:
+    return questions("10crop", **fields)[0].run_id
+
+
+def test_same_question_has_the_same_id_and_speed_does_not_matter() -> None:
+    assert run_id() == run_id(batch_size=3, workers=2, fresh=True, loader="toy", results=Path("elsewhere"))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"precision": "bf16"}, {"weights": "random"}, {"limit": 2}, {"device": "cpu"}], ids=str
+)
+def test_what_can_change_a_number_changes_the_id(fields: dict[str, Any]) -> None:
+    assert run_id() != run_id(**fields)
+
+
+def test_seed_matters_for_random_weights_only() -> None:
+    assert run_id(seed=1) == run_id(seed=2)
+    assert run_id(weights="random", seed=1) != run_id(weights="random", seed=2)
+
+
+def test_default_written_out_is_the_same_question() -> None:
+    a, b = (questions(p)[0].run_id for p in ("10crop", "10crop:merge=prob,flip=true"))
+    assert a == b
+
+
+def test_limit_takes_samples_at_even_distances() -> None:
+    assert [s.id for s in questions("1crop", limit=2)[0].samples] == ["a", "c"]
+    assert [s.id for s in questions("1crop", limit=99)[0].samples] == list("abcde")
+
+
+def test_size_of_a_file_changes_the_id_and_its_time_the_fingerprint_only() -> None:
+    def opened(stamp: str) -> Any:
+        split = split_of(images(), LABELS)
+        samples = tuple(dataclasses.replace(s, stamp=stamp) for s in split.samples)
+        made = Dataset(
+            "stamped", lambda path, name: dataclasses.replace(split, samples=samples), True, "", "", path="none"
+        )
+
+        class Plugin:
+            @hookimpl
+            def benchsuite_datasets(self) -> list[Dataset]:
+                return [made]
+
+        catalog = load_plugins(entry_points=False, extra=[ToyPlugin(), Plugin()])
+        return plan(Asked(("toy",), ("1crop",), data="stamped"), catalog)[0]
+
+    first, later, larger = opened("10@1"), opened("10@2"), opened("11@1")
+    assert first.run_id == later.run_id
+    assert first.fingerprint != later.fingerprint
+    assert first.run_id != larger.run_id
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "message"),
+    [
+        (Asked(("toyy",), ("1crop",), data="toy"), UnknownName, "did you mean 'toy'"),
+        (Asked(("toy",), ("10corp",), data="toy"), UnknownName, "did you mean '10crop'"),
+        (Asked(("toy",), ("1crop",), data="digit"), UnknownName, "did you mean 'digits'"),
+        (Asked(("toy",), ("1crop",), data="imagenet"), DataError, "imagenet:PATH"),
+        (Asked(("toy",), ("1crop",), data="imagenet:/no/such/folder"), DataError, "/no/such/folder"),
+        (Asked(("toy",), ("1crop",), data="toy", loader="tortch"), UnknownName, "did you mean 'torch'"),
+        (Asked(("toy",), ("1crop",), data="toy", weights="identiti"), UnknownName, "did you mean 'identity'"),
+        (Asked(("toy",), ("1crop",), data="toy", weights="no/such.pth"), WeightsError, "no/such.pth"),
+        (Asked(("toy",), ("1crop",), data="toy", precision="fp8"), BadParameter, "fp8"),
+        (Asked(("toy",), ("1crop",), data="toy", batch_size=0), BadParameter, "--batch-size"),
+        (Asked(("toy",), ("1crop",), data="toy", limit=0), BadParameter, "--limit"),
+        (Asked(("toy",), ("1crop",), data="toy", workers=-1), BadParameter, "--workers"),
+        (Asked(("toy", "toy"), ("1crop",), data="toy"), BadParameter, "toy twice"),
+        (Asked(("toy",), ("10crop:flop=true",), data="toy"), BadParameter, "did you mean 'flip'"),
+        (Asked(("toy",), ("10crop:flip=maybe",), data="toy"), BadParameter, "maybe"),
+        (Asked(("toy",), ("fullconv:resize=3",), data="toy"), BadParameter, "nominal crop of 4"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_mistakes_are_one_line_with_what_was_expected(asked: Asked, error: type[BenchsuiteError], message: str) -> None:
+    with pytest.raises(error, match=message) as raised:
+        plan(asked, CATALOG)
+    assert "\n" not in str(raised.value)
+    assert raised.value.exit_status == 2
+
+
+def test_classes_that_do_not_fit_the_weights_are_refused_before_the_network_is_built() -> None:
+    with pytest.raises(DataError, match=r"number of classes of digits .* 2, .* got 10"):
+        plan(Asked(("toy",), ("1crop",), data="digits", weights="identity"), CATALOG)
+
+
+def test_ensemble_has_every_network_as_a_member() -> None:
+    (asked,) = questions("ensemble:protocol=10crop")
+    assert [m.architecture.name for m in asked.members] == ["toy"]
+    assert len(asked.members[0].views) == 10

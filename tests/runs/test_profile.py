@@ -1,0 +1,176 @@
+"""Where the time went: what is shown of a pass, and the advice that follows from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from toy_evaluation import CATALOG
+
+from benchsuite.evaluate import Opened
+from benchsuite.evaluation.timing import Seconds
+from benchsuite.progress import Watch
+from benchsuite.report.tables.text import profile_table
+from benchsuite.runs.plan import Asked
+from benchsuite.runs.profile import profile, profiles, record
+from benchsuite.runs.run import run
+from benchsuite.storage.run_folder import read_manifest
+
+SECONDS = {"decode": 2.0, "wait": 1.0, "resize": 1.5, "forward": 8.0, "total": 10.0}
+
+
+def manifest(protocol: str = "1crop", seconds: dict[str, float] = SECONDS, **numerics: Any) -> dict[str, Any]:
+    """A pass of 100 images in 10 seconds whose network alone needs 5."""
+    usual = {"precision": "fp32", "device": "cpu", "loader": "torch", "workers": 2, "batch_size": 8, "compiled": False}
+    return {
+        "run_id": f"net-{protocol}",
+        "architecture": {"name": "net"},
+        "protocol": {"label": protocol},
+        "seconds": dict(seconds),
+        "images_computed": 100,
+        "images_per_second": 10.0,
+        "numerics": usual | numerics,
+        "profile": {"alone": 20.0, "peak_memory": 3 * 2**30, "device_memory": None},
+    }
+
+
+def test_the_parts_of_the_wall_clock_make_up_the_whole() -> None:
+    found = profile(manifest())
+    assert found["wait"] + found["forward"] + found["other"] == found["total"] == 10
+    assert (found["decode"], found["resize"], found["other"]) == (2, 1.5, 1)
+    assert (found["images_per_second"], found["forward_alone"], found["of_limit"]) == (10, 20, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "bound", "said"),
+    [
+        ({}, "forward", "--precision auto"),
+        ({"wait": 1.49}, "forward", "--compile"),
+        ({"wait": 1.51}, "decode", "--loader ffcv"),
+        ({"wait": 4.0, "resize": 2.1}, "resize", "Fewer scales"),
+    ],
+)
+def test_what_a_pass_waits_for_decides_the_advice(changed: dict[str, float], bound: str, said: str) -> None:
+    found = profile(manifest(seconds=SECONDS | changed))
+    assert found["bound"] == bound
+    assert said in " ".join(found["advice"])
+
+
+def test_idle_cores_are_the_first_advice_to_a_pass_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    waiting = SECONDS | {"wait": 5.0}
+    assert "--workers 16: 2 are at work" in profile(manifest(seconds=waiting))["advice"][1]
+    assert not any("--workers" in words for words in profile(manifest(seconds=waiting, workers=16))["advice"])
+
+
+def test_cores_that_other_processes_work_on_are_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    waiting = SECONDS | {"wait": 5.0}
+    assert "--workers" not in " ".join(profile(manifest(seconds=waiting, workers=2, processes=8))["advice"])
+    assert "--workers 4: 2 are at work in each" in profile(manifest(seconds=waiting, processes=4))["advice"][1]
+
+
+@pytest.mark.parametrize(
+    ("numerics", "absent", "said"),
+    [
+        ({"precision": "bf16"}, "--precision", "--compile"),
+        ({"compiled": True}, "--compile", "--precision auto"),
+        ({"chosen": [{"precision": "fp32"}]}, "--precision", "--compile"),
+        ({"precision": "tf32", "device": "cuda"}, "auto", "--precision bf16 is faster"),
+        ({"precision": "fp16"}, "float32", "--precision auto"),
+        ({"precision": "fp16", "device": "cuda"}, "--precision", "--batch-size"),
+        ({"device": "cuda", "batch_size": 512}, "ffcv", "--batch-size above 512"),
+    ],
+    ids=str,
+)
+def test_nothing_is_advised_that_was_done(numerics: dict[str, Any], absent: str, said: str) -> None:
+    advice = " ".join(profile(manifest(**numerics))["advice"])
+    assert said in advice
+    assert absent not in advice
+
+
+def test_a_check_is_not_advised_to_who_asked_for_it_and_had_too_few_images() -> None:
+    few = manifest() | {"asked": {"precision": "auto"}}
+    assert "--precision" not in " ".join(profile(few)["advice"])
+
+
+def test_a_prepared_file_is_not_advised_to_a_pass_that_reads_one() -> None:
+    advice = profile(manifest(seconds=SECONDS | {"wait": 5.0}, loader="ffcv"))["advice"]
+    assert advice[0].startswith("The network waits for images; decoding")
+    assert "ffcv" not in " ".join(advice)
+
+
+def test_runs_of_one_pass_have_one_profile() -> None:
+    other = manifest("fullconv", seconds=SECONDS | {"total": 11.0})
+    found = profiles([manifest("1crop"), manifest("10crop"), other])
+    assert [one["protocols"] for one in found] == [["1crop", "10crop"], ["fullconv"]]
+    assert found[0]["runs"] == ["net-1crop", "net-10crop"]
+
+
+def test_a_pass_that_computed_nothing_says_how_to_measure() -> None:
+    nothing = manifest(seconds=dict.fromkeys(SECONDS, 0.0)) | {"images_computed": 0, "images_per_second": None}
+    del nothing["profile"]
+    found = profile(nothing)
+    assert (found["bound"], found["of_limit"], found["peak_memory"]) == (None, None, None)
+    assert "--fresh" in found["advice"][0]
+    headers, (line,) = profile_table([found])
+    assert len(line) == len(headers)
+
+
+def test_the_table_rounds_once_and_shows_shares() -> None:
+    headers, (line,) = profile_table(profiles([manifest("1crop"), manifest("10crop")]))
+    cells = dict(zip(headers, line, strict=True))
+    assert cells == {
+        "architecture": "net",
+        "protocols": "1crop + 10crop",
+        "images": "100",
+        "decode s": "2.00",
+        "resize s": "1.50",
+        "wait s": "1.00 (10.0 %)",
+        "forward s": "8.00 (80.0 %)",
+        "other s": "1.00 (10.0 %)",
+        "total s": "10.00",
+        "images/s": "10.0",
+        "forward alone": "20.0",
+        "of it": "0.50",
+        "peak GiB": "3.00",
+    }
+
+
+def test_the_limit_is_that_of_all_networks_one_after_the_other(tmp_path: Path) -> None:
+    class Timed:
+        def __init__(self, seconds: float) -> None:
+            self.seconds = seconds
+
+        def __call__(self, *args: Any) -> Any:
+            raise AssertionError
+
+    store: Any = None
+    opened = [Opened(Timed(s), store, "", Seconds(images=30)) for s in (1.0, 2.0)]
+    assert record(opened, "cpu")["alone"] == 20
+    assert record([Opened(Timed(0.0), store, "")], "cpu")["alone"] is None
+
+
+def test_peak_memory_is_that_of_this_process() -> None:
+    before = record([], "cpu")["peak_memory"]
+    block = np.ones(2**27, dtype=np.uint8)
+    after = record([], "cpu")["peak_memory"]
+    assert before > 2**20
+    assert block.nbytes * 0.5 < max(after, before) < 2**36
+    assert after >= before
+
+
+def test_a_real_run_keeps_what_a_profile_needs(tmp_path: Path) -> None:
+    asked = Asked(("toy",), ("1crop", "10crop"), data="toy", device="cpu", results=tmp_path)
+    rows = run(asked, CATALOG, Watch())
+    found = [read_manifest(Path(row["path"])) for row in rows]
+    (one,) = profiles([m for m in found if m])
+    json.dumps(one, allow_nan=False)
+    assert one["protocols"] == ["1crop", "10crop"]
+    assert one["images"] == 5
+    assert 0 < one["images_per_second"] < one["forward_alone"]
+    assert one["forward"] <= one["total"]
+    assert one["advice"]

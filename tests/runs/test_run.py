@@ -1,0 +1,156 @@
+"""A whole run in one process: answers from disk, fresh runs, manifests, storage that fails."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from toy_evaluation import CATALOG
+from toys import TOP1_ERRORS
+
+from benchsuite import BadParameter, BenchsuiteError, StorageError, UnsupportedProtocol
+from benchsuite.runs.plan import Asked
+from benchsuite.runs.run import Watch, run
+
+
+class Heard(Watch):
+    """Keeps what a run tells."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.done = 0
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def advance(self, steps: int, detail: str = "") -> None:
+        self.done += steps
+
+
+def toy(results: Path, *protocols: str, **fields: Any) -> Asked:
+    defaults: dict[str, Any] = {"data": "toy", "device": "cpu", "results": results}
+    return Asked(("toy",), protocols or ("1crop",), **{**defaults, **fields})
+
+
+def test_counts_and_rows_of_a_run(tmp_path: Path) -> None:
+    heard = Heard()
+    rows = run(toy(tmp_path, "1crop", "10crop", "fullconv"), CATALOG, heard)
+    assert {r["protocol"]: r["top1_errors"] for r in rows} == {
+        p: TOP1_ERRORS[p] for p in ("1crop", "10crop", "fullconv")
+    }
+    assert all(r["n"] == 5 and not r["cached"] and r["limit"] is None for r in rows)
+    assert [r["views"] for r in rows] == [1, 10, 2]
+    assert heard.done == 5 * 12
+
+
+def test_asking_twice_answers_from_disk_and_fresh_does_it_again(tmp_path: Path) -> None:
+    (first,) = run(toy(tmp_path), CATALOG, Watch())
+    heard = Heard()
+    (second,) = run(toy(tmp_path), CATALOG, heard)
+    assert second["cached"]
+    assert heard.done == 0
+    assert {k: v for k, v in second.items() if k != "cached"} == {k: v for k, v in first.items() if k != "cached"}
+    heard = Heard()
+    (third,) = run(toy(tmp_path, fresh=True), CATALOG, heard)
+    assert not third["cached"]
+    assert heard.done == 5
+
+
+def test_manifest_and_predictions_are_whole(tmp_path: Path) -> None:
+    (row,) = run(toy(tmp_path, "10crop", limit=4), CATALOG, Watch())
+    folder = Path(row["path"])
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for key in ("asked", "weights", "views", "protocol", "dataset", "numerics", "seconds", "versions", "hardware"):
+        assert manifest[key], key
+    assert len(manifest["weights"]["digest"]) == 64
+    assert manifest["versions"]["torch"]
+    assert manifest["dataset"]["n"] == 4
+    assert manifest["dataset"]["of"] == 5
+    frame = pd.read_parquet(folder / "predictions.parquet")
+    assert list(frame["id"]) == sorted(set(frame["id"]))
+    assert int((frame["rank"] >= 1).sum()) == row["top1_errors"]
+
+
+def test_ensemble_of_finished_runs(tmp_path: Path) -> None:
+    (row,) = run(toy(tmp_path, "10crop"), CATALOG, Watch())
+    asked = Asked((row["run_id"],), ("ensemble",), device="cpu", results=tmp_path)
+    (both,) = run(asked, CATALOG, Watch())
+    assert both["top1_errors"] == row["top1_errors"]
+    assert both["views"] == 10
+    with pytest.raises(BadParameter, match="ensemble"):
+        run(Asked((row["run_id"],), ("1crop",), results=tmp_path), CATALOG, Watch())
+
+
+def test_random_weights_are_said_out_loud(tmp_path: Path) -> None:
+    heard = Heard()
+    run(toy(tmp_path, weights="random"), CATALOG, heard)
+    assert any("random" in note for note in heard.notes)
+
+
+def test_a_network_that_is_compiled_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else would be said for a minute or two."""
+    monkeypatch.setattr("torch.compile", lambda module, **_: module)
+    heard = Heard()
+    run(toy(tmp_path, compiled=True), CATALOG, heard)
+    assert heard.notes == ["compiling toy, which takes a minute or two"]
+
+
+def test_a_check_of_precisions_is_said_to_be_on_as_many_images_as_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchsuite.runs.auto_precision.worth_it", lambda _: True)
+    monkeypatch.setattr("benchsuite.models.precision.candidates", lambda _: ("bf16",))
+    heard = Heard()
+    run(toy(tmp_path, precision="auto"), CATALOG, heard)
+    assert heard.notes == [f"toy in {name} on 5 images, to choose a precision" for name in ("fp32", "bf16")]
+
+
+def test_dense_protocol_on_a_network_without_score_map_is_refused_before_any_image(tmp_path: Path) -> None:
+    asked = Asked(("timm:vit_tiny_patch16_224",), ("fullconv",), data="digits", weights="random", device="cpu")
+    with pytest.raises(UnsupportedProtocol, match="Use 1crop"):
+        run(asked, CATALOG, Watch())
+
+
+def test_a_dense_protocol_on_a_network_of_fixed_size_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    class Told(Watch):
+        def note(self, text: str) -> None:
+            pytest.fail(f"work began: {text}")
+
+    asked = Asked(("pnn",), ("multiscale",), data="digits", device="cpu", results=tmp_path)
+    with pytest.raises(UnsupportedProtocol, match=r"its input size is fixed\. Use 1crop"):
+        run(asked, CATALOG, Told())
+
+
+def test_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match="runs") as raised:
+        run(toy(tmp_path), CATALOG, Watch())
+    assert "\n" not in str(raised.value)
+
+
+def test_full_disk_loses_nothing_that_was_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.write_text
+
+    def full(self: Path, *args: Any, **kwargs: Any) -> int:
+        if "manifest" in self.name:
+            raise OSError(28, os.strerror(28), str(self))
+        return real(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(StorageError, match="No space left"):
+            run(toy(tmp_path), CATALOG, Watch())
+    assert not list(tmp_path.glob("runs/*/manifest.json"))
+    heard = Heard()
+    (row,) = run(toy(tmp_path), CATALOG, heard)
+    assert row["top1_errors"] == TOP1_ERRORS["1crop"]
+    assert row["images_per_second"] is None, "the chunks of the first try are used"
+
+
+def test_device_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BenchsuiteError, match="--device"):
+        run(toy(tmp_path, device="nothing"), CATALOG, Watch())

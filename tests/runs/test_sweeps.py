@@ -1,0 +1,375 @@
+"""Sweeps: what a file may say, which cells it makes, and that a broken one stops no other."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toys import TOP1_ERRORS, ToyPlugin
+
+from benchsuite import BadParameter, BenchsuiteError, DataError, UnknownName, load_plugins
+from benchsuite.cli import main
+from benchsuite.distributed.executors import check, local
+from benchsuite.evaluation.question import TOLERANCE
+from benchsuite.progress import Watch
+from benchsuite.runs.sweep import Choice, sweep
+from benchsuite.runs.sweep_file import Cell, lots, parse, read
+
+CATALOG = load_plugins(extra=[ToyPlugin()])
+TOY = {"architectures": "toy", "protocols": ["1crop", "10crop"], "data": "toy"}
+
+
+@pytest.fixture(autouse=True)
+def toys_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line finds the toys beside what is installed."""
+    monkeypatch.setattr("benchsuite.cli.sweep.load_plugins", lambda: CATALOG)
+
+
+def file_of(place: Path, text: str) -> str:
+    path = place / "toys.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_cells_are_every_combination_and_those_of_one_network_are_one_lot() -> None:
+    found = parse("s", {**TOY, "seed": [0, 1, 2], "precision": ["fp32", "bf16"], "limit": 4}, CATALOG)
+    assert len(found.cells) == len(set(found.cells)) == 2 * 3 * 2
+    made = lots(found, found.cells, Path("r"), fresh=False)
+    assert [len(lot.cells) for lot in made] == [2] * 6
+    assert made[0].asked.protocols == ("1crop", "10crop")
+    assert made[0].asked.weights is None
+    assert made[0].asked.limit == 4
+    assert len({repr(lot.asked) for lot in made}) == 6
+    assert found.cells[-1].label == "toy 10crop toy precision=bf16 seed=2"
+    assert Cell("a", "b", "", "auto", "torch", 0, "p").label == "a p b"
+
+
+def test_skipped_cells_match_every_pattern_of_a_table() -> None:
+    about = {**TOY, "architectures": ["toy", "resnet20"], "skip": [{"architecture": "res*", "protocol": "10*"}]}
+    found = parse("s", about, CATALOG)
+    assert [(c.architecture, c.protocol) for c in found.cells] == [
+        ("toy", "1crop"),
+        ("toy", "10crop"),
+        ("resnet20", "1crop"),
+    ]
+    with pytest.raises(BadParameter, match="every cell skipped"):
+        parse("s", {**TOY, "skip": [{"data": "*"}]}, CATALOG)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"protocol": "1crop"}, "did you mean 'protocols'"),
+        ({"architectures": ["toyy"]}, "did you mean 'toy'"),
+        ({"architectures": []}, "an empty list"),
+        ({"architectures": ["toy", "toy"]}, "toy twice"),
+        ({"protocols": ["1crop", "10crops"]}, "did you mean '10crop'"),
+        ({"protocols": ["10crop:sice=3"]}, "did you mean 'resize'"),
+        ({"data": "toi"}, "did you mean 'toy'"),
+        ({"loader": "tortch"}, "did you mean 'torch'"),
+        ({"precision": "fp61"}, "did you mean 'fp16'"),
+        ({"seed": "1"}, "a whole number"),
+        ({"seed": True}, "a whole number"),
+        ({"limit": 1.5}, "a whole number"),
+        ({"limit": "4"}, "got '4' (s.toml)"),
+        ({"limit": 0}, "limit to be at least 1, got 0 (s.toml)"),
+        ({"workers": -1}, "workers to be at least 0"),
+        ({"processes": 0}, "processes to be at least 1"),
+        ({"protocols": ["10crop", "1crop", "10crop:flip=true"]}, "another one, got 10crop and 10crop:flip=true"),
+        ({"weights": 3}, "weights to be text"),
+        ({"skip": {"protocol": "1crop"}}, "[[skip]]"),
+        ({"skip": [{"protocols": "1crop"}]}, "did you mean 'protocol'"),
+        ({"slurm": 3}, "[slurm]"),
+        ({"precision": "tf23"}, "did you mean 'tf32'"),
+    ],
+    ids=lambda v: json.dumps(v) if isinstance(v, dict) else "",
+)
+def test_what_a_file_may_not_say_is_refused_before_any_work(change: dict[str, Any], said: str) -> None:
+    with pytest.raises((BadParameter, UnknownName)) as raised:
+        parse("s", {**TOY, **change}, CATALOG)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_files_that_are_no_sweeps_are_one_line(tmp_path: Path) -> None:
+    for content in (None, b"architectures = [", b"\xff"):
+        path = tmp_path / "file.toml"
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(DataError, match=r"a TOML file, got .*file\.toml"):
+            read(path, CATALOG)
+    with pytest.raises(BadParameter, match="architectures"):
+        parse("s", {}, CATALOG)
+
+
+def test_every_precision_of_run_is_one_of_a_sweep() -> None:
+    names = ["auto", *TOLERANCE]
+    assert [c.precision for c in parse("s", {**TOY, "protocols": "1crop", "precision": names}, CATALOG).cells] == names
+
+
+def test_a_file_from_windows_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "file.toml"
+    path.write_bytes(b'\xef\xbb\xbfarchitectures = "toy"\r\ndata = "toy"\r\n')
+    assert [cell.architecture for cell in read(path, CATALOG).cells] == ["toy"]
+
+
+def test_a_skip_that_no_cell_matches_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pattern with a slip would else be hours of work that nobody wanted."""
+    tables = '[[skip]]\nprotocol = "10*"\n[[skip]]\narchitecture = "toy"\nprotocol = "11crop"\n'
+    text = 'architectures = "toy"\ndata = "toy"\nprotocols = ["1crop", "10crop"]\n' + tables
+    assert main(["sweep", file_of(tmp_path, text), "--dry-run"]) == 0
+    said = "benchsuite: no cell matches the [[skip]] of architecture = 'toy', protocol = '11crop'\n"
+    assert capsys.readouterr().err == said
+
+
+BROKEN = """
+architectures = ["toy", "torchvision:vit_b_16"]
+protocols = ["1crop", "10crop", "fullconv"]
+data = "toy"
+device = "cpu"
+[[skip]]
+architecture = "*vit*"
+protocol = "1*"
+"""
+
+
+def test_a_broken_cell_stops_no_other_and_can_be_asked_again_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = file_of(tmp_path, BROKEN)
+    assert main(["sweep", file, "--json", "--dry-run"]) == 1
+    states = [c["state"] for c in json.loads(capsys.readouterr().out)["cells"]]
+    assert states == ["to do"] * 3 + ["failed"]
+    assert not list(Path(os.environ["BENCHSUITE_RESULTS"]).iterdir()), "a dry run writes nothing"
+    assert main(["sweep", file, "--json"]) == 1
+    streams = capsys.readouterr()
+    cells = json.loads(streams.out)["cells"]
+    assert {c["protocol"]: c["top1_errors"] for c in cells if c["state"] == "done"} == {
+        p: TOP1_ERRORS[p] for p in ("1crop", "10crop", "fullconv")
+    }
+    assert [c["error"] is None for c in cells] == [True] * 3 + [False]
+    assert "1 of 4: toy 1crop toy: done, top-1 error 40.00 %" in streams.err
+    assert main(["sweep", file, "--json", "--last-failed"]) == 1
+    (again,) = json.loads(capsys.readouterr().out)["cells"]
+    assert again["architecture"] == "torchvision:vit_b_16"
+    assert main(["sweep", file, "--json"]) == 1
+    states = [c["state"] for c in json.loads(capsys.readouterr().out)["cells"]]
+    assert states == ["answered"] * 3 + ["failed"]
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``auto`` comes to bfloat16 wherever there are two views or more to compute."""
+    monkeypatch.setattr(
+        "benchsuite.runs.auto_precision.worth_it", lambda asked: sum(len(m.views) for q in asked for m in q.members) > 1
+    )
+    monkeypatch.setattr("benchsuite.runs.auto_precision.BOUNDS", {"bf16": 1.0})
+    monkeypatch.setattr("benchsuite.models.precision.candidates", lambda device: ("bf16",))
+
+
+@pytest.mark.usefixtures("checked")
+def test_an_answer_in_the_precision_that_auto_came_to_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else it would stay to do for ever, and on SLURM be a job of its own each time."""
+
+    def cells(*options: str) -> list[dict[str, Any]]:
+        assert main(["sweep", file, "--json", *options]) == 0
+        found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["cells"]
+        return found
+
+    file = file_of(tmp_path, 'architectures = "toy"\nprotocols = ["1crop", "10crop"]\ndata = "toy"\ndevice = "cpu"\n')
+    done = cells()
+    assert [(c["state"], c["precision"]) for c in done] == [("done", "bf16")] * 2
+    for options in (["--dry-run"], []):
+        again = cells(*options)
+        assert [c["state"] for c in again] == ["answered"] * 2
+        assert [c["precision_check"] for c in again] == [c["precision_check"] for c in done]
+    assert [c["state"] for c in cells("--fresh", "--dry-run")] == ["to do"] * 2
+
+
+@pytest.mark.usefixtures("checked")
+def test_what_is_left_of_a_lot_keeps_the_precision_of_the_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One crop alone would be too little for a check, and be in float32 beside ten in bfloat16."""
+    file = file_of(tmp_path, 'architectures = "toy"\nprotocols = ["1crop", "10crop"]\ndata = "toy"\ndevice = "cpu"\n')
+    assert main(["sweep", file, "--json"]) == 0
+    shutil.rmtree(json.loads(capsys.readouterr().out)["cells"][0]["path"])
+    assert main(["sweep", file, "--json"]) == 0
+    assert [c["precision"] for c in json.loads(capsys.readouterr().out)["cells"]] == ["bf16"] * 2
+
+
+def test_cells_that_fail_when_they_are_computed_fail_one_by_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A crop of no pixels is found out by the network only."""
+    text = BROKEN.replace('"fullconv"]', '"10crop:crop=900,resize=5"]')
+    assert main(["sweep", file_of(tmp_path, text), "--json"]) == 1
+    cells = [c for c in json.loads(capsys.readouterr().out)["cells"] if c["architecture"] == "toy"]
+    assert [c["state"] for c in cells] == ["done", "done", "failed"]
+    assert "900" in cells[2]["error"]
+
+
+def test_a_table_of_cells_is_printed_and_reasons_below(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", file_of(tmp_path, BROKEN)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "40.00" in next(line for line in lines if " toy " in line and "1crop" in line)
+    assert lines[-1].startswith("torchvision:vit_b_16 fullconv toy: Expected")
+    assert "seed" not in "".join(lines), "columns that do not vary are left out"
+
+
+def test_cells_that_fail_for_one_reason_have_one_line_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is not there would else be as many lines as there are cells on it."""
+    text = 'architectures = "toy"\nprotocols = ["1crop", "10crop"]\ndata = ["imagenet:/no/such", "folder:/nor/this"]\n'
+    assert main(["sweep", file_of(tmp_path, text), "--dry-run"]) == 1
+    reasons = [line for line in capsys.readouterr().out.splitlines() if "Expected" in line]
+    assert [line.partition(": Expected")[0] for line in reasons] == [
+        "toy 1crop imagenet:/no/such and 1 more",
+        "toy 1crop folder:/nor/this and 1 more",
+    ]
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_names_are_whole_in_any_terminal_and_what_all_cells_share_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = (
+        'architectures = ["toy", "torchvision:mobilenet_v3_small"]\nweights = "random"\nprecision = ["fp32", "bf16"]\n'
+    )
+    assert main(["sweep", file_of(tmp_path, text + 'data = "digits"\n'), "--dry-run"]) == 0
+    table = capsys.readouterr().out
+    lines = [line.split() for line in table.splitlines() if "mobilenet" in line]
+    assert [line[:4] for line in lines] == [
+        ["torchvision:mobilenet_v3_small", "1crop", "digits", name] for name in ("fp32", "bf16")
+    ]
+    assert max(map(len, table.splitlines())) <= columns
+    assert "random" not in table
+    assert ("images/s" in table) == (columns > 80)
+
+
+def test_a_good_sweep_is_status_zero_and_has_nothing_to_ask_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = file_of(tmp_path, 'architectures = "toy"\ndata = "toy"\ndevice = "cpu"\n')
+    assert main(["sweep", file]) == 0
+    assert main(["sweep", file, "--last-failed"]) == 2
+    assert "after a cell has failed" in capsys.readouterr().err
+    assert main(["sweep", file, "--dry-run", "--on", "slrum"]) == 2
+    assert "Unknown place 'slrum'" in capsys.readouterr().err
+
+
+def test_a_cluster_is_not_asked_for_cells_that_are_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = file_of(tmp_path, 'architectures = "toy"\ndata = "toy"\ndevice = "cpu"\n')
+    assert main(["sweep", file]) == 0
+    monkeypatch.setattr("benchsuite.distributed.executors.check", lambda place: None)
+    for place in ("slurm", "ray"):
+        monkeypatch.setattr(f"benchsuite.distributed.executors.{place}", lambda *_: pytest.fail("a cluster was asked"))
+        assert main(["sweep", file, "--on", place]) == 0
+
+
+def test_what_a_cell_before_has_answered_is_not_said_to_be_done_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Loaders of the same pixels share their answers, and so would seem to share their speed."""
+    twin = dataclasses.replace(CATALOG.loaders["torch"], name="twin")
+    catalog = dataclasses.replace(CATALOG, loaders={**CATALOG.loaders, "twin": twin})
+    asked = parse("s", {**TOY, "protocols": "1crop", "loader": ["torch", "twin"], "device": "cpu"}, catalog)
+    states = sweep(asked, Choice(tmp_path), catalog, Watch(), lambda cell, state: None)
+    assert [state.state for state in states.values()] == ["done", "answered"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its debug jobs leave their logs open
+def test_slurm_jobs_by_submitits_own_executor_without_slurm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    monkeypatch.setattr("benchsuite.runs.sweep.load_plugins", lambda: CATALOG)
+    text = BROKEN + '[slurm]\ncluster = "debug"\ntimeout_min = 5\n'
+    assert main(["sweep", file_of(tmp_path, text), "--on", "slurm", "--json"]) == 1
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [c["state"] for c in cells] == ["done"] * 3 + ["failed"]
+    assert cells[0]["top1_errors"] == TOP1_ERRORS["1crop"]
+    for wrong in ("tasks_per_node = 2", "no_such_parameter = 1", 'slurm_partion = "x"'):
+        assert main(["sweep", file_of(tmp_path, text + wrong), "--on", "slurm", "--fresh"]) == 2
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert "[slurm]" in said
+        assert wrong.partition(" ")[0] in said or "one task" in said
+
+
+def test_without_slurm_a_sweep_on_it_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    if shutil.which("srun"):
+        pytest.skip("SLURM is here")
+    assert main(["sweep", file_of(tmp_path, BROKEN), "--on", "slurm"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith('benchsuite: Expected --on slurm to be where SLURM is, or cluster = "local" in [slurm], got')
+    assert "srun" in said
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
+@pytest.mark.skipif("BENCHSUITE_SLOW" not in os.environ, reason="slow: BENCHSUITE_SLOW is not set")
+def test_ray_tasks(tmp_path: Path) -> None:
+    """Ray starts servers and warns, so it has a process of its own."""
+    import subprocess
+    import sys
+
+    text = 'architectures = "resnet20"\nweights = "random"\ndata = "digits"\nlimit = 4\nseed = [0, 1]\n'
+    text += "[ray]\nnum_cpus = 1\n"
+    command = [sys.executable, "-m", "benchsuite", "sweep", file_of(tmp_path, text), "--on", "ray", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    cells = json.loads(done.stdout)["cells"]
+    assert [(c["seed"], c["state"], c["n"]) for c in cells] == [(0, "done", 4), (1, "done", 4)]
+    command[4] = file_of(tmp_path, text.replace("num_cpus", "num_cpsu"))
+    wrong = subprocess.run([*command, "--fresh"], capture_output=True, text=True, timeout=240, check=False)
+    assert wrong.returncode == 2
+    assert "benchsuite: Expected the table [ray] to be options of ray.remote, got " in wrong.stderr
+    assert "num_cpsu" in wrong.stderr.splitlines()[-1]
+
+
+def test_places_are_known_and_their_packages_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnknownName, match="did you mean 'slurm'"):
+        check("slurmm")
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(BenchsuiteError, match=r"pip install 'benchsuite\[ray\]'"):
+        check("ray")
+
+
+def test_here_an_error_of_one_lot_is_an_event_and_the_next_one_runs() -> None:
+    def work(lot: int) -> int:
+        if lot == 1:
+            raise DataError("no")
+        return 10 * lot
+
+    assert list(local([0, 1, 2], work)) == [
+        (0, "running", None),
+        (0, "done", 0),
+        (1, "running", None),
+        (1, "failed", "no"),
+        (2, "running", None),
+        (2, "done", 20),
+    ]
+
+
+def test_the_example_of_the_documentation_is_read_and_its_keys_are_all_there() -> None:
+    import re
+    import tomllib
+
+    from benchsuite.runs.sweep_file import AXES, FIXED, PLACES
+
+    page = (Path(__file__).resolve().parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    found = parse("crops", tomllib.loads(example), CATALOG)
+    assert len(found.cells) == 3 * 3 * 2 * 2 - 4
+    assert set(found.places) == set(PLACES)
+    table = page[page.index("| Key |") :]
+    for key in (*AXES, *FIXED):
+        assert f"`{key}`" in table

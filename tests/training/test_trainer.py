@@ -1,0 +1,265 @@
+"""The engine step by step: a plain loop with torchvision's transforms, cuts at any step, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms.v2.functional as T
+import toy_training
+from PIL import Image
+
+from benchsuite import Augmentation, BadParameter, DataError, Optimizer, Recipe, Schedule, TrainingError, Warmup
+from benchsuite.training import batches
+from benchsuite.training.images import Pictures, pictures, read
+from benchsuite.training.trainer import Means, Trainer, right
+
+SPLIT = toy_training.open_dots(None, "train")
+ARRAY = read(SPLIT, SPLIT.samples, toy_training.PREPROCESS, toy_training.SIDE)
+IMAGES = pictures({toy_training.SIDE: ARRAY}, SPLIT.samples, "cpu")
+QUIET = dataclasses.replace(toy_training.USUAL, options=(("drop", 0.0), ("width", 6)))
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def trainer(recipe: Recipe, means: Means | None = None, images: Pictures = IMAGES) -> Trainer:
+    architecture = toy_training.catalog().architecture("tiny", recipe.options)
+    return Trainer(architecture, recipe, images, 3, means or Means())
+
+
+def run(made: Trainer, steps: int | None = None) -> Trainer:
+    for _ in range(made.steps - made.step if steps is None else steps):
+        made.advance()
+    return made
+
+
+def same(a: Trainer, b: Trainer) -> bool:
+    mine, theirs = a.module.state_dict(), b.module.state_dict()
+    return all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def transformed(index: int, draws: batches.Draws, place: int) -> torch.Tensor:
+    """One image as torchvision makes it: RandomCrop(8, padding=2), RandomHorizontalFlip, ToTensor, Normalize."""
+    picture = Image.fromarray(ARRAY[index])
+    picture = T.crop(T.pad(picture, [2]), int(draws.top[place]), int(draws.left[place]), 8, 8)
+    picture = T.hflip(picture) if draws.flip[place] else picture
+    return T.normalize(T.to_dtype(T.to_image(picture), torch.float32, scale=True), *normal())
+
+
+def normal() -> tuple[list[float], list[float]]:
+    return list(toy_training.PREPROCESS.mean), list(toy_training.PREPROCESS.std)
+
+
+def by_hand(recipe: Recipe) -> Any:
+    """The plain loop: every image for itself, torch's optimiser as it comes, MultiStepLR after each epoch."""
+    torch.manual_seed(recipe.seed)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    module = toy_training.build(3, **dict(recipe.options)).train()
+    how = recipe.optimizer
+    optimiser = torch.optim.SGD(
+        module.parameters(), how.learning_rate, how.momentum, weight_decay=how.weight_decay, nesterov=how.nesterov
+    )
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimiser, [2, 3], 0.1)
+    for _ in range(recipe.epochs):
+        order = torch.randperm(len(ARRAY), generator=generator)
+        for chosen in order.split(recipe.batch_size):
+            draws = batches.draw(recipe.augmentation, len(chosen), 8, generator)
+            x = torch.stack([transformed(int(index), draws, i) for i, index in enumerate(chosen)])
+            loss = torch.nn.functional.cross_entropy(module(x), IMAGES.labels[chosen])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        scheduler.step()
+    return module
+
+
+def test_a_training_is_that_of_a_plain_loop_with_torchvisions_transforms() -> None:
+    made, plain = run(trainer(QUIET)), by_hand(QUIET)
+    assert made.step == made.steps == 4 * 7
+    for name, tensor in plain.state_dict().items():
+        torch.testing.assert_close(made.module.state_dict()[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("cut", [1, 6, 7, 8, 13, 27])
+@pytest.mark.parametrize("recipe", [toy_training.USUAL, toy_training.ADAM], ids=lambda r: r.name)
+def test_a_training_that_was_cut_goes_on_to_the_same_weights(cut: int, recipe: Recipe) -> None:
+    whole, first = run(trainer(recipe)), run(trainer(recipe), cut)
+    state = first.state()
+    torch.rand(3)
+    second = trainer(recipe)
+    second.restore(state)
+    assert same(first, second)
+    assert second.epoch_counts() == pytest.approx(first.epoch_counts())
+    run(second)
+    assert same(whole, second)
+    assert second.epoch_counts() == pytest.approx(whole.epoch_counts())
+
+
+def test_the_seed_makes_the_training_and_another_seed_another() -> None:
+    assert same(run(trainer(toy_training.USUAL)), run(trainer(toy_training.USUAL)))
+    assert not same(run(trainer(toy_training.USUAL)), run(trainer(dataclasses.replace(toy_training.USUAL, seed=4))))
+
+
+def test_counts_of_an_epoch_are_those_of_its_images() -> None:
+    made = run(trainer(toy_training.USUAL), 7)
+    loss, wrong, seen = made.epoch_counts()
+    assert seen == 64
+    assert 0 < wrong < 64
+    assert 0.5 < loss < 3
+    assert made.between_epochs
+    assert made.epoch == 1
+    assert run(made, 1).epoch_counts()[2] == 10
+    assert made.epoch == 2
+
+
+def test_the_last_smaller_batch_is_trained_on_or_left_out() -> None:
+    assert trainer(toy_training.USUAL).per_epoch == 7
+    made = run(trainer(dataclasses.replace(toy_training.USUAL, partial=False)), 6)
+    assert made.per_epoch == 6
+    assert made.epoch_counts()[2] == 60
+
+
+def test_a_number_of_iterations_ends_within_an_epoch() -> None:
+    made = run(trainer(dataclasses.replace(toy_training.USUAL, iterations=10)))
+    assert (made.step, made.epoch, made.between_epochs) == (10, 2, True)
+    assert made.epoch_counts()[2] == 30
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_lower_precisions_learn_about_the_same(precision: str) -> None:
+    exact, lower = run(trainer(QUIET), 7), run(trainer(QUIET, Means(precision=precision)), 7)
+    assert lower.epoch_counts()[0] == pytest.approx(exact.epoch_counts()[0], rel=0.05)
+    assert not same(exact, lower)
+    again = trainer(QUIET, Means(precision=precision))
+    again.restore(lower.state())
+    assert same(run(again), run(lower))
+
+
+def test_several_sizes_come_in_turn() -> None:
+    arrays = {size: read(SPLIT, SPLIT.samples, toy_training.PREPROCESS, size) for size in (8, 12)}
+    recipe = dataclasses.replace(toy_training.USUAL, sizes=(8, 12, 12), augmentation=Augmentation(shift=4))
+    made = trainer(recipe, images=pictures(arrays, SPLIT.samples, "cpu"))
+    seen: list[int] = []
+    made.module.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[-1]))
+    run(made, 6)
+    assert seen == [8, 12, 12, 8, 12, 12]
+
+
+def test_padding_is_black_or_of_the_mean_colour() -> None:
+    plain = torch.zeros(64, 8, 8, 3, dtype=torch.uint8)
+    for fill, border in (("black", -0.4 / 0.2), ("mean", 0.0)):
+        recipe = dataclasses.replace(toy_training.USUAL, augmentation=Augmentation(pad=8, fill=fill))
+        made = trainer(recipe, images=Pictures({8: plain + 255}, IMAGES.labels))
+        seen: list[Any] = []
+        made.module.register_forward_pre_hook(lambda module, args, seen=seen: seen.append(args[0].detach().clone()))
+        run(made, 3)
+        reds = torch.cat(seen)[:, 0]
+        assert {round(v, 4) for v in reds.unique().tolist()} == {round(border, 4), round(0.6 / 0.2, 4)}
+
+
+def test_a_frozen_layer_stays_and_the_rest_learns() -> None:
+    made = trainer(dataclasses.replace(toy_training.USUAL, frozen=("0.",)))
+    before = {n: t.clone() for n, t in made.module.state_dict().items()}
+    run(made, 8)
+    after = made.module.state_dict()
+    assert torch.equal(before["0.weight"], after["0.weight"])
+    assert not torch.equal(before["3.weight"], after["3.weight"])
+    assert made.frozen == before["0.weight"].numel()
+
+
+class Subtracting(torch.nn.Module):
+    """A network with a place for the mean image."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.register_buffer("pixel_mean", torch.zeros(3, side, side))
+        self.head = torch.nn.Linear(3, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.head((x - self.pixel_mean).mean((2, 3)))
+
+
+def test_the_mean_image_is_filled_in_and_makes_the_mean_input_zero() -> None:
+    recipe = dataclasses.replace(toy_training.USUAL, pixel_mean=True)
+    made = Trainer(
+        dataclasses.replace(toy_training.ARCHITECTURE, build=lambda n: Subtracting(8)), recipe, IMAGES, 3, Means()
+    )
+    expected = (ARRAY.mean(0) / 255 - np.array(toy_training.PREPROCESS.mean)) / np.array(toy_training.PREPROCESS.std)
+    np.testing.assert_allclose(made.module.pixel_mean.permute(1, 2, 0).numpy(), expected, atol=1e-6)
+    for build in (toy_training.build, lambda n: Subtracting(1)):
+        with pytest.raises(BadParameter, match="pixel_mean"):
+            Trainer(dataclasses.replace(toy_training.ARCHITECTURE, build=build), recipe, IMAGES, 3, Means())
+
+
+def test_a_warm_up_that_waits_ends_when_the_error_is_low_enough_and_survives_a_cut() -> None:
+    schedule = Schedule(warmup=Warmup(0.1, until_error=0.5))
+    recipe = dataclasses.replace(QUIET, optimizer=Optimizer("adam", 0.1), schedule=schedule, epochs=12)
+    made, rates = trainer(recipe), []
+    wrongs: list[int] = []
+    while made.step < made.steps:
+        made.advance()
+        rates.append(made.rate)
+        wrongs = made.recent
+        if made.step == 5:
+            other = trainer(recipe)
+            other.restore(made.state())
+            made = other
+    ends = rates.index(0.1)
+    assert ends > 0
+    assert rates == [pytest.approx(0.01)] * ends + [0.1] * (len(rates) - ends)
+    assert sum(w for w, _ in wrongs) <= 0.5 * sum(n for _, n in wrongs)
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_step() -> None:
+    made = trainer(toy_training.DIVERGING)
+    with pytest.raises(TrainingError, match=r"the loss to be a number.*step \d+ of 28, epoch 1, diverging"):
+        run(made)
+    assert made.step < 7
+
+
+def test_a_network_of_other_classes_or_sizes_is_refused_before_any_step() -> None:
+    with pytest.raises(DataError, match=r"number of classes of tiny.* to be 3.*got 7"):
+        trainer(dataclasses.replace(toy_training.USUAL, options=(("deaf", True),)))
+    fixed = dataclasses.replace(
+        toy_training.ARCHITECTURE, build=lambda n: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, n))
+    )
+    with pytest.raises(DataError, match="a size that the network takes, got 8"):
+        Trainer(fixed, toy_training.USUAL, IMAGES, 3, Means())
+
+
+def test_right_answers_are_those_of_one_image_after_the_other_with_ties_to_the_lower_class() -> None:
+    module = run(trainer(toy_training.USUAL), 9).module
+    found = right(module, IMAGES, toy_training.PREPROCESS, Means().group)
+    assert module.training
+    module.eval()
+    for i, image in enumerate(ARRAY):
+        x = T.normalize(T.to_dtype(T.to_image(image), torch.float32, scale=True), *normal())
+        with torch.no_grad():
+            assert found[i] == (int(module(x[None]).argmax()) == SPLIT.samples[i].label)
+    tied = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 3))
+    for parameter in tied.parameters():
+        torch.nn.init.zeros_(parameter)
+    found = right(tied, IMAGES, toy_training.PREPROCESS, Means().group)
+    assert np.array_equal(found, IMAGES.labels.numpy() == 0)
+
+
+def test_words_say_how_the_epoch_goes() -> None:
+    made = run(trainer(toy_training.USUAL), 3)
+    loss, wrong, seen = made.epoch_counts()
+    assert made.words == f"loss {loss:.3f}, {100 * (seen - wrong) / seen:.1f} % right"
+    assert math.isfinite(loss)
+
+
+@pytest.mark.parametrize("layout", ["channels-last", "contiguous"])
+def test_both_layouts_learn_the_same(layout: Any) -> None:
+    made = trainer(QUIET, Means(layout=layout))
+    seen: list[bool] = []
+    last = torch.channels_last
+    made.module.register_forward_pre_hook(lambda module, args: seen.append(args[0].is_contiguous(memory_format=last)))
+    run(made)
+    assert set(seen) == {layout == "channels-last"}
+    for name, tensor in by_hand(QUIET).state_dict().items():
+        torch.testing.assert_close(made.module.state_dict()[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
