@@ -239,7 +239,7 @@ def test_a_file_that_changed_is_refused_before_and_during_a_run(
 
 def test_a_file_made_by_another_decoder_is_refused(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(pictures)
-    monkeypatch.setattr(prepared_note, "decoder", lambda: "Pillow 99")
+    monkeypatch.setattr("benchsuite.data.prepared_reader.decoder", lambda: "Pillow 99")
     with pytest.raises(DataError, match="made with Pillow 99, got one of Pillow"):
         use(pictures)
 
