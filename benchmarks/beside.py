@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, hookimpl, in_order, load_plugins
-from benchsuite.evaluate import Opened, Settings, evaluate
-from benchsuite.runs.plan import Asked, plan
+from benchsuite.evaluate import OpenNetwork, Settings, evaluate
+from benchsuite.runs.plan import RunRequest, plan
 from benchsuite.storage.logit_cache import ChunkStore
 
 SIDE = 16
@@ -82,13 +82,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     images, device = Waiting(args.images, args.read), Device(args.compute)
-    asked = Asked(("device",), ("1crop",), data="waiting", weights="random")
-    questions = plan(asked, load_plugins(extra=[images]))
+    request = RunRequest(("device",), ("1crop",), data="waiting", weights="random")
+    questions = plan(request, load_plugins(extra=[images]))
     settings = Settings(args.batch_size, args.workers, turn=nullcontext())
 
     def walk() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            opened = Opened(device, ChunkStore(Path(folder)), "made up")
+            opened = OpenNetwork(device, ChunkStore(Path(folder)), "made up")
             list(evaluate(questions, lambda member, views: opened, settings, lambda steps: None))
 
     ways = {

@@ -31,15 +31,16 @@ from benchsuite import load_plugins
 from benchsuite.data.prefetch import give_way
 from benchsuite.models.device import keep_freed_memory
 from benchsuite.models.precision import DTYPES
-from benchsuite.runs.plan import Asked
-from benchsuite.runs.run import Watch, run
+from benchsuite.progress import Progress
+from benchsuite.runs.plan import RunRequest
+from benchsuite.runs.run import run
 from benchsuite.specs.catalog import open_dataset
 
 
 def ours(args: argparse.Namespace, catalog: Any, *, default: bool = False) -> float:
     """Images per second of the pass that ``benchsuite run`` makes; with ``default``, of all of it as it comes."""
     with tempfile.TemporaryDirectory() as results:
-        asked = Asked(
+        request = RunRequest(
             (args.architecture,),
             ("1crop",),
             data=args.data,
@@ -52,7 +53,7 @@ def ours(args: argparse.Namespace, catalog: Any, *, default: bool = False) -> fl
             results=Path(results),
         )
         start = time.perf_counter()
-        (row,) = run(asked, catalog, Watch())
+        (row,) = run(request, catalog, Progress())
         whole = float(row["n"]) / (time.perf_counter() - start)
         return whole if default else float(row["images_per_second"])
 

@@ -25,10 +25,11 @@ from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, Weights
 from benchsuite.evaluate import networks
 from benchsuite.evaluation import scoring
 from benchsuite.explanation.ladder_ends import between_protocols
-from benchsuite.explanation.ladder_plan import Plan, make_plan
+from benchsuite.explanation.ladder_plan import LadderPlan, make_plan
 from benchsuite.explanation.ladder_run import climb
-from benchsuite.runs.plan import Asked
-from benchsuite.runs.run import Watch, _open
+from benchsuite.progress import Progress
+from benchsuite.runs.plan import RunRequest
+from benchsuite.runs.run import _open
 from benchsuite.storage.keys import chunk_key, view_key
 from benchsuite.storage.logit_cache import CHUNK, chunked
 
@@ -68,7 +69,7 @@ class MadeUp:
         return [Dataset("madeup", lambda path, split: self.split, mirror=True, note="", source="", path="none")]
 
 
-class Clock(Watch):
+class Clock(Progress):
     """When the last view was told to be done, and the CPU time until then."""
 
     last = cpu = 0.0
@@ -77,12 +78,12 @@ class Clock(Watch):
         self.last, self.cpu = time.perf_counter(), time.process_time()
 
 
-def make_up(plan: Plan) -> None:
+def make_up(plan: LadderPlan) -> None:
     """Writes the logits of all views: a part that they share, and a part of their own."""
     questions = [rung.question for rung in plan.rungs]
     rng = np.random.default_rng(1)
     for member, views in networks(questions).values():
-        store = _open(questions[0], member, views, "cpu", Watch()).store
+        store = _open(questions[0], member, views, "cpu", Progress()).store
         for samples in chunked(questions[0].samples, CHUNK):
             shared = rng.standard_normal((len(samples), len(questions[0].split.classes)), dtype=np.float32) * 2
             shared[np.arange(len(samples)), [s.label for s in samples]] += 6
@@ -115,8 +116,8 @@ def timed_scoring() -> list[float]:
 def measure(args: argparse.Namespace, results: Path) -> None:
     """Prints the seconds."""
     catalog = load_plugins(entry_points=False, extra=[MadeUp(args.images, args.classes)])
-    asked = Asked(("madeup",), (), data="madeup", device="cpu", results=results)
-    plan = make_plan(*between_protocols(asked, "1crop", args.goal, catalog), catalog, fair=False)
+    request = RunRequest(("madeup",), (), data="madeup", device="cpu", results=results)
+    plan = make_plan(*between_protocols(request, "1crop", args.goal, catalog), catalog, fair=False)
     start = time.perf_counter()
     make_up(plan)
     cost = plan.cost

@@ -26,10 +26,10 @@ import numpy as np
 
 from benchsuite import Loader, Split, load_plugins
 from benchsuite.data.prefetch import cores
-from benchsuite.data.prepared_note import Order
+from benchsuite.data.prepared_note import PreparedSpec
 from benchsuite.data.prepared_reader import opened
 from benchsuite.data.prepared_writer import prepare
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.specs.catalog import open_dataset
 from benchsuite.storage.logit_cache import CHUNK, chunked
 
@@ -74,7 +74,7 @@ def compare(data: str, args: argparse.Namespace, catalog: Any) -> None:
     """The table of one data set."""
     _, split = open_dataset(data, catalog)
     n, reference, chosen = len(split.samples), catalog.find("loader", "torch"), catalog.find("loader", args.loader)
-    note = prepare(Order(chosen, split, data), Watch(), args.workers)
+    note = prepare(PreparedSpec(chosen, split, data), Progress(), args.workers)
     fast = opened(chosen, split, split.samples, (), data)
     same = identical(fast, split)
     if chosen.exact and same != n:

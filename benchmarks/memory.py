@@ -68,14 +68,14 @@ def generate(folder: Path, images: int, classes: int) -> Path:
 
 def child(arguments: list[str]) -> None:
     """One run; prints its peak in MiB, its seconds, and the bytes of its chunks."""
-    from benchsuite.progress import Watch
-    from benchsuite.runs.plan import Asked
+    from benchsuite.progress import Progress
+    from benchsuite.runs.plan import RunRequest
     from benchsuite.runs.run import run
 
     architecture, data, protocol, results = arguments
-    asked = Asked((architecture,), (protocol,), data=data, weights="random", device="cpu", results=Path(results))
+    request = RunRequest((architecture,), (protocol,), data=data, weights="random", device="cpu", results=Path(results))
     start = time.perf_counter()
-    (row,) = run(asked, load_plugins(extra=[Plugin()]), Watch())
+    (row,) = run(request, load_plugins(extra=[Plugin()]), Progress())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     chunks = [p.stat().st_size for p in Path(os.environ["BENCHSUITE_CACHE"]).rglob("*.logits")]
     told = {"peak": peak, "seconds": time.perf_counter() - start, "bytes": sum(chunks), "files": len(chunks)}

@@ -27,8 +27,8 @@ from benchsuite.evaluation.question import Question
 from benchsuite.models.precision import computing
 from benchsuite.models.score_map import derive, score_map
 from benchsuite.models.weights import build
-from benchsuite.progress import Watch
-from benchsuite.runs.plan import Asked, plan
+from benchsuite.progress import Progress
+from benchsuite.runs.plan import RunRequest, plan
 from benchsuite.runs.run import run
 
 SCALES = {"fullconv": (256,), "multiscale": (224, 256, 384, 480, 640)}
@@ -47,9 +47,9 @@ def since(start: Seconds) -> Seconds:
     return [b - a for a, b in zip(start, now(), strict=True)]
 
 
-def asked(args: argparse.Namespace, protocols: tuple[str, ...], results: str = "results") -> Asked:
+def asked(args: argparse.Namespace, protocols: tuple[str, ...], results: str = "results") -> RunRequest:
     """What ``benchsuite run`` would be asked."""
-    return Asked(
+    return RunRequest(
         (args.architecture,),
         protocols,
         data=args.data,
@@ -69,7 +69,7 @@ def ours(args: argparse.Namespace) -> tuple[Seconds, Counts]:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["BENCHSUITE_CACHE"] = folder
         start = now()
-        rows = run(asked(args, tuple(args.protocols), folder), catalog, Watch())
+        rows = run(asked(args, tuple(args.protocols), folder), catalog, Progress())
         spent = since(start)
     return spent, {row["protocol"]: [row["top1_errors"], row["top5_errors"]] for row in rows}
 

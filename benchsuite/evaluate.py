@@ -11,7 +11,7 @@ from typing import Any
 
 from benchsuite.errors import StorageError, expected
 from benchsuite.evaluation import predictions
-from benchsuite.evaluation.inference import Asked, Portion, scored
+from benchsuite.evaluation.inference import ChunkInProgress, PendingBatch, scored
 from benchsuite.evaluation.input_pipeline import batches, cutter, once_each, pieces
 from benchsuite.evaluation.question import TOLERANCE, Member, Question
 from benchsuite.evaluation.scoring import score
@@ -26,7 +26,7 @@ Identity = tuple[str, str]
 
 
 @dataclass(slots=True)
-class Opened:
+class OpenNetwork:
     """A network that is ready, the store of its chunks, and what its pass has cost so far."""
 
     predict: Predict
@@ -52,12 +52,12 @@ class Answer:
     question: Question
     columns: dict[str, Any]
     counts: dict[str, int]
-    opened: tuple[Opened, ...]
+    opened: tuple[OpenNetwork, ...]
 
 
 def evaluate(
     questions: Sequence[Question],
-    open_network: Callable[[Member, tuple[View, ...]], Opened],
+    open_network: Callable[[Member, tuple[View, ...]], OpenNetwork],
     settings: Settings,
     advance: Callable[[int], None],
 ) -> Iterator[Answer]:
@@ -66,7 +66,7 @@ def evaluate(
     ``advance(k)`` is told of every k (sample, view) pairs that are done. A broken image raises ``DataError``; the
     chunks that are finished stay, and the same call goes on from them.
     """
-    opened: dict[Identity, Opened] = {}
+    opened: dict[Identity, OpenNetwork] = {}
     parts: list[list[dict[str, Any]]] = [[] for _ in questions]
     for identity, (member, views) in networks(questions).items():
         network = opened[identity] = open_network(member, views)
@@ -82,7 +82,7 @@ def evaluate(
         yield Answer(question, columns, counts, tuple(opened[m.identity] for m in question.members))
 
 
-def of_several(question: Question, opened: dict[Identity, Opened]) -> Iterator[dict[str, Any]]:
+def of_several(question: Question, opened: dict[Identity, OpenNetwork]) -> Iterator[dict[str, Any]]:
     """The predictions of an ensemble of several networks, whose logits are all in their stores by now."""
     for samples in chunked(question.samples, CHUNK):
         chunk, logits = chunk_key(samples, question.split), dict[Identity, dict[View, Any]]()
@@ -106,7 +106,7 @@ def networks(questions: Sequence[Question]) -> dict[Identity, tuple[Member, tupl
 
 
 def fill(
-    network: Opened,
+    network: OpenNetwork,
     question: Question,
     chunks: Iterable[Sequence[Sample]],
     views: tuple[View, ...],
@@ -120,11 +120,13 @@ def fill(
     names, seconds = {v: view_key(v) for v in views}, network.seconds
     ahead = getattr(network.predict, "start", None) is not None
 
-    def asked() -> Iterator[Asked]:
+    def asked() -> Iterator[PendingBatch]:
         for samples in chunks:
             chunk = chunk_key(samples, question.split)
             kept = {} if settings.fresh else network.store.read_all([*names.values()], chunk)
-            portion = Portion(samples, chunk, views, {v: kept[name] for v, name in names.items() if name in kept})
+            portion = ChunkInProgress(
+                samples, chunk, views, {v: kept[name] for v, name in names.items() if name in kept}
+            )
             advance(len(samples) * len(portion.found))
             if portion.views:
                 then = cutter(portion.views, settings.turn)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Watch:
+class Progress:
     """Hears notes and progress. This one is silent; the command line draws bars."""
 
     def note(self, text: str) -> None:

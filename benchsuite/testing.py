@@ -64,7 +64,7 @@ def check_architecture(a: Architecture | Family, *, build: bool = True, member: 
     if isinstance(a, Family):
         _check_family(a, member, build)
         return
-    it = _Checker(f"architecture {a.name}")
+    it = Checker(f"architecture {a.name}")
     for part in a.name.split(":", 1):
         it.declares(part)
     it.preprocesses(a.preprocess, a.input.channels)
@@ -72,21 +72,21 @@ def check_architecture(a: Architecture | Family, *, build: bool = True, member: 
     names = [w.name for w in a.weights]
     it.needs(len(set(names)) == len(names), "the names of weights", "distinct", ", ".join(names))
     for w in a.weights:
-        own = _Checker(f"{it.where}, weights {w.name}")
+        own = Checker(f"{it.where}, weights {w.name}")
         own.declares(w.name, source=w.source)
         own.needs(w.name != "random", "the name of weights", "another than that of untrained ones", w.name)
         own.needs(callable(w.load), "load", "a function", w.load)
         own.needs(w.classes >= 2, "classes", "at least 2", w.classes)
         own.preprocesses(w.preprocess, a.input.channels)
     for recipe in a.recipes:
-        _Checker(f"{it.where}, recipe {recipe.name}").preprocesses(recipe.preprocess, a.input.channels)
+        Checker(f"{it.where}, recipe {recipe.name}").preprocesses(recipe.preprocess, a.input.channels)
     if build:
         _check_built(a, it)
 
 
 def check_protocol(p: Protocol) -> None:
     """Name, note, source and parameters; that the views are frozen, distinct, the same each time and plain data."""
-    it = _Checker(f"protocol {p.name}")
+    it = Checker(f"protocol {p.name}")
     it.declares(p.name, note=p.note, source=p.source)
     it.needs(isinstance(p.combine, Combine), "combine", "a Combine", p.combine)
     with it.runs("the parameters of views"):
@@ -105,7 +105,7 @@ def check_dataset(d: Dataset, path: str | None = None, *, split: dataset.SplitNa
     """Name and texts; where it can be opened (a ``path``, or none is needed), ids, labels and ``limit`` images."""
     import numpy as np
 
-    it = _Checker(f"dataset {d.name}")
+    it = Checker(f"dataset {d.name}")
     it.declares(d.name, note=d.note, source=d.source)
     it.needs(not faults(d.census), "the census", "one that a split can have", "; ".join(faults(d.census)))
     if d.preprocess is not None:
@@ -122,7 +122,7 @@ def check_dataset(d: Dataset, path: str | None = None, *, split: dataset.SplitNa
     _check_split(opened, it)
     it.needs(opened.mirror == d.mirror, "mirror of the split", f"{d.mirror}, as declared", opened.mirror)
     for sample in spread(opened.samples, limit):
-        one = _Checker(f"{it.where}, sample {sample.id}")
+        one = Checker(f"{it.where}, sample {sample.id}")
         with one.runs("read"):
             first, again = np.asarray(opened.read(sample)), np.asarray(opened.read(sample))
         one.is_image(first)
@@ -137,7 +137,7 @@ def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
     """
     import numpy as np
 
-    it = _Checker(f"loader {loader.name}")
+    it = Checker(f"loader {loader.name}")
     for part in loader.name.split(":", 1):
         it.declares(part, note=loader.note)
     split = split or dataset.Split("probe", _PROBES, ("even", "odd"), mirror=True, read=_probe_image)
@@ -149,7 +149,7 @@ def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
                 counts = len(got), len(list(images(split, (), _keep, workers)))
             it.needs(counts == (len(asked), 0), f"the images of {len(asked)} samples and of none", "as many", counts)
             for sample, (pixels, seconds) in zip(asked, got, strict=True):
-                one = _Checker(f"{it.where}, sample {sample.id}")
+                one = Checker(f"{it.where}, sample {sample.id}")
                 one.is_image(pixels)
                 one.needs(math.isfinite(seconds) and seconds >= 0, "seconds", "a length of time", seconds)
                 equal = not loader.exact or np.array_equal(pixels, np.asarray(split.read(sample)))
@@ -160,7 +160,7 @@ def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
 
 
 @contextmanager
-def _images(loader: Loader, split: dataset.Split, it: _Checker) -> Iterator[Images]:
+def _images(loader: Loader, split: dataset.Split, it: Checker) -> Iterator[Images]:
     """What a loader reads with; a loader of prepared files has written one of the split."""
     import numpy as np
 
@@ -184,7 +184,7 @@ def _images(loader: Loader, split: dataset.Split, it: _Checker) -> Iterator[Imag
 
 def check_reporter(r: Reporter) -> None:
     """That ``render`` gives the same text each time, with every result in it, and changes nothing."""
-    it = _Checker(f"reporter {r.name}")
+    it = Checker(f"reporter {r.name}")
     it.declares(r.name, note=r.note)
     rows = (result("probenet", "1crop"), result("othernet", "10crop", limit=8))
     before = json.dumps(rows)
@@ -198,7 +198,7 @@ def check_reporter(r: Reporter) -> None:
 
 
 def _check_family(family: Family, member: str | None, build: bool) -> None:
-    it = _Checker(f"family {family.name}")
+    it = Checker(f"family {family.name}")
     it.declares(family.prefix)
     with it.runs("names"):
         names = list(family.names())
@@ -211,7 +211,7 @@ def _check_family(family: Family, member: str | None, build: bool) -> None:
     check_architecture(made, build=build)
 
 
-def _check_built(a: Architecture, it: _Checker) -> None:
+def _check_built(a: Architecture, it: Checker) -> None:
     import torch
 
     size = a.preprocess.crop
@@ -234,7 +234,7 @@ def _check_built(a: Architecture, it: _Checker) -> None:
 
 
 def _check_views(p: Protocol, known: Mapping[str, Any], preprocess: Preprocess, mirror: bool) -> None:
-    it = _Checker(f"protocol {p.name}, resize {preprocess.resize}, crop {preprocess.crop}")
+    it = Checker(f"protocol {p.name}, resize {preprocess.resize}, crop {preprocess.crop}")
     flip = {"flip": mirror} if "flip" in known else {}
     with it.runs("views"):
         made, again = p.views(preprocess, **flip), p.views(preprocess, **flip)
@@ -251,7 +251,7 @@ def _check_views(p: Protocol, known: Mapping[str, Any], preprocess: Preprocess, 
     it.needs(made == again, "views", "the same each time", "others")
 
 
-def _check_split(split: dataset.Split, it: _Checker) -> None:
+def _check_split(split: dataset.Split, it: Checker) -> None:
     ids = [s.id for s in split.samples]
     it.needs(bool(ids) and len(split.classes) > 1, "samples and classes", "1 and 2 or more", [len(ids), split.classes])
     for before, after in itertools.pairwise(ids):
@@ -289,7 +289,7 @@ def _broken_probe(sample: Sample) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Checker:
+class Checker:
     """Something that a plugin declares; ``where`` names it in every error."""
 
     where: str

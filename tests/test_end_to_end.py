@@ -16,10 +16,11 @@ from torch import nn
 from torchvision import models, transforms
 
 from benchsuite import load_plugins
-from benchsuite.evaluate import Answer, Opened, Settings, evaluate
+from benchsuite.evaluate import Answer, OpenNetwork, Settings, evaluate
 from benchsuite.evaluation.question import Member, Question
-from benchsuite.runs.plan import Asked, plan
-from benchsuite.runs.run import Watch, _open
+from benchsuite.progress import Progress
+from benchsuite.runs.plan import RunRequest, plan
+from benchsuite.runs.run import _open
 from benchsuite.specs.view import View
 from benchsuite.storage.keys import chunk_key, view_key
 
@@ -57,15 +58,15 @@ class Walked:
 
     def __init__(self, files: Path, *protocols: str, batch_size: int = 4, shuffle: bool = False) -> None:
         data, weights = f"folder:{files / 'images'}", str(files / "net.pth")
-        self.questions = plan(Asked(("resnet18",), protocols, data=data, weights=weights, fresh=True), CATALOG)
+        self.questions = plan(RunRequest(("resnet18",), protocols, data=data, weights=weights, fresh=True), CATALOG)
         if shuffle:
             self.questions = [_shuffled(q) for q in self.questions]
         self.forwarded = 0
         settings = Settings(batch_size, workers=0, fresh=True)
         self.answers: list[Answer] = list(evaluate(self.questions, self.open, settings, lambda _: None))
 
-    def open(self, member: Member, views: tuple[View, ...]) -> Opened:
-        self.opened = _open(self.questions[0], member, views, "cpu", Watch())
+    def open(self, member: Member, views: tuple[View, ...]) -> OpenNetwork:
+        self.opened = _open(self.questions[0], member, views, "cpu", Progress())
         predict = self.opened.predict
 
         def counting(pixels: Any, flips: Any, view: View) -> Any:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchsuite import DataError, load_plugins
-from benchsuite.evaluate import Opened, Settings, evaluate
-from benchsuite.runs.plan import Asked, plan
+from benchsuite.evaluate import OpenNetwork, Settings, evaluate
+from benchsuite.runs.plan import RunRequest, plan
 from benchsuite.storage.logit_cache import ChunkStore
 
 CATALOG = load_plugins(entry_points=False)
@@ -84,10 +84,10 @@ def evaluated(folder: Path) -> dict[str, Any]:
         return pixels.reshape(len(pixels), -1)[:, :2].astype(np.float32), 1
 
     (asked,) = plan(
-        Asked(("resnet20",), ("1crop:resize=16,crop=16",), data=f"folder:{folder}", weights="random"), CATALOG
+        RunRequest(("resnet20",), ("1crop:resize=16,crop=16",), data=f"folder:{folder}", weights="random"), CATALOG
     )
     store = ChunkStore(folder.parent / "store")
-    (answer,) = evaluate([asked], lambda m, v: Opened(predict, store, ""), Settings(8, 0), lambda _: None)
+    (answer,) = evaluate([asked], lambda m, v: OpenNetwork(predict, store, ""), Settings(8, 0), lambda _: None)
     return answer.columns
 
 
@@ -134,17 +134,19 @@ def test_every_truncation_of_a_file_is_refused_or_evaluated(name: str, tmp_path:
 def test_a_file_that_is_deleted_or_changed_under_a_run_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "images" / "a").mkdir(parents=True)
     path = tmp_path / "images" / "a" / "0.png"
-    asked = Asked(("resnet20",), ("1crop:resize=16,crop=16",), data=f"folder:{tmp_path / 'images'}", weights="random")
+    request = RunRequest(
+        ("resnet20",), ("1crop:resize=16,crop=16",), data=f"folder:{tmp_path / 'images'}", weights="random"
+    )
     for change, said in (
         (path.unlink, "no file"),
         (lambda: path.write_bytes(FILES["palette.png"]), "changed since"),
         (lambda: path.write_bytes(FILES["colour.png"]), "changed since"),
     ):
         path.write_bytes(FILES["colour.png"])
-        (question,) = plan(asked, CATALOG)
+        (question,) = plan(request, CATALOG)
         change()
         with pytest.raises(DataError, match=said) as raised:
             question.split.read(question.samples[0])
         assert str(path) in str(raised.value)
-    (question,) = plan(asked, CATALOG)
+    (question,) = plan(request, CATALOG)
     assert question.split.read(question.samples[0]).size == (62, 46)

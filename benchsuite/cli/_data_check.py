@@ -13,7 +13,7 @@ from benchsuite.cli.console import add_results, columns, out, print_json, print_
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.doctor.check import Checkup
+    from benchsuite.doctor.check import CheckResult
 
 SHOWN = 5
 """Examples that are printed of a finding."""
@@ -38,12 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the findings, a verdict, and what to do."""
     from benchsuite.cli.bars import bars
-    from benchsuite.doctor.check import Asked, checkup, flat
+    from benchsuite.doctor.check import CheckRequest, checkup, flat
 
     names = ("data", "split", "full", "model", "weights", "shown", "device", "results")
-    watch = bars()
+    progress = bars()
     try:
-        found = checkup(Asked(**{name: getattr(args, name) for name in names}), load_plugins(), watch)
+        found = checkup(CheckRequest(**{name: getattr(args, name) for name in names}), load_plugins(), progress)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("nothing is kept of a check, the same command begins again") from None
     if args.json:
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     return found.exit_status
 
 
-def _print(found: Checkup) -> None:
+def _print(found: CheckResult) -> None:
     from benchsuite.doctor.check import conclusion
 
     lines = [[f.check, STATES[f.level], f.text] for f in found.findings]

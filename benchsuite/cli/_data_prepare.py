@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     from benchsuite.data.prefetch import cores
-    from benchsuite.data.prepared_note import Order
+    from benchsuite.data.prepared_note import PreparedSpec
     from benchsuite.data.prepared_writer import prepare
     from benchsuite.specs.catalog import open_dataset
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.workers is not None and args.workers < 0:
         raise BadParameter(expected("--workers", "0 or more", args.workers))
     _, split = open_dataset(args.data, catalog)
-    order = Order(loader, split, args.data, view, args.out, args.fresh)
+    order = PreparedSpec(loader, split, args.data, view, args.out, args.fresh)
     start = time.perf_counter()
     try:
         note = prepare(order, bars(), cores() if args.workers is None else args.workers)

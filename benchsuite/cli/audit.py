@@ -50,17 +50,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the audit."""
     claim, accuracy = _percent("--claim", args.claim), _percent("--accuracy", args.accuracy)
-    from benchsuite.explanation.audit import Asked, audit
+    from benchsuite.explanation.audit import AuditRequest, audit
     from benchsuite.storage.correctness import read
 
-    asked = Asked(
+    request = AuditRequest(
         batch_sizes=tuple(args.batch_size),
         worlds=tuple(args.world_size),
         claim=claim,
         accuracy=accuracy,
         **{name: getattr(args, name) for name in ("epochs", "images", "draws", "orders", "seed")},
     )
-    found = audit(asked, read(args.results, args.run_name) if args.run_name else None)
+    found = audit(request, read(args.results, args.run_name) if args.run_name else None)
     if args.json:
         print_json(found)
     else:

@@ -13,7 +13,7 @@ EVERY = 15.0
 
 
 @dataclass
-class Lines:
+class ProgressLines:
     """Progress as lines of text, at most one in ``EVERY`` seconds: what a log file holds in place of a bar."""
 
     title: str
@@ -36,23 +36,16 @@ class Lines:
 
 def bars() -> Any:
     """A watch that draws a bar on standard error; where that is no terminal it writes a plain line now and then."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich import progress as rich
 
-    from benchsuite.progress import Watch
+    from benchsuite.progress import Progress
 
-    class Bars(Watch):
+    class ProgressBars(Progress):
         def __init__(self) -> None:
             self.console = err()
-            self.bar: Progress | None = None
+            self.bar: rich.Progress | None = None
             self.task: Any = None
-            self.lines: Lines | None = None
+            self.lines: ProgressLines | None = None
 
         def note(self, text: str) -> None:
             self.console.print(f"benchsuite: {text}", markup=False, soft_wrap=True)
@@ -60,12 +53,15 @@ def bars() -> Any:
         def start(self, title: str, total: int) -> None:
             self.stop()
             if not self.console.is_terminal:
-                self.lines = Lines(title, total, time.monotonic())
+                self.lines = ProgressLines(title, total, time.monotonic())
                 self.note(title)
                 return
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            left = (TimeRemainingColumn(), TextColumn("{task.fields[detail]}"))
-            self.bar = Progress(*columns, *left, console=self.console, transient=True)
+            columns = (
+                *(rich.TextColumn("{task.description}"), rich.BarColumn()),
+                *(rich.MofNCompleteColumn(), rich.TimeElapsedColumn()),
+            )
+            left = (rich.TimeRemainingColumn(), rich.TextColumn("{task.fields[detail]}"))
+            self.bar = rich.Progress(*columns, *left, console=self.console, transient=True)
             self.bar.start()
             self.task = self.bar.add_task(title, total=total, detail="")
 
@@ -81,4 +77,4 @@ def bars() -> Any:
                 self.bar.stop()
                 self.bar = None
 
-    return Bars()
+    return ProgressBars()

@@ -15,9 +15,9 @@ from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.explanation.ladder_plan import Cost, End, Plan
-    from benchsuite.explanation.ladder_run import Ladder, Step
-    from benchsuite.explanation.published_figures import Difference, Line
+    from benchsuite.explanation.ladder_plan import Cost, LadderEnd, LadderPlan
+    from benchsuite.explanation.ladder_run import Ladder, MeasuredRung
+    from benchsuite.explanation.published_figures import Difference, PublishedFigure
     from benchsuite.specs.catalog import Catalog
 
 ASKED: dict[str, Any] = {"data": None, "weights": None, "loader": "torch", "device": "auto", "precision": "auto"}
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     return _measured(args, ends, catalog)
 
 
-def _ends(args: argparse.Namespace, catalog: Catalog) -> tuple[End, End] | None:
+def _ends(args: argparse.Namespace, catalog: Catalog) -> tuple[LadderEnd, LadderEnd] | None:
     """The ends of a ladder, or None where printed figures are asked for."""
     from benchsuite.explanation import ladder_ends
 
@@ -118,7 +118,7 @@ def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def _measured(args: argparse.Namespace, ends: tuple[End, End], catalog: Catalog) -> int:
+def _measured(args: argparse.Namespace, ends: tuple[LadderEnd, LadderEnd], catalog: Catalog) -> int:
     from benchsuite.explanation import ladder_plan, ladder_run
 
     counting = ladder_run.way_of_counting(args.accounting) if args.accounting else None
@@ -129,10 +129,10 @@ def _measured(args: argparse.Namespace, ends: tuple[End, End], catalog: Catalog)
         else:
             print(*plan_text(plan), sep="\n")
         return 0
-    watch = bars()
+    progress = bars()
     for line in plan_text(plan):
-        watch.note(line)
-    ladder = ladder_run.climb(plan, watch, counting)
+        progress.note(line)
+    ladder = ladder_run.climb(plan, progress, counting)
     if args.json:
         print_json(ladder_run.flat(ladder))
     else:
@@ -141,7 +141,7 @@ def _measured(args: argparse.Namespace, ends: tuple[End, End], catalog: Catalog)
     return 0
 
 
-def printed_text(lines: Sequence[Line]) -> Iterator[str]:
+def printed_text(lines: Sequence[PublishedFigure]) -> Iterator[str]:
     """Each printed figure, what it differs from least, and what may be concluded from that."""
     for line in lines:
         row = line.row
@@ -168,7 +168,7 @@ def difference_text(found: Difference) -> Iterator[str]:
         yield f"  unexplained: {sign}{found.unexplained}, which these figures alone attribute to nothing"
 
 
-def plan_text(plan: Plan) -> Iterator[str]:
+def plan_text(plan: LadderPlan) -> Iterator[str]:
     """The rungs and what they cost at most, before anything is run."""
     yield f"{len(plan.rungs)} rungs on {plan.cost.images} images of {plan.rungs[0].question.split.name}"
     yield from columns((r.question.bound.label, "; ".join(map(str, r.factors)) or "the start") for r in plan.rungs)
@@ -212,7 +212,7 @@ def ladder_text(ladder: Ladder) -> Iterator[str]:
     yield f"each rung is a run: benchsuite compare {first.run_id} {last.run_id}"
 
 
-def _cells(step: Step) -> tuple[str, ...]:
+def _cells(step: MeasuredRung) -> tuple[str, ...]:
     from benchsuite.stats.digits import p_value, places, signed, with_interval
     from benchsuite.stats.metrics import Count
 

@@ -39,12 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes what was asked for; prints the names of the files, or the tables as Markdown where none was asked for."""
     from benchsuite.report import export
-    from benchsuite.report.build import Asked, build
+    from benchsuite.report.build import ReportRequest, build
     from benchsuite.report.markup import size_words
 
     told = {name: getattr(args, name) for name in ("results", "html", "markdown", "latex", "csv", "plots", "gallery")}
-    asked = Asked(names=tuple(args.names), data=tuple(args.data), title=args.title, **told)
-    built = build(asked, load_plugins())
+    request = ReportRequest(names=tuple(args.names), data=tuple(args.data), title=args.title, **told)
+    built = build(request, load_plugins())
     for note in built.notes:
         print(f"benchsuite: {note}", file=sys.stderr)
     if args.json:

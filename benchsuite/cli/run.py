@@ -16,7 +16,7 @@ from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.runs.plan import Asked
+    from benchsuite.runs.plan import RunRequest
 
 WIDE = 130
 """Columns of a terminal that holds the whole table of results."""
@@ -68,19 +68,19 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     add_results(parser)
 
 
-def asked(args: argparse.Namespace, architectures: Sequence[str], protocols: Sequence[str]) -> Asked:
+def asked(args: argparse.Namespace, architectures: Sequence[str], protocols: Sequence[str]) -> RunRequest:
     """What the options of ``add_evaluation`` ask of these networks and protocols."""
-    from benchsuite.runs.plan import Asked
+    from benchsuite.runs.plan import RunRequest
 
     known = {"data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed", "fresh"}
     options = {name: getattr(args, name) for name in known | {"compiled", "results"}}
-    return Asked(tuple(architectures), tuple(protocols), **options)
+    return RunRequest(tuple(architectures), tuple(protocols), **options)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when an expectation is not met."""
     from benchsuite.distributed.process_group import leads
-    from benchsuite.progress import Watch
+    from benchsuite.progress import Progress
     from benchsuite.runs.run import run as answer
 
     expectations = [_expectation(text) for text in args.expect]
@@ -88,10 +88,10 @@ def run(args: argparse.Namespace) -> int:
     reporter = None if args.format == "table" else catalog.find("reporter", args.format)
     question = asked(args, args.architectures, args.protocol or ["1crop"])
     question = dataclasses.replace(question, processes=args.processes)
-    watch = bars() if leads() else Watch()
+    progress = bars() if leads() else Progress()
     for name, reason in catalog.broken:
-        watch.note(f"plugin {name} could not be loaded: {reason}")
-    rows = answer(question, catalog, watch)
+        progress.note(f"plugin {name} could not be loaded: {reason}")
+    rows = answer(question, catalog, progress)
     if not leads():
         return 0
     profiled = _profiles(rows) if args.profile else None

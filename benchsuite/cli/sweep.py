@@ -16,8 +16,8 @@ WIDE = 110
 """Columns of a terminal that holds the whole table of a sweep."""
 
 if TYPE_CHECKING:
-    from benchsuite.runs.sweep import State
-    from benchsuite.runs.sweep_file import Cell
+    from benchsuite.runs.sweep import CellState
+    from benchsuite.runs.sweep_file import SweepCell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,17 +35,17 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when a cell failed."""
     from benchsuite.distributed import executors
     from benchsuite.distributed.process_group import leads
-    from benchsuite.progress import Watch
+    from benchsuite.progress import Progress
     from benchsuite.runs import sweep, sweep_file
 
     catalog = load_plugins()
     asked = sweep_file.read(args.file, catalog)
-    choice = sweep.Choice(args.results, args.on, args.last_failed, args.fresh)
-    watch = bars() if leads() else Watch()
+    choice = sweep.SweepOptions(args.results, args.on, args.last_failed, args.fresh)
+    progress = bars() if leads() else Progress()
     for name, reason in catalog.broken:
-        watch.note(f"plugin {name} could not be loaded: {reason}")
+        progress.note(f"plugin {name} could not be loaded: {reason}")
     for pattern in asked.idle if leads() else ():
-        watch.note(f"no cell matches the [[skip]] of {pattern}")
+        progress.note(f"no cell matches the [[skip]] of {pattern}")
     if args.dry_run:
         executors.check(args.on)
         made = sweep.board(asked, choice)
@@ -55,10 +55,10 @@ def run(args: argparse.Namespace) -> int:
         numbers = {cell: i for i, cell in enumerate(asked.cells, 1)}
         varied = names(asked.cells)
 
-        def tell(cell: Cell, state: State) -> None:
-            watch.note(f"{numbers[cell]} of {len(numbers)}: {_short(cell, varied)}: {_words(state)}")
+        def tell(cell: SweepCell, state: CellState) -> None:
+            progress.note(f"{numbers[cell]} of {len(numbers)}: {_short(cell, varied)}: {_words(state)}")
 
-        states = sweep.sweep(asked, choice, catalog, watch, tell)
+        states = sweep.sweep(asked, choice, catalog, progress, tell)
     if not leads():
         return 0
     if args.json:
@@ -71,14 +71,14 @@ def run(args: argparse.Namespace) -> int:
     return int(any(state.state == "failed" for state in states.values()))
 
 
-def names(cells: Sequence[Cell]) -> list[str]:
+def names(cells: Sequence[SweepCell]) -> list[str]:
     """The names of a cell's parts that tell these cells from each other, and always the first three."""
     usual = ["architecture", "protocol", "data"]
     rest = ["weights", "precision", "loader", "seed"]
     return [*usual, *(name for name in rest if len({getattr(cell, name) for cell in cells}) > 1)]
 
 
-def table(states: dict[Cell, State], varied: list[str], *, wide: bool) -> tuple[list[str], list[list[str]]]:
+def table(states: dict[SweepCell, CellState], varied: list[str], *, wide: bool) -> tuple[list[str], list[list[str]]]:
     """A line for each cell: its names, its errors where it has any, and its state.
 
     In a narrow terminal it holds the top-1 error alone, so that names are not cut into pieces.
@@ -97,7 +97,7 @@ def table(states: dict[Cell, State], varied: list[str], *, wide: bool) -> tuple[
     return [*varied, *(results if wide else ["error %"]), "state"], lines
 
 
-def _reasons(states: dict[Cell, State], varied: Sequence[str]) -> list[str]:
+def _reasons(states: dict[SweepCell, CellState], varied: Sequence[str]) -> list[str]:
     """Why cells failed, a line for each reason: one folder that is not there fails every cell on it."""
     failed: dict[str, list[str]] = {}
     for cell, state in states.items():
@@ -107,16 +107,16 @@ def _reasons(states: dict[Cell, State], varied: Sequence[str]) -> list[str]:
     return [f"{name}: {error}" for name, error in zip(cells, failed, strict=True)]
 
 
-def _short(cell: Cell, varied: Sequence[str]) -> str:
+def _short(cell: SweepCell, varied: Sequence[str]) -> str:
     """The cell in the words that tell it from the others."""
     return " ".join([cell.architecture, cell.protocol, cell.data, *(f"{n}={getattr(cell, n)}" for n in varied[3:])])
 
 
-def _words(state: State) -> str:
+def _words(state: CellState) -> str:
     if state.error is not None:
         return f"{state.state}: {state.error}"
     return state.state if state.row is None else f"{state.state}, top-1 error {state.row['top1_error']:.2f} %"
 
 
-def _object(cell: Cell, state: State) -> dict[str, Any]:
+def _object(cell: SweepCell, state: CellState) -> dict[str, Any]:
     return {**dataclasses.asdict(cell), "state": state.state, "error": state.error, **(state.row or {})}

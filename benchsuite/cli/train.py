@@ -12,7 +12,7 @@ from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
     from benchsuite.specs.catalog import Catalog
-    from benchsuite.training.job import Asked
+    from benchsuite.training.job import TrainRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,38 +38,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains. Of several processes that ``torchrun`` started, the first one prints."""
     from benchsuite.distributed import process_group
-    from benchsuite.progress import Watch
-    from benchsuite.training.job import Asked
+    from benchsuite.progress import Progress
+    from benchsuite.training.job import TrainRequest
     from benchsuite.training.run import train
 
     if (args.architecture is None) == (args.grid is None) or (args.grid and args.recipe):
         got = " ".join(word for word in (args.architecture, args.recipe, args.grid) if word) or "nothing"
         raise BadParameter(expected("the training", "an ARCHITECTURE with its --recipe, or a --grid", got))
     names = ("recipe", "data", "scale", "epochs", "seed", "heldout", "device", "precision", "compiled", "fresh")
-    asked = Asked(args.architecture or "", **{n: getattr(args, n) for n in names}, results=args.results)
+    request = TrainRequest(args.architecture or "", **{n: getattr(args, n) for n in names}, results=args.results)
     leads = process_group.leads()
-    watch = bars() if leads else Watch()
+    progress = bars() if leads else Progress()
     catalog = load_plugins()
     for name, reason in catalog.broken:
-        watch.note(f"plugin {name} could not be loaded: {reason}")
+        progress.note(f"plugin {name} could not be loaded: {reason}")
     if args.grid:
-        return _grid(args, asked, catalog, watch)
-    row = train(asked, catalog, watch)
+        return _grid(args, request, catalog, progress)
+    row = train(request, catalog, progress)
     if leads:
         _print(row, args.json)
     return 0
 
 
-def _grid(args: argparse.Namespace, asked: Asked, catalog: Catalog, watch: Any) -> int:
+def _grid(args: argparse.Namespace, request: TrainRequest, catalog: Catalog, progress: Any) -> int:
     from benchsuite.distributed import process_group
     from benchsuite.report.tables.text import grid_table
     from benchsuite.training import grid
 
     def tell(rows: list[dict[str, Any]]) -> None:
         *_, (*_, error, minutes, _) = grid_table(rows)[1]
-        watch.note(f"error {error} %, {minutes} minutes")
+        progress.note(f"error {error} %, {minutes} minutes")
 
-    rows = grid.train(asked, args.grid, catalog, watch, tell)
+    rows = grid.train(request, args.grid, catalog, progress, tell)
     if process_group.leads() and args.json:
         print_json({"grid": args.grid, "trainings": rows})
     elif process_group.leads():

@@ -27,7 +27,7 @@ WORDS = 509
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PreparedSpec:
     """What is to be prepared: for which loader, which split, and what the user called it.
 
     ``view`` is None for full size, or one whose resize every image gets; ``out`` is the file, by default in the cache.
@@ -42,7 +42,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PreparedImage:
     """An image of a prepared file: its row, its class index, the stamp of the image that it was made from, and the
     checksum of its pixels when the file was checked.
     """
@@ -69,7 +69,7 @@ def checksum(pixels: Any) -> int:
     return zlib.crc32(data[whole:].data, found)
 
 
-def command(order: Order) -> str:
+def command(order: PreparedSpec) -> str:
     """The command line that prepares the file."""
     words = ["benchsuite", "data", "prepare", order.data, "--loader", order.loader.name]
     if order.view:
@@ -79,17 +79,17 @@ def command(order: Order) -> str:
     return shlex.join(words)
 
 
-def contents(note: Mapping[str, Any]) -> dict[str, Held]:
+def contents(note: Mapping[str, Any]) -> dict[str, PreparedImage]:
     """What a prepared file holds, by id."""
     return {
-        name: Held(i, *rest)
+        name: PreparedImage(i, *rest)
         for i, (name, *rest) in enumerate(
             zip(note["ids"], note["labels"], note["stamps"], note["checksums"], strict=True)
         )
     }
 
 
-def difference(held: Mapping[str, Held], samples: Sequence[Sample]) -> str:
+def difference(held: Mapping[str, PreparedImage], samples: Sequence[Sample]) -> str:
     """The first sample that is not as a file has it, in words; empty when all are."""
     for s in samples:
         if s.id not in held:
@@ -106,7 +106,7 @@ def folder() -> Path:
     return cache_dir() / "prepared"
 
 
-def stem(order: Order) -> str:
+def stem(order: PreparedSpec) -> str:
     """A readable name for data set, state of its files (the part that is the same on every machine), loader, size."""
     view = order.view
     size = [f"{view.resize}_{view.interpolation}_{view.long_side}"] if view else []
@@ -146,7 +146,7 @@ def decoder() -> str:
     return f"Pillow {PIL.__version__}, libjpeg {jpeg}"
 
 
-def _find(order: Order, views: Sequence[View]) -> dict[str, Any]:
+def _find(order: PreparedSpec, views: Sequence[View]) -> dict[str, Any]:
     """The note of the smallest file that every view can be cut from. Raises ``DataError`` when there is none."""
     name = re.sub(r"[^A-Za-z0-9._]+", "_", order.split.name[:40])
     notes = [note for path in sorted(folder().glob(f"{glob.escape(name)}-*.json")) if (note := read_note(path))]
@@ -171,7 +171,7 @@ def _find(order: Order, views: Sequence[View]) -> dict[str, Any]:
     raise DataError(expected(what, f"prepared for {order.split.name}", "no file", make))
 
 
-def _order_of(note: Mapping[str, Any], order: Order) -> Order:
+def _order_of(note: Mapping[str, Any], order: PreparedSpec) -> PreparedSpec:
     """The order that made a file: another one would leave it as it is, and it would be found again."""
     return dataclasses.replace(order, view=view_from_data(note["view"]) if note["view"] else None)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchsuite.data.prepared_note import (
-    Held,
-    Order,
+    PreparedImage,
+    PreparedSpec,
     _find,
     _order_of,
     checksum,
@@ -40,7 +40,7 @@ def opened(loader: Loader, split: Split, samples: Sequence[Sample], views: Seque
     form = loader.file
     if form is None:
         return loader
-    order = Order(loader, split, data)
+    order = PreparedSpec(loader, split, data)
     note = _find(order, views)
     order, held = _order_of(note, order), contents(note)
     _refuse_changes(note, held, samples, order)
@@ -70,7 +70,9 @@ def opened(loader: Loader, split: Split, samples: Sequence[Sample], views: Seque
     return dataclasses.replace(loader, images=images)
 
 
-def _refuse_changes(note: Mapping[str, Any], held: Mapping[str, Held], samples: Sequence[Sample], order: Order) -> None:
+def _refuse_changes(
+    note: Mapping[str, Any], held: Mapping[str, PreparedImage], samples: Sequence[Sample], order: PreparedSpec
+) -> None:
     """Raises ``DataError`` when the file, the images or the decoder are not those that the note is about."""
     where = f"{note['file']}; make it again with: {command(order)}"
     now = state(Path(note["file"]))
@@ -83,6 +85,6 @@ def _refuse_changes(note: Mapping[str, Any], held: Mapping[str, Held], samples: 
         raise DataError(expected("the prepared file", "of the images as they are", got, where))
 
 
-def _damaged(note: Mapping[str, Any], sample: Sample, order: Order) -> str:
+def _damaged(note: Mapping[str, Any], sample: Sample, order: PreparedSpec) -> str:
     where = f"{note['file']}; make it again with: {command(order)} --fresh"
     return expected("the prepared file", "with the pixels that were checked", f"others for {sample.id}", where)

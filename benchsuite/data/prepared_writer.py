@@ -15,7 +15,7 @@ from benchsuite.data import resize
 from benchsuite.data.prefetch import in_order, reserve
 from benchsuite.data.prepared_note import (
     VERSION,
-    Order,
+    PreparedSpec,
     checksum,
     contents,
     decoder,
@@ -27,7 +27,7 @@ from benchsuite.data.prepared_note import (
     stem,
 )
 from benchsuite.errors import BadParameter, PluginError, StorageError, TooLarge, expected
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.loader import FileFormat
 from benchsuite.specs.view import view_data
@@ -38,7 +38,7 @@ THUMB, NEAR = 8, 12
 """Of a file that is not exact, pictures of 8 x 8 pixels are compared: they differ by at most 12 levels on average."""
 
 
-def prepare(order: Order, watch: Watch, workers: int) -> dict[str, Any]:
+def prepare(order: PreparedSpec, progress: Progress, workers: int) -> dict[str, Any]:
     """Writes the file and its note, and reads every image back before the file gets its name; returns the note.
 
     A file that is there and holds these images as they are now is left alone (``cached`` is true); what another process
@@ -51,40 +51,40 @@ def prepare(order: Order, watch: Watch, workers: int) -> dict[str, Any]:
     if known is not None:
         return {**known, "cached": True}
     form.check()
-    with _alone(file, watch):
+    with _alone(file, progress):
         file, known = _there(order, form)
         if known is not None:
             return {**known, "cached": True}
-        note = _make(order, form, file, watch, workers)
+        note = _make(order, form, file, progress, workers)
         with writing(_note_path(order)) as part:
             part.write_text(json.dumps(note), encoding="utf-8")
     for other in _earlier(note):
-        watch.note(f"{other} holds these images in another state: delete it, unless it is still needed")
+        progress.note(f"{other} holds these images in another state: delete it, unless it is still needed")
     return {**note, "cached": False}
 
 
-def _make(order: Order, form: FileFormat, file: Path, watch: Watch, workers: int) -> dict[str, Any]:
+def _make(order: PreparedSpec, form: FileFormat, file: Path, progress: Progress, workers: int) -> dict[str, Any]:
     """Writes the file and checks it; returns the note to write."""
     n, marks = len(order.split.samples), list[Any]()
     look = _digest if order.loader.exact else _thumbnail
     try:
         with writing(file) as part:
-            watch.start(f"writing {n} images", n)
-            form.write(part, n, _stream(order, look, marks, watch, workers))
-            watch.start(f"checking {n} images", n)
+            progress.start(f"writing {n} images", n)
+            form.write(part, n, _stream(order, look, marks, progress, workers))
+            progress.start(f"checking {n} images", n)
             found = form.open(part)(range(n), lambda pixels, _: (look(pixels), checksum(pixels)), workers)
-            checksums = _verify(order, found, marks, watch)
+            checksums = _verify(order, found, marks, progress)
             stamp = state(part)
     finally:
-        watch.stop()
+        progress.stop()
     return _note(order, file, stamp, checksums)
 
 
-def _note_path(order: Order) -> Path:
+def _note_path(order: PreparedSpec) -> Path:
     return folder() / f"{stem(order)}.json"
 
 
-def _there(order: Order, form: FileFormat) -> tuple[Path, dict[str, Any] | None]:
+def _there(order: PreparedSpec, form: FileFormat) -> tuple[Path, dict[str, Any] | None]:
     """Where the file goes, and its note if it need not be made."""
     known = read_note(_note_path(order))
     file = _place(order, folder() / f"{stem(order)}{form.suffix}", known)
@@ -92,7 +92,7 @@ def _there(order: Order, form: FileFormat) -> tuple[Path, dict[str, Any] | None]
     return file, known if stands else None
 
 
-def _format(order: Order) -> FileFormat:
+def _format(order: PreparedSpec) -> FileFormat:
     if order.loader.file is None:
         raise BadParameter(expected("--loader", "one that reads a prepared file", order.loader.name))
     if order.view is not None and not order.loader.exact:
@@ -100,7 +100,7 @@ def _format(order: Order) -> FileFormat:
     return order.loader.file
 
 
-def _place(order: Order, usual: Path, known: Mapping[str, Any] | None) -> Path:
+def _place(order: PreparedSpec, usual: Path, known: Mapping[str, Any] | None) -> Path:
     if order.out is None:
         return usual
     file = order.out.expanduser().resolve()
@@ -110,14 +110,14 @@ def _place(order: Order, usual: Path, known: Mapping[str, Any] | None) -> Path:
     return file
 
 
-def _stands(known: Mapping[str, Any], order: Order) -> bool:
+def _stands(known: Mapping[str, Any], order: PreparedSpec) -> bool:
     """Whether a file still is what its note says, of the images as they are now."""
     same = state(Path(known["file"])) == known["stamp"] and known["decoder"] == decoder()
     return same and not difference(contents(known), order.split.samples)
 
 
 def _stream(
-    order: Order, look: Callable[[Any], Any], marks: list[Any], watch: Watch, workers: int
+    order: PreparedSpec, look: Callable[[Any], Any], marks: list[Any], progress: Progress, workers: int
 ) -> Iterator[tuple[Sample, Any]]:
     """Every image of the reference decoder, in order; what identifies its pixels is added to ``marks``."""
     import numpy as np
@@ -138,10 +138,12 @@ def _stream(
         for sample, pixels, mark in images:
             marks.append(mark)
             yield sample, pixels
-            watch.advance(1)
+            progress.advance(1)
 
 
-def _verify(order: Order, found: Iterator[tuple[Any, int]], marks: Sequence[Any], watch: Watch) -> list[int]:
+def _verify(
+    order: PreparedSpec, found: Iterator[tuple[Any, int]], marks: Sequence[Any], progress: Progress
+) -> list[int]:
     """The checksum of every image. Raises ``PluginError`` unless the file gives as many images as there are, in order,
     with the same pixels.
     """
@@ -154,7 +156,7 @@ def _verify(order: Order, found: Iterator[tuple[Any, int]], marks: Sequence[Any]
             got = f"others for {sample.id}"
             raise PluginError(expected("the prepared file", "with the pixels of every image, in order", got))
         checksums.append(now[1])
-        watch.advance(1)
+        progress.advance(1)
     return checksums
 
 
@@ -165,7 +167,7 @@ def _alike(before: Any, now: Any) -> bool:
     return float(abs(before.astype(float) - now.astype(float)).mean()) <= NEAR
 
 
-def _note(order: Order, file: Path, stamp: str, checksums: Sequence[int]) -> dict[str, Any]:
+def _note(order: PreparedSpec, file: Path, stamp: str, checksums: Sequence[int]) -> dict[str, Any]:
     samples = order.split.samples
     return {
         "version": VERSION,
@@ -215,13 +217,13 @@ def _earlier(note: Mapping[str, Any]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _alone(file: Path, watch: Watch) -> Iterator[None]:
+def _alone(file: Path, progress: Progress) -> Iterator[None]:
     """Meanwhile no other process makes this file: it would take the space and the time of two."""
     with _claimed(file, wait=False) as free:
         if free:
             yield
             return
-    watch.note(f"another process is making {file}: waiting for it")
+    progress.note(f"another process is making {file}: waiting for it")
     with _claimed(file, wait=True):
         yield
 

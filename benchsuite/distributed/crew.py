@@ -65,7 +65,7 @@ class Crew:
 ALONE = Crew()
 
 
-class Helper(Crew):
+class SpawnedWorker(Crew):
     """One of the processes that ``--processes`` started; the leader had told what to do before."""
 
     def __init__(self, rank: int, size: int, work: Work) -> None:
@@ -76,7 +76,7 @@ class Helper(Crew):
         return self.work
 
 
-class Starter(Crew):
+class SpawningLeader(Crew):
     """The process that the user started, with ``--processes N``: it leads, and starts the others once it is ready.
 
     It starts no more than have something to do: ``left`` is how many chunks there are.
@@ -95,7 +95,7 @@ class Starter(Crew):
         self.here = _needed(self.size, work)
         for rank in range(1, self.here):
             heard, said = context.Pipe(duplex=False)
-            crew = Helper(rank, self.size, work)
+            crew = SpawnedWorker(rank, self.size, work)
             process = context.Process(target=_help, args=(said, crew, self.target, self.arguments))
             with interrupts_blocked():
                 process.start()
@@ -128,7 +128,7 @@ def _needed(size: int, work: Work) -> int:
     return max(1, min(size, int(work.get("left", size))))
 
 
-class Met(Crew):
+class TorchrunWorker(Crew):
     """Processes that ``torchrun`` started, on one machine or many; ``name`` is that of the evaluation."""
 
     def __init__(self, name: str) -> None:
@@ -194,8 +194,8 @@ def gather(size: int, name: str, target: Callable[..., None], arguments: tuple[A
     if process_group.asked():
         if size > 1:
             raise errors.BadParameter(expected("--processes", "left to torchrun", size))
-        return Met(name)
-    return Starter(size, target, arguments) if size > 1 else ALONE
+        return TorchrunWorker(name)
+    return SpawningLeader(size, target, arguments) if size > 1 else ALONE
 
 
 @contextmanager
@@ -211,7 +211,7 @@ def interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _help(said: Any, crew: Helper, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _help(said: Any, crew: SpawnedWorker, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """The life of a process that ``--processes`` started."""
     threading.Thread(target=_die_with_leader, daemon=True).start()
     own = {"RANK": crew.rank, "LOCAL_RANK": crew.rank, "WORLD_SIZE": crew.size, "LOCAL_WORLD_SIZE": crew.size}

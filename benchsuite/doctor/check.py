@@ -27,8 +27,8 @@ from benchsuite.doctor.inspection import Examined
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.evaluation.question import Question
 from benchsuite.models import weights
-from benchsuite.progress import Watch
-from benchsuite.runs.plan import Asked as Run
+from benchsuite.progress import Progress
+from benchsuite.runs.plan import RunRequest as Run
 from benchsuite.runs.plan import plan
 from benchsuite.runs.run import answer
 from benchsuite.specs.catalog import Catalog, open_dataset
@@ -46,7 +46,7 @@ SHOWN = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CheckRequest:
     """What a user typed after ``data check``, in words. ``shown`` is how many images a network is asked about."""
 
     data: str
@@ -60,7 +60,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkup:
+class CheckResult:
     """What was found. ``failure`` is the line with which the data set could not be opened."""
 
     data: str
@@ -80,37 +80,41 @@ class Checkup:
         return 2 if self.failure else int(any(f.level == "failed" for f in self.findings))
 
 
-def checkup(asked: Asked, catalog: Catalog, watch: Watch) -> Checkup:
+def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> CheckResult:
     """Looks a data set over. Raises a ``BenchsuiteError`` where there is nothing to look at."""
-    _check(asked)
-    name, _, path = asked.data.partition(":")
+    _check(request)
+    name, _, path = request.data.partition(":")
     dataset: Dataset = catalog.find("dataset", name)
     root = Path(path.partition(",")[0]).expanduser() if path else None
-    watch.note(f"opening {asked.data}")
+    progress.note(f"opening {request.data}")
     try:
-        dataset, split = open_dataset(asked.data, catalog, asked.split)
+        dataset, split = open_dataset(request.data, catalog, request.split)
     except DataError as error:
         if root is None or not root.is_dir():
             raise
-        return Checkup(
-            asked.data, asked.split, dataset.name, _surveyed(asked, root, str(error), watch), failure=str(error)
+        return CheckResult(
+            request.data,
+            request.split,
+            dataset.name,
+            _surveyed(request, root, str(error), progress),
+            failure=str(error),
         )
-    question = _question(asked)
+    question = _question(request)
     questions = plan(question, catalog) if question else []
-    _get_weights(questions, watch)
-    seen, copies = _look(asked, split, watch)
+    _get_weights(questions, progress)
+    seen, copies = _look(request, split, progress)
     judged, broken = None, any(e.error for e in seen)
     if question and broken:
-        watch.note(f"{asked.model} is not asked: there are images that cannot be read")
+        progress.note(f"{request.model} is not asked: there are images that cannot be read")
     elif question:
-        (row,) = answer(question, questions, watch)
-        judged = _judge(asked, split, Path(row["path"]))
+        (row,) = answer(question, questions, progress)
+        judged = _judge(request, split, Path(row["path"]))
     own = dataset.preprocess.crop if dataset.preprocess else CROP
     crop = questions[0].members[0].chosen.preprocess.crop if questions else own
-    return _written(asked, dataset, split, (seen, copies), crop, judged)
+    return _written(request, dataset, split, (seen, copies), crop, judged)
 
 
-def flat(found: Checkup) -> dict[str, Any]:
+def flat(found: CheckResult) -> dict[str, Any]:
     """The object of ``data check --json``."""
     data = dataclasses.asdict(found)
     findings = [{**f, "examples": list(f["examples"])} for f in data.pop("findings")]
@@ -119,46 +123,46 @@ def flat(found: Checkup) -> dict[str, Any]:
     return {**data, **opened, "findings": findings}
 
 
-def conclusion(found: Checkup) -> str:
+def conclusion(found: CheckResult) -> str:
     """The verdict in one sentence."""
     return "It cannot be opened." if found.failure else verdict(found.findings)
 
 
-def _look(asked: Asked, split: Split, watch: Watch) -> tuple[list[Examined], list[tuple[Sample, ...]]]:
+def _look(request: CheckRequest, split: Split, progress: Progress) -> tuple[list[Examined], list[tuple[Sample, ...]]]:
     """What each sample is, and the groups of samples of the same bytes."""
     samples = split.samples
-    chosen = {s.id for s in (samples if asked.full else spread(samples, DECODED))}
+    chosen = {s.id for s in (samples if request.full else spread(samples, DECODED))}
     try:
-        seen = inspection.look(split, chosen, watch.start, watch.advance)
-        watch.start("comparing files of equal size", len(samples))
-        return seen, inspection.same_bytes(samples, watch.advance)
+        seen = inspection.look(split, chosen, progress.start, progress.advance)
+        progress.start("comparing files of equal size", len(samples))
+        return seen, inspection.same_bytes(samples, progress.advance)
     finally:
-        watch.stop()
+        progress.stop()
 
 
-def _surveyed(asked: Asked, root: Path, reason: str, watch: Watch) -> tuple[Finding, ...]:
+def _surveyed(request: CheckRequest, root: Path, reason: str, progress: Progress) -> tuple[Finding, ...]:
     """What lies in a folder that could not be opened."""
-    watch.note("it cannot be opened; looking at what is there")
-    found = folder_survey.survey(root, asked.split)
-    watch.start(f"reading the first bytes of {len(found.images):,} files", len(found.images))
+    progress.note("it cannot be opened; looking at what is there")
+    found = folder_survey.survey(root, request.split)
+    progress.start(f"reading the first bytes of {len(found.images):,} files", len(found.images))
     try:
-        broken = folder_survey.header_errors(found.images, watch.advance)
+        broken = folder_survey.header_errors(found.images, progress.advance)
     finally:
-        watch.stop()
+        progress.stop()
     return tuple(folder_survey.surveyed(found, broken, reason))
 
 
 def _written(
-    asked: Asked,
+    request: CheckRequest,
     dataset: Dataset,
     split: Split,
     looked: tuple[list[Examined], list[tuple[Sample, ...]]],
     crop: int,
-    judged: class_order.Order | None,
-) -> Checkup:
+    judged: class_order.ClassOrder | None,
+) -> CheckResult:
     """Everything that was seen, as findings."""
     samples, (seen, copies) = split.samples, looked
-    census = next((c for c in dataset.census if c.split == asked.split), None)
+    census = next((c for c in dataset.census if c.split == request.split), None)
     whole = all(e.pixels for e in seen)
     findings = [
         *counts(samples, split.classes, census),
@@ -173,11 +177,11 @@ def _written(
         *(_same_pixels(samples, seen, copies) if whole else []),
         *synset_order(samples),
         *number_order(samples),
-        *class_order.order(judged, asked.model or "", split.classes),
+        *class_order.order(judged, request.model or "", split.classes),
     ]
-    return Checkup(
-        asked.data,
-        asked.split,
+    return CheckResult(
+        request.data,
+        request.split,
         split.name,
         tuple(findings),
         len(samples),
@@ -200,40 +204,40 @@ def _pixels_digest(samples: tuple[Sample, ...], seen: list[Examined]) -> str:
     return keys.digest_lines(lines)
 
 
-def _question(asked: Asked) -> Run | None:
+def _question(request: CheckRequest) -> Run | None:
     """What a network is asked; its answers are kept in the user's cache and not among the results."""
-    if asked.model is None:
+    if request.model is None:
         return None
-    training = asked.results / "training" / str(asked.weights) / "last.safetensors"
-    chosen = str(training) if training.is_file() else asked.weights
+    training = request.results / "training" / str(request.weights) / "last.safetensors"
+    chosen = str(training) if training.is_file() else request.weights
     kept = cache_dir() / "checkups"
-    device, limit = asked.device or "auto", asked.shown or SHOWN
-    return Run((asked.model,), ("1crop",), asked.data, chosen, device=device, limit=limit, results=kept)
+    device, limit = request.device or "auto", request.shown or SHOWN
+    return Run((request.model,), ("1crop",), request.data, chosen, device=device, limit=limit, results=kept)
 
 
-def _get_weights(questions: list[Question], watch: Watch) -> None:
+def _get_weights(questions: list[Question], progress: Progress) -> None:
     """Weights that cannot be had are said before minutes are spent on the images, which would be for nothing."""
     for member in (m for q in questions for m in q.members if m.chosen.declared is not None):
-        watch.note(f"getting the weights of {member.architecture.name}")
+        progress.note(f"getting the weights of {member.architecture.name}")
         weights.build(member.architecture, member.chosen, len(questions[0].split.classes))
 
 
-def _judge(asked: Asked, split: Split, run: Path) -> class_order.Order:
+def _judge(request: CheckRequest, split: Split, run: Path) -> class_order.ClassOrder:
     """The order of the classes by the answers of a run, also held against the development kit beside the images."""
     columns = run_folder.read_columns(run, ("label", "top5"))
     orders = class_order.usual_mistakes(split.classes)
-    folder = Path(asked.data.partition(":")[2].partition(",")[0]).expanduser()
+    folder = Path(request.data.partition(":")[2].partition(",")[0]).expanduser()
     orders |= {n: o for n, o in class_order.devkit_order(folder).items() if len(o) == len(split.classes)}
     return class_order.judge(columns["label"], columns["top5"][:, 0], orders, len(split.classes))
 
 
-def _check(asked: Asked) -> None:
-    if asked.shown is not None and asked.shown < 1:
-        raise BadParameter(expected("--images", "at least 1", asked.shown))
-    if asked.model is None and asked.weights is not None:
+def _check(request: CheckRequest) -> None:
+    if request.shown is not None and request.shown < 1:
+        raise BadParameter(expected("--images", "at least 1", request.shown))
+    if request.model is None and request.weights is not None:
         raise BadParameter(expected("--weights", "those of a --model", "no model"))
-    for option, value in (("--images", asked.shown), ("--device", asked.device)):
-        if asked.model is None and value is not None:
+    for option, value in (("--images", request.shown), ("--device", request.device)):
+        if request.model is None and value is not None:
             raise BadParameter(expected(option, "asked for with --model", "no model"))
-    if asked.model is not None and asked.split != "test":
-        raise BadParameter(expected("--model", "used with --split test", asked.split))
+    if request.model is not None and request.split != "test":
+        raise BadParameter(expected("--model", "used with --split test", request.split))

@@ -25,7 +25,7 @@ DEVKIT = ("meta.mat", "data/meta.mat", "ILSVRC2012_devkit_t12/data/meta.mat")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ClassOrder:
     """How a network's answers fit the labels. ``known`` holds the best other order: its name, and its hits.
 
     ``fitted`` is the best order of all, found on one half of the images: its hits on the other half, beside those
@@ -46,7 +46,7 @@ class Order:
     ample: int
 
 
-def judge(labels: NDArray[Any], answers: NDArray[Any], orders: Mapping[str, Sequence[int]], classes: int) -> Order:
+def judge(labels: NDArray[Any], answers: NDArray[Any], orders: Mapping[str, Sequence[int]], classes: int) -> ClassOrder:
     """The order of the classes, from (n,) labels and (n,) answers.
 
     ``orders`` are those that labels are known to come in by mistake: the class that each label would stand for.
@@ -66,7 +66,7 @@ def judge(labels: NDArray[Any], answers: NDArray[Any], orders: Mapping[str, Sequ
     present = np.unique(labels)
     hits = _count(right)
     chance = 1 - significance.binomial_tail(hits.hits - 1, hits.total, 1 / classes) if hits.hits else 1.0
-    return Order(
+    return ClassOrder(
         hits,
         known,
         (_count(fitted[0]), _count(fitted[1])) if fitted else None,
@@ -168,7 +168,7 @@ def _count(hits: NDArray[np.bool_]) -> Count:
     return Count(int(hits.sum()), len(hits))
 
 
-def order(found: Order | None, network: str, classes: Sequence[str]) -> list[Finding]:
+def order(found: ClassOrder | None, network: str, classes: Sequence[str]) -> list[Finding]:
     """Whether the classes are in the order that a network knows."""
     if found is None:
         advice = "--model NAME shows a network some images and compares its answers"
@@ -179,7 +179,7 @@ def order(found: Order | None, network: str, classes: Sequence[str]) -> list[Fin
     return [_wrong(found, there, names) or _right(found, there, names)]
 
 
-def _wrong(found: Order, there: str, names: Sequence[str]) -> Finding | None:
+def _wrong(found: ClassOrder, there: str, names: Sequence[str]) -> Finding | None:
     """What fails: another order, answers of chance, or classes that changed places."""
     if found.better == "known" and found.known:
         name, hits = found.known
@@ -201,7 +201,7 @@ def _wrong(found: Order, there: str, names: Sequence[str]) -> Finding | None:
     return None
 
 
-def _right(found: Order, there: str, names: Sequence[str]) -> Finding:
+def _right(found: ClassOrder, there: str, names: Sequence[str]) -> Finding:
     """What fails nothing: a better order that the network's own confusion may explain, or none."""
     if found.better == "partly":
         moved = _moved(found, names)
@@ -212,7 +212,7 @@ def _right(found: Order, there: str, names: Sequence[str]) -> Finding:
     return Finding("class order", "ok", f"{there}, and no other order fits better", advice)
 
 
-def _fit(found: Order) -> str:
+def _fit(found: ClassOrder) -> str:
     assert found.fitted is not None
     fit, plain = found.fitted
     return (
@@ -221,5 +221,5 @@ def _fit(found: Order) -> str:
     )
 
 
-def _moved(found: Order, names: Sequence[str]) -> tuple[str, ...]:
+def _moved(found: ClassOrder, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{names[a]} looks like {names[b]}" for a, b in found.moved)

@@ -15,7 +15,7 @@ from benchsuite.specs.dataset import Census, Sample
 
 WNID = re.compile(r"n\d{8}")
 
-Level = Literal["ok", "note", "skipped", "failed"]
+Severity = Literal["ok", "note", "skipped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Finding:
     """What one check found, what to do about it, and the files or classes that it is about."""
 
     check: str
-    level: Level
+    level: Severity
     text: str
     advice: str = ""
     examples: tuple[str, ...] = ()

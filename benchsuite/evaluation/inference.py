@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "(n, c) logits of a view and the (n,) places behind them."
 
 
-class Portion:
+class ChunkInProgress:
     """A chunk in the making: ``found`` is what is there of it, ``views`` are those that are computed now.
 
     ``key`` is the chunk's name in its store.
@@ -58,25 +58,25 @@ class Portion:
             store.write(names[view], self.key, *self.found[view], company=[names[v] for v in self.views])
 
 
-Asked = tuple[Portion, list[Piece]]
+PendingBatch = tuple[ChunkInProgress, list[Piece]]
 """A batch of a portion; an empty one comes after its last, once its images are known to be all there."""
 
-Scored = tuple[Portion, list[Piece], "NDArray[np.float32]", int]
+ScoredBatch = tuple[ChunkInProgress, list[Piece], "NDArray[np.float32]", int]
 """A batch, its (n, c) logits, and the places behind each score."""
 
 
 def scored(
-    predict: Predict, batches: Iterable[Asked], turn: AbstractContextManager[Any], seconds: Seconds
-) -> Iterator[Scored]:
+    predict: Predict, batches: Iterable[PendingBatch], turn: AbstractContextManager[Any], seconds: Seconds
+) -> Iterator[ScoredBatch]:
     """Each batch with its scores. ``turn`` is held while the network computes; ``seconds.forward`` is what it took.
 
     Of a network that can begin with a batch, one batch at most has begun when the next is asked for. It is handed over
     once that has begun too, or where that fails: what was computed is not lost.
     """
     ahead, asked = getattr(predict, "start", None) is not None, iter(batches)
-    waiting: list[tuple[Portion, list[Piece], Finish]] = []
+    waiting: list[tuple[ChunkInProgress, list[Piece], Finish]] = []
 
-    def finished() -> Iterator[Scored]:
+    def finished() -> Iterator[ScoredBatch]:
         while waiting:
             portion, batch, finish = waiting.pop(0)
             began = time.perf_counter()
@@ -105,7 +105,7 @@ def scored(
     yield from finished()
 
 
-def _start(predict: Predict, portion: Portion, batch: Sequence[Piece]) -> Finish:
+def _start(predict: Predict, portion: ChunkInProgress, batch: Sequence[Piece]) -> Finish:
     """The batch begun; a network that can only be called is done with it when this returns."""
     if not batch:
         return lambda: (np.zeros((0, 0), dtype=np.float32), 0)

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite.models.weights import Chosen
+from benchsuite.models.weights import ChosenWeights
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.combine import Combine
 from benchsuite.specs.dataset import Dataset, Sample, Split
@@ -25,7 +25,7 @@ class Member:
 
     architecture: Architecture
     owner: str
-    chosen: Chosen
+    chosen: ChosenWeights
     views: tuple[View, ...]
     combine: Combine
 

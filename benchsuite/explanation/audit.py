@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from benchsuite.errors import BadParameter, expected
 from benchsuite.stats import batch_averaging, resampling
 from benchsuite.stats.accounting import BEST, BEST_LATE, CATALOGUE, LAST, Accounting, accounting, printed
-from benchsuite.storage.correctness import Passes
+from benchsuite.storage.correctness import Correctness
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AuditRequest:
     """What is asked of an audit. Percentages are decimals as they were printed: their places say how they are rounded.
 
     ``accuracy``, ``epochs`` and ``images`` stand in for a run; an evaluation may be said to be one of ``epochs``.
@@ -57,17 +57,17 @@ class Asked:
     seed: int = 0
 
 
-def audit(asked: Asked, passes: Passes | None = None) -> Row:
+def audit(request: AuditRequest, passes: Correctness | None = None) -> Row:
     """The object of ``audit --json``: ``rows`` for what a run would have printed, ``claims`` for a claimed accuracy.
 
     Raises ``BadParameter`` before any work for what does not go together.
     """
-    sizes = _checked(asked, passes)
-    rates = _rates(asked, passes)
+    sizes = _checked(request, passes)
+    rates = _rates(request, passes)
     found: Row = {
         "run_id": passes.run_id if passes else None,
         "path": passes.path if passes else None,
-        "n": passes.n if passes else asked.images or IMAGES,
+        "n": passes.n if passes else request.images or IMAGES,
         "of": passes.of if passes else None,
         "hits": int(passes.correct[-1].sum()) if passes else None,
         "passes": len(passes.correct) if passes else None,
@@ -76,18 +76,18 @@ def audit(asked: Asked, passes: Passes | None = None) -> Row:
         "batch_sizes": list(sizes),
         "accuracy": float(100 * rates[-1]),
         "recipe_accounting": passes.accounting if passes else None,
-        "claim": None if asked.claim is None else float(asked.claim),
-        "draws": asked.draws,
-        "orders": asked.orders if passes else None,
-        "seed": asked.seed,
+        "claim": None if request.claim is None else float(request.claim),
+        "draws": request.draws,
+        "orders": request.orders if passes else None,
+        "seed": request.seed,
         "rows": [],
         "claims": [],
-        "note": None if asked.claim is None else NOTE,
+        "note": None if request.claim is None else NOTE,
     }
     for size in sizes:
-        orders = _orders(asked, passes, size) if passes else {}
-        found["rows"] += rows(asked, passes, size, orders) if passes else []
-        found["claims"] += claims(asked, passes, size, orders) if asked.claim is not None else []
+        orders = _orders(request, passes, size) if passes else {}
+        found["rows"] += rows(request, passes, size, orders) if passes else []
+        found["claims"] += claims(request, passes, size, orders) if request.claim is not None else []
     return found
 
 
@@ -98,7 +98,7 @@ def accountings(epochs: int, *, heldout: bool = False, worlds: Sequence[int] = (
     return [a for a in made if a.applies(epochs, heldout=heldout)]
 
 
-def rows(asked: Asked, passes: Passes, batch_size: int, orders: Numbers) -> list[Row]:
+def rows(request: AuditRequest, passes: Correctness, batch_size: int, orders: Numbers) -> list[Row]:
     """What each accounting prints for a run, and by how much it is off.
 
     ``off`` is from the exact accuracy of the last epoch: ``off_count`` by counting, ``off_choice`` because another
@@ -107,7 +107,7 @@ def rows(asked: Asked, passes: Passes, batch_size: int, orders: Numbers) -> list
     """
     n, exact = passes.n, passes.rates
     found = []
-    for a in _applying(asked, passes, len(exact)):
+    for a in _applying(request, passes, len(exact)):
         epoch, value = printed(a, passes.correct, batch_size, passes.heldout)
         if a.tally.name in orders:
             values = resampling.chosen(a.choice, orders[a.tally.name], passes.heldout)
@@ -134,7 +134,7 @@ def rows(asked: Asked, passes: Passes, batch_size: int, orders: Numbers) -> list
     return found
 
 
-def claims(asked: Asked, passes: Passes | None, batch_size: int, orders: Numbers) -> list[Row]:
+def claims(request: AuditRequest, passes: Correctness | None, batch_size: int, orders: Numbers) -> list[Row]:
     """How likely each accounting prints the claim, given the exact accuracy of each epoch: chances in percent.
 
     ``at_least``, ``rounds_to`` and ``at_most`` are for independent errors, the same with ``orders_`` for the run's own
@@ -143,12 +143,12 @@ def claims(asked: Asked, passes: Passes | None, batch_size: int, orders: Numbers
     """
     import numpy as np
 
-    claim, rates = asked.claim, _rates(asked, passes)
+    claim, rates = request.claim, _rates(request, passes)
     assert claim is not None
-    n = passes.n if passes else asked.images or IMAGES
+    n = passes.n if passes else request.images or IMAGES
     heldout = passes.heldout if passes else None
-    every = _applying(asked, passes, len(rates))
-    share, sampling = np.array([float(rate) for rate in rates]), {"draws": asked.draws, "seed": asked.seed}
+    every = _applying(request, passes, len(rates))
+    share, sampling = np.array([float(rate) for rate in rates]), {"draws": request.draws, "seed": request.seed}
     drawn = {
         tally.name: resampling.independent(tally, share, n, batch_size, **sampling)
         for tally in {a.tally.name: a.tally for a in every}.values()
@@ -184,50 +184,50 @@ def reach(claim: Decimal, values: NDArray[np.float64] | None) -> dict[str, float
     return {name: 100 * float(which.mean()) for name, which in held.items()}
 
 
-def _applying(asked: Asked, passes: Passes | None, epochs: int) -> list[Accounting]:
-    return accountings(epochs, heldout=passes is not None and passes.heldout is not None, worlds=asked.worlds)
+def _applying(request: AuditRequest, passes: Correctness | None, epochs: int) -> list[Accounting]:
+    return accountings(epochs, heldout=passes is not None and passes.heldout is not None, worlds=request.worlds)
 
 
-def _orders(asked: Asked, passes: Passes, batch_size: int) -> Numbers:
+def _orders(request: AuditRequest, passes: Correctness, batch_size: int) -> Numbers:
     """Numbers in other orders of the tallies that need them: for a claim, a choice, or for want of a closed form."""
-    every = _applying(asked, passes, len(passes.correct))
-    claimed = asked.claim is not None and asked.epochs in (None, len(passes.correct))
+    every = _applying(request, passes, len(passes.correct))
+    claimed = request.claim is not None and request.epochs in (None, len(passes.correct))
     needed = [a.tally for a in every if claimed or a.choice is not LAST or a.tally.truncates]
     return {
-        tally.name: resampling.reordered(tally, passes.correct, batch_size, draws=asked.orders, seed=asked.seed)
+        tally.name: resampling.reordered(tally, passes.correct, batch_size, draws=request.orders, seed=request.seed)
         for tally in {tally.name: tally for tally in needed}.values()
     }
 
 
-def _rates(asked: Asked, passes: Passes | None) -> tuple[Fraction, ...]:
+def _rates(request: AuditRequest, passes: Correctness | None) -> tuple[Fraction, ...]:
     """The exact accuracy of each epoch: a single one stands for all."""
-    rates = passes.rates if passes else (Fraction(asked.accuracy or 0) / 100,)
-    return rates * (asked.epochs or 1) if len(rates) == 1 else rates
+    rates = passes.rates if passes else (Fraction(request.accuracy or 0) / 100,)
+    return rates * (request.epochs or 1) if len(rates) == 1 else rates
 
 
-def _checked(asked: Asked, passes: Passes | None) -> tuple[int, ...]:
+def _checked(request: AuditRequest, passes: Correctness | None) -> tuple[int, ...]:
     """The batch sizes to count in. Raises ``BadParameter`` for what does not go together."""
-    for option, percent in (("--claim", asked.claim), ("--accuracy", asked.accuracy)):
+    for option, percent in (("--claim", request.claim), ("--accuracy", request.accuracy)):
         if percent is not None and not 0 <= percent <= 100:
             raise BadParameter(expected(option, "a percentage between 0 and 100", str(percent)))
-    wholes = [("--epochs", asked.epochs), ("--images", asked.images), ("--draws", asked.draws)]
-    wholes += [("--orders", asked.orders), *(("--batch-size", size) for size in asked.batch_sizes)]
+    wholes = [("--epochs", request.epochs), ("--images", request.images), ("--draws", request.draws)]
+    wholes += [("--orders", request.orders), *(("--batch-size", size) for size in request.batch_sizes)]
     for option, whole in wholes:
         if whole is not None and whole < 1:
             raise BadParameter(expected(option, "at least 1", whole))
-    if asked.seed < 0:
-        raise BadParameter(expected("--seed", "at least 0", asked.seed))
-    if asked.epochs is not None and asked.claim is None:
+    if request.seed < 0:
+        raise BadParameter(expected("--seed", "at least 0", request.seed))
+    if request.epochs is not None and request.claim is None:
         raise BadParameter("Expected --epochs to come with --claim, got no claim")
     if passes is None:
-        if asked.claim is None or asked.accuracy is None:
+        if request.claim is None or request.accuracy is None:
             raise BadParameter("Expected a run, or --claim with --accuracy and --batch-size in its place, got neither")
-    elif asked.accuracy is not None or asked.images is not None:
+    elif request.accuracy is not None or request.images is not None:
         raise BadParameter(f"Expected --accuracy and --images to stand in for a run, got one as well: {passes.run_id}")
-    elif asked.epochs not in (None, len(passes.correct)) and len(passes.correct) > 1:
+    elif request.epochs not in (None, len(passes.correct)) and len(passes.correct) > 1:
         where = f"{passes.run_id} has {len(passes.correct)} epochs"
-        raise BadParameter(expected("--epochs", "left out for a training", str(asked.epochs), where))
+        raise BadParameter(expected("--epochs", "left out for a training", str(request.epochs), where))
     own = (passes.batch_size,) if passes and passes.batch_size else ()
-    if asked.claim is not None and not (asked.batch_sizes or own):
+    if request.claim is not None and not (request.batch_sizes or own):
         raise BadParameter("Expected --claim to come with --batch-size, got no batch size")
-    return tuple(dict.fromkeys(asked.batch_sizes)) or own or BATCH_SIZES
+    return tuple(dict.fromkeys(request.batch_sizes)) or own or BATCH_SIZES

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchsuite.errors import BadParameter, expected
-from benchsuite.explanation.protocol_factors import Frame, Setting, bound_as, express, replaced, setting, shown
+from benchsuite.explanation.protocol_factors import (
+    ProtocolContext,
+    ProtocolFactors,
+    bound_as,
+    express,
+    replaced,
+    setting,
+    shown,
+)
 from benchsuite.specs.parameters import Bound, show
 
 PLACES = ("centre", "shifts", "five", "grid", "dense")
@@ -50,12 +58,12 @@ class Change:
     """
 
     name: str
-    apply: Callable[[Setting], Setting]
+    apply: Callable[[ProtocolFactors], ProtocolFactors]
     field: str = ""
     words: tuple[str, str] = ("", "")
     optional: bool = False
 
-    def factor(self, before: Setting, after: Setting) -> Factor:
+    def factor(self, before: ProtocolFactors, after: ProtocolFactors) -> Factor:
         """The factor between a setting and the one that ``apply`` made of it."""
         words = (shown(self.field, getattr(s, self.field)) for s in (before, after)) if self.field else self.words
         return Factor(self.name, *words)
@@ -69,7 +77,7 @@ class Rung:
     bound: Bound
 
 
-def rungs(start: Bound, goal: Bound, frame: Frame) -> list[Rung]:
+def rungs(start: Bound, goal: Bound, frame: ProtocolContext) -> list[Rung]:
     """The protocols from ``start`` to ``goal``, both among them; the first has no factors.
 
     Where both are made of known factors, one changes at a time, in the order of ``changes``; else one parameter, by its
@@ -83,19 +91,19 @@ def rungs(start: Bound, goal: Bound, frame: Frame) -> list[Rung]:
     return _climb((a, start), (b, goal), frame)
 
 
-def taken_apart(bound: Bound, frame: Frame) -> Setting | None:
+def taken_apart(bound: Bound, frame: ProtocolContext) -> ProtocolFactors | None:
     """The factors of a protocol; None if it has others too, so that no known protocol can be told to do the same."""
     found = setting(frame.views(bound), bound.combine)
     return found if found is not None and express(found, frame) else None
 
 
-def carried(bound: Bound, old: Frame, new: Frame) -> Bound:
+def carried(bound: Bound, old: ProtocolContext, new: ProtocolContext) -> Bound:
     """A protocol with the sizes that it has with other weights; as it was typed where it is not of known factors."""
     found = None if old.preprocess == new.preprocess else taken_apart(bound, old)
     return (express(found, new) if found else None) or bound
 
 
-def changes(start: Setting, goal: Setting) -> list[Change]:
+def changes(start: ProtocolFactors, goal: ProtocolFactors) -> list[Change]:
     """What turns a setting into another that looks at no fewer places, one factor at a time, in this order.
 
     Resampling, sizes, five crops on the way to the whole image, mirror images, the whole image with global pooling,
@@ -121,7 +129,7 @@ def changes(start: Setting, goal: Setting) -> list[Change]:
     return [change for change in made if change is not None]
 
 
-def subsets(start: Bound, goal: Bound, frame: Frame) -> dict[frozenset[str], Bound]:
+def subsets(start: Bound, goal: Bound, frame: ProtocolContext) -> dict[frozenset[str], Bound]:
     """Every set of the factors between two protocols that a protocol can have, with that protocol.
 
     Raises ``BadParameter`` for more than ``MOST`` factors, and for protocols that are not made of known ones.
@@ -145,12 +153,12 @@ def subsets(start: Bound, goal: Bound, frame: Frame) -> dict[frozenset[str], Bou
     return found
 
 
-def _down(a: Setting, b: Setting) -> bool:
+def _down(a: ProtocolFactors, b: ProtocolFactors) -> bool:
     first, second = (PLACES.index(s.places.partition(" ")[0]) for s in (a, b))
     return first > second
 
 
-def _base(start: Setting, goal: Setting) -> int | None:
+def _base(start: ProtocolFactors, goal: ProtocolFactors) -> int | None:
     """The one scale that the others are added to, if there is one to begin with: near, and with room to move a crop."""
     if len(start.scales) > 1:
         return None
@@ -162,7 +170,7 @@ def _base(start: Setting, goal: Setting) -> int | None:
     return min(roomy, key=lambda s: (abs(s - old), s))
 
 
-def _field(field: str, start: Setting, goal: Setting) -> Change | None:
+def _field(field: str, start: ProtocolFactors, goal: ProtocolFactors) -> Change | None:
     after = getattr(goal, field)
     return None if getattr(start, field) == after else _change(field, after)
 
@@ -181,7 +189,9 @@ def _scale(name: str, old: int | None, new: int | None) -> Change | None:
     return Change(name, lambda s: replaced(s, scales=(set(s.scales) - {old}) | added), words=words)
 
 
-def _climb(low: tuple[Setting, Bound], high: tuple[Setting, Bound], frame: Frame) -> list[Rung]:
+def _climb(
+    low: tuple[ProtocolFactors, Bound], high: tuple[ProtocolFactors, Bound], frame: ProtocolContext
+) -> list[Rung]:
     """The rungs from the setting with fewer views to that with more.
 
     The first change that a protocol can have alone is made next; where none can, as few as can together.
@@ -201,7 +211,7 @@ def _climb(low: tuple[Setting, Bound], high: tuple[Setting, Bound], frame: Frame
     return made
 
 
-def _applied(here: Setting, taken: Iterable[Change]) -> tuple[tuple[Factor, ...], Setting]:
+def _applied(here: ProtocolFactors, taken: Iterable[Change]) -> tuple[tuple[Factor, ...], ProtocolFactors]:
     """The setting after some changes, and their factors."""
     factors = []
     for change in taken:
@@ -216,7 +226,7 @@ def _reversed(made: Sequence[Rung]) -> list[Rung]:
     return [Rung(factors, rung.bound) for factors, rung in zip([(), *turned[:0:-1]], made[::-1], strict=True)]
 
 
-def _by_parameters(start: Bound, goal: Bound, frame: Frame) -> list[Rung]:
+def _by_parameters(start: Bound, goal: Bound, frame: ProtocolContext) -> list[Rung]:
     """The way between protocols that are not made of known factors."""
     made, waiting = [Rung((), start)], list[Factor]()
     if start.protocol.name != goal.protocol.name:

@@ -8,42 +8,42 @@ from pathlib import Path
 from benchsuite.errors import BadParameter, StorageError, expected
 from benchsuite.evaluation.question import Question
 from benchsuite.explanation import ledger
-from benchsuite.explanation.ladder_plan import End
+from benchsuite.explanation.ladder_plan import LadderEnd
 from benchsuite.explanation.ledger import Published
 from benchsuite.explanation.reproduction import label
-from benchsuite.runs.plan import Asked, plan, under
+from benchsuite.runs.plan import RunRequest, plan, under
 from benchsuite.specs.catalog import Catalog
 from benchsuite.storage import run_folder
 
 
-def between_protocols(asked: Asked, start: str, goal: str, catalog: Catalog) -> tuple[End, End]:
+def between_protocols(request: RunRequest, start: str, goal: str, catalog: Catalog) -> tuple[LadderEnd, LadderEnd]:
     """The ends of a ladder of one network between two protocols, or the ids of printed figures, tested as they were.
 
-    ``asked`` names one architecture. Raises a ``BenchsuiteError`` for what does not fit, before any network is built.
+    ``request`` names one architecture. Raises a ``BenchsuiteError`` for what does not fit, before any network is built.
     """
     rows = [printed(text) for text in (start, goal)]
     first = None if rows[0] else start
-    (question,) = plan(dataclasses.replace(asked, protocols=(first or "1crop",)), catalog)
+    (question,) = plan(dataclasses.replace(request, protocols=(first or "1crop",)), catalog)
     texts = [
         label(catalog, row, question.members[0].chosen.preprocess) if row else text
         for row, text in zip(rows, (start, goal), strict=True)
     ]
-    ends = [_end(question, asked, text, catalog, row) for text, row in zip(texts, rows, strict=True)]
+    ends = [_end(question, request, text, catalog, row) for text, row in zip(texts, rows, strict=True)]
     if ends[0].question.run_id == ends[1].question.run_id:
         raise BadParameter(expected("--from and --to", "two protocols", f"{texts[0]} twice"))
     return ends[0], ends[1]
 
 
-def between_runs(asked: Asked, start: str, goal: str, catalog: Catalog) -> tuple[End, End]:
+def between_runs(request: RunRequest, start: str, goal: str, catalog: Catalog) -> tuple[LadderEnd, LadderEnd]:
     """The ends of a ladder between two finished runs, or from a run to a printed figure or back.
 
-    A printed figure is taken with the network of the run. ``asked`` holds what only changes speed, and the results.
+    A printed figure is taken with the network of the run. ``request`` holds what only changes speed, and the results.
     Raises ``UnknownName`` for a run that is not there, and ``StorageError`` for one that its command gives no longer.
     """
-    rows = [None if _is_run(asked.results, text) else printed(text) for text in (start, goal)]
+    rows = [None if _is_run(request.results, text) else printed(text) for text in (start, goal)]
     if all(rows):
         raise BadParameter(expected("one end of a ladder", "a run: printed figures hold no images", f"{start}, {goal}"))
-    ends = [None if row else of_run(asked, text, catalog) for row, text in zip(rows, (start, goal), strict=True)]
+    ends = [None if row else of_run(request, text, catalog) for row, text in zip(rows, (start, goal), strict=True)]
     for i, row in enumerate(rows):
         other = ends[1 - i]
         if row is not None and other is not None:
@@ -57,9 +57,9 @@ def between_runs(asked: Asked, start: str, goal: str, catalog: Catalog) -> tuple
     return first, second
 
 
-def of_run(asked: Asked, name: str, catalog: Catalog) -> End:
+def of_run(request: RunRequest, name: str, catalog: Catalog) -> LadderEnd:
     """The end of a ladder that a finished run is: the question that its command asks today."""
-    folder = run_folder.find_run(asked.results, name)
+    folder = run_folder.find_run(request.results, name)
     manifest = run_folder.read_manifest(folder)
     if manifest is None:
         raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
@@ -68,12 +68,12 @@ def of_run(asked: Asked, name: str, catalog: Catalog) -> End:
     told = manifest["asked"]
     fields = {f: told[f] for f in ("data", "weights", "loader", "device", "limit", "seed")}
     fields["precision"] = manifest["numerics"]["precision"]
-    again = dataclasses.replace(asked, architectures=(told["architecture"],), protocols=(told["protocol"],), **fields)
+    again = dataclasses.replace(request, architectures=(told["architecture"],), protocols=(told["protocol"],), **fields)
     (question,) = plan(again, catalog)
     if question.run_id != manifest["run_id"]:
         got = f"another question ({question.run_id}): its data, its weights or benchsuite have changed"
         raise StorageError(expected(f"the command of {manifest['run_id']}", "what it was", got, manifest["command"]))
-    return End(again, question)
+    return LadderEnd(again, question)
 
 
 def printed(text: str) -> Published | None:
@@ -89,6 +89,6 @@ def _is_run(results: Path, text: str) -> bool:
     return (Path(text) / "manifest.json").is_file() or any(name.startswith(text) for name in names)
 
 
-def _end(question: Question, asked: Asked, text: str, catalog: Catalog, row: Published | None) -> End:
-    told = dataclasses.replace(asked, protocols=(text,))
-    return End(told, under(question, told, text, catalog), row)
+def _end(question: Question, request: RunRequest, text: str, catalog: Catalog, row: Published | None) -> LadderEnd:
+    told = dataclasses.replace(request, protocols=(text,))
+    return LadderEnd(told, under(question, told, text, catalog), row)

@@ -13,9 +13,9 @@ from benchsuite.evaluate import networks
 from benchsuite.evaluation.question import Question
 from benchsuite.explanation.ladder import Factor, carried, rungs, subsets
 from benchsuite.explanation.ledger import Published
-from benchsuite.explanation.protocol_factors import Frame
+from benchsuite.explanation.protocol_factors import ProtocolContext
 from benchsuite.runs import manifest
-from benchsuite.runs.plan import Asked, under
+from benchsuite.runs.plan import RunRequest, under
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import spread
@@ -26,20 +26,20 @@ LOOKED_AT = 16
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class LadderEnd:
     """One end of a ladder: a question, what a user would type for it, and the printed figure it stands for, if any."""
 
-    asked: Asked
+    asked: RunRequest
     question: Question
     printed: Published | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedRung:
     """A rung before it is run: what changed since the one before, and the question."""
 
     factors: tuple[Factor, ...]
-    asked: Asked
+    asked: RunRequest
     question: Question
 
 
@@ -59,16 +59,16 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LadderPlan:
     """Everything that a ladder will ask, before anything is run. ``sets`` is empty unless orders are averaged."""
 
-    ends: tuple[End, End]
-    rungs: tuple[Planned, ...]
+    ends: tuple[LadderEnd, LadderEnd]
+    rungs: tuple[PlannedRung, ...]
     sets: Mapping[frozenset[str], Question]
     cost: Cost
 
 
-def make_plan(start: End, goal: End, catalog: Catalog, *, fair: bool) -> Plan:
+def make_plan(start: LadderEnd, goal: LadderEnd, catalog: Catalog, *, fair: bool) -> LadderPlan:
     """The rungs from one question to another: network, weights, loader, precision and device, then the protocol.
 
     With ``fair``, also every set of the protocol's factors. Reads a few images for their sizes. Raises ``DataError``
@@ -80,27 +80,27 @@ def make_plan(start: End, goal: End, catalog: Catalog, *, fair: bool) -> Plan:
     if start.question.data_digest != goal.question.data_digest:
         got = " and ".join(f"{len(e.question.samples)} of {e.question.split.name}" for e in (start, goal))
         raise DataError(expected("the ends of a ladder", "about the same images", got))
-    made = [Planned((), start.asked, start.question)]
+    made = [PlannedRung((), start.asked, start.question)]
     old, new = _frame(start.question, catalog), _frame(goal.question, catalog)
     protocol = carried(start.question.bound, old, new).label
     for factors, changed in _networks(start, goal):
         asked = dataclasses.replace(changed, protocols=(protocol,))
-        made.append(Planned(factors, asked, under(goal.question, asked, protocol, catalog)))
+        made.append(PlannedRung(factors, asked, under(goal.question, asked, protocol, catalog)))
     first = made[-1].question.bound
     for rung in rungs(first, goal.question.bound, new)[1:]:
-        made.append(Planned(rung.factors, *_told(goal, rung.bound.label, catalog)))
+        made.append(PlannedRung(rung.factors, *_told(goal, rung.bound.label, catalog)))
     sets: dict[frozenset[str], Question] = {}
     if fair:
         sets = {s: _told(goal, b.label, catalog)[1] for s, b in subsets(first, goal.question.bound, new).items()}
-    return Plan((start, goal), tuple(made), sets, _cost(made, goal.asked, sets.values()))
+    return LadderPlan((start, goal), tuple(made), sets, _cost(made, goal.asked, sets.values()))
 
 
-def _told(goal: End, protocol: str, catalog: Catalog) -> tuple[Asked, Question]:
+def _told(goal: LadderEnd, protocol: str, catalog: Catalog) -> tuple[RunRequest, Question]:
     asked = dataclasses.replace(goal.asked, protocols=(protocol,))
     return asked, under(goal.question, asked, protocol, catalog)
 
 
-def _networks(start: End, goal: End) -> Iterator[tuple[tuple[Factor, ...], Asked]]:
+def _networks(start: LadderEnd, goal: LadderEnd) -> Iterator[tuple[tuple[Factor, ...], RunRequest]]:
     """The steps that change the network or how it is run, each with all that changes at once."""
     here, a, b = start.asked, start.question, goal.question
     if a.members[0].identity != b.members[0].identity:
@@ -117,14 +117,14 @@ def _networks(start: End, goal: End) -> Iterator[tuple[tuple[Factor, ...], Asked
             yield (factor,), here
 
 
-def _frame(question: Question, catalog: Catalog) -> Frame:
+def _frame(question: Question, catalog: Catalog) -> ProtocolContext:
     preprocess = question.members[0].chosen.preprocess
-    return Frame(parameters.finder(catalog.protocols), preprocess, question.split.mirror)
+    return ProtocolContext(parameters.finder(catalog.protocols), preprocess, question.split.mirror)
 
 
-def _cost(planned: Sequence[Planned], asked: Asked, sets: Any) -> Cost:
+def _cost(planned: Sequence[PlannedRung], request: RunRequest, sets: Any) -> Cost:
     questions = {p.question.run_id: p.question for p in planned} | {q.run_id: q for q in sets}
-    todo = [q for q in questions.values() if asked.fresh or manifest.answered(asked.results, q) is None]
+    todo = [q for q in questions.values() if request.fresh or manifest.answered(request.results, q) is None]
     views = [v for _, made in networks(todo).values() for v in made]
     (first, *_) = planned
     split = first.question.split
@@ -142,7 +142,7 @@ def _pixels(view: View, height: int, width: int) -> int:
     return rows * columns
 
 
-def flat(plan: Plan) -> dict[str, Any]:
+def flat(plan: LadderPlan) -> dict[str, Any]:
     """A plan as one object."""
     rungs = [
         {

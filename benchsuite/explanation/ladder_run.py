@@ -13,9 +13,9 @@ from typing import Any
 from benchsuite.errors import BadParameter, expected
 from benchsuite.explanation.comparison import Paired, paired, paired_data
 from benchsuite.explanation.ladder import Factor
-from benchsuite.explanation.ladder_plan import Cost, Plan, Planned
+from benchsuite.explanation.ladder_plan import Cost, LadderPlan, PlannedRung
 from benchsuite.explanation.ledger import Published, differences
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.runs import manifest
 from benchsuite.runs.run import answer, tally
 from benchsuite.stats import accounting, shapley, significance
@@ -25,7 +25,7 @@ from benchsuite.storage import run_folder
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MeasuredRung:
     """A rung that was measured. ``top1`` and ``top5`` are paired with the rung before; None for the first.
 
     ``p_holm`` is the p-value at top-1, corrected for all rungs of the ladder.
@@ -75,7 +75,7 @@ class Ladder:
     n: int
     of: int
     cost: Cost
-    steps: tuple[Step, ...]
+    steps: tuple[MeasuredRung, ...]
     printed: tuple[Published | None, Published | None]
     left_over: Fraction
     because: tuple[str, ...]
@@ -96,13 +96,13 @@ def way_of_counting(text: str) -> tuple[Accounting, int]:
     return how, int(size)
 
 
-def climb(plan: Plan, watch: Watch, counting: tuple[Accounting, int] | None = None) -> Ladder:
+def climb(plan: LadderPlan, progress: Progress, counting: tuple[Accounting, int] | None = None) -> Ladder:
     """Answers the rungs of a plan, as ``benchsuite run`` would, and pairs each with the one before.
 
     A rung costs forward passes only for views whose logits are not kept yet. ``counting`` is how the second end is
     counted in place of the exact way: the last step, which costs nothing.
     """
-    rows = list(_answered(plan.rungs, watch))
+    rows = list(_answered(plan.rungs, progress))
     steps = list(_paired(plan.rungs, rows))
     printed = plan.ends[0].printed, plan.ends[1].printed
     measured = [Fraction(rows[i]["top1_errors"], rows[i]["n"]) for i in (0, -1)]
@@ -112,7 +112,7 @@ def climb(plan: Plan, watch: Watch, counting: tuple[Accounting, int] | None = No
     if counted is not None:
         explained += counted.change / 100
         ends[1] = counted.error / 100 if printed[1] is None else ends[1]
-    shares, orders = _fair(plan, watch)
+    shares, orders = _fair(plan, progress)
     return Ladder(
         dataset=rows[0]["dataset"],
         n=rows[0]["n"],
@@ -138,14 +138,14 @@ def _counted(row: Mapping[str, Any], how: Accounting, batch_size: int) -> Counte
     return Counted(how.name, batch_size, how.note, error, error - Fraction(100 * row["top1_errors"], row["n"]))
 
 
-def _answered(planned: Sequence[Planned], watch: Watch) -> Iterator[dict[str, Any]]:
+def _answered(planned: Sequence[PlannedRung], progress: Progress) -> Iterator[dict[str, Any]]:
     """The rows of ``benchsuite run`` for each rung; those that differ only in their protocol share one pass."""
     for _, same in groupby(planned, key=lambda p: dataclasses.replace(p.asked, protocols=())):
         group = list(same)
-        yield from answer(group[0].asked, [p.question for p in group], watch)
+        yield from answer(group[0].asked, [p.question for p in group], progress)
 
 
-def _paired(planned: Sequence[Planned], rows: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
+def _paired(planned: Sequence[PlannedRung], rows: Sequence[Mapping[str, Any]]) -> Iterator[MeasuredRung]:
     """Each rung with its statistics: the run before it on the ladder is what it is paired with."""
     ranks = [run_folder.read_columns(Path(row["path"]), ("rank",))["rank"] for row in rows]
     pairs = [(paired(a >= 1, b >= 1), paired(a >= 5, b >= 5)) for a, b in pairwise(ranks)]
@@ -153,7 +153,7 @@ def _paired(planned: Sequence[Planned], rows: Sequence[Mapping[str, Any]]) -> It
     compared = [(None, None, None), *((*pair, p) for pair, p in zip(pairs, corrected, strict=True))]
     for rung, row, (top1, top5, p_holm) in zip(planned, rows, compared, strict=True):
         same = ("run_id", "path", "architecture", "weights", "protocol", "views", "n", "top1_errors", "top5_errors")
-        yield Step(
+        yield MeasuredRung(
             factors=rung.factors,
             command=manifest.command(rung.asked, rung.question),
             near_ties=row["near_ties"]["top1"],
@@ -164,11 +164,11 @@ def _paired(planned: Sequence[Planned], rows: Sequence[Mapping[str, Any]]) -> It
         )
 
 
-def _fair(plan: Plan, watch: Watch) -> tuple[dict[str, Share], int]:
+def _fair(plan: LadderPlan, progress: Progress) -> tuple[dict[str, Share], int]:
     if not plan.sets:
         return {}, 0
     questions = {q.run_id: q for q in plan.sets.values()}
-    counts = tally(plan.ends[1].asked, list(questions.values()), watch)
+    counts = tally(plan.ends[1].asked, list(questions.values()), progress)
     return shapley.shapley({s: counts[q.run_id]["top1_errors"] for s, q in plan.sets.items()})
 
 
@@ -211,7 +211,7 @@ def _flat_counted(counted: Counted) -> dict[str, Any]:
     return dataclasses.asdict(counted) | {field: float(getattr(counted, field)) for field in ("error", "change")}
 
 
-def _flat_step(step: Step) -> dict[str, Any]:
+def _flat_step(step: MeasuredRung) -> dict[str, Any]:
     own = ("run_id", "path", "architecture", "weights", "protocol", "command", "views", "n", "near_ties", "p_holm")
     data: dict[str, Any] = {"factors": [dataclasses.asdict(f) for f in step.factors]}
     data |= {field: getattr(step, field) for field in own}

@@ -17,7 +17,7 @@ from benchsuite.specs.view import POSITIONS, Crop, View
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ProtocolFactors:
     """A protocol taken apart. ``scales`` are short sides in pixels, ``crop`` the side of a crop or of a dense window.
 
     ``places`` is where crops lie: ``centre``, ``five``, ``grid 5``, ``shifts -8+0+8``, or ``dense``: the whole image.
@@ -39,7 +39,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class ProtocolContext:
     """What a protocol is bound against: how protocols are found, the weights' preprocessing, whether mirrors count."""
 
     find: Callable[[str], Protocol]
@@ -51,7 +51,7 @@ class Frame:
         return views(bound, self.preprocess, self.mirror)
 
 
-def setting(made: tuple[View, ...], combine: Combine) -> Setting | None:
+def setting(made: tuple[View, ...], combine: Combine) -> ProtocolFactors | None:
     """The factors of a set of views and their combine rule; None if it is no product of scales, places and mirrors."""
     first, flips = made[0], {v.flip for v in made}
     same = ("interpolation", "antialias", "long_side", "dense", "nominal", "spatial")
@@ -67,7 +67,7 @@ def setting(made: tuple[View, ...], combine: Combine) -> Setting | None:
         return None
     else:
         places, rounding, crop = _places({c for c in crops if c is not None})
-    return Setting(
+    return ProtocolFactors(
         scales=tuple(sorted(scales)),
         crop=crop,
         interpolation=first.interpolation,
@@ -101,7 +101,7 @@ def _places(crops: set[Crop]) -> tuple[str, str, int]:
     return name if alike else "other", first.rounding, first.size
 
 
-def express(wanted: Setting, frame: Frame) -> Bound | None:
+def express(wanted: ProtocolFactors, frame: ProtocolContext) -> Bound | None:
     """The shortest protocol that does just this, or None if no known protocol can be told to."""
     for name, own in _candidates(wanted):
         given = own | {field: getattr(wanted, field) for field in (*OVERRIDES, *MERGING)}
@@ -118,7 +118,7 @@ def express(wanted: Setting, frame: Frame) -> Bound | None:
     return None
 
 
-def _candidates(wanted: Setting) -> Iterator[tuple[str, dict[str, Any]]]:
+def _candidates(wanted: ProtocolFactors) -> Iterator[tuple[str, dict[str, Any]]]:
     """Protocols, and what they would have to be told, for where the views lie."""
     kind, _, detail = wanted.places.partition(" ")
     one = len(wanted.scales) == 1
@@ -140,7 +140,7 @@ def _candidates(wanted: Setting) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "tta", crops | flipped | {"shifts": detail}
 
 
-def bound_as(name: str, given: Mapping[str, Any], frame: Frame) -> Bound | None:
+def bound_as(name: str, given: Mapping[str, Any], frame: ProtocolContext) -> Bound | None:
     """The protocol with these parameters, or None where they do not fit each other, the image size or the network."""
     try:
         bound = bind(f"{name}:" + ",".join(f"{key}={show(value)}" for key, value in given.items()), frame.find)
@@ -170,7 +170,7 @@ def shown(field: str, value: Any) -> str:
     return words.get((field, value)) or show(value)
 
 
-def replaced(wanted: Setting, **fields: Any) -> Setting:
+def replaced(wanted: ProtocolFactors, **fields: Any) -> ProtocolFactors:
     """The setting with other values in some fields; scales are kept in order."""
     if "scales" in fields:
         fields["scales"] = tuple(sorted(fields["scales"]))

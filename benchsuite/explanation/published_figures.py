@@ -54,7 +54,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PublishedFigure:
     """One figure: its row, its depth below the first, what it is compared with, and how it is measured again.
 
     ``nearest`` is the difference from the figure with the fewest differences among those before it; ``across`` that
@@ -70,7 +70,7 @@ class Line:
     ladder: str | None
 
 
-def explain(model: str, catalog: Catalog, *, k: int = 1) -> tuple[Line, ...]:
+def explain(model: str, catalog: Catalog, *, k: int = 1) -> tuple[PublishedFigure, ...]:
     """The published figures of one model at top-1 or top-5, each below the one that it differs least from.
 
     Raises ``UnknownName`` for a model without a figure.
@@ -214,15 +214,17 @@ def _distance(found: Difference) -> tuple[int, int, Decimal]:
     return len(found.factors) + len(found.open), len(found.open), abs(found.change)
 
 
-def _lines(rows: Sequence[Published], parents: dict[str, Difference | None], catalog: Catalog) -> Iterator[Line]:
+def _lines(
+    rows: Sequence[Published], parents: dict[str, Difference | None], catalog: Catalog
+) -> Iterator[PublishedFigure]:
     """The tree from its root down, each figure below its parent, in the order in which they were reached."""
     by_id = {row.id: row for row in rows}
 
-    def below(name: str, depth: int) -> Iterator[Line]:
+    def below(name: str, depth: int) -> Iterator[PublishedFigure]:
         row, near = by_id[name], parents[name]
         tests = near is not None and near.factors and all(factor.name in TESTING for factor in near.factors)
         ladder = parted_by(catalog, by_id[near.before], row) if near is not None and tests else None
-        yield Line(row, depth, near, _across(row, near, rows), measured_by(catalog, row)[0], ladder)
+        yield PublishedFigure(row, depth, near, _across(row, near, rows), measured_by(catalog, row)[0], ladder)
         for child, found in parents.items():
             if found is not None and found.before == name:
                 yield from below(child, depth + 1)
@@ -238,7 +240,7 @@ def _across(row: Published, near: Difference | None, rows: Sequence[Published]) 
     return None if reached or first is not row or peers[0] is row else difference(peers[0], row)
 
 
-def flat(lines: Sequence[Line]) -> list[dict[str, Any]]:
+def flat(lines: Sequence[PublishedFigure]) -> list[dict[str, Any]]:
     """One flat object for each figure: errors and changes are percentages as printed."""
     return [
         {

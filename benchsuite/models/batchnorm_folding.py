@@ -25,7 +25,7 @@ _LOOKS = frozenset(("__get__", "dim", "size", "numel", "stride", "is_contiguous"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Pair:
+class _FoldablePair:
     """A convolution whose output goes into a batch normalisation and nowhere else; ``parent.name`` is the latter."""
 
     convolution: nn.Conv2d
@@ -34,7 +34,7 @@ class _Pair:
     name: str
 
 
-class _Watch(TorchFunctionMode):  # type: ignore[misc]
+class _CallRecorder(TorchFunctionMode):  # type: ignore[misc]
     """Sees whose weights each convolution and normalisation of a forward pass uses, and who reads their outputs."""
 
     def __init__(self) -> None:
@@ -75,9 +75,9 @@ def fold(module: nn.Module, shape: tuple[int, int, int]) -> int:
     if not any(isinstance(layer, nn.BatchNorm2d) for layer in module.modules()):
         return 0
     noise = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad(), _Watch() as watch:
+    with torch.no_grad(), _CallRecorder() as recorder:
         wanted = module(noise)
-    pairs = list(_pairs(module, watch))
+    pairs = list(_pairs(module, recorder))
     if not pairs:
         return 0
     before = [(p.convolution.weight.data, p.convolution.bias) for p in pairs]
@@ -91,24 +91,24 @@ def fold(module: nn.Module, shape: tuple[int, int, int]) -> int:
     return 0
 
 
-def _pairs(module: nn.Module, watch: _Watch) -> Iterator[_Pair]:
+def _pairs(module: nn.Module, recorder: _CallRecorder) -> Iterator[_FoldablePair]:
     """What was seen to belong together, each used once in the pass and known by one name."""
     convolutions = {id(m.weight): m for m in module.modules() if isinstance(m, nn.Conv2d)}
     layers = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d) and m.running_mean is not None]
     norms = {id(m.running_mean): m for m in layers}
     places = [(id(child), parent, name) for parent in module.modules() for name, child in parent._modules.items()]
     owners = Counter(child for child, _, _ in places)
-    for weight, mean in watch.found:
+    for weight, mean in recorder.found:
         convolution, norm = convolutions.get(weight), norms.get(mean)
-        once = watch.read[weight] == watch.calls[weight] == watch.calls[mean] == 1
+        once = recorder.read[weight] == recorder.calls[weight] == recorder.calls[mean] == 1
         if convolution is None or norm is None or norm.training or not once or owners[id(norm)] != 1:
             continue
         if not (convolution.weight.dtype == norm.running_mean.dtype == torch.float32):
             continue
-        yield next(_Pair(convolution, norm, parent, name) for i, parent, name in places if i == id(norm))
+        yield next(_FoldablePair(convolution, norm, parent, name) for i, parent, name in places if i == id(norm))
 
 
-def _merge(pair: _Pair) -> None:
+def _merge(pair: _FoldablePair) -> None:
     """Scales the weights in float64; what a kind of normalisation does beside it, its children, stays in its place."""
     convolution, norm = pair.convolution, pair.norm
     scale = (norm.running_var.double() + norm.eps).rsqrt()

@@ -9,7 +9,7 @@ import torch
 from benchsuite.specs.preprocess import Preprocess
 
 
-class Inputs:
+class InputNormalization:
     """The arithmetic of a ``Preprocess`` on a device; calling it takes uint8 pixels to float32 numbers.
 
     ``mean`` and ``std`` are (c,), or (1,) for every channel.

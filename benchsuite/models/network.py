@@ -13,7 +13,7 @@ import torch
 
 from benchsuite.errors import BenchsuiteError, DataError, UnsupportedProtocol, expected, first_line
 from benchsuite.models.batchnorm_folding import fold
-from benchsuite.models.input_normalization import Inputs
+from benchsuite.models.input_normalization import InputNormalization
 from benchsuite.models.onednn import onednn
 from benchsuite.models.precision import DTYPES, computing
 from benchsuite.models.predict import Finish
@@ -61,7 +61,7 @@ class Network:
         if DTYPES[precision] is not torch.float32:
             _cast_weights(self.module, DTYPES[precision])
         self.preprocess = preprocess
-        self.inputs = Inputs(preprocess, self.device)
+        self.inputs = InputNormalization(preprocess, self.device)
         self.transfer = transfer(self.device)
         self.fits: int | None = None
         self.seconds = 0.0

@@ -54,7 +54,7 @@ class _Refused(Exception):
     """Why a network cannot make score maps."""
 
 
-class _Watch(TorchFunctionMode):  # type: ignore[misc]
+class _PoolingRecorder(TorchFunctionMode):  # type: ignore[misc]
     """Numbers the poolings of a forward pass; the maps of the calls in ``target`` are replaced by ``swap(map, pool)``.
 
     ``pool`` is the function that pools one window, or None where the call itself has to see the whole window.
@@ -116,9 +116,9 @@ def score_map(module: Callable[[Any], Any], found: ScoreMap, x: Any) -> tuple[An
         logits = found.parts.head(windows)
         places = windows.shape[0] // n
     else:
-        with _Watch(found.calls, lambda features, pool: _windows(features, found.window, pool)) as watch:
+        with _PoolingRecorder(found.calls, lambda features, pool: _windows(features, found.window, pool)) as recorder:
             logits = module(x)
-        places = watch.batch // n
+        places = recorder.batch // n
     return logits.reshape(n, places, -1), places
 
 
@@ -135,11 +135,11 @@ def _given(parts: DenseParts, module: Any, images: Sequence[Any]) -> ScoreMap:
 
 def _found(module: Any, images: Sequence[Any]) -> ScoreMap:
     """The last pooling, or poolings of one map, that passes every check. Raises ``_Refused`` for the last one."""
-    with _Watch() as watch:
+    with _PoolingRecorder() as recorder:
         own = _run(module, images[0])
     reasons = []
-    for pooling in reversed([p for p in watch.poolings if p.whole]):
-        calls = tuple(p.call for p in watch.poolings if p.given is pooling.given)
+    for pooling in reversed([p for p in recorder.poolings if p.whole]):
+        calls = tuple(p.call for p in recorder.poolings if p.given is pooling.given)
         found = ScoreMap(calls, (int(pooling.features.shape[2]), int(pooling.features.shape[3])))
         try:
             _check(module, found, pooling, own, images)
@@ -163,7 +163,7 @@ def _check(module: Any, found: ScoreMap, pooling: _Pooling, own: Any, images: Se
         maps.append(features)
         return _windows(features, found.window, pool)
 
-    with _Watch(found.calls, keep):
+    with _PoolingRecorder(found.calls, keep):
         logits = _run(module, larger)
     if not maps or maps[0].shape[2:] == found.window:
         raise _Refused("the map of its last global pooling does not grow with the image")
@@ -176,7 +176,7 @@ def _check(module: Any, found: ScoreMap, pooling: _Pooling, own: Any, images: Se
 
 def _with_map(module: Any, found: ScoreMap, image: Any, features: Any) -> Any:
     """The logits of an image whose last feature map is replaced by another one."""
-    with _Watch(found.calls, lambda _, pool: features):
+    with _PoolingRecorder(found.calls, lambda _, pool: features):
         return _run(module, image)
 
 

@@ -17,7 +17,7 @@ Scores = tuple["NDArray[np.float32]", float]
 """(n, c) logits on the host, and the seconds that the device took."""
 
 
-class Direct:
+class DirectTransfer:
     """To and from a device that computes while one waits: the CPU, or one without streams."""
 
     beside = False
@@ -40,7 +40,7 @@ class Direct:
         return lambda: made
 
 
-class Beside:
+class OverlappedTransfer:
     """To and from CUDA: pixels go up from pinned memory on a stream of their own while the batch before is computed.
 
     Scores come down behind their own batch, so that waiting for them does not wait for the next one.
@@ -84,6 +84,6 @@ class Beside:
         return event
 
 
-def transfer(device: Any) -> Direct | Beside:
+def transfer(device: Any) -> DirectTransfer | OverlappedTransfer:
     """The way to a device and back."""
-    return Beside(device) if device.type == "cuda" else Direct(device)
+    return OverlappedTransfer(device) if device.type == "cuda" else DirectTransfer(device)

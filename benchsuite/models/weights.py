@@ -25,7 +25,7 @@ SUFFIXES = (".pth", ".pt", ".th", ".tar", ".bin", ".ckpt", ".safetensors", ".caf
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenWeights:
     """The weights of one run: a label for people, a key for digests, and the preprocessing that goes with them."""
 
     label: str
@@ -39,7 +39,7 @@ class Chosen:
 
 def choose(
     architecture: Architecture, dataset: Dataset, asked: str | None, seed: int, results: Path | None = None
-) -> Chosen:
+) -> ChosenWeights:
     """What ``--weights`` means for this network and dataset. Reads a file's digest; loads nothing.
 
     ``results`` is the folder whose trainings may be named. Raises ``WeightsError`` when nothing can be chosen or the
@@ -50,9 +50,9 @@ def choose(
     if asked is None and dataset.recipe is not None:
         recipe = fitted(dataset.recipe, usual, architecture)
         label, key = f"trained here ({recipe.name})", digest(trains(recipe))
-        return Chosen(label, key, usual, path=trained_path(architecture, recipe), recipe=recipe)
+        return ChosenWeights(label, key, usual, path=trained_path(architecture, recipe), recipe=recipe)
     if asked == "random":
-        return Chosen(f"random (seed {seed})", f"random:{seed}", usual, seed=seed)
+        return ChosenWeights(f"random (seed {seed})", f"random:{seed}", usual, seed=seed)
     if asked is None:
         if not declared or dataset.preprocess is not None:
             what = "declares no weights" if not declared else f"declares none for {dataset.name}"
@@ -63,7 +63,7 @@ def choose(
         asked = next(iter(declared))
     if asked in declared:
         w = declared[asked]
-        return Chosen(w.name, f"{architecture.name}:{w.name}:{w.source}", w.preprocess, declared=w)
+        return ChosenWeights(w.name, f"{architecture.name}:{w.name}:{w.source}", w.preprocess, declared=w)
     training = results / "training" / asked / "last.safetensors" if results else Path(asked)
     path = training if training.is_file() else Path(asked).expanduser()
     if not path.is_file():
@@ -77,7 +77,7 @@ def choose(
     of, name = trained.get("architecture", architecture.name), architecture.name
     if of != name and of.partition(":")[0] == name.partition(":")[0]:
         raise WeightsError(expected("the architecture", f"{of}, that of the weights", name, str(path)))
-    return Chosen(trained.get("label", path.name), key, preprocess or usual, path=path)
+    return ChosenWeights(trained.get("label", path.name), key, preprocess or usual, path=path)
 
 
 def usual_preprocess(dataset: Dataset, architecture: Architecture) -> Preprocess:
@@ -108,7 +108,7 @@ def trains(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in dataclasses.asdict(recipe).items() if name not in described}
 
 
-def build(architecture: Architecture, chosen: Chosen, classes: int) -> Any:
+def build(architecture: Architecture, chosen: ChosenWeights, classes: int) -> Any:
     """The network with its weights, on the CPU. Downloads declared weights by their library's own means.
 
     What a download prints goes to stderr. Raises ``WeightsError`` in one line: no connection (and which file to put

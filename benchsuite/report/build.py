@@ -20,7 +20,7 @@ from benchsuite.storage.files import writing
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReportRequest:
     """What a user typed after ``report``: runs and files of ladders, and where each kind of output goes, if anywhere.
 
     ``data`` are data sets as ``NAME:PATH``, for pictures and for the names of classes.
@@ -47,39 +47,41 @@ class Built:
     notes: tuple[str, ...]
 
 
-def build(asked: Asked, catalog: Catalog) -> Built:
+def build(request: ReportRequest, catalog: Catalog) -> Built:
     """Reads the runs and writes what was asked for.
 
     Raises a ``BenchsuiteError`` for what does not fit, before anything is written.
     """
-    if asked.gallery and asked.html is None:
+    if request.gallery and request.html is None:
         raise BadParameter(expected("--gallery", "used with --html", "no page for its pictures"))
-    if asked.plots is not None:
+    if request.plots is not None:
         matplotlib_files.check()
-    report, notes = read(sources(asked.results, asked.names)), list[str]()
+    report, notes = read(sources(request.results, request.names)), list[str]()
     pictures: dict[str, list[Picture]] = {}
-    if asked.gallery or asked.data:
-        splits, notes = gallery.opened(list(report.groups()), asked.data, catalog, every=asked.gallery)
+    if request.gallery or request.data:
+        splits, notes = gallery.opened(list(report.groups()), request.data, catalog, every=request.gallery)
         report = dataclasses.replace(report, classes={data: split.classes for data, split in splits.items()})
-        if asked.gallery:
+        if request.gallery:
             pictures, told = gallery.pictures(every_pair(report), splits)
             notes += told
-    files = [*_texts(asked, report, pictures, notes)]
-    if asked.plots is not None:
-        files += matplotlib_files.write(figures(report), asked.plots)
+    files = [*_texts(request, report, pictures, notes)]
+    if request.plots is not None:
+        files += matplotlib_files.write(figures(report), request.plots)
     return Built(report, tuple(files), tuple(notes))
 
 
-def _texts(asked: Asked, report: Report, pictures: dict[str, list[Picture]], notes: list[str]) -> Iterator[Path]:
+def _texts(
+    request: ReportRequest, report: Report, pictures: dict[str, list[Picture]], notes: list[str]
+) -> Iterator[Path]:
     made: list[tuple[Path, str]] = []
-    if asked.html is not None:
-        made.append((asked.html, page(report, title=asked.title, pictures=pictures, notes=notes)))
-    if asked.markdown is not None:
-        made.append((asked.markdown, export.markdown(report, asked.title)))
-    if asked.latex is not None:
-        made.append((asked.latex, export.latex(report, asked.title)))
-    if asked.csv is not None:
-        made.append((asked.csv, export.as_csv(report)))
+    if request.html is not None:
+        made.append((request.html, page(report, title=request.title, pictures=pictures, notes=notes)))
+    if request.markdown is not None:
+        made.append((request.markdown, export.markdown(report, request.title)))
+    if request.latex is not None:
+        made.append((request.latex, export.latex(report, request.title)))
+    if request.csv is not None:
+        made.append((request.csv, export.as_csv(report)))
     for path, text in made:
         with writing(path) as part:
             part.write_text(text, encoding="utf-8", newline="")

@@ -22,7 +22,7 @@ ABSOLUTE = re.compile(r"(?<![\w/.)])(?:~?/(?!/)[^\s\"',;]*/|[A-Za-z]:\\|\\\\)[^\
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CommittedFile:
     """A JSON file of a committed run as it is and as it should be."""
 
     path: Path
@@ -41,7 +41,7 @@ def committed(results: Path) -> list[Path]:
     return sorted(path.parent for path in manifests)
 
 
-def kept(results: Path) -> Iterator[Kept]:
+def kept(results: Path) -> Iterator[CommittedFile]:
     """Every JSON file of committed results whose text names a path."""
     ladders = sorted(path for path in results.glob("*/*.json") if path.parent.name not in ("runs", "training"))
     for path in [*(folder / "manifest.json" for folder in committed(results)), *ladders]:
@@ -52,7 +52,7 @@ def kept(results: Path) -> Iterator[Kept]:
             raise StorageError(f"Cannot read {path}: {error}") from error
         clean = portable(data)
         if clean != data:
-            yield Kept(path, text, json.dumps(clean, indent=2, ensure_ascii=False) + "\n")
+            yield CommittedFile(path, text, json.dumps(clean, indent=2, ensure_ascii=False) + "\n")
 
 
 def portable(data: Any) -> Any:
@@ -75,7 +75,7 @@ def _without(value: Any, known: Mapping[str, str]) -> Any:
     return ABSOLUTE.sub(PATH, value)
 
 
-def write(found: Kept) -> None:
+def write(found: CommittedFile) -> None:
     """Writes the file without its paths."""
     with writing(found.path) as part:
         part.write_text(found.portable, encoding="utf-8", newline="\n")

@@ -13,9 +13,9 @@ from typing import Any
 from benchsuite.explanation import comparison
 from benchsuite.explanation.comparison import Comparison, Run, Side
 from benchsuite.report import training_content
-from benchsuite.report.sources import Sources, Told
+from benchsuite.report.sources import LadderFile, Sources
 from benchsuite.report.tables import text
-from benchsuite.report.training_content import Trained
+from benchsuite.report.training_content import TrainingContent
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.stats import significance
 
@@ -109,13 +109,13 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Climbed:
+class LadderContent:
     """A measured ladder: its runs in order, the pairs between them, and what the file says of it."""
 
     name: str
     entries: tuple[Entry, ...]
     pairs: tuple[Pair, ...]
-    told: Told
+    told: LadderFile
 
     @property
     def gaps(self) -> tuple[Fraction, Fraction]:
@@ -140,9 +140,9 @@ class Report:
 
     entries: tuple[Entry, ...]
     pairs: tuple[Pair, ...]
-    ladders: tuple[Climbed, ...]
+    ladders: tuple[LadderContent, ...]
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    trainings: tuple[Trained, ...] = ()
+    trainings: tuple[TrainingContent, ...] = ()
 
     def groups(self) -> Iterator[list[Entry]]:
         """The runs on the same images, in the order of their first."""
@@ -181,7 +181,7 @@ def read(asked: Sources) -> Report:
     numbers = itertools.count(1)
     made = [_family(family, load, rooms, numbers) for family in families]
     ladders = [
-        Climbed(f"ladder-{i}", tuple(chain), pairs, told)
+        LadderContent(f"ladder-{i}", tuple(chain), pairs, told)
         for i, (chain, pairs, told) in enumerate(zip(chains, made, asked.ladders, strict=False), 1)
     ]
     pairs = [pair for family in made[len(chains) :] for pair in family]

@@ -11,12 +11,12 @@ from typing import Any
 
 from benchsuite.builtin.reporters.tables import csv_cell, flattened, markdown_cell, tex_cell
 from benchsuite.explanation import comparison
-from benchsuite.report.content import Climbed, Entry, Pair, Report
+from benchsuite.report.content import Entry, LadderContent, Pair, Report
 from benchsuite.report.markup import printable
 from benchsuite.report.summary import summary
 from benchsuite.report.tables import runs, trainings
 from benchsuite.report.tables.sheet import Sheet
-from benchsuite.report.training_content import Epoch, Trained
+from benchsuite.report.training_content import Epoch, TrainingContent
 
 TEX = {"→": r"$\to$", "≤": r"$\leq$"}
 """What benchsuite itself writes and LaTeX has no letter for."""
@@ -148,7 +148,7 @@ def run_data(entry: Entry) -> dict[str, Any]:
     return row | known | {"megapixels": entry.megapixels}
 
 
-def training_data(one: Trained) -> dict[str, Any]:
+def training_data(one: TrainingContent) -> dict[str, Any]:
     """A training as one object: that of ``train --json``, and how many parameters it has."""
     row = {key: value for key, value in one.row.items() if key != "cached"}
     return row | {key: one.manifest["architecture"][key] for key in ("parameters", "frozen", "masks")}
@@ -167,7 +167,7 @@ def pair_data(pair: Pair) -> dict[str, Any]:
     return comparison.flat(pair.found, pair.p_holm)
 
 
-def _ladder_data(ladder: Climbed) -> dict[str, Any]:
+def _ladder_data(ladder: LadderContent) -> dict[str, Any]:
     return {
         "rungs": [entry.run_id for entry in ladder.entries],
         "factors": [[dataclasses.asdict(factor) for factor in factors] for factors in ladder.told.factors],

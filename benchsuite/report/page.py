@@ -10,7 +10,7 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from benchsuite import __version__
-from benchsuite.report.content import Climbed, Entry, Pair, Report
+from benchsuite.report.content import Entry, LadderContent, Pair, Report
 from benchsuite.report.gallery import Picture
 from benchsuite.report.markup import breakable, embedded, escaped, indented, tag
 from benchsuite.report.plots import figures, svg
@@ -20,7 +20,7 @@ from benchsuite.report.summary import several, summary
 from benchsuite.report.tables import runs, trainings
 from benchsuite.report.tables import sheet as sheets
 from benchsuite.report.tables.sheet import Cell, Sheet
-from benchsuite.report.training_content import Trained
+from benchsuite.report.training_content import TrainingContent
 
 ROWS, NESTED_ROWS = 100, 20
 """Rows of a table that are in the page without its script: of the large tables, and of those inside a pair."""
@@ -109,7 +109,7 @@ def _sections(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Iter
     yield "reading", "How to read this", "".join(tag("p", escaped(words)) for words in reading)
 
 
-def _ladder(report: Report, ladder: Climbed, pictures: Mapping[str, Sequence[Picture]]) -> str:
+def _ladder(report: Report, ladder: LadderContent, pictures: Mapping[str, Sequence[Picture]]) -> str:
     shares = runs.shares(ladder)
     return "\n".join(
         (
@@ -173,7 +173,7 @@ def _calibration(report: Report) -> str:
     return _sheet(runs.calibrations(report)) + note + plots
 
 
-def _trainings(found: Sequence[Trained]) -> str:
+def _trainings(found: Sequence[TrainingContent]) -> str:
     """The tables of all trainings, a plot of each, and its epochs one click away."""
     if not found:
         return ""
@@ -186,7 +186,7 @@ def _trainings(found: Sequence[Trained]) -> str:
     return "\n".join(made)
 
 
-def _manifests(entries: Iterable[Entry | Trained]) -> str:
+def _manifests(entries: Iterable[Entry | TrainingContent]) -> str:
     """Each run's command and its manifest, one click away."""
     made, spent = [], 0
     for entry in entries:

@@ -18,11 +18,11 @@ from benchsuite.storage.files import writing
 BEGIN = re.compile(r"<!--\s*table\s+(?P<words>.+?)\s*-->\s*")
 END = "<!-- end of table -->"
 
-Maker = Callable[[Path, Sequence[str]], "Made"]
+Maker = Callable[[Path, Sequence[str]], "RenderedTable"]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class RenderedTable:
     """What stands between two marks, and the files beside the page that it shows, by name."""
 
     text: str

@@ -17,7 +17,7 @@ from benchsuite.report.export import markdown_table, plain
 from benchsuite.report.plots import figures
 from benchsuite.report.plots.shapes import Figure
 from benchsuite.report.plots.standalone_svg import drawing
-from benchsuite.report.results_pages import Made, Maker
+from benchsuite.report.results_pages import Maker, RenderedTable
 from benchsuite.report.sources import sources
 from benchsuite.report.summary import summary
 from benchsuite.report.tables import grids
@@ -38,15 +38,15 @@ def maker(catalog: Catalog) -> Maker:
     It raises ``DataError`` with the table for everything that keeps it from being made.
     """
 
-    def explained(folder: Path, model: str, *beginnings: str) -> Made:
+    def explained(folder: Path, model: str, *beginnings: str) -> RenderedTable:
         """``printed MODEL [BEGINNING...]``: the printed figures of a model, all or those whose ids begin so."""
         lines = published_figures.explain(model, catalog)
         shown = [line for line in lines if not beginnings or line.row.id.startswith(beginnings)]
-        return Made(markdown_table(explanation(model, shown)))
+        return RenderedTable(markdown_table(explanation(model, shown)))
 
-    known: dict[str, Callable[..., Made]] = {**KINDS, "printed": explained}
+    known: dict[str, Callable[..., RenderedTable]] = {**KINDS, "printed": explained}
 
-    def make(folder: Path, words: Sequence[str]) -> Made:
+    def make(folder: Path, words: Sequence[str]) -> RenderedTable:
         where = f"({folder}: table {shlex.join(words)})"
         try:
             if words[0] not in known:
@@ -73,9 +73,9 @@ def _climbed(folder: Path, file: str) -> Report:
     return read(sources(path.parent, (str(path),)))
 
 
-def runs(folder: Path, path: str, *names: str) -> Made:
+def runs(folder: Path, path: str, *names: str) -> RenderedTable:
     """``runs PATH [RUN...]``: the evaluations of a folder of results, those named or all."""
-    return Made(_lasting(run_tables.runs(_report(folder, path, names))))
+    return RenderedTable(_lasting(run_tables.runs(_report(folder, path, names))))
 
 
 def _lasting(sheet: Sheet) -> str:
@@ -85,63 +85,63 @@ def _lasting(sheet: Sheet) -> str:
     return markdown_table(dataclasses.replace(sheet, columns=tuple(sheet.columns[i] for i in kept), rows=rows))
 
 
-def summed_up(folder: Path, path: str, *names: str) -> Made:
+def summed_up(folder: Path, path: str, *names: str) -> RenderedTable:
     """``summary PATH|FILE [RUN...]``: what a reader of one paragraph has to know of runs or of a ladder."""
     ladder = (folder / path).suffix == ".json"
-    return Made(plain(summary(_climbed(folder, path) if ladder else _report(folder, path, names))))
+    return RenderedTable(plain(summary(_climbed(folder, path) if ladder else _report(folder, path, names))))
 
 
-def ladder(folder: Path, file: str) -> Made:
+def ladder(folder: Path, file: str) -> RenderedTable:
     """``ladder FILE``: the rungs of what ``explain --json`` wrote, in a sentence and one by one, and fair shares."""
     report = _climbed(folder, file)
     (found,) = report.ladders
     parts = [plain(summary(report)), markdown_table(run_tables.rungs(found))]
     shares = run_tables.shares(found)
-    return Made("\n\n".join([*parts, *([markdown_table(shares)] if shares.rows else [])]))
+    return RenderedTable("\n\n".join([*parts, *([markdown_table(shares)] if shares.rows else [])]))
 
 
-def waterfall(folder: Path, file: str) -> Made:
+def waterfall(folder: Path, file: str) -> RenderedTable:
     """``waterfall FILE``: the same rungs as a plot, kept beside the page."""
     (found,) = _climbed(folder, file).ladders
     return _plots([(Path(file).stem, figures.waterfall(found))])
 
 
-def comparisons(folder: Path, path: str, *names: str) -> Made:
+def comparisons(folder: Path, path: str, *names: str) -> RenderedTable:
     """``comparisons PATH RUN...``: each run beside the first one of its kin."""
-    return Made(markdown_table(run_tables.pairs(_report(folder, path, names))))
+    return RenderedTable(markdown_table(run_tables.pairs(_report(folder, path, names))))
 
 
-def calibration(folder: Path, path: str, *names: str) -> Made:
+def calibration(folder: Path, path: str, *names: str) -> RenderedTable:
     """``calibration PATH [RUN...]``: how far the probabilities of runs can be believed."""
-    return Made(markdown_table(run_tables.calibrations(_report(folder, path, names))))
+    return RenderedTable(markdown_table(run_tables.calibrations(_report(folder, path, names))))
 
 
-def trainings(folder: Path, path: str, *names: str) -> Made:
+def trainings(folder: Path, path: str, *names: str) -> RenderedTable:
     """``trainings PATH [RUN...]``: trainings with their size, their last epoch, and the command of each."""
     report = _report(folder, path, names)
     table = _lasting(training_tables.trainings(report.trainings))
-    return Made(f"{table}\n\n{_console(one.manifest for one in report.trainings)}")
+    return RenderedTable(f"{table}\n\n{_console(one.manifest for one in report.trainings)}")
 
 
-def over_seeds(folder: Path, path: str, *names: str) -> Made:
+def over_seeds(folder: Path, path: str, *names: str) -> RenderedTable:
     """``seeds PATH [RUN...]``: each network and recipe, over its seeds."""
-    return Made(markdown_table(training_tables.seeds(_report(folder, path, names).trainings)))
+    return RenderedTable(markdown_table(training_tables.seeds(_report(folder, path, names).trainings)))
 
 
-def accountings(folder: Path, path: str, *names: str) -> Made:
+def accountings(folder: Path, path: str, *names: str) -> RenderedTable:
     """``accountings PATH [RUN...]``: what other programs would have printed of the same epochs."""
-    return Made(markdown_table(training_tables.accountings(_report(folder, path, names).trainings)))
+    return RenderedTable(markdown_table(training_tables.accountings(_report(folder, path, names).trainings)))
 
 
-def curves(folder: Path, path: str, *names: str) -> Made:
+def curves(folder: Path, path: str, *names: str) -> RenderedTable:
     """``curves PATH [RUN...]``: exact and smoothed accuracy by epoch as plots, kept beside the page."""
     found = _report(folder, path, names).trainings
     return _plots([(f"training-{one.run_id.rpartition('-')[2]}", figures.course(one)) for one in found])
 
 
-def audited(folder: Path, path: str, name: str) -> Made:
+def audited(folder: Path, path: str, name: str) -> RenderedTable:
     """``audit PATH RUN``: a run under every accounting, and how much the order of its images matters."""
-    found = audit.audit(audit.Asked(), correctness.read(folder / path, name))
+    found = audit.audit(audit.AuditRequest(), correctness.read(folder / path, name))
     numbers = ("printed %", "off", "other orders: mean", "spread")
     columns = (Column("accounting"), Column("batch", True), *(Column(title, True) for title in numbers))
     rows = tuple(
@@ -156,17 +156,17 @@ def audited(folder: Path, path: str, name: str) -> Made:
         for row in found["rows"]
     )
     said = (f"{found['run_id']}: {found['hits']} of {found['n']} images right in the last epoch",)
-    return Made(markdown_table(Sheet("audit", "Audit", columns, rows, said)))
+    return RenderedTable(markdown_table(Sheet("audit", "Audit", columns, rows, said)))
 
 
-def claimed(folder: Path, claim: str, accuracy: str, batch_size: str, epochs: str) -> Made:
+def claimed(folder: Path, claim: str, accuracy: str, batch_size: str, epochs: str) -> RenderedTable:
     """``claim PERCENT ACCURACY BATCH EPOCHS``: how likely each accounting prints a claim, given the exact accuracy."""
     try:
         percents, wholes = (Decimal(claim), Decimal(accuracy)), (int(batch_size), int(epochs))
     except (ArithmeticError, ValueError):
         words = " ".join((claim, accuracy, batch_size, epochs))
         raise BadParameter(expected("a claim", "two percentages and two whole numbers", words)) from None
-    asked = audit.Asked(claim=percents[0], accuracy=percents[1], batch_sizes=(wholes[0],), epochs=wholes[1])
+    asked = audit.AuditRequest(claim=percents[0], accuracy=percents[1], batch_sizes=(wholes[0],), epochs=wholes[1])
     numbers = ("median %", "95 % of all within", f"chance of {claim} or more, %")
     rows = tuple(
         (
@@ -179,24 +179,24 @@ def claimed(folder: Path, claim: str, accuracy: str, batch_size: str, epochs: st
     )
     said = (f"{accuracy} % of {audit.IMAGES} images right in each of {epochs} epochs, batches of {batch_size}",)
     columns = (Column("accounting"), *(Column(title, True) for title in numbers))
-    return Made(markdown_table(Sheet("claim", "Claim", columns, rows, said)))
+    return RenderedTable(markdown_table(Sheet("claim", "Claim", columns, rows, said)))
 
 
-def grid(folder: Path, file: str) -> Made:
+def grid(folder: Path, file: str) -> RenderedTable:
     """``grid FILE``: the CSV that a grid of trainings left."""
-    return Made(markdown_table(grids.grid(folder / file)))
+    return RenderedTable(markdown_table(grids.grid(folder / file)))
 
 
-def grid_effects(folder: Path, file: str) -> Made:
+def grid_effects(folder: Path, file: str) -> RenderedTable:
     """``effects FILE``: what each factor of a grid changes when nothing else does."""
-    return Made(markdown_table(grids.effects(folder / file)))
+    return RenderedTable(markdown_table(grids.effects(folder / file)))
 
 
-def commands(folder: Path, path: str, *names: str) -> Made:
+def commands(folder: Path, path: str, *names: str) -> RenderedTable:
     """``commands PATH [RUN...]``: the commands that made the runs."""
     report = _report(folder, path, names)
     every = [entry.manifest for entry in report.entries] + [one.manifest for one in report.trainings]
-    return Made(_console(every))
+    return RenderedTable(_console(every))
 
 
 def _console(manifests: Iterable[Any]) -> str:
@@ -205,12 +205,12 @@ def _console(manifests: Iterable[Any]) -> str:
     return "\n".join(["```console", *lines, "```"])
 
 
-def _plots(named: Sequence[tuple[str, Figure]]) -> Made:
+def _plots(named: Sequence[tuple[str, Figure]]) -> RenderedTable:
     images = [f"![{plain(figure.title)}: {plain(figure.about)}]({name}.svg)" for name, figure in named]
-    return Made("\n\n".join(images), tuple((f"{name}.svg", drawing(figure)) for name, figure in named))
+    return RenderedTable("\n\n".join(images), tuple((f"{name}.svg", drawing(figure)) for name, figure in named))
 
 
-KINDS: dict[str, Callable[..., Made]] = {
+KINDS: dict[str, Callable[..., RenderedTable]] = {
     "summary": summed_up,
     "runs": runs,
     "ladder": ladder,

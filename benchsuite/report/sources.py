@@ -21,7 +21,7 @@ RULE = "what benchsuite explain --json or compare --json wrote"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LadderFile:
     """A ladder of a file: the folders of its runs, what changed before each, and what no run holds.
 
     ``shares`` are (factor, mean, least, most) in percent points, averaged over ``orders`` orders; empty if not asked.
@@ -48,7 +48,7 @@ class Sources:
     folders: tuple[Path, ...]
     named: tuple[Path, ...]
     pairs: tuple[tuple[Path, Path], ...]
-    ladders: tuple[Told, ...]
+    ladders: tuple[LadderFile, ...]
     trainings: tuple[Path, ...] = ()
 
 
@@ -61,7 +61,7 @@ def sources(results: Path, names: Sequence[str]) -> Sources:
     named: list[Path] = []
     trainings: list[Path] = []
     pairs: list[tuple[Path, Path]] = []
-    ladders: list[Told] = []
+    ladders: list[LadderFile] = []
     for name in names:
         if not name.endswith(".json"):
             folder = correctness.find(results, name)
@@ -109,7 +109,7 @@ def _pair(results: Path, item: Any, name: str) -> tuple[Path, Path]:
     return _run(results, item, "before", name), _run(results, item, "after", name)
 
 
-def _ladder(results: Path, data: Mapping[str, Any], name: str) -> Told:
+def _ladder(results: Path, data: Mapping[str, Any], name: str) -> LadderFile:
     rungs = _list(data, "rungs", name)
     if len(rungs) < 2 or not all(isinstance(rung, dict) and "top1_errors" in rung for rung in rungs):
         raise DataError(expected("a ladder", "of two rungs or more, measured", "a plan or less", name))
@@ -120,7 +120,7 @@ def _ladder(results: Path, data: Mapping[str, Any], name: str) -> Told:
         if counted != rung["top1_errors"]:
             got = f"{rung['top1_errors']} in the ladder"
             raise DataError(expected(f"the top-1 errors of {folder.name}", f"{counted}, as the run counts", got, name))
-    return Told(
+    return LadderFile(
         folders,
         tuple(tuple(_factor(f, name) for f in _list(rung, "factors", name)) for rung in rungs),
         (_printed(data.get("printed_before"), name), _printed(data.get("printed_after"), name)),

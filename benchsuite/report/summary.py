@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from benchsuite.report.content import Climbed, Entry, Pair, Report
+from benchsuite.report.content import Entry, LadderContent, Pair, Report
 from benchsuite.report.tables import runs
 from benchsuite.report.tables.text import image_count
-from benchsuite.report.training_content import Trained
+from benchsuite.report.training_content import TrainingContent
 from benchsuite.stats.digits import p_value, places, signed, with_interval
 from benchsuite.stats.metrics import Count
 from benchsuite.stats.significance import ALPHA
@@ -78,14 +78,14 @@ def _believable(pairs: Sequence[Pair]) -> str:
     return f"{images}: {told} (exact McNemar p {_equals(p_value(top1.p))})."
 
 
-def _trainings(found: Sequence[Trained]) -> str:
+def _trainings(found: Sequence[TrainingContent]) -> str:
     """The errors of the last epochs, and how much more than the exact accuracy smoothing would have printed."""
 
-    def said(one: Trained) -> str:
+    def said(one: TrainingContent) -> str:
         text = with_interval(Count(one.row["top1_errors"], one.row["n"])).replace(" [", " % [")
         return f"{text}, {one.name}"
 
-    def gain(one: Trained) -> Fraction:
+    def gain(one: TrainingContent) -> Fraction:
         return max(epoch.smoothed for epoch in one.epochs) - (1 - one.epochs[-1].test.ratio)
 
     best, worst = (pick(found, key=lambda one: Fraction(one.row["top1_errors"], one.row["n"])) for pick in (min, max))
@@ -98,7 +98,7 @@ def _trainings(found: Sequence[Trained]) -> str:
     )
 
 
-def _ladder(ladder: Climbed) -> str:
+def _ladder(ladder: LadderContent) -> str:
     first, last = ladder.entries[0], ladder.entries[-1]
     digits = places(first.row["n"])
     whole = Fraction(last.row["top1_errors"] - first.row["top1_errors"], first.row["n"])

@@ -12,7 +12,7 @@ from benchsuite.errors import DataError, StorageError, expected
 from benchsuite.stats import batch_averaging
 from benchsuite.stats.metrics import Count
 from benchsuite.storage import correctness, training_folder
-from benchsuite.storage.correctness import Passes
+from benchsuite.storage.correctness import Correctness
 from benchsuite.storage.training_folder import EPOCHS
 from benchsuite.training import manifest as training_manifest
 
@@ -34,13 +34,13 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trained:
+class TrainingContent:
     """A finished training: its flat row as in ``train --json``, its manifest, its epochs, and what they got right."""
 
     row: Mapping[str, Any]
     manifest: Mapping[str, Any]
     epochs: tuple[Epoch, ...]
-    passes: Passes
+    passes: Correctness
 
     @property
     def run_id(self) -> str:
@@ -53,7 +53,7 @@ class Trained:
         return f"{self.row['architecture']}, {self.row['recipe']}, seed {self.row['seed']}"
 
 
-def read(folder: Path) -> Trained:
+def read(folder: Path) -> TrainingContent:
     """A finished training; its weights need not be there.
 
     What was right is counted again. Raises ``DataError`` where the table of the epochs or the manifest says otherwise,
@@ -73,7 +73,7 @@ def read(folder: Path) -> Trained:
     )
     row = training_manifest.row(manifest | {"as_source": source}, folder, cached=True)
     smoothed = batch_averaging.ratios(batch_averaging.SMOOTHED, found.correct, found.batch_size)
-    return Trained(row, manifest, tuple(map(_epoch, table, smoothed)), found)
+    return TrainingContent(row, manifest, tuple(map(_epoch, table, smoothed)), found)
 
 
 def _epoch(row: Mapping[str, Any], smoothed: Fraction) -> Epoch:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchsuite.evaluate import Opened, Settings, fill, networks
+from benchsuite.evaluate import OpenNetwork, Settings, fill, networks
 from benchsuite.evaluation.question import TOLERANCE, Member, Question, at_precision
 from benchsuite.specs.combine import softmax
 from benchsuite.specs.dataset import Sample, Split, spread
@@ -46,7 +46,7 @@ BOUNDS = {"tf32": 0.01, "fp16": 0.01, "bf16": 0.05}
 FLIPS = SAMPLE // 16
 """Near ties that may fall the other way."""
 
-Open = Callable[[Member, str], Opened]
+NetworkOpener = Callable[[Member, str], OpenNetwork]
 """Opens a network in a precision, for ``READER``."""
 
 
@@ -58,7 +58,7 @@ READER = Loader("reference", images=_one_by_one, exact=True, note="the images of
 
 
 def settled(
-    questions: Sequence[Question], device: str, open_network: Open, trials: Callable[[], tuple[str, ...]]
+    questions: Sequence[Question], device: str, open_network: NetworkOpener, trials: Callable[[], tuple[str, ...]]
 ) -> Iterator[Question]:
     """The questions, planned in float32, in the precision that ``auto`` comes to. ``device`` is what the user asked.
 
@@ -89,7 +89,7 @@ def worth_it(questions: Sequence[Question]) -> bool:
 
 
 def decide(
-    question: Question, member: Member, device: str, open_network: Open, trials: Callable[[], tuple[str, ...]]
+    question: Question, member: Member, device: str, open_network: NetworkOpener, trials: Callable[[], tuple[str, ...]]
 ) -> dict[str, Any]:
     """The decision about a network on the images of a question: the kept one, else one that is made and kept.
 
@@ -108,7 +108,7 @@ def decide(
     return decision
 
 
-def _decided(question: Question, member: Member, open_network: Open, trials: Sequence[str]) -> dict[str, Any]:
+def _decided(question: Question, member: Member, open_network: NetworkOpener, trials: Sequence[str]) -> dict[str, Any]:
     """Computes the sample in float32 and in the precisions to try, until one passes."""
     samples, view = spread(question.samples, SAMPLE), center(member.chosen.preprocess)
     question = dataclasses.replace(question, loader=READER)

@@ -10,11 +10,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchsuite.evaluate import Answer, Opened, Settings
+from benchsuite.evaluate import Answer, OpenNetwork, Settings
 from benchsuite.evaluation.question import TOLERANCE, Member, Question
 from benchsuite.evaluation.timing import Seconds
 from benchsuite.runs import auto_precision, profile
-from benchsuite.runs.plan import Asked
+from benchsuite.runs.plan import RunRequest
 from benchsuite.specs.parameters import show
 from benchsuite.specs.view import view_data
 from benchsuite.stats.metrics import Count
@@ -38,7 +38,7 @@ def answered(results: Path, question: Question) -> dict[str, Any] | None:
     return manifest if same else None
 
 
-def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: list[str]) -> dict[str, Any]:
+def make(answer: Answer, request: RunRequest, settings: Settings, device: str, shared: list[str]) -> dict[str, Any]:
     """The manifest of an answer: plain JSON data. ``shared`` are the protocols that the pass computed together."""
     q = answer.question
     seconds = sum((o.seconds for o in answer.opened), Seconds())
@@ -47,11 +47,11 @@ def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: 
         "run_id": q.run_id,
         "benchsuite": metadata.version("benchsuite"),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": command(asked, q),
+        "command": command(request, q),
         "asked": {
             "architecture": q.architecture,
             "protocol": q.bound.label,
-            **{k: getattr(asked, k) for k in ("data", "weights", "loader", "precision", "device", "limit", "seed")},
+            **{k: getattr(request, k) for k in ("data", "weights", "loader", "precision", "device", "limit", "seed")},
             "question": q.asked,
         },
         "architecture": {
@@ -70,7 +70,7 @@ def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: 
         },
         "views": [view_data(v) for m in q.members for v in m.views],
         "dataset": _dataset(q),
-        "numerics": _numerics(answer, asked, settings, device),
+        "numerics": _numerics(answer, request, settings, device),
         "counts": {**answer.counts, "tolerance": TOLERANCE[q.precision]},
         "seconds": {n: getattr(seconds, n) for n in ("decode", "wait", "resize", "forward", "total")},
         "images_computed": seconds.images,
@@ -81,7 +81,7 @@ def make(answer: Answer, asked: Asked, settings: Settings, device: str, shared: 
     }
 
 
-def _member(member: Member, opened: Opened) -> dict[str, Any]:
+def _member(member: Member, opened: OpenNetwork) -> dict[str, Any]:
     """One network of a run: its weights and what it was shown."""
     return {
         "architecture": member.architecture.name,
@@ -108,40 +108,40 @@ def _dataset(question: Question) -> dict[str, Any]:
     }
 
 
-def _numerics(answer: Answer, asked: Asked, settings: Settings, device: str) -> dict[str, Any]:
+def _numerics(answer: Answer, request: RunRequest, settings: Settings, device: str) -> dict[str, Any]:
     """What rounds and what hurries: the precision and why it was chosen, the device, the loader, batches, threads."""
     import torch
 
     return {
         "precision": answer.question.precision,
         "chosen": list(answer.question.chosen),
-        "compiled": asked.compiled,
+        "compiled": request.compiled,
         "folded": sum(getattr(o.predict, "folded", 0) for o in answer.opened),
         "device": device,
         "loader": answer.question.loader.name,
         "batch_size": settings.batch_size,
         "workers": settings.workers,
-        "processes": int(os.environ.get("WORLD_SIZE", asked.processes)),
+        "processes": int(os.environ.get("WORLD_SIZE", request.processes)),
         "threads": torch.get_num_threads(),
     }
 
 
-def command(asked: Asked, question: Question) -> str:
+def command(request: RunRequest, question: Question) -> str:
     """The command line that asks this question again."""
     words = ["benchsuite", "run", *(m.architecture.name for m in question.members), "-p", question.bound.label]
     for option in ("data", "weights", "limit"):
-        value = getattr(asked, option)
+        value = getattr(request, option)
         words += [f"--{option}", str(value)] if value is not None else []
-    words += ["--precision", question.precision] if not _by_default(asked, question) else []
+    words += ["--precision", question.precision] if not _by_default(request, question) else []
     words += ["--loader", question.loader.name] if not question.loader.exact else []
-    words += ["--seed", str(asked.seed)] if asked.seed else []
+    words += ["--seed", str(request.seed)] if request.seed else []
     return " ".join(words)
 
 
-def _by_default(asked: Asked, question: Question) -> bool:
+def _by_default(request: RunRequest, question: Question) -> bool:
     """Whether ``auto`` comes to this precision for this question alone."""
     checked = bool(question.chosen) or not auto_precision.worth_it([question])
-    return asked.precision == "auto" and question.precision == "fp32" and checked
+    return request.precision == "auto" and question.precision == "fp32" and checked
 
 
 def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str, Any]:

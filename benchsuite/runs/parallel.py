@@ -18,7 +18,7 @@ from itertools import groupby
 
 from benchsuite.distributed.crew import Crew, Work
 from benchsuite.errors import BenchsuiteError, StorageError, expected
-from benchsuite.evaluate import Answer, Identity, Opened, Settings, evaluate, fill, networks
+from benchsuite.evaluate import Answer, Identity, OpenNetwork, Settings, evaluate, fill, networks
 from benchsuite.evaluation.question import Member, Question, at_precision
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
@@ -29,14 +29,14 @@ from benchsuite.storage.logit_cache import CHUNK, chunked
 PAUSE = 0.1
 """Seconds between two looks at the chunks that others have in hand."""
 
-OpenNetwork = Callable[[Member, tuple[View, ...]], Opened]
+NetworkOpener = Callable[[Member, tuple[View, ...]], OpenNetwork]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """One chunk for one network."""
 
-    network: Opened
+    network: OpenNetwork
     views: tuple[View, ...]
     view_keys: Sequence[str]
     samples: Sequence[Sample]
@@ -49,7 +49,7 @@ class Task:
 
 def evaluate_together(
     questions: Sequence[Question],
-    open_network: OpenNetwork,
+    open_network: NetworkOpener,
     settings: Settings,
     advance: Callable[[int], None],
     crew: Crew,
@@ -62,7 +62,7 @@ def evaluate_together(
         yield from evaluate(questions, open_network, settings, advance)
         return
     once = dataclasses.replace(settings, fresh=False)
-    opened: dict[Identity, Opened] = {}
+    opened: dict[Identity, OpenNetwork] = {}
     with _told(crew) as tell:
         for identity, (member, views) in networks(questions).items():
             opened[identity] = open_network(member, views)
@@ -123,7 +123,7 @@ def share(
             first.network.seconds.total += time.perf_counter() - begun
 
 
-def _tasks(questions: Sequence[Question], opened: dict[Identity, Opened]) -> Iterator[Task]:
+def _tasks(questions: Sequence[Question], opened: dict[Identity, OpenNetwork]) -> Iterator[Task]:
     for identity, (_, views) in networks(questions).items():
         keys = [view_key(v) for v in views]
         for samples in chunked(questions[0].samples, CHUNK):

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, no_score_map
 from benchsuite.evaluation.question import TOLERANCE, Member, Question
-from benchsuite.models.weights import Chosen, choose
+from benchsuite.models.weights import ChosenWeights, choose
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog, open_dataset
@@ -26,7 +26,7 @@ DEFAULT_DATA = "digits"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RunRequest:
     """What a user typed after ``run``, in words."""
 
     architectures: tuple[str, ...]
@@ -46,22 +46,22 @@ class Asked:
     processes: int = 1
 
 
-def plan(asked: Asked, catalog: Catalog) -> list[Question]:
+def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     """Every question of a command, in the order of architectures, then protocols.
 
     Raises a ``BenchsuiteError`` for any name, parameter, folder or file that does not fit, before any network is built.
     """
-    _check(asked)
-    bounds = [parameters.bind(text, lambda name: catalog.find("protocol", name)) for text in asked.protocols]
-    loader: Loader = catalog.find("loader", asked.loader)
-    recalled = [_recall(name, asked, catalog) for name in asked.architectures]
-    data = _one_dataset(asked.data, [r.data for r in recalled if r])
+    _check(request)
+    bounds = [parameters.bind(text, lambda name: catalog.find("protocol", name)) for text in request.protocols]
+    loader: Loader = catalog.find("loader", request.loader)
+    recalled = [_recall(name, request, catalog) for name in request.architectures]
+    data = _one_dataset(request.data, [r.data for r in recalled if r])
     dataset, split = open_dataset(data, catalog)
     found = [
-        (catalog.architecture(r.architecture if r else name), r.weights if r else asked.weights, r)
-        for name, r in zip(asked.architectures, recalled, strict=True)
+        (catalog.architecture(r.architecture if r else name), r.weights if r else request.weights, r)
+        for name, r in zip(request.architectures, recalled, strict=True)
     ]
-    chosen = [(a, choose(a, dataset, weights, asked.seed, asked.results), r) for a, weights, r in found]
+    chosen = [(a, choose(a, dataset, weights, request.seed, request.results), r) for a, weights, r in found]
     questions = []
     for bound in (b for b in bounds if b.inner is None):
         if any(r for _, _, r in chosen):
@@ -70,31 +70,31 @@ def plan(asked: Asked, catalog: Catalog) -> list[Question]:
         for bound in bounds:
             if bound.inner is None:
                 member = _member(architecture, weights, bound, split, catalog)
-                questions.append(_question(asked, (member,), bound, dataset, split, loader))
+                questions.append(_question(request, (member,), bound, dataset, split, loader))
     for bound in bounds:
         if bound.inner is not None:
             members = tuple(
                 _member(a, w, _bind(r.protocol, catalog) if r else bound.inner, split, catalog) for a, w, r in chosen
             )
-            questions.append(_question(asked, members, bound, dataset, split, loader))
+            questions.append(_question(request, members, bound, dataset, split, loader))
     return questions
 
 
-def under(question: Question, asked: Asked, protocol: str, catalog: Catalog) -> Question:
+def under(question: Question, request: RunRequest, protocol: str, catalog: Catalog) -> Question:
     """The same network on the same dataset, which is not opened again, with another protocol, loader or precision.
 
     Raises a ``BenchsuiteError`` for what does not fit, and for a protocol or a question of several networks.
     """
-    bound, loader = _bind(protocol, catalog), catalog.find("loader", asked.loader)
+    bound, loader = _bind(protocol, catalog), catalog.find("loader", request.loader)
     if bound.inner is not None or len(question.members) > 1:
         raise BadParameter(expected("the question", "of one network", f"{bound.label} of {question.architecture}"))
     (member,) = question.members
     again = _member(member.architecture, member.chosen, bound, question.split, catalog)
-    return _question(asked, (again,), bound, question.dataset, question.split, loader)
+    return _question(request, (again,), bound, question.dataset, question.split, loader)
 
 
 @dataclass(frozen=True, slots=True)
-class _Recalled:
+class _RecalledRun:
     """A finished run that is asked to be a member of an ensemble: what it was a question of."""
 
     architecture: str
@@ -103,17 +103,17 @@ class _Recalled:
     data: str | None
 
 
-def _recall(name: str, asked: Asked, catalog: Catalog) -> _Recalled | None:
+def _recall(name: str, request: RunRequest, catalog: Catalog) -> _RecalledRun | None:
     """The question of a run, if ``name`` is one: a folder with a manifest, or an id in the results folder."""
     known = name in catalog.architectures or ":" in name
-    here = (asked.results / "runs" / name / "manifest.json").is_file() or Path(name, "manifest.json").is_file()
+    here = (request.results / "runs" / name / "manifest.json").is_file() or Path(name, "manifest.json").is_file()
     if known or not here:
         return None
-    manifest = read_manifest(find_run(asked.results, name))
+    manifest = read_manifest(find_run(request.results, name))
     if manifest is None or len(manifest["members"]) != 1:
         raise BadParameter(expected("a run in an ensemble", "whole and of one network", name))
     member, command = manifest["members"][0], manifest["asked"]
-    return _Recalled(member["architecture"], command["weights"], manifest["protocol"]["label"], command["data"])
+    return _RecalledRun(member["architecture"], command["weights"], manifest["protocol"]["label"], command["data"])
 
 
 def _one_dataset(given: str | None, recalled: Sequence[str | None]) -> str:
@@ -127,7 +127,7 @@ def _bind(text: str, catalog: Catalog) -> Bound:
     return parameters.bind(text, lambda name: catalog.find("protocol", name))
 
 
-def _member(architecture: Architecture, weights: Chosen, bound: Bound, split: Split, catalog: Catalog) -> Member:
+def _member(architecture: Architecture, weights: ChosenWeights, bound: Bound, split: Split, catalog: Catalog) -> Member:
     views = parameters.views(bound, weights.preprocess, split.mirror)
     if any(v.dense for v in views) and (architecture.dense is None or architecture.input.fixed):
         raise no_score_map(architecture.name, weights.preprocess.crop, "its input size is fixed")
@@ -148,10 +148,10 @@ def _member(architecture: Architecture, weights: Chosen, bound: Bound, split: Sp
 
 
 def _question(
-    asked: Asked, members: tuple[Member, ...], bound: Bound, dataset: Dataset, split: Split, loader: Loader
+    request: RunRequest, members: tuple[Member, ...], bound: Bound, dataset: Dataset, split: Split, loader: Loader
 ) -> Question:
-    samples = spread(split.samples, asked.limit)
-    precision = "fp32" if asked.precision == "auto" else asked.precision
+    samples = spread(split.samples, request.limit)
+    precision = "fp32" if request.precision == "auto" else request.precision
     data_digest = digest_of(samples)
     about = {
         "scores": keys.SCORES,
@@ -161,7 +161,7 @@ def _question(
         "dataset": split.name,
         "data": data_digest,
         "precision": precision,
-        "device": asked.device,
+        "device": request.device,
         "loader": None if loader.exact else loader.name,
         **({"among": list(split.among)} if split.among else {}),
     }
@@ -193,16 +193,16 @@ def _about(member: Member) -> dict[str, Any]:
     }
 
 
-def _check(asked: Asked) -> None:
-    if asked.precision not in ("auto", *TOLERANCE):
-        raise BadParameter(expected("--precision", f"one of auto, {', '.join(TOLERANCE)}", asked.precision))
-    counts = ("--batch-size", asked.batch_size), ("--limit", asked.limit), ("--processes", asked.processes)
+def _check(request: RunRequest) -> None:
+    if request.precision not in ("auto", *TOLERANCE):
+        raise BadParameter(expected("--precision", f"one of auto, {', '.join(TOLERANCE)}", request.precision))
+    counts = ("--batch-size", request.batch_size), ("--limit", request.limit), ("--processes", request.processes)
     for option, value in counts:
         if value is not None and value < 1:
             raise BadParameter(expected(option, "at least 1", value))
-    if asked.workers is not None and asked.workers < 0:
-        raise BadParameter(expected("--workers", "0 or more", asked.workers))
-    for what, names in (("architecture", asked.architectures), ("protocol", asked.protocols)):
+    if request.workers is not None and request.workers < 0:
+        raise BadParameter(expected("--workers", "0 or more", request.workers))
+    for what, names in (("architecture", request.architectures), ("protocol", request.protocols)):
         if len(set(names)) != len(names):
             twice = next(n for n in names if names.count(n) > 1)
             raise BadParameter(expected(f"each {what}", "named once", f"{twice} twice"))

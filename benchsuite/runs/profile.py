@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchsuite.evaluate import Opened
+from benchsuite.evaluate import OpenNetwork
 
 WAITED = 0.15
 """A pass that waits for images for less than this part of its time is as fast as its network."""
@@ -18,7 +18,7 @@ HOW = ("precision", "device", "loader", "workers", "processes", "batch_size")
 """What of a manifest's numerics decides how long a pass takes."""
 
 
-def record(opened: Sequence[Opened], device: str) -> dict[str, Any]:
+def record(opened: Sequence[OpenNetwork], device: str) -> dict[str, Any]:
     """What a manifest keeps beside the seconds: ``alone`` (images/s of the forward pass by itself, the limit) and
     ``peak_memory`` in bytes, of the process and, on CUDA, of the device's tensors.
     """

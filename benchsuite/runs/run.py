@@ -14,13 +14,13 @@ from benchsuite.data.prefetch import cores
 from benchsuite.data.prepared_reader import opened
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError
-from benchsuite.evaluate import Answer, Opened, Settings, networks
+from benchsuite.evaluate import Answer, OpenNetwork, Settings, networks
 from benchsuite.evaluation.question import Member, Question
 from benchsuite.models.device import device_here
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision, parallel
 from benchsuite.runs import manifest as run_manifest
-from benchsuite.runs.plan import DEFAULT_DATA, Asked, plan
+from benchsuite.runs.plan import DEFAULT_DATA, RunRequest, plan
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.preprocess import center
 from benchsuite.specs.view import View, distinct
@@ -34,71 +34,77 @@ TALLIED = 64
 """Questions whose predictions are held at once where only their counts are wanted."""
 
 
-def run(asked: Asked, catalog: Catalog, watch: Watch) -> list[dict[str, Any]]:
+def run(request: RunRequest, catalog: Catalog, progress: Progress) -> list[dict[str, Any]]:
     """Answers everything that was asked; returns the flat rows of ``run --json`` in the order of the questions.
 
     Raises a ``BenchsuiteError`` for every mistake of a user; results that were finished before it are on disk.
     """
-    crew = gather(asked.processes, digest(repr(asked)), help_along, (asked,))
+    crew = gather(request.processes, digest(repr(request)), help_along, (request,))
     try:
         try:
-            questions = plan(asked, catalog)
+            questions = plan(request, catalog)
         except BenchsuiteError:
             if crew.given_up():  # over the same mistake, which is one line from one process
                 return []
             raise
-        if asked.data is None:
-            watch.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
-        if crew.leads and asked.precision == "auto":  # the others hear what it came to
-            questions = _settled(asked, questions, watch)
-        return answer(asked, questions, watch, crew)
+        if request.data is None:
+            progress.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
+        if crew.leads and request.precision == "auto":  # the others hear what it came to
+            questions = _settled(request, questions, progress)
+        return answer(request, questions, progress, crew)
     finally:
         crew.stop()
 
 
-def answer(asked: Asked, questions: Sequence[Question], watch: Watch, crew: Crew = ALONE) -> list[dict[str, Any]]:
-    """The rows of ``run`` for questions about the same samples, which ``asked`` is the command of.
+def answer(
+    request: RunRequest, questions: Sequence[Question], progress: Progress, crew: Crew = ALONE
+) -> list[dict[str, Any]]:
+    """The rows of ``run`` for questions about the same samples, which ``request`` is the command of.
 
     Of several processes the leader has them; the others help, and have none.
     """
     if not crew.leads:
-        for _ in _work(asked, parallel.heard(crew, questions), Watch(), crew):
+        for _ in _work(request, parallel.heard(crew, questions), Progress(), crew):
             pass
         return []
-    done = {} if asked.fresh else _answered(asked.results, questions)
+    done = {} if request.fresh else _answered(request.results, questions)
     todo = [q for q in questions if q.run_id not in done]
     if todo:
-        _check_writable(asked.results)
-        for found, manifest in chain.from_iterable(_work(asked, same, watch, crew) for same in _by_precision(todo)):
-            write_run(run_manifest.folder(asked.results, found.question), manifest, found.columns)
+        _check_writable(request.results)
+        for found, manifest in chain.from_iterable(
+            _work(request, same, progress, crew) for same in _by_precision(todo)
+        ):
+            write_run(run_manifest.folder(request.results, found.question), manifest, found.columns)
             done[manifest["run_id"]] = manifest
     fresh = {q.run_id for q in todo}
     return [
-        run_manifest.result_row(done[q.run_id], str(run_manifest.folder(asked.results, q)), q.run_id not in fresh)
+        run_manifest.result_row(done[q.run_id], str(run_manifest.folder(request.results, q)), q.run_id not in fresh)
         | ({"precision_check": list(q.chosen)} if q.chosen else {})
         for q in questions
     ]
 
 
-def _settled(asked: Asked, questions: Sequence[Question], watch: Watch) -> list[Question]:
+def _settled(request: RunRequest, questions: Sequence[Question], progress: Progress) -> list[Question]:
     """The questions in the precision that ``auto`` comes to, which is found once for each network and its images."""
 
     def trials() -> tuple[str, ...]:
         from benchsuite.models.device import pick_device
         from benchsuite.models.precision import candidates
 
-        return candidates(pick_device(asked.device))
+        return candidates(pick_device(request.device))
 
-    def open_network(member: Member, precision: str) -> Opened:
+    def open_network(member: Member, precision: str) -> OpenNetwork:
         from benchsuite.models.device import pick_device
 
         count = min(auto_precision.SAMPLE, len(questions[0].samples))
-        watch.note(f"{member.architecture.name} in {precision} on {count} images, to choose a precision")
+        progress.note(f"{member.architecture.name} in {precision} on {count} images, to choose a precision")
         question = dataclasses.replace(questions[0], precision=precision, loader=auto_precision.READER)
-        told = watch if member.chosen.recipe is not None else Watch()  # a training is; the rest is said by the run
-        return _open(question, member, (center(member.chosen.preprocess),), pick_device(asked.device), told)
+        told = (
+            progress if member.chosen.recipe is not None else Progress()
+        )  # a training is; the rest is said by the run
+        return _open(question, member, (center(member.chosen.preprocess),), pick_device(request.device), told)
 
-    return list(auto_precision.settled(questions, asked.device, open_network, trials))
+    return list(auto_precision.settled(questions, request.device, open_network, trials))
 
 
 def _by_precision(questions: Sequence[Question]) -> list[list[Question]]:
@@ -106,17 +112,17 @@ def _by_precision(questions: Sequence[Question]) -> list[list[Question]]:
     return [[q for q in questions if q.precision == name] for name in dict.fromkeys(q.precision for q in questions)]
 
 
-def help_along(crew: Crew, asked: Asked) -> None:
+def help_along(crew: Crew, request: RunRequest) -> None:
     """What a process does that ``--processes`` started: its part of the same command."""
-    answer(asked, plan(asked, load_plugins()), Watch(), crew)
+    answer(request, plan(request, load_plugins()), Progress(), crew)
 
 
-def tally(asked: Asked, questions: Sequence[Question], watch: Watch) -> dict[str, dict[str, int]]:
+def tally(request: RunRequest, questions: Sequence[Question], progress: Progress) -> dict[str, dict[str, int]]:
     """The counts of each question by its run's id. Only logits are written: for many questions of a moment."""
-    counts = {run_id: dict(m["counts"]) for run_id, m in _answered(asked.results, questions).items()}
+    counts = {run_id: dict(m["counts"]) for run_id, m in _answered(request.results, questions).items()}
     todo = [q for q in questions if q.run_id not in counts]
     for start in range(0, len(todo), TALLIED):
-        for found, _ in _work(asked, todo[start : start + TALLIED], watch):
+        for found, _ in _work(request, todo[start : start + TALLIED], progress):
             counts[found.question.run_id] = found.counts
     return counts
 
@@ -127,7 +133,7 @@ def _answered(results: Path, questions: Sequence[Question]) -> dict[str, Mapping
 
 
 def _work(
-    asked: Asked, todo: list[Question], watch: Watch, crew: Crew = ALONE
+    request: RunRequest, todo: list[Question], progress: Progress, crew: Crew = ALONE
 ) -> Iterator[tuple[Answer, dict[str, Any]]]:
     """Evaluates what no run answers yet: each answer with its manifest, as soon as it is there."""
     from benchsuite.models import precision
@@ -135,44 +141,44 @@ def _work(
 
     if not todo:
         return
-    todo = _with_open_loader(todo, asked, watch)
-    device = device_here(asked.device)
+    todo = _with_open_loader(todo, request, progress)
+    device = device_here(request.device)
     precision.check(todo[0].precision, device)
     if device == "cpu":
         keep_freed_memory()
     settings = Settings(
-        asked.batch_size or _batch_size(device, todo),
-        asked.workers if asked.workers is not None else max(1, _workers(device) // crew.here),
-        asked.fresh,
+        request.batch_size or _batch_size(device, todo),
+        request.workers if request.workers is not None else max(1, _workers(device) // crew.here),
+        request.fresh,
         Lock() if device == "cpu" else nullcontext(),
     )
     wanted = networks(todo)
     total = len(todo[0].samples) * sum(len(views) for _, views in wanted.values())
     started: list[bool] = []
 
-    def open_network(member: Member, views: tuple[View, ...]) -> Opened:
-        opened = _open(todo[0], member, views, device, watch, compiled=asked.compiled)
+    def open_network(member: Member, views: tuple[View, ...]) -> OpenNetwork:
+        opened = _open(todo[0], member, views, device, progress, compiled=request.compiled)
         if not started:
             started.append(True)
-            watch.start(f"evaluating {len(todo[0].samples)} images", total)
+            progress.start(f"evaluating {len(todo[0].samples)} images", total)
         return opened
 
     try:
-        for found in parallel.evaluate_together(todo, open_network, settings, watch.advance, crew):
+        for found in parallel.evaluate_together(todo, open_network, settings, progress.advance, crew):
             q = found.question
             shared = [other.bound.label for other in todo if other is not q and _share(other, q)]
-            yield found, run_manifest.make(found, asked, settings, device, shared)
+            yield found, run_manifest.make(found, request, settings, device, shared)
     finally:
-        watch.stop()
+        progress.stop()
 
 
-def _with_open_loader(todo: Sequence[Question], asked: Asked, watch: Watch) -> list[Question]:
+def _with_open_loader(todo: Sequence[Question], request: RunRequest, progress: Progress) -> list[Question]:
     """The questions with a loader that is ready for the views of all of them; what it reads has to be there."""
     first = todo[0]
     views = distinct(tuple(v for q in todo for m in q.members for v in m.views))
-    loader = opened(first.loader, first.split, first.samples, views, asked.data or first.dataset.name)
+    loader = opened(first.loader, first.split, first.samples, views, request.data or first.dataset.name)
     if not loader.exact:
-        watch.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
+        progress.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
     return [dataclasses.replace(q, loader=loader) for q in todo]
 
 
@@ -181,8 +187,14 @@ def _share(a: Question, b: Question) -> bool:
 
 
 def _open(
-    question: Question, member: Member, views: tuple[View, ...], device: str, watch: Watch, *, compiled: bool = False
-) -> Opened:
+    question: Question,
+    member: Member,
+    views: tuple[View, ...],
+    device: str,
+    progress: Progress,
+    *,
+    compiled: bool = False,
+) -> OpenNetwork:
     """Builds a network, trains it where the data set says so, and opens the store of its chunks."""
     from benchsuite.models import weights
     from benchsuite.models.network import open_network
@@ -190,9 +202,9 @@ def _open(
     chosen, architecture = member.chosen, member.architecture
     classes = len(question.split.classes)
     if chosen.recipe is not None and chosen.path is not None:
-        _train(question, member, watch)
+        _train(question, member, progress)
     elif chosen.label.startswith("random"):
-        watch.note(f"{architecture.name} has {chosen.label} weights: its errors say nothing about a trained network")
+        progress.note(f"{architecture.name} has {chosen.label} weights: its errors say nothing about a trained network")
     module = weights.build(architecture, chosen, classes)
     network = open_network(architecture, module, chosen.preprocess, views, classes, device, question.precision)
     key: dict[str, Any] = {
@@ -207,13 +219,13 @@ def _open(
     if network.folded:
         key["folded"] = network.folded
     if compiled:
-        watch.note(f"compiling {architecture.name}, which takes a minute or two")
+        progress.note(f"compiling {architecture.name}, which takes a minute or two")
         network.compile(crops=not all(v.dense for v in views))
         key["compiled"] = True
-    return Opened(network, ChunkStore(cache_dir() / "chunks" / digest(key)[:32]), network.digest)
+    return OpenNetwork(network, ChunkStore(cache_dir() / "chunks" / digest(key)[:32]), network.digest)
 
 
-def _train(question: Question, member: Member, watch: Watch) -> None:
+def _train(question: Question, member: Member, progress: Progress) -> None:
     from benchsuite.training import trainer
 
     recipe, path = member.chosen.recipe, member.chosen.path
@@ -224,12 +236,14 @@ def _train(question: Question, member: Member, watch: Watch) -> None:
     lock = path.with_suffix(".lock")
     with held(lock, wait=False) as free:
         if not free:
-            watch.note(f"waiting for another process, which is training {member.architecture.name}")
+            progress.note(f"waiting for another process, which is training {member.architecture.name}")
     with held(lock, wait=True):
         if path.is_file():
             return
-        watch.note(f"training {member.architecture.name} on {question.split.name} once ({recipe.cost}); kept in {path}")
-        trainer.ensure(member.architecture, recipe, path, _train_split(question), watch)
+        progress.note(
+            f"training {member.architecture.name} on {question.split.name} once ({recipe.cost}); kept in {path}"
+        )
+        trainer.ensure(member.architecture, recipe, path, _train_split(question), progress)
 
 
 def _train_split(question: Question) -> Callable[[], Any]:

@@ -14,18 +14,18 @@ from benchsuite.distributed import executors, process_group
 from benchsuite.distributed.crew import gather
 from benchsuite.errors import BadParameter, BenchsuiteError, expected
 from benchsuite.evaluation.question import TOLERANCE, Question, at_precision
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.runs.plan import plan
 from benchsuite.runs.run import run
-from benchsuite.runs.sweep_file import Cell, Lot, Sweep, lots
+from benchsuite.runs.sweep_file import Sweep, SweepCell, SweepJob, lots
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.storage.files import writing
 
 
 @dataclass(slots=True)
-class State:
+class CellState:
     """How far a cell is: ``to do``, ``running``, ``done``, ``answered`` (from its run), or ``failed``."""
 
     state: str = "to do"
@@ -33,12 +33,12 @@ class State:
     row: dict[str, Any] | None = None
 
 
-Outcome = tuple[Cell, State]
-Tell = Callable[[Cell, State], None]
+Outcome = tuple[SweepCell, CellState]
+Tell = Callable[[SweepCell, CellState], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SweepOptions:
     """What of a sweep is done, where, and in which folder its results lie."""
 
     results: Path
@@ -48,14 +48,14 @@ class Choice:
 
 
 @dataclass(slots=True)
-class Board:
+class SweepStates:
     """The states of the chosen cells, and the file that keeps those of all."""
 
     path: Path
-    states: dict[Cell, State] = field(default_factory=dict)
+    states: dict[SweepCell, CellState] = field(default_factory=dict)
     kept: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def set(self, cell: Cell, state: State, tell: Tell) -> None:
+    def set(self, cell: SweepCell, state: CellState, tell: Tell) -> None:
         """A cell has come so far; said and written down when that is new."""
         self.states[cell] = state
         run_id = state.row["run_id"] if state.row else None
@@ -68,7 +68,7 @@ class Board:
             part.write_text(json.dumps({"cells": self.kept}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def board(sweep: Sweep, choice: Choice) -> Board:
+def board(sweep: Sweep, choice: SweepOptions) -> SweepStates:
     """The chosen cells before anything is known of them.
 
     Raises ``BadParameter`` where the ones that failed are asked for and there are none.
@@ -83,10 +83,10 @@ def board(sweep: Sweep, choice: Choice) -> Board:
         chosen = tuple(c for c in chosen if kept.get(c.label, {}).get("state") == "failed")
         if not chosen:
             raise BadParameter(expected("--last-failed", "asked after a cell has failed", "no failed cell", str(path)))
-    return Board(path, {cell: State() for cell in chosen}, kept)
+    return SweepStates(path, {cell: CellState() for cell in chosen}, kept)
 
 
-def survey(sweep: Sweep, choice: Choice, catalog: Catalog, made: Board, tell: Tell) -> list[Lot]:
+def survey(sweep: Sweep, choice: SweepOptions, catalog: Catalog, made: SweepStates, tell: Tell) -> list[SweepJob]:
     """Finds out which cells are answered and which cannot be; returns the lots that are left."""
     left = []
     catalog = _opening_once(catalog)
@@ -102,7 +102,9 @@ def survey(sweep: Sweep, choice: Choice, catalog: Catalog, made: Board, tell: Te
     return left
 
 
-def sweep(asked: Sweep, choice: Choice, catalog: Catalog, watch: Watch, tell: Tell) -> dict[Cell, State]:
+def sweep(
+    asked: Sweep, choice: SweepOptions, catalog: Catalog, progress: Progress, tell: Tell
+) -> dict[SweepCell, CellState]:
     """Carries out a sweep, or goes on with it; returns the state of every chosen cell.
 
     A cell that cannot be done says why, and the others go on. Of ``torchrun``'s processes the first one leads, the
@@ -127,8 +129,8 @@ def sweep(asked: Sweep, choice: Choice, catalog: Catalog, watch: Watch, tell: Te
         left = survey(asked, choice, catalog, made, tell)
         crew.tell({"lots": [[asked.cells.index(cell) for cell in lot.cells] for lot in left]})
         made.write()
-        for i, state, found in _events(asked, choice, left, catalog, watch):
-            outcomes = found if state == "done" else [(cell, State(state, found)) for cell in left[i].cells]
+        for i, state, found in _events(asked, choice, left, catalog, progress):
+            outcomes = found if state == "done" else [(cell, CellState(state, found)) for cell in left[i].cells]
             for cell, new in outcomes:
                 made.set(cell, new, tell)
             made.write()
@@ -137,33 +139,33 @@ def sweep(asked: Sweep, choice: Choice, catalog: Catalog, watch: Watch, tell: Te
         crew.stop()
 
 
-def help_along(lot: Lot, catalog: Catalog) -> None:
+def help_along(lot: SweepJob, catalog: Catalog) -> None:
     """What the other processes of ``torchrun`` do for a lot; the leader finds its errors by itself."""
     try:
-        run(lot.asked, catalog, Watch())
+        run(lot.asked, catalog, Progress())
     except BenchsuiteError:
         return
 
 
-def carry_out(lot: Lot) -> list[Outcome]:
+def carry_out(lot: SweepJob) -> list[Outcome]:
     """The work for a lot, on whatever machine."""
-    return attempt(lot, load_plugins(), Watch())
+    return attempt(lot, load_plugins(), Progress())
 
 
-def attempt(lot: Lot, catalog: Catalog, watch: Watch) -> list[Outcome]:
+def attempt(lot: SweepJob, catalog: Catalog, progress: Progress) -> list[Outcome]:
     """Answers the cells of a lot together; if that fails, one by one, so that each has an answer or its own reason."""
     try:
-        rows = run(lot.asked, catalog, watch)
+        rows = run(lot.asked, catalog, progress)
     except BenchsuiteError as error:
         if len(lot.cells) == 1:
-            return [(lot.cells[0], State("failed", str(error)))]
-        return [outcome for cell in lot.cells for outcome in attempt(lot.of([cell]), catalog, watch)]
-    states = [State("answered" if row["cached"] else "done", row=row) for row in rows]
+            return [(lot.cells[0], CellState("failed", str(error)))]
+        return [outcome for cell in lot.cells for outcome in attempt(lot.of([cell]), catalog, progress)]
+    states = [CellState("answered" if row["cached"] else "done", row=row) for row in rows]
     return list(zip(lot.cells, states, strict=True))
 
 
 def _events(
-    asked: Sweep, choice: Choice, left: Sequence[Lot], catalog: Catalog, watch: Watch
+    asked: Sweep, choice: SweepOptions, left: Sequence[SweepJob], catalog: Catalog, progress: Progress
 ) -> Iterator[executors.Event]:
     options = asked.places.get(choice.place, {})
     if not left:  # a cluster would be asked for nothing
@@ -172,15 +174,15 @@ def _events(
         return executors.slurm(left, carry_out, options, choice.results / "sweeps" / f"{asked.name}-slurm")
     if choice.place == "ray":
         return executors.ray(left, carry_out, options)
-    return executors.local(left, lambda lot: attempt(lot, catalog, watch))
+    return executors.local(left, lambda lot: attempt(lot, catalog, progress))
 
 
-def _surveyed(lot: Lot, catalog: Catalog) -> list[Outcome]:
+def _surveyed(lot: SweepJob, catalog: Catalog) -> list[Outcome]:
     try:
         questions = plan(lot.asked, catalog)
     except BenchsuiteError as error:
         if len(lot.cells) == 1:
-            return [(lot.cells[0], State("failed", str(error)))]
+            return [(lot.cells[0], CellState("failed", str(error)))]
         return [outcome for cell in lot.cells for outcome in _surveyed(lot.of([cell]), catalog)]
     auto = lot.asked.precision == "auto" and auto_precision.worth_it(questions)
     rows = [None if lot.fresh else _row(lot.results, _possible(q) if auto else [q], checked=auto) for q in questions]
@@ -189,7 +191,10 @@ def _surveyed(lot: Lot, catalog: Catalog) -> list[Outcome]:
         auto and left and not auto_precision.worth_it(left)
     ):  # they alone would come to another precision than all together
         rows = [None] * len(rows)
-    return [(cell, State("answered", row=row) if row else State()) for cell, row in zip(lot.cells, rows, strict=True)]
+    return [
+        (cell, CellState("answered", row=row) if row else CellState())
+        for cell, row in zip(lot.cells, rows, strict=True)
+    ]
 
 
 def _possible(question: Question) -> list[Question]:
@@ -212,10 +217,10 @@ def _row(results: Path, questions: Sequence[Question], *, checked: bool) -> dict
     return None
 
 
-def _heard(work: Mapping[str, Any], asked: Sweep, choice: Choice) -> list[Lot]:
+def _heard(work: Mapping[str, Any], asked: Sweep, choice: SweepOptions) -> list[SweepJob]:
     """The lots that the leader has told."""
     return [
-        Lot(tuple(asked.cells[i] for i in numbers), asked.fixed, choice.results, choice.fresh)
+        SweepJob(tuple(asked.cells[i] for i in numbers), asked.fixed, choice.results, choice.fresh)
         for numbers in work.get("lots", [])
     ]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchsuite.errors import BadParameter, DataError, expected, unknown_name
 from benchsuite.evaluation.question import TOLERANCE
-from benchsuite.runs.plan import DEFAULT_DATA, Asked
+from benchsuite.runs.plan import DEFAULT_DATA, RunRequest
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog
 
@@ -42,7 +42,7 @@ PLACES = ("slurm", "ray")
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class SweepCell:
     """One combination; ``weights`` is empty for the usual ones."""
 
     architecture: str
@@ -63,33 +63,33 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a file asks for. ``fixed`` are fields of ``Asked``; ``places`` the options of SLURM and Ray.
+    """What a file asks for. ``fixed`` are fields of ``RunRequest``; ``places`` the options of SLURM and Ray.
 
     ``idle`` are the tables of ``skip`` that no cell matches, in words.
     """
 
     name: str
-    cells: tuple[Cell, ...]
+    cells: tuple[SweepCell, ...]
     fixed: Mapping[str, Any]
     places: Mapping[str, Mapping[str, Any]]
     idle: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Lot:
+class SweepJob:
     """The cells of one network on one data set, which share their forward passes: what is computed in one piece."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[SweepCell, ...]
     fixed: Mapping[str, Any]
     results: Path
     fresh: bool = False
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> RunRequest:
         """The command that answers all of its cells."""
         first = self.cells[0]
         own = {name: getattr(first, name) for name in ("data", "precision", "loader", "seed")}
-        return Asked(
+        return RunRequest(
             (first.architecture,),
             tuple(cell.protocol for cell in self.cells),
             weights=first.weights or None,
@@ -99,9 +99,9 @@ class Lot:
             results=self.results,
         )
 
-    def of(self, cells: Sequence[Cell]) -> Lot:
+    def of(self, cells: Sequence[SweepCell]) -> SweepJob:
         """The same with fewer cells."""
-        return Lot(tuple(cells), self.fixed, self.results, self.fresh)
+        return SweepJob(tuple(cells), self.fixed, self.results, self.fresh)
 
 
 def read(path: Path, catalog: Catalog) -> Sweep:
@@ -134,7 +134,7 @@ def parse(name: str, found: Mapping[str, Any], catalog: Catalog) -> Sweep:
     for key in (key for pattern in skip for key in pattern):
         if key not in axes:
             raise _unknown_key(key, axes, f"skip of {where}")
-    combined = [Cell(*values) for values in itertools.product(*axes.values())]
+    combined = [SweepCell(*values) for values in itertools.product(*axes.values())]
     cells = tuple(cell for cell in combined if not any(_matches(cell, pattern) for pattern in skip))
     if not cells:
         raise BadParameter(expected("skip", "something that leaves cells to do", "every cell skipped", where))
@@ -145,13 +145,13 @@ def parse(name: str, found: Mapping[str, Any], catalog: Catalog) -> Sweep:
     return Sweep(name, cells, fixed, places, words)
 
 
-def lots(sweep: Sweep, cells: Sequence[Cell], results: Path, *, fresh: bool) -> list[Lot]:
+def lots(sweep: Sweep, cells: Sequence[SweepCell], results: Path, *, fresh: bool) -> list[SweepJob]:
     """Cells that differ in their protocol only, together."""
-    groups: dict[tuple[Any, ...], list[Cell]] = {}
+    groups: dict[tuple[Any, ...], list[SweepCell]] = {}
     for cell in cells:
         key = cell.architecture, cell.data, cell.weights, cell.precision, cell.loader, cell.seed
         groups.setdefault(key, []).append(cell)
-    return [Lot(tuple(group), sweep.fixed, results, fresh) for group in groups.values()]
+    return [SweepJob(tuple(group), sweep.fixed, results, fresh) for group in groups.values()]
 
 
 def _unknown_key(key: str, known: Sequence[str] | Mapping[str, Any], where: str) -> BadParameter:
@@ -190,7 +190,7 @@ def _tables(key: str, value: Any, where: str) -> list[dict[str, Any]]:
     return value
 
 
-def _matches(cell: Cell, pattern: Mapping[str, Any]) -> bool:
+def _matches(cell: SweepCell, pattern: Mapping[str, Any]) -> bool:
     return all(fnmatchcase(str(getattr(cell, key)), str(wanted)) for key, wanted in pattern.items())
 
 

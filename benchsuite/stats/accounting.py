@@ -26,7 +26,7 @@ Pick = Callable[["NDArray[Any]", "NDArray[Any] | None"], "NDArray[np.int64]"]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class EpochChoice:
     """Which epoch's number is printed: ``pick(numbers (..., e), errors on held-out images (e,) or None) -> (...)``.
 
     The epochs that it picks are counted from 0. It needs ``epochs`` of them, and held-out images if ``heldout``.
@@ -47,7 +47,7 @@ class Accounting:
     note: str
     source: str
     tally: Tally
-    choice: Choice
+    choice: EpochChoice
 
     def applies(self, epochs: int, *, heldout: bool) -> bool:
         """Whether it prints a number for so many epochs, with or without held-out images."""
@@ -104,16 +104,16 @@ def _best_heldout(numbers: NDArray[Any], heldout: NDArray[Any] | None) -> NDArra
     return np.full(numbers.shape[:-1], heldout.argmin())
 
 
-LAST = Choice("last", "the last epoch", _last, epochs=1)
-BEST = Choice("best", "the epoch that is best on the test images", _best)
-BEST_LATE = Choice(
+LAST = EpochChoice("last", "the last epoch", _last, epochs=1)
+BEST = EpochChoice("best", "the epoch that is best on the test images", _best)
+BEST_LATE = EpochChoice(
     "best-after-10", "the epoch that is best on the test images, of the 12th and later", _best_late, epochs=SKIPPED + 1
 )
-LOWEST = Choice("lowest", "the epoch with the LOWEST accuracy, compared as if it were an error", _lowest)
-BEST_HELDOUT = Choice("best-heldout", "the epoch that is best on held-out images", _best_heldout, heldout=True)
+LOWEST = EpochChoice("lowest", "the epoch with the LOWEST accuracy, compared as if it were an error", _lowest)
+BEST_HELDOUT = EpochChoice("best-heldout", "the epoch that is best on held-out images", _best_heldout, heldout=True)
 
 
-def accounting(tally: Tally, choice: Choice = LAST, source: str = "") -> Accounting:
+def accounting(tally: Tally, choice: EpochChoice = LAST, source: str = "") -> Accounting:
     """A tally under a choice, named ``TALLY`` for the last epoch and ``TALLY-CHOICE`` else."""
     if choice is LAST:
         return Accounting(tally.name, tally.note, source or tally.source, tally, choice)

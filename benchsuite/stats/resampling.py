@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchsuite.stats.accounting import Choice
+    from benchsuite.stats.accounting import EpochChoice
 
 
 NEGLIGIBLE = 1e-6
@@ -80,7 +80,7 @@ def of_all_orders(tally: Tally, correct: NDArray[np.bool_], batch_size: int) -> 
     return float(image.mean() * weights.sum()) / whole, math.sqrt(variance) / whole
 
 
-def chosen(choice: Choice, values: NDArray[Any], heldout: NDArray[Any] | None = None) -> NDArray[Any]:
+def chosen(choice: EpochChoice, values: NDArray[Any], heldout: NDArray[Any] | None = None) -> NDArray[Any]:
     """The number that each draw prints. (draws, e) -> (draws,)."""
     import numpy as np
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Passes:
+class Correctness:
     """What a run got right: ``correct`` (e, n) bool, a row for each pass over the test images in loader order.
 
     ``heldout`` are the errors of each epoch on held-out images, (e,); ``of`` is the size of the whole split;
@@ -47,7 +47,7 @@ class Passes:
         return tuple(batch_averaging.ratios(batch_averaging.EXACT, self.correct, 1))
 
 
-def read(results: Path, name: str) -> Passes:
+def read(results: Path, name: str) -> Correctness:
     """The passes of an evaluation or a training: its id, the beginning of one, or a path.
 
     Raises ``UnknownName``, or ``StorageError`` for a run that is not whole.
@@ -59,7 +59,7 @@ def read(results: Path, name: str) -> Passes:
     if manifest is None:
         raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
     rank = run_folder.read_predictions(folder)["rank"].to_numpy()
-    return Passes(folder.name, str(folder), (rank == 0)[None, :], manifest["dataset"]["of"])
+    return Correctness(folder.name, str(folder), (rank == 0)[None, :], manifest["dataset"]["of"])
 
 
 def find(results: Path, name: str) -> Path:
@@ -76,7 +76,7 @@ def find(results: Path, name: str) -> Path:
     return known[matches[0]]
 
 
-def _training(folder: Path) -> Passes:
+def _training(folder: Path) -> Correctness:
     """``correct.npz``: ``bits`` (epochs, ceil(n / 8)) uint8 of ``numpy.packbits``, ``n`` and ``batch_size``."""
     import numpy as np
 
@@ -93,7 +93,7 @@ def _training(folder: Path) -> Passes:
         raise StorageError(expected("the bits of a training", "uint8 of the shape (epochs, n / 8)", got, str(file)))
     correct = np.unpackbits(bits, axis=1, count=n).astype(bool)
     heldout = _heldout(folder, len(correct))
-    return Passes(folder.name, str(folder), correct, n, batch_size, heldout, recipe.get("accounting"), finished)
+    return Correctness(folder.name, str(folder), correct, n, batch_size, heldout, recipe.get("accounting"), finished)
 
 
 def _heldout(folder: Path, epochs: int) -> NDArray[Any] | None:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from benchsuite.distributed.process_group import Group
-from benchsuite.models.input_normalization import Inputs
+from benchsuite.models.input_normalization import InputNormalization
 from benchsuite.specs.recipe import Augmentation, Recipe
 from benchsuite.training import schedules
-from benchsuite.training.images import Pictures
+from benchsuite.training.images import TrainingImages
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,13 +99,13 @@ class Feed:
     Everything is drawn for the whole batch, so that it does not depend on the number of processes that share it.
     """
 
-    def __init__(self, pictures: Pictures, recipe: Recipe, device: str, group: Group) -> None:
+    def __init__(self, pictures: TrainingImages, recipe: Recipe, device: str, group: Group) -> None:
         self.pictures, self.recipe, self.group = pictures, recipe, group
         self.device = torch.device(device)
         self.sizes = schedules.sizes(recipe)
         self.batch_size = min(recipe.batch_size, len(pictures.labels))
         self.generator = torch.Generator().manual_seed(recipe.seed)
-        self.inputs = Inputs(recipe.preprocess, self.device)
+        self.inputs = InputNormalization(recipe.preprocess, self.device)
 
     def order(self) -> Any:
         """A random order of the images: (n,) indices."""

@@ -12,12 +12,12 @@ from typing import Any
 
 from benchsuite.distributed.process_group import leads
 from benchsuite.errors import BadParameter, TrainingError, expected, unknown_name
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.recipe import Grid
 from benchsuite.storage.files import writing
-from benchsuite.training.job import Asked, Job, cells, job, open_splits
+from benchsuite.training.job import Job, TrainRequest, cells, job, open_splits
 from benchsuite.training.run import carry_out
 
 Row = dict[str, Any]
@@ -25,7 +25,7 @@ COLUMNS = ("epochs_run", "n", "top1_errors", "top1_error", "scale", "seed", "ima
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class GridCell:
     """One combination: the level of each factor by name, and its training, which others may share."""
 
     levels: dict[str, str]
@@ -41,17 +41,17 @@ def find(name: str, catalog: Catalog) -> tuple[Architecture, Grid]:
     return known[name]
 
 
-def plan(asked: Asked, name: str, catalog: Catalog) -> list[Cell]:
-    """The trainings of a grid, those with the fewest images to learn from first; ``asked`` names no architecture."""
+def plan(request: TrainRequest, name: str, catalog: Catalog) -> list[GridCell]:
+    """The trainings of a grid, those with the fewest images to learn from first; ``request`` names no architecture."""
     architecture, grid = find(name, catalog)
-    if asked.epochs is not None and any(field == "epochs" for field in _changes(grid)):
-        raise BadParameter(expected("--epochs", f"left out, as epochs are a factor of {name}", asked.epochs))
+    if request.epochs is not None and any(field == "epochs" for field in _changes(grid)):
+        raise BadParameter(expected("--epochs", f"left out, as epochs are a factor of {name}", request.epochs))
     recipe = {r.name: r for r in architecture.recipes}[grid.recipe]
-    asked = dataclasses.replace(asked, architecture=architecture.name)
-    opened = open_splits(asked, recipe, catalog)
+    request = dataclasses.replace(request, architecture=architecture.name)
+    opened = open_splits(request, recipe, catalog)
     names = [factor for factor, _ in grid.factors]
     made = [
-        Cell(dict(zip(names, (level.name for level in levels), strict=True)), job(asked, cell, catalog, opened))
+        GridCell(dict(zip(names, (level.name for level in levels), strict=True)), job(request, cell, catalog, opened))
         for levels, cell in cells(grid, recipe)
     ]
     return sorted(made, key=lambda cell: cell.job.recipe.epochs * len(cell.job.learned))
@@ -61,22 +61,24 @@ def _changes(grid: Grid) -> list[str]:
     return [field for _, levels in grid.factors for level in levels for field, _ in level.changes]
 
 
-def train(asked: Asked, name: str, catalog: Catalog, watch: Watch, tell: Callable[[list[Row]], None]) -> list[Row]:
+def train(
+    request: TrainRequest, name: str, catalog: Catalog, progress: Progress, tell: Callable[[list[Row]], None]
+) -> list[Row]:
     """Trains a grid, or goes on with it; returns a row for each combination, with its level of each factor.
 
     Combinations that come to the same training share it. One whose loss becomes no number says so in ``failed``, and
     the others go on. ``tell(rows)`` hears of the rows after each training; the table lies in RESULTS/grids.
     """
-    planned = plan(asked, name, catalog)
-    path = asked.results / "grids" / f"{name}{'' if asked.scale == 'full' else '@' + asked.scale}.csv"
+    planned = plan(request, name, catalog)
+    path = request.results / "grids" / f"{name}{'' if request.scale == 'full' else '@' + request.scale}.csv"
     rows: list[Row] = []
     found: dict[str, Row] = {}
     for number, cell in enumerate(planned, 1):
         same = cell.job.identity
         if same not in found:
             words = ", ".join(f"{factor} {level}" for factor, level in cell.levels.items())
-            watch.note(f"training {number} of {len(planned)} of {name}: {words}")
-            found[same] = _one(cell.job, asked, watch)
+            progress.note(f"training {number} of {len(planned)} of {name}: {words}")
+            found[same] = _one(cell.job, request, progress)
         rows.append({"levels": cell.levels, **found[same]})
         if leads():
             _write(path, rows)
@@ -84,11 +86,11 @@ def train(asked: Asked, name: str, catalog: Catalog, watch: Watch, tell: Callabl
     return rows
 
 
-def _one(job: Job, asked: Asked, watch: Watch) -> Row:
+def _one(job: Job, request: TrainRequest, progress: Progress) -> Row:
     try:
-        return {**carry_out(job, asked, watch), "failed": None}
+        return {**carry_out(job, request, progress), "failed": None}
     except TrainingError as error:
-        watch.note(str(error))
+        progress.note(str(error))
         return {"run_id": job.run_id, "recipe": job.recipe.name, "scale": job.scale, "failed": str(error)}
 
 

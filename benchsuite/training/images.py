@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pictures:
+class TrainingImages:
     """Images as bytes, (n, s, s, 3) for each size s, and their labels (n,); on the device, or beside it."""
 
     sizes: Mapping[int, Any]
@@ -111,7 +111,7 @@ def _check_memory(images: int, size: int, name: str) -> None:
         )
 
 
-def pictures(arrays: dict[int, NDArray[np.uint8]], samples: Sequence[Sample], device: str) -> Pictures:
+def pictures(arrays: dict[int, NDArray[np.uint8]], samples: Sequence[Sample], device: str) -> TrainingImages:
     """The arrays of images and their labels, where the training finds them."""
     labels = np.array([s.label for s in samples], dtype=np.int64)
-    return Pictures({size: place(array, device) for size, array in arrays.items()}, place(labels, device))
+    return TrainingImages({size: place(array, device) for size, array in arrays.items()}, place(labels, device))

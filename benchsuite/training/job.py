@@ -118,7 +118,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TrainRequest:
     """What a user typed after ``train``, in words. ``heldout`` is how many training images are kept from learning."""
 
     architecture: str
@@ -137,7 +137,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training. ``asked`` is what its id is a digest of; ``learned`` and ``heldout`` are parts of ``train``."""
+    """One training. ``request`` is what its id is a digest of; ``learned`` and ``heldout`` are parts of ``train``."""
 
     run_id: str
     asked: dict[str, Any]
@@ -161,26 +161,26 @@ class Job:
         return keys.digest(self.asked)
 
 
-def plan(asked: Asked, catalog: Catalog) -> Job:
+def plan(request: TrainRequest, catalog: Catalog) -> Job:
     """The training that a command asks for. Raises a ``BenchsuiteError`` for what does not exist or does not fit."""
-    if asked.precision not in PRECISIONS:
-        raise BadParameter(expected("--precision", f"one of {', '.join(PRECISIONS)}", asked.precision))
-    return job(asked, find_recipe(asked, catalog), catalog)
+    if request.precision not in PRECISIONS:
+        raise BadParameter(expected("--precision", f"one of {', '.join(PRECISIONS)}", request.precision))
+    return job(request, find_recipe(request, catalog), catalog)
 
 
-def job(asked: Asked, declared: Recipe, catalog: Catalog, opened: tuple[Split, Split] | None = None) -> Job:
+def job(request: TrainRequest, declared: Recipe, catalog: Catalog, opened: tuple[Split, Split] | None = None) -> Job:
     """The training of a recipe that was found; ``--scale``, ``--epochs`` and ``--seed`` change it.
 
     ``opened`` are the splits where they have been opened before.
     """
-    recipe = scaled(declared, asked.scale)
-    recipe = lasting(recipe, asked.epochs) if asked.epochs is not None else recipe
-    recipe = dataclasses.replace(recipe, seed=asked.seed) if asked.seed is not None else recipe
-    architecture = catalog.architecture(asked.architecture, recipe.options)
-    train, test = opened or open_splits(asked, recipe, catalog)
+    recipe = scaled(declared, request.scale)
+    recipe = lasting(recipe, request.epochs) if request.epochs is not None else recipe
+    recipe = dataclasses.replace(recipe, seed=request.seed) if request.seed is not None else recipe
+    architecture = catalog.architecture(request.architecture, recipe.options)
+    train, test = opened or open_splits(request, recipe, catalog)
     if not recipe.architecture:
         recipe = fitted(recipe, usual_preprocess(catalog.find("dataset", recipe.dataset), architecture), architecture)
-    learned, heldout = _parts(train.samples, asked.heldout)
+    learned, heldout = _parts(train.samples, request.heldout)
     learned = spread(learned, recipe.images) if recipe.images and recipe.images < len(learned) else learned
     owner = catalog.owner("architecture", architecture.name)
     about = {
@@ -191,16 +191,16 @@ def job(asked: Asked, declared: Recipe, catalog: Catalog, opened: tuple[Split, S
         "learned": _digest(learned),
         "heldout": _digest(heldout),
         "test": _digest(test.samples),
-        "precision": asked.precision,
-        "compiled": asked.compiled,
+        "precision": request.precision,
+        "compiled": request.compiled,
     }
     run_id = keys.run_id(architecture.name, recipe.name, test.name, about)
-    return Job(run_id, about, architecture, owner, recipe, asked.scale, train, test, learned, heldout)
+    return Job(run_id, about, architecture, owner, recipe, request.scale, train, test, learned, heldout)
 
 
-def open_splits(asked: Asked, recipe: Recipe, catalog: Catalog) -> tuple[Split, Split]:
+def open_splits(request: TrainRequest, recipe: Recipe, catalog: Catalog) -> tuple[Split, Split]:
     """The training and the test images. Raises ``BadParameter`` for another data set than the recipe's."""
-    data = asked.data or recipe.dataset
+    data = request.data or recipe.dataset
     name = data.partition(":")[0]
     if name != recipe.dataset:
         catalog.find("dataset", name)
@@ -208,27 +208,27 @@ def open_splits(asked: Asked, recipe: Recipe, catalog: Catalog) -> tuple[Split, 
     return open_dataset(data, catalog, "train")[1], open_dataset(data, catalog)[1]
 
 
-def find_recipe(asked: Asked, catalog: Catalog) -> Recipe:
+def find_recipe(request: TrainRequest, catalog: Catalog) -> Recipe:
     """The recipe that ``--recipe`` names, else that of the data set for any network.
 
     Raises ``UnknownName`` with the nearest, and ``BadParameter`` for a recipe of another network.
     """
-    head = asked.architecture.partition(":")[0]
-    bare = head if isinstance(catalog.architectures.get(head), Architecture) else asked.architecture
+    head = request.architecture.partition(":")[0]
+    bare = head if isinstance(catalog.architectures.get(head), Architecture) else request.architecture
     own = {r.name: r for r in catalog.architecture(bare).recipes}
     own |= {d.recipe.name: d.recipe for d in catalog.datasets.values() if d.recipe is not None}
-    if asked.recipe is None:
-        dataset = catalog.find("dataset", asked.data.partition(":")[0]) if asked.data else None
+    if request.recipe is None:
+        dataset = catalog.find("dataset", request.data.partition(":")[0]) if request.data else None
         if dataset is None or dataset.recipe is None:
             raise BadParameter(expected("--recipe", f"one of {', '.join(own) or 'none'}", "none", bare))
         return own[dataset.recipe.name]
-    if asked.recipe in own:
-        return own[asked.recipe]
+    if request.recipe in own:
+        return own[request.recipe]
     for other in catalog.architectures.values():
-        if isinstance(other, Architecture) and asked.recipe in {r.name for r in other.recipes}:
-            got = f"{asked.recipe}, which is one of {other.name}"
+        if isinstance(other, Architecture) and request.recipe in {r.name for r in other.recipes}:
+            got = f"{request.recipe}, which is one of {other.name}"
             raise BadParameter(expected("--recipe", f"one of {bare}", got))
-    raise unknown_name(f"recipe of {bare}", asked.recipe, own)
+    raise unknown_name(f"recipe of {bare}", request.recipe, own)
 
 
 def _parts(samples: tuple[Sample, ...], count: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:

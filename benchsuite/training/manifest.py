@@ -15,7 +15,7 @@ from benchsuite.stats.significance import wilson
 from benchsuite.storage.environment import surroundings
 from benchsuite.storage.keys import digest_lines
 from benchsuite.training.history import History
-from benchsuite.training.job import Asked, Job
+from benchsuite.training.job import Job, TrainRequest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +62,9 @@ def row(manifest: Mapping[str, Any], path: Path, *, cached: bool) -> dict[str, A
     }
 
 
-def make(job: Job, asked: Asked, trainer: Trainer, history: History, seconds: dict[str, float]) -> dict[str, Any]:
+def make(
+    job: Job, request: TrainRequest, trainer: Trainer, history: History, seconds: dict[str, float]
+) -> dict[str, Any]:
     """The manifest of a training that has come to its end: plain JSON data."""
     learned = sum(r["train_n"] for r in history.rows)
     means = trainer.means
@@ -70,7 +72,7 @@ def make(job: Job, asked: Asked, trainer: Trainer, history: History, seconds: di
         "run_id": job.run_id,
         "benchsuite": metadata.version("benchsuite"),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": command(job, asked),
+        "command": command(job, request),
         "asked": job.asked,
         "scale": job.scale,
         "architecture": {"name": job.architecture.name, "owner": job.owner, **sizes(trainer.module)},
@@ -103,18 +105,18 @@ def make(job: Job, asked: Asked, trainer: Trainer, history: History, seconds: di
     }
 
 
-def command(job: Job, asked: Asked) -> str:
+def command(job: Job, request: TrainRequest) -> str:
     """The command line that asks for this training again: for a cell of a grid that of the grid."""
     name = job.recipe.name.partition("@")[0]
     grid = next((g.name for g in job.architecture.grids if name.startswith(f"{g.name}-")), None)
-    words = ["benchsuite", "train", *(("--grid", grid) if grid else (asked.architecture, "--recipe", name))]
+    words = ["benchsuite", "train", *(("--grid", grid) if grid else (request.architecture, "--recipe", name))]
     for option in ("data", "epochs", "seed"):
-        value = getattr(asked, option)
+        value = getattr(request, option)
         words += [f"--{option}", str(value)] if value is not None else []
-    words += ["--scale", asked.scale] if asked.scale != "full" else []
-    words += ["--held-out", str(asked.heldout)] if asked.heldout else []
-    words += ["--precision", asked.precision] if asked.precision != "auto" else []
-    return " ".join([*words, *(["--compile"] if asked.compiled else [])])
+    words += ["--scale", request.scale] if request.scale != "full" else []
+    words += ["--held-out", str(request.heldout)] if request.heldout else []
+    words += ["--precision", request.precision] if request.precision != "auto" else []
+    return " ".join([*words, *(["--compile"] if request.compiled else [])])
 
 
 def as_source(

@@ -14,7 +14,7 @@ _LIMIT = 10.0
 _RATE = 0.1
 
 
-class Training(TorchFunctionMode):  # type: ignore[misc]
+class MultiSizeMode(TorchFunctionMode):  # type: ignore[misc]
     """A forward pass for training, entered around the network's call; ``progress`` runs from 0 to 1.
 
     Convolutions on maps of at most 4 x 4, and all 1 x 1 ones, are matrix products: the same sums, faster on a CPU.

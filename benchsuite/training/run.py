@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.models.state_dict import save_state
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.storage import training_folder
@@ -19,12 +19,12 @@ from benchsuite.storage.training_folder import BEST, CHECKPOINT, LAST
 from benchsuite.training import manifest as training_manifest
 from benchsuite.training import schedules
 from benchsuite.training.history import History
-from benchsuite.training.job import Asked, Job, plan
+from benchsuite.training.job import Job, TrainRequest, plan
 
 if TYPE_CHECKING:
     from benchsuite.distributed.process_group import Group
-    from benchsuite.training.images import Pictures
-    from benchsuite.training.trainer import Means, Trainer
+    from benchsuite.training.images import TrainingImages
+    from benchsuite.training.trainer import Compute, Trainer
 
 
 EVERY, TIMES = 60.0, 50.0
@@ -34,29 +34,29 @@ _ASK = 50
 """Steps after which several processes ask the first one whether a checkpoint is due."""
 
 
-def train(asked: Asked, catalog: Catalog, watch: Watch) -> dict[str, Any]:
+def train(request: TrainRequest, catalog: Catalog, progress: Progress) -> dict[str, Any]:
     """Trains what was asked, or goes on where it was left; returns the flat row of ``train --json``.
 
     A training that is finished is answered from its folder. Raises a ``BenchsuiteError`` for every mistake of a user.
     """
-    return carry_out(plan(asked, catalog), asked, watch)
+    return carry_out(plan(request, catalog), request, progress)
 
 
-def carry_out(job: Job, asked: Asked, watch: Watch) -> dict[str, Any]:
+def carry_out(job: Job, request: TrainRequest, progress: Progress) -> dict[str, Any]:
     """Does a planned training, unless it is finished."""
-    folder = training_folder.folder(asked.results, job.run_id)
-    done = None if asked.fresh else training_folder.read(folder)
+    folder = training_folder.folder(request.results, job.run_id)
+    done = None if request.fresh else training_folder.read(folder)
     if done is not None:
         return training_manifest.row(done, folder, cached=True)
     from benchsuite.distributed import process_group
     from benchsuite.models import device as compute_device
     from benchsuite.models.device import keep_freed_memory
 
-    device = compute_device.device_here(asked.device)
+    device = compute_device.device_here(request.device)
     if device == "cpu":
         keep_freed_memory()
     with process_group.group(device) as group:
-        work = _Work(job, asked, folder, device, group, watch if group.leads else Watch())
+        work = _Work(job, request, folder, device, group, progress if group.leads else Progress())
         return training_manifest.row(work.run(), folder, cached=False)
 
 
@@ -65,11 +65,11 @@ class _Work:
     """A training under way. ``seconds`` say what the time went into, also before a kill."""
 
     job: Job
-    asked: Asked
+    asked: TrainRequest
     folder: Path
     device: str
     group: Group
-    watch: Watch
+    progress: Progress
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("load", "train", "test", "save"), 0.0))
     mark: float = field(default_factory=time.perf_counter)
 
@@ -87,12 +87,12 @@ class _Work:
             trainer.restore(saved["trainer"])
             history.restore(saved["history"])
             self.seconds = {name: self.seconds[name] + before for name, before in saved["seconds"].items()}
-            self.watch.note(f"going on after step {trainer.step} of {trainer.steps}")
-        self.watch.start(f"training {job.architecture.name}", trainer.steps - trainer.step)
+            self.progress.note(f"going on after step {trainer.step} of {trainer.steps}")
+        self.progress.start(f"training {job.architecture.name}", trainer.steps - trainer.step)
         try:
             self._epochs(trainer, history, test, heldout)
         finally:
-            self.watch.stop()
+            self.progress.stop()
         manifest = training_manifest.make(job, self.asked, trainer, history, self.seconds)
         if self.group.leads:
             self._write_weights(LAST, trainer, "")
@@ -102,15 +102,15 @@ class _Work:
         self.group.wait()
         return manifest
 
-    def _means(self, saved: Mapping[str, Any] | None) -> Means:
+    def _means(self, saved: Mapping[str, Any] | None) -> Compute:
         """What is measured is measured once: a training that goes on keeps precision and layout of its checkpoint."""
-        from benchsuite.training.trainer import Means, pick_precision
+        from benchsuite.training.trainer import Compute, pick_precision
 
         precision = saved["precision"] if saved else pick_precision(self.asked.precision, self.device)
         layout = saved["layout"] if saved else None
-        return Means(self.device, self.group.collect(precision)[0], self.asked.compiled, layout, self.group)
+        return Compute(self.device, self.group.collect(precision)[0], self.asked.compiled, layout, self.group)
 
-    def _images(self) -> tuple[Pictures, Pictures, Pictures | None]:
+    def _images(self) -> tuple[TrainingImages, TrainingImages, TrainingImages | None]:
         """The images to learn from, those of the test and the held-out ones, in memory."""
         from benchsuite.training import images
         from benchsuite.training.images import pictures
@@ -119,12 +119,12 @@ class _Work:
         how = job.recipe.preprocess
         usual = (how.crop,)
 
-        def made(split: Split, samples: Sequence[Sample], sizes: Sequence[int]) -> Pictures:
+        def made(split: Split, samples: Sequence[Sample], sizes: Sequence[int]) -> TrainingImages:
             return pictures({s: images.kept(split, samples, how, s) for s in sizes}, samples, self.device)
 
         if not self.group.leads:
             self.group.wait()  # the first process fills the cache
-        self.watch.note(f"reading {len(job.learned)} images of {job.train.name} to learn from")
+        self.progress.note(f"reading {len(job.learned)} images of {job.train.name} to learn from")
         learned = made(job.train, job.learned, schedules.sizes(job.recipe))
         test = made(job.test, job.test.samples, usual)
         heldout = made(job.train, job.heldout, usual) if job.heldout else None
@@ -132,7 +132,7 @@ class _Work:
             self.group.wait()
         return learned, test, heldout
 
-    def _trainer(self, learned: Pictures, means: Means) -> Trainer:
+    def _trainer(self, learned: TrainingImages, means: Compute) -> Trainer:
         """The network; raises ``StorageError`` where there is no room for its checkpoints."""
         from benchsuite.training import checkpoints
         from benchsuite.training.trainer import Trainer
@@ -143,12 +143,12 @@ class _Work:
         self._spent("load")
         return trainer
 
-    def _epochs(self, trainer: Trainer, history: History, test: Pictures, heldout: Pictures | None) -> None:
+    def _epochs(self, trainer: Trainer, history: History, test: TrainingImages, heldout: TrainingImages | None) -> None:
         """Every step that is left; a test after each epoch, and a checkpoint after each test and when one is due."""
         pause = EVERY
         while trainer.step < trainer.steps:
             sure = trainer.advance()
-            self.watch.advance(1, f"epoch {trainer.epoch}, {trainer.words}")
+            self.progress.advance(1, f"epoch {trainer.epoch}, {trainer.words}")
             if trainer.between_epochs:
                 self._test(trainer, history, test, heldout)
             elif not (sure and self._due(trainer, pause)):
@@ -158,7 +158,7 @@ class _Work:
             self._save(trainer, history)
             pause = max(EVERY, TIMES * self._spent("save"))
 
-    def _test(self, trainer: Trainer, history: History, test: Pictures, heldout: Pictures | None) -> None:
+    def _test(self, trainer: Trainer, history: History, test: TrainingImages, heldout: TrainingImages | None) -> None:
         """Counts the errors after an epoch; keeps the weights with the fewest on held-out images."""
         from benchsuite.training.trainer import right
 
@@ -188,7 +188,7 @@ class _Work:
         errors = {part: row[f"{part}_errors"] for part in ("train", "heldout", "test")}
         words = [f"{p} error {100 * e / row[f'{p}_n']:.2f} %" for p, e in errors.items() if e is not None]
         words = [f"loss {row['loss']:.4f}", *words, f"{row['train_seconds'] + row['test_seconds']:.0f} s"]
-        self.watch.note(f"epoch {row['epoch']} of {total}: {', '.join(words)}")
+        self.progress.note(f"epoch {row['epoch']} of {total}: {', '.join(words)}")
 
     def _due(self, trainer: Trainer, pause: float) -> bool:
         """Whether a checkpoint is due; of several processes the first one says so."""

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 
 from benchsuite.distributed.process_group import Group
 from benchsuite.errors import TrainingError, expected
-from benchsuite.models.input_normalization import Inputs
+from benchsuite.models.input_normalization import InputNormalization
 from benchsuite.models.precision import DTYPES, candidates
 from benchsuite.models.state_dict import save_state
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.dataset import Split
 from benchsuite.specs.preprocess import Preprocess
@@ -30,8 +30,8 @@ from benchsuite.storage.files import writing
 from benchsuite.training import network, optimizers, schedules
 from benchsuite.training.batches import Feed
 from benchsuite.training.checkpoints import State
-from benchsuite.training.images import Pictures, pictures, read
-from benchsuite.training.multi_size import Training
+from benchsuite.training.images import TrainingImages, pictures, read
+from benchsuite.training.multi_size import MultiSizeMode
 from benchsuite.training.network import Layout, laid, pick
 from benchsuite.training.schedules import Clock
 
@@ -44,7 +44,7 @@ _LISTEN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Compute:
     """What a training is computed with. It changes the speed, and the last digits. No layout: the faster one."""
 
     device: str = "cpu"
@@ -63,7 +63,7 @@ class Trainer:
     """
 
     def __init__(
-        self, architecture: Architecture, recipe: Recipe, pictures: Pictures, classes: int, means: Means
+        self, architecture: Architecture, recipe: Recipe, pictures: TrainingImages, classes: int, means: Compute
     ) -> None:
         """Builds the network. Raises ``DataError`` and ``BadParameter`` for one that does not fit recipe or data."""
         self.recipe, self.means, self.threads = recipe, means, torch.get_num_threads()
@@ -72,7 +72,7 @@ class Trainer:
         self.per_epoch = schedules.batches_per_epoch(len(pictures.labels), self.feed.batch_size, recipe.partial)
         self.steps = schedules.length(recipe.epochs, recipe.iterations, self.per_epoch)
         several = len(set(self.feed.sizes)) > 1
-        self.mode = Training(several_sizes=True) if several else None
+        self.mode = MultiSizeMode(several_sizes=True) if several else None
         self.module = network.build(architecture, recipe, self.feed, classes)
         self.layout = means.layout or means.group.collect(self._faster_layout(architecture))[0]
         self.module = laid(self.module, self.layout, self.device)
@@ -236,31 +236,33 @@ _AT_ONCE = 500
 """Images in a batch of the test: the errors do not depend on it."""
 
 
-def ensure(architecture: Architecture, recipe: Recipe, path: Path, train: Callable[[], Split], watch: Watch) -> None:
+def ensure(
+    architecture: Architecture, recipe: Recipe, path: Path, train: Callable[[], Split], progress: Progress
+) -> None:
     """Trains unless ``path`` is there; writes it whole or not at all."""
     if path.is_file():
         return
-    module = fit(architecture, recipe, train(), watch)
+    module = fit(architecture, recipe, train(), progress)
     with writing(path) as part:
         save_state(part, module, recipe.preprocess)
 
 
-def fit(architecture: Architecture, recipe: Recipe, split: Split, watch: Watch) -> Any:
+def fit(architecture: Architecture, recipe: Recipe, split: Split, progress: Progress) -> Any:
     """A network trained on the CPU or the first CUDA device, in bfloat16 where it has it; returned in evaluation mode.
 
     The same seed, machine and thread count give the same weights.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     arrays = {size: read(split, split.samples, recipe.preprocess, size) for size in schedules.sizes(recipe)}
-    means = Means(device, pick_precision("auto", device))
+    means = Compute(device, pick_precision("auto", device))
     trainer = Trainer(architecture, recipe, pictures(arrays, split.samples, device), len(split.classes), means)
-    watch.start(f"training {architecture.name}", trainer.steps)
+    progress.start(f"training {architecture.name}", trainer.steps)
     try:
         while trainer.step < trainer.steps:
             trainer.advance()
-            watch.advance(1, trainer.words)
+            progress.advance(1, trainer.words)
     finally:
-        watch.stop()
+        progress.stop()
     return trainer.module.cpu().eval()
 
 
@@ -274,14 +276,14 @@ def pick_precision(asked: str, device: str) -> str:
     return next((name for name in candidates(device) if name != "tf32"), "fp32")
 
 
-def right(module: Any, tested: Pictures, preprocess: Preprocess, group: Group) -> NDArray[np.bool_]:
+def right(module: Any, tested: TrainingImages, preprocess: Preprocess, group: Group) -> NDArray[np.bool_]:
     """Which images the network gets right, (n,), in their order: in float32, as ``benchsuite run`` evaluates.
 
     Each process takes its share, so that every image is looked at once. Ties go to the lower class.
     """
     array, labels = tested.sizes[preprocess.crop], tested.labels
     device = next(module.parameters()).device
-    inputs = Inputs(preprocess, device)
+    inputs = InputNormalization(preprocess, device)
     found = torch.zeros(len(labels), dtype=torch.int64)
     own = torch.arange(len(labels))[group.share(len(labels))]
     group.agree(module)

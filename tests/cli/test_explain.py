@@ -12,11 +12,12 @@ import pytest
 from toy_evaluation import Counted
 
 from benchsuite.cli import main
+from benchsuite.progress import Progress
 from benchsuite.report import content
 from benchsuite.report.plots import figures
 from benchsuite.report.sources import sources
 from benchsuite.report.tables import runs as run_tables
-from benchsuite.runs.run import Watch, run
+from benchsuite.runs.run import run
 from benchsuite.storage.run_folder import read_columns
 
 LADDER = ["explain", "patches", "--data", "patches", "--device", "cpu", "--batch-size", "64", "--from", "1crop"]
@@ -102,7 +103,7 @@ def test_a_ladder_of_nine_rungs_costs_the_forward_passes_of_its_distinct_views(
     for number, rung in enumerate(data["rungs"]):
         monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / f"cache{number}"))
         (row,) = run(
-            colour_patches.asked(tmp_path / f"alone{number}", rung["protocol"]), colour_patches.CATALOG, Watch()
+            colour_patches.asked(tmp_path / f"alone{number}", rung["protocol"]), colour_patches.CATALOG, Progress()
         )
         names = ("run_id", "top1_errors", "top5_errors")
         assert [row[name] for name in names] == [rung[name] for name in names]
@@ -204,7 +205,7 @@ def test_a_plan_runs_nothing(capsys: pytest.CaptureFixture[str], isolated: Path)
 
 @pytest.fixture
 def runs(isolated: Path) -> list[str]:
-    rows = run(colour_patches.asked(isolated / "results", "1crop", "10crop"), colour_patches.CATALOG, Watch())
+    rows = run(colour_patches.asked(isolated / "results", "1crop", "10crop"), colour_patches.CATALOG, Progress())
     return [row["run_id"] for row in rows]
 
 

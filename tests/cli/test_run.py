@@ -17,7 +17,7 @@ from toys import TOP1_ERRORS, ToyPlugin
 
 from benchsuite import load_plugins
 from benchsuite.cli import main
-from benchsuite.cli.bars import Lines
+from benchsuite.cli.bars import ProgressLines
 
 
 @pytest.fixture(autouse=True)
@@ -196,8 +196,8 @@ def test_interrupt_is_status_130_and_keeps_finished_chunks(tmp_path: Path) -> No
 
 
 def test_progress_without_a_terminal_is_a_line_now_and_then() -> None:
-    lines = Lines("training net", 100, start=10.0)
+    lines = ProgressLines("training net", 100, start=10.0)
     told = [lines.advance(10, "loss 0.500", 10.0 + 4.0 * step) for step in range(1, 11)]
     assert [i for i, line in enumerate(told) if line] == [3, 7]
     assert told[3] == "training net: 40 of 100, about 24 s left, loss 0.500"
-    assert Lines("evaluating", 4, start=0.0).advance(1, "", 99.0) == "evaluating: 1 of 4, about 297 s left"
+    assert ProgressLines("evaluating", 4, start=0.0).advance(1, "", 99.0) == "evaluating: 1 of 4, about 297 s left"

@@ -34,13 +34,13 @@ from benchsuite import (
     load_plugins,
     testing,
 )
-from benchsuite.data import prepared_note, prepared_writer
-from benchsuite.data.prepared_note import Order, checksum
+from benchsuite.data import prepared_writer
+from benchsuite.data.prepared_note import PreparedSpec, checksum
 from benchsuite.data.prepared_reader import opened
 from benchsuite.data.prepared_writer import prepare
 from benchsuite.data.resize import resize, resized_shape
-from benchsuite.progress import Watch
-from benchsuite.runs.plan import Asked
+from benchsuite.progress import Progress
+from benchsuite.runs.plan import RunRequest
 from benchsuite.runs.run import run
 from benchsuite.specs.catalog import open_dataset
 from benchsuite.storage.files import cache_dir
@@ -66,7 +66,7 @@ def split_of(root: Path) -> Split:
 
 
 def make(root: Path, loader: Loader = BOX, **fields: Any) -> dict[str, Any]:
-    return prepare(Order(loader, split_of(root), f"folder:{root}", **fields), Watch(), 2)
+    return prepare(PreparedSpec(loader, split_of(root), f"folder:{root}", **fields), Progress(), 2)
 
 
 def use(root: Path, *views: View, loader: Loader = BOX, split: Split | None = None) -> Loader:
@@ -96,10 +96,12 @@ def test_a_prepared_file_gives_the_pixels_of_the_images_in_any_order(pictures: P
 @pytest.mark.parametrize("protocol", ["1crop", "10crop", "fullconv"])
 def test_a_run_from_a_prepared_file_is_the_same_run(tmp_path: Path, protocol: str) -> None:
     (_, split), results = open_dataset("toy", CATALOG), {}
-    prepare(Order(BOX, split, "toy"), Watch(), 0)
+    prepare(PreparedSpec(BOX, split, "toy"), Progress(), 0)
     for name in ("torch", "box"):
-        asked = Asked(("toy",), (protocol,), "toy", loader=name, device="cpu", results=tmp_path / name, fresh=True)
-        (row,) = run(asked, CATALOG, Watch())
+        request = RunRequest(
+            ("toy",), (protocol,), "toy", loader=name, device="cpu", results=tmp_path / name, fresh=True
+        )
+        (row,) = run(request, CATALOG, Progress())
         assert row["top1_errors"] == TOP1_ERRORS[protocol]
         assert row["loader"] == name
         results[name] = row["run_id"], Path(row["path"], "predictions.parquet").read_bytes()
@@ -108,17 +110,17 @@ def test_a_run_from_a_prepared_file_is_the_same_run(tmp_path: Path, protocol: st
 
 def test_a_run_with_a_loader_that_is_not_exact_is_another_run_and_says_so(tmp_path: Path) -> None:
     _, split = open_dataset("toy", CATALOG)
-    prepare(Order(GREYISH, split, "toy"), Watch(), 0)
+    prepare(PreparedSpec(GREYISH, split, "toy"), Progress(), 0)
     told: list[str] = []
 
-    class Heard(Watch):
+    class Heard(Progress):
         def note(self, text: str) -> None:
             told.append(text)
 
     rows = []
     for name in ("torch", "box:greyish"):
-        asked = Asked(("toy",), ("1crop",), "toy", loader=name, device="cpu", results=tmp_path)
-        rows += run(asked, CATALOG, Heard())
+        request = RunRequest(("toy",), ("1crop",), "toy", loader=name, device="cpu", results=tmp_path)
+        rows += run(request, CATALOG, Heard())
     assert rows[0]["run_id"] != rows[1]["run_id"]
     assert [note for note in told if "box:greyish" in note and "not" in note]
     manifest = json.loads(Path(rows[1]["path"], "manifest.json").read_text())
@@ -132,9 +134,9 @@ def test_without_a_prepared_file_no_image_is_read_and_the_command_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchsuite.models.weights.build", lambda *_: pytest.fail("a network was built"))
-    asked = Asked(("toy",), ("1crop",), "toy", loader="box", device="cpu", results=tmp_path)
+    request = RunRequest(("toy",), ("1crop",), "toy", loader="box", device="cpu", results=tmp_path)
     with pytest.raises(DataError, match=r"got no file \(make it with: benchsuite data prepare toy --loader box\)"):
-        run(asked, CATALOG, Watch())
+        run(request, CATALOG, Progress())
 
 
 def test_a_path_with_a_space_is_quoted_in_the_command(pictures: Path, tmp_path: Path) -> None:
@@ -449,13 +451,13 @@ def test_a_file_that_another_process_is_making_is_waited_for(pictures: Path) -> 
 
     with killed_while(pictures, "checking") as child:
 
-        class Heard(Watch):
+        class Heard(Progress):
             def note(self, text: str) -> None:
                 told.append(text)
                 child.kill()
 
         split = split_of(pictures)
-        note = prepare(Order(BOX, split, f"folder:{pictures}"), Heard(), 2)
+        note = prepare(PreparedSpec(BOX, split, f"folder:{pictures}"), Heard(), 2)
     assert told == [f"another process is making {note['file']}: waiting for it"]
     assert note["cached"] is False
     assert len(pixels_of(use(pictures), split, split.samples)) == 9
@@ -480,12 +482,12 @@ def test_files_of_an_earlier_state_of_the_images_are_named(pictures: Path, tmp_p
     change(pictures)
     told: list[str] = []
 
-    class Heard(Watch):
+    class Heard(Progress):
         def note(self, text: str) -> None:
             told.append(text)
 
     for _ in range(2):
-        prepare(Order(BOX, split_of(pictures), f"folder:{pictures}"), Heard(), 2)
+        prepare(PreparedSpec(BOX, split_of(pictures), f"folder:{pictures}"), Heard(), 2)
     assert told == [f"{first['file']} holds these images in another state: delete it, unless it is still needed"]
     assert Path(small["file"]).exists()
 

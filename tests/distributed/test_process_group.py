@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from benchsuite.distributed import process_group
 from benchsuite.distributed.process_group import Group, leads
 from benchsuite.models.device import own_device
-from benchsuite.progress import Watch
-from benchsuite.training.job import Asked
+from benchsuite.progress import Progress
+from benchsuite.training.job import TrainRequest
 from benchsuite.training.run import train
 
 PROGRAM = Path(__file__).parents[1] / "made" / "training_program.py"
@@ -57,8 +57,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, A
 def test_two_processes_without_batch_statistics_train_as_one_does(rows: Any, tmp_path: Path) -> None:
     """The last batch of an epoch has 4 images; of the 21 test images one process looks at 11, the other at 10."""
     together, _ = rows["quiet"]
-    asked = Asked("tiny", "quiet", device="cpu", precision="fp32", results=tmp_path)
-    alone = train(asked, toy_training.catalog(), Watch())
+    request = TrainRequest("tiny", "quiet", device="cpu", precision="fp32", results=tmp_path)
+    alone = train(request, toy_training.catalog(), Progress())
     assert together["processes"] == 2
     assert together["run_id"] == alone["run_id"]
     mine, theirs = (load_file(Path(row["path"]) / "last.safetensors") for row in (alone, together))

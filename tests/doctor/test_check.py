@@ -17,8 +17,8 @@ from toys import ToyPlugin
 from benchsuite import Census, Dataset, Sample, Split, WeightsError, hookimpl, load_plugins
 from benchsuite.builtin.datasets import _real
 from benchsuite.cli import main
-from benchsuite.doctor.check import Asked, checkup
-from benchsuite.progress import Watch
+from benchsuite.doctor.check import CheckRequest, checkup
+from benchsuite.progress import Progress
 
 
 def check(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
@@ -118,7 +118,7 @@ def test_weights_that_cannot_be_had_are_said_before_any_image_is_looked_at(monke
     catalog = load_plugins(entry_points=False, extra=[NoWeights(), Painted(flipped=False)])
     monkeypatch.setattr("benchsuite.doctor.inspection.look", lambda *how: pytest.fail("images were looked at"))
     with pytest.raises(WeightsError, match="Cannot get the weights identity of toy"):
-        checkup(Asked("painted", model="toy", weights="identity", device="cpu"), catalog, Watch())
+        checkup(CheckRequest("painted", model="toy", weights="identity", device="cpu"), catalog, Progress())
 
 
 def test_a_large_group_of_copies_is_cut_in_print_and_whole_in_json(
@@ -233,8 +233,8 @@ class Painted:
 @pytest.mark.parametrize("flipped", [False, True])
 def test_a_network_sees_whether_the_classes_are_in_order(flipped: bool) -> None:
     catalog = load_plugins(entry_points=False, extra=[ToyPlugin(), Painted(flipped)])
-    asked = Asked("painted", model="toy", weights="identity", device="cpu")
-    found = checkup(asked, catalog, Watch())
+    request = CheckRequest("painted", model="toy", weights="identity", device="cpu")
+    found = checkup(request, catalog, Progress())
     (order,) = (f for f in found.findings if f.check == "class order")
     assert order.level == ("failed" if flipped else "ok")
     assert f"{0 if flipped else 60} of 60 images" in order.text

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchsuite.builtin.datasets import _synsets
-from benchsuite.doctor.class_order import Order, devkit_order, judge, usual_mistakes
+from benchsuite.doctor.class_order import ClassOrder, devkit_order, judge, usual_mistakes
 
 
 def seen(classes: int, each: int, accuracy: float, seed: int = 0) -> tuple[Any, Any]:
@@ -139,7 +139,7 @@ def test_chance_is_no_better_order() -> None:
     for seed in range(40):
         random = np.random.default_rng(seed)
         labels, answers = random.integers(0, 20, (2, 200))
-        found: Order = judge(labels, answers, usual_mistakes(NAMES[:20]), 20)
+        found: ClassOrder = judge(labels, answers, usual_mistakes(NAMES[:20]), 20)
         better.append(found.better)
     assert better.count("") >= 39
 

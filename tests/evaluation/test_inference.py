@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import BenchsuiteError, Crop, DataError, Sample, View
-from benchsuite.evaluation.inference import Portion, scored
+from benchsuite.evaluation.inference import ChunkInProgress, scored
 from benchsuite.evaluation.input_pipeline import Piece
 from benchsuite.evaluation.timing import Seconds
 
@@ -48,9 +48,9 @@ class Ahead:
         return finish
 
 
-def portion(samples: int = 9) -> Portion:
+def portion(samples: int = 9) -> ChunkInProgress:
     """A chunk of so many samples, of which nothing is there."""
-    return Portion([Sample(str(i), 0, str(i), "") for i in range(samples)], "key", VIEWS, {})
+    return ChunkInProgress([Sample(str(i), 0, str(i), "") for i in range(samples)], "key", VIEWS, {})
 
 
 @given(st.lists(st.lists(st.integers(0, 255), max_size=4), max_size=6), st.booleans())

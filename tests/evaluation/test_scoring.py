@@ -15,7 +15,7 @@ from benchsuite import Combine, Sample
 from benchsuite.evaluation import scoring
 from benchsuite.evaluation.question import Question
 from benchsuite.evaluation.scoring import score
-from benchsuite.runs.plan import Asked, plan
+from benchsuite.runs.plan import RunRequest, plan
 from benchsuite.specs.combine import combine, in_space, merge
 
 PROTOCOLS = ("1crop", "10crop", "10crop:merge=logit", "10crop:rule=geometric", "10crop:rule=max", "multiscale")
@@ -23,7 +23,7 @@ PROTOCOLS += ("multiscale:average=locations", "multiscale:merge=logit,average=lo
 
 
 def asked(*protocols: str) -> list[Question]:
-    return plan(Asked(("toy",), protocols, data="toy"), CATALOG)
+    return plan(RunRequest(("toy",), protocols, data="toy"), CATALOG)
 
 
 def made_up(questions: list[Question], n: int, classes: int = 7) -> tuple[list[Sample], Any]:
@@ -99,7 +99,7 @@ def test_the_logits_are_left_as_they_were() -> None:
 
 
 def test_an_ensemble_of_networks_averages_their_scores() -> None:
-    (question,) = plan(Asked(("patches", "patches2"), ("ensemble",), data="patches"), colour_patches.CATALOG)
+    (question,) = plan(RunRequest(("patches", "patches2"), ("ensemble",), data="patches"), colour_patches.CATALOG)
     rng = np.random.default_rng(3)
     samples = [Sample(str(i), int(rng.integers(0, 3)), "") for i in range(6)]
     logits = {

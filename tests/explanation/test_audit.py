@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from benchsuite import BadParameter
-from benchsuite.explanation.audit import BATCH_SIZES, Asked, accountings, audit, reach
-from benchsuite.storage.correctness import Passes
+from benchsuite.explanation.audit import BATCH_SIZES, AuditRequest, accountings, audit, reach
+from benchsuite.storage.correctness import Correctness
 
 ONE = np.array([[1, 1, 1, 0, 1, 1, 0, 0]], dtype=bool)
 """Eight images, five right: 1110 1100 in batches of 4, 111 011 00 in batches of 3."""
 
-PNN = Asked(batch_sizes=(10,), claim=Decimal("90.53"), accuracy=Decimal("85.91"), epochs=80)
+PNN = AuditRequest(batch_sizes=(10,), claim=Decimal("90.53"), accuracy=Decimal("85.91"), epochs=80)
 
 
-def passes(correct: NDArray[np.bool_] = ONE, **fields: Any) -> Passes:
-    return Passes("run", "somewhere/run", correct, correct.shape[1], **fields)
+def passes(correct: NDArray[np.bool_] = ONE, **fields: Any) -> Correctness:
+    return Correctness("run", "somewhere/run", correct, correct.shape[1], **fields)
 
 
 def by_name(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -33,7 +33,7 @@ def by_name(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def test_one_pass_in_batches_of_3_by_hand() -> None:
-    rows = by_name(audit(Asked(batch_sizes=(3,), worlds=(5,)), passes())["rows"])
+    rows = by_name(audit(AuditRequest(batch_sizes=(3,), worlds=(5,)), passes())["rows"])
     expected = {
         "exact": Fraction(5, 8),
         "batch-mean": (Fraction(3, 3) + Fraction(2, 3) + Fraction(0, 2)) / 3,
@@ -59,7 +59,7 @@ def test_one_pass_in_batches_of_3_by_hand() -> None:
 def test_what_is_off_is_split_between_counting_and_the_choice_of_the_epoch() -> None:
     """Epochs of 3, 7 and 6 right: the best is off by one image; in batches of 3 it loses its last two images too."""
     correct = np.arange(8)[None, :] < np.array([3, 7, 6])[:, None]
-    found = audit(Asked(), passes(correct, batch_size=3, heldout=np.array([4, 9, 9])))
+    found = audit(AuditRequest(), passes(correct, batch_size=3, heldout=np.array([4, 9, 9])))
     rows = by_name(found["rows"])
     assert found["batch_sizes"] == [3]
     assert (found["accuracy"], found["hits"], found["passes"], found["epochs"]) == (75.0, 6, 3, 3)
@@ -75,7 +75,7 @@ def test_what_is_off_is_split_between_counting_and_the_choice_of_the_epoch() -> 
 
 def test_an_evaluation_is_counted_in_the_batch_sizes_of_the_published_recipes() -> None:
     correct = np.random.default_rng(1).random((1, 360)) < 0.9
-    found = audit(Asked(orders=5), passes(correct))
+    found = audit(AuditRequest(orders=5), passes(correct))
     assert found["batch_sizes"] == list(BATCH_SIZES) == [5, 10, 16, 20, 64, 128]
     assert {row["batch_size"] for row in found["rows"]} == set(BATCH_SIZES)
     assert len(found["rows"]) == 6 * len(accountings(1))
@@ -85,7 +85,7 @@ def test_an_evaluation_is_counted_in_the_batch_sizes_of_the_published_recipes() 
 
 def test_orders_change_nothing_for_a_plain_mean_and_much_for_a_smoothed_one() -> None:
     correct = np.random.default_rng(2).random((2, 1000)) < 0.8
-    rows = by_name(audit(Asked(batch_sizes=(10,), orders=300), passes(correct))["rows"])
+    rows = by_name(audit(AuditRequest(batch_sizes=(10,), orders=300), passes(correct))["rows"])
     assert rows["exact"]["orders_mean"] == pytest.approx(rows["exact"]["printed"])
     assert rows["exact"]["orders_spread"] == rows["nominal"]["orders_spread"] == 0
     assert rows["smoothed"]["orders_mean"] == pytest.approx(rows["exact"]["printed"], abs=1e-9)
@@ -113,8 +113,8 @@ def test_the_dispute_90_53_is_no_accident_of_smoothing_and_out_of_reach_without(
 
 
 def test_the_chances_of_an_exact_count_are_those_of_a_binomial() -> None:
-    asked = Asked(batch_sizes=(10,), claim=Decimal("85.5"), accuracy=Decimal(85), images=200, draws=20_000)
-    [exact] = [row for row in audit(asked)["claims"] if row["accounting"] == "exact"]
+    request = AuditRequest(batch_sizes=(10,), claim=Decimal("85.5"), accuracy=Decimal(85), images=200, draws=20_000)
+    [exact] = [row for row in audit(request)["claims"] if row["accounting"] == "exact"]
     assert exact["at_least"] == pytest.approx(100 * binom.sf(170, 200, 0.85), abs=1)
     assert exact["rounds_to"] == pytest.approx(100 * binom.pmf(171, 200, 0.85), abs=1)
     assert exact["at_most"] == pytest.approx(100 * binom.cdf(171, 200, 0.85), abs=1)
@@ -135,8 +135,8 @@ def test_a_training_is_judged_by_its_own_orders_too() -> None:
     """Epochs that differ in one image of a hundred: orders keep what they share, independent errors do not."""
     rng = np.random.default_rng(3)
     correct = (rng.random(1000) < 0.85) ^ (rng.random((30, 1000)) < 0.01)
-    asked = Asked(claim=Decimal("93.0"), draws=300, orders=300)
-    claims = by_name(audit(asked, passes(correct, batch_size=10))["claims"])
+    request = AuditRequest(claim=Decimal("93.0"), draws=300, orders=300)
+    claims = by_name(audit(request, passes(correct, batch_size=10))["claims"])
     best = claims["smoothed-best"]
     assert best["orders_at_least"] < best["at_least"] - 20
     assert best["epochs_for_even_odds"] is None
@@ -147,22 +147,22 @@ def test_a_training_is_judged_by_its_own_orders_too() -> None:
 
 def test_an_evaluation_may_be_one_of_many_epochs() -> None:
     correct = np.random.default_rng(4).random((1, 1000)) < 0.85
-    asked = Asked(batch_sizes=(10,), claim=Decimal("90.5"), epochs=20, draws=200)
-    found = audit(asked, passes(correct))
+    request = AuditRequest(batch_sizes=(10,), claim=Decimal("90.5"), epochs=20, draws=200)
+    found = audit(request, passes(correct))
     claims = by_name(found["claims"])
     assert (found["passes"], found["epochs"]) == (1, 20)
     assert claims["smoothed-best"]["at_least"] > claims["smoothed"]["at_least"] + 40
     assert {row["orders_at_least"] for row in found["claims"]} == {None}
-    alone = by_name(audit(replace(asked, epochs=None), passes(correct))["claims"])
+    alone = by_name(audit(replace(request, epochs=None), passes(correct))["claims"])
     assert set(alone) == {row["accounting"] for row in found["rows"]}
     assert alone["exact"]["orders_at_least"] == 0
 
 
 def test_a_seed_gives_the_same_audit() -> None:
     correct = np.random.default_rng(5).random((2, 300)) < 0.7
-    asked = Asked(batch_sizes=(16,), claim=Decimal("72.0"), draws=50, orders=50, seed=3)
-    assert audit(asked, passes(correct)) == audit(asked, passes(correct))
-    assert audit(asked, passes(correct)) != audit(replace(asked, seed=4), passes(correct))
+    request = AuditRequest(batch_sizes=(16,), claim=Decimal("72.0"), draws=50, orders=50, seed=3)
+    assert audit(request, passes(correct)) == audit(request, passes(correct))
+    assert audit(request, passes(correct)) != audit(replace(request, seed=4), passes(correct))
 
 
 def test_processes_that_are_asked_for_replace_the_usual_ones() -> None:
@@ -173,11 +173,11 @@ def test_processes_that_are_asked_for_replace_the_usual_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "run", "message"),
+    ("request", "run", "message"),
     [
-        (Asked(), None, "Expected a run, or --claim with --accuracy and --batch-size"),
-        (Asked(claim=Decimal(90)), None, "Expected a run, or --claim"),
-        (Asked(accuracy=Decimal(90)), None, "Expected a run, or --claim"),
+        (AuditRequest(), None, "Expected a run, or --claim with --accuracy and --batch-size"),
+        (AuditRequest(claim=Decimal(90)), None, "Expected a run, or --claim"),
+        (AuditRequest(accuracy=Decimal(90)), None, "Expected a run, or --claim"),
         (replace(PNN, batch_sizes=()), None, "Expected --claim to come with --batch-size"),
         (replace(PNN, batch_sizes=(10, 0)), None, "Expected --batch-size to be at least 1, got 0"),
         (replace(PNN, epochs=0), None, "Expected --epochs to be at least 1, got 0"),
@@ -189,19 +189,19 @@ def test_processes_that_are_asked_for_replace_the_usual_ones() -> None:
         (replace(PNN, accuracy=Decimal(-1)), None, "Expected --accuracy to be a percentage between 0 and 100"),
         (replace(PNN, worlds=(0,)), None, "Expected the number of processes to be at least 1, got 0"),
         (PNN, passes(), "Expected --accuracy and --images to stand in for a run"),
-        (Asked(images=8), passes(), "Expected --accuracy and --images to stand in for a run"),
-        (Asked(epochs=3), passes(), "Expected --epochs to come with --claim"),
-        (Asked(claim=Decimal(9)), passes(), "Expected --claim to come with --batch-size"),
+        (AuditRequest(images=8), passes(), "Expected --accuracy and --images to stand in for a run"),
+        (AuditRequest(epochs=3), passes(), "Expected --epochs to come with --claim"),
+        (AuditRequest(claim=Decimal(9)), passes(), "Expected --claim to come with --batch-size"),
         (
-            Asked(claim=Decimal(9), epochs=3),
+            AuditRequest(claim=Decimal(9), epochs=3),
             passes(np.repeat(ONE, 2, axis=0), batch_size=4),
             r"Expected --epochs to be left out for a training, got 3 \(run has 2 epochs\)",
         ),
     ],
 )
-def test_what_does_not_go_together_is_refused(asked: Asked, run: Passes | None, message: str) -> None:
+def test_what_does_not_go_together_is_refused(request: AuditRequest, run: Correctness | None, message: str) -> None:
     with pytest.raises(BadParameter, match=message) as caught:
-        audit(asked, run)
+        audit(request, run)
     assert "\n" not in str(caught.value)
 
 

@@ -10,18 +10,18 @@ from toys import ToyPlugin
 
 from benchsuite import BadParameter, BenchsuiteError, Preprocess, load_plugins
 from benchsuite.explanation.ladder import MOST, Factor, Rung, carried, changes, rungs, subsets, taken_apart
-from benchsuite.explanation.protocol_factors import Frame, setting
+from benchsuite.explanation.protocol_factors import ProtocolContext, setting
 from benchsuite.specs.parameters import bind, finder
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
 MEAN = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
 FIND = finder(CATALOG.protocols)
-USUAL = Frame(FIND, Preprocess(256, 224, "bilinear", **MEAN), mirror=True)
-NEWER = Frame(FIND, Preprocess(232, 224, "bilinear", **MEAN), mirror=True)
-DIGITS = Frame(FIND, Preprocess(32, 32, "bilinear", **MEAN), mirror=False)
+USUAL = ProtocolContext(FIND, Preprocess(256, 224, "bilinear", **MEAN), mirror=True)
+NEWER = ProtocolContext(FIND, Preprocess(232, 224, "bilinear", **MEAN), mirror=True)
+DIGITS = ProtocolContext(FIND, Preprocess(32, 32, "bilinear", **MEAN), mirror=False)
 
 
-def ladder(start: str, goal: str, frame: Frame = USUAL) -> list[Rung]:
+def ladder(start: str, goal: str, frame: ProtocolContext = USUAL) -> list[Rung]:
     return rungs(bind(start, FIND), bind(goal, FIND), frame)
 
 
@@ -103,7 +103,9 @@ PROTOCOLS += [
 
 @pytest.mark.parametrize("frame", [USUAL, NEWER, DIGITS], ids=["usual", "newer", "digits"])
 @pytest.mark.parametrize(("start", "goal"), list(itertools.permutations(PROTOCOLS, 2)))
-def test_a_ladder_changes_one_factor_at_a_time_between_any_two_protocols(start: str, goal: str, frame: Frame) -> None:
+def test_a_ladder_changes_one_factor_at_a_time_between_any_two_protocols(
+    start: str, goal: str, frame: ProtocolContext
+) -> None:
     try:
         ends = [frame.views(bind(text, FIND)) for text in (start, goal)]
     except BenchsuiteError:
@@ -172,7 +174,7 @@ def test_a_protocol_keeps_its_sizes_when_it_is_carried_to_other_weights() -> Non
 
 
 @pytest.mark.parametrize(("start", "goal", "frame"), [("1crop", "multiscale", USUAL), ("1crop", "multiscale", DIGITS)])
-def test_every_set_of_factors_that_a_protocol_has_is_found_once(start: str, goal: str, frame: Frame) -> None:
+def test_every_set_of_factors_that_a_protocol_has_is_found_once(start: str, goal: str, frame: ProtocolContext) -> None:
     found = subsets(bind(start, FIND), bind(goal, FIND), frame)
     everything = max(found, key=len)
     assert found[frozenset()].label == start

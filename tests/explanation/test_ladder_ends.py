@@ -10,19 +10,20 @@ from colour_patches import CATALOG, asked
 
 from benchsuite import BadParameter, StorageError, UnknownName
 from benchsuite.explanation.ladder_ends import between_protocols, between_runs, of_run
-from benchsuite.runs.plan import Asked
-from benchsuite.runs.run import Watch, run
+from benchsuite.progress import Progress
+from benchsuite.runs.plan import RunRequest
+from benchsuite.runs.run import run
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> list[str]:
-    rows = run(asked(tmp_path, "1crop", "10crop"), CATALOG, Watch())
-    rows += run(asked(tmp_path, "fullconv", weights="reddish"), CATALOG, Watch())
+    rows = run(asked(tmp_path, "1crop", "10crop"), CATALOG, Progress())
+    rows += run(asked(tmp_path, "fullconv", weights="reddish"), CATALOG, Progress())
     return [row["run_id"] for row in rows]
 
 
-def nothing_asked(results: Path) -> Asked:
-    return Asked((), (), results=results, batch_size=64)
+def nothing_asked(results: Path) -> RunRequest:
+    return RunRequest((), (), results=results, batch_size=64)
 
 
 def test_two_protocols_are_asked_of_one_network(tmp_path: Path) -> None:
@@ -98,8 +99,8 @@ def test_the_same_run_twice_and_a_run_that_is_not_there_are_refused(tmp_path: Pa
 
 
 def test_an_ensemble_and_a_broken_run_are_refused(tmp_path: Path, runs: list[str]) -> None:
-    both = Asked(("patches", "patches2"), ("ensemble",), data="patches", device="cpu", results=tmp_path)
-    (row,) = run(both, CATALOG, Watch())
+    both = RunRequest(("patches", "patches2"), ("ensemble",), data="patches", device="cpu", results=tmp_path)
+    (row,) = run(both, CATALOG, Progress())
     with pytest.raises(BadParameter, match=r"of one network, got patches\+patches2"):
         of_run(nothing_asked(tmp_path), row["run_id"], CATALOG)
     (tmp_path / "runs" / runs[0] / "predictions.parquet").unlink()

@@ -10,17 +10,20 @@ import pytest
 from colour_patches import CATALOG, N, asked
 
 from benchsuite import BadParameter, DataError
-from benchsuite.explanation.ladder_plan import End, flat, make_plan
-from benchsuite.runs.plan import Asked, plan
-from benchsuite.runs.run import Watch, run
+from benchsuite.explanation.ladder_plan import LadderEnd, flat, make_plan
+from benchsuite.progress import Progress
+from benchsuite.runs.plan import RunRequest, plan
+from benchsuite.runs.run import run
 
 
-def end(question: Asked) -> End:
+def end(question: RunRequest) -> LadderEnd:
     (made,) = plan(question, CATALOG)
-    return End(question, made)
+    return LadderEnd(question, made)
 
 
-def ends(results: Path, start: str = "1crop", goal: str = "multiscale", **fields: object) -> tuple[End, End]:
+def ends(
+    results: Path, start: str = "1crop", goal: str = "multiscale", **fields: object
+) -> tuple[LadderEnd, LadderEnd]:
     return end(asked(results, start)), end(asked(results, goal, **fields))
 
 
@@ -46,18 +49,18 @@ def test_the_cost_counts_distinct_views_and_their_pixels(tmp_path: Path) -> None
 
 
 def test_answered_rungs_cost_nothing(tmp_path: Path) -> None:
-    run(asked(tmp_path, "1crop", "10crop"), CATALOG, Watch())
+    run(asked(tmp_path, "1crop", "10crop"), CATALOG, Progress())
     part = make_plan(*ends(tmp_path), CATALOG, fair=False).cost
     assert (part.answered, part.views) == (2, 5 + 2 * 6)
     labels = [rung.question.bound.label for rung in make_plan(*ends(tmp_path), CATALOG, fair=False).rungs]
-    run(asked(tmp_path, *labels), CATALOG, Watch())
+    run(asked(tmp_path, *labels), CATALOG, Progress())
     whole = make_plan(*ends(tmp_path), CATALOG, fair=False).cost
     assert (whole.answered, whole.views, whole.pixels) == (9, 0, 0)
     fresh = [dataclasses.replace(e, asked=dataclasses.replace(e.asked, fresh=True)) for e in ends(tmp_path)]
     assert make_plan(fresh[0], fresh[1], CATALOG, fair=False).cost.answered == 0
 
 
-def factors(start: End, goal: End) -> list[list[str]]:
+def factors(start: LadderEnd, goal: LadderEnd) -> list[list[str]]:
     return [[str(f) for f in rung.factors] for rung in make_plan(start, goal, CATALOG, fair=False).rungs]
 
 

@@ -16,15 +16,16 @@ from toy_evaluation import Counted
 from benchsuite.explanation import ledger
 from benchsuite.explanation.comparison import compare, open_run
 from benchsuite.explanation.ladder_ends import between_protocols
-from benchsuite.explanation.ladder_plan import End, Plan, make_plan
+from benchsuite.explanation.ladder_plan import LadderEnd, LadderPlan, make_plan
 from benchsuite.explanation.ladder_run import Ladder, climb, flat
+from benchsuite.progress import Progress
 from benchsuite.runs.plan import plan
-from benchsuite.runs.run import Watch, run
+from benchsuite.runs.run import run
 from benchsuite.stats.significance import holm
 from benchsuite.storage.run_folder import read_columns
 
 
-def planned(results: Path, start: str, goal: str, *, fair: bool = False, **fields: Any) -> Plan:
+def planned(results: Path, start: str, goal: str, *, fair: bool = False, **fields: Any) -> LadderPlan:
     question = asked(results, **fields)
     return make_plan(*between_protocols(question, start, goal, CATALOG), CATALOG, fair=fair)
 
@@ -37,7 +38,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ladder(results: Path) -> Ladder:
     """From one crop to five scales. The runs are kept, so it is measured once."""
-    return climb(planned(results, "1crop", "multiscale"), Watch())
+    return climb(planned(results, "1crop", "multiscale"), Progress())
 
 
 def test_a_ladder_costs_at_most_the_forward_passes_of_its_distinct_views(
@@ -46,15 +47,15 @@ def test_a_ladder_costs_at_most_the_forward_passes_of_its_distinct_views(
     counted = Counted(monkeypatch)
     made = planned(tmp_path, "1crop", "multiscale")
     assert counted.views == 0
-    climb(made, Watch())
+    climb(made, Progress())
     assert counted.views == N * made.cost.views == N * 22
-    climb(planned(tmp_path, "1crop", "multiscale"), Watch())
+    climb(planned(tmp_path, "1crop", "multiscale"), Progress())
     assert counted.views == N * 22
-    climb(planned(tmp_path / "elsewhere", "1crop", "multiscale"), Watch())
+    climb(planned(tmp_path / "elsewhere", "1crop", "multiscale"), Progress())
     assert counted.views == N * 22  # no run is there, but all logits are kept
-    climb(planned(tmp_path, "1crop", "multiscale:merge=logit"), Watch())
+    climb(planned(tmp_path, "1crop", "multiscale:merge=logit"), Progress())
     assert counted.views == N * 22
-    climb(planned(tmp_path, "fullconv", "multiscale:scales=16+18"), Watch())
+    climb(planned(tmp_path, "fullconv", "multiscale:scales=16+18"), Progress())
     assert counted.views == N * (22 + 2)
 
 
@@ -64,7 +65,7 @@ def test_every_rung_has_the_counts_and_predictions_of_a_run_of_its_own(
     assert len(ladder.steps) == 1 + 8
     for number, step in enumerate(ladder.steps):
         monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / f"cache{number}"))
-        (row,) = run(asked(tmp_path / f"alone{number}", step.protocol), CATALOG, Watch())
+        (row,) = run(asked(tmp_path / f"alone{number}", step.protocol), CATALOG, Progress())
         assert (row["run_id"], row["top1_errors"], row["top5_errors"], row["n"]) == (
             *(step.run_id, step.top1_errors, step.top5_errors, N),
         )
@@ -92,7 +93,7 @@ def test_steps_are_paired_with_the_rung_before_and_add_up_to_the_whole(ladder: L
 
 
 def test_the_way_down_undoes_the_way_up(ladder: Ladder, results: Path) -> None:
-    down = climb(planned(results, "multiscale", "1crop"), Watch())
+    down = climb(planned(results, "multiscale", "1crop"), Progress())
     assert [step.run_id for step in down.steps] == [step.run_id for step in reversed(ladder.steps)]
     undone = [(s.top1.broken, s.top1.fixed) for s in reversed(down.steps) if s.top1]
     assert undone == [(s.top1.fixed, s.top1.broken) for s in ladder.steps if s.top1]
@@ -101,9 +102,9 @@ def test_the_way_down_undoes_the_way_up(ladder: Ladder, results: Path) -> None:
 
 def test_fair_shares_are_averages_over_every_order_of_runs(results: Path, tmp_path: Path) -> None:
     made = planned(results, "1crop", "10crop:merge=logit,resize=20", fair=True)
-    found = climb(made, Watch())
+    found = climb(made, Progress())
     labels = {names: question.bound.label for names, question in made.sets.items()}
-    rows = run(asked(tmp_path, *dict.fromkeys(labels.values())), CATALOG, Watch())
+    rows = run(asked(tmp_path, *dict.fromkeys(labels.values())), CATALOG, Progress())
     errors = {row["protocol"]: row["top1_errors"] for row in rows}
     effects, orders = twin.shapley({names: errors[label] for names, label in labels.items()}, max(labels, key=len))
     assert found.orders == orders == 24
@@ -116,7 +117,7 @@ def test_fair_shares_are_averages_over_every_order_of_runs(results: Path, tmp_pa
 
 
 def test_fair_shares_write_no_runs_but_those_of_the_rungs(tmp_path: Path) -> None:
-    found = climb(planned(tmp_path, "1crop", "10crop:merge=logit,resize=20", fair=True), Watch())
+    found = climb(planned(tmp_path, "1crop", "10crop:merge=logit,resize=20", fair=True), Progress())
     written = {folder.name for folder in (tmp_path / "runs").iterdir() if folder.is_dir()}
     assert written == {step.run_id for step in found.steps}
     assert found.cost.runs > len(written)
@@ -127,7 +128,7 @@ def test_what_a_printed_figure_leaves_over_is_said_with_its_reasons(results: Pat
     question = asked(results, "10crop")
     (made,) = plan(question, CATALOG)
     start, _ = between_protocols(asked(results), "1crop", "10crop", CATALOG)
-    found = climb(make_plan(start, End(question, made, row), CATALOG, fair=False), Watch())
+    found = climb(make_plan(start, LadderEnd(question, made, row), CATALOG, fair=False), Progress())
     measured = Fraction(100 * found.steps[-1].top1_errors, N)
     assert found.left_over == Fraction("22.9") - measured
     assert found.left_over != 0
@@ -143,11 +144,11 @@ def test_a_ladder_over_weights_and_loader_is_made_of_ordinary_runs(tmp_path: Pat
     ends = []
     for protocol, fields in (("1crop", {}), ("fullconv", {"weights": "reddish", "loader": "backwards"})):
         question = asked(tmp_path, protocol, **fields)
-        ends.append(End(question, plan(question, CATALOG)[0]))
-    found = climb(make_plan(ends[0], ends[1], CATALOG, fair=False), Watch())
+        ends.append(LadderEnd(question, plan(question, CATALOG)[0]))
+    found = climb(make_plan(ends[0], ends[1], CATALOG, fair=False), Progress())
     names = [factor.name for step in found.steps for factor in step.factors]
     assert names == ["weights", "decoder", "resize", "crops", "mirror images", "crops", "pooling"]
-    (last,) = run(asked(tmp_path, "fullconv", weights="reddish", loader="backwards"), CATALOG, Watch())
+    (last,) = run(asked(tmp_path, "fullconv", weights="reddish", loader="backwards"), CATALOG, Progress())
     assert last["cached"]
     assert last["run_id"] == found.steps[-1].run_id
     assert found.left_over == 0

@@ -8,7 +8,15 @@ import random
 import pytest
 
 from benchsuite import BenchsuiteError, Combine, Crop, Preprocess, View, load_plugins
-from benchsuite.explanation.protocol_factors import Frame, Setting, bound_as, express, replaced, setting, shown
+from benchsuite.explanation.protocol_factors import (
+    ProtocolContext,
+    ProtocolFactors,
+    bound_as,
+    express,
+    replaced,
+    setting,
+    shown,
+)
 from benchsuite.specs.parameters import bind, finder
 
 CATALOG = load_plugins(entry_points=False)
@@ -17,7 +25,7 @@ USUAL = Preprocess(256, 224, "bilinear", **MEAN)
 TIGHT = Preprocess(32, 32, "bicubic", **MEAN)
 SQUARE = Preprocess((256, 256), 224, "bicubic", **MEAN, long_side="round")
 FRAMES = {
-    name: Frame(finder(CATALOG.protocols), preprocess, mirror)
+    name: ProtocolContext(finder(CATALOG.protocols), preprocess, mirror)
     for name, preprocess, mirror in (("usual", USUAL, True), ("tight", TIGHT, False), ("square", SQUARE, True))
 }
 TEXTS = ["1crop", "1crop:resize=300,rounding=ceil", "10crop", "10crop:flip=false,merge=logit", "multicrop", "fullconv"]
@@ -28,7 +36,7 @@ TEXTS += ["fullconv:spatial=avgmax,interpolation=bicubic,antialias=false", "1cro
 
 @pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_protocol_taken_apart_and_expressed_again_makes_the_same_views(text: str, frame: Frame) -> None:
+def test_a_protocol_taken_apart_and_expressed_again_makes_the_same_views(text: str, frame: ProtocolContext) -> None:
     bound = bind(text, frame.find)
     try:
         made = frame.views(bound)
@@ -68,7 +76,7 @@ def test_the_shortest_protocol_is_found(text: str, short: str) -> None:
 def test_what_a_setting_says_is_what_the_views_are() -> None:
     frame = FRAMES["usual"]
     bound = bind("10crop:interpolation=bicubic,rounding=ceil,merge=logit", frame.find)
-    assert setting(frame.views(bound), bound.combine) == Setting(
+    assert setting(frame.views(bound), bound.combine) == ProtocolFactors(
         scales=(256,),
         crop=224,
         interpolation="bicubic",
@@ -118,7 +126,7 @@ def test_random_settings_are_expressed_exactly_or_not_at_all() -> None:
     for _ in range(150):
         dense = chance.random() < 0.5
         frame = FRAMES[chance.choice(["usual", "tight"])]
-        wanted = Setting(
+        wanted = ProtocolFactors(
             scales=tuple(sorted(chance.sample([224, 232, 256, 288], chance.randint(1, 3)))),
             crop=224,
             interpolation=chance.choice(["bilinear", "bicubic"]),

@@ -12,7 +12,15 @@ import pytest
 from benchsuite import UnknownName, load_plugins
 from benchsuite.explanation import ledger
 from benchsuite.explanation.ledger import Published
-from benchsuite.explanation.published_figures import FACTORS, TESTING, Line, attributes, difference, explain, flat
+from benchsuite.explanation.published_figures import (
+    FACTORS,
+    TESTING,
+    PublishedFigure,
+    attributes,
+    difference,
+    explain,
+    flat,
+)
 
 CATALOG = load_plugins(entry_points=False)
 ROWS = {row.id: row for row in ledger.load()}
@@ -21,7 +29,7 @@ HE_MS, FB1, FB10 = "he-t4-ms-resnet-50-top1", "fb-1crop-50-top1", "fb-10crop-50-
 
 
 @pytest.fixture(scope="module")
-def resnet50() -> dict[str, Line]:
+def resnet50() -> dict[str, PublishedFigure]:
     return {line.row.id: line for line in explain("resnet50", CATALOG)}
 
 
@@ -29,14 +37,14 @@ def names(found: Any) -> list[str]:
     return [factor.name for factor in found]
 
 
-def test_every_figure_of_the_model_is_there_once(resnet50: dict[str, Line]) -> None:
+def test_every_figure_of_the_model_is_there_once(resnet50: dict[str, PublishedFigure]) -> None:
     wanted = {r.id for r in ledger.load() if ledger.base(r.architecture) == "resnet50" and r.k == 1 and r.value}
     assert set(resnet50) == wanted
     assert {line.row.architecture for line in resnet50.values()} == {"resnet50", "resnet50.v1"}
     assert sum(line.nearest is None for line in resnet50.values()) == 1
 
 
-def test_he_et_al_print_one_model_under_three_protocols(resnet50: dict[str, Line]) -> None:
+def test_he_et_al_print_one_model_under_three_protocols(resnet50: dict[str, PublishedFigure]) -> None:
     first, ten, table, scales = (resnet50[name] for name in (HE1, HE10, HE10_T3, HE_MS))
     assert first.nearest is None
     assert ten.nearest is not None
@@ -53,7 +61,9 @@ def test_he_et_al_print_one_model_under_three_protocols(resnet50: dict[str, Line
     assert scales.nearest.unexplained == Decimal("-2.11")
 
 
-def test_fb_resnet_torch_is_confounded_with_he_et_al_and_all_factors_are_named(resnet50: dict[str, Line]) -> None:
+def test_fb_resnet_torch_is_confounded_with_he_et_al_and_all_factors_are_named(
+    resnet50: dict[str, PublishedFigure],
+) -> None:
     found = resnet50[FB10].across
     assert found is not None
     assert (found.before, found.verdict, found.change) == (HE10, "confounded", Decimal("-0.66"))
@@ -72,13 +82,15 @@ def test_fb_resnet_torch_is_confounded_with_he_et_al_and_all_factors_are_named(r
     assert "merge space" not in names(first.factors)  # one crop is merged with nothing
 
 
-def test_a_quoted_figure_is_the_figure_it_quotes(resnet50: dict[str, Line]) -> None:
+def test_a_quoted_figure_is_the_figure_it_quotes(resnet50: dict[str, PublishedFigure]) -> None:
     found = resnet50["wrn-t8-resnet-50-top1"].nearest
     assert found is not None
     assert (found.before, found.verdict, found.change) == (FB1, "same", 0)
 
 
-def test_the_same_file_tested_by_another_library_differs_in_its_code_alone(resnet50: dict[str, Line]) -> None:
+def test_the_same_file_tested_by_another_library_differs_in_its_code_alone(
+    resnet50: dict[str, PublishedFigure],
+) -> None:
     found = difference(ROWS["timm-resnet50.tv_in1k-224-top1"], ROWS["tv-v1-50-top1"])
     assert names(found.factors) == ["evaluation code"]
     assert found.change == Decimal("0.026")
@@ -86,14 +98,14 @@ def test_the_same_file_tested_by_another_library_differs_in_its_code_alone(resne
     assert names(found.open) == ["rounding"]
 
 
-def test_new_weights_of_torchvision_come_with_another_size(resnet50: dict[str, Line]) -> None:
+def test_new_weights_of_torchvision_come_with_another_size(resnet50: dict[str, PublishedFigure]) -> None:
     found = difference(ROWS["tv-v1-50-top1"], ROWS["tv-v2-50-top1"])
     assert found.verdict == "confounded"
     assert names(found.factors) == ["weights", "recipe", "resize"]
     assert found.change == Decimal("-4.728")
 
 
-def test_one_file_of_timm_at_two_sizes_can_be_taken_apart(resnet50: dict[str, Line]) -> None:
+def test_one_file_of_timm_at_two_sizes_can_be_taken_apart(resnet50: dict[str, PublishedFigure]) -> None:
     found = difference(ROWS["timm-resnet50.a1_in1k-224-top1"], ROWS["timm-resnet50.a1_in1k-288-top1"])
     assert [str(f) for f in found.factors] == ["resize: 235 -> 288", "crop size: 224 -> 288"]
     line = next(r for r in resnet50.values() if r.nearest and names(r.nearest.factors) == ["resize", "crop size"])
@@ -102,7 +114,7 @@ def test_one_file_of_timm_at_two_sizes_can_be_taken_apart(resnet50: dict[str, Li
     assert line.ladder.startswith("benchsuite explain resnet50 --data imagenet:PATH --weights ")
 
 
-def test_a_ladder_is_offered_only_where_nothing_but_the_test_differs(resnet50: dict[str, Line]) -> None:
+def test_a_ladder_is_offered_only_where_nothing_but_the_test_differs(resnet50: dict[str, PublishedFigure]) -> None:
     for line in resnet50.values():
         tests = line.nearest is not None and set(names(line.nearest.factors)) <= set(TESTING) != set()
         assert (line.ladder is not None) == bool(tests and line.nearest and line.nearest.factors)
@@ -207,12 +219,12 @@ def test_an_unknown_model_is_refused_with_the_nearest() -> None:
         explain("resnet5", CATALOG)
 
 
-def test_variants_and_families_of_a_model_are_one_model(resnet50: dict[str, Line]) -> None:
+def test_variants_and_families_of_a_model_are_one_model(resnet50: dict[str, PublishedFigure]) -> None:
     for name in ("resnet50.v1", "timm:resnet50.a1_in1k"):
         assert [line.row.id for line in explain(name, CATALOG)] == list(resnet50)
 
 
-def test_flat_data_is_json(resnet50: dict[str, Line]) -> None:
+def test_flat_data_is_json(resnet50: dict[str, PublishedFigure]) -> None:
     data = json.loads(json.dumps(flat(tuple(resnet50.values())), allow_nan=False))
     by_id = {row["id"]: row for row in data}
     assert by_id[HE_MS]["nearest"]["change"] == -2.11

@@ -7,7 +7,7 @@ from toys import ToyPlugin
 
 from benchsuite import Preprocess, load_plugins
 from benchsuite.explanation import ledger
-from benchsuite.explanation.protocol_factors import Frame, setting
+from benchsuite.explanation.protocol_factors import ProtocolContext, setting
 from benchsuite.explanation.reproduction import label, measured_by, parted_by
 from benchsuite.specs.parameters import bind, finder
 
@@ -33,7 +33,7 @@ def test_a_source_is_repeated_with_its_sizes_its_resampling_and_its_merging(name
 
 
 def test_what_the_source_states_is_in_the_views() -> None:
-    frame = Frame(finder(CATALOG.protocols), USUAL, mirror=True)
+    frame = ProtocolContext(finder(CATALOG.protocols), USUAL, mirror=True)
     bound = bind(label(CATALOG, ROWS["fb-10crop-50-top1"], USUAL), frame.find)
     found = setting(frame.views(bound), bound.combine)
     assert found is not None

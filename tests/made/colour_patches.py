@@ -14,7 +14,7 @@ import numpy as np
 from toys import PROTOCOL, build_toy, split_of
 
 from benchsuite import Architecture, Dataset, Loader, Preprocess, Protocol, Weights, hookimpl, load_plugins
-from benchsuite.runs.plan import Asked
+from benchsuite.runs.plan import RunRequest
 
 PREPROCESS = Preprocess(resize=16, crop=14, interpolation="bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)
 LARGER = Preprocess(resize=18, crop=14, interpolation="bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)
@@ -82,7 +82,7 @@ class PatchesPlugin:
 CATALOG = load_plugins(entry_points=False, extra=[PatchesPlugin()])
 
 
-def asked(results: Path, *protocols: str, **fields: Any) -> Asked:
+def asked(results: Path, *protocols: str, **fields: Any) -> RunRequest:
     """A question of the network about the images."""
     defaults = {"data": "patches", "device": "cpu", "batch_size": 64, "workers": 0, "results": results}
-    return Asked(("patches",), protocols, **{**defaults, **fields})
+    return RunRequest(("patches",), protocols, **{**defaults, **fields})

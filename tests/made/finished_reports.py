@@ -12,13 +12,14 @@ import numpy as np
 from finished_runs import saved, scores
 from toy_evaluation import CATALOG
 
+from benchsuite.progress import Progress
 from benchsuite.report.content import Report, read
 from benchsuite.report.gallery import Picture, opened, pictures
 from benchsuite.report.page import page
 from benchsuite.report.plots.figures import every_pair
 from benchsuite.report.sources import sources
-from benchsuite.runs.plan import Asked
-from benchsuite.runs.run import Watch, run
+from benchsuite.runs.plan import RunRequest
+from benchsuite.runs.run import run
 
 NASTY = (
     "<script>window.broken=1</script>",
@@ -130,8 +131,10 @@ VIEW = {
 
 def toy_report(results: Path, *protocols: str, limit: int | None = None) -> Report:
     """Whole runs of the toy network on the toy images, by the ordinary way."""
-    asked = Asked(("toy",), protocols or ("1crop", "10crop"), data="toy", device="cpu", limit=limit, results=results)
-    run(asked, CATALOG, Watch())
+    request = RunRequest(
+        ("toy",), protocols or ("1crop", "10crop"), data="toy", device="cpu", limit=limit, results=results
+    )
+    run(request, CATALOG, Progress())
     return read(sources(results, ()))
 
 

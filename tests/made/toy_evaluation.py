@@ -12,10 +12,10 @@ import pytest
 from toys import ToyPlugin, fake_predict
 
 from benchsuite import View, load_plugins
-from benchsuite.evaluate import Opened, Settings
+from benchsuite.evaluate import OpenNetwork, Settings
 from benchsuite.evaluation.question import Member, Question
 from benchsuite.models.network import Network
-from benchsuite.runs.plan import Asked, plan
+from benchsuite.runs.plan import RunRequest, plan
 from benchsuite.storage.logit_cache import ChunkStore
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
@@ -41,12 +41,12 @@ class CountingPredict:
 
 def questions(*protocols: str, **fields: Any) -> list[Question]:
     """The toy network on the toy images under these protocols."""
-    return plan(Asked(("toy",), protocols, **{"data": "toy", **fields}), CATALOG)
+    return plan(RunRequest(("toy",), protocols, **{"data": "toy", **fields}), CATALOG)
 
 
-def opener(root: Path, predict: Any) -> Callable[[Member, tuple[View, ...]], Opened]:
+def opener(root: Path, predict: Any) -> Callable[[Member, tuple[View, ...]], OpenNetwork]:
     """Opens every member with ``predict``; its chunks lie below ``root``, a folder for each architecture."""
-    return lambda member, views: Opened(predict, ChunkStore(root / member.architecture.name), "digest")
+    return lambda member, views: OpenNetwork(predict, ChunkStore(root / member.architecture.name), "digest")
 
 
 SETTINGS = Settings(batch_size=4, workers=0)

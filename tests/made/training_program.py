@@ -12,12 +12,12 @@ from pathlib import Path
 
 import toy_training
 
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.training import run
-from benchsuite.training.job import Asked
+from benchsuite.training.job import TrainRequest
 
 
-class Slow(Watch):
+class Slow(Progress):
     """Takes its time after each step, and says so."""
 
     def __init__(self, seconds: float) -> None:
@@ -32,5 +32,5 @@ if __name__ == "__main__":
     results, recipes, seconds, every = sys.argv[1:]
     run.EVERY = run.TIMES = float(every)
     for recipe in recipes.split(","):
-        asked = Asked("tiny", recipe, device="cpu", precision="fp32", results=Path(results))
+        asked = TrainRequest("tiny", recipe, device="cpu", precision="fp32", results=Path(results))
         print(json.dumps(run.train(asked, toy_training.catalog(), Slow(float(seconds)))))

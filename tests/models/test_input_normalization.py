@@ -10,13 +10,13 @@ import torch
 from torchvision.transforms import functional
 
 from benchsuite import Preprocess
-from benchsuite.models.input_normalization import Inputs
+from benchsuite.models.input_normalization import InputNormalization
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def made(pixels: Any, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD, **fields: Any) -> Any:
-    inputs = Inputs(Preprocess(8, 8, "bilinear", mean, std, **fields), "cpu")
+    inputs = InputNormalization(Preprocess(8, 8, "bilinear", mean, std, **fields), "cpu")
     return inputs(torch.from_numpy(pixels))
 
 
@@ -49,7 +49,7 @@ def test_images_of_any_shape_are_normalised_channel_by_channel(channels: int, sh
 
 def test_mirrored_pixels_may_lie_in_any_order() -> None:
     pixels = torch.from_numpy(noise(2, 5, 4, 3))
-    inputs = Inputs(Preprocess(8, 8, "bilinear", MEAN, STD), "cpu")
+    inputs = InputNormalization(Preprocess(8, 8, "bilinear", MEAN, STD), "cpu")
     assert torch.equal(inputs(pixels.transpose(1, 2)), inputs(pixels.transpose(1, 2).contiguous()))
     assert torch.equal(inputs(pixels.flip(2)), inputs(pixels).flip(3))
 

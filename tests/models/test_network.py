@@ -16,7 +16,7 @@ from benchsuite.models import network as networks
 from benchsuite.models.device import pick_device
 from benchsuite.models.network import Network, open_network, state_digest
 from benchsuite.models.score_map import derive, score_map
-from benchsuite.models.transfer import Direct
+from benchsuite.models.transfer import DirectTransfer
 
 PREPROCESS = Preprocess(40, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CROP = View(40, Crop(32))
@@ -389,7 +389,7 @@ def test_every_number_of_a_pass_is_on_the_device(monkeypatch: pytest.MonkeyPatch
 
     mode, scores, devices = FakeTensorMode(), {32: derive(architecture(), net(), 32)}, list[str]()
 
-    class Pretended(Direct):
+    class Pretended(DirectTransfer):
         def up(self, pixels: Any) -> Any:
             return torch.empty(pixels.shape, dtype=torch.from_numpy(pixels).dtype, device=self.device)
 

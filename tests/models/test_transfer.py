@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchsuite.models.transfer import Beside, Direct, transfer
+from benchsuite.models.transfer import DirectTransfer, OverlappedTransfer, transfer
 
 CPU = torch.device("cpu")
 
 
 def test_a_cpu_gets_the_pixels_and_gives_the_scores_at_once() -> None:
     way = transfer(CPU)
-    assert isinstance(way, Direct)
+    assert isinstance(way, DirectTransfer)
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
     begun = way.begin()
     there = way.up(pixels)
@@ -78,7 +78,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
 
 
 def test_cuda_copies_on_a_side_stream_and_the_computation_waits_for_it(cuda: Cuda) -> None:
-    way = Beside(CPU)
+    way = OverlappedTransfer(CPU)
     pixels = np.arange(6, dtype=np.uint8)
     there = way.up(pixels)
     assert cuda.told == ["pinned", "on side", "off side", "main waits for side", "kept for main"]
@@ -86,7 +86,7 @@ def test_cuda_copies_on_a_side_stream_and_the_computation_waits_for_it(cuda: Cud
 
 
 def test_scores_are_read_only_after_their_own_mark(cuda: Cuda) -> None:
-    way = Beside(CPU)
+    way = OverlappedTransfer(CPU)
     begun = way.begin()
     finish = way.down(torch.arange(6.0).view(2, 3), begun)
     assert not any("host waits" in t for t in cuda.told)
@@ -97,7 +97,7 @@ def test_scores_are_read_only_after_their_own_mark(cuda: Cuda) -> None:
 
 
 def test_scores_of_two_batches_do_not_share_their_memory(cuda: Cuda) -> None:
-    way, scores = Beside(CPU), torch.zeros(1, 2)
+    way, scores = OverlappedTransfer(CPU), torch.zeros(1, 2)
     first = way.down(scores, way.begin())
     scores += 1
     second = way.down(scores, way.begin())
@@ -106,5 +106,5 @@ def test_scores_of_two_batches_do_not_share_their_memory(cuda: Cuda) -> None:
 
 
 def test_only_a_cuda_device_has_a_side_stream(cuda: Cuda) -> None:
-    assert isinstance(transfer(torch.device("cuda")), Beside)
-    assert isinstance(transfer(torch.device("mps")), Direct)
+    assert isinstance(transfer(torch.device("cuda")), OverlappedTransfer)
+    assert isinstance(transfer(torch.device("mps")), DirectTransfer)

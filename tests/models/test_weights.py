@@ -33,7 +33,7 @@ from benchsuite import (
     load_plugins,
 )
 from benchsuite.models.state_dict import read_state, save_state
-from benchsuite.models.weights import Chosen, build, choose, trained_path
+from benchsuite.models.weights import ChosenWeights, build, choose, trained_path
 
 OWN = Preprocess(40, 32, "bilinear", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 OTHER = Preprocess((36, 36), 36, "bicubic", (0.1, 0.2, 0.3), (1.0, 1.0, 1.0), channel_order="BGR", range=255.0)
@@ -89,7 +89,7 @@ def checkpoint(folder: Path, name: str, content: Any, **how: Any) -> Path:
     return path
 
 
-def chosen(path: Path) -> Chosen:
+def chosen(path: Path) -> ChosenWeights:
     return choose(architecture(), DATASET, str(path), 0)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from torchvision import models
 
 from benchsuite import Architecture, BadParameter, UnknownName, load_plugins
-from benchsuite.models.weights import Chosen, build
+from benchsuite.models.weights import ChosenWeights, build
 from benchsuite.testing import check_architecture
 
 (FAMILY,) = plugin.benchsuite_architectures()
@@ -137,7 +137,7 @@ def stored(isolated: Path, name: str, state: Any) -> tuple[Any, Any]:
     torch.save(state, folder / entry.url.rpartition("/")[2])
     it: Architecture = FAMILY.resolve(name)
     w = it.weights[0]
-    chosen = Chosen(w.name, "", w.preprocess, declared=w)
+    chosen = ChosenWeights(w.name, "", w.preprocess, declared=w)
     return models.get_model(name, weights=entry).eval(), build(it, chosen, 10).eval()
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import DataError, StorageError
-from benchsuite.report.results_pages import END, Made, again, pages_in, parts
+from benchsuite.report.results_pages import END, RenderedTable, again, pages_in, parts
 
 PAGE = f"""# Title
 
@@ -34,8 +34,8 @@ Between.
 Last line."""
 
 
-def made(folder: Path, words: list[str]) -> Made:
-    return Made(f"{folder.name}: {words}", (("plot.svg", "<svg/>"),) if words[0] == "other" else ())
+def made(folder: Path, words: list[str]) -> RenderedTable:
+    return RenderedTable(f"{folder.name}: {words}", (("plot.svg", "<svg/>"),) if words[0] == "other" else ())
 
 
 def test_tables_are_made_again_and_prose_is_kept(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_table_that_cannot_be_made_stays_and_is_told(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text(PAGE)
 
-    def refused(folder: Path, words: list[str]) -> Made:
+    def refused(folder: Path, words: list[str]) -> RenderedTable:
         raise DataError(f"no {words[0]}")
 
     page = again(path, refused)

@@ -143,13 +143,13 @@ def test_what_explain_and_compare_print_is_what_a_report_reads(tmp_path: Path) -
     from benchsuite import load_plugins
     from benchsuite.explanation import comparison, ladder_ends, ladder_run
     from benchsuite.explanation.ladder_plan import make_plan
-    from benchsuite.runs.plan import Asked
-    from benchsuite.runs.run import Watch
+    from benchsuite.progress import Progress
+    from benchsuite.runs.plan import RunRequest
 
     catalog = load_plugins(entry_points=False, extra=[ToyPlugin()])
-    asked = Asked(("toy",), (), data="toy", device="cpu", results=tmp_path)
-    ends = ladder_ends.between_protocols(asked, "1crop", "10crop", catalog)
-    ladder = ladder_run.climb(make_plan(*ends, catalog, fair=True), Watch())
+    request = RunRequest(("toy",), (), data="toy", device="cpu", results=tmp_path)
+    ends = ladder_ends.between_protocols(request, "1crop", "10crop", catalog)
+    ladder = ladder_run.climb(make_plan(*ends, catalog, fair=True), Progress())
     path = tmp_path / "ladder.json"
     path.write_text(json.dumps(ladder_run.flat(ladder)))
     (told,) = sources(tmp_path, (str(path),)).ladders

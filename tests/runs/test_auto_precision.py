@@ -13,12 +13,12 @@ from toy_evaluation import CATALOG, questions
 from toys import TOP1_ERRORS, ToyPlugin, fake_predict
 
 from benchsuite import BadParameter, Preprocess, load_plugins
-from benchsuite.evaluate import Opened
+from benchsuite.evaluate import OpenNetwork
 from benchsuite.evaluation.question import Member, Question
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision
 from benchsuite.runs.auto_precision import FLIPS, compared, described, settled, worth_it
-from benchsuite.runs.plan import Asked, plan
+from benchsuite.runs.plan import RunRequest, plan
 from benchsuite.runs.run import run
 from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import read_manifest
@@ -156,8 +156,8 @@ def test_a_check_is_made_where_it_is_lost_in_what_there_is_to_compute(
 
 
 def test_the_embedded_digits_are_never_checked() -> None:
-    asked = Asked(("resnet50",), ("1crop", "10crop", "fullconv", "multiscale"), data="digits")
-    assert not worth_it(plan(asked, load_plugins(entry_points=False)))
+    request = RunRequest(("resnet50",), ("1crop", "10crop", "fullconv", "multiscale"), data="digits")
+    assert not worth_it(plan(request, load_plugins(entry_points=False)))
 
 
 class Opener:
@@ -166,14 +166,14 @@ class Opener:
     def __init__(self, root: Path, off: dict[str, float]) -> None:
         self.root, self.off, self.opened = root, off, list[str]()
 
-    def __call__(self, member: Member, precision: str) -> Opened:
+    def __call__(self, member: Member, precision: str) -> OpenNetwork:
         self.opened.append(precision)
 
         def predict(pixels: Any, flips: Any, view: Any) -> Any:
             made, places = fake_predict(pixels, flips, view)
             return made + np.float32(self.off.get(precision, 0.0)) * np.array([1, -1], np.float32), places
 
-        return Opened(predict, ChunkStore(self.root / member.architecture.name / precision), "digest")
+        return OpenNetwork(predict, ChunkStore(self.root / member.architecture.name / precision), "digest")
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def bf16_here(monkeypatch: pytest.MonkeyPatch, all_worth: None) -> None:
     monkeypatch.setattr("benchsuite.models.precision.candidates", lambda device: ("bf16",))
 
 
-class Heard(Watch):
+class Heard(Progress):
     def __init__(self) -> None:
         self.notes: list[str] = []
 
@@ -265,8 +265,8 @@ class Heard(Watch):
 
 @pytest.mark.usefixtures("bf16_here")
 def test_a_run_says_what_auto_came_to_and_is_answered_at_once_the_second_time(tmp_path: Path) -> None:
-    asked = Asked(("toy",), ("1crop", "fullconv"), data="toy", device="cpu", results=tmp_path)
-    rows = run(asked, CATALOG, Watch())
+    request = RunRequest(("toy",), ("1crop", "fullconv"), data="toy", device="cpu", results=tmp_path)
+    rows = run(request, CATALOG, Progress())
     assert [r["precision"] for r in rows] == ["bf16", "bf16"]
     assert [r["top1_errors"] for r in rows] == [TOP1_ERRORS["1crop"], TOP1_ERRORS["fullconv"]]
     (check,) = rows[0]["precision_check"]
@@ -276,11 +276,11 @@ def test_a_run_says_what_auto_came_to_and_is_answered_at_once_the_second_time(tm
     assert manifest["numerics"]["chosen"] == [check]
     assert manifest["command"].endswith("--precision bf16")
     heard = Heard()
-    again = run(asked, CATALOG, heard)
+    again = run(request, CATALOG, heard)
     assert all(r["cached"] for r in again)
     assert again[0]["precision_check"] == [check]
     assert heard.notes == []
-    (named,) = run(dataclasses.replace(asked, precision="bf16", protocols=("1crop",)), CATALOG, Watch())
+    (named,) = run(dataclasses.replace(request, precision="bf16", protocols=("1crop",)), CATALOG, Progress())
     assert named["cached"]
     assert "precision_check" not in named
 
@@ -297,8 +297,8 @@ def test_networks_that_come_to_different_precisions_are_answered_in_one_command(
         return made | {"precision": "fp32"} if member.architecture.name == "resnet20" else made
 
     monkeypatch.setattr(auto_precision, "_decided", decided)
-    asked = Asked(("toy", "resnet20"), ("1crop", "ensemble"), data="toy", weights="random", device="cpu")
-    rows = run(dataclasses.replace(asked, results=tmp_path), catalog, Watch())
+    request = RunRequest(("toy", "resnet20"), ("1crop", "ensemble"), data="toy", weights="random", device="cpu")
+    rows = run(dataclasses.replace(request, results=tmp_path), catalog, Progress())
     assert [(r["architecture"], r["precision"]) for r in rows] == [
         ("toy", "bf16"),
         ("resnet20", "fp32"),
@@ -307,8 +307,8 @@ def test_networks_that_come_to_different_precisions_are_answered_in_one_command(
 
 
 def test_a_run_in_float32_by_name_names_it_in_its_command(tmp_path: Path) -> None:
-    asked = Asked(("toy",), ("1crop",), data="toy", device="cpu", results=tmp_path, precision="fp32")
-    (row,) = run(asked, CATALOG, Watch())
+    request = RunRequest(("toy",), ("1crop",), data="toy", device="cpu", results=tmp_path, precision="fp32")
+    (row,) = run(request, CATALOG, Progress())
     manifest = read_manifest(Path(row["path"]))
     assert manifest is not None
     assert manifest["command"].endswith("--precision fp32")
@@ -316,6 +316,6 @@ def test_a_run_in_float32_by_name_names_it_in_its_command(tmp_path: Path) -> Non
 
 def test_tf32_on_a_cpu_is_refused_before_a_network_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchsuite.models.weights.build", lambda *args: pytest.fail("built"))
-    asked = Asked(("toy",), ("1crop",), data="toy", device="cpu", results=tmp_path, precision="tf32")
+    request = RunRequest(("toy",), ("1crop",), data="toy", device="cpu", results=tmp_path, precision="tf32")
     with pytest.raises(BadParameter, match="a CUDA device, got cpu"):
-        run(asked, CATALOG, Watch())
+        run(request, CATALOG, Progress())

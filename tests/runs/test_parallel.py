@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from benchsuite import BadParameter, BenchsuiteError, StorageError
-from benchsuite.distributed.crew import Crew, Helper, Met, Starter, gather
+from benchsuite.distributed.crew import Crew, SpawnedWorker, SpawningLeader, TorchrunWorker, gather
 from benchsuite.evaluate import fill
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.runs.parallel import heard
-from benchsuite.runs.plan import Asked
+from benchsuite.runs.plan import RunRequest
 from benchsuite.runs.run import run
 from benchsuite.storage.locks import held, locks
 
@@ -288,15 +288,15 @@ def test_the_crew_is_the_one_that_was_started(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert gather(1, "name", print, ()).size == 1
     several = gather(3, "name", print, ())
-    assert isinstance(several, Starter)
+    assert isinstance(several, SpawningLeader)
     assert (several.size, several.leads) == (3, True)
-    assert [Helper(2, 3, {}).threads(usual) for usual in (1, 6, 7)] == [1, 2, 2]
+    assert [SpawnedWorker(2, 3, {}).threads(usual) for usual in (1, 6, 7)] == [1, 2, 2]
 
 
 @pytest.mark.usefixtures("under_torchrun")
 def test_under_torchrun_the_crew_is_its_processes_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     crew = gather(1, "name", print, ())
-    assert isinstance(crew, Met)
+    assert isinstance(crew, TorchrunWorker)
     assert (crew.rank, crew.size, crew.here, crew.leads) == (1, 4, 2, False)
     assert crew.threads(8) == 4
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
@@ -309,7 +309,7 @@ def test_the_number_of_processes_is_checked(tmp_path: Path) -> None:
     from toy_evaluation import CATALOG
 
     with pytest.raises(BadParameter, match="--processes"):
-        run(Asked(("toy",), ("1crop",), data="toy", results=tmp_path, processes=0), CATALOG, Watch())
+        run(RunRequest(("toy",), ("1crop",), data="toy", results=tmp_path, processes=0), CATALOG, Progress())
 
 
 def test_a_lock_is_for_one_process_and_free_when_that_is_killed(tmp_path: Path) -> None:

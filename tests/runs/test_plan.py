@@ -20,7 +20,7 @@ from benchsuite import (
     hookimpl,
     load_plugins,
 )
-from benchsuite.runs.plan import Asked, plan
+from benchsuite.runs.plan import RunRequest, plan
 
 
 def run_id(**fields: Any) -> str:
@@ -67,7 +67,7 @@ def test_size_of_a_file_changes_the_id_and_its_time_the_fingerprint_only() -> No
                 return [made]
 
         catalog = load_plugins(entry_points=False, extra=[ToyPlugin(), Plugin()])
-        return plan(Asked(("toy",), ("1crop",), data="stamped"), catalog)[0]
+        return plan(RunRequest(("toy",), ("1crop",), data="stamped"), catalog)[0]
 
     first, later, larger = opened("10@1"), opened("10@2"), opened("11@1")
     assert first.run_id == later.run_id
@@ -76,37 +76,39 @@ def test_size_of_a_file_changes_the_id_and_its_time_the_fingerprint_only() -> No
 
 
 @pytest.mark.parametrize(
-    ("asked", "error", "message"),
+    ("request", "error", "message"),
     [
-        (Asked(("toyy",), ("1crop",), data="toy"), UnknownName, "did you mean 'toy'"),
-        (Asked(("toy",), ("10corp",), data="toy"), UnknownName, "did you mean '10crop'"),
-        (Asked(("toy",), ("1crop",), data="digit"), UnknownName, "did you mean 'digits'"),
-        (Asked(("toy",), ("1crop",), data="imagenet"), DataError, "imagenet:PATH"),
-        (Asked(("toy",), ("1crop",), data="imagenet:/no/such/folder"), DataError, "/no/such/folder"),
-        (Asked(("toy",), ("1crop",), data="toy", loader="tortch"), UnknownName, "did you mean 'torch'"),
-        (Asked(("toy",), ("1crop",), data="toy", weights="identiti"), UnknownName, "did you mean 'identity'"),
-        (Asked(("toy",), ("1crop",), data="toy", weights="no/such.pth"), WeightsError, "no/such.pth"),
-        (Asked(("toy",), ("1crop",), data="toy", precision="fp8"), BadParameter, "fp8"),
-        (Asked(("toy",), ("1crop",), data="toy", batch_size=0), BadParameter, "--batch-size"),
-        (Asked(("toy",), ("1crop",), data="toy", limit=0), BadParameter, "--limit"),
-        (Asked(("toy",), ("1crop",), data="toy", workers=-1), BadParameter, "--workers"),
-        (Asked(("toy", "toy"), ("1crop",), data="toy"), BadParameter, "toy twice"),
-        (Asked(("toy",), ("10crop:flop=true",), data="toy"), BadParameter, "did you mean 'flip'"),
-        (Asked(("toy",), ("10crop:flip=maybe",), data="toy"), BadParameter, "maybe"),
-        (Asked(("toy",), ("fullconv:resize=3",), data="toy"), BadParameter, "nominal crop of 4"),
+        (RunRequest(("toyy",), ("1crop",), data="toy"), UnknownName, "did you mean 'toy'"),
+        (RunRequest(("toy",), ("10corp",), data="toy"), UnknownName, "did you mean '10crop'"),
+        (RunRequest(("toy",), ("1crop",), data="digit"), UnknownName, "did you mean 'digits'"),
+        (RunRequest(("toy",), ("1crop",), data="imagenet"), DataError, "imagenet:PATH"),
+        (RunRequest(("toy",), ("1crop",), data="imagenet:/no/such/folder"), DataError, "/no/such/folder"),
+        (RunRequest(("toy",), ("1crop",), data="toy", loader="tortch"), UnknownName, "did you mean 'torch'"),
+        (RunRequest(("toy",), ("1crop",), data="toy", weights="identiti"), UnknownName, "did you mean 'identity'"),
+        (RunRequest(("toy",), ("1crop",), data="toy", weights="no/such.pth"), WeightsError, "no/such.pth"),
+        (RunRequest(("toy",), ("1crop",), data="toy", precision="fp8"), BadParameter, "fp8"),
+        (RunRequest(("toy",), ("1crop",), data="toy", batch_size=0), BadParameter, "--batch-size"),
+        (RunRequest(("toy",), ("1crop",), data="toy", limit=0), BadParameter, "--limit"),
+        (RunRequest(("toy",), ("1crop",), data="toy", workers=-1), BadParameter, "--workers"),
+        (RunRequest(("toy", "toy"), ("1crop",), data="toy"), BadParameter, "toy twice"),
+        (RunRequest(("toy",), ("10crop:flop=true",), data="toy"), BadParameter, "did you mean 'flip'"),
+        (RunRequest(("toy",), ("10crop:flip=maybe",), data="toy"), BadParameter, "maybe"),
+        (RunRequest(("toy",), ("fullconv:resize=3",), data="toy"), BadParameter, "nominal crop of 4"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_mistakes_are_one_line_with_what_was_expected(asked: Asked, error: type[BenchsuiteError], message: str) -> None:
+def test_mistakes_are_one_line_with_what_was_expected(
+    request: RunRequest, error: type[BenchsuiteError], message: str
+) -> None:
     with pytest.raises(error, match=message) as raised:
-        plan(asked, CATALOG)
+        plan(request, CATALOG)
     assert "\n" not in str(raised.value)
     assert raised.value.exit_status == 2
 
 
 def test_classes_that_do_not_fit_the_weights_are_refused_before_the_network_is_built() -> None:
     with pytest.raises(DataError, match=r"number of classes of digits .* 2, .* got 10"):
-        plan(Asked(("toy",), ("1crop",), data="digits", weights="identity"), CATALOG)
+        plan(RunRequest(("toy",), ("1crop",), data="digits", weights="identity"), CATALOG)
 
 
 def test_ensemble_has_every_network_as_a_member() -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from toy_evaluation import CATALOG
 
-from benchsuite.evaluate import Opened
+from benchsuite.evaluate import OpenNetwork
 from benchsuite.evaluation.timing import Seconds
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.report.tables.text import profile_table
-from benchsuite.runs.plan import Asked
+from benchsuite.runs.plan import RunRequest
 from benchsuite.runs.profile import profile, profiles, record
 from benchsuite.runs.run import run
 from benchsuite.storage.run_folder import read_manifest
@@ -149,9 +149,9 @@ def test_the_limit_is_that_of_all_networks_one_after_the_other(tmp_path: Path) -
             raise AssertionError
 
     store: Any = None
-    opened = [Opened(Timed(s), store, "", Seconds(images=30)) for s in (1.0, 2.0)]
+    opened = [OpenNetwork(Timed(s), store, "", Seconds(images=30)) for s in (1.0, 2.0)]
     assert record(opened, "cpu")["alone"] == 20
-    assert record([Opened(Timed(0.0), store, "")], "cpu")["alone"] is None
+    assert record([OpenNetwork(Timed(0.0), store, "")], "cpu")["alone"] is None
 
 
 def test_peak_memory_is_that_of_this_process() -> None:
@@ -164,8 +164,8 @@ def test_peak_memory_is_that_of_this_process() -> None:
 
 
 def test_a_real_run_keeps_what_a_profile_needs(tmp_path: Path) -> None:
-    asked = Asked(("toy",), ("1crop", "10crop"), data="toy", device="cpu", results=tmp_path)
-    rows = run(asked, CATALOG, Watch())
+    request = RunRequest(("toy",), ("1crop", "10crop"), data="toy", device="cpu", results=tmp_path)
+    rows = run(request, CATALOG, Progress())
     found = [read_manifest(Path(row["path"])) for row in rows]
     (one,) = profiles([m for m in found if m])
     json.dumps(one, allow_nan=False)

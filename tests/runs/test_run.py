@@ -13,11 +13,12 @@ from toy_evaluation import CATALOG
 from toys import TOP1_ERRORS
 
 from benchsuite import BadParameter, BenchsuiteError, StorageError, UnsupportedProtocol
-from benchsuite.runs.plan import Asked
-from benchsuite.runs.run import Watch, run
+from benchsuite.progress import Progress
+from benchsuite.runs.plan import RunRequest
+from benchsuite.runs.run import run
 
 
-class Heard(Watch):
+class Heard(Progress):
     """Keeps what a run tells."""
 
     def __init__(self) -> None:
@@ -31,9 +32,9 @@ class Heard(Watch):
         self.done += steps
 
 
-def toy(results: Path, *protocols: str, **fields: Any) -> Asked:
+def toy(results: Path, *protocols: str, **fields: Any) -> RunRequest:
     defaults: dict[str, Any] = {"data": "toy", "device": "cpu", "results": results}
-    return Asked(("toy",), protocols or ("1crop",), **{**defaults, **fields})
+    return RunRequest(("toy",), protocols or ("1crop",), **{**defaults, **fields})
 
 
 def test_counts_and_rows_of_a_run(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_counts_and_rows_of_a_run(tmp_path: Path) -> None:
 
 
 def test_asking_twice_answers_from_disk_and_fresh_does_it_again(tmp_path: Path) -> None:
-    (first,) = run(toy(tmp_path), CATALOG, Watch())
+    (first,) = run(toy(tmp_path), CATALOG, Progress())
     heard = Heard()
     (second,) = run(toy(tmp_path), CATALOG, heard)
     assert second["cached"]
@@ -61,7 +62,7 @@ def test_asking_twice_answers_from_disk_and_fresh_does_it_again(tmp_path: Path) 
 
 
 def test_manifest_and_predictions_are_whole(tmp_path: Path) -> None:
-    (row,) = run(toy(tmp_path, "10crop", limit=4), CATALOG, Watch())
+    (row,) = run(toy(tmp_path, "10crop", limit=4), CATALOG, Progress())
     folder = Path(row["path"])
     manifest = json.loads((folder / "manifest.json").read_text())
     for key in ("asked", "weights", "views", "protocol", "dataset", "numerics", "seconds", "versions", "hardware"):
@@ -76,13 +77,13 @@ def test_manifest_and_predictions_are_whole(tmp_path: Path) -> None:
 
 
 def test_ensemble_of_finished_runs(tmp_path: Path) -> None:
-    (row,) = run(toy(tmp_path, "10crop"), CATALOG, Watch())
-    asked = Asked((row["run_id"],), ("ensemble",), device="cpu", results=tmp_path)
-    (both,) = run(asked, CATALOG, Watch())
+    (row,) = run(toy(tmp_path, "10crop"), CATALOG, Progress())
+    request = RunRequest((row["run_id"],), ("ensemble",), device="cpu", results=tmp_path)
+    (both,) = run(request, CATALOG, Progress())
     assert both["top1_errors"] == row["top1_errors"]
     assert both["views"] == 10
     with pytest.raises(BadParameter, match="ensemble"):
-        run(Asked((row["run_id"],), ("1crop",), results=tmp_path), CATALOG, Watch())
+        run(RunRequest((row["run_id"],), ("1crop",), results=tmp_path), CATALOG, Progress())
 
 
 def test_random_weights_are_said_out_loud(tmp_path: Path) -> None:
@@ -110,25 +111,25 @@ def test_a_check_of_precisions_is_said_to_be_on_as_many_images_as_there_are(
 
 
 def test_dense_protocol_on_a_network_without_score_map_is_refused_before_any_image(tmp_path: Path) -> None:
-    asked = Asked(("timm:vit_tiny_patch16_224",), ("fullconv",), data="digits", weights="random", device="cpu")
+    request = RunRequest(("timm:vit_tiny_patch16_224",), ("fullconv",), data="digits", weights="random", device="cpu")
     with pytest.raises(UnsupportedProtocol, match="Use 1crop"):
-        run(asked, CATALOG, Watch())
+        run(request, CATALOG, Progress())
 
 
 def test_a_dense_protocol_on_a_network_of_fixed_size_is_refused_before_it_is_trained(tmp_path: Path) -> None:
-    class Told(Watch):
+    class Told(Progress):
         def note(self, text: str) -> None:
             pytest.fail(f"work began: {text}")
 
-    asked = Asked(("pnn",), ("multiscale",), data="digits", device="cpu", results=tmp_path)
+    request = RunRequest(("pnn",), ("multiscale",), data="digits", device="cpu", results=tmp_path)
     with pytest.raises(UnsupportedProtocol, match=r"its input size is fixed\. Use 1crop"):
-        run(asked, CATALOG, Told())
+        run(request, CATALOG, Told())
 
 
 def test_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file where the folder should be")
     with pytest.raises(StorageError, match="runs") as raised:
-        run(toy(tmp_path), CATALOG, Watch())
+        run(toy(tmp_path), CATALOG, Progress())
     assert "\n" not in str(raised.value)
 
 
@@ -143,7 +144,7 @@ def test_full_disk_loses_nothing_that_was_finished(tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full)
         with pytest.raises(StorageError, match="No space left"):
-            run(toy(tmp_path), CATALOG, Watch())
+            run(toy(tmp_path), CATALOG, Progress())
     assert not list(tmp_path.glob("runs/*/manifest.json"))
     heard = Heard()
     (row,) = run(toy(tmp_path), CATALOG, heard)
@@ -153,4 +154,4 @@ def test_full_disk_loses_nothing_that_was_finished(tmp_path: Path, monkeypatch: 
 
 def test_device_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BenchsuiteError, match="--device"):
-        run(toy(tmp_path, device="nothing"), CATALOG, Watch())
+        run(toy(tmp_path, device="nothing"), CATALOG, Progress())

@@ -17,9 +17,9 @@ from benchsuite import BadParameter, BenchsuiteError, DataError, UnknownName, lo
 from benchsuite.cli import main
 from benchsuite.distributed.executors import check, local
 from benchsuite.evaluation.question import TOLERANCE
-from benchsuite.progress import Watch
-from benchsuite.runs.sweep import Choice, sweep
-from benchsuite.runs.sweep_file import Cell, lots, parse, read
+from benchsuite.progress import Progress
+from benchsuite.runs.sweep import SweepOptions, sweep
+from benchsuite.runs.sweep_file import SweepCell, lots, parse, read
 
 CATALOG = load_plugins(extra=[ToyPlugin()])
 TOY = {"architectures": "toy", "protocols": ["1crop", "10crop"], "data": "toy"}
@@ -47,7 +47,7 @@ def test_cells_are_every_combination_and_those_of_one_network_are_one_lot() -> N
     assert made[0].asked.limit == 4
     assert len({repr(lot.asked) for lot in made}) == 6
     assert found.cells[-1].label == "toy 10crop toy precision=bf16 seed=2"
-    assert Cell("a", "b", "", "auto", "torch", 0, "p").label == "a p b"
+    assert SweepCell("a", "b", "", "auto", "torch", 0, "p").label == "a p b"
 
 
 def test_skipped_cells_match_every_pattern_of_a_table() -> None:
@@ -282,7 +282,7 @@ def test_what_a_cell_before_has_answered_is_not_said_to_be_done_again(
     twin = dataclasses.replace(CATALOG.loaders["torch"], name="twin")
     catalog = dataclasses.replace(CATALOG, loaders={**CATALOG.loaders, "twin": twin})
     asked = parse("s", {**TOY, "protocols": "1crop", "loader": ["torch", "twin"], "device": "cpu"}, catalog)
-    states = sweep(asked, Choice(tmp_path), catalog, Watch(), lambda cell, state: None)
+    states = sweep(asked, SweepOptions(tmp_path), catalog, Progress(), lambda cell, state: None)
     assert [state.state for state in states.values()] == ["done", "answered"]
 
 

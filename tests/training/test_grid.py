@@ -11,16 +11,16 @@ import pytest
 import toy_training
 
 from benchsuite import BadParameter, Mini, UnknownName
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.report.tables.text import grid_table
 from benchsuite.training import grid as training_grid
-from benchsuite.training.job import Asked
+from benchsuite.training.job import TrainRequest
 
 CATALOG = toy_training.catalog()
 
 
-def asked(results: Path, **fields: Any) -> Asked:
-    return Asked("", **{"device": "cpu", "precision": "fp32", "results": results, **fields})
+def asked(results: Path, **fields: Any) -> TrainRequest:
+    return TrainRequest("", **{"device": "cpu", "precision": "fp32", "results": results, **fields})
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -32,7 +32,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]], list[int]]:
     """A finished grid: its folder, its rows, and how many rows there were at each turn."""
     results, turns = tmp_path_factory.mktemp("grid"), []
-    rows = training_grid.train(asked(results), "toy-grid", CATALOG, Watch(), lambda rows: turns.append(len(rows)))
+    rows = training_grid.train(asked(results), "toy-grid", CATALOG, Progress(), lambda rows: turns.append(len(rows)))
     return results, rows, turns
 
 
@@ -87,7 +87,7 @@ def test_the_printed_table_rounds_once(whole: Any) -> None:
 
 
 def test_a_grid_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
-    class Impatient(Watch):
+    class Impatient(Progress):
         def advance(self, steps: int, detail: str = "") -> None:
             self.done = getattr(self, "done", 0) + steps
             if self.done == 20:
@@ -98,7 +98,7 @@ def test_a_grid_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
         training_grid.train(small, "toy-grid", CATALOG, Impatient(), lambda rows: None)
     before = read(tmp_path / "grids" / "toy-grid@mini.csv")
     assert 0 < len(before) < 16
-    rows = training_grid.train(small, "toy-grid", CATALOG, Watch(), lambda rows: None)
+    rows = training_grid.train(small, "toy-grid", CATALOG, Progress(), lambda rows: None)
     assert [row["cached"] for row in rows[: len(before)]] == [True] * len(before)
     assert not any(row["cached"] for row in rows[len(before) :][:1])
     after = read(tmp_path / "grids" / "toy-grid@mini.csv")
@@ -110,7 +110,7 @@ def test_a_grid_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_a_training_that_diverges_says_so_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
 
-    class Heard(Watch):
+    class Heard(Progress):
         def note(self, text: str) -> None:
             heard.append(text)
 
@@ -133,11 +133,11 @@ def test_a_training_that_diverges_says_so_and_the_others_go_on(tmp_path: Path, m
 
 def test_a_grid_that_is_not_there_is_refused_and_so_is_another_data_set(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="Unknown grid 'toy-gird': did you mean 'toy-grid'"):
-        training_grid.train(asked(tmp_path), "toy-gird", CATALOG, Watch(), lambda rows: None)
+        training_grid.train(asked(tmp_path), "toy-gird", CATALOG, Progress(), lambda rows: None)
     with pytest.raises(BadParameter, match="--data to be dots"):
-        training_grid.train(asked(tmp_path, data="digits"), "toy-grid", CATALOG, Watch(), lambda rows: None)
+        training_grid.train(asked(tmp_path, data="digits"), "toy-grid", CATALOG, Progress(), lambda rows: None)
     with pytest.raises(BadParameter, match="--epochs to be left out, as epochs are a factor of toy-grid, got 3"):
-        training_grid.train(asked(tmp_path, epochs=3), "toy-grid", CATALOG, Watch(), lambda rows: None)
+        training_grid.train(asked(tmp_path, epochs=3), "toy-grid", CATALOG, Progress(), lambda rows: None)
     assert not list(tmp_path.iterdir())
 
 

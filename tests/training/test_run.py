@@ -32,12 +32,12 @@ from benchsuite import (
     UnknownName,
     WeightsError,
 )
-from benchsuite.progress import Watch
-from benchsuite.runs.plan import Asked as Evaluation
+from benchsuite.progress import Progress
+from benchsuite.runs.plan import RunRequest as Evaluation
 from benchsuite.runs.run import run
 from benchsuite.stats.accounting import find, printed
 from benchsuite.training import run as training_run
-from benchsuite.training.job import Asked
+from benchsuite.training.job import TrainRequest
 from benchsuite.training.run import train
 
 CATALOG = toy_training.catalog()
@@ -45,7 +45,7 @@ PROGRAM = Path(__file__).parents[1] / "made" / "training_program.py"
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-class Heard(Watch):
+class Heard(Progress):
     """Keeps what is told; stops the work after ``patience`` steps, as a kill would."""
 
     def __init__(self, patience: int | None = None) -> None:
@@ -62,8 +62,8 @@ class Heard(Watch):
             raise KeyboardInterrupt
 
 
-def asked(results: Path, recipe: str | None = "usual", **fields: Any) -> Asked:
-    return Asked("tiny", recipe, **{"device": "cpu", "precision": "fp32", "results": results, **fields})
+def asked(results: Path, recipe: str | None = "usual", **fields: Any) -> TrainRequest:
+    return TrainRequest("tiny", recipe, **{"device": "cpu", "precision": "fp32", "results": results, **fields})
 
 
 def tensors(row: dict[str, Any], name: str = "last") -> dict[str, torch.Tensor]:
@@ -109,7 +109,7 @@ def test_a_training_leaves_a_table_predictions_weights_and_a_manifest(tmp_path: 
 
 
 def test_the_source_s_way_of_counting_is_printed_beside_the_exact_last_epoch(tmp_path: Path) -> None:
-    row = train(asked(tmp_path), CATALOG, Watch())
+    row = train(asked(tmp_path), CATALOG, Progress())
     epoch, accuracy = printed(find("exact-best"), bits(row), 10)
     assert row["as_source"]["epoch"] == epoch + 1
     assert row["as_source"]["top1_error"] == pytest.approx(float(100 * (1 - accuracy)))
@@ -117,7 +117,7 @@ def test_the_source_s_way_of_counting_is_printed_beside_the_exact_last_epoch(tmp
 
 
 def test_asking_twice_answers_from_disk_and_fresh_trains_again_to_the_same(tmp_path: Path) -> None:
-    first = train(asked(tmp_path), CATALOG, Watch())
+    first = train(asked(tmp_path), CATALOG, Progress())
     weights = tensors(first)
     heard = Heard()
     second = train(asked(tmp_path), CATALOG, heard)
@@ -131,7 +131,7 @@ def test_asking_twice_answers_from_disk_and_fresh_trains_again_to_the_same(tmp_p
 
 
 def test_a_training_that_stops_anywhere_goes_on_to_the_same_weights_table_and_predictions(tmp_path: Path) -> None:
-    whole = train(asked(tmp_path / "whole", heldout=9), CATALOG, Watch())
+    whole = train(asked(tmp_path / "whole", heldout=9), CATALOG, Progress())
     for steps in (1, 8, 13, 24):
         cut = asked(tmp_path / f"cut{steps}", heldout=9)
         with pytest.raises(KeyboardInterrupt):
@@ -164,13 +164,13 @@ def test_a_killed_process_goes_on_from_within_an_epoch_to_the_same_weights(tmp_p
     heard = Heard()
     row = train(asked(tmp_path / "killed"), CATALOG, heard)
     assert heard.done == 28 - saved, f"killed after step {steps}"
-    whole = train(asked(tmp_path / "whole"), CATALOG, Watch())
+    whole = train(asked(tmp_path / "whole"), CATALOG, Progress())
     assert same(tensors(whole), tensors(row)), f"killed after step {steps}"
     assert np.array_equal(bits(whole), bits(row))
 
 
 def test_held_out_images_are_not_learned_from_and_choose_an_epoch_of_their_own(tmp_path: Path) -> None:
-    row = train(asked(tmp_path, heldout=12), CATALOG, Watch())
+    row = train(asked(tmp_path, heldout=12), CATALOG, Progress())
     table = epochs(row)
     assert set(table["train_n"]) == {52}
     assert set(table["heldout_n"]) == {12}
@@ -179,7 +179,7 @@ def test_held_out_images_are_not_learned_from_and_choose_an_epoch_of_their_own(t
     assert row["best_heldout"]["test_errors"] == int(table["test_errors"][best])
     assert row["train_n"] == 52
     assert row["top1_errors"] == int(table["test_errors"].iloc[-1]), "the last epoch, whatever is best"
-    plain = train(asked(tmp_path), CATALOG, Watch())
+    plain = train(asked(tmp_path), CATALOG, Progress())
     assert plain["run_id"] != row["run_id"]
     assert plain["best_heldout"] is None
 
@@ -187,20 +187,20 @@ def test_held_out_images_are_not_learned_from_and_choose_an_epoch_of_their_own(t
 @pytest.mark.parametrize("count", [-1, 64])
 def test_held_out_images_leave_some_to_learn_from(tmp_path: Path, count: int) -> None:
     with pytest.raises(BadParameter, match=f"--held-out to be from 0 to 63, got {count}"):
-        train(asked(tmp_path, heldout=count), CATALOG, Watch())
+        train(asked(tmp_path, heldout=count), CATALOG, Progress())
 
 
 def test_a_small_scale_trains_smaller_and_says_so(tmp_path: Path) -> None:
-    row = train(asked(tmp_path, scale="mini"), CATALOG, Watch())
+    row = train(asked(tmp_path, scale="mini"), CATALOG, Progress())
     assert (row["recipe"], row["scale"], row["train_n"], row["epochs"]) == ("usual@mini", "mini", 40, 2)
     assert row["architecture"] == "tiny:width=2"
-    shorter = train(asked(tmp_path, scale="mini", epochs=1, seed=5), CATALOG, Watch())
+    shorter = train(asked(tmp_path, scale="mini", epochs=1, seed=5), CATALOG, Progress())
     assert (shorter["recipe"], shorter["epochs"], shorter["seed"]) == ("usual@mini,epochs=1", 1, 5)
 
 
 def test_options_in_the_name_win_over_those_of_the_recipe(tmp_path: Path) -> None:
     one = dataclasses.replace(asked(tmp_path, epochs=1), architecture="tiny:width=3,drop=0.5")
-    assert train(one, CATALOG, Watch())["architecture"] == "tiny:drop=0.5,width=3"
+    assert train(one, CATALOG, Progress())["architecture"] == "tiny:drop=0.5,width=3"
 
 
 def test_a_loss_that_is_no_number_stops_in_one_line_and_keeps_the_checkpoint_before(
@@ -209,7 +209,7 @@ def test_a_loss_that_is_no_number_stops_in_one_line_and_keeps_the_checkpoint_bef
     monkeypatch.setattr(training_run, "EVERY", 0.0)
     monkeypatch.setattr(training_run, "TIMES", 0.0)
     with pytest.raises(TrainingError, match=r"step \d+ of 28") as raised:
-        train(asked(tmp_path, "diverging"), CATALOG, Watch())
+        train(asked(tmp_path, "diverging"), CATALOG, Progress())
     assert "\n" not in str(raised.value)
     (folder,) = (tmp_path / "training").iterdir()
     saved = torch.load(folder / "checkpoint.pt", weights_only=True)["trainer"]
@@ -227,15 +227,15 @@ def test_a_checkpoint_of_another_training_and_a_damaged_one_are_refused(tmp_path
     shutil.copy(places["adam3"], mine)
     again = asked(tmp_path / "usual3", seed=3)
     with pytest.raises(TrainingError, match=r"one of tiny:width=6 by usual; --fresh starts again, got .* by adam \("):
-        train(again, CATALOG, Watch())
+        train(again, CATALOG, Progress())
     shutil.copy(places["usual4"], mine)
     with pytest.raises(TrainingError, match="of other data or options"):
-        train(again, CATALOG, Watch())
+        train(again, CATALOG, Progress())
     mine.write_bytes(mine.read_bytes()[:-100])
     with pytest.raises(TrainingError, match="to be whole; --fresh") as raised:
-        train(again, CATALOG, Watch())
+        train(again, CATALOG, Progress())
     assert "\n" not in str(raised.value)
-    assert train(dataclasses.replace(again, fresh=True), CATALOG, Watch())["epochs"] == 4
+    assert train(dataclasses.replace(again, fresh=True), CATALOG, Progress())["epochs"] == 4
 
 
 def test_a_checkpoint_with_code_in_it_is_refused(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_a_checkpoint_with_code_in_it_is_refused(tmp_path: Path) -> None:
     (path,) = tmp_path.glob("training/*/checkpoint.pt")
     torch.save({"identity": os.system}, path)
     with pytest.raises(TrainingError, match="to be whole"):
-        train(asked(tmp_path), CATALOG, Watch())
+        train(asked(tmp_path), CATALOG, Progress())
 
 
 @pytest.fixture
@@ -266,7 +266,7 @@ def test_no_room_for_a_checkpoint_is_one_line_and_the_one_before_stays(tmp_path:
     limit = request.getfixturevalue("small_files")
     assert len(before) > limit
     with pytest.raises(StorageError, match=r"Cannot write .*checkpoint\.pt: File too large"):
-        train(asked(tmp_path), CATALOG, Watch())
+        train(asked(tmp_path), CATALOG, Progress())
     assert path.read_bytes() == before
     assert not [p for p in path.parent.iterdir() if p.name.startswith(".")], "nothing half-written is left"
 
@@ -303,19 +303,19 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(
     tmp_path: Path, fields: dict[str, Any], kind: Any, words: str
 ) -> None:
     with pytest.raises(kind, match=words) as raised:
-        train(dataclasses.replace(asked(tmp_path), **fields), CATALOG, Watch())
+        train(dataclasses.replace(asked(tmp_path), **fields), CATALOG, Progress())
     assert "\n" not in str(raised.value)
     assert not list(tmp_path.rglob("*"))
 
 
 def test_digits_are_trained_by_their_recipe_for_any_network(tmp_path: Path) -> None:
     one = dataclasses.replace(asked(tmp_path, None, data="digits", epochs=1), architecture="tiny")
-    row = train(one, CATALOG, Watch())
+    row = train(one, CATALOG, Progress())
     assert (row["recipe"], row["dataset"], row["n"]) == ("digits-1@epochs=1", "digits", 360)
     assert row["train_n"] == 1437
     fixed = dataclasses.replace(toy_training.ARCHITECTURE, input=Input(fixed=True))
     catalog = dataclasses.replace(CATALOG, architectures={**CATALOG.architectures, "tiny": fixed})
-    row = train(dataclasses.replace(one, results=tmp_path / "fixed"), catalog, Watch())
+    row = train(dataclasses.replace(one, results=tmp_path / "fixed"), catalog, Progress())
     manifest = json.loads((Path(row["path"]) / "manifest.json").read_text())
     assert manifest["recipe"]["sizes"] == [8], "a network of fixed size is trained at its own"
 
@@ -324,10 +324,10 @@ def test_digits_are_trained_by_their_recipe_for_any_network(tmp_path: Path) -> N
 def test_trained_weights_are_evaluated_by_id_and_by_file_with_the_preprocessing_in_them(
     tmp_path: Path, by: str
 ) -> None:
-    row = train(asked(tmp_path), CATALOG, Watch())
+    row = train(asked(tmp_path), CATALOG, Progress())
     weights = row["run_id"] if by == "id" else str(Path(row["path"]) / "last.safetensors")
     question = Evaluation(("tiny:width=6",), ("1crop",), data="dots", weights=weights, device="cpu", results=tmp_path)
-    (result,) = run(question, CATALOG, Watch())
+    (result,) = run(question, CATALOG, Progress())
     assert result["top1_errors"] == row["top1_errors"]
     assert result["weights"] == "trained by usual, seed 3"
     manifest = json.loads((Path(result["path"]) / "manifest.json").read_text())
@@ -335,10 +335,10 @@ def test_trained_weights_are_evaluated_by_id_and_by_file_with_the_preprocessing_
 
 
 def test_trained_weights_are_refused_by_a_network_with_other_options(tmp_path: Path) -> None:
-    row = train(asked(tmp_path), CATALOG, Watch())
+    row = train(asked(tmp_path), CATALOG, Progress())
     question = Evaluation(("tiny",), ("1crop",), data="dots", weights=row["run_id"], device="cpu", results=tmp_path)
     with pytest.raises(WeightsError, match="the architecture to be tiny:width=6, that of the weights, got tiny"):
-        run(question, CATALOG, Watch())
+        run(question, CATALOG, Progress())
     wrong = dataclasses.replace(question, weights=row["run_id"][:-1] + "x")
     with pytest.raises(UnknownName, match=f"did you mean {row['run_id']!r}"):
-        run(wrong, CATALOG, Watch())
+        run(wrong, CATALOG, Progress())

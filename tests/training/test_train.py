@@ -13,18 +13,18 @@ import toy_training
 from benchsuite import Augmentation, Schedule, StorageError, load_plugins
 from benchsuite.builtin.datasets.digits import RECIPE, open_digits
 from benchsuite.models.state_dict import read_state
-from benchsuite.progress import Watch
-from benchsuite.runs.plan import Asked
+from benchsuite.progress import Progress
+from benchsuite.runs.plan import RunRequest
 from benchsuite.runs.run import run
 from benchsuite.training import trainer
-from benchsuite.training.multi_size import Training
+from benchsuite.training.multi_size import MultiSizeMode
 from benchsuite.training.network import rest_residual_branches
 
 SMALL = dataclasses.replace(RECIPE, sizes=(32, 37), epochs=1, batch_size=64)
 BUILT_IN = load_plugins(entry_points=False)
 
 
-class Heard(Watch):
+class Heard(Progress):
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.total = self.done = 0
@@ -48,7 +48,7 @@ def test_a_fitted_network_knows_its_digits_and_the_seed_makes_it() -> None:
     easy = dataclasses.replace(SMALL, sizes=(32,), epochs=4)
     heard = Heard()
     module = trainer.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), heard)
-    again = trainer.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), Watch())
+    again = trainer.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), Progress())
     assert not module.training
     assert heard.done == heard.total == 4 * (1437 // 64)
     mine, theirs = module.state_dict(), again.state_dict()
@@ -66,7 +66,9 @@ def test_weights_are_written_whole_once_and_not_made_again(tmp_path: Path) -> No
     assert set(read_state(path)) == set(toy_training.build(3).state_dict())
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StorageError, match="Cannot write"):
-        trainer.ensure(toy_training.ARCHITECTURE, recipe, tmp_path / "file" / "w.safetensors", lambda: digits, Watch())
+        trainer.ensure(
+            toy_training.ARCHITECTURE, recipe, tmp_path / "file" / "w.safetensors", lambda: digits, Progress()
+        )
 
 
 def test_a_run_without_data_trains_the_asked_network_once_and_evaluates_it(tmp_path: Path, monkeypatch: Any) -> None:
@@ -75,11 +77,11 @@ def test_a_run_without_data_trains_the_asked_network_once_and_evaluates_it(tmp_p
     dataset = dataclasses.replace(catalog.datasets["digits"], recipe=quick)
     catalog = dataclasses.replace(catalog, datasets={**catalog.datasets, "digits": dataset})
     heard = Heard()
-    (row,) = run(Asked(("tiny:width=5",), ("1crop",), device="cpu", results=tmp_path), catalog, heard)
+    (row,) = run(RunRequest(("tiny:width=5",), ("1crop",), device="cpu", results=tmp_path), catalog, heard)
     assert (row["architecture"], row["weights"], row["n"]) == ("tiny:width=5", "trained here (digits-1)", 360)
     assert any("training tiny:width=5 on digits once" in note for note in heard.notes)
     heard = Heard()
-    run(Asked(("tiny:width=5",), ("10crop:resize=36",), device="cpu", results=tmp_path), catalog, heard)
+    run(RunRequest(("tiny:width=5",), ("10crop:resize=36",), device="cpu", results=tmp_path), catalog, heard)
     assert not any("training" in note for note in heard.notes)
 
 
@@ -96,7 +98,7 @@ def test_batch_renormalisation_gives_the_value_of_the_running_statistics_once_it
     norm.running_var.uniform_(0.8, 1.2)
     before = {name: tensor.clone() for name, tensor in norm.state_dict().items()}
     x = torch.randn(16, 3, 4, 4, requires_grad=True)
-    mode = Training(several_sizes=True)
+    mode = MultiSizeMode(several_sizes=True)
     for progress, running in ((0.1, False), (0.4, True)):
         norm.load_state_dict(before)
         expected = torch.nn.functional.batch_norm(
@@ -119,7 +121,7 @@ def test_convolutions_as_products_are_convolutions(size: int, stride: int, side:
     layer = torch.nn.Conv2d(5, 6, size, stride, size // 2).double()
     x = torch.randn(2, 5, side, side, dtype=torch.float64, requires_grad=True)
     plain = layer(x)
-    with Training(several_sizes=False):
+    with MultiSizeMode(several_sizes=False):
         made = layer(x)
     torch.testing.assert_close(made, plain)
     mine, theirs = (torch.autograd.grad(out.square().sum(), (x, layer.weight)) for out in (made, plain))

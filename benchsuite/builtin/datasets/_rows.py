@@ -26,7 +26,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class RowReader:
     """Reads a sample of rows: ``picture`` turns a stored row into uint8 (h, w, 3), RGB."""
 
     rows: dict[str, NDArray[np.uint8]]
@@ -51,7 +51,7 @@ def row_split(
             sample = Sample(next(names), int(label), f"row {number} of {part.file}", stamp)
             samples.append(sample)
             rows[sample.id] = row
-    return Split(name, tuple(samples), classes, mirror, Rows(rows, picture))
+    return Split(name, tuple(samples), classes, mirror, RowReader(rows, picture))
 
 
 def grey_picture(row: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from benchsuite.report.content import Climbed, Entry, Pair, Report
+from benchsuite.report.content import Entry, LadderContent, Pair, Report
 from benchsuite.report.plots.shapes import Bar, Bars, Figure, Line, Lines, Point, Points, Row, Series, Tone
 from benchsuite.report.tables import runs
-from benchsuite.report.training_content import Trained
+from benchsuite.report.training_content import TrainingContent
 from benchsuite.stats import significance
 from benchsuite.stats.digits import decimals, places, signed, with_interval
 from benchsuite.stats.metrics import Count
@@ -35,7 +35,7 @@ def every_pair(report: Report) -> list[Pair]:
     return [*(pair for ladder in report.ladders for pair in ladder.pairs), *report.pairs]
 
 
-def waterfall(ladder: Climbed) -> Bars:
+def waterfall(ladder: LadderContent) -> Bars:
     """From the first error rate to the last, step by step; each step's interval stands at its end."""
     first, last = ladder.entries[0], ladder.entries[-1]
     n = first.row["n"]
@@ -52,7 +52,7 @@ def waterfall(ladder: Climbed) -> Bars:
     return Bars(f"{ladder.name}", runs.ladder_title(ladder), about, "top-1 error %", tuple(rows), linked=True)
 
 
-def _counted(ladder: Climbed) -> list[Row]:
+def _counted(ladder: LadderContent) -> list[Row]:
     """What another accounting than the exact one changes."""
     if ladder.told.counted is None:
         return []
@@ -62,7 +62,7 @@ def _counted(ladder: Climbed) -> list[Row]:
     return [Row(f"accounting: {words}", signed(change, digits), (bar,))]
 
 
-def _printed(ladder: Climbed, end: int) -> list[Row]:
+def _printed(ladder: LadderContent, end: int) -> list[Row]:
     """The printed figure that an end stands for, and the gap between them."""
     row, gap = ladder.told.printed[end], ladder.gaps[end]
     if row is None or row.error is None:
@@ -80,7 +80,7 @@ def _rate(entry: Entry, label: str) -> Row:
     return Row(label, with_interval(count), mark=float(_error(entry)), interval=(100 * low, 100 * high))
 
 
-def shares(ladder: Climbed) -> Bars:
+def shares(ladder: LadderContent) -> Bars:
     """What each factor changes on average over all orders, between the least and the most."""
     digits = places(ladder.entries[0].row["n"])
     rows = tuple(
@@ -184,7 +184,7 @@ def reliability(entry: Entry, *, network: bool) -> Points:
     )
 
 
-def course(training: Trained) -> Lines:
+def course(training: TrainingContent) -> Lines:
     """The accuracy after each epoch, exactly and as it would have been printed smoothed; on held-out images if any.
 
     The epoch that a source printing the best smoothed accuracy would have chosen is marked, and the last exact one.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from benchsuite.explanation.published_figures import Difference, Line, verdict_words
+from benchsuite.explanation.published_figures import Difference, PublishedFigure, verdict_words
 from benchsuite.report.tables.sheet import Cell, Column, Sheet
 
 TITLES = ("network", "protocol", "weights or run", "source")
 
 
-def explanation(model: str, lines: Sequence[Line]) -> Sheet:
+def explanation(model: str, lines: Sequence[PublishedFigure]) -> Sheet:
     """Each figure, then the figure that it is compared with, the change, its verdict, and what no source states."""
     columns = (
         Column("figure"),
@@ -28,7 +28,7 @@ def explanation(model: str, lines: Sequence[Line]) -> Sheet:
     return Sheet(f"printed-{model}", f"Printed figures of {model}", columns, rows, said)
 
 
-def _rows(line: Line) -> Iterator[tuple[Cell, ...]]:
+def _rows(line: PublishedFigure) -> Iterator[tuple[Cell, ...]]:
     """A figure; the difference from the same protocol of another source stands on a line of its own."""
     row = line.row
     size = "/".join(str(part) for part in (row.short_side, row.crop) if part)

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from benchsuite.explanation.comparison import Paired
 from benchsuite.explanation.ladder import Factor
-from benchsuite.report.content import Climbed, Entry, Pair, Report
+from benchsuite.report.content import Entry, LadderContent, Pair, Report
 from benchsuite.report.tables.sheet import NAMES, Cell, Column, Sheet, _numbers, number, once, rate, whole
 from benchsuite.report.tables.text import published_table
 from benchsuite.stats.calibration import Calibration
@@ -57,7 +57,7 @@ def pairs(report: Report) -> Sheet:
     return once(Sheet("comparisons", "Comparisons", columns, rows, tuple(notes)))
 
 
-def rungs(ladder: Climbed) -> Sheet:
+def rungs(ladder: LadderContent) -> Sheet:
     """The steps of a ladder, the first one without a change."""
     first, *others = ladder.entries
     columns = (Column("protocol"), Column("what changed"), *_numbers("top-1 error %", "95 % interval"), *CHANGE)
@@ -92,13 +92,13 @@ def _counted(entry: Entry, words: str, change: Fraction) -> Iterator[Cell]:
     yield from (Cell(text) for text in ("", "0", "0", "", ""))
 
 
-def ladder_title(ladder: Climbed) -> str:
+def ladder_title(ladder: LadderContent) -> str:
     """``resnet50: from 1crop to multiscale, on imagenet, 500 of 50000 images``."""
     first, last = ladder.entries[0], ladder.entries[-1]
     return f"{pair_words(first, last)}, on {first.images}"
 
 
-def left_over(ladder: Climbed) -> Iterator[str]:
+def left_over(ladder: LadderContent) -> Iterator[str]:
     """In words: the printed figures, what the rungs do not account for, and what may be behind it."""
     printed = [p for p in ladder.told.printed if p is not None]
     for row in printed:
@@ -109,7 +109,7 @@ def left_over(ladder: Climbed) -> Iterator[str]:
         yield from ladder.told.because
 
 
-def shares(ladder: Climbed) -> Sheet:
+def shares(ladder: LadderContent) -> Sheet:
     """What each factor changes on average over all orders, in percent points."""
     digits = places(ladder.entries[0].row["n"])
     rows = tuple(

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from benchsuite.report.tables.sheet import Cell, Column, Sheet, number, once, rate, whole
-from benchsuite.report.training_content import Epoch, Trained
+from benchsuite.report.training_content import Epoch, TrainingContent
 from benchsuite.stats import digits
 from benchsuite.stats.metrics import Count
 from benchsuite.training import manifest
@@ -25,7 +25,7 @@ ACCOUNTINGS = (
 """What other programs would have printed of a training, in columns; ``benchsuite audit`` has them all."""
 
 
-def trainings(found: Sequence[Trained]) -> Sheet:
+def trainings(found: Sequence[TrainingContent]) -> Sheet:
     """A line for each training: its size, its last epoch, and what the source of its recipe would have printed."""
     titles = ("parameters", "masks", "learned from", "epochs", "test images", "top-1 error %", "95 % interval")
     columns = (
@@ -39,13 +39,13 @@ def trainings(found: Sequence[Trained]) -> Sheet:
     return once(filled(Sheet("trainings", "Trainings", columns, tuple(tuple(_line(one)) for one in found), said)))
 
 
-def seeds(found: Sequence[Trained]) -> Sheet:
+def seeds(found: Sequence[TrainingContent]) -> Sheet:
     """A line for each network and recipe: the errors of its last epochs over its seeds, least mean first.
 
     ``smoothed-best less exact`` is how far the printed number of the original accounting is above the exact accuracy of
     the last epoch, the mean over seeds in points.
     """
-    same: dict[tuple[str, str], list[Trained]] = {}
+    same: dict[tuple[str, str], list[TrainingContent]] = {}
     for one in found:
         same.setdefault((str(one.row["architecture"]), str(one.row["recipe"])), []).append(one)
     lines = []
@@ -75,7 +75,7 @@ def filled(sheet: Sheet) -> Sheet:
 SMALLER = "mini: fewer images and epochs than the source had, so no number to hold against what it says"
 
 
-def _line(one: Trained) -> Iterator[Cell]:
+def _line(one: TrainingContent) -> Iterator[Cell]:
     row, sizes = one.row, one.manifest["architecture"]
     yield Cell(str(row["architecture"]))
     yield Cell(_recipe(one))
@@ -91,7 +91,7 @@ def _line(one: Trained) -> Iterator[Cell]:
     yield Cell(one.run_id.rpartition("-")[2], link=f"run-{one.run_id}")
 
 
-def _recipe(one: Trained) -> str:
+def _recipe(one: TrainingContent) -> str:
     return f"{one.row['recipe']}, seed {one.row['seed']}"
 
 
@@ -103,7 +103,7 @@ def _chosen(source: dict[str, Any]) -> Cell:
     return Cell(f"{number(source['top1_error'], 2).text} (epoch {source['epoch']})", source["top1_error"])
 
 
-def accountings(found: Sequence[Trained]) -> Sheet:
+def accountings(found: Sequence[TrainingContent]) -> Sheet:
     """The accuracy that each training would have been printed with: the same predictions, counted in other ways."""
     columns = (Column("network"), Column("recipe"), Column("batch", True), *(Column(a, True) for a in ACCOUNTINGS))
     said = (
@@ -113,7 +113,7 @@ def accountings(found: Sequence[Trained]) -> Sheet:
     return filled(Sheet("accountings", "The same epochs, counted in other ways", columns, rows, said))
 
 
-def _counted(one: Trained) -> Iterator[Cell]:
+def _counted(one: TrainingContent) -> Iterator[Cell]:
     size = one.passes.batch_size
     assert size is not None, "a training has batches"
     yield Cell(str(one.row["architecture"]))
@@ -124,7 +124,7 @@ def _counted(one: Trained) -> Iterator[Cell]:
         yield Cell("") if made is None else number(100 - made["top1_error"], 2)
 
 
-def _printed(one: Trained, accounting: str) -> Fraction:
+def _printed(one: TrainingContent, accounting: str) -> Fraction:
     """The accuracy in percent that an accounting prints of a training."""
     size = one.passes.batch_size
     assert size is not None, "a training has batches"
@@ -133,7 +133,7 @@ def _printed(one: Trained, accounting: str) -> Fraction:
     return Fraction(100 - made["top1_error"])
 
 
-def epochs(one: Trained) -> Sheet:
+def epochs(one: TrainingContent) -> Sheet:
     """Each epoch of a training."""
     titles = ("epoch", "learning rate", "loss", "train error %", "held-out error %", "test error %", "95 % interval")
     columns = tuple(Column(title, True) for title in (*titles, "accuracy %", "smoothed accuracy %"))

@@ -18,10 +18,10 @@ from PIL import Image
 
 from benchsuite import DataError, Loader, Sample, Split, View, load_plugins
 from benchsuite.builtin.loaders import _ffcv_installed
-from benchsuite.data.prepared_note import Order
+from benchsuite.data.prepared_note import PreparedSpec
 from benchsuite.data.prepared_reader import opened
 from benchsuite.data.prepared_writer import prepare
-from benchsuite.progress import Watch
+from benchsuite.progress import Progress
 from benchsuite.specs.catalog import open_dataset
 
 CATALOG = load_plugins(entry_points=False)
@@ -62,7 +62,7 @@ def smooth_of(shapes: list[tuple[int, int]]) -> Split:
 
 
 def ready(split: Split, loader: Loader = FFCV, **fields: Any) -> Loader:
-    prepare(Order(loader, split, split.name, **fields), Watch(), 1)
+    prepare(PreparedSpec(loader, split, split.name, **fields), Progress(), 1)
     return opened(loader, split, split.samples, (fields.get("view") or View(9),), split.name)
 
 
@@ -232,7 +232,7 @@ def test_tables_that_lead_out_of_the_file_or_an_image_are_refused(
     from ffcv.types import ALLOC_TABLE_TYPE, FieldDescType, HeaderType
 
     split = smooth_of([(9, 8), (20, 30), (5, 5), (8, 9), (7, 7)])
-    note = prepare(Order(loader, split, "smooth"), Watch(), 1)
+    note = prepare(PreparedSpec(loader, split, "smooth"), Progress(), 1)
     file = Path(note["file"])
     before, raw, kind = file.stat(), bytearray(file.read_bytes()), Reader(str(file)).metadata.dtype
     header = np.frombuffer(raw, HeaderType, 1)
@@ -253,7 +253,7 @@ def test_a_byte_that_changed_in_an_image_is_found_when_it_is_read(
     from ffcv.reader import Reader
 
     split = smooth_of([(30 + i, 40) for i in range(9)])
-    file = Path(prepare(Order(loader, split, "smooth"), Watch(), 1)["file"])
+    file = Path(prepare(PreparedSpec(loader, split, "smooth"), Progress(), 1)["file"])
     before, raw, places = file.stat(), bytearray(file.read_bytes()), Reader(str(file)).alloc_table
     raw[int(places["ptr"][6]) + int(places["size"][6]) // 2] ^= 0x55
     file.write_bytes(raw)
