@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import Crop, View
 from benchsuite.evaluation.input_pipeline import HELD_BYTES, Piece, batches
-from benchsuite.specs.dataset import spread
-from benchsuite.storage.logit_cache import chunked
 
 VIEWS = (
     View(8, Crop(4)),
@@ -117,26 +113,3 @@ def test_the_same_pieces_make_the_same_batches(pieces: list[Piece], size: int, h
 
 def test_no_pieces_make_no_batches() -> None:
     assert list(batches([], VIEWS, 8)) == []
-
-
-@given(st.lists(st.integers()).map(tuple), st.integers(1, 7))
-def test_chunks_are_consecutive_and_whole(items: tuple[int, ...], size: int) -> None:
-    parts = list(chunked(items, size))
-    assert tuple(i for part in parts for i in part) == items
-    assert all(len(part) == size for part in parts[:-1])
-    assert all(parts)
-
-
-@given(st.integers(0, 50), st.one_of(st.none(), st.integers(0, 60)))
-def test_a_limit_takes_that_many_in_order_and_evenly(n: int, limit: int | None) -> None:
-    items = tuple(range(n))
-    taken = spread(items, limit)
-    assert len(taken) == (n if limit is None else min(n, limit))
-    assert list(taken) == sorted(set(taken))
-    gaps = [b - a for a, b in pairwise(taken)]
-    assert not gaps or max(gaps) - min(gaps) <= 1
-
-
-@pytest.mark.parametrize(("limit", "taken"), [(1, (0,)), (2, (0, 5)), (3, (0, 3, 6)), (10, tuple(range(10)))])
-def test_a_limit_of_ten_by_hand(limit: int, taken: tuple[int, ...]) -> None:
-    assert spread(tuple(range(10)), limit) == taken

@@ -173,7 +173,7 @@ def test_processes_that_are_asked_for_replace_the_usual_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request", "run", "message"),
+    ("typed", "run", "message"),
     [
         (AuditRequest(), None, "Expected a run, or --claim with --accuracy and --batch-size"),
         (AuditRequest(claim=Decimal(90)), None, "Expected a run, or --claim"),
@@ -199,9 +199,9 @@ def test_processes_that_are_asked_for_replace_the_usual_ones() -> None:
         ),
     ],
 )
-def test_what_does_not_go_together_is_refused(request: AuditRequest, run: Correctness | None, message: str) -> None:
+def test_what_does_not_go_together_is_refused(typed: AuditRequest, run: Correctness | None, message: str) -> None:
     with pytest.raises(BadParameter, match=message) as caught:
-        audit(request, run)
+        audit(typed, run)
     assert "\n" not in str(caught.value)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from benchsuite import Combine, Sample
 from benchsuite.evaluation.predictions import count, join, rows
 from benchsuite.explanation.comparison import Run
+from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs.preprocess import Preprocess, center
 from benchsuite.specs.view import view_data
 from benchsuite.storage.run_folder import write_run
@@ -101,3 +102,7 @@ def manifest(errors=11935, n=50_000, **changes):
         else:
             whole[part] = value
     return json.loads(json.dumps(copy.deepcopy(whole)))
+
+
+def result(**changes):
+    return run_manifest.result_row(manifest(**changes), "results/runs/x", cached=False)

@@ -83,3 +83,7 @@ class Ahead(CountingPredict):
             return self(pixels, flips, view)
 
         return finish
+
+
+WITH_ENTRY_POINTS = load_plugins(extra=[ToyPlugin()])
+TOY_SWEEP = {"architectures": "toy", "protocols": ["1crop", "10crop"], "data": "toy"}

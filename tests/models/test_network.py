@@ -1,3 +1,5 @@
+"""None"""
+
 from __future__ import annotations
 
 import functools
@@ -13,7 +15,6 @@ from torchvision import models, transforms
 
 from benchsuite import Architecture, BenchsuiteError, Crop, DataError, Input, Preprocess, UnsupportedProtocol, View
 from benchsuite.models import network as networks
-from benchsuite.models.device import pick_device
 from benchsuite.models.network import Network, open_network, state_digest
 from benchsuite.models.score_map import derive, score_map
 from benchsuite.models.transfer import DirectTransfer
@@ -228,17 +229,6 @@ def test_probabilities_over_places_are_a_logarithm_of_their_mean() -> None:
     assert places == 9 * 9
     np.testing.assert_allclose(np.exp(got).sum(1), 1, rtol=1e-5)
     assert (got <= math.log(1)).all()
-
-
-def test_the_device_is_there_or_refused_in_one_line() -> None:
-    assert pick_device("cpu") == "cpu"
-    assert pick_device("auto") in ("cpu", "cuda", "mps")
-    for wrong in ("cuda:99", "toaster"):
-        with pytest.raises(
-            DataError, match=f"Expected --device to be auto or a device that is there, got {wrong}"
-        ) as e:
-            pick_device(wrong)
-        assert "\n" not in str(e.value)
 
 
 class Small(nn.Module):

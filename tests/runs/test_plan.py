@@ -76,7 +76,7 @@ def test_size_of_a_file_changes_the_id_and_its_time_the_fingerprint_only() -> No
 
 
 @pytest.mark.parametrize(
-    ("request", "error", "message"),
+    ("typed", "error", "message"),
     [
         (RunRequest(("toyy",), ("1crop",), data="toy"), UnknownName, "did you mean 'toy'"),
         (RunRequest(("toy",), ("10corp",), data="toy"), UnknownName, "did you mean '10crop'"),
@@ -98,10 +98,10 @@ def test_size_of_a_file_changes_the_id_and_its_time_the_fingerprint_only() -> No
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_mistakes_are_one_line_with_what_was_expected(
-    request: RunRequest, error: type[BenchsuiteError], message: str
+    typed: RunRequest, error: type[BenchsuiteError], message: str
 ) -> None:
     with pytest.raises(error, match=message) as raised:
-        plan(request, CATALOG)
+        plan(typed, CATALOG)
     assert "\n" not in str(raised.value)
     assert raised.value.exit_status == 2
 

@@ -14,6 +14,7 @@ from toys import ToyPlugin
 
 from benchsuite import (
     Architecture,
+    BadParameter,
     BenchsuiteError,
     Catalog,
     Family,
@@ -25,6 +26,7 @@ from benchsuite import (
     unknown_name,
 )
 from benchsuite.specs import hookspecs
+from benchsuite.specs.catalog import check_name
 
 DIST_INFO = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.2.3\n"
 PLUGIN = """
@@ -253,3 +255,18 @@ def test_the_hooks_are_five_and_each_is_explained() -> None:
     hooks = [v for n, v in vars(hookspecs).items() if n.startswith("benchsuite_")]
     assert len(hooks) == 5
     assert all(hook.__doc__ for hook in hooks)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet50.v1", "1crop", "fashion-mnist", "IMAGENET1K_V2"])
+def test_a_name_that_can_be_typed_is_legal(name: str) -> None:
+    check_name("architecture", name, "a test")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a:b", "a,b", "-a", ".hidden", "../up", "a/b", "naïve", "a\n", "a=b", "(a)"]
+)
+def test_a_name_that_cannot_be_typed_or_stored_is_refused(name: str) -> None:
+    with pytest.raises(BadParameter, match="Expected the name of a protocol to be letters, digits") as caught:
+        check_name("protocol", name, "plugin x")
+    assert str(caught.value).endswith("(plugin x)")
+    assert "\n" not in str(caught.value)

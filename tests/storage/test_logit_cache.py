@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cached_files import files
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite import StorageError, cache_dir
+from benchsuite import StorageError
 from benchsuite.storage.files import writing
 from benchsuite.storage.keys import digest
-from benchsuite.storage.logit_cache import CHUNK, ChunkStore
+from benchsuite.storage.logit_cache import CHUNK, ChunkStore, chunked
 
 VIEW, CHUNK_KEY = digest("a view"), digest("a chunk")
 LOGITS = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
@@ -29,10 +30,6 @@ def store(tmp_path: Path) -> ChunkStore:
     made = ChunkStore(tmp_path / "logits")
     made.write(VIEW, CHUNK_KEY, LOGITS, PLACES)
     return made
-
-
-def files(folder: Path) -> list[Path]:
-    return [p for p in folder.rglob("*") if p.is_file()]
 
 
 def test_a_chunk_is_read_back_to_the_last_bit(store: ChunkStore) -> None:
@@ -133,15 +130,6 @@ def test_a_crash_while_writing_keeps_the_old_file(tmp_path: Path) -> None:
     assert files(tmp_path) == [path]
 
 
-def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    with writing(path) as part:
-        part.write_bytes(b"whole")
-        assert not path.exists()
-    assert path.read_bytes() == b"whole"
-    assert files(tmp_path) == [path]
-
-
 def test_a_full_disk_is_one_line_that_names_the_place(store: ChunkStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, data: bytes) -> int:
         with open(self, "wb") as file:
@@ -187,20 +175,9 @@ def test_readers_see_a_whole_chunk_while_others_write_it(store: ChunkStore) -> N
     assert len(files(store.root)) == 1
 
 
-@pytest.mark.parametrize(
-    ("variables", "folder"),
-    [
-        ({"BENCHSUITE_CACHE": "/a", "XDG_CACHE_HOME": "/b", "HOME": "/c"}, "/a"),
-        ({"XDG_CACHE_HOME": "/b", "HOME": "/c"}, "/b/benchsuite"),
-        ({"HOME": "/c"}, "/c/.cache/benchsuite"),
-        ({"BENCHSUITE_CACHE": "", "XDG_CACHE_HOME": "", "HOME": "/c"}, "/c/.cache/benchsuite"),
-    ],
-)
-def test_the_cache_is_where_the_user_says(
-    variables: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("BENCHSUITE_CACHE", "XDG_CACHE_HOME", "HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert cache_dir() == Path(folder)
+@given(st.lists(st.integers()).map(tuple), st.integers(1, 7))
+def test_chunks_are_consecutive_and_whole(items: tuple[int, ...], size: int) -> None:
+    parts = list(chunked(items, size))
+    assert tuple(i for part in parts for i in part) == items
+    assert all(len(part) == size for part in parts[:-1])
+    assert all(parts)

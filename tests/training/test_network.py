@@ -10,8 +10,9 @@ import pytest
 import torch
 import toy_training
 
+from benchsuite import load_plugins
 from benchsuite.training import network
-from benchsuite.training.network import laid, pick, seconds
+from benchsuite.training.network import laid, pick, rest_residual_branches, seconds
 
 SHAPE = (8, 3, 8, 8)
 
@@ -61,3 +62,13 @@ def test_a_module_is_laid_out_with_tensors_of_any_rank() -> None:
         made = laid(toy_training.build(3), layout, "cpu")
         assert made[0].weight.is_contiguous(memory_format=torch.channels_last) is where
     assert laid(module, "channels-last", "cpu").masks.shape == (1, 3, 2, 4, 4)
+
+
+BUILT_IN = load_plugins(entry_points=False)
+
+
+def test_residual_branches_start_at_rest() -> None:
+    module = BUILT_IN.architecture("resnet18").build(10).eval()
+    rest_residual_branches(module)
+    x = torch.randn(2, 64, 8, 8).relu()
+    assert torch.equal(module.layer1[0](x), x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,24 @@ import torchvision.transforms.v2.functional as T
 import toy_training
 from PIL import Image
 
-from benchsuite import Augmentation, BadParameter, DataError, Optimizer, Recipe, Schedule, TrainingError, Warmup
+from benchsuite import (
+    Augmentation,
+    BadParameter,
+    DataError,
+    Optimizer,
+    Recipe,
+    Schedule,
+    StorageError,
+    TrainingError,
+    Warmup,
+)
+from benchsuite.builtin.datasets.digits import RECIPE, open_digits
+from benchsuite.models.state_dict import read_state
+from benchsuite.progress import Progress
+from benchsuite.runs import run as runs
+from benchsuite.runs.plan import RunRequest
 from benchsuite.training import batches
+from benchsuite.training import trainer as engine
 from benchsuite.training.images import TrainingImages, pictures, read
 from benchsuite.training.trainer import Compute, Trainer, right
 
@@ -263,3 +280,80 @@ def test_both_layouts_learn_the_same(layout: Any) -> None:
     assert set(seen) == {layout == "channels-last"}
     for name, tensor in by_hand(QUIET).state_dict().items():
         torch.testing.assert_close(made.module.state_dict()[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+
+
+SMALL = dataclasses.replace(RECIPE, sizes=(32, 37), epochs=1, batch_size=64)
+
+
+class Heard(Progress):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.total = self.done = 0
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def start(self, title: str, total: int) -> None:
+        self.total += total
+
+    def advance(self, steps: int, detail: str = "") -> None:
+        self.done += steps
+
+
+def test_a_fitted_network_knows_its_digits_and_the_seed_makes_it() -> None:
+    easy = dataclasses.replace(SMALL, sizes=(32,), epochs=4)
+    heard = Heard()
+    module = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), heard)
+    again = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), Progress())
+    assert not module.training
+    assert heard.done == heard.total == 4 * (1437 // 64)
+    mine, theirs = module.state_dict(), again.state_dict()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_weights_are_written_whole_once_and_not_made_again(tmp_path: Path) -> None:
+    path, heard = tmp_path / "w.safetensors", Heard()
+    digits = toy_training.open_dots(None, "train")
+    recipe = dataclasses.replace(toy_training.ADAM, epochs=1)
+    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: digits, heard)
+    assert heard.done == heard.total == 7
+    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: pytest.fail("opened again"), heard)
+    assert heard.done == 7
+    assert set(read_state(path)) == set(toy_training.build(3).state_dict())
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageError, match="Cannot write"):
+        engine.ensure(
+            toy_training.ARCHITECTURE, recipe, tmp_path / "file" / "w.safetensors", lambda: digits, Progress()
+        )
+
+
+def test_a_run_without_data_trains_the_asked_network_once_and_evaluates_it(tmp_path: Path, monkeypatch: Any) -> None:
+    catalog = toy_training.catalog()
+    quick = dataclasses.replace(SMALL, sizes=(32,))
+    dataset = dataclasses.replace(catalog.datasets["digits"], recipe=quick)
+    catalog = dataclasses.replace(catalog, datasets={**catalog.datasets, "digits": dataset})
+    heard = Heard()
+    (row,) = runs.run(RunRequest(("tiny:width=5",), ("1crop",), device="cpu", results=tmp_path), catalog, heard)
+    assert (row["architecture"], row["weights"], row["n"]) == ("tiny:width=5", "trained here (digits-1)", 360)
+    assert any("training tiny:width=5 on digits once" in note for note in heard.notes)
+    heard = Heard()
+    runs.run(RunRequest(("tiny:width=5",), ("10crop:resize=36",), device="cpu", results=tmp_path), catalog, heard)
+    assert not any("training" in note for note in heard.notes)
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted"), [((), "fp32"), (("bf16", "tf32"), "bf16"), (("tf32",), "fp32"), (("fp16",), "fp16")]
+)
+def test_auto_is_what_the_device_computes_by_itself_and_a_named_precision_is_taken(
+    monkeypatch: pytest.MonkeyPatch, known: tuple[str, ...], wanted: str
+) -> None:
+    monkeypatch.setattr(engine, "candidates", lambda device: known)
+    assert engine.pick_precision("auto", "cpu") == wanted
+    assert engine.pick_precision("tf32", "cpu") == "tf32"
+
+
+def test_the_recipe_of_the_digits_is_what_was_measured() -> None:
+    assert RECIPE.schedule == Schedule("one-cycle")
+    assert RECIPE.augmentation == Augmentation(shift=12)
+    assert not RECIPE.partial
+    assert RECIPE.rest

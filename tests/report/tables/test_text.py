@@ -1,13 +1,9 @@
 """Tables: rounding, the flat row of a run, results side by side, and printed figures beside them."""
 
-import json
-from decimal import ROUND_HALF_UP, Decimal
-from fractions import Fraction
+from decimal import Decimal
 
 import pytest
-from finished_runs import TORCHVISION, manifest
-from hypothesis import given
-from hypothesis import strategies as st
+from finished_runs import TORCHVISION, manifest, result
 from scipy.stats import binomtest
 
 from benchsuite.explanation import ledger
@@ -15,18 +11,6 @@ from benchsuite.report.tables import text
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs.preprocess import Preprocess, center
 from benchsuite.specs.view import view_data
-from benchsuite.stats.digits import decimals, percent, places, with_interval
-from benchsuite.stats.metrics import Count
-
-KEYS = [
-    *("run_id", "path", "architecture", "weights", "protocol", "dataset", "n", "top1_errors", "top1_error"),
-    *("top1_interval", "top5_errors", "top5_error", "views", "precision", "loader", "exact", "images_per_second"),
-    *("seconds", "cached", "limit", "near_ties", "of", "resize", "crop", "interpolation"),
-]
-
-
-def result(**changes):
-    return run_manifest.result_row(manifest(**changes), "results/runs/x", cached=False)
 
 
 def line(model_id, *rows, most=100):
@@ -42,96 +26,6 @@ def line(model_id, *rows, most=100):
     ]
     assert len(found) == 1
     return found[0]
-
-
-@given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_a_percentage_is_rounded_once_half_up_as_decimal_does(pair):
-    hits, n = pair
-    exact = Decimal(100 * hits) / Decimal(n) if (100 * hits * 10**12) % n == 0 else None
-    written = percent(Count(hits, n))
-    assert abs(Fraction(written) - Fraction(100 * hits, n)) <= Fraction(1, 2 * 10 ** places(n))
-    if exact is not None:
-        assert Decimal(written) == exact.quantize(Decimal(1).scaleb(-places(n)), ROUND_HALF_UP)
-
-
-@pytest.mark.parametrize(
-    ("hits", "n", "written"),
-    [
-        (1, 800, "0.13"),  # 0.125: half goes away from zero, where half-to-even would give 0.12
-        (3, 800, "0.38"),  # 0.375
-        (1, 20_000, "0.005"),
-        (1, 32_000, "0.003"),  # 0.003125
-        (58, 500, "11.60"),
-        (0, 360, "0.00"),
-        (1, 1, "100.00"),
-        (2, 3, "66.67"),
-        (11935, 50_000, "23.870"),
-        (1, 50_000, "0.002"),
-        (1, 10_000, "0.01"),
-    ],
-)
-def test_percentages_by_hand(hits, n, written):
-    assert percent(Count(hits, n)) == written
-
-
-@pytest.mark.parametrize("n", [1, 2, 99, 100, 101, 500, 9999, 10_000, 10_001, 50_000, 100_000, 100_001])
-def test_one_image_more_is_always_visible(n):
-    step = Fraction(100, n)
-    assert Fraction(1, 10 ** places(n)) <= step
-    written = {percent(Count(hits, n)) for hits in range(min(n, 60) + 1)}
-    assert len(written) == min(n, 60) + 1
-
-
-@pytest.mark.parametrize(
-    ("value", "digits", "written"),
-    [
-        (Fraction(-1, 8), 2, "-0.13"),
-        (Fraction(1, 8), 2, "0.13"),
-        (Fraction(-1, 1000), 2, "0.00"),
-        (Fraction(5, 100), 1, "0.1"),
-        (Fraction(12345, 100), 1, "123.5"),
-    ],
-)
-def test_numbers_with_a_sign(value, digits, written):
-    assert decimals(value, digits) == written
-
-
-def test_the_interval_is_that_of_scipy():
-    low, high = binomtest(58, 500).proportion_ci(0.95, method="wilson")
-    assert with_interval(Count(58, 500)) == f"11.60 [{100 * low:.2f}, {100 * high:.2f}]"
-
-
-def test_a_row_is_flat_and_has_these_keys():
-    row = result()
-    assert list(row) == KEYS
-    assert json.loads(json.dumps(row)) == row
-    assert [k for k, v in row.items() if isinstance(v, dict)] == ["seconds", "near_ties"]
-
-
-def test_counts_are_integers_and_errors_unrounded_percentages():
-    row = result(errors=17, n=360)
-    assert (row["n"], row["top1_errors"], row["top5_errors"]) == (360, 17, 5)
-    assert row["top1_error"] == pytest.approx(100 * 17 / 360, rel=1e-15)
-    assert row["top5_error"] == pytest.approx(100 * 5 / 360, rel=1e-15)
-    low, high = binomtest(17, 360).proportion_ci(0.95, method="wilson")
-    assert row["top1_interval"] == pytest.approx([100 * low, 100 * high], rel=1e-12)
-    assert row["near_ties"] == {"top1": 2, "top5": 1, "tolerance": 1e-5}
-
-
-def test_a_row_lists_the_sizes_that_its_views_use():
-    views = [
-        {**view_data(center(TORCHVISION)), "resize": size, "crop": None, "interpolation": how}
-        for size, how in ((1000, "bicubic"), (224, "bilinear"), (640, "bilinear"), (224, "bilinear"))
-    ]
-    row = result(views=views)
-    assert (row["views"], row["resize"], row["crop"]) == (4, [224, 640, 1000], [])
-    assert row["interpolation"] == ["bicubic", "bilinear"]
-
-
-def test_a_row_of_a_view_that_ignores_the_aspect_ratio():
-    assert result(views=[view_data(center(Preprocess((32, 40), 32, "bilinear", (0.5,), (0.5,))))])["resize"] == [
-        (32, 40)
-    ]
 
 
 def test_results_side_by_side():

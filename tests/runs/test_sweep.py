@@ -1,4 +1,4 @@
-"""Sweeps: what a file may say, which cells it makes, and that a broken one stops no other."""
+"""Sweeps: each cell is answered once, a broken one stops no other, clusters are asked for what is left."""
 
 from __future__ import annotations
 
@@ -11,112 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toys import TOP1_ERRORS, ToyPlugin
+from toy_evaluation import TOY_SWEEP, WITH_ENTRY_POINTS
+from toys import TOP1_ERRORS
 
-from benchsuite import BadParameter, BenchsuiteError, DataError, UnknownName, load_plugins
 from benchsuite.cli import main
-from benchsuite.distributed.executors import check, local
-from benchsuite.evaluation.question import TOLERANCE
 from benchsuite.progress import Progress
 from benchsuite.runs.sweep import SweepOptions, sweep
-from benchsuite.runs.sweep_file import SweepCell, lots, parse, read
-
-CATALOG = load_plugins(extra=[ToyPlugin()])
-TOY = {"architectures": "toy", "protocols": ["1crop", "10crop"], "data": "toy"}
-
-
-@pytest.fixture(autouse=True)
-def toys_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line finds the toys beside what is installed."""
-    monkeypatch.setattr("benchsuite.cli.sweep.load_plugins", lambda: CATALOG)
+from benchsuite.runs.sweep_file import parse
 
 
 def file_of(place: Path, text: str) -> str:
     path = place / "toys.toml"
     path.write_text(text)
     return str(path)
-
-
-def test_cells_are_every_combination_and_those_of_one_network_are_one_lot() -> None:
-    found = parse("s", {**TOY, "seed": [0, 1, 2], "precision": ["fp32", "bf16"], "limit": 4}, CATALOG)
-    assert len(found.cells) == len(set(found.cells)) == 2 * 3 * 2
-    made = lots(found, found.cells, Path("r"), fresh=False)
-    assert [len(lot.cells) for lot in made] == [2] * 6
-    assert made[0].asked.protocols == ("1crop", "10crop")
-    assert made[0].asked.weights is None
-    assert made[0].asked.limit == 4
-    assert len({repr(lot.asked) for lot in made}) == 6
-    assert found.cells[-1].label == "toy 10crop toy precision=bf16 seed=2"
-    assert SweepCell("a", "b", "", "auto", "torch", 0, "p").label == "a p b"
-
-
-def test_skipped_cells_match_every_pattern_of_a_table() -> None:
-    about = {**TOY, "architectures": ["toy", "resnet20"], "skip": [{"architecture": "res*", "protocol": "10*"}]}
-    found = parse("s", about, CATALOG)
-    assert [(c.architecture, c.protocol) for c in found.cells] == [
-        ("toy", "1crop"),
-        ("toy", "10crop"),
-        ("resnet20", "1crop"),
-    ]
-    with pytest.raises(BadParameter, match="every cell skipped"):
-        parse("s", {**TOY, "skip": [{"data": "*"}]}, CATALOG)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"protocol": "1crop"}, "did you mean 'protocols'"),
-        ({"architectures": ["toyy"]}, "did you mean 'toy'"),
-        ({"architectures": []}, "an empty list"),
-        ({"architectures": ["toy", "toy"]}, "toy twice"),
-        ({"protocols": ["1crop", "10crops"]}, "did you mean '10crop'"),
-        ({"protocols": ["10crop:sice=3"]}, "did you mean 'resize'"),
-        ({"data": "toi"}, "did you mean 'toy'"),
-        ({"loader": "tortch"}, "did you mean 'torch'"),
-        ({"precision": "fp61"}, "did you mean 'fp16'"),
-        ({"seed": "1"}, "a whole number"),
-        ({"seed": True}, "a whole number"),
-        ({"limit": 1.5}, "a whole number"),
-        ({"limit": "4"}, "got '4' (s.toml)"),
-        ({"limit": 0}, "limit to be at least 1, got 0 (s.toml)"),
-        ({"workers": -1}, "workers to be at least 0"),
-        ({"processes": 0}, "processes to be at least 1"),
-        ({"protocols": ["10crop", "1crop", "10crop:flip=true"]}, "another one, got 10crop and 10crop:flip=true"),
-        ({"weights": 3}, "weights to be text"),
-        ({"skip": {"protocol": "1crop"}}, "[[skip]]"),
-        ({"skip": [{"protocols": "1crop"}]}, "did you mean 'protocol'"),
-        ({"slurm": 3}, "[slurm]"),
-        ({"precision": "tf23"}, "did you mean 'tf32'"),
-    ],
-    ids=lambda v: json.dumps(v) if isinstance(v, dict) else "",
-)
-def test_what_a_file_may_not_say_is_refused_before_any_work(change: dict[str, Any], said: str) -> None:
-    with pytest.raises((BadParameter, UnknownName)) as raised:
-        parse("s", {**TOY, **change}, CATALOG)
-    assert said in str(raised.value)
-    assert "\n" not in str(raised.value)
-
-
-def test_files_that_are_no_sweeps_are_one_line(tmp_path: Path) -> None:
-    for content in (None, b"architectures = [", b"\xff"):
-        path = tmp_path / "file.toml"
-        if content is not None:
-            path.write_bytes(content)
-        with pytest.raises(DataError, match=r"a TOML file, got .*file\.toml"):
-            read(path, CATALOG)
-    with pytest.raises(BadParameter, match="architectures"):
-        parse("s", {}, CATALOG)
-
-
-def test_every_precision_of_run_is_one_of_a_sweep() -> None:
-    names = ["auto", *TOLERANCE]
-    assert [c.precision for c in parse("s", {**TOY, "protocols": "1crop", "precision": names}, CATALOG).cells] == names
-
-
-def test_a_file_from_windows_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "file.toml"
-    path.write_bytes(b'\xef\xbb\xbfarchitectures = "toy"\r\ndata = "toy"\r\n')
-    assert [cell.architecture for cell in read(path, CATALOG).cells] == ["toy"]
 
 
 def test_a_skip_that_no_cell_matches_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -279,9 +186,9 @@ def test_what_a_cell_before_has_answered_is_not_said_to_be_done_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Loaders of the same pixels share their answers, and so would seem to share their speed."""
-    twin = dataclasses.replace(CATALOG.loaders["torch"], name="twin")
-    catalog = dataclasses.replace(CATALOG, loaders={**CATALOG.loaders, "twin": twin})
-    asked = parse("s", {**TOY, "protocols": "1crop", "loader": ["torch", "twin"], "device": "cpu"}, catalog)
+    twin = dataclasses.replace(WITH_ENTRY_POINTS.loaders["torch"], name="twin")
+    catalog = dataclasses.replace(WITH_ENTRY_POINTS, loaders={**WITH_ENTRY_POINTS.loaders, "twin": twin})
+    asked = parse("s", {**TOY_SWEEP, "protocols": "1crop", "loader": ["torch", "twin"], "device": "cpu"}, catalog)
     states = sweep(asked, SweepOptions(tmp_path), catalog, Progress(), lambda cell, state: None)
     assert [state.state for state in states.values()] == ["done", "answered"]
 
@@ -291,7 +198,7 @@ def test_slurm_jobs_by_submitits_own_executor_without_slurm(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("submitit", reason="the extra slurm is not installed")
-    monkeypatch.setattr("benchsuite.runs.sweep.load_plugins", lambda: CATALOG)
+    monkeypatch.setattr("benchsuite.runs.sweep.load_plugins", lambda: WITH_ENTRY_POINTS)
     text = BROKEN + '[slurm]\ncluster = "debug"\ntimeout_min = 5\n'
     assert main(["sweep", file_of(tmp_path, text), "--on", "slurm", "--json"]) == 1
     cells = json.loads(capsys.readouterr().out)["cells"]
@@ -333,43 +240,3 @@ def test_ray_tasks(tmp_path: Path) -> None:
     assert wrong.returncode == 2
     assert "benchsuite: Expected the table [ray] to be options of ray.remote, got " in wrong.stderr
     assert "num_cpsu" in wrong.stderr.splitlines()[-1]
-
-
-def test_places_are_known_and_their_packages_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UnknownName, match="did you mean 'slurm'"):
-        check("slurmm")
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    with pytest.raises(BenchsuiteError, match=r"pip install 'benchsuite\[ray\]'"):
-        check("ray")
-
-
-def test_here_an_error_of_one_lot_is_an_event_and_the_next_one_runs() -> None:
-    def work(lot: int) -> int:
-        if lot == 1:
-            raise DataError("no")
-        return 10 * lot
-
-    assert list(local([0, 1, 2], work)) == [
-        (0, "running", None),
-        (0, "done", 0),
-        (1, "running", None),
-        (1, "failed", "no"),
-        (2, "running", None),
-        (2, "done", 20),
-    ]
-
-
-def test_the_example_of_the_documentation_is_read_and_its_keys_are_all_there() -> None:
-    import re
-    import tomllib
-
-    from benchsuite.runs.sweep_file import AXES, FIXED, PLACES
-
-    page = (Path(__file__).resolve().parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```toml\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
-    found = parse("crops", tomllib.loads(example), CATALOG)
-    assert len(found.cells) == 3 * 3 * 2 * 2 - 4
-    assert set(found.places) == set(PLACES)
-    table = page[page.index("| Key |") :]
-    for key in (*AXES, *FIXED):
-        assert f"`{key}`" in table
