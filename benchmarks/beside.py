@@ -23,7 +23,8 @@ import numpy as np
 
 from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, hookimpl, in_order, load_plugins
 from benchsuite.evaluate import OpenNetwork, Settings, evaluate
-from benchsuite.runs.plan import RunRequest, plan
+from benchsuite.evaluation.question import RunRequest
+from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore
 
 SIDE = 16
@@ -88,7 +89,9 @@ def main() -> None:
 
     def walk() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            opened = OpenNetwork(device, ChunkStore(Path(folder)), "made up")
+            opened = OpenNetwork(
+                device, questions[0].members[0].views, ChunkStore(Path(folder)), "made up", device.start
+            )
             list(evaluate(questions, lambda member, views: opened, settings, lambda steps: None))
 
     ways = {

@@ -29,10 +29,10 @@ import torch
 
 from benchsuite import load_plugins
 from benchsuite.data.prefetch import give_way
+from benchsuite.evaluation.question import RunRequest
 from benchsuite.models.device import keep_freed_memory
 from benchsuite.models.precision import DTYPES
 from benchsuite.progress import Progress
-from benchsuite.runs.plan import RunRequest
 from benchsuite.runs.run import run
 from benchsuite.specs.catalog import open_dataset
 

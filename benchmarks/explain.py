@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 
 from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, Weights, hookimpl, load_plugins
-from benchsuite.evaluate import networks
 from benchsuite.evaluation import scoring
+from benchsuite.evaluation.question import RunRequest, networks
 from benchsuite.explanation.ladder_ends import between_protocols
 from benchsuite.explanation.ladder_plan import LadderPlan, make_plan
 from benchsuite.explanation.ladder_run import climb
+from benchsuite.models.device import Compute
 from benchsuite.progress import Progress
-from benchsuite.runs.plan import RunRequest
 from benchsuite.runs.run import _open
 from benchsuite.storage.keys import chunk_key, view_key
 from benchsuite.storage.logit_cache import CHUNK, chunked
@@ -83,7 +83,7 @@ def make_up(plan: LadderPlan) -> None:
     questions = [rung.question for rung in plan.rungs]
     rng = np.random.default_rng(1)
     for member, views in networks(questions).values():
-        store = _open(questions[0], member, views, "cpu", Progress()).store
+        store = _open(questions[0].images, member, views, Compute(), Progress()).store
         for samples in chunked(questions[0].samples, CHUNK):
             shared = rng.standard_normal((len(samples), len(questions[0].split.classes)), dtype=np.float32) * 2
             shared[np.arange(len(samples)), [s.label for s in samples]] += 6

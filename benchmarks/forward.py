@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from benchsuite import Crop, View, load_plugins
-from benchsuite.models.device import keep_freed_memory
+from benchsuite.models.device import Compute, keep_freed_memory
 from benchsuite.models.network import Network, open_network
 from benchsuite.models.score_map import derive
 
@@ -53,10 +53,10 @@ def compare(name: str, precision: str, rounds: int) -> None:
     batches = [random.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in SHAPES]
     module = built(architecture)
     scores = {MAPS.nominal: derive(architecture, module, MAPS.nominal)}
-    networks = {"as it came": Network(module, preprocess, "cpu", precision, scores)}
+    networks = {"as it came": Network(module, preprocess, Compute("cpu", precision), scores)}
     for way in ("folded", "compiled"):
         views = (CROPS, MAPS)
-        made = open_network(architecture, built(architecture), preprocess, views, CLASSES, "cpu", precision)
+        made = open_network(architecture, built(architecture), preprocess, views, CLASSES, Compute("cpu", precision))
         networks[way] = made
     start = time.perf_counter()
     networks["compiled"].compile()

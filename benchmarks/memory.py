@@ -68,8 +68,8 @@ def generate(folder: Path, images: int, classes: int) -> Path:
 
 def child(arguments: list[str]) -> None:
     """One run; prints its peak in MiB, its seconds, and the bytes of its chunks."""
+    from benchsuite.evaluation.question import RunRequest
     from benchsuite.progress import Progress
-    from benchsuite.runs.plan import RunRequest
     from benchsuite.runs.run import run
 
     architecture, data, protocol, results = arguments

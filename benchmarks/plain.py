@@ -23,12 +23,12 @@ from torchvision import transforms
 
 from benchsuite import load_plugins
 from benchsuite.data.prefetch import SPINS
-from benchsuite.evaluation.question import Question
+from benchsuite.evaluation.question import Question, RunRequest
 from benchsuite.models.precision import computing
 from benchsuite.models.score_map import derive, score_map
 from benchsuite.models.weights import build
 from benchsuite.progress import Progress
-from benchsuite.runs.plan import RunRequest, plan
+from benchsuite.runs.plan import plan
 from benchsuite.runs.run import run
 
 SCALES = {"fullconv": (256,), "multiscale": (224, 256, 384, 480, 640)}
@@ -79,8 +79,8 @@ def plain(args: argparse.Namespace) -> tuple[Seconds, Counts]:
     args.precision = args.plain_precision
     (question,) = plan(asked(args, ("1crop",)), load_plugins())
     (member,) = question.members
-    module = build(member.architecture, member.chosen, len(question.split.classes)).eval()
-    mapped = derive(member.architecture, module, member.chosen.preprocess.crop)
+    module = build(member.architecture, member.weights, len(question.split.classes)).eval()
+    mapped = derive(member.architecture, module, member.weights.preprocess.crop)
     counts: Counts = {}
     start = now()
     with torch.inference_mode(), computing(args.precision, torch.device("cpu")):
@@ -94,7 +94,7 @@ def plain(args: argparse.Namespace) -> tuple[Seconds, Counts]:
 
 def ten_crop(question: Question, module: Any) -> Iterator[Any]:
     """The mean softmax of ten crops, image by image: (c,) float64."""
-    p = question.members[0].chosen.preprocess
+    p = question.members[0].weights.preprocess
     crops = transforms.Compose([resized(question, p.resize), transforms.TenCrop(p.crop)])
     tensor = to_tensor(question)
     for sample in question.samples:
@@ -118,13 +118,13 @@ def dense(question: Question, module: Any, mapped: Any, scales: tuple[int, ...])
 
 def resized(question: Question, size: Any) -> Any:
     """``Resize`` of torchvision as the weights ask for it."""
-    mode = transforms.InterpolationMode(question.members[0].chosen.preprocess.interpolation)
+    mode = transforms.InterpolationMode(question.members[0].weights.preprocess.interpolation)
     return transforms.Resize(size, mode)
 
 
 def to_tensor(question: Question) -> Any:
     """``ToTensor`` and ``Normalize`` of torchvision."""
-    p = question.members[0].chosen.preprocess
+    p = question.members[0].weights.preprocess
     return transforms.Compose([transforms.ToTensor(), transforms.Normalize(p.mean, p.std)])
 
 

@@ -6,32 +6,38 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 from benchsuite.errors import StorageError, expected
 from benchsuite.evaluation import predictions
 from benchsuite.evaluation.inference import ChunkInProgress, PendingBatch, scored
 from benchsuite.evaluation.input_pipeline import batches, cutter, once_each, pieces
-from benchsuite.evaluation.question import TOLERANCE, Member, Question
+from benchsuite.evaluation.question import TOLERANCE, Identity, ImageSource, Member, Question, networks
 from benchsuite.evaluation.scoring import score
 from benchsuite.evaluation.timing import Seconds
-from benchsuite.models.predict import Predict
+from benchsuite.models.predict import Predict, Start
 from benchsuite.specs.dataset import Sample
-from benchsuite.specs.view import View, distinct
+from benchsuite.specs.view import View
 from benchsuite.storage.keys import chunk_key, view_key
 from benchsuite.storage.logit_cache import CHUNK, ChunkStore, chunked
-
-Identity = tuple[str, str]
 
 
 @dataclass(slots=True)
 class OpenNetwork:
-    """A network that is ready, the store of its chunks, and what its pass has cost so far."""
+    """A network that is ready for ``views``, the store of its chunks, and what its pass has cost so far.
+
+    ``start`` submits a batch and returns how to wait for its scores; None for a network that computes within
+    ``predict``. ``folded`` counts the batch normalisations folded into convolutions, and ``busy()`` returns the seconds
+    that the network itself has computed so far.
+    """
 
     predict: Predict
+    views: tuple[View, ...]
     store: ChunkStore
     digest: str
+    start: Start | None = None
+    folded: int = 0
+    busy: Callable[[], float] = float
     seconds: Seconds = field(default_factory=Seconds)
 
 
@@ -41,7 +47,7 @@ class Settings:
 
     batch_size: int
     workers: int
-    fresh: bool = False  # chunks that are there are computed again
+    fresh: bool = False  # compute chunks again that are in the cache
     turn: AbstractContextManager[Any] = field(default_factory=nullcontext)
 
 
@@ -72,7 +78,8 @@ def evaluate(
         network = opened[identity] = open_network(member, views)
         alone = [i for i, q in enumerate(questions) if {m.identity for m in q.members} == {identity}]
         chunks = list(chunked(questions[0].samples, CHUNK))
-        for samples, logits in zip(chunks, fill(network, questions[0], chunks, views, settings, advance), strict=True):
+        filled = fill(network, questions[0].images, chunks, settings, advance)
+        for samples, logits in zip(chunks, filled, strict=True):
             for block in score([questions[i] for i in alone], samples, {identity: logits}) if alone else ():
                 for i, found in zip(alone, block, strict=True):
                     parts[i].append(found)
@@ -96,55 +103,43 @@ def of_several(question: Question, opened: dict[Identity, OpenNetwork]) -> Itera
         yield from (found for (found,) in score([question], samples, logits))
 
 
-def networks(questions: Sequence[Question]) -> dict[Identity, tuple[Member, tuple[View, ...]]]:
-    """Each distinct network of all questions, with the union of the views that are asked of it."""
-    found: dict[Identity, tuple[Member, tuple[View, ...]]] = {}
-    for member in chain.from_iterable(q.members for q in questions):
-        _, views = found.get(member.identity, (member, ()))
-        found[member.identity] = member, distinct(views + member.views)
-    return found
-
-
 def fill(
     network: OpenNetwork,
-    question: Question,
+    images: ImageSource,
     chunks: Iterable[Sequence[Sample]],
-    views: tuple[View, ...],
     settings: Settings,
     advance: Callable[[int], None],
 ) -> Iterator[dict[View, Any]]:
-    """The logits and places of each chunk for each view, in order; what is not on disk is computed and written once.
+    """The logits and places of each chunk for each view, in order; what is not in the cache is computed and written.
 
-    Beside a device that computes by itself, the next chunk has begun before one is handed over.
+    On CUDA the first batch of the next chunk is submitted before a finished chunk is yielded.
     """
-    names, seconds = {v: view_key(v) for v in views}, network.seconds
-    ahead = getattr(network.predict, "start", None) is not None
+    names, seconds = {v: view_key(v) for v in network.views}, network.seconds
 
-    def asked() -> Iterator[PendingBatch]:
+    def pending() -> Iterator[PendingBatch]:
         for samples in chunks:
-            chunk = chunk_key(samples, question.split)
-            kept = {} if settings.fresh else network.store.read_all([*names.values()], chunk)
-            portion = ChunkInProgress(
-                samples, chunk, views, {v: kept[name] for v, name in names.items() if name in kept}
-            )
-            advance(len(samples) * len(portion.found))
-            if portion.views:
-                then = cutter(portion.views, settings.turn)
-                cuts = once_each(question.loader, question.split, samples, then, settings.workers)
-                for batch in batches(pieces(cuts, len(samples), seconds), portion.views, settings.batch_size):
-                    yield portion, batch
-            yield portion, []
+            key = chunk_key(samples, images.split)
+            kept = {} if settings.fresh else network.store.read_all([*names.values()], key)
+            cached = {v: kept[name] for v, name in names.items() if name in kept}
+            chunk = ChunkInProgress(samples, key, network.views, cached)
+            advance(len(samples) * len(cached))
+            if chunk.views:
+                then = cutter(chunk.views, settings.turn)
+                cuts = once_each(images.loader, images.split, samples, then, settings.workers)
+                for batch in batches(pieces(cuts, len(samples), seconds), chunk.views, settings.batch_size):
+                    yield chunk, batch
+            yield chunk, []
 
     since = time.perf_counter()
-    for portion, batch, scores, places in scored(network.predict, asked(), settings.turn, seconds):
+    for chunk, batch, scores, places in scored(network.predict, network.start, pending(), settings.turn, seconds):
         if batch:
-            portion.put(batch, scores, places)
+            chunk.put(batch, scores, places)
             advance(len(batch))
             continue
-        if portion.views:
-            portion.write(network.store, names)
-            seconds.images += len(portion.samples)
+        if chunk.views:
+            chunk.write(network.store, names)
+            seconds.images += len(chunk.samples)
             seconds.total += time.perf_counter() - since
-        yield portion.found
-        if not (ahead and portion.views):  # else the device has gone on with the next chunk meanwhile
+        yield chunk.logits
+        if network.start is None or not chunk.views:  # else the device has computed batches of the next chunk meanwhile
             since = time.perf_counter()

@@ -35,9 +35,10 @@ from benchsuite import (
     unknown_name,
     view,
 )
-from benchsuite.data.resize import cut, resize, resized_shape
+from benchsuite.data.resize import cut, resize
 from benchsuite.specs.combine import combine
 from benchsuite.specs.parameters import bind, views
+from benchsuite.specs.view import resized_shape
 from benchsuite.stats.metrics import errors_at, ranks
 from benchsuite.testing import check_architecture, check_dataset, check_loader, check_protocol, check_reporter
 

@@ -17,9 +17,10 @@ from torchvision import models, transforms
 
 from benchsuite import load_plugins
 from benchsuite.evaluate import Answer, OpenNetwork, Settings, evaluate
-from benchsuite.evaluation.question import Member, Question
+from benchsuite.evaluation.question import Member, Question, RunRequest
+from benchsuite.models.device import Compute
 from benchsuite.progress import Progress
-from benchsuite.runs.plan import RunRequest, plan
+from benchsuite.runs.plan import plan
 from benchsuite.runs.run import _open
 from benchsuite.specs.view import View
 from benchsuite.storage.keys import chunk_key, view_key
@@ -66,7 +67,7 @@ class Walked:
         self.answers: list[Answer] = list(evaluate(self.questions, self.open, settings, lambda _: None))
 
     def open(self, member: Member, views: tuple[View, ...]) -> OpenNetwork:
-        self.opened = _open(self.questions[0], member, views, "cpu", Progress())
+        self.opened = _open(self.questions[0].images, member, views, Compute(), Progress())
         predict = self.opened.predict
 
         def counting(pixels: Any, flips: Any, view: View) -> Any:

@@ -139,12 +139,12 @@ def test_what_a_device_computes_beside_the_host_is_time_as_well(tmp_path: Path) 
     for i, predict in enumerate((Ahead([]), CountingPredict())):
         network = opener(tmp_path / str(i), predict)(member, member.views)
         chunks = [asked.samples[:2], asked.samples[2:4], asked.samples[4:]]
-        for _ in fill(network, asked, chunks, member.views, SETTINGS, lambda _: None):
+        for _ in fill(network, asked.images, chunks, SETTINGS, lambda _: None):
             time.sleep(0.2)
         spent.append(network.seconds.total)
     assert spent[0] > 0.4 > spent[1]
     again = opener(tmp_path / "0", Ahead([]))(member, member.views)
-    assert len(list(fill(again, asked, chunks, member.views, SETTINGS, lambda _: None))) == 3
+    assert len(list(fill(again, asked.images, chunks, SETTINGS, lambda _: None))) == 3
     assert again.seconds.total == 0
 
 
@@ -230,7 +230,7 @@ def test_logits_that_are_gone_before_an_ensemble_has_read_them_are_one_line(tmp_
     (asked,) = questions("1crop")
     (member,) = asked.members
     network = opener(tmp_path, CountingPredict())(member, member.views)
-    for _ in fill(network, asked, [asked.samples], member.views, SETTINGS, lambda _: None):
+    for _ in fill(network, asked.images, [asked.samples], SETTINGS, lambda _: None):
         pass
     assert len(list(of_several(asked, {member.identity: network}))) == 1
     next(tmp_path.rglob("*.logits")).unlink()

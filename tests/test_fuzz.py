@@ -15,7 +15,8 @@ from PIL import Image
 
 from benchsuite import DataError, load_plugins
 from benchsuite.evaluate import OpenNetwork, Settings, evaluate
-from benchsuite.runs.plan import RunRequest, plan
+from benchsuite.evaluation.question import RunRequest
+from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore
 
 CATALOG = load_plugins(entry_points=False)
@@ -87,7 +88,7 @@ def evaluated(folder: Path) -> dict[str, Any]:
         RunRequest(("resnet20",), ("1crop:resize=16,crop=16",), data=f"folder:{folder}", weights="random"), CATALOG
     )
     store = ChunkStore(folder.parent / "store")
-    (answer,) = evaluate([asked], lambda m, v: OpenNetwork(predict, store, ""), Settings(8, 0), lambda _: None)
+    (answer,) = evaluate([asked], lambda m, v: OpenNetwork(predict, v, store, ""), Settings(8, 0), lambda _: None)
     return answer.columns
 
 

@@ -20,7 +20,7 @@ from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Dataset
 from benchsuite.specs.parameters import Bound
 from benchsuite.specs.preprocess import Preprocess
-from benchsuite.specs.view import View, describe, view_data
+from benchsuite.specs.view import View, describe, resized_shape, view_data
 from benchsuite.storage import run_folder, training_folder
 from benchsuite.training import manifest as training_manifest
 
@@ -85,7 +85,7 @@ def view_facts(view: View) -> Facts:
 
     The box of a mirrored view lies in the picture as it was, before the mirror.
     """
-    height, width = resize.resized_shape(*EXAMPLE, view)
+    height, width = resized_shape(*EXAMPLE, view)
     left, top, right, bottom = 0, 0, width, height
     if view.crop is not None:
         top, left = resize.crop_origin(height, width, view.crop)
@@ -133,9 +133,7 @@ def plain(catalog: Catalog, kind: str, name: str) -> Facts:
 
 def run(folder: Path) -> Facts:
     """What a run was: the row of ``run --json``, and its whole manifest. Raises ``StorageError`` for a broken run."""
-    manifest = run_folder.read_manifest(folder)
-    if manifest is None:
-        raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
+    manifest = run_folder.read_whole_manifest(folder)
     return {"kind": "run", **run_manifest.result_row(manifest, str(folder), cached=True), "manifest": manifest}
 
 

@@ -16,7 +16,7 @@ from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.runs.plan import RunRequest
+    from benchsuite.evaluation.question import RunRequest
 
 WIDE = 130
 """Columns of a terminal that holds the whole table of results."""
@@ -70,7 +70,7 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
 
 def asked(args: argparse.Namespace, architectures: Sequence[str], protocols: Sequence[str]) -> RunRequest:
     """What the options of ``add_evaluation`` ask of these networks and protocols."""
-    from benchsuite.runs.plan import RunRequest
+    from benchsuite.evaluation.question import RunRequest
 
     known = {"data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed", "fresh"}
     options = {name: getattr(args, name) for name in known | {"compiled", "results"}}

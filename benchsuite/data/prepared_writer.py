@@ -28,6 +28,7 @@ from benchsuite.data.prepared_note import (
 )
 from benchsuite.errors import BadParameter, PluginError, StorageError, TooLarge, expected
 from benchsuite.progress import Progress
+from benchsuite.specs import view
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.loader import FileFormat
 from benchsuite.specs.view import view_data
@@ -125,7 +126,7 @@ def _stream(
     def read(sample: Sample) -> tuple[Sample, Any, Any]:
         image = order.split.read(sample)
         if order.view is not None:
-            height, width = resize.resized_shape(*resize.size(image), order.view)
+            height, width = view.resized_shape(*resize.size(image), order.view)
             reserve(resize.resize_bytes(height, width, order.view))
             try:
                 image = resize.resize(image, height, width, order.view)

@@ -20,21 +20,6 @@ def size(image: Any) -> tuple[int, int]:
     return int(image.height), int(image.width)
 
 
-def resized_shape(height: int, width: int, view: View) -> tuple[int, int]:
-    """(height, width) after the view's resize. The longer side is truncated (torchvision) or rounded.
-
-    An image whose shorter side has the asked length already is left alone, as by torchvision and fb.resnet.torch.
-    """
-    if isinstance(view.resize, tuple):
-        return view.resize
-    short, long = sorted((height, width))
-    if short == view.resize:
-        return height, width
-    exact = view.resize * long / short
-    longer = max(int(exact) if view.long_side == "floor" else math.floor(exact + 0.5), view.resize)
-    return (view.resize, longer) if height <= width else (longer, view.resize)
-
-
 def crop_origin(height: int, width: int, crop: Crop) -> tuple[int, int]:
     """(top, left) of a crop in an image of that size; shifts stop at the border."""
     origin = []

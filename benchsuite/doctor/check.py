@@ -26,16 +26,16 @@ from benchsuite.doctor.findings import (
 from benchsuite.doctor.inspection import Examined
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.evaluation.question import Question
+from benchsuite.evaluation.question import RunRequest as Run
 from benchsuite.models import weights
 from benchsuite.progress import Progress
-from benchsuite.runs.plan import RunRequest as Run
 from benchsuite.runs.plan import plan
 from benchsuite.runs.run import answer
 from benchsuite.specs.catalog import Catalog, open_dataset
 from benchsuite.specs.dataset import Dataset, Sample, Split, SplitName, spread
 from benchsuite.storage import keys, run_folder
 from benchsuite.storage.files import cache_dir
-from benchsuite.storage.keys import digest_of
+from benchsuite.storage.keys import samples_digest
 
 DECODED = 1000
 """Images that are decoded whole without ``--full``, at even distances."""
@@ -110,7 +110,7 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
         (row,) = answer(question, questions, progress)
         judged = _judge(request, split, Path(row["path"]))
     own = dataset.preprocess.crop if dataset.preprocess else CROP
-    crop = questions[0].members[0].chosen.preprocess.crop if questions else own
+    crop = questions[0].members[0].weights.preprocess.crop if questions else own
     return _written(request, dataset, split, (seen, copies), crop, judged)
 
 
@@ -187,7 +187,7 @@ def _written(
         len(samples),
         len({s.label for s in samples}),
         sum(bool(e.pixels) for e in seen),
-        digest_of(samples),
+        samples_digest(samples),
         _pixels_digest(samples, seen) if whole else "",
     )
 
@@ -217,9 +217,9 @@ def _question(request: CheckRequest) -> Run | None:
 
 def _get_weights(questions: list[Question], progress: Progress) -> None:
     """Weights that cannot be had are said before minutes are spent on the images, which would be for nothing."""
-    for member in (m for q in questions for m in q.members if m.chosen.declared is not None):
+    for member in (m for q in questions for m in q.members if m.weights.declared is not None):
         progress.note(f"getting the weights of {member.architecture.name}")
-        weights.build(member.architecture, member.chosen, len(questions[0].split.classes))
+        weights.build(member.architecture, member.weights, len(questions[0].split.classes))
 
 
 def _judge(request: CheckRequest, split: Split, run: Path) -> class_order.ClassOrder:

@@ -1,7 +1,7 @@
-"""Batches through a network, in order, and the chunks that they make up.
+"""Runs batches through a network, in order, and collects their logits in chunks.
 
-A device that computes beside the host always has a batch to do: the next one has begun when the scores of one are
-waited for, in the same chunk or in the next.
+On CUDA the next batch is submitted before the scores of the previous one are fetched, also across chunks, so the GPU
+never waits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from benchsuite.errors import BenchsuiteError, expected
 from benchsuite.evaluation.input_pipeline import Piece
 from benchsuite.evaluation.timing import Seconds
-from benchsuite.models.predict import Finish, Predict
+from benchsuite.models.predict import Finish, Predict, Start
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 from benchsuite.storage.logit_cache import ChunkStore
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Logits = tuple[NDArray[np.float32], NDArray[np.int64]]
-    "(n, c) logits of a view and the (n,) places behind them."
+    """(n, c) logits of a view, and the (n,) number of places that each is a mean of."""
 
 
 class ChunkInProgress:
-    """A chunk in the making: ``found`` is what is there of it, ``views`` are those that are computed now.
+    """A chunk while it is computed: ``logits`` holds the views that are done, ``views`` are those still to compute.
 
     ``key`` is the chunk's name in its store.
     """
 
-    def __init__(self, samples: Sequence[Sample], key: str, views: Sequence[View], found: dict[View, Logits]) -> None:
-        self.samples, self.key, self.found = samples, key, found
-        self.views = tuple(v for v in views if v not in found)
+    def __init__(self, samples: Sequence[Sample], key: str, views: Sequence[View], cached: dict[View, Logits]) -> None:
+        self.samples, self.key, self.logits = samples, key, cached
+        self.views = tuple(v for v in views if v not in cached)
         self._logits: NDArray[np.float32] | None = None
         self._places = np.zeros((len(samples), len(self.views)), dtype=np.int64)
 
     def put(self, batch: Sequence[Piece], scores: NDArray[np.float32], places: int) -> None:
-        """The (n, c) scores of a batch to where they belong. Raises ``BenchsuiteError`` for those of fewer or more."""
+        """Stores the (n, c) scores of a batch. Raises ``BenchsuiteError`` unless there is one row for each piece."""
         if len(scores) != len(batch):
             got = f"of {len(scores)}: no number is printed"
             raise BenchsuiteError(expected("the logits", f"of the {len(batch)} images of a batch", got))
@@ -51,70 +51,71 @@ class ChunkInProgress:
         self._logits[where], self._places[where] = scores, places
 
     def write(self, store: ChunkStore, names: Mapping[View, str]) -> None:
-        """Keeps what was computed, under the names of the views. All of it is there."""
+        """Writes the computed views to the store under their ``names``, once every batch has been put."""
         assert self._logits is not None, "a chunk has samples"
         for i, view in enumerate(self.views):
-            self.found[view] = self._logits[:, i], self._places[:, i]
-            store.write(names[view], self.key, *self.found[view], company=[names[v] for v in self.views])
+            self.logits[view] = self._logits[:, i], self._places[:, i]
+            store.write(names[view], self.key, *self.logits[view], company=[names[v] for v in self.views])
 
 
 PendingBatch = tuple[ChunkInProgress, list[Piece]]
-"""A batch of a portion; an empty one comes after its last, once its images are known to be all there."""
+"""A batch of a chunk. An empty batch follows the last one of a chunk, once every image is known to have been read."""
 
 ScoredBatch = tuple[ChunkInProgress, list[Piece], "NDArray[np.float32]", int]
-"""A batch, its (n, c) logits, and the places behind each score."""
+"""A batch, its (n, c) logits, and the number of places that each score is a mean of."""
 
 
 def scored(
-    predict: Predict, batches: Iterable[PendingBatch], turn: AbstractContextManager[Any], seconds: Seconds
+    predict: Predict,
+    start: Start | None,
+    batches: Iterable[PendingBatch],
+    turn: AbstractContextManager[Any],
+    seconds: Seconds,
 ) -> Iterator[ScoredBatch]:
-    """Each batch with its scores. ``turn`` is held while the network computes; ``seconds.forward`` is what it took.
+    """Each batch with its scores. Holds ``turn`` while the network computes; adds the time to ``seconds.forward``.
 
-    Of a network that can begin with a batch, one batch at most has begun when the next is asked for. It is handed over
-    once that has begun too, or where that fails: what was computed is not lost.
+    With ``start``, one batch is submitted ahead: its scores are fetched after the next batch has been submitted, or
+    when reading the next one fails, so that nothing computed is lost. Without it every batch is done by ``predict``.
     """
-    ahead, asked = getattr(predict, "start", None) is not None, iter(batches)
-    waiting: list[tuple[ChunkInProgress, list[Piece], Finish]] = []
+    remaining, submitted = iter(batches), list[tuple[ChunkInProgress, list[Piece], Finish]]()
 
-    def finished() -> Iterator[ScoredBatch]:
-        while waiting:
-            portion, batch, finish = waiting.pop(0)
+    def fetched() -> Iterator[ScoredBatch]:
+        while submitted:
+            chunk, batch, finish = submitted.pop(0)
             began = time.perf_counter()
             logits, places = finish()
             seconds.forward += time.perf_counter() - began
-            yield portion, batch, logits, places
+            yield chunk, batch, logits, places
 
     while True:
         try:
-            one = next(asked, None)
-            if one is None:
+            pending = next(remaining, None)
+            if pending is None:
                 break
-            portion, batch = one
+            chunk, batch = pending
             began = time.perf_counter()
             with turn:
-                finish = _start(predict, portion, batch)
+                finish = _submit(predict, start, chunk, batch)
             seconds.forward += time.perf_counter() - began
         except Exception:
-            yield from finished()
+            yield from fetched()
             raise
         if batch:
-            yield from finished()
-        waiting.append((portion, batch, finish))
-        if not ahead or (not batch and len(waiting) != 2):  # the end of a portion waits behind its last batch only
-            yield from finished()
-    yield from finished()
+            yield from fetched()
+        submitted.append((chunk, batch, finish))
+        if start is None or (not batch and len(submitted) != 2):  # the end of a chunk waits for its last batch only
+            yield from fetched()
+    yield from fetched()
 
 
-def _start(predict: Predict, portion: ChunkInProgress, batch: Sequence[Piece]) -> Finish:
-    """The batch begun; a network that can only be called is done with it when this returns."""
+def _submit(predict: Predict, start: Start | None, chunk: ChunkInProgress, batch: Sequence[Piece]) -> Finish:
+    """Submits a batch, or computes it at once without ``start``; returns a function that returns its scores."""
     if not batch:
         return lambda: (np.zeros((0, 0), dtype=np.float32), 0)
     pixels = np.stack([p.pixels for p in batch])
-    flips = np.array([portion.views[p.view].flip for p in batch])
-    view = portion.views[batch[0].view]
-    start = getattr(predict, "start", None)
+    flips = np.array([chunk.views[p.view].flip for p in batch])
+    view = chunk.views[batch[0].view]
     if start is not None:
-        begun: Finish = start(pixels, flips, view)
-        return begun
-    made = predict(pixels, flips, view)
-    return lambda: made
+        return start(pixels, flips, view)
+    scores = predict(pixels, flips, view)
+    return lambda: scores

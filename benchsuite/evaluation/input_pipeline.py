@@ -16,7 +16,7 @@ from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluation.timing import Seconds
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.loader import Loader
-from benchsuite.specs.view import View
+from benchsuite.specs.view import View, resized_shape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +99,7 @@ def cutter(views: tuple[View, ...], turn: AbstractContextManager[Any]) -> Callab
         scales: dict[tuple[Any, ...], Any] = {}
         pixels = []
         for view in views:
-            shape = resizing.resized_shape(height, width, view)
+            shape = resized_shape(height, width, view)
             key = (shape, view.interpolation, view.antialias)
             if key not in scales:
                 reserve(resizing.resize_bytes(*shape, view))  # a narrow image may become a hundred times as large

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from benchsuite.models.weights import ChosenWeights
@@ -12,11 +15,43 @@ from benchsuite.specs.combine import Combine
 from benchsuite.specs.dataset import Dataset, Sample, Split
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.parameters import Bound
-from benchsuite.specs.view import View
+from benchsuite.specs.view import View, distinct
 from benchsuite.storage import keys
+
+Identity = tuple[str, str]
+"""What makes two networks the same one: the architecture's name and the key of its weights."""
 
 TOLERANCE = {"fp32": 1e-5, "tf32": 2e-3, "bf16": 2e-2, "fp16": 2e-3}
 """How close two scores may be before rounding in the forward pass could swap them: a near tie."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a user typed after ``run``, in words."""
+
+    architectures: tuple[str, ...]
+    protocols: tuple[str, ...]
+    data: str | None = None
+    weights: str | None = None
+    loader: str = "torch"
+    device: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
+    workers: int | None = None
+    compiled: bool = False
+    limit: int | None = None
+    seed: int = 0
+    fresh: bool = False
+    results: Path = Path("results")
+    processes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    """Where the images of a pass come from: a split, and the loader that reads it."""
+
+    split: Split
+    loader: Loader
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +60,25 @@ class Member:
 
     architecture: Architecture
     owner: str
-    chosen: ChosenWeights
+    weights: ChosenWeights
     views: tuple[View, ...]
     combine: Combine
 
     @property
-    def identity(self) -> tuple[str, str]:
-        """What makes two members the same network."""
-        return self.architecture.name, self.chosen.key
+    def identity(self) -> Identity:
+        """Two members with the same identity are the same network."""
+        return self.architecture.name, self.weights.key
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One run: networks, a protocol, samples. ``asked`` is what the run's id is a digest of.
+    """One run: networks, a protocol, samples, and the ``request`` that it was planned from.
 
-    ``chosen`` are the decisions of ``--precision auto`` behind the precision, one for each network; else none.
+    ``identity`` is what the digest in the run's id is made of. ``precision_checks`` are the decisions of ``--precision
+    auto`` behind the precision, one for each network; empty where the precision was not chosen by a check.
     """
+
+    request: RunRequest
 
     run_id: str
     members: tuple[Member, ...]
@@ -52,8 +90,13 @@ class Question:
     precision: str
     fingerprint: str
     data_digest: str
-    asked: dict[str, Any]
-    chosen: tuple[dict[str, Any], ...] = ()
+    identity: dict[str, Any]
+    precision_checks: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def images(self) -> ImageSource:
+        """The split and the loader that the images of this question come from."""
+        return ImageSource(self.split, self.loader)
 
     @property
     def architecture(self) -> str:
@@ -63,11 +106,20 @@ class Question:
     @property
     def weights(self) -> str:
         """The label of the weights, one for each member."""
-        return "+".join(m.chosen.label for m in self.members)
+        return "+".join(m.weights.label for m in self.members)
 
 
-def at_precision(question: Question, precision: str, chosen: tuple[dict[str, Any], ...]) -> Question:
-    """The same question in another precision, which decisions of ``--precision auto`` came to."""
-    about = {**question.asked, "precision": precision}
-    run_id = keys.run_id(question.architecture, question.bound.label, question.split.name, about)
-    return dataclasses.replace(question, run_id=run_id, precision=precision, asked=about, chosen=chosen)
+def networks(questions: Sequence[Question]) -> dict[Identity, tuple[Member, tuple[View, ...]]]:
+    """Each distinct network of all questions, with the union of the views that they ask of it."""
+    wanted: dict[Identity, tuple[Member, tuple[View, ...]]] = {}
+    for member in chain.from_iterable(q.members for q in questions):
+        _, views = wanted.get(member.identity, (member, ()))
+        wanted[member.identity] = member, distinct(views + member.views)
+    return wanted
+
+
+def at_precision(question: Question, precision: str, checks: tuple[dict[str, Any], ...]) -> Question:
+    """The same question in another precision; ``checks`` are the decisions of ``--precision auto`` that chose it."""
+    identity = {**question.identity, "precision": precision}
+    run_id = keys.run_id(question.architecture, question.bound.label, question.split.name, identity)
+    return dataclasses.replace(question, run_id=run_id, precision=precision, identity=identity, precision_checks=checks)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.errors import DataError, StorageError, expected
+from benchsuite.errors import DataError, expected
 from benchsuite.stats import significance
 from benchsuite.stats.calibration import Calibration, calibration
 from benchsuite.stats.metrics import Count
@@ -120,9 +120,7 @@ class Comparison:
 def open_run(results: Path, name: str) -> Run:
     """A run by its id, the beginning of one, or its folder. Raises ``UnknownName``, or ``StorageError`` if broken."""
     folder = run_folder.find_run(results, name)
-    manifest = run_folder.read_manifest(folder)
-    if manifest is None:
-        raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
+    manifest = run_folder.read_whole_manifest(folder)
     return Run(folder, manifest, run_folder.read_columns(folder))
 
 

@@ -6,12 +6,12 @@ import dataclasses
 from pathlib import Path
 
 from benchsuite.errors import BadParameter, StorageError, expected
-from benchsuite.evaluation.question import Question
+from benchsuite.evaluation.question import Question, RunRequest
 from benchsuite.explanation import ledger
 from benchsuite.explanation.ladder_plan import LadderEnd
 from benchsuite.explanation.ledger import Published
 from benchsuite.explanation.reproduction import label
-from benchsuite.runs.plan import RunRequest, plan, under
+from benchsuite.runs.plan import plan, under
 from benchsuite.specs.catalog import Catalog
 from benchsuite.storage import run_folder
 
@@ -25,10 +25,10 @@ def between_protocols(request: RunRequest, start: str, goal: str, catalog: Catal
     first = None if rows[0] else start
     (question,) = plan(dataclasses.replace(request, protocols=(first or "1crop",)), catalog)
     texts = [
-        label(catalog, row, question.members[0].chosen.preprocess) if row else text
+        label(catalog, row, question.members[0].weights.preprocess) if row else text
         for row, text in zip(rows, (start, goal), strict=True)
     ]
-    ends = [_end(question, request, text, catalog, row) for text, row in zip(texts, rows, strict=True)]
+    ends = [_end(question, text, catalog, row) for text, row in zip(texts, rows, strict=True)]
     if ends[0].question.run_id == ends[1].question.run_id:
         raise BadParameter(expected("--from and --to", "two protocols", f"{texts[0]} twice"))
     return ends[0], ends[1]
@@ -47,8 +47,8 @@ def between_runs(request: RunRequest, start: str, goal: str, catalog: Catalog) -
     for i, row in enumerate(rows):
         other = ends[1 - i]
         if row is not None and other is not None:
-            text = label(catalog, row, other.question.members[0].chosen.preprocess)
-            ends[i] = _end(other.question, other.asked, text, catalog, row)
+            text = label(catalog, row, other.question.members[0].weights.preprocess)
+            ends[i] = _end(other.question, text, catalog, row)
     first, second = ends
     assert first is not None, "the first end is known"
     assert second is not None, "the second end is known"
@@ -60,9 +60,7 @@ def between_runs(request: RunRequest, start: str, goal: str, catalog: Catalog) -
 def of_run(request: RunRequest, name: str, catalog: Catalog) -> LadderEnd:
     """The end of a ladder that a finished run is: the question that its command asks today."""
     folder = run_folder.find_run(request.results, name)
-    manifest = run_folder.read_manifest(folder)
-    if manifest is None:
-        raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
+    manifest = run_folder.read_whole_manifest(folder)
     if len(manifest["members"]) != 1:
         raise BadParameter(expected("an end of a ladder", "of one network", manifest["architecture"]["name"], name))
     told = manifest["asked"]
@@ -73,7 +71,7 @@ def of_run(request: RunRequest, name: str, catalog: Catalog) -> LadderEnd:
     if question.run_id != manifest["run_id"]:
         got = f"another question ({question.run_id}): its data, its weights or benchsuite have changed"
         raise StorageError(expected(f"the command of {manifest['run_id']}", "what it was", got, manifest["command"]))
-    return LadderEnd(again, question)
+    return LadderEnd(question)
 
 
 def printed(text: str) -> Published | None:
@@ -89,6 +87,6 @@ def _is_run(results: Path, text: str) -> bool:
     return (Path(text) / "manifest.json").is_file() or any(name.startswith(text) for name in names)
 
 
-def _end(question: Question, request: RunRequest, text: str, catalog: Catalog, row: Published | None) -> LadderEnd:
-    told = dataclasses.replace(request, protocols=(text,))
-    return LadderEnd(told, under(question, told, text, catalog), row)
+def _end(question: Question, text: str, catalog: Catalog, row: Published | None) -> LadderEnd:
+    """The end of a ladder that tests the network of ``question`` under the protocol ``text``."""
+    return LadderEnd(under(question, question.request, text, catalog), row)

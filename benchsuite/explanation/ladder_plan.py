@@ -9,17 +9,15 @@ from typing import Any
 
 from benchsuite.data import resize
 from benchsuite.errors import BadParameter, DataError, expected
-from benchsuite.evaluate import networks
-from benchsuite.evaluation.question import Question
+from benchsuite.evaluation.question import Question, RunRequest, networks
 from benchsuite.explanation.ladder import Factor, carried, rungs, subsets
 from benchsuite.explanation.ledger import Published
 from benchsuite.explanation.protocol_factors import ProtocolContext
 from benchsuite.runs import manifest
-from benchsuite.runs.plan import RunRequest, under
+from benchsuite.runs.plan import under
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import spread
-from benchsuite.specs.view import View
 
 LOOKED_AT = 16
 """Images whose sizes are looked at to say what a ladder costs."""
@@ -27,9 +25,8 @@ LOOKED_AT = 16
 
 @dataclass(frozen=True, slots=True)
 class LadderEnd:
-    """One end of a ladder: a question, what a user would type for it, and the printed figure it stands for, if any."""
+    """One end of a ladder: a question, and the published figure that it stands for, if any."""
 
-    asked: RunRequest
     question: Question
     printed: Published | None = None
 
@@ -39,7 +36,6 @@ class PlannedRung:
     """A rung before it is run: what changed since the one before, and the question."""
 
     factors: tuple[Factor, ...]
-    asked: RunRequest
     question: Question
 
 
@@ -80,45 +76,45 @@ def make_plan(start: LadderEnd, goal: LadderEnd, catalog: Catalog, *, fair: bool
     if start.question.data_digest != goal.question.data_digest:
         got = " and ".join(f"{len(e.question.samples)} of {e.question.split.name}" for e in (start, goal))
         raise DataError(expected("the ends of a ladder", "about the same images", got))
-    made = [PlannedRung((), start.asked, start.question)]
+    planned = [PlannedRung((), start.question)]
     old, new = _frame(start.question, catalog), _frame(goal.question, catalog)
     protocol = carried(start.question.bound, old, new).label
     for factors, changed in _networks(start, goal):
-        asked = dataclasses.replace(changed, protocols=(protocol,))
-        made.append(PlannedRung(factors, asked, under(goal.question, asked, protocol, catalog)))
-    first = made[-1].question.bound
+        planned.append(PlannedRung(factors, under(goal.question, changed, protocol, catalog)))
+    first = planned[-1].question.bound
     for rung in rungs(first, goal.question.bound, new)[1:]:
-        made.append(PlannedRung(rung.factors, *_told(goal, rung.bound.label, catalog)))
+        planned.append(PlannedRung(rung.factors, _under(goal, rung.bound.label, catalog)))
     sets: dict[frozenset[str], Question] = {}
     if fair:
-        sets = {s: _told(goal, b.label, catalog)[1] for s, b in subsets(first, goal.question.bound, new).items()}
-    return LadderPlan((start, goal), tuple(made), sets, _cost(made, goal.asked, sets.values()))
+        sets = {s: _under(goal, b.label, catalog) for s, b in subsets(first, goal.question.bound, new).items()}
+    return LadderPlan((start, goal), tuple(planned), sets, _cost(planned, goal.question.request, sets.values()))
 
 
-def _told(goal: LadderEnd, protocol: str, catalog: Catalog) -> tuple[RunRequest, Question]:
-    asked = dataclasses.replace(goal.asked, protocols=(protocol,))
-    return asked, under(goal.question, asked, protocol, catalog)
+def _under(goal: LadderEnd, protocol: str, catalog: Catalog) -> Question:
+    """The question of the second end under another protocol."""
+    return under(goal.question, goal.question.request, protocol, catalog)
 
 
 def _networks(start: LadderEnd, goal: LadderEnd) -> Iterator[tuple[tuple[Factor, ...], RunRequest]]:
-    """The steps that change the network or how it is run, each with all that changes at once."""
-    here, a, b = start.asked, start.question, goal.question
+    """The steps that change the network or how it is computed, each with the request that makes all changes so far."""
+    a, b = start.question, goal.question
+    here, there = a.request, b.request
     if a.members[0].identity != b.members[0].identity:
-        here = dataclasses.replace(here, **{f: getattr(goal.asked, f) for f in ("architectures", "weights", "seed")})
+        here = dataclasses.replace(here, **{f: getattr(there, f) for f in ("architectures", "weights", "seed")})
         both = (Factor("architecture", a.architecture, b.architecture), Factor("weights", a.weights, b.weights))
         yield tuple(f for f in both if f.before != f.after) or (Factor("weights", a.weights, "another file"),), here
     for factor, field in (
         (Factor("decoder", a.loader.name, b.loader.name), "loader"),
         (Factor("precision", a.precision, b.precision), "precision"),
-        (Factor("device", start.asked.device, goal.asked.device), "device"),
+        (Factor("device", a.request.device, there.device), "device"),
     ):
         if factor.before != factor.after:
-            here = dataclasses.replace(here, **{field: getattr(goal.asked, field)})
+            here = dataclasses.replace(here, **{field: getattr(there, field)})
             yield (factor,), here
 
 
 def _frame(question: Question, catalog: Catalog) -> ProtocolContext:
-    preprocess = question.members[0].chosen.preprocess
+    preprocess = question.members[0].weights.preprocess
     return ProtocolContext(parameters.finder(catalog.protocols), preprocess, question.split.mirror)
 
 
@@ -129,17 +125,9 @@ def _cost(planned: Sequence[PlannedRung], request: RunRequest, sets: Any) -> Cos
     (first, *_) = planned
     split = first.question.split
     looked_at = spread(first.question.samples, LOOKED_AT) if views else ()
-    seen = [_pixels(view, *resize.size(split.read(sample))) for sample in looked_at for view in views]
+    seen = [view.pixels(*resize.size(split.read(sample))) for sample in looked_at for view in views]
     per_image = sum(seen) // len(looked_at) if looked_at else 0
     return Cost(len(questions), len(questions) - len(todo), len(first.question.samples), len(views), per_image)
-
-
-def _pixels(view: View, height: int, width: int) -> int:
-    """How many pixels of an image a network sees in a view."""
-    if view.crop is not None:
-        return view.crop.size**2
-    rows, columns = resize.resized_shape(height, width, view)
-    return rows * columns
 
 
 def flat(plan: LadderPlan) -> dict[str, Any]:
@@ -151,7 +139,7 @@ def flat(plan: LadderPlan) -> dict[str, Any]:
             "weights": rung.question.weights,
             "protocol": rung.question.bound.label,
             "factors": [dataclasses.asdict(factor) for factor in rung.factors],
-            "command": manifest.command(rung.asked, rung.question),
+            "command": manifest.command(rung.question),
         }
         for rung in plan.rungs
     ]

@@ -140,9 +140,9 @@ def _counted(row: Mapping[str, Any], how: Accounting, batch_size: int) -> Counte
 
 def _answered(planned: Sequence[PlannedRung], progress: Progress) -> Iterator[dict[str, Any]]:
     """The rows of ``benchsuite run`` for each rung; those that differ only in their protocol share one pass."""
-    for _, same in groupby(planned, key=lambda p: dataclasses.replace(p.asked, protocols=())):
-        group = list(same)
-        yield from answer(group[0].asked, [p.question for p in group], progress)
+    for _, same in groupby(planned, key=lambda p: dataclasses.replace(p.question.request, protocols=())):
+        group = [p.question for p in same]
+        yield from answer(group[0].request, group, progress)
 
 
 def _paired(planned: Sequence[PlannedRung], rows: Sequence[Mapping[str, Any]]) -> Iterator[MeasuredRung]:
@@ -155,7 +155,7 @@ def _paired(planned: Sequence[PlannedRung], rows: Sequence[Mapping[str, Any]]) -
         same = ("run_id", "path", "architecture", "weights", "protocol", "views", "n", "top1_errors", "top5_errors")
         yield MeasuredRung(
             factors=rung.factors,
-            command=manifest.command(rung.asked, rung.question),
+            command=manifest.command(rung.question),
             near_ties=row["near_ties"]["top1"],
             top1=top1,
             top5=top5,
@@ -168,7 +168,7 @@ def _fair(plan: LadderPlan, progress: Progress) -> tuple[dict[str, Share], int]:
     if not plan.sets:
         return {}, 0
     questions = {q.run_id: q for q in plan.sets.values()}
-    counts = tally(plan.ends[1].asked, list(questions.values()), progress)
+    counts = tally(plan.ends[1].question.request, list(questions.values()), progress)
     return shapley.shapley({s: counts[q.run_id]["top1_errors"] for s, q in plan.sets.items()})
 
 

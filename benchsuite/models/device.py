@@ -1,40 +1,48 @@
-"""Which device computes: chosen by name, or the first that is there."""
+"""What a network is computed with: the device by its name, the precision, and whether torch compiles it."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+from dataclasses import dataclass
 
-import torch
-
-from benchsuite.distributed.process_group import asked
+from benchsuite.distributed import process_group
 from benchsuite.errors import DataError, expected, first_line
 
 
-def device_here(asked: str) -> str:
-    """The device of this process for what a user asked, ``auto`` too. Raises for one that is not there."""
-    pass
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """What a network is computed with. It decides the speed and the last digits of the logits."""
 
-    return pick_device(own_device(pick_device(asked)))
+    device: str = "cpu"
+    precision: str = "fp32"
+    compiled: bool = False
+
+
+def device_here(name: str) -> str:
+    """The device of this process for ``--device NAME``, ``auto`` included. Raises ``DataError`` if it is missing."""
+    return pick_device(own_device(pick_device(name)))
 
 
 def own_device(device: str) -> str:
-    """``cuda`` is the device of this process's number on its machine; another one is as it was asked."""
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if asked() and device == "cuda" else device
+    """Under torchrun, ``cuda`` is the card with this process's local rank. Other names are returned unchanged."""
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if process_group.asked() and device == "cuda" else device
 
 
-def pick_device(asked: str) -> str:
-    """``auto`` is the first CUDA device, then Apple's, then the CPU. Raises for a device that is not there."""
-    if asked == "auto":
+def pick_device(name: str) -> str:
+    """``auto`` is CUDA where it works, else Apple's MPS, else the CPU. Raises ``DataError`` for a missing device."""
+    import torch
+
+    if name == "auto":
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.empty(1, device=asked)
+        torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        got = f"{asked}: {first_line(error)}"
+        got = f"{name}: {first_line(error)}"
         raise DataError(expected("--device", "auto or a device that is there", got)) from None
-    return asked
+    return name
 
 
 def keep_freed_memory() -> None:

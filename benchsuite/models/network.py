@@ -13,6 +13,7 @@ import torch
 
 from benchsuite.errors import BenchsuiteError, DataError, UnsupportedProtocol, expected, first_line
 from benchsuite.models.batchnorm_folding import fold
+from benchsuite.models.device import Compute
 from benchsuite.models.input_normalization import InputNormalization
 from benchsuite.models.onednn import onednn
 from benchsuite.models.precision import DTYPES, computing
@@ -28,38 +29,38 @@ if TYPE_CHECKING:
 
 
 COMPILED = 0.05
-"""How far a compiled network may be off, as a part of the largest logit: what rounding in bfloat16 may do."""
+"""Largest allowed difference of a compiled network's logits, relative to the largest logit: rounding in bfloat16."""
 
 
 class Network:
-    """A loaded network; calling it is the walk's ``Predict``. ``seconds`` is the time spent in it so far.
+    """A loaded network, which is a ``Predict``. ``seconds`` is the time that it has computed so far.
 
     ``scores`` holds the score map of each nominal size that dense views ask for. ``fits`` is how many pixels of views
-    the device's memory holds at once, where that has been found out.
+    fit into the memory of the device at once; None until a batch did not fit.
     """
 
     def __init__(
         self,
         module: Any,
         preprocess: Preprocess,
-        device: str,
-        precision: str,
+        compute: Compute,
         scores: Mapping[int, ScoreMap],
         *,
         digest: str | None = None,
         folded: int = 0,
     ) -> None:
-        """Moves the module to the device, in evaluation mode; bf16 and fp16 change its weights' type.
+        """Moves the module to the device, in evaluation mode; bf16 and fp16 change the type of its weights.
 
-        ``digest`` is that of its weights as they came, where ``folded`` batch normalisations have changed them since.
+        ``digest`` is that of the weights before ``folded`` batch normalisations were folded into them; by default that
+        of the module as it is. ``compute.compiled`` has no effect here: see ``compile``.
         """
-        self.device = torch.device(device)
+        self.device = torch.device(compute.device)
         self.digest, self.folded = digest or state_digest(module), folded
         self.module = moved(module, self.device).eval()
         self.crops, self.maps = self.module, score_map
-        self.precision, self.scores = precision, scores
-        if DTYPES[precision] is not torch.float32:
-            _cast_weights(self.module, DTYPES[precision])
+        self.precision, self.scores = compute.precision, scores
+        if DTYPES[self.precision] is not torch.float32:
+            _cast_weights(self.module, DTYPES[self.precision])
         self.preprocess = preprocess
         self.inputs = InputNormalization(preprocess, self.device)
         self.transfer = transfer(self.device)
@@ -74,14 +75,14 @@ class Network:
 
     @property
     def start(self) -> Callable[..., Finish] | None:
-        """``begin`` on a device that computes beside the host; None where it is done when ``begin`` returns."""
+        """``begin`` on CUDA, where it returns before the batch is computed; None on other devices."""
         return self.begin if self.transfer.beside else None
 
     def begin(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View) -> Finish:
-        """Begins with a batch; what it returns waits for the scores. A CUDA device works on it in between.
+        """Submits a batch and returns a function that waits for its scores. CUDA computes in between.
 
-        A batch that the device has no memory for is halved until its parts fit, and so are those after it. Raises
-        ``BenchsuiteError`` for a single image that does not fit.
+        A batch that does not fit into the memory of the device is halved until its parts fit, and so are later batches.
+        Raises ``BenchsuiteError`` for a single image that does not fit.
         """
         n, area = len(pixels), pixels.shape[1] * pixels.shape[2]
         parts: list[tuple[Callable[[], Scores], int]] = []
@@ -100,11 +101,11 @@ class Network:
         return lambda: self._finish(parts)
 
     def compile(self, *, crops: bool = True) -> None:
-        """Compiles the network: for any number of ``crops`` if any will come, and for score maps of images of any size.
+        """Compiles the network: for batches of any number of ``crops``, if wanted, and for score maps of any size.
 
-        torch leaves the number of crops open when it has seen a second one, here and not in the first batch of a pass;
-        one crop alone is another program for it. Raises ``BenchsuiteError`` where torch cannot compile the network, or
-        makes another one of it.
+        torch makes the batch size dynamic when it sees a second one. It sees two here, so that no batch of a pass is
+        compiled again; a batch of one crop is a separate program. Raises ``BenchsuiteError`` if torch cannot compile
+        the network, or if the compiled one gives other logits.
         """
         crop, random = self.preprocess.crop, np.random.default_rng(0)
         views = [View(crop)] * 2 * crops + [View(n, dense=True, nominal=n) for n in self.scores]
@@ -127,11 +128,11 @@ class Network:
 
     @property
     def compiled(self) -> bool:
-        """Whether ``compile`` has been asked for."""
+        """Whether ``compile`` has been called."""
         return self.crops is not self.module
 
     def _begin(self, pixels: Any, flips: Any, view: View) -> tuple[Callable[[], Scores], int] | None:
-        """The scores of a batch on their way, and their places; None where the device has not enough memory."""
+        """Submits a batch: how to fetch its scores, and the places behind each. None if memory does not suffice."""
         try:
             with torch.inference_mode(), computing(self.precision, self.device):
                 mark = self.transfer.begin()
@@ -139,7 +140,7 @@ class Network:
                     scores, places = self._scores(self.normalised(pixels, flips), view)
                 return self.transfer.down(scores, mark), places
         except torch.cuda.OutOfMemoryError:
-            pass  # not handled here: the error holds on to the tensors that have to go first
+            pass  # handled below: the error keeps the tensors alive that must be freed first
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return None
@@ -172,14 +173,13 @@ def open_network(
     preprocess: Preprocess,
     views: tuple[View, ...],
     classes: int,
-    device: str,
-    precision: str,
+    compute: Compute,
 ) -> Network:
-    """Checks a module that has its weights against what will be asked of it, before any image is read.
+    """Checks a module with its weights against the views to come, before any image is read, and moves it to its device.
 
-    Afterwards its batch normalisations are part of its convolutions, where that changes nothing but rounding. Raises
-    ``UnsupportedProtocol`` for a dense view or a crop size that the network cannot take and ``DataError`` for a number
-    of classes that does not fit.
+    Folds batch normalisations into the convolutions before them, where that changes logits by rounding only. Compiles
+    the network if ``compute`` says so. Raises ``UnsupportedProtocol`` for a dense view or a crop size that the network
+    cannot take, and ``DataError`` for a number of classes other than ``classes``.
     """
     module.eval()
     squares = {preprocess.crop} | {v.crop.size for v in views if v.crop}
@@ -193,11 +193,14 @@ def open_network(
     digest = state_digest(module)
     folded = fold(module, (architecture.input.channels, preprocess.crop, preprocess.crop))
     scores = {n: derive(architecture, module, n) for n in sorted({v.nominal for v in views if v.dense})}
-    return Network(module, preprocess, device, precision, scores, digest=digest, folded=folded)
+    network = Network(module, preprocess, compute, scores, digest=digest, folded=folded)
+    if compute.compiled:
+        network.compile(crops=not all(v.dense for v in views))
+    return network
 
 
 def moved(module: Any, device: Any) -> Any:
-    """The module on a device, with channels last in memory; tensors of another rank than 4 stay as they are."""
+    """The module on a device, in channels-last memory format; tensors of another rank than 4 are left unchanged."""
     module = module.to(device)
     for tensor in (*module.parameters(), *module.buffers()):
         if tensor.dim() == 4:
@@ -206,7 +209,7 @@ def moved(module: Any, device: Any) -> Any:
 
 
 def state_digest(module: Any) -> str:
-    """SHA-256 of all parameters and buffers with their names: what the network knows."""
+    """SHA-256 of all parameters and buffers with their names, shapes and types."""
     state = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         value = tensor.detach().cpu().contiguous()
@@ -216,7 +219,7 @@ def state_digest(module: Any) -> str:
 
 
 def _cast_weights(module: Any, dtype: Any) -> None:
-    """Keeps the weights of plain layers in the type that autocast would cast them to again in every call."""
+    """Casts the weights of plain layers once to the type that autocast would otherwise cast them to in every call."""
     for layer in module.modules():
         if type(layer) in (torch.nn.Conv2d, torch.nn.Linear):
             for parameter in layer.parameters(recurse=False):
@@ -224,7 +227,7 @@ def _cast_weights(module: Any, dtype: Any) -> None:
 
 
 def _try(architecture: Architecture, module: Callable[[Any], Any], size: tuple[int, int]) -> int:
-    """The number of classes that a network gives for an image of that (height, width)."""
+    """The number of classes that a network returns for an image of size (height, width)."""
     try:
         with torch.inference_mode():
             out = module(torch.zeros(1, architecture.input.channels, *size))
@@ -240,7 +243,7 @@ def _try(architecture: Architecture, module: Callable[[Any], Any], size: tuple[i
 
 
 def _over_places(logits: Any, spatial: str) -> Any:
-    """One score per image from the map of its places. (n, places, c) -> (n, c)."""
+    """One score per image from its score map. (n, places, c) -> (n, c)."""
     if spatial == "prob":
         return logits.log_softmax(2).logsumexp(1) - math.log(logits.shape[1])
     if spatial == "avgmax":

@@ -1,4 +1,4 @@
-"""What the walk asks of a network: nothing but scores for pixels. A function of five lines is enough for a test."""
+"""What an evaluation needs of a network: scores for pixels. A function of five lines is enough for a test."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
 
 Finish = Callable[[], "tuple[NDArray[np.float32], int]"]
-"""Waits for the scores of a batch that has begun."""
+"""Waits for a submitted batch; returns its float32 (n, c) logits and the number of places behind each score."""
+
+Start = Callable[["NDArray[np.uint8]", "NDArray[np.bool_]", View], Finish]
+"""Submits a batch, with the arguments of ``Predict``, and returns before it is computed."""
 
 
 class Predict(Structural):
-    """All that the walk needs of a network.
+    """All that an evaluation needs of a network.
 
     ``predict(pixels, flips, view)``: uint8 (n, h, w, 3), bool (n,) and the view (``flip`` comes from ``flips``) ->
-    float32 (n, c) logits and the number of places that each score is a mean of (1 for a crop). One that can begin with
-    a batch and hand its scores over later also has ``start`` of the same arguments, which returns a ``Finish``; for
-    others it is None or not there.
+    float32 (n, c) logits and the number of places that each score is a mean of (1 for a crop).
     """
 
     def __call__(

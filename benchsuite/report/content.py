@@ -17,6 +17,7 @@ from benchsuite.report.sources import LadderFile, Sources
 from benchsuite.report.tables import text
 from benchsuite.report.training_content import TrainingContent
 from benchsuite.runs import manifest as run_manifest
+from benchsuite.specs.view import view_from_data
 from benchsuite.stats import significance
 
 DETAILED = 40
@@ -242,16 +243,8 @@ def _answers(columns: Mapping[str, Any], row: int) -> tuple[tuple[int, float], .
 
 def _entry(run: Run) -> Entry:
     row = run_manifest.result_row(run.manifest, str(run.path), cached=True)
-    seen = sum(_pixels(view) for view in run.manifest["views"])
+    seen = sum(view_from_data(view).pixels(1, 1) for view in run.manifest["views"])
     return Entry(row, run.manifest, comparison.side(run), seen / 1e6)
-
-
-def _pixels(view: Mapping[str, Any]) -> int:
-    """How many pixels of a square image a network sees in a view."""
-    if view["crop"]:
-        return int(view["crop"]["size"]) ** 2
-    size = view["resize"]
-    return int(size[0]) * int(size[1]) if isinstance(size, list) else int(size) ** 2
 
 
 def _in_order(entries: Iterable[Entry]) -> list[Entry]:

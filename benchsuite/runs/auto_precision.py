@@ -1,6 +1,6 @@
-"""``--precision auto``: a lower precision only where a network has shown that it says the same as in float32.
+"""``--precision auto``: a lower precision, if a check shows that the network then gives the same answers.
 
-A decision is about one network and one set of images. It is made once, from 64 of them, and kept in the user's cache.
+A decision is about one network and one set of images. It is made once, from 64 of the images, and kept in the cache.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchsuite.evaluate import OpenNetwork, Settings, fill, networks
-from benchsuite.evaluation.question import TOLERANCE, Member, Question, at_precision
+from benchsuite.evaluate import OpenNetwork, Settings, fill
+from benchsuite.evaluation.question import TOLERANCE, ImageSource, Member, Question, at_precision, networks
 from benchsuite.specs.combine import softmax
 from benchsuite.specs.dataset import Sample, Split, spread
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.preprocess import center
-from benchsuite.specs.view import View
 from benchsuite.storage import keys
 from benchsuite.storage.files import cache_dir, writing
 
@@ -32,22 +32,25 @@ T = TypeVar("T")
 
 
 SAMPLE = 64
-"""Images that are computed in both precisions, at even distances."""
+"""How many images, evenly spaced, are computed in both precisions."""
 
 WORTH = 4
-"""How many times the pixels of that sample there must be to compute: twice the speed pays for the check from 3 on."""
+"""The check is made if a run has this many times the pixels of the sample. At twice the speed it pays from 3 on."""
 
 USUAL = 224
-"""The side in pixels below which a crop counts as one of this side: a run of small images is over soon anyway."""
+"""Crops smaller than this side, in pixels, count as crops of this side: runs on small images are short anyway."""
 
 BOUNDS = {"tf32": 0.01, "fp16": 0.01, "bf16": 0.05}
-"""How far logits may be off, as a part of the largest one; both without the mean over classes, which means nothing."""
+"""Largest allowed difference of logits, relative to the largest one, after subtracting each image's mean over classes.
+
+Softmax does not depend on that mean.
+"""
 
 FLIPS = SAMPLE // 16
-"""Near ties that may fall the other way."""
+"""How many near ties may change their top-1 class."""
 
 NetworkOpener = Callable[[Member, str], OpenNetwork]
-"""Opens a network in a precision, for ``READER``."""
+"""Opens a network in a precision; its images are read by ``READER``."""
 
 
 def _one_by_one(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
@@ -57,70 +60,75 @@ def _one_by_one(split: Split, samples: Sequence[Sample], then: Callable[[Any, fl
 READER = Loader("reference", images=_one_by_one, exact=True, note="the images of a check, whatever the run's loader is")
 
 
-def settled(
-    questions: Sequence[Question], device: str, open_network: NetworkOpener, trials: Callable[[], tuple[str, ...]]
-) -> Iterator[Question]:
-    """The questions, planned in float32, in the precision that ``auto`` comes to. ``device`` is what the user asked.
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How precisions are tried. ``device`` is the device as the user named it.
 
-    Too little to compute stays in float32, unchecked. ``trials()`` are the precisions to try, the fastest first; like
-    ``open_network``, it is called for what no decision is kept of. The networks of an ensemble share one precision.
+    ``precisions()`` returns those to try, the fastest first. Like ``open_network``, it is called only if no decision is
+    kept in the cache.
+    """
+
+    device: str
+    open_network: NetworkOpener
+    precisions: Callable[[], tuple[str, ...]]
+
+
+def settled(questions: Sequence[Question], trial: Trial) -> Iterator[Question]:
+    """The questions, planned in float32, in the precision that ``auto`` chooses.
+
+    If there is little to compute they stay in float32, unchecked. The networks of an ensemble share one precision.
     """
     if not worth_it(questions):
         yield from questions
         return
-    found = {
-        identity: decide(questions[0], member, device, open_network, trials)
-        for identity, (member, _) in networks(questions).items()
-    }
+    decisions = {identity: decide(questions[0], member, trial) for identity, (member, _) in networks(questions).items()}
     for question in questions:
-        chosen = tuple(found[m.identity] for m in question.members)
-        names = {decision["precision"] for decision in chosen}
-        yield at_precision(question, names.pop() if len(names) == 1 else "fp32", chosen)
+        checks = tuple(decisions[m.identity] for m in question.members)
+        names = {decision["precision"] for decision in checks}
+        yield at_precision(question, names.pop() if len(names) == 1 else "fp32", checks)
 
 
 def worth_it(questions: Sequence[Question]) -> bool:
-    """Whether there is enough to compute, in views of all questions together, to look for a faster precision."""
+    """Whether the views of all questions together are enough to compute that a faster precision is worth a check."""
     n = len(questions[0].samples)
     for member, views in networks(questions).values():
-        crop = member.chosen.preprocess.crop
-        if n * sum(_pixels(view) for view in views) >= WORTH * SAMPLE * max(crop, USUAL) ** 2:
+        crop = member.weights.preprocess.crop
+        if n * sum(view.pixels(1, 1) for view in views) >= WORTH * SAMPLE * max(crop, USUAL) ** 2:
             return True
     return False
 
 
-def decide(
-    question: Question, member: Member, device: str, open_network: NetworkOpener, trials: Callable[[], tuple[str, ...]]
-) -> dict[str, Any]:
-    """The decision about a network on the images of a question: the kept one, else one that is made and kept.
+def decide(question: Question, member: Member, trial: Trial) -> dict[str, Any]:
+    """The decision about a network on the images of a question: read from the cache, else made and kept there.
 
     ``{"precision", "images", "checks": [...]}``, the checks in the order in which precisions were tried.
     """
-    path = cache_dir() / "precision" / f"{keys.digest(_about(question, member, device))[:32]}.json"
+    path = cache_dir() / "precision" / f"{keys.digest(_identity(question, member, trial.device))[:32]}.json"
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         kept = None
     if isinstance(kept, dict) and kept.get("precision") in TOLERANCE:
         return kept
-    decision = _decided(question, member, open_network, trials())
+    decision = _checked(question, member, trial)
     with writing(path) as part:
         part.write_text(json.dumps(decision, ensure_ascii=False) + "\n", encoding="utf-8")
     return decision
 
 
-def _decided(question: Question, member: Member, open_network: NetworkOpener, trials: Sequence[str]) -> dict[str, Any]:
+def _checked(question: Question, member: Member, trial: Trial) -> dict[str, Any]:
     """Computes the sample in float32 and in the precisions to try, until one passes."""
-    samples, view = spread(question.samples, SAMPLE), center(member.chosen.preprocess)
-    question = dataclasses.replace(question, loader=READER)
-    settings, checks = Settings(batch_size=8, workers=1), list[dict[str, Any]]()
+    samples, view = spread(question.samples, SAMPLE), center(member.weights.preprocess)
+    source, settings = ImageSource(question.split, READER), Settings(batch_size=8, workers=1)
+    precisions, checks = trial.precisions(), list[dict[str, Any]]()
 
     def logits(precision: str) -> NDArray[np.float32]:
-        (filled,) = fill(open_network(member, precision), question, [samples], (view,), settings, _silent)
-        found: NDArray[np.float32] = filled[view][0]
-        return found
+        (chunk,) = fill(trial.open_network(member, precision), source, [samples], settings, _silent)
+        of_view: NDArray[np.float32] = chunk[view][0]
+        return of_view
 
-    exact = logits("fp32") if trials else None
-    for precision in trials:
+    exact = logits("fp32") if precisions else None
+    for precision in precisions:
         assert exact is not None, "float32 comes first"
         checks.append(compared(exact, logits(precision), [s.id for s in samples], precision))
         if checks[-1]["passed"]:
@@ -170,7 +178,7 @@ def described(decision: dict[str, Any]) -> str:
 
 def _outcome(check: dict[str, Any]) -> str:
     if check["difference"] is None:
-        return "logits that are no numbers, refused"
+        return "logits that are not finite, refused"
     flips = ", ".join(f"{c['id']} ({c['apart']:.2g} apart)" for c in check["changed"])
     top1 = f"another top-1 for {flips}" if flips else "the same top-1"
     off = f"logits off by {100 * check['difference']:.2g} % of the largest, {100 * check['bound']:g} % allowed"
@@ -179,15 +187,15 @@ def _outcome(check: dict[str, Any]) -> str:
     return f"{top1}{ties}, {off}, {verdict}"
 
 
-def _about(question: Question, member: Member, device: str) -> dict[str, Any]:
-    """What a decision depends on. Known without torch, so that a kept one is found at once."""
+def _identity(question: Question, member: Member, device: str) -> dict[str, Any]:
+    """What a decision depends on. Computed without torch, so that a kept decision is read at once."""
     return {
         "rule": [SAMPLE, FLIPS, BOUNDS, TOLERANCE],
         "scores": keys.SCORES,
         "architecture": member.architecture.name,
         "owner": member.owner,
-        "weights": member.chosen.key,
-        "preprocess": dataclasses.asdict(member.chosen.preprocess),
+        "weights": member.weights.key,
+        "preprocess": dataclasses.asdict(member.weights.preprocess),
         "dataset": question.split.name,
         "data": question.fingerprint,
         "device": [device, platform.node(), platform.machine(), os.environ.get("CUDA_VISIBLE_DEVICES")],
@@ -195,13 +203,5 @@ def _about(question: Question, member: Member, device: str) -> dict[str, Any]:
     }
 
 
-def _pixels(view: View) -> int:
-    """How many pixels of a square image a network sees in a view."""
-    if view.crop is not None:
-        return view.crop.size**2
-    height, width = view.resize if isinstance(view.resize, tuple) else (view.resize, view.resize)
-    return height * width
-
-
 def _silent(steps: int) -> None:
-    """The check is no part of the progress."""
+    """Progress of a check is not shown."""

@@ -14,7 +14,6 @@ from benchsuite.evaluate import Answer, OpenNetwork, Settings
 from benchsuite.evaluation.question import TOLERANCE, Member, Question
 from benchsuite.evaluation.timing import Seconds
 from benchsuite.runs import auto_precision, profile
-from benchsuite.runs.plan import RunRequest
 from benchsuite.specs.parameters import show
 from benchsuite.specs.view import view_data
 from benchsuite.stats.metrics import Count
@@ -38,21 +37,22 @@ def answered(results: Path, question: Question) -> dict[str, Any] | None:
     return manifest if same else None
 
 
-def make(answer: Answer, request: RunRequest, settings: Settings, device: str, shared: list[str]) -> dict[str, Any]:
+def make(answer: Answer, settings: Settings, device: str, shared: list[str]) -> dict[str, Any]:
     """The manifest of an answer: plain JSON data. ``shared`` are the protocols that the pass computed together."""
     q = answer.question
+    request = q.request
     seconds = sum((o.seconds for o in answer.opened), Seconds())
     rate = seconds.images / seconds.total if seconds.total else None
     return {
         "run_id": q.run_id,
         "benchsuite": metadata.version("benchsuite"),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": command(request, q),
+        "command": command(q),
         "asked": {
             "architecture": q.architecture,
             "protocol": q.bound.label,
             **{k: getattr(request, k) for k in ("data", "weights", "loader", "precision", "device", "limit", "seed")},
-            "question": q.asked,
+            "question": q.identity,
         },
         "architecture": {
             "name": q.architecture,
@@ -70,7 +70,7 @@ def make(answer: Answer, request: RunRequest, settings: Settings, device: str, s
         },
         "views": [view_data(v) for m in q.members for v in m.views],
         "dataset": _dataset(q),
-        "numerics": _numerics(answer, request, settings, device),
+        "numerics": _numerics(answer, settings, device),
         "counts": {**answer.counts, "tolerance": TOLERANCE[q.precision]},
         "seconds": {n: getattr(seconds, n) for n in ("decode", "wait", "resize", "forward", "total")},
         "images_computed": seconds.images,
@@ -86,8 +86,8 @@ def _member(member: Member, opened: OpenNetwork) -> dict[str, Any]:
     return {
         "architecture": member.architecture.name,
         "owner": member.owner,
-        "weights": {"label": member.chosen.label, "key": member.chosen.key, "digest": opened.digest},
-        "preprocess": dataclasses.asdict(member.chosen.preprocess),
+        "weights": {"label": member.weights.label, "key": member.weights.key, "digest": opened.digest},
+        "preprocess": dataclasses.asdict(member.weights.preprocess),
         "views": [view_data(v) for v in member.views],
         "combine": dataclasses.asdict(member.combine),
     }
@@ -108,40 +108,41 @@ def _dataset(question: Question) -> dict[str, Any]:
     }
 
 
-def _numerics(answer: Answer, request: RunRequest, settings: Settings, device: str) -> dict[str, Any]:
+def _numerics(answer: Answer, settings: Settings, device: str) -> dict[str, Any]:
     """What rounds and what hurries: the precision and why it was chosen, the device, the loader, batches, threads."""
     import torch
 
     return {
         "precision": answer.question.precision,
-        "chosen": list(answer.question.chosen),
-        "compiled": request.compiled,
-        "folded": sum(getattr(o.predict, "folded", 0) for o in answer.opened),
+        "chosen": list(answer.question.precision_checks),
+        "compiled": answer.question.request.compiled,
+        "folded": sum(o.folded for o in answer.opened),
         "device": device,
         "loader": answer.question.loader.name,
         "batch_size": settings.batch_size,
         "workers": settings.workers,
-        "processes": int(os.environ.get("WORLD_SIZE", request.processes)),
+        "processes": int(os.environ.get("WORLD_SIZE", answer.question.request.processes)),
         "threads": torch.get_num_threads(),
     }
 
 
-def command(request: RunRequest, question: Question) -> str:
+def command(question: Question) -> str:
     """The command line that asks this question again."""
+    request = question.request
     words = ["benchsuite", "run", *(m.architecture.name for m in question.members), "-p", question.bound.label]
     for option in ("data", "weights", "limit"):
         value = getattr(request, option)
         words += [f"--{option}", str(value)] if value is not None else []
-    words += ["--precision", question.precision] if not _by_default(request, question) else []
+    words += ["--precision", question.precision] if not _by_default(question) else []
     words += ["--loader", question.loader.name] if not question.loader.exact else []
     words += ["--seed", str(request.seed)] if request.seed else []
     return " ".join(words)
 
 
-def _by_default(request: RunRequest, question: Question) -> bool:
+def _by_default(question: Question) -> bool:
     """Whether ``auto`` comes to this precision for this question alone."""
-    checked = bool(question.chosen) or not auto_precision.worth_it([question])
-    return request.precision == "auto" and question.precision == "fp32" and checked
+    checked = bool(question.precision_checks) or not auto_precision.worth_it([question])
+    return question.request.precision == "auto" and question.precision == "fp32" and checked
 
 
 def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str, Any]:

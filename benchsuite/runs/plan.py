@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, no_score_map
-from benchsuite.evaluation.question import TOLERANCE, Member, Question
+from benchsuite.evaluation.question import TOLERANCE, Member, Question, RunRequest
 from benchsuite.models.weights import ChosenWeights, choose
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture
@@ -19,31 +19,9 @@ from benchsuite.specs.loader import Loader
 from benchsuite.specs.parameters import Bound
 from benchsuite.specs.view import view_data
 from benchsuite.storage import keys
-from benchsuite.storage.keys import _line, digest_of
 from benchsuite.storage.run_folder import find_run, read_manifest
 
 DEFAULT_DATA = "digits"
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What a user typed after ``run``, in words."""
-
-    architectures: tuple[str, ...]
-    protocols: tuple[str, ...]
-    data: str | None = None
-    weights: str | None = None
-    loader: str = "torch"
-    device: str = "auto"
-    precision: str = "auto"
-    batch_size: int | None = None
-    workers: int | None = None
-    compiled: bool = False
-    limit: int | None = None
-    seed: int = 0
-    fresh: bool = False
-    results: Path = Path("results")
-    processes: int = 1
 
 
 def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
@@ -89,7 +67,8 @@ def under(question: Question, request: RunRequest, protocol: str, catalog: Catal
     if bound.inner is not None or len(question.members) > 1:
         raise BadParameter(expected("the question", "of one network", f"{bound.label} of {question.architecture}"))
     (member,) = question.members
-    again = _member(member.architecture, member.chosen, bound, question.split, catalog)
+    again = _member(member.architecture, member.weights, bound, question.split, catalog)
+    request = dataclasses.replace(request, protocols=(protocol,))
     return _question(request, (again,), bound, question.dataset, question.split, loader)
 
 
@@ -152,10 +131,10 @@ def _question(
 ) -> Question:
     samples = spread(split.samples, request.limit)
     precision = "fp32" if request.precision == "auto" else request.precision
-    data_digest = digest_of(samples)
-    about = {
+    data_digest = keys.samples_digest(samples)
+    identity = {
         "scores": keys.SCORES,
-        "members": [_about(m) for m in members],
+        "members": [_identity(m) for m in members],
         "protocol": bound.label,
         "combine": dataclasses.asdict(bound.combine),
         "dataset": split.name,
@@ -167,7 +146,8 @@ def _question(
     }
     name = "+".join(m.architecture.name for m in members)
     return Question(
-        run_id=keys.run_id(name, bound.label, split.name, about),
+        request=request,
+        run_id=keys.run_id(name, bound.label, split.name, identity),
         members=members,
         bound=bound,
         dataset=dataset,
@@ -175,19 +155,19 @@ def _question(
         samples=samples,
         loader=loader,
         precision=precision,
-        fingerprint=keys.digest_lines(_line(s, s.state) for s in samples),
+        fingerprint=keys.fingerprint(samples),
         data_digest=data_digest,
-        asked=about,
+        identity=identity,
     )
 
 
-def _about(member: Member) -> dict[str, Any]:
+def _identity(member: Member) -> dict[str, Any]:
     """What a run's id depends on of a member."""
     return {
         "architecture": member.architecture.name,
         "owner": member.owner,
-        "weights": member.chosen.key,
-        "preprocess": dataclasses.asdict(member.chosen.preprocess),
+        "weights": member.weights.key,
+        "preprocess": dataclasses.asdict(member.weights.preprocess),
         "views": [view_data(v) for v in member.views],
         "combine": dataclasses.asdict(member.combine),
     }

@@ -22,7 +22,7 @@ def record(opened: Sequence[OpenNetwork], device: str) -> dict[str, Any]:
     """What a manifest keeps beside the seconds: ``alone`` (images/s of the forward pass by itself, the limit) and
     ``peak_memory`` in bytes, of the process and, on CUDA, of the device's tensors.
     """
-    alone = sum(getattr(one.predict, "seconds", 0.0) for one in opened)
+    alone = sum(one.busy() for one in opened)
     images = sum(one.seconds.images for one in opened)
     return {
         "alone": images / alone if alone and images else None,

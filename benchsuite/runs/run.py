@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
@@ -14,13 +14,13 @@ from benchsuite.data.prefetch import cores
 from benchsuite.data.prepared_reader import opened
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError
-from benchsuite.evaluate import Answer, OpenNetwork, Settings, networks
-from benchsuite.evaluation.question import Member, Question
-from benchsuite.models.device import device_here
+from benchsuite.evaluate import Answer, OpenNetwork, Settings
+from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
+from benchsuite.models.device import Compute, device_here
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision, parallel
 from benchsuite.runs import manifest as run_manifest
-from benchsuite.runs.plan import DEFAULT_DATA, RunRequest, plan
+from benchsuite.runs.plan import DEFAULT_DATA, plan
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.preprocess import center
 from benchsuite.specs.view import View, distinct
@@ -79,15 +79,15 @@ def answer(
     fresh = {q.run_id for q in todo}
     return [
         run_manifest.result_row(done[q.run_id], str(run_manifest.folder(request.results, q)), q.run_id not in fresh)
-        | ({"precision_check": list(q.chosen)} if q.chosen else {})
+        | ({"precision_check": list(q.precision_checks)} if q.precision_checks else {})
         for q in questions
     ]
 
 
 def _settled(request: RunRequest, questions: Sequence[Question], progress: Progress) -> list[Question]:
-    """The questions in the precision that ``auto`` comes to, which is found once for each network and its images."""
+    """The questions in the precision that ``auto`` chooses, once for each network and its images."""
 
-    def trials() -> tuple[str, ...]:
+    def precisions() -> tuple[str, ...]:
         from benchsuite.models.device import pick_device
         from benchsuite.models.precision import candidates
 
@@ -98,13 +98,13 @@ def _settled(request: RunRequest, questions: Sequence[Question], progress: Progr
 
         count = min(auto_precision.SAMPLE, len(questions[0].samples))
         progress.note(f"{member.architecture.name} in {precision} on {count} images, to choose a precision")
-        question = dataclasses.replace(questions[0], precision=precision, loader=auto_precision.READER)
-        told = (
-            progress if member.chosen.recipe is not None else Progress()
-        )  # a training is; the rest is said by the run
-        return _open(question, member, (center(member.chosen.preprocess),), pick_device(request.device), told)
+        _train(questions[0], member, progress)
+        source = ImageSource(questions[0].split, auto_precision.READER)
+        compute = Compute(pick_device(request.device), precision)
+        return _open(source, member, (center(member.weights.preprocess),), compute, Progress())
 
-    return list(auto_precision.settled(questions, request.device, open_network, trials))
+    trial = auto_precision.Trial(request.device, open_network, precisions)
+    return list(auto_precision.settled(questions, trial))
 
 
 def _by_precision(questions: Sequence[Question]) -> list[list[Question]]:
@@ -144,6 +144,7 @@ def _work(
     todo = _with_open_loader(todo, request, progress)
     device = device_here(request.device)
     precision.check(todo[0].precision, device)
+    compute = Compute(device, todo[0].precision, request.compiled)
     if device == "cpu":
         keep_freed_memory()
     settings = Settings(
@@ -157,7 +158,8 @@ def _work(
     started: list[bool] = []
 
     def open_network(member: Member, views: tuple[View, ...]) -> OpenNetwork:
-        opened = _open(todo[0], member, views, device, progress, compiled=request.compiled)
+        _train(todo[0], member, progress)
+        opened = _open(todo[0].images, member, views, compute, progress)
         if not started:
             started.append(True)
             progress.start(f"evaluating {len(todo[0].samples)} images", total)
@@ -167,7 +169,7 @@ def _work(
         for found in parallel.evaluate_together(todo, open_network, settings, progress.advance, crew):
             q = found.question
             shared = [other.bound.label for other in todo if other is not q and _share(other, q)]
-            yield found, run_manifest.make(found, request, settings, device, shared)
+            yield found, run_manifest.make(found, settings, device, shared)
     finally:
         progress.stop()
 
@@ -187,67 +189,60 @@ def _share(a: Question, b: Question) -> bool:
 
 
 def _open(
-    question: Question,
-    member: Member,
-    views: tuple[View, ...],
-    device: str,
-    progress: Progress,
-    *,
-    compiled: bool = False,
+    source: ImageSource, member: Member, views: tuple[View, ...], compute: Compute, progress: Progress
 ) -> OpenNetwork:
-    """Builds a network, trains it where the data set says so, and opens the store of its chunks."""
+    """Builds a network, trains it if the data set has a recipe for it, and opens the store of its chunks."""
     from benchsuite.models import weights
     from benchsuite.models.network import open_network
 
-    chosen, architecture = member.chosen, member.architecture
-    classes = len(question.split.classes)
-    if chosen.recipe is not None and chosen.path is not None:
-        _train(question, member, progress)
-    elif chosen.label.startswith("random"):
+    chosen, architecture = member.weights, member.architecture
+    classes = len(source.split.classes)
+    if chosen.label.startswith("random"):
         progress.note(f"{architecture.name} has {chosen.label} weights: its errors say nothing about a trained network")
     module = weights.build(architecture, chosen, classes)
-    network = open_network(architecture, module, chosen.preprocess, views, classes, device, question.precision)
+    if compute.compiled:
+        progress.note(f"compiling {architecture.name}, which takes a minute or two")
+    network = open_network(architecture, module, chosen.preprocess, views, classes, compute)
     key: dict[str, Any] = {
         "architecture": architecture.name,
         "owner": member.owner,
         "state": network.digest,
         "preprocess": dataclasses.asdict(chosen.preprocess),
-        "precision": question.precision,
-        "device": device.partition(":")[0],
-        "loader": None if question.loader.exact else question.loader.name,
+        "precision": compute.precision,
+        "device": compute.device.partition(":")[0],
+        "loader": None if source.loader.exact else source.loader.name,
     }
     if network.folded:
         key["folded"] = network.folded
-    if compiled:
-        progress.note(f"compiling {architecture.name}, which takes a minute or two")
-        network.compile(crops=not all(v.dense for v in views))
+    if compute.compiled:
         key["compiled"] = True
-    return OpenNetwork(network, ChunkStore(cache_dir() / "chunks" / digest(key)[:32]), network.digest)
+    return OpenNetwork(
+        network,
+        views,
+        ChunkStore(cache_dir() / "chunks" / digest(key)[:32]),
+        network.digest,
+        start=network.start,
+        folded=network.folded,
+        busy=lambda: network.seconds,
+    )
 
 
 def _train(question: Question, member: Member, progress: Progress) -> None:
+    """Trains the member's weights if they come from a recipe of the data set and are not on disk yet.
+
+    One process trains, others wait for it.
+    """
+    recipe, path = member.weights.recipe, member.weights.path
+    if recipe is None or path is None or path.is_file():
+        return
     from benchsuite.training import trainer
 
-    recipe, path = member.chosen.recipe, member.chosen.path
-    assert recipe is not None, "only weights with a recipe are trained"
-    assert path is not None, "trained weights have a place"
-    if path.is_file():
-        return
     lock = path.with_suffix(".lock")
     with held(lock, wait=False) as free:
         if not free:
             progress.note(f"waiting for another process, which is training {member.architecture.name}")
     with held(lock, wait=True):
-        if path.is_file():
-            return
-        progress.note(
-            f"training {member.architecture.name} on {question.split.name} once ({recipe.cost}); kept in {path}"
-        )
-        trainer.ensure(member.architecture, recipe, path, _train_split(question), progress)
-
-
-def _train_split(question: Question) -> Callable[[], Any]:
-    return lambda: question.dataset.open(None, "train")
+        trainer.ensure(member.architecture, recipe, path, lambda: question.dataset.open(None, "train"), progress)
 
 
 def _batch_size(device: str, questions: list[Question]) -> int:
@@ -255,7 +250,7 @@ def _batch_size(device: str, questions: list[Question]) -> int:
 
     512 of one view are all that a chunk has; a device of too little memory for them finds out how many fit.
     """
-    crop = min(m.chosen.preprocess.crop for q in questions for m in q.members)
+    crop = min(m.weights.preprocess.crop for q in questions for m in q.members)
     return int((8 if device == "cpu" else 512) * max(1.0, min(8.0, (224 / crop) ** 2)))
 
 

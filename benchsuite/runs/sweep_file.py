@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import BadParameter, DataError, expected, unknown_name
-from benchsuite.evaluation.question import TOLERANCE
-from benchsuite.runs.plan import DEFAULT_DATA, RunRequest
+from benchsuite.evaluation.question import TOLERANCE, RunRequest
+from benchsuite.runs.plan import DEFAULT_DATA
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -96,6 +97,28 @@ class View:
             raise BadParameter(
                 expected("interpolation", "nearest, bilinear or bicubic without antialias", self.interpolation)
             )
+
+    def pixels(self, height: int, width: int) -> int:
+        """How many pixels of an image of size (height, width) a network sees in this view."""
+        if self.crop is not None:
+            return self.crop.size**2
+        rows, columns = resized_shape(height, width, self)
+        return rows * columns
+
+
+def resized_shape(height: int, width: int, view: View) -> tuple[int, int]:
+    """(height, width) of an image after the view's resize. ``long_side`` says how the longer side is rounded.
+
+    An image whose shorter side has the wanted length is not resized, as in torchvision and fb.resnet.torch.
+    """
+    if isinstance(view.resize, tuple):
+        return view.resize
+    short, long = sorted((height, width))
+    if short == view.resize:
+        return height, width
+    exact = view.resize * long / short
+    longer = max(int(exact) if view.long_side == "floor" else math.floor(exact + 0.5), view.resize)
+    return (view.resize, longer) if height <= width else (longer, view.resize)
 
 
 def five(size: int, rounding: Rounding = "round") -> Iterator[Crop]:

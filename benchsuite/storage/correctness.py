@@ -55,9 +55,7 @@ def read(results: Path, name: str) -> Correctness:
     folder = find(results, name)
     if (folder / "correct.npz").is_file():
         return _training(folder)
-    manifest = run_folder.read_manifest(folder)
-    if manifest is None:
-        raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
+    manifest = run_folder.read_whole_manifest(folder)
     rank = run_folder.read_predictions(folder)["rank"].to_numpy()
     return Correctness(folder.name, str(folder), (rank == 0)[None, :], manifest["dataset"]["of"])
 

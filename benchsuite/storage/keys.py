@@ -60,11 +60,19 @@ def _reader(split: Split) -> str:
     return f"{read.__module__}.{read.__name__}" if plain else split.name
 
 
-def digest_of(samples: Sequence[Sample]) -> str:
-    """The digest of samples that is the same on every machine: ids, labels, and the bytes of their files or rows."""
-    return digest_lines(_line(s, s.content) for s in samples)
+def samples_digest(samples: Iterable[Sample], *, real: bool = True) -> str:
+    """A digest of samples that is the same on every machine: ids, labels, and the content of their files or rows.
+
+    With ``real``, the reassessed labels are part of it where samples have any.
+    """
+    return digest_lines(_line(s, s.content, real) for s in samples)
 
 
-def _line(sample: Sample, stamp: str) -> str:
-    """A sample as a line of a digest, with what it is counted against."""
-    return f"{sample.id} {sample.label} {stamp}" + ("" if sample.real is None else f" {sample.real}")
+def fingerprint(samples: Iterable[Sample]) -> str:
+    """A digest of samples on this machine: ids, labels, and the state of their files, such as the time of change."""
+    return digest_lines(_line(s, s.state, True) for s in samples)
+
+
+def _line(sample: Sample, stamp: str, real: bool) -> str:
+    """One line of a digest for a sample."""
+    return f"{sample.id} {sample.label} {stamp}" + (f" {sample.real}" if real and sample.real is not None else "")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.errors import StorageError, UnknownName, unknown_name
+from benchsuite.errors import StorageError, UnknownName, expected, unknown_name
 from benchsuite.storage.files import writing
 
 if TYPE_CHECKING:
@@ -70,6 +70,14 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and (folder / "predictions.parquet").is_file() else None
+
+
+def read_whole_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run. Raises ``StorageError`` unless the folder holds a whole run."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise StorageError(expected("a run", "whole: a manifest and its predictions", "a broken one", str(folder)))
+    return manifest
 
 
 def read_predictions(folder: Path) -> Any:

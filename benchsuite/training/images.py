@@ -16,7 +16,7 @@ from benchsuite.data import resize
 from benchsuite.errors import DataError, expected
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.preprocess import Preprocess, center, view
-from benchsuite.specs.view import Crop, View, view_data
+from benchsuite.specs.view import Crop, View, resized_shape, view_data
 from benchsuite.storage import keys
 from benchsuite.storage.files import cache_dir, writing
 
@@ -57,7 +57,7 @@ def read(split: Split, samples: Sequence[Sample], preprocess: Preprocess, size: 
     def fill(start: int) -> None:
         for i in range(start, min(start + _BLOCK, len(samples))):
             image = split.read(samples[i])
-            whole = resize.resize(image, *resize.resized_shape(*resize.size(image), how), how)
+            whole = resize.resize(image, *resized_shape(*resize.size(image), how), how)
             pixels[i] = resize.cut(whole, how)
 
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="benchsuite-pixels") as pool:

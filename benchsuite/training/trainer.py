@@ -239,10 +239,12 @@ _AT_ONCE = 500
 def ensure(
     architecture: Architecture, recipe: Recipe, path: Path, train: Callable[[], Split], progress: Progress
 ) -> None:
-    """Trains unless ``path`` is there; writes it whole or not at all."""
+    """Trains on the split that ``train()`` opens, unless ``path`` exists; writes the file whole or not at all."""
     if path.is_file():
         return
-    module = fit(architecture, recipe, train(), progress)
+    split = train()
+    progress.note(f"training {architecture.name} on {split.name} once ({recipe.cost}); kept in {path}")
+    module = fit(architecture, recipe, split, progress)
     with writing(path) as part:
         save_state(part, module, recipe.preprocess)
 

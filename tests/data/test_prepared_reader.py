@@ -21,11 +21,12 @@ from benchsuite import DataError, Loader, View
 from benchsuite.data.prepared_note import PreparedSpec
 from benchsuite.data.prepared_reader import opened
 from benchsuite.data.prepared_writer import prepare
-from benchsuite.data.resize import resize, resized_shape
+from benchsuite.data.resize import resize
+from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
-from benchsuite.runs.plan import RunRequest
 from benchsuite.runs.run import run
 from benchsuite.specs.catalog import open_dataset
+from benchsuite.specs.view import resized_shape
 
 
 def test_a_prepared_file_gives_the_pixels_of_the_images_in_any_order(pictures: Path) -> None:

@@ -13,7 +13,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
 from benchsuite import Crop, View, five, flips, grid
-from benchsuite.data.resize import crop_origin, cut, resize, resized_shape, size
+from benchsuite.data.resize import crop_origin, cut, resize, size
+from benchsuite.specs.view import resized_shape
 
 SIZES = [(1, 1), (1, 2), (7, 5), (8, 8), (31, 64), (64, 31), (33, 47), (100, 9), (9, 100), (50, 50)]
 SIDE = st.integers(1, 60)

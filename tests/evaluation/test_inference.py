@@ -48,6 +48,11 @@ class Ahead:
         return finish
 
 
+def forward(predict: Any) -> tuple[Any, Any]:
+    """A network as ``scored`` takes it: what computes, and what only begins, if it has that."""
+    return predict, getattr(predict, "start", None)
+
+
 def portion(samples: int = 9) -> ChunkInProgress:
     """A chunk of so many samples, of which nothing is there."""
     return ChunkInProgress([Sample(str(i), 0, str(i), "") for i in range(samples)], "key", VIEWS, {})
@@ -56,7 +61,7 @@ def portion(samples: int = 9) -> ChunkInProgress:
 @given(st.lists(st.lists(st.integers(0, 255), max_size=4), max_size=6), st.booleans())
 def test_every_batch_and_end_comes_once_in_order_with_its_own_scores(drawn: list[list[int]], ahead: bool) -> None:
     asked = [(portion(), batch(*values)) for values in drawn]
-    found = list(scored(Ahead() if ahead else plain, iter(asked), nullcontext(), Seconds()))
+    found = list(scored(*(forward(Ahead()) if ahead else forward(plain)), iter(asked), nullcontext(), Seconds()))
     assert [(p, b) for p, b, _, _ in found] == asked
     for values, (_, _, logits, places) in zip(drawn, found, strict=True):
         assert logits.tolist() == [[v, v % 2] for v in values]
@@ -65,7 +70,7 @@ def test_every_batch_and_end_comes_once_in_order_with_its_own_scores(drawn: list
 
 def told(network: Ahead, asked: Any) -> list[str]:
     """What happens in which order; an empty batch is the end of a portion."""
-    for _, made, _, _ in scored(network, asked, nullcontext(), Seconds()):
+    for _, made, _, _ in scored(*forward(network), asked, nullcontext(), Seconds()):
         network.told.append(f"got {made[0].sample}" if made else "end")
     return network.told
 
@@ -104,7 +109,7 @@ def test_a_network_that_cannot_begin_hands_over_at_once() -> None:
             asked.append(i)
             yield portion(), batch(i)
 
-    for i, _ in enumerate(scored(plain, batches(), nullcontext(), Seconds()), 1):
+    for i, _ in enumerate(scored(*forward(plain), batches(), nullcontext(), Seconds()), 1):
         assert len(asked) == i
 
 
@@ -145,7 +150,7 @@ def test_the_network_computes_in_its_turn_and_its_time_is_counted() -> None:
         held.append(turn.locked())
         return plain(pixels, flips, view)
 
-    for _ in scored(watched, [(portion(), batch(1)), (portion(), batch(2))], turn, seconds):
+    for _ in scored(*forward(watched), [(portion(), batch(1)), (portion(), batch(2))], turn, seconds):
         assert not turn.locked()
     assert held == [True, True]
     assert seconds.forward > 0
@@ -157,5 +162,5 @@ def test_an_error_of_the_network_leaves_the_turn_free() -> None:
 
     turn = Lock()
     with pytest.raises(KeyError):
-        list(scored(broken, [(portion(), batch(1))], turn, Seconds()))
+        list(scored(*forward(broken), [(portion(), batch(1))], turn, Seconds()))
     assert not turn.locked()

@@ -13,9 +13,9 @@ from toy_evaluation import CATALOG
 
 from benchsuite import Combine, Sample
 from benchsuite.evaluation import scoring
-from benchsuite.evaluation.question import Question
+from benchsuite.evaluation.question import Question, RunRequest
 from benchsuite.evaluation.scoring import score
-from benchsuite.runs.plan import RunRequest, plan
+from benchsuite.runs.plan import plan
 from benchsuite.specs.combine import combine, in_space, merge
 
 PROTOCOLS = ("1crop", "10crop", "10crop:merge=logit", "10crop:rule=geometric", "10crop:rule=max", "multiscale")

@@ -9,9 +9,9 @@ import pytest
 from colour_patches import CATALOG, asked
 
 from benchsuite import BadParameter, StorageError, UnknownName
+from benchsuite.evaluation.question import RunRequest
 from benchsuite.explanation.ladder_ends import between_protocols, between_runs, of_run
 from benchsuite.progress import Progress
-from benchsuite.runs.plan import RunRequest
 from benchsuite.runs.run import run
 
 
@@ -60,10 +60,10 @@ def test_an_unknown_protocol_is_refused_before_any_work(tmp_path: Path) -> None:
 def test_a_run_is_the_question_that_its_command_asks_today(tmp_path: Path, runs: list[str]) -> None:
     end = of_run(nothing_asked(tmp_path), runs[2], CATALOG)
     assert end.question.run_id == runs[2]
-    assert (end.asked.architectures, end.asked.protocols, end.asked.weights) == (
+    assert (end.question.request.architectures, end.question.request.protocols, end.question.request.weights) == (
         *(("patches",), ("fullconv",), "reddish"),
     )
-    assert end.asked.batch_size == 64
+    assert end.question.request.batch_size == 64
     start, goal = between_runs(nothing_asked(tmp_path), runs[0], str(tmp_path / "runs" / runs[1]), CATALOG)
     assert [start.question.run_id, goal.question.run_id] == runs[:2]
 

@@ -10,15 +10,16 @@ import pytest
 from colour_patches import CATALOG, N, asked
 
 from benchsuite import BadParameter, DataError
+from benchsuite.evaluation.question import RunRequest
 from benchsuite.explanation.ladder_plan import LadderEnd, flat, make_plan
 from benchsuite.progress import Progress
-from benchsuite.runs.plan import RunRequest, plan
+from benchsuite.runs.plan import plan
 from benchsuite.runs.run import run
 
 
-def end(question: RunRequest) -> LadderEnd:
-    (made,) = plan(question, CATALOG)
-    return LadderEnd(question, made)
+def end(request: RunRequest) -> LadderEnd:
+    (question,) = plan(request, CATALOG)
+    return LadderEnd(question)
 
 
 def ends(
@@ -32,8 +33,8 @@ def test_each_rung_is_a_question_with_a_command_of_its_own(tmp_path: Path) -> No
     assert len(made.rungs) == 9
     assert made.sets == {}
     for rung in made.rungs:
-        assert rung.asked.protocols == (rung.question.bound.label,)
-        (again,) = plan(rung.asked, CATALOG)
+        assert rung.question.request.protocols == (rung.question.bound.label,)
+        (again,) = plan(rung.question.request, CATALOG)
         assert again.run_id == rung.question.run_id
     assert made.rungs[0].question.run_id == made.ends[0].question.run_id
     assert made.rungs[-1].question.run_id == made.ends[1].question.run_id
@@ -56,7 +57,10 @@ def test_answered_rungs_cost_nothing(tmp_path: Path) -> None:
     run(asked(tmp_path, *labels), CATALOG, Progress())
     whole = make_plan(*ends(tmp_path), CATALOG, fair=False).cost
     assert (whole.answered, whole.views, whole.pixels) == (9, 0, 0)
-    fresh = [dataclasses.replace(e, asked=dataclasses.replace(e.asked, fresh=True)) for e in ends(tmp_path)]
+    fresh = []
+    for end in ends(tmp_path):
+        again = dataclasses.replace(end.question.request, fresh=True)
+        fresh.append(dataclasses.replace(end, question=dataclasses.replace(end.question, request=again)))
     assert make_plan(fresh[0], fresh[1], CATALOG, fair=False).cost.answered == 0
 
 

@@ -125,10 +125,9 @@ def test_fair_shares_write_no_runs_but_those_of_the_rungs(tmp_path: Path) -> Non
 
 def test_what_a_printed_figure_leaves_over_is_said_with_its_reasons(results: Path) -> None:
     row = next(r for r in ledger.load() if r.id == "he-gh-10c-resnet-50-top1")
-    question = asked(results, "10crop")
-    (made,) = plan(question, CATALOG)
+    (question,) = plan(asked(results, "10crop"), CATALOG)
     start, _ = between_protocols(asked(results), "1crop", "10crop", CATALOG)
-    found = climb(make_plan(start, LadderEnd(question, made, row), CATALOG, fair=False), Progress())
+    found = climb(make_plan(start, LadderEnd(question, row), CATALOG, fair=False), Progress())
     measured = Fraction(100 * found.steps[-1].top1_errors, N)
     assert found.left_over == Fraction("22.9") - measured
     assert found.left_over != 0
@@ -143,8 +142,8 @@ def test_what_a_printed_figure_leaves_over_is_said_with_its_reasons(results: Pat
 def test_a_ladder_over_weights_and_loader_is_made_of_ordinary_runs(tmp_path: Path) -> None:
     ends = []
     for protocol, fields in (("1crop", {}), ("fullconv", {"weights": "reddish", "loader": "backwards"})):
-        question = asked(tmp_path, protocol, **fields)
-        ends.append(LadderEnd(question, plan(question, CATALOG)[0]))
+        (question,) = plan(asked(tmp_path, protocol, **fields), CATALOG)
+        ends.append(LadderEnd(question))
     found = climb(make_plan(ends[0], ends[1], CATALOG, fair=False), Progress())
     names = [factor.name for step in found.steps for factor in step.factors]
     assert names == ["weights", "decoder", "resize", "crops", "mirror images", "crops", "pooling"]

@@ -14,7 +14,7 @@ import numpy as np
 from toys import PROTOCOL, build_toy, split_of
 
 from benchsuite import Architecture, Dataset, Loader, Preprocess, Protocol, Weights, hookimpl, load_plugins
-from benchsuite.runs.plan import RunRequest
+from benchsuite.evaluation.question import RunRequest
 
 PREPROCESS = Preprocess(resize=16, crop=14, interpolation="bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)
 LARGER = Preprocess(resize=18, crop=14, interpolation="bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)

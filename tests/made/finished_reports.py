@@ -12,13 +12,13 @@ import numpy as np
 from finished_runs import saved, scores
 from toy_evaluation import CATALOG
 
+from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
 from benchsuite.report.content import Report, read
 from benchsuite.report.gallery import Picture, opened, pictures
 from benchsuite.report.page import page
 from benchsuite.report.plots.figures import every_pair
 from benchsuite.report.sources import sources
-from benchsuite.runs.plan import RunRequest
 from benchsuite.runs.run import run
 
 NASTY = (

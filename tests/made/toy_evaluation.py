@@ -13,9 +13,9 @@ from toys import ToyPlugin, fake_predict
 
 from benchsuite import View, load_plugins
 from benchsuite.evaluate import OpenNetwork, Settings
-from benchsuite.evaluation.question import Member, Question
+from benchsuite.evaluation.question import Member, Question, RunRequest
 from benchsuite.models.network import Network
-from benchsuite.runs.plan import RunRequest, plan
+from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
@@ -46,7 +46,12 @@ def questions(*protocols: str, **fields: Any) -> list[Question]:
 
 def opener(root: Path, predict: Any) -> Callable[[Member, tuple[View, ...]], OpenNetwork]:
     """Opens every member with ``predict``; its chunks lie below ``root``, a folder for each architecture."""
-    return lambda member, views: OpenNetwork(predict, ChunkStore(root / member.architecture.name), "digest")
+    start = getattr(predict, "start", None)
+
+    def opened(member: Member, views: tuple[View, ...]) -> OpenNetwork:
+        return OpenNetwork(predict, views, ChunkStore(root / member.architecture.name), "digest", start)
+
+    return opened
 
 
 SETTINGS = Settings(batch_size=4, workers=0)

@@ -15,6 +15,7 @@ from torchvision import models, transforms
 
 from benchsuite import Architecture, BenchsuiteError, Crop, DataError, Input, Preprocess, UnsupportedProtocol, View
 from benchsuite.models import network as networks
+from benchsuite.models.device import Compute
 from benchsuite.models.network import Network, open_network, state_digest
 from benchsuite.models.score_map import derive, score_map
 from benchsuite.models.transfer import DirectTransfer
@@ -42,7 +43,7 @@ def architecture(**fields: Any) -> Architecture:
 
 
 def network(preprocess: Preprocess = PREPROCESS, precision: str = "fp32", module: Any = None) -> Network:
-    return Network(module or net(), preprocess, "cpu", precision, {})
+    return Network(module or net(), preprocess, Compute("cpu", precision), {})
 
 
 def images(n: int = 4, size: int = 32) -> Any:
@@ -163,7 +164,7 @@ def test_the_digest_knows_names_shapes_and_types_but_no_layout() -> None:
 
 
 def opened(module: Any, views: tuple[View, ...] = (CROP,), classes: int = 5, **fields: Any) -> Network:
-    return open_network(architecture(**fields), module, PREPROCESS, views, classes, "cpu", "fp32")
+    return open_network(architecture(**fields), module, PREPROCESS, views, classes, Compute())
 
 
 def test_an_opened_network_answers_and_is_in_evaluation_mode() -> None:
@@ -393,7 +394,7 @@ def test_every_number_of_a_pass_is_on_the_device(monkeypatch: pytest.MonkeyPatch
     with mode:
         with torch.device("cuda"):
             module = Net()
-        made = Network(module, PREPROCESS, "cuda", "fp32", scores)
+        made = Network(module, PREPROCESS, Compute("cuda"), scores)
         found, _ = made(np.zeros((2, *size, 3), np.uint8), np.array([True, False]), view)
         assert found.shape == (2, 5)
     assert devices == ["cuda"]

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from benchsuite import Crop, View, load_plugins
 from benchsuite.models import onednn as by
+from benchsuite.models.device import Compute
 from benchsuite.models.network import open_network
 from benchsuite.models.onednn import onednn
 
@@ -43,7 +44,7 @@ def test_a_network_gives_the_same_bits_with_one_thread_and_with_two(name: str, v
     architecture = load_plugins().architecture(name)
     torch.manual_seed(0)
     module = architecture.build(1000)
-    network = open_network(architecture, module, architecture.preprocess, (view,), 1000, "cpu", "fp32")
+    network = open_network(architecture, module, architecture.preprocess, (view,), 1000, Compute())
     side = 128 if view.dense else 64
     pixels = np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
     one, two = with_threads(lambda: network(pixels, np.zeros(n, dtype=bool), view)[0])

@@ -14,6 +14,7 @@ from torch import nn
 from torchvision import models
 
 from benchsuite import Architecture, DenseParts, Input, Preprocess, UnsupportedProtocol, View, load_plugins
+from benchsuite.models.device import Compute
 from benchsuite.models.network import Network
 from benchsuite.models.score_map import ScoreMap, derive, score_map
 
@@ -357,7 +358,7 @@ def test_parts_that_do_not_make_the_network_are_refused(parts: Any, reason: str)
 
 def network(module: Any, nominal: int) -> Network:
     found = derive(architecture(module), module, nominal)
-    return Network(module, PREPROCESS, "cpu", "fp32", {nominal: found})
+    return Network(module, PREPROCESS, Compute(), {nominal: found})
 
 
 def pixels(*size: int, n: int = 3) -> Any:
@@ -420,7 +421,7 @@ def test_places_where_all_probabilities_vanish_stay_finite() -> None:
 def test_two_nominal_sizes_have_a_window_each() -> None:
     module = Toy(lambda m, f, x: m.fc(f.mean((2, 3))))
     scores: dict[int, ScoreMap] = {n: derive(architecture(module), module, n) for n in (32, 40)}
-    net = Network(module, PREPROCESS, "cpu", "fp32", scores)
+    net = Network(module, PREPROCESS, Compute(), scores)
     flips = np.zeros(3, dtype=bool)
     assert net(pixels(48, 48), flips, View(48, dense=True, nominal=32))[1] == 5 * 5
     assert net(pixels(48, 48), flips, View(48, dense=True, nominal=40))[1] == 3 * 3

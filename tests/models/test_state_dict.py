@@ -126,7 +126,7 @@ def test_what_a_training_script_keeps_beside_its_tensors_is_refused_by_name(tmp_
     script = checkpoint(tmp_path, "script.pth", {"state_dict": state, "args": argparse.Namespace(lr=0.1)})
     assert "one that asks for argparse.Namespace when it is read" in refused(script)
     whole = checkpoint(tmp_path, "whole.pth", trained())
-    assert "test_weights.Net when it is read" in refused(whole)
+    assert "small_network.Net when it is read" in refused(whole)
     number = checkpoint(tmp_path, "number.pth", {"state_dict": state, "best": np.float64(1)})
     assert "multiarray.scalar when it is read" in refused(number)
 

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from benchsuite import BadParameter, UnsupportedProtocol, load_plugins
 from benchsuite.explanation import ledger
+from benchsuite.models.device import Compute
 from benchsuite.models.network import open_network
 from benchsuite.specs.parameters import bind, bind_architecture, views
 from benchsuite.stats.accounting import find as find_accounting
@@ -223,7 +224,7 @@ def test_the_contract_is_kept(options: Mapping[str, Any]) -> None:
 @pytest.mark.parametrize("protocol", ["10crop", "tta"])
 def test_protocols_of_crops_work(protocol: str) -> None:
     made = views(bind(protocol, CATALOG.protocols.__getitem__), LBCNN.preprocess, mirror=True)
-    network = open_network(LBCNN, LBCNN.build(10, **SMALL), LBCNN.preprocess, made, 10, "cpu", "fp32")
+    network = open_network(LBCNN, LBCNN.build(10, **SMALL), LBCNN.preprocess, made, 10, Compute())
     logits, _ = network(np.zeros((2, 32, 32, 3), np.uint8), np.array([False, True]), made[0])
     assert logits.shape == (2, 10)
 
@@ -234,7 +235,7 @@ def test_protocols_of_crops_work(protocol: str) -> None:
 def test_other_sizes_are_refused_with_the_reason(protocol: str, said: str) -> None:
     made = views(bind(protocol, CATALOG.protocols.__getitem__), LBCNN.preprocess, mirror=True)
     with pytest.raises(UnsupportedProtocol, match=said):
-        open_network(LBCNN, LBCNN.build(10, **SMALL), LBCNN.preprocess, made, 10, "cpu", "fp32")
+        open_network(LBCNN, LBCNN.build(10, **SMALL), LBCNN.preprocess, made, 10, Compute())
 
 
 PRINTED = {"mnist": "lbcnn-gh-mnist", "svhn": "lbcnn-gh-svhn", "cifar-10": "lbcnn-gh-cifar-10"}

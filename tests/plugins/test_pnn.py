@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from benchsuite import BadParameter, UnsupportedProtocol, load_plugins
 from benchsuite.explanation import ledger
+from benchsuite.models.device import Compute
 from benchsuite.models.network import open_network
 from benchsuite.models.weights import build as with_weights
 from benchsuite.models.weights import choose
@@ -431,7 +432,7 @@ def test_protocols_of_crops_work(protocol: str) -> None:
     made = views(bind(protocol, CATALOG.protocols.__getitem__), FOUND["pnn"].preprocess, mirror=True)
     assert {v.crop.size for v in made if v.crop} == {32}
     network = open_network(
-        FOUND["pnn"], FOUND["pnn"].build(10, nfilters=3), FOUND["pnn"].preprocess, made, 10, "cpu", "fp32"
+        FOUND["pnn"], FOUND["pnn"].build(10, nfilters=3), FOUND["pnn"].preprocess, made, 10, Compute()
     )
     logits, places = network(np.zeros((2, 32, 32, 3), np.uint8), np.array([False, True]), made[0])
     assert (logits.shape, places) == ((2, 10), 1)
@@ -445,7 +446,7 @@ def test_dense_protocols_are_refused_with_the_reason(name: str, protocol: str) -
     with pytest.raises(
         UnsupportedProtocol, match=r"its input size is fixed\. Use 1crop, 10crop, multicrop or tta at 32"
     ):
-        open_network(it, it.build(10, nfilters=3), it.preprocess, made, 10, "cpu", "fp32")
+        open_network(it, it.build(10, nfilters=3), it.preprocess, made, 10, Compute())
 
 
 def test_other_crops_are_refused_with_the_size() -> None:
@@ -454,7 +455,7 @@ def test_other_crops_are_refused_with_the_size() -> None:
     with pytest.raises(
         UnsupportedProtocol, match="an image to be of 32x32 pixels, which this network is fixed to, got 31x31"
     ):
-        open_network(it, it.build(10, nfilters=3), it.preprocess, made, 10, "cpu", "fp32")
+        open_network(it, it.build(10, nfilters=3), it.preprocess, made, 10, Compute())
 
 
 def test_a_seed_gives_the_same_untrained_network() -> None:

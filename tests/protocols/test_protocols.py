@@ -14,9 +14,9 @@ from torchvision import transforms
 from torchvision.transforms import functional as tv
 
 from benchsuite import BadParameter, Combine, Crop, Preprocess, View, load_plugins
-from benchsuite.data.resize import cut, resize, resized_shape
+from benchsuite.data.resize import cut, resize
 from benchsuite.specs.parameters import bind, parameters, views
-from benchsuite.specs.view import Rounding, Spatial
+from benchsuite.specs.view import Rounding, Spatial, resized_shape
 
 IMAGENET = Preprocess(256, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CIFAR = Preprocess(32, 32, "bilinear", (0.5,) * 3, (0.2,) * 3)

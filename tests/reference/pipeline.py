@@ -9,15 +9,17 @@ from PIL import Image
 
 from benchsuite import Preprocess, center
 from benchsuite.data import resize
+from benchsuite.models.device import Compute
 from benchsuite.models.network import Network
+from benchsuite.specs.view import resized_shape
 
 
 def pixels(image: Any, preprocess: Preprocess, module: Any) -> Any:
     """A Pillow image -> float32 (1, 3, crop, crop)."""
     view = center(preprocess)
-    height, width = resize.resized_shape(image.height, image.width, view)
+    height, width = resized_shape(image.height, image.width, view)
     cut = resize.cut(resize.resize(image, height, width, view), view)
-    return Network(module, preprocess, "cpu", "fp32", {}).normalised(cut[None].copy(), np.zeros(1, dtype=bool))
+    return Network(module, preprocess, Compute(), {}).normalised(cut[None].copy(), np.zeros(1, dtype=bool))
 
 
 def noise(height: int, width: int) -> Any:

@@ -141,10 +141,10 @@ def test_what_explain_and_compare_print_is_what_a_report_reads(tmp_path: Path) -
     from toys import ToyPlugin
 
     from benchsuite import load_plugins
+    from benchsuite.evaluation.question import RunRequest
     from benchsuite.explanation import comparison, ladder_ends, ladder_run
     from benchsuite.explanation.ladder_plan import make_plan
     from benchsuite.progress import Progress
-    from benchsuite.runs.plan import RunRequest
 
     catalog = load_plugins(entry_points=False, extra=[ToyPlugin()])
     request = RunRequest(("toy",), (), data="toy", device="cpu", results=tmp_path)

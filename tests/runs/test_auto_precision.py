@@ -14,12 +14,13 @@ from toys import TOP1_ERRORS, ToyPlugin, fake_predict
 
 from benchsuite import BadParameter, Preprocess, load_plugins
 from benchsuite.evaluate import OpenNetwork
-from benchsuite.evaluation.question import Member, Question
+from benchsuite.evaluation.question import Member, Question, RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision
-from benchsuite.runs.auto_precision import FLIPS, compared, described, settled, worth_it
-from benchsuite.runs.plan import RunRequest, plan
+from benchsuite.runs.auto_precision import FLIPS, Trial, compared, described, settled, worth_it
+from benchsuite.runs.plan import plan
 from benchsuite.runs.run import run
+from benchsuite.specs.preprocess import center
 from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import read_manifest
 
@@ -100,7 +101,7 @@ def test_what_is_no_number_is_refused(value: float) -> None:
     assert not found["passed"]
     assert found["difference"] is None
     json.dumps(found, allow_nan=False)
-    assert "no numbers, refused" in described({"precision": "fp32", "images": 64, "checks": [found]})
+    assert "not finite, refused" in described({"precision": "fp32", "images": 64, "checks": [found]})
 
 
 def test_a_decision_is_a_line() -> None:
@@ -126,9 +127,9 @@ def sized(n: int, crop: int, *protocols: str) -> list[Question]:
     for question in questions(*protocols):
         bound = question.bound
         (member,) = question.members
-        chosen = dataclasses.replace(member.chosen, preprocess=preprocess)
+        chosen = dataclasses.replace(member.weights, preprocess=preprocess)
         views = bound.protocol.views(preprocess, **dict(bound.parameters))
-        members = (dataclasses.replace(member, chosen=chosen, views=views),)
+        members = (dataclasses.replace(member, weights=chosen, views=views),)
         made.append(dataclasses.replace(question, samples=question.samples[:1] * n, members=members))
     return made
 
@@ -173,7 +174,8 @@ class Opener:
             made, places = fake_predict(pixels, flips, view)
             return made + np.float32(self.off.get(precision, 0.0)) * np.array([1, -1], np.float32), places
 
-        return OpenNetwork(predict, ChunkStore(self.root / member.architecture.name / precision), "digest")
+        views = (center(member.weights.preprocess),)
+        return OpenNetwork(predict, views, ChunkStore(self.root / member.architecture.name / precision), "digest")
 
 
 @pytest.fixture
@@ -196,31 +198,31 @@ def test_the_first_precision_that_passes_is_taken_and_the_decision_kept(
     tmp_path: Path, off: dict[str, float], opened: list[str], chosen: str
 ) -> None:
     open_network = Opener(tmp_path, off)
-    made = list(settled(questions("1crop", "10crop"), "cpu", open_network, lambda: ("bf16", "tf32")))
+    made = list(settled(questions("1crop", "10crop"), Trial("cpu", open_network, lambda: ("bf16", "tf32"))))
     assert open_network.opened == opened
     assert {q.precision for q in made} == {chosen}
-    (decision,) = {json.dumps(q.chosen) for q in made}
+    (decision,) = {json.dumps(q.precision_checks) for q in made}
     assert [c["precision"] for c in json.loads(decision)[0]["checks"]] == opened[1:]
-    again = list(settled(questions("10crop"), "cpu", Opener(tmp_path, {"bf16": 9.0}), pytest.fail))
+    again = list(settled(questions("10crop"), Trial("cpu", Opener(tmp_path, {"bf16": 9.0}), pytest.fail)))
     assert [q.run_id for q in again] == [q.run_id for q in made if q.bound.label == "10crop"]
-    assert again[0].chosen == made[0].chosen
+    assert again[0].precision_checks == made[0].precision_checks
 
 
 @pytest.mark.usefixtures("all_worth")
 def test_a_question_in_the_chosen_precision_is_the_one_that_names_it(tmp_path: Path) -> None:
-    (auto,) = settled(questions("10crop"), "auto", Opener(tmp_path, {}), lambda: ("bf16",))
+    (auto,) = settled(questions("10crop"), Trial("auto", Opener(tmp_path, {}), lambda: ("bf16",)))
     (named,) = questions("10crop", precision="bf16")
-    assert (auto.run_id, auto.precision, auto.asked) == (named.run_id, "bf16", named.asked)
+    assert (auto.run_id, auto.precision, auto.identity) == (named.run_id, "bf16", named.identity)
 
 
 @pytest.mark.usefixtures("all_worth")
 def test_a_device_without_a_faster_precision_computes_nothing_for_the_decision(tmp_path: Path) -> None:
     open_network = Opener(tmp_path, {})
-    (one,) = settled(questions("1crop"), "cpu", open_network, tuple)
+    (one,) = settled(questions("1crop"), Trial("cpu", open_network, tuple))
     assert one.precision == "fp32"
     assert one.run_id == questions("1crop")[0].run_id
     assert open_network.opened == []
-    assert "nothing below float32" in described(one.chosen[0])
+    assert "nothing below float32" in described(one.precision_checks[0])
 
 
 @pytest.mark.usefixtures("all_worth")
@@ -231,21 +233,21 @@ def test_another_network_other_images_or_another_machine_are_another_decision(
     tmp_path: Path, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = fields.pop("device", "cpu")
-    list(settled(questions("1crop"), "cpu", Opener(tmp_path, {}), lambda: ("bf16",)))
+    list(settled(questions("1crop"), Trial("cpu", Opener(tmp_path, {}), lambda: ("bf16",))))
     if fields.pop("machine", None):
         monkeypatch.setattr("platform.node", lambda: "other")
     again = Opener(tmp_path / "again", {})
-    list(settled(questions("1crop", **fields), device, again, lambda: ("bf16",)))
+    list(settled(questions("1crop", **fields), Trial(device, again, lambda: ("bf16",))))
     assert again.opened == ["fp32", "bf16"]
 
 
 @pytest.mark.usefixtures("all_worth")
 def test_a_damaged_decision_is_made_again(tmp_path: Path, isolated: Path) -> None:
-    list(settled(questions("1crop"), "cpu", Opener(tmp_path, {}), lambda: ("bf16",)))
+    list(settled(questions("1crop"), Trial("cpu", Opener(tmp_path, {}), lambda: ("bf16",))))
     (file,) = (isolated / "cache" / "precision").iterdir()
     for text in ("", "{", "[]", '{"precision": "fp8"}'):
         file.write_text(text)
-        (one,) = settled(questions("1crop"), "cpu", Opener(tmp_path, {}), lambda: ("bf16",))
+        (one,) = settled(questions("1crop"), Trial("cpu", Opener(tmp_path, {}), lambda: ("bf16",)))
         assert one.precision == "bf16"
 
 
@@ -290,13 +292,13 @@ def test_networks_that_come_to_different_precisions_are_answered_in_one_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog = load_plugins(entry_points=False, extra=[ToyPlugin()])
-    real = auto_precision._decided
+    real = auto_precision._checked
 
     def decided(question: Any, member: Member, *rest: Any) -> Any:
         made = real(question, member, *rest)
         return made | {"precision": "fp32"} if member.architecture.name == "resnet20" else made
 
-    monkeypatch.setattr(auto_precision, "_decided", decided)
+    monkeypatch.setattr(auto_precision, "_checked", decided)
     request = RunRequest(("toy", "resnet20"), ("1crop", "ensemble"), data="toy", weights="random", device="cpu")
     rows = run(dataclasses.replace(request, results=tmp_path), catalog, Progress())
     assert [(r["architecture"], r["precision"]) for r in rows] == [

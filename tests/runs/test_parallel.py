@@ -18,9 +18,9 @@ import pytest
 from benchsuite import BadParameter, BenchsuiteError, StorageError
 from benchsuite.distributed.crew import Crew, SpawnedWorker, SpawningLeader, TorchrunWorker, gather
 from benchsuite.evaluate import fill
+from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs.parallel import heard
-from benchsuite.runs.plan import RunRequest
 from benchsuite.runs.run import run
 from benchsuite.storage.locks import held, locks
 
@@ -174,10 +174,10 @@ def test_progress_is_that_of_all_processes_while_the_first_one_still_computes(
         if not step:
             return
         for task in () if computed else theirs[1::2]:
-            list(fill(task.network, question, [task.samples], task.views, SETTINGS, lambda _: None))
+            list(fill(task.network, question.images, [task.samples], SETTINGS, lambda _: None))
         computed.append(network.predict.calls)
 
-    parallel.share(own, question, SETTINGS, told, Crew(0, 2, 1))
+    parallel.SharedPass(question.images, SETTINGS, told, Crew(0, 2, 1)).run(own)
     assert computed == [1, 1, 1, 2, 3], "an image at a time; the two of the other before the second of this one"
     assert network.seconds.images == len(question.samples) == 5
 
@@ -201,10 +201,10 @@ def test_a_chunk_that_another_process_writes_as_well_counts_once(
     def told(step: int) -> None:
         if step and not sum(steps):
             for task in theirs[:4]:
-                list(fill(task.network, question, [task.samples], task.views, SETTINGS, lambda _: None))
+                list(fill(task.network, question.images, [task.samples], SETTINGS, lambda _: None))
         steps.append(step)
 
-    parallel.share(own, question, SETTINGS, told, Crew(0, 2, 1))
+    parallel.SharedPass(question.images, SETTINGS, told, Crew(0, 2, 1)).run(own)
     assert sum(steps) == network.seconds.images == len(question.samples) == 5
 
 

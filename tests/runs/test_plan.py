@@ -20,7 +20,8 @@ from benchsuite import (
     hookimpl,
     load_plugins,
 )
-from benchsuite.runs.plan import RunRequest, plan
+from benchsuite.evaluation.question import RunRequest
+from benchsuite.runs.plan import plan
 
 
 def run_id(**fields: Any) -> str:

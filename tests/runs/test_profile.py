@@ -11,10 +11,10 @@ import pytest
 from toy_evaluation import CATALOG
 
 from benchsuite.evaluate import OpenNetwork
+from benchsuite.evaluation.question import RunRequest
 from benchsuite.evaluation.timing import Seconds
 from benchsuite.progress import Progress
 from benchsuite.report.tables.text import profile_table
-from benchsuite.runs.plan import RunRequest
 from benchsuite.runs.profile import profile, profiles, record
 from benchsuite.runs.run import run
 from benchsuite.storage.run_folder import read_manifest
@@ -141,17 +141,13 @@ def test_the_table_rounds_once_and_shows_shares() -> None:
 
 
 def test_the_limit_is_that_of_all_networks_one_after_the_other(tmp_path: Path) -> None:
-    class Timed:
-        def __init__(self, seconds: float) -> None:
-            self.seconds = seconds
-
-        def __call__(self, *args: Any) -> Any:
-            raise AssertionError
+    def never(*args: Any) -> Any:
+        raise AssertionError
 
     store: Any = None
-    opened = [OpenNetwork(Timed(s), store, "", Seconds(images=30)) for s in (1.0, 2.0)]
+    opened = [OpenNetwork(never, (), store, "", busy=lambda s=s: s, seconds=Seconds(images=30)) for s in (1.0, 2.0)]
     assert record(opened, "cpu")["alone"] == 20
-    assert record([OpenNetwork(Timed(0.0), store, "")], "cpu")["alone"] is None
+    assert record([OpenNetwork(never, (), store, "", busy=lambda: 0.0)], "cpu")["alone"] is None
 
 
 def test_peak_memory_is_that_of_this_process() -> None:

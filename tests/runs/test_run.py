@@ -13,8 +13,8 @@ from toy_evaluation import CATALOG
 from toys import TOP1_ERRORS
 
 from benchsuite import BadParameter, BenchsuiteError, StorageError, UnsupportedProtocol
+from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
-from benchsuite.runs.plan import RunRequest
 from benchsuite.runs.run import run
 
 

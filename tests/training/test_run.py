@@ -32,8 +32,8 @@ from benchsuite import (
     UnknownName,
     WeightsError,
 )
+from benchsuite.evaluation.question import RunRequest as Evaluation
 from benchsuite.progress import Progress
-from benchsuite.runs.plan import RunRequest as Evaluation
 from benchsuite.runs.run import run
 from benchsuite.stats.accounting import find, printed
 from benchsuite.training import run as training_run

@@ -26,10 +26,10 @@ from benchsuite import (
     Warmup,
 )
 from benchsuite.builtin.datasets.digits import RECIPE, open_digits
+from benchsuite.evaluation.question import RunRequest
 from benchsuite.models.state_dict import read_state
 from benchsuite.progress import Progress
 from benchsuite.runs import run as runs
-from benchsuite.runs.plan import RunRequest
 from benchsuite.training import batches
 from benchsuite.training import trainer as engine
 from benchsuite.training.images import TrainingImages, pictures, read
@@ -283,6 +283,11 @@ def test_both_layouts_learn_the_same(layout: Any) -> None:
 
 
 SMALL = dataclasses.replace(RECIPE, sizes=(32, 37), epochs=1, batch_size=64)
+
+
+@pytest.fixture(autouse=True)
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "candidates", lambda device: ())
 
 
 class Heard(Progress):
