@@ -195,11 +195,11 @@ def test_large_images_in_many_threads_keep_within_memory(tmp_path: Path) -> None
     for i in range(1, 8):
         (tmp_path / f"{i}.png").hardlink_to(tmp_path / "0.png")
     program = (
-        "import pathlib, resource, sys\nfrom benchsuite import decode, reading\n"
+        "import pathlib, resource, sys\nfrom benchsuite import decode\nfrom benchsuite.data import prefetch\n"
         "def peak():\n    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
-        "reading.ROOM = 200 * 2**20\nfiles = sorted(pathlib.Path(sys.argv[1]).iterdir())\n"
+        "prefetch.ROOM = 200 * 2**20\nfiles = sorted(pathlib.Path(sys.argv[1]).iterdir())\n"
         "decode_one = lambda path: decode(path).size\ndecode_one(files[0])\nbefore = peak()\n"
-        "list(reading.in_order(files, decode_one, 8))\nprint(peak() - before)"
+        "list(prefetch.in_order(files, decode_one, 8))\nprint(peak() - before)"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 300
