@@ -107,6 +107,14 @@ class Feed:
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.inputs = InputNormalization(recipe.preprocess, self.device)
 
+    def state(self) -> Any:
+        """The state of the generator that draws orders and augmentation: a uint8 tensor."""
+        return self.generator.get_state()
+
+    def restore(self, state: Any) -> None:
+        """Goes back to a ``state``."""
+        self.generator.set_state(state)
+
     def order(self) -> Any:
         """A random order of the images: (n,) indices."""
         return torch.randperm(len(self.pictures.labels), generator=self.generator)

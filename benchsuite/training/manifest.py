@@ -67,7 +67,6 @@ def make(
 ) -> dict[str, Any]:
     """The manifest of a training that has come to its end: plain JSON data."""
     learned = sum(r["train_n"] for r in history.rows)
-    means = trainer.means
     return {
         "run_id": job.run_id,
         "benchsuite": metadata.version("benchsuite"),
@@ -91,14 +90,7 @@ def make(
         "last": history.rows[-1],
         "best_heldout": _error(history.best("heldout_errors")),
         "as_source": _as_source(job, history),
-        "numerics": {
-            "precision": means.precision,
-            "device": means.device,
-            "compiled": means.compiled,
-            "layout": trainer.layout,
-            "processes": means.group.size,
-            "threads": trainer.threads,
-        },
+        "numerics": trainer.numerics(),
         "seconds": seconds,
         "images_per_second": learned / seconds["train"] if seconds["train"] else None,
         **surroundings(),

@@ -137,7 +137,7 @@ class Trainer:
             "module": self.module.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "generator": self.feed.generator.get_state(),
+            "generator": self.feed.state(),
             "chance": self.means.group.collect((torch.get_rng_state(), cuda)),
             "warming": self.warming,
             "recent": self.recent,
@@ -150,7 +150,7 @@ class Trainer:
         self.module.load_state_dict(state["module"])
         self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
         self.scaler.load_state_dict(state["scaler"])
-        self.feed.generator.set_state(state["generator"])
+        self.feed.restore(state["generator"])
         own, cuda = state["chance"][group.rank % len(state["chance"])]
         torch.set_rng_state(own)
         if cuda is not None and self.device.type == "cuda":
@@ -161,6 +161,17 @@ class Trainer:
         self.loss = loss if group.leads else 0.0
         self.correct.fill_(correct if group.leads else 0)
         self.losses = []
+
+    def numerics(self) -> dict[str, Any]:
+        """What the weights are computed with, for the manifest: plain JSON data."""
+        return {
+            "precision": self.means.precision,
+            "device": self.means.device,
+            "compiled": self.means.compiled,
+            "layout": self.layout,
+            "processes": self.means.group.size,
+            "threads": self.threads,
+        }
 
     def _faster_layout(self, architecture: Architecture) -> Layout:
         side = self.feed.sizes[0]
