@@ -1,4 +1,4 @@
-"""A whole ``train``: what is there already, the epochs with their tests and checkpoints, and the results on disk."""
+"""Runs a whole training: reuses what is on disk, trains and tests each epoch, writes checkpoints and results."""
 
 from __future__ import annotations
 
@@ -31,22 +31,23 @@ if TYPE_CHECKING:
 
 
 EVERY, TIMES = 60.0, 50.0
-"""Seconds between two checkpoints within an epoch, at least; and so many times what writing the last one took."""
+"""A checkpoint within an epoch is due after ``EVERY`` seconds, or ``TIMES`` times what writing the last one took,
+whichever is longer."""
 
-_ASK = 50
-"""Steps after which several processes ask the first one whether a checkpoint is due."""
+_STEPS_BETWEEN_CHECKS = 50
+"""Steps between two checks, with several processes, of whether a checkpoint is due: the leader decides."""
 
 
 def train(request: TrainRequest, catalog: Catalog, progress: Progress) -> dict[str, Any]:
-    """Trains what was asked, or goes on where it was left; returns the flat row of ``train --json``.
+    """Trains as requested, or resumes an unfinished training; returns the flat row of ``train --json``.
 
-    A training that is finished is answered from its folder. Raises a ``BenchsuiteError`` for every mistake of a user.
+    The row of a finished training is read from its folder. Raises a ``BenchsuiteError`` for every mistake of a user.
     """
     return carry_out(plan(request, catalog), request, progress)
 
 
 def carry_out(job: Job, request: TrainRequest, progress: Progress) -> dict[str, Any]:
-    """Does a planned training, unless it is finished."""
+    """Does a planned training, or reads it from its folder if it is finished; returns its row."""
     folder = training_folder.folder(request.results, job.run_id)
     done = None if request.fresh else training_folder.read(folder)
     if done is not None:
@@ -84,7 +85,10 @@ class _Work:
     history: History = field(init=False)
 
     def run(self) -> dict[str, Any]:
-        """Trains to the end. Raises ``TrainingError`` for a loss that is no number, ``StorageError`` without room."""
+        """Trains to the end and returns the manifest.
+
+        Raises ``TrainingError`` for a loss that is not finite, ``StorageError`` if a file cannot be written.
+        """
         from benchsuite.training import checkpoints
 
         job, path = self.job, self.folder / CHECKPOINT
@@ -110,7 +114,7 @@ class _Work:
         return manifest
 
     def _compute(self, saved: Mapping[str, Any] | None) -> Compute:
-        """What is measured is measured once: a training that goes on keeps precision and layout of its checkpoint."""
+        """Device, precision and layout. A resumed training keeps the precision and layout of its checkpoint."""
         from benchsuite.training.trainer import Compute, pick_precision
 
         precision = saved["precision"] if saved else pick_precision(self.request.precision, self.device)
@@ -118,29 +122,29 @@ class _Work:
         return Compute(self.device, self.group.collect(precision)[0], self.request.compiled, layout, self.group)
 
     def _images(self) -> tuple[TrainingImages, TrainingImages, TrainingImages | None]:
-        """The images to learn from, those of the test and the held-out ones, in memory."""
+        """The training, test and held-out images, in memory; None without held-out images."""
         from benchsuite.training import images
         from benchsuite.training.images import pictures
 
         job = self.job
         how = job.recipe.preprocess
-        usual = (how.crop,)
+        test_sizes = (how.crop,)
 
-        def made(split: Split, samples: Sequence[Sample], sizes: Sequence[int]) -> TrainingImages:
+        def load(split: Split, samples: Sequence[Sample], sizes: Sequence[int]) -> TrainingImages:
             return pictures({s: images.kept(split, samples, how, s) for s in sizes}, samples, self.device)
 
         if not self.group.leads:
-            self.group.wait()  # the first process fills the cache
-        self.progress.note(f"reading {len(job.learned)} images of {job.train.name} to learn from")
-        learned = made(job.train, job.learned, schedules.sizes(job.recipe))
-        test = made(job.test, job.test.samples, usual)
-        heldout = made(job.train, job.heldout, usual) if job.heldout else None
+            self.group.wait()  # until the leader has filled the cache of images
+        self.progress.note(f"reading {len(job.learned)} training images of {job.train.name}")
+        learned = load(job.train, job.learned, schedules.sizes(job.recipe))
+        test = load(job.test, job.test.samples, test_sizes)
+        heldout = load(job.train, job.heldout, test_sizes) if job.heldout else None
         if self.group.leads:
             self.group.wait()
         return learned, test, heldout
 
     def _build(self, learned: TrainingImages, compute: Compute) -> Trainer:
-        """The network; raises ``StorageError`` where there is no room for its checkpoints."""
+        """The trainer with a new network. Raises ``StorageError`` if the disk has no room for its checkpoints."""
         from benchsuite.training import checkpoints
         from benchsuite.training.trainer import Trainer
 
@@ -155,17 +159,17 @@ class _Work:
         self.trainer.restore(saved["trainer"])
         self.history.restore(saved["history"])
         self.seconds = {name: self.seconds[name] + before for name, before in saved["seconds"].items()}
-        self.progress.note(f"going on after step {self.trainer.step} of {self.trainer.steps}")
+        self.progress.note(f"resuming after step {self.trainer.step} of {self.trainer.steps}")
 
     def _epochs(self) -> None:
-        """Every step that is left; a test after each epoch, and a checkpoint after each test and when one is due."""
+        """Does the remaining steps. Tests after each epoch; saves a checkpoint after each test and when one is due."""
         trainer, pause = self.trainer, EVERY
         while trainer.step < trainer.steps:
-            sure = trainer.advance()
+            finite = trainer.advance()
             self.progress.advance(1, f"epoch {trainer.epoch}, {trainer.words}")
             if trainer.between_epochs:
                 self._test()
-            elif not (sure and self._due(pause)):
+            elif not (finite and self._due(pause)):
                 continue
             else:
                 self._spent("train")
@@ -173,7 +177,7 @@ class _Work:
             pause = max(EVERY, TIMES * self._spent("save"))
 
     def _test(self) -> None:
-        """Counts the errors after an epoch; keeps the weights with the fewest on held-out images."""
+        """Counts the errors after an epoch; writes the weights if those on held-out images are the fewest so far."""
         self._spent("train")
         trainer, history = self.trainer, self.history
         loss, wrong, seen = trainer.epoch_counts()
@@ -193,15 +197,15 @@ class _Work:
         row |= {"train_errors": wrong, "train_n": seen, "heldout_errors": missed}
         row |= {"heldout_n": None if self.heldout is None else len(self.heldout.labels)}
         history.add(row | {f"{kind}_seconds": self.seconds[kind] - spent for kind, spent in before.items()}, correct)
-        self._tell()
+        self._note_epoch()
 
     def _right(self, images: TrainingImages) -> NDArray[np.bool_]:
-        """Which of these images the network gets right, (n,)."""
+        """Which of these images the network classifies correctly: (n,) bool."""
         from benchsuite.training.trainer import right
 
         return right(self.trainer.module, images, self.job.recipe.preprocess, self.group)
 
-    def _tell(self) -> None:
+    def _note_epoch(self) -> None:
         """Notes the errors of the epoch that was just tested."""
         row = self.history.rows[-1]
         total = -(-self.trainer.steps // self.trainer.per_epoch)
@@ -211,8 +215,8 @@ class _Work:
         self.progress.note(f"epoch {row['epoch']} of {total}: {', '.join(words)}")
 
     def _due(self, pause: float) -> bool:
-        """Whether a checkpoint is due; of several processes the first one says so."""
-        if self.group.size > 1 and self.trainer.step % _ASK:
+        """Whether a checkpoint is due; with several processes the leader decides."""
+        if self.group.size > 1 and self.trainer.step % _STEPS_BETWEEN_CHECKS:
             return False
         return bool(self.group.collect(time.perf_counter() - self.mark > pause)[0])
 
@@ -241,7 +245,7 @@ class _Work:
             save_state(part, self.trainer.module, recipe.preprocess, {"architecture": architecture, "label": label})
 
     def _spent(self, kind: str) -> float:
-        """Adds the time since the last call to what is spent on ``kind``; returns it."""
+        """Adds the seconds since the last call to those of ``kind``; returns them."""
         now = time.perf_counter()
         spent, self.mark = now - self.mark, now
         self.seconds[kind] += spent
