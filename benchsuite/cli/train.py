@@ -1,4 +1,4 @@
-"""``benchsuite train``: trains a network by a recipe, or a grid of them; goes on where it was left."""
+"""``benchsuite train``: trains a network by a recipe, or a grid of trainings; resumes a stopped one."""
 
 from __future__ import annotations
 
@@ -18,25 +18,30 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``train``."""
     add = parser.add_argument
-    add("architecture", nargs="?", metavar="ARCHITECTURE", help="resnet20, pnn:level=0.1 ...: options win over recipes")
-    add("--recipe", metavar="NAME", help="see benchsuite list recipes (default: that of the data set)")
-    add("--grid", metavar="NAME", help="train every combination of a grid instead, the cheapest first")
+    add("architecture", nargs="?", metavar="ARCHITECTURE", help="resnet20, pnn:level=0.1 ...: overrides recipe options")
+    add("--recipe", metavar="NAME", help="see benchsuite list recipes (default: the recipe of the data set)")
+    add("--grid", metavar="NAME", help="train every combination of this grid instead, the cheapest first")
     add("--data", metavar="NAME[:PATH]", help="cifar10:PATH ... (default: the data set of the recipe)")
-    add("--scale", default="full", help="full, or mini: what fits two CPU cores (default: %(default)s)")
-    add("--epochs", type=int, metavar="N", help="other epochs; the schedule is stretched or shortened with them")
+    add("--scale", default="full", help="full, or mini: smaller, for two CPU cores (default: %(default)s)")
+    add("--epochs", type=int, metavar="N", help="default: the recipe's; the schedule is scaled in proportion")
     add("--seed", type=int, metavar="N", help="default: the recipe's")
     add(
-        "--held-out", dest="heldout", type=int, default=0, metavar="N", help="keep N training images to choose an epoch"
+        "--held-out",
+        dest="heldout",
+        type=int,
+        default=0,
+        metavar="N",
+        help="do not train on N training images: choose an epoch by them",
     )
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
-    add("--precision", default="auto", help="auto (bf16 or fp16 where the device has it), fp32, bf16 or fp16")
+    add("--precision", default="auto", help="auto (bf16 or fp16 if the device has it, else fp32), fp32, bf16 or fp16")
     add("--compile", dest="compiled", action="store_true", help="compile the network with torch.compile")
-    add("--fresh", action="store_true", help="start again, whatever is there")
+    add("--fresh", action="store_true", help="train again from the start, even if results or a checkpoint exist")
     add_results(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains. Of several processes that ``torchrun`` started, the first one prints."""
+    """Trains and prints the result. With several processes, started by ``torchrun``, only the leader prints."""
     from benchsuite.distributed import process_group
     from benchsuite.progress import Progress
     from benchsuite.training.job import TrainRequest
@@ -88,4 +93,4 @@ def _print(row: dict[str, Any], as_json: bool) -> None:
         print(f"{header:24} {cell}")
     print(f"{'answered from' if row['cached'] else 'written to'} {row['path']}")
     if row["scale"] != "full":
-        print(f"scale {row['scale']}: smaller than the recipe, so not a number to hold against its source")
+        print(f"scale {row['scale']}: smaller than the recipe, so not comparable with the published number")

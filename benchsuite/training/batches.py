@@ -16,9 +16,10 @@ from benchsuite.training.images import TrainingImages
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
-    """What was drawn for a batch of n images: the window's place in the padded image, (n,) each, and who is mirrored.
+    """Random draws for a batch of n images: ``top`` and ``left`` of the crop in the padded image, (n,) int64 each.
 
-    ``shift`` is (reach, down, right) for a batch that moves as one. None stands for what is not asked.
+    ``flip``, (n,) bool, is which images are mirrored; ``shift`` is (reach, down, right) for all images of the batch. A
+    field is None if the augmentation does not ask for it.
     """
 
     top: Any = None
@@ -33,7 +34,7 @@ class Draws:
 
 
 def draw(augmentation: Augmentation, images: int, size: int, generator: torch.Generator) -> Draws:
-    """Draws for a batch. Each place of the window is as likely as any other, as in torchvision's ``RandomCrop``."""
+    """Draws for a batch. All positions of the crop are equally likely, as in torchvision's ``RandomCrop``."""
     shift, places, flip = None, (None, None), None
     if augmentation.shift:
         reach = max(1, size // augmentation.shift)
@@ -49,8 +50,8 @@ def draw(augmentation: Augmentation, images: int, size: int, generator: torch.Ge
 def batch(pixels: Any, chosen: Any, augmentation: Augmentation, draws: Draws) -> tuple[Any, Any]:
     """Gathers and augments: uint8 (N, s, s, 3), (n,) indices -> uint8 (n, s, s, 3), and which pixels are padding.
 
-    Padding is black; the second value, bool (n, s, s, 1), is None without it. Each image is cut from its padded copy
-    first and mirrored then; the padded copy is never made.
+    Padding is black; the second value, bool (n, s, s, 1), is None without padding. Each image is cropped from its
+    padded copy and then mirrored, by indexing: the padded copy is never made.
     """
     x = pixels.index_select(0, chosen)
     if draws.shift is not None:
@@ -68,16 +69,16 @@ def batch(pixels: Any, chosen: Any, augmentation: Augmentation, draws: Draws) ->
     rows, columns = rows.expand(len(x), size), columns.expand(len(x), size)
     first = torch.arange(len(x), device=device)[:, None, None] * (size * size)
     places = first + rows.clamp(0, size - 1)[:, :, None] * size + columns.clamp(0, size - 1)[:, None, :]
-    cut = x.reshape(-1, 3).index_select(0, places.flatten()).view_as(x)
+    cropped = x.reshape(-1, 3).index_select(0, places.flatten()).view_as(x)
     if draws.top is None:
-        return cut, None
+        return cropped, None
     outside = ((rows < 0) | (rows >= size))[:, :, None] | ((columns < 0) | (columns >= size))[:, None, :]
     outside = outside[..., None]
-    return cut.masked_fill_(outside, 0), outside
+    return cropped.masked_fill_(outside, 0), outside
 
 
 def _shifted(x: Any, reach: int, down: int, right: int) -> Any:
-    """A batch moved by up to ``reach`` pixels each way; the border is repeated. (n, s, s, 3) -> the same shape."""
+    """All images moved alike, by at most ``reach`` pixels; the border is repeated. (n, s, s, 3) -> the same shape."""
     size = x.shape[1]
     along = torch.arange(size, device=x.device)
     rows, columns = ((along + move - reach).clamp(0, size - 1) for move in (down, right))
@@ -86,7 +87,7 @@ def _shifted(x: Any, reach: int, down: int, right: int) -> Any:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """This process's part of a batch: float32 (n, 3, s, s), labels (n,), and how many images all parts have."""
+    """This process's part of a batch: ``x`` float32 (n, 3, s, s), labels ``y`` (n,), and the images of all parts."""
 
     x: Any
     y: Any
@@ -94,9 +95,9 @@ class Batch:
 
 
 class Feed:
-    """The batches of a recipe. ``sizes`` are all those of the images; an epoch's order is a new one each time.
+    """Makes the batches of a recipe. ``sizes`` are all sizes of its images; each epoch has a new random order.
 
-    Everything is drawn for the whole batch, so that it does not depend on the number of processes that share it.
+    Draws are made for the whole batch, so they do not depend on the number of processes that share it.
     """
 
     def __init__(self, pictures: TrainingImages, recipe: Recipe, device: str, group: Group) -> None:
@@ -107,6 +108,14 @@ class Feed:
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.inputs = InputNormalization(recipe.preprocess, self.device)
 
+    def state(self) -> Any:
+        """The state of the generator that draws orders and augmentation: a uint8 tensor."""
+        return self.generator.get_state()
+
+    def restore(self, state: Any) -> None:
+        """Goes back to a ``state``."""
+        self.generator.set_state(state)
+
     def order(self) -> Any:
         """A random order of the images: (n,) indices."""
         return torch.randperm(len(self.pictures.labels), generator=self.generator)
@@ -114,7 +123,7 @@ class Feed:
     def batch(self, chosen: Any, size: int) -> Batch:
         """The images with these indices, at one of the ``sizes``.
 
-        A batch of fewer images than processes goes to each of them whole.
+        Every process gets all images of a batch that has fewer images than there are processes.
         """
         pixels, whole = self.pictures.sizes[size], len(chosen)
         augmentation = self.recipe.augmentation
@@ -133,7 +142,7 @@ class Feed:
         return Batch(x, y, whole)
 
     def mean_image(self) -> Any:
-        """The mean of the images, normalised: float32 (3, s, s) at the usual size."""
+        """The mean of the training images, normalised: float32 (3, s, s), where s is the crop of the preprocessing."""
         how = self.recipe.preprocess
         pixels = self.pictures.sizes[how.crop]
         total = sum(block.double().sum(0) for block in pixels.split(1000))
@@ -144,7 +153,7 @@ class Feed:
 
 
 def on(x: Any, device: torch.device) -> Any:
-    """A tensor on the device; to a GPU, without waiting for the copy."""
+    """The tensor on the device. Copies to a GPU are asynchronous, from pinned memory."""
     if x.device.type == device.type:
         return x
     return (x.pin_memory() if device.type == "cuda" else x).to(device, non_blocking=True)

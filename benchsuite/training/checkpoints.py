@@ -1,4 +1,4 @@
-"""Checkpoints: where a training goes on after a kill. Written whole or not at all, and read without running code."""
+"""Checkpoints, from which a stopped training resumes. Written atomically, and read without executing code in them."""
 
 from __future__ import annotations
 
@@ -14,37 +14,40 @@ from benchsuite.errors import StorageError, TrainingError, expected, first_line
 from benchsuite.storage.files import writing
 
 State = dict[str, Any]
-"""Tensors, numbers and texts, in dictionaries and lists."""
+"""Tensors, numbers and strings in nested dictionaries, lists and tuples."""
 
 HINT = "--fresh starts again"
 
 
 def save(path: Path, state: State) -> int:
-    """Writes a checkpoint and returns its bytes. Raises ``StorageError`` for a full disk; the one before stays."""
+    """Writes a checkpoint and returns its size in bytes.
+
+    Raises ``StorageError`` for a full disk; the previous checkpoint is kept.
+    """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     with writing(path) as part, part.open("wb") as file:
-        file.write(buffer.getbuffer())  # write_bytes would keep a view in the traceback of an error
+        file.write(buffer.getbuffer())  # write_bytes: an error's traceback would keep a view of the buffer
     return buffer.tell()
 
 
 def load(path: Path, identity: str, what: str) -> State | None:
-    """The checkpoint at ``path``, on the CPU, or None where there is none.
+    """The checkpoint at ``path``, on the CPU, or None if there is none.
 
-    ``identity`` is the digest of what is trained and ``what`` its name in words: raises ``TrainingError`` for a
-    checkpoint of something else, and for a damaged one.
+    ``identity`` is the digest of the training and ``what`` its name. Raises ``TrainingError`` for a checkpoint of
+    another training, and for a damaged one.
     """
     if not path.is_file():
         return None
     try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
-        kept, name = found["identity"], found["what"]
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+        saved_identity, saved_what = state["identity"], state["what"]
     except Exception as error:  # a damaged file raises many types
         raise TrainingError(expected("the checkpoint", f"whole; {HINT}", first_line(error), str(path))) from None
-    if kept != identity:
-        got = name if name != what else f"{name} of other data or options"
+    if saved_identity != identity:
+        got = saved_what if saved_what != what else f"{saved_what} of other data or options"
         raise TrainingError(expected("the checkpoint", f"one of {what}; {HINT}", got, str(path)))
-    return dict(found)
+    return dict(state)
 
 
 def remove(path: Path) -> None:
@@ -54,10 +57,13 @@ def remove(path: Path) -> None:
 
 
 def check_room(folder: Path, module: Any) -> None:
-    """Raises ``StorageError`` before any work where a checkpoint would not fit: weights, two moments, and a copy."""
+    """Raises ``StorageError`` if a checkpoint would not fit on the disk, before the first step.
+
+    Room is needed for weights and two moments of the optimiser, twice: a new checkpoint is written next to the old one.
+    """
     needed = 6 * sum(t.numel() * t.element_size() for t in module.state_dict().values())
-    near = next((p for p in (folder, *folder.parents) if p.exists()), Path())
-    free = shutil.disk_usage(near).free
+    existing = next((p for p in (folder, *folder.parents) if p.exists()), Path())
+    free = shutil.disk_usage(existing).free
     if free < needed:
         got = f"{free / 2**20:.0f} MiB"
         raise StorageError(expected("the room for checkpoints", f"at least {needed / 2**20:.0f} MiB", got, str(folder)))

@@ -1,4 +1,4 @@
-"""Grids: every combination of a few factors trained, the cheapest first; a table on disk grows with each."""
+"""Trains a grid: every combination of the levels of a few factors, the cheapest first. A CSV gets a row for each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = ("epochs_run", "n", "top1_errors", "top1_error", "scale", "seed", "ima
 
 @dataclass(frozen=True, slots=True)
 class GridCell:
-    """One combination: the level of each factor by name, and its training, which others may share."""
+    """One combination: the level of each factor by name, and its training. Several cells may share a training."""
 
     levels: dict[str, str]
     job: Job
@@ -42,51 +42,55 @@ def find(name: str, catalog: Catalog) -> tuple[Architecture, Grid]:
 
 
 def plan(request: TrainRequest, name: str, catalog: Catalog) -> list[GridCell]:
-    """The trainings of a grid, those with the fewest images to learn from first; ``request`` names no architecture."""
+    """The cells of a grid, those with the fewest epochs times training images first; ``request`` names no architecture.
+
+    Raises ``UnknownName`` for an unknown grid, ``BadParameter`` for ``--epochs`` if epochs are a factor.
+    """
     architecture, grid = find(name, catalog)
-    if request.epochs is not None and any(field == "epochs" for field in _changes(grid)):
+    if request.epochs is not None and any(field == "epochs" for field in _changed_fields(grid)):
         raise BadParameter(expected("--epochs", f"left out, as epochs are a factor of {name}", request.epochs))
     recipe = {r.name: r for r in architecture.recipes}[grid.recipe]
     request = dataclasses.replace(request, architecture=architecture.name)
     opened = open_splits(request, recipe, catalog)
     names = [factor for factor, _ in grid.factors]
-    made = [
+    planned = [
         GridCell(dict(zip(names, (level.name for level in levels), strict=True)), job(request, cell, catalog, opened))
         for levels, cell in cells(grid, recipe)
     ]
-    return sorted(made, key=lambda cell: cell.job.recipe.epochs * len(cell.job.learned))
+    return sorted(planned, key=lambda cell: cell.job.recipe.epochs * len(cell.job.learned))
 
 
-def _changes(grid: Grid) -> list[str]:
+def _changed_fields(grid: Grid) -> list[str]:
     return [field for _, levels in grid.factors for level in levels for field, _ in level.changes]
 
 
 def train(
     request: TrainRequest, name: str, catalog: Catalog, progress: Progress, tell: Callable[[list[Row]], None]
 ) -> list[Row]:
-    """Trains a grid, or goes on with it; returns a row for each combination, with its level of each factor.
+    """Trains a grid, or resumes it; returns a row for each combination, with its level of each factor.
 
-    Combinations that come to the same training share it. One whose loss becomes no number says so in ``failed``, and
-    the others go on. ``tell(rows)`` hears of the rows after each training; the table lies in RESULTS/grids.
+    Combinations with the same training share it. If the loss of one is not finite, ``failed`` has the message, and the
+    others are still trained. ``tell(rows)`` is called with all rows so far after each combination. The table is in
+    RESULTS/grids.
     """
     planned = plan(request, name, catalog)
     path = request.results / "grids" / f"{name}{'' if request.scale == 'full' else '@' + request.scale}.csv"
     rows: list[Row] = []
-    found: dict[str, Row] = {}
+    trained: dict[str, Row] = {}
     for number, cell in enumerate(planned, 1):
-        same = cell.job.identity
-        if same not in found:
-            words = ", ".join(f"{factor} {level}" for factor, level in cell.levels.items())
-            progress.note(f"training {number} of {len(planned)} of {name}: {words}")
-            found[same] = _one(cell.job, request, progress)
-        rows.append({"levels": cell.levels, **found[same]})
+        identity = cell.job.identity
+        if identity not in trained:
+            levels = ", ".join(f"{factor} {level}" for factor, level in cell.levels.items())
+            progress.note(f"training {number} of {len(planned)} of {name}: {levels}")
+            trained[identity] = _train_cell(cell.job, request, progress)
+        rows.append({"levels": cell.levels, **trained[identity]})
         if leads():
             _write(path, rows)
         tell(rows)
     return rows
 
 
-def _one(job: Job, request: TrainRequest, progress: Progress) -> Row:
+def _train_cell(job: Job, request: TrainRequest, progress: Progress) -> Row:
     try:
         return {**carry_out(job, request, progress), "failed": None}
     except TrainingError as error:
@@ -99,7 +103,8 @@ def _write(path: Path, rows: list[Row]) -> None:
     table = csv.DictWriter(text, [*rows[0]["levels"], *COLUMNS], lineterminator="\n")
     table.writeheader()
     for row in rows:
-        counted = {**row, "epochs_run": row.get("epochs")}  # epochs may be a factor, whose level is another number
+        # a factor may be named epochs, and its level may differ from the epochs that were run
+        counted = {**row, "epochs_run": row.get("epochs")}
         table.writerow(row["levels"] | {name: counted.get(name) for name in COLUMNS})
     with writing(path) as part:
         part.write_text(text.getvalue(), encoding="utf-8")

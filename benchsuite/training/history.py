@@ -1,4 +1,4 @@
-"""What is kept of every epoch of a training."""
+"""The counts and predictions of every epoch of a training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ FLOATS = ("loss", "learning_rate", "train_seconds", "test_seconds")
 
 @dataclass(slots=True)
 class History:
-    """The epochs so far. ``correct`` holds, for each, which of the n test images were right, in their order."""
+    """The epochs so far. ``correct`` holds for each epoch which of the ``n`` test images were right, in their order.
+
+    ``batch_size`` is that in which the recipe's source counts.
+    """
 
     n: int
     batch_size: int
@@ -28,24 +31,24 @@ class History:
     correct: list[NDArray[np.bool_]] = field(default_factory=list)
 
     def add(self, row: dict[str, Any], correct: NDArray[np.bool_]) -> None:
-        """The next epoch; the test errors are counted here."""
+        """Adds an epoch; its test errors are counted from ``correct``, (n,) bool."""
         row = row | {"test_errors": int((~correct).sum()), "test_n": len(correct)}
         self.rows.append({name: row[name] for name in (*INTEGERS, *FLOATS)})
         self.correct.append(correct)
 
     def best(self, name: str) -> dict[str, Any] | None:
-        """The row with the fewest errors in a column, the first of equals; None where nothing was counted."""
+        """The row with the fewest errors in a column, the first of equal ones; None if the column has no counts."""
         counted = [row for row in self.rows if row[name] is not None]
         return min(counted, key=lambda row: row[name]) if counted else None
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The epochs as a checkpoint holds them."""
         import torch
 
         return {"rows": self.rows, "correct": torch.from_numpy(self._packed())}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Back to a ``state``."""
+        """Goes back to a ``state``."""
         import numpy as np
 
         self.rows = [dict(row) for row in state["rows"]]
@@ -53,14 +56,14 @@ class History:
         self.correct = [np.unpackbits(row, count=self.n).astype(bool) for row in bits]
 
     def write(self, folder: Path) -> None:
-        """Writes the table and the predictions. Raises ``StorageError`` naming the place."""
+        """Writes the table of the epochs and the predictions. Raises ``StorageError`` naming the file."""
         import numpy as np
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        kinds = [(name, pa.int64()) for name in INTEGERS] + [(name, pa.float64()) for name in FLOATS]
+        columns = [(name, pa.int64()) for name in INTEGERS] + [(name, pa.float64()) for name in FLOATS]
         with writing(folder / EPOCHS) as part:
-            pq.write_table(pa.Table.from_pylist(self.rows, pa.schema(kinds)), part)
+            pq.write_table(pa.Table.from_pylist(self.rows, pa.schema(columns)), part)
         with writing(folder / CORRECT) as part, part.open("wb") as file:
             np.savez(file, bits=self._packed(), n=self.n, batch_size=self.batch_size)
 

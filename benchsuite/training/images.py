@@ -26,29 +26,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingImages:
-    """Images as bytes, (n, s, s, 3) for each size s, and their labels (n,); on the device, or beside it."""
+    """Images, uint8 (n, s, s, 3) for each size s, and labels, int64 (n,); on the device or in host memory."""
 
     sizes: Mapping[int, Any]
     labels: Any
 
 
 def place(array: Any, device: str) -> Any:
-    """An array for training: on the GPU where it takes at most a quarter of what is free there, else beside it."""
-    made = torch.from_numpy(array)
+    """The array as a tensor: on a GPU if it takes at most a quarter of the free memory there, else in pinned memory."""
+    tensor = torch.from_numpy(array)
     if not device.startswith("cuda"):
-        return made.to(device)
+        return tensor.to(device)
     free, _ = torch.cuda.mem_get_info(torch.device(device))
-    return made.to(device) if made.nbytes <= free // 4 else made.pin_memory()
+    return tensor.to(device) if tensor.nbytes <= free // 4 else tensor.pin_memory()
 
 
 _BLOCK = 512
 
 
 def read(split: Split, samples: Sequence[Sample], preprocess: Preprocess, size: int) -> NDArray[np.uint8]:
-    """The pixels that ``1crop`` looks at, or the same view at another size. -> uint8 (n, size, size, 3) RGB.
+    """The pixels of the view of ``1crop``, or of the one at another size: uint8 (n, size, size, 3) RGB.
 
-    Images are read by as many threads as there are cores. Raises ``DataError`` for a broken image, and for more pixels
-    than half of the memory holds.
+    One thread per core reads the images. Raises ``DataError`` for a broken image, and if the pixels take more than half
+    of the memory.
     """
     how = at_size(preprocess, size)
     _check_memory(len(samples), size, split.name)
@@ -67,35 +67,35 @@ def read(split: Split, samples: Sequence[Sample], preprocess: Preprocess, size: 
 
 
 def kept(split: Split, samples: Sequence[Sample], preprocess: Preprocess, size: int) -> NDArray[np.uint8]:
-    """As ``read``, from a file in the user's cache where there is one; it is made where there is none.
+    """As ``read``, but from a file in the user's cache, which is written if it does not exist or is damaged.
 
-    The file's name is a digest of the images' state and of the view: pictures that change are read again.
+    The file's name is a digest of the samples' ids and states and of the view, so changed images are read again.
     """
     lines = (f"{s.id} {s.state}" for s in samples)
     name = keys.digest([keys.digest_lines(lines), view_data(at_size(preprocess, size)), size])[:32]
     path = cache_dir() / "pixels" / f"{split.name}-{name}.npy"
-    found = _stored(path, (len(samples), size, size, 3))
-    if found is None:
-        found = read(split, samples, preprocess, size)
+    pixels = _stored(path, (len(samples), size, size, 3))
+    if pixels is None:
+        pixels = read(split, samples, preprocess, size)
         with writing(path) as part, part.open("wb") as file:
-            np.save(file, found, allow_pickle=False)
-    return found
+            np.save(file, pixels, allow_pickle=False)
+    return pixels
 
 
 def at_size(preprocess: Preprocess, size: int) -> View:
-    """The view that is trained on: that of ``1crop``, or the centre square after a resize to another size."""
+    """The view for training: that of ``1crop``, or for another size the centre square after a resize to that size."""
     if size == preprocess.crop:
         return center(preprocess)
     return view(preprocess, size, crop=Crop(size))
 
 
 def _stored(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """The array in a file, or None where there is none that is whole."""
+    """The array in a file; None if the file does not exist, is damaged or has another shape."""
     try:
-        found: Any = np.load(path, allow_pickle=False)
+        array: Any = np.load(path, allow_pickle=False)
     except (OSError, ValueError):
         return None
-    return found if found.dtype == np.uint8 and found.shape == shape else None
+    return array if array.dtype == np.uint8 and array.shape == shape else None
 
 
 def _check_memory(images: int, size: int, name: str) -> None:
@@ -112,6 +112,6 @@ def _check_memory(images: int, size: int, name: str) -> None:
 
 
 def pictures(arrays: dict[int, NDArray[np.uint8]], samples: Sequence[Sample], device: str) -> TrainingImages:
-    """The arrays of images and their labels, where the training finds them."""
+    """The arrays of images by size and the samples' labels, each where ``place`` puts it."""
     labels = np.array([s.label for s in samples], dtype=np.int64)
     return TrainingImages({size: place(array, device) for size, array in arrays.items()}, place(labels, device))

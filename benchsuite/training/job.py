@@ -1,4 +1,4 @@
-"""From names to a training: the network with its options, the recipe at its scale, the images; before any work."""
+"""Plans a training before any work: the network with its options, the recipe at its scale, the samples."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from benchsuite.storage import keys
 
 SCALES = ("full", "mini")
 UNPRINTED = "no number in print"
-"""What is expected of a cell of a grid: its recipe was printed by nobody."""
+"""The field ``expected`` of a grid's cell whose recipe was published nowhere."""
 
 
 def scaled(recipe: Recipe, scale: str) -> Recipe:
-    """The recipe at a scale: itself (``full``), or what fits two CPU cores, named ``klachko-5@mini``.
+    """The recipe at a scale: unchanged (``full``), or smaller, for two CPU cores (``mini``), named ``klachko-5@mini``.
 
-    Raises ``BadParameter`` for a recipe that declares no such scale.
+    Raises ``BadParameter`` for an unknown scale, and for ``mini`` if the recipe does not declare it.
     """
     if scale not in SCALES:
         raise BadParameter(expected("--scale", f"one of {', '.join(SCALES)}", scale))
@@ -34,7 +34,7 @@ def scaled(recipe: Recipe, scale: str) -> Recipe:
         return recipe
     mini = recipe.mini
     if mini is None:
-        raise BadParameter(expected("--scale", f"full, the only one of {recipe.name}", scale))
+        raise BadParameter(expected("--scale", f"full, the only scale of {recipe.name}", scale))
     shorter = lasting(recipe, max(1, round(recipe.epochs / mini.shorter)))
     optimizer = dataclasses.replace(recipe.optimizer, learning_rate=recipe.optimizer.learning_rate * mini.rate)
     return dataclasses.replace(
@@ -50,9 +50,10 @@ def scaled(recipe: Recipe, scale: str) -> Recipe:
 
 
 def lasting(recipe: Recipe, epochs: int) -> Recipe:
-    """The recipe with other epochs: milestones and warm-up move in proportion, so that every phase is passed through.
+    """The recipe with another number of epochs, which its name says: ``akamaster-20@epochs=3``.
 
-    The name says so: ``akamaster-20@epochs=3``.
+    Milestones and a warm-up in epochs are scaled in proportion, so every phase of the schedule is still trained. Raises
+    ``BadParameter`` for fewer than 1 epoch, and for milestones in iterations without a number of ``iterations``.
     """
     if epochs < 1:
         raise BadParameter(expected("--epochs", "at least 1", epochs))
@@ -69,11 +70,12 @@ def lasting(recipe: Recipe, epochs: int) -> Recipe:
 
 
 def _stretched(recipe: Recipe, epochs: int) -> Schedule:
-    """The schedule with its milestones in epochs of the new length, from 0."""
+    """The schedule for another number of epochs; its milestones are in epochs, counted from 0."""
     schedule, ratio = recipe.schedule, epochs / recipe.epochs
     if schedule.unit == "iterations":
         if recipe.iterations is None:
-            raise BadParameter(expected(f"the recipe {recipe.name}", "of a number of iterations", "only of epochs"))
+            rule = "a number, as its milestones are in iterations"
+            raise BadParameter(expected(f"iterations of the recipe {recipe.name}", rule, "none"))
         milestones = tuple(m / recipe.iterations * epochs for m in schedule.milestones)
     else:
         milestones = tuple((m - schedule.first) * ratio for m in schedule.milestones)
@@ -84,7 +86,7 @@ def _stretched(recipe: Recipe, epochs: int) -> Schedule:
 
 
 def changed(recipe: Recipe, changes: Changes) -> Recipe:
-    """The recipe with other fields; ``optimizer.FIELD`` and ``options.NAME`` reach inside."""
+    """The recipe with changed fields; ``optimizer.FIELD`` and ``options.NAME`` change a part of a field."""
     for path, value in changes:
         field, dot, inner = path.partition(".")
         new: Any = value
@@ -97,11 +99,11 @@ def changed(recipe: Recipe, changes: Changes) -> Recipe:
 
 
 def cells(grid: Grid, recipe: Recipe) -> list[tuple[tuple[Level, ...], Recipe]]:
-    """Every combination of levels with its recipe, named after the grid and the levels, the shortest first.
+    """Every combination of levels with its recipe, named after the grid and the levels, the fewest epochs first.
 
-    What the recipe claims is a number of that recipe only: a cell that differs from it says that there is none.
+    The published number of the recipe holds for that recipe only: a cell that differs from it has ``UNPRINTED``.
     """
-    made = []
+    combinations = []
     for levels in itertools.product(*(levels for _, levels in grid.factors)):
         name = "-".join([grid.name, *(level.name for level in levels)])
         cell = dataclasses.replace(recipe, name=name, mini=grid.mini or recipe.mini)
@@ -110,8 +112,8 @@ def cells(grid: Grid, recipe: Recipe) -> list[tuple[tuple[Level, ...], Recipe]]:
         if cell != dataclasses.replace(recipe, name=name, mini=cell.mini):
             cell = dataclasses.replace(cell, source=grid.source, expected=UNPRINTED)
         note = f"Begins from the recipe {recipe.name}. {grid.note}".strip()
-        made.append((levels, dataclasses.replace(cell, cost="not estimated", note=note)))
-    return sorted(made, key=lambda cell: cell[1].epochs)
+        combinations.append((levels, dataclasses.replace(cell, cost="not estimated", note=note)))
+    return sorted(combinations, key=lambda cell: cell[1].epochs)
 
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -119,7 +121,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """What a user typed after ``train``, in words. ``heldout`` is how many training images are kept from learning."""
+    """The options of ``train`` as the user typed them. ``heldout`` is the number of training images not trained on."""
 
     architecture: str
     recipe: str | None = None
@@ -137,7 +139,7 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training. ``request`` is what its id is a digest of; ``learned`` and ``heldout`` are parts of ``train``."""
+    """A planned training. Its id is a digest of ``asked``; ``learned`` and ``heldout`` are samples of ``train``."""
 
     run_id: str
     asked: dict[str, Any]
@@ -152,26 +154,26 @@ class Job:
 
     @property
     def what(self) -> str:
-        """The training in words."""
+        """The training as text: network and recipe."""
         return f"{self.architecture.name} by {self.recipe.name}"
 
     @property
     def identity(self) -> str:
-        """The digest of what is trained, which a checkpoint carries."""
+        """The digest of ``asked``, which a checkpoint carries."""
         return keys.digest(self.asked)
 
 
 def plan(request: TrainRequest, catalog: Catalog) -> Job:
-    """The training that a command asks for. Raises a ``BenchsuiteError`` for what does not exist or does not fit."""
+    """The training of a request. Raises a ``BenchsuiteError`` for unknown names and for values that do not fit."""
     if request.precision not in PRECISIONS:
         raise BadParameter(expected("--precision", f"one of {', '.join(PRECISIONS)}", request.precision))
     return job(request, find_recipe(request, catalog), catalog)
 
 
 def job(request: TrainRequest, declared: Recipe, catalog: Catalog, opened: tuple[Split, Split] | None = None) -> Job:
-    """The training of a recipe that was found; ``--scale``, ``--epochs`` and ``--seed`` change it.
+    """The training of a declared recipe, changed by ``--scale``, ``--epochs`` and ``--seed``.
 
-    ``opened`` are the splits where they have been opened before.
+    ``opened`` are the training and the test split, if they are open already.
     """
     recipe = scaled(declared, request.scale)
     recipe = lasting(recipe, request.epochs) if request.epochs is not None else recipe
@@ -180,10 +182,10 @@ def job(request: TrainRequest, declared: Recipe, catalog: Catalog, opened: tuple
     train, test = opened or open_splits(request, recipe, catalog)
     if not recipe.architecture:
         recipe = fitted(recipe, usual_preprocess(catalog.find("dataset", recipe.dataset), architecture), architecture)
-    learned, heldout = _parts(train.samples, request.heldout)
+    learned, heldout = _split(train.samples, request.heldout)
     learned = spread(learned, recipe.images) if recipe.images and recipe.images < len(learned) else learned
     owner = catalog.owner("architecture", architecture.name)
-    about = {
+    asked = {
         "scores": keys.SCORES,
         "architecture": architecture.name,
         "owner": owner,
@@ -194,12 +196,12 @@ def job(request: TrainRequest, declared: Recipe, catalog: Catalog, opened: tuple
         "precision": request.precision,
         "compiled": request.compiled,
     }
-    run_id = keys.run_id(architecture.name, recipe.name, test.name, about)
-    return Job(run_id, about, architecture, owner, recipe, request.scale, train, test, learned, heldout)
+    run_id = keys.run_id(architecture.name, recipe.name, test.name, asked)
+    return Job(run_id, asked, architecture, owner, recipe, request.scale, train, test, learned, heldout)
 
 
 def open_splits(request: TrainRequest, recipe: Recipe, catalog: Catalog) -> tuple[Split, Split]:
-    """The training and the test images. Raises ``BadParameter`` for another data set than the recipe's."""
+    """The training and the test split. Raises ``BadParameter`` for another data set than the recipe's."""
     data = request.data or recipe.dataset
     name = data.partition(":")[0]
     if name != recipe.dataset:
@@ -209,9 +211,10 @@ def open_splits(request: TrainRequest, recipe: Recipe, catalog: Catalog) -> tupl
 
 
 def find_recipe(request: TrainRequest, catalog: Catalog) -> Recipe:
-    """The recipe that ``--recipe`` names, else that of the data set for any network.
+    """The recipe that ``--recipe`` names; without it, the data set's recipe for any network.
 
-    Raises ``UnknownName`` with the nearest, and ``BadParameter`` for a recipe of another network.
+    Raises ``UnknownName`` with the nearest name, and ``BadParameter`` for a recipe of another network, or if no recipe
+    is named and the data set has none.
     """
     head = request.architecture.partition(":")[0]
     bare = head if isinstance(catalog.architectures.get(head), Architecture) else request.architecture
@@ -231,8 +234,8 @@ def find_recipe(request: TrainRequest, catalog: Catalog) -> Recipe:
     raise unknown_name(f"recipe of {bare}", request.recipe, own)
 
 
-def _parts(samples: tuple[Sample, ...], count: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """The samples to learn from, and ``count`` held-out ones: those whose ids have the lowest digests."""
+def _split(samples: tuple[Sample, ...], count: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """The samples to train on, and ``count`` held-out ones: those whose ids have the lowest SHA-256 digests."""
     if not 0 <= count < len(samples):
         raise BadParameter(expected("--held-out", f"from 0 to {len(samples) - 1}", count))
     chosen = set(sorted((s.id for s in samples), key=lambda name: hashlib.sha256(name.encode()).digest())[:count])

@@ -1,4 +1,4 @@
-"""The manifest of a training: what was trained, how, and what came out."""
+"""The manifest of a training: what was trained, how, and the results."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def row(manifest: Mapping[str, Any], path: Path, *, cached: bool) -> dict[str, A
     """A finished training as the flat object of ``train --json``.
 
     The counts are those of the last epoch on the test images, errors and intervals unrounded percentages.
-    ``best_heldout`` is the epoch with the fewest errors on the held-out images, ``as_source`` what the source of the
-    recipe would have printed of these epochs; None where there is no such number.
+    ``best_heldout`` is the epoch with the fewest errors on the held-out images, ``as_source`` the number that the
+    recipe's source would have published for these epochs; None if there is no such number.
     """
     last, recipe, numerics = manifest["last"], manifest["recipe"], manifest["numerics"]
     count = Count(last["test_errors"], last["test_n"])
@@ -65,9 +65,8 @@ def row(manifest: Mapping[str, Any], path: Path, *, cached: bool) -> dict[str, A
 def make(
     job: Job, request: TrainRequest, trainer: Trainer, history: History, seconds: dict[str, float]
 ) -> dict[str, Any]:
-    """The manifest of a training that has come to its end: plain JSON data."""
+    """The manifest of a finished training: plain JSON data."""
     learned = sum(r["train_n"] for r in history.rows)
-    means = trainer.means
     return {
         "run_id": job.run_id,
         "benchsuite": metadata.version("benchsuite"),
@@ -89,16 +88,9 @@ def make(
         "epochs": len(history.rows),
         "steps": trainer.steps,
         "last": history.rows[-1],
-        "best_heldout": _error(history.best("heldout_errors")),
+        "best_heldout": _best_epoch(history.best("heldout_errors")),
         "as_source": _as_source(job, history),
-        "numerics": {
-            "precision": means.precision,
-            "device": means.device,
-            "compiled": means.compiled,
-            "layout": trainer.layout,
-            "processes": means.group.size,
-            "threads": trainer.threads,
-        },
+        "numerics": trainer.numerics(),
         "seconds": seconds,
         "images_per_second": learned / seconds["train"] if seconds["train"] else None,
         **surroundings(),
@@ -106,7 +98,7 @@ def make(
 
 
 def command(job: Job, request: TrainRequest) -> str:
-    """The command line that asks for this training again: for a cell of a grid that of the grid."""
+    """The command line of this training; for a cell of a grid, that of the whole grid."""
     name = job.recipe.name.partition("@")[0]
     grid = next((g.name for g in job.architecture.grids if name.startswith(f"{g.name}-")), None)
     words = ["benchsuite", "train", *(("--grid", grid) if grid else (request.architecture, "--recipe", name))]
@@ -122,10 +114,10 @@ def command(job: Job, request: TrainRequest) -> str:
 def as_source(
     name: str, correct: NDArray[np.bool_], batch_size: int, heldout: NDArray[Any] | None
 ) -> dict[str, Any] | None:
-    """What an accounting would print of these epochs, counting and choosing as it does: error in percent.
+    """The top-1 error in percent that an accounting reports for these epochs, by its counts and its choice of epoch.
 
-    (e, n) bool in loader order, errors on held-out images (e,). None where it prints nothing, because there are too
-    few epochs or no held-out images.
+    ``correct`` is (e, n) bool in the loader's order, ``heldout`` the number of errors on held-out images, (e,). None
+    if the accounting reports nothing, because there are too few epochs or no held-out images.
     """
     how = accounting.find(name)
     if not how.applies(len(correct), heldout=heldout is not None):
@@ -141,16 +133,17 @@ def _as_source(job: Job, history: History) -> dict[str, Any] | None:
     return as_source(job.recipe.accounting, np.stack(history.correct), history.batch_size, heldout)
 
 
-def _error(best: dict[str, Any] | None) -> dict[str, Any] | None:
-    """An epoch in short: its errors on the held-out and the test images."""
+def _best_epoch(best: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The errors of an epoch on the held-out and the test images; None without an epoch."""
     names = ("epoch", "heldout_errors", "heldout_n", "test_errors", "test_n")
     return None if best is None else {name: best[name] for name in names}
 
 
 def sizes(module: Any) -> dict[str, int]:
-    """How many numbers a network has: weights that learn, weights that stay as they are, and masks.
+    """How many scalars of a network are trainable weights, frozen weights and masks.
 
-    Masks are buffers that are no statistics, and what a layer names in ``mask_names``, whether it learns or not.
+    Masks are the buffers that are not statistics of batch normalisation, and the parameters that a layer lists in
+    ``mask_names``, trainable or not.
     """
     named = {id(getattr(layer, name)) for layer in module.modules() for name in getattr(layer, "mask_names", ())}
     weights = [p for p in module.parameters() if id(p) not in named]

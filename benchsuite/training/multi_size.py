@@ -1,4 +1,4 @@
-"""The forward pass of a training on images of several sizes: batch renormalisation, small maps as products."""
+"""The forward pass of a training on images of several sizes: batch renormalisation, and convolutions as products."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _RATE = 0.1
 
 
 class MultiSizeMode(TorchFunctionMode):  # type: ignore[misc]
-    """A forward pass for training, entered around the network's call; ``progress`` runs from 0 to 1.
+    """A context for the network's call in training; ``progress`` is how much of the training is done, from 0 to 1.
 
     Convolutions on maps of at most 4 x 4, and all 1 x 1 ones, are matrix products: the same sums, faster on a CPU.
 
-    With ``several_sizes``, batch normalisation turns into batch renormalisation between 15 % and 30 % of the training.
-    A batch holds images of one size, and the statistics of a map depend on its size (most of a 1 x 1 map's
-    neighbourhood is padding): networks trained on their batches' own statistics fail in evaluation, where one running
-    mean serves every size. S. Ioffe, Batch Renormalization (arXiv:1702.03275). The running mean follows the batches
-    ever more slowly in the second half, down to a tenth of the usual rate: what it holds at the end is a mean over all
-    sizes and not what the last few batches happened to be.
+    With ``several_sizes``, batch normalisation changes gradually into batch renormalisation (S. Ioffe, Batch
+    Renormalization, arXiv:1702.03275) between 15 % and 30 % of the training. The reason: a batch holds images of one
+    size, and the statistics of a map depend on its size (most of a 1 x 1 map's neighbourhood is padding). Networks
+    trained on the statistics of each batch fail in evaluation, where one running mean serves every size. In the second
+    half of the training, the update rate of the running statistics falls to a tenth, so that at the end they are a mean
+    over all sizes and not over the last few batches.
     """
 
     def __init__(self, several_sizes: bool) -> None:
@@ -34,8 +34,8 @@ class MultiSizeMode(TorchFunctionMode):  # type: ignore[misc]
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in _CONVOLUTIONS and len(args) == 7:
-            made = _as_product(*args)
-            return func(*args, **kwargs) if made is None else made
+            product = _as_product(*args)
+            return func(*args, **kwargs) if product is None else product
         amount = min(1.0, max(0.0, self.progress / 0.15 - 1)) if self.several_sizes else 0.0
         scaled = kwargs.get("weight") is not None and kwargs.get("training")
         if func is F.batch_norm and amount and scaled and args[0].dim() == 4 and args[1] is not None:
@@ -60,8 +60,9 @@ def _as_product(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilat
 
 
 def _renormalised(x: Any, running: tuple[Any, Any], affine: dict[str, Any], amount: float, rate: float) -> Any:
-    """Batch normalisation whose value is that of the running statistics (``amount`` 1) and whose gradient is its own.
+    """Batch renormalisation: values by the running statistics, while the gradient is that of batch normalisation.
 
+    ``amount`` goes from 0, batch normalisation, to 1. Corrections are limited to a factor of 10 and a shift of 10.
     Updates the running mean and variance in place. (n, c, h, w) -> the same shape.
     """
     running_mean, running_var = running
@@ -81,7 +82,7 @@ def _renormalised(x: Any, running: tuple[Any, Any], affine: dict[str, Any], amou
 def _batch_statistics(x: Any) -> tuple[Any, Any]:
     """Mean and biased variance of each channel, in float32. (n, c, h, w) -> (c,), (c,).
 
-    Batch normalisation's own pass fills them in: ten times faster than ``torch.var_mean`` over channels-last maps.
+    Batch normalisation itself fills them in: ten times faster than ``torch.var_mean`` over channels-last maps.
     """
     count = x.numel() // x.shape[1]
     mean, variance = torch.zeros(x.shape[1], device=x.device), torch.ones(x.shape[1], device=x.device)

@@ -20,20 +20,21 @@ from benchsuite.training.batches import Feed
 Layout = Literal["channels-last", "contiguous"]
 LAYOUTS: tuple[Layout, Layout] = ("channels-last", "contiguous")
 
-_CLEARLY = 0.85
+_CLEARLY_FASTER = 0.85
 _BATCH = 16
 
 
 def laid(module: Any, layout: Layout, device: Any) -> Any:
-    """The module on a device in a layout."""
+    """The module on a device, in a memory format."""
     return moved(module, device) if layout == "channels-last" else module.to(device)
 
 
 def pick(name: str, module: Any, shape: tuple[int, int, int, int], context: Callable[[], Any]) -> Layout:
     """The faster layout for batches of a shape; channels last unless the other one is clearly faster.
 
-    ``context()`` is what the forward pass runs in. What was measured is kept in the user's cache under ``name``, so
-    that the same training is computed in the same way the next time. GPUs get channels last.
+    ``context()`` is the context of the forward pass. The measured choice is kept in the user's cache under ``name``,
+    the shape, torch's version and the number of threads, so that the same training has the same layout the next time.
+    On a GPU it is always channels last.
     """
     device = next(module.parameters()).device
     if device.type != "cpu":
@@ -45,16 +46,16 @@ def pick(name: str, module: Any, shape: tuple[int, int, int, int], context: Call
         if known == layout:
             return layout
     last, plain = seconds(module, (min(shape[0], _BATCH), *shape[1:]), context)
-    found: Layout = "contiguous" if plain < _CLEARLY * last else "channels-last"
+    faster: Layout = "contiguous" if plain < _CLEARLY_FASTER * last else "channels-last"
     with writing(path) as part:
-        part.write_text(found, encoding="utf-8")
-    return found
+        part.write_text(faster, encoding="utf-8")
+    return faster
 
 
 def seconds(module: Any, shape: tuple[int, int, int, int], context: Callable[[], Any]) -> list[float]:
-    """Of a forward and a backward pass in each of ``LAYOUTS``, interleaved, the best of three. Changes nothing.
+    """CPU seconds of a forward and a backward pass in each of ``LAYOUTS``, interleaved: the best of three, warmed up.
 
-    They are seconds of the processor: what else the machine does does not count.
+    CPU time does not include what other programs do. Neither the module nor the random state changes.
     """
     with torch.random.fork_rng(devices=[]):
         copies = [laid(copy.deepcopy(module), layout, "cpu").train() for layout in LAYOUTS]
@@ -71,10 +72,10 @@ def seconds(module: Any, shape: tuple[int, int, int, int], context: Callable[[],
 
 
 def rest_residual_branches(module: Any) -> None:
-    """Starts each residual block as the identity: the last scale of its branch is 0. Deep networks learn sooner.
+    """Makes each residual block start as the identity: the last scale of its branch is set to 0.
 
-    Goyal et al. 2017 (arXiv:1706.02677), sec. 5.1. Blocks are those with ``downsample`` and ``bn2`` or ``bn3``, as in
-    torchvision and timm; other networks start as they are built.
+    Deep networks then learn sooner: Goyal et al. 2017 (arXiv:1706.02677), sec. 5.1. A block is a module with
+    ``downsample`` and ``bn2`` or ``bn3``, as in torchvision and timm; other networks stay unchanged.
     """
     for block in module.modules():
         last = getattr(block, "bn3", None) or getattr(block, "bn2", None)
@@ -83,10 +84,10 @@ def rest_residual_branches(module: Any) -> None:
 
 
 def build(architecture: Architecture, recipe: Recipe, feed: Feed, classes: int) -> Any:
-    """The network on the feed's device, in training mode, with what the recipe does to it before training.
+    """The network on the feed's device, in training mode, seeded and prepared as the recipe asks.
 
-    Raises ``DataError`` for images or classes that it does not take, ``BadParameter`` for a recipe that it cannot
-    follow.
+    Raises ``DataError`` if it does not take the sizes of the images or the number of classes, ``BadParameter`` if the
+    recipe fills a buffer ``pixel_mean`` and it has none of the images' shape.
     """
     torch.manual_seed(recipe.seed)
     module = architecture.build(classes).to(feed.device)
@@ -100,7 +101,7 @@ def build(architecture: Architecture, recipe: Recipe, feed: Feed, classes: int) 
 
 
 def _try(architecture: Architecture, module: Any, size: int, classes: int) -> None:
-    """Tries a network on two empty images of a size, before any image is read."""
+    """Runs a network on two images of zeros; raises ``DataError`` if it does not take the size or the classes."""
     device = next(module.parameters()).device
     try:
         with torch.no_grad():
@@ -116,7 +117,7 @@ def _try(architecture: Architecture, module: Any, size: int, classes: int) -> No
 
 
 def _fill_pixel_mean(architecture: Architecture, module: Any, mean: Any) -> None:
-    """Puts the mean training image (3, s, s) into the network's buffer of that name, (3, s, s) or (1, 3, s, s)."""
+    """Copies the mean training image, (3, s, s), into the buffer ``pixel_mean``, (3, s, s) or (1, 3, s, s)."""
     buffer = dict(module.named_buffers()).get("pixel_mean")
     if buffer is None or buffer.shape[-3:] != mean.shape:
         got = "none" if buffer is None else f"one of shape {tuple(buffer.shape)}"

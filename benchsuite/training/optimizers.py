@@ -1,4 +1,4 @@
-"""Optimisers of recipes, made from torch's own, in the form that is fastest: fused where torch has one."""
+"""Optimisers of recipes: those of torch, in their fused form if there is one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ _FUSED = ("sgd", "adam", "adamw", "adagrad")
 
 
 def freeze(module: Any, recipe: Recipe) -> int:
-    """Keeps the parameters whose names begin with one of ``recipe.frozen`` as they are; returns how many numbers.
+    """Freezes the parameters whose names begin with one of ``recipe.frozen``; returns how many scalars they have.
 
-    Raises ``BadParameter`` for a beginning that no parameter has.
+    Raises ``BadParameter`` for a prefix that no parameter's name has.
     """
     names = [name for name, _ in module.named_parameters()]
     for prefix in recipe.frozen:
         if not any(name.startswith(prefix) for name in names):
-            raise BadParameter(expected(f"frozen of the recipe {recipe.name}", "the beginning of a parameter", prefix))
+            rule = "the beginning of a parameter's name"
+            raise BadParameter(expected(f"frozen of the recipe {recipe.name}", rule, prefix))
     count = 0
     for name, parameter in module.named_parameters():
         if name.startswith(recipe.frozen):
@@ -31,13 +32,13 @@ def freeze(module: Any, recipe: Recipe) -> int:
 
 
 def make(module: Any, recipe: Recipe) -> Any:
-    """The optimiser of a recipe over the parameters that learn.
+    """The optimiser of a recipe over the trainable parameters.
 
-    With ``decay="frozen too"`` the others are in it as well, with a gradient of zero: weight decay shrinks them, as in
-    programs that hand all numbers of a network to the optimiser.
+    With ``decay="frozen too"`` it has the frozen ones too, with a gradient of zero: weight decay shrinks them, as in
+    programs that pass all parameters of a network to the optimiser.
     """
     how = recipe.optimizer
-    parameters = list(_decayed(module, recipe))
+    parameters = list(_parameters(module, recipe))
     common: dict[str, Any] = {"lr": how.learning_rate, "weight_decay": how.weight_decay}
     if how.name in _FUSED:
         common["fused"] = True
@@ -53,7 +54,7 @@ def make(module: Any, recipe: Recipe) -> Any:
 
 
 def set_rate(optimiser: Any, rate: float, momentum: float | None) -> None:
-    """Sets the learning rate; and the momentum, or first beta, where one is given."""
+    """Sets the learning rate; and the momentum, or the first beta, if ``momentum`` is not None."""
     for group in optimiser.param_groups:
         group["lr"] = rate
         if momentum is not None:
@@ -64,14 +65,14 @@ def set_rate(optimiser: Any, rate: float, momentum: float | None) -> None:
 
 
 def clear(optimiser: Any) -> None:
-    """Forgets the gradients of what learns; those of frozen parameters stay zero."""
+    """Clears the gradients of trainable parameters; those of frozen parameters stay zero."""
     for group in optimiser.param_groups:
         for parameter in group["params"]:
             if parameter.requires_grad:
                 parameter.grad = None
 
 
-def _decayed(module: Any, recipe: Recipe) -> Iterator[Any]:
+def _parameters(module: Any, recipe: Recipe) -> Iterator[Any]:
     for parameter in module.parameters():
         if parameter.requires_grad:
             yield parameter

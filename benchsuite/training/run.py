@@ -1,4 +1,4 @@
-"""A whole ``train``: what is there already, the epochs with their tests and checkpoints, and the results on disk."""
+"""Runs a whole training: reuses what is on disk, trains and tests each epoch, writes checkpoints and results."""
 
 from __future__ import annotations
 
@@ -22,28 +22,32 @@ from benchsuite.training.history import History
 from benchsuite.training.job import Job, TrainRequest, plan
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from benchsuite.distributed.process_group import Group
     from benchsuite.training.images import TrainingImages
     from benchsuite.training.trainer import Compute, Trainer
 
 
 EVERY, TIMES = 60.0, 50.0
-"""Seconds between two checkpoints within an epoch, at least; and so many times what writing the last one took."""
+"""A checkpoint within an epoch is due after ``EVERY`` seconds, or ``TIMES`` times what writing the last one took,
+whichever is longer."""
 
-_ASK = 50
-"""Steps after which several processes ask the first one whether a checkpoint is due."""
+_STEPS_BETWEEN_CHECKS = 50
+"""Steps between two checks, with several processes, of whether a checkpoint is due: the leader decides."""
 
 
 def train(request: TrainRequest, catalog: Catalog, progress: Progress) -> dict[str, Any]:
-    """Trains what was asked, or goes on where it was left; returns the flat row of ``train --json``.
+    """Trains as requested, or resumes an unfinished training; returns the flat row of ``train --json``.
 
-    A training that is finished is answered from its folder. Raises a ``BenchsuiteError`` for every mistake of a user.
+    The row of a finished training is read from its folder. Raises a ``BenchsuiteError`` for every mistake of a user.
     """
     return carry_out(plan(request, catalog), request, progress)
 
 
 def carry_out(job: Job, request: TrainRequest, progress: Progress) -> dict[str, Any]:
-    """Does a planned training, unless it is finished."""
+    """Does a planned training, or reads it from its folder if it is finished; returns its row."""
     folder = training_folder.folder(request.results, job.run_id)
     done = None if request.fresh else training_folder.read(folder)
     if done is not None:
@@ -62,114 +66,126 @@ def carry_out(job: Job, request: TrainRequest, progress: Progress) -> dict[str, 
 
 @dataclass(slots=True)
 class _Work:
-    """A training under way. ``seconds`` say what the time went into, also before a kill."""
+    """A training in progress. ``seconds`` is the time spent on each kind of work, including the time before a kill.
+
+    ``run`` sets the last four fields before the first step; ``heldout`` is None without held-out images.
+    """
 
     job: Job
-    asked: TrainRequest
+    request: TrainRequest
     folder: Path
     device: str
     group: Group
     progress: Progress
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("load", "train", "test", "save"), 0.0))
     mark: float = field(default_factory=time.perf_counter)
+    test: TrainingImages = field(init=False)
+    heldout: TrainingImages | None = field(init=False)
+    trainer: Trainer = field(init=False)
+    history: History = field(init=False)
 
     def run(self) -> dict[str, Any]:
-        """Trains to the end. Raises ``TrainingError`` for a loss that is no number, ``StorageError`` without room."""
+        """Trains to the end and returns the manifest.
+
+        Raises ``TrainingError`` for a loss that is not finite, ``StorageError`` if a file cannot be written.
+        """
         from benchsuite.training import checkpoints
 
         job, path = self.job, self.folder / CHECKPOINT
-        saved = None if self.asked.fresh else checkpoints.load(path, job.identity, job.what)
-        means = self._means(saved)
-        learned, test, heldout = self._images()
-        trainer = self._trainer(learned, means)
-        history = History(len(job.test.samples), job.recipe.count_batch or job.recipe.batch_size)
+        saved = None if self.request.fresh else checkpoints.load(path, job.identity, job.what)
+        compute = self._compute(saved)
+        learned, self.test, self.heldout = self._images()
+        self.trainer = self._build(learned, compute)
+        self.history = History(len(job.test.samples), job.recipe.count_batch or job.recipe.batch_size)
         if saved is not None:
-            trainer.restore(saved["trainer"])
-            history.restore(saved["history"])
-            self.seconds = {name: self.seconds[name] + before for name, before in saved["seconds"].items()}
-            self.progress.note(f"going on after step {trainer.step} of {trainer.steps}")
-        self.progress.start(f"training {job.architecture.name}", trainer.steps - trainer.step)
+            self._restore(saved)
+        self.progress.start(f"training {job.architecture.name}", self.trainer.steps - self.trainer.step)
         try:
-            self._epochs(trainer, history, test, heldout)
+            self._epochs()
         finally:
             self.progress.stop()
-        manifest = training_manifest.make(job, self.asked, trainer, history, self.seconds)
+        manifest = training_manifest.make(job, self.request, self.trainer, self.history, self.seconds)
         if self.group.leads:
-            self._write_weights(LAST, trainer, "")
+            self._write_weights(LAST, "")
             with writing(self.folder / "manifest.json") as part:
                 part.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             checkpoints.remove(path)
         self.group.wait()
         return manifest
 
-    def _means(self, saved: Mapping[str, Any] | None) -> Compute:
-        """What is measured is measured once: a training that goes on keeps precision and layout of its checkpoint."""
+    def _compute(self, saved: Mapping[str, Any] | None) -> Compute:
+        """Device, precision and layout. A resumed training keeps the precision and layout of its checkpoint."""
         from benchsuite.training.trainer import Compute, pick_precision
 
-        precision = saved["precision"] if saved else pick_precision(self.asked.precision, self.device)
+        precision = saved["precision"] if saved else pick_precision(self.request.precision, self.device)
         layout = saved["layout"] if saved else None
-        return Compute(self.device, self.group.collect(precision)[0], self.asked.compiled, layout, self.group)
+        return Compute(self.device, self.group.collect(precision)[0], self.request.compiled, layout, self.group)
 
     def _images(self) -> tuple[TrainingImages, TrainingImages, TrainingImages | None]:
-        """The images to learn from, those of the test and the held-out ones, in memory."""
+        """The training, test and held-out images, in memory; None without held-out images."""
         from benchsuite.training import images
         from benchsuite.training.images import pictures
 
         job = self.job
         how = job.recipe.preprocess
-        usual = (how.crop,)
+        test_sizes = (how.crop,)
 
-        def made(split: Split, samples: Sequence[Sample], sizes: Sequence[int]) -> TrainingImages:
+        def load(split: Split, samples: Sequence[Sample], sizes: Sequence[int]) -> TrainingImages:
             return pictures({s: images.kept(split, samples, how, s) for s in sizes}, samples, self.device)
 
         if not self.group.leads:
-            self.group.wait()  # the first process fills the cache
-        self.progress.note(f"reading {len(job.learned)} images of {job.train.name} to learn from")
-        learned = made(job.train, job.learned, schedules.sizes(job.recipe))
-        test = made(job.test, job.test.samples, usual)
-        heldout = made(job.train, job.heldout, usual) if job.heldout else None
+            self.group.wait()  # until the leader has filled the cache of images
+        self.progress.note(f"reading {len(job.learned)} training images of {job.train.name}")
+        learned = load(job.train, job.learned, schedules.sizes(job.recipe))
+        test = load(job.test, job.test.samples, test_sizes)
+        heldout = load(job.train, job.heldout, test_sizes) if job.heldout else None
         if self.group.leads:
             self.group.wait()
         return learned, test, heldout
 
-    def _trainer(self, learned: TrainingImages, means: Compute) -> Trainer:
-        """The network; raises ``StorageError`` where there is no room for its checkpoints."""
+    def _build(self, learned: TrainingImages, compute: Compute) -> Trainer:
+        """The trainer with a new network. Raises ``StorageError`` if the disk has no room for its checkpoints."""
         from benchsuite.training import checkpoints
         from benchsuite.training.trainer import Trainer
 
-        trainer = Trainer(self.job.architecture, self.job.recipe, learned, len(self.job.train.classes), means)
+        trainer = Trainer(self.job.architecture, self.job.recipe, learned, len(self.job.train.classes), compute)
         if self.group.leads:
             checkpoints.check_room(self.folder, trainer.module)
         self._spent("load")
         return trainer
 
-    def _epochs(self, trainer: Trainer, history: History, test: TrainingImages, heldout: TrainingImages | None) -> None:
-        """Every step that is left; a test after each epoch, and a checkpoint after each test and when one is due."""
-        pause = EVERY
+    def _restore(self, saved: Mapping[str, Any]) -> None:
+        """Sets trainer, history and seconds to those of a checkpoint."""
+        self.trainer.restore(saved["trainer"])
+        self.history.restore(saved["history"])
+        self.seconds = {name: self.seconds[name] + before for name, before in saved["seconds"].items()}
+        self.progress.note(f"resuming after step {self.trainer.step} of {self.trainer.steps}")
+
+    def _epochs(self) -> None:
+        """Does the remaining steps. Tests after each epoch; saves a checkpoint after each test and when one is due."""
+        trainer, pause = self.trainer, EVERY
         while trainer.step < trainer.steps:
-            sure = trainer.advance()
+            finite = trainer.advance()
             self.progress.advance(1, f"epoch {trainer.epoch}, {trainer.words}")
             if trainer.between_epochs:
-                self._test(trainer, history, test, heldout)
-            elif not (sure and self._due(trainer, pause)):
+                self._test()
+            elif not (finite and self._due(pause)):
                 continue
             else:
                 self._spent("train")
-            self._save(trainer, history)
+            self._save()
             pause = max(EVERY, TIMES * self._spent("save"))
 
-    def _test(self, trainer: Trainer, history: History, test: TrainingImages, heldout: TrainingImages | None) -> None:
-        """Counts the errors after an epoch; keeps the weights with the fewest on held-out images."""
-        from benchsuite.training.trainer import right
-
+    def _test(self) -> None:
+        """Counts the errors after an epoch; writes the weights if those on held-out images are the fewest so far."""
         self._spent("train")
+        trainer, history = self.trainer, self.history
         loss, wrong, seen = trainer.epoch_counts()
-        how = self.job.recipe.preprocess
-        correct = right(trainer.module, test, how, self.group)
-        missed = None if heldout is None else int((~right(trainer.module, heldout, how, self.group)).sum())
+        correct = self._right(self.test)
+        missed = None if self.heldout is None else int((~self._right(self.heldout)).sum())
         best = history.best("heldout_errors")
         if missed is not None and self.group.leads and (best is None or missed < best["heldout_errors"]):
-            self._write_weights(BEST, trainer, ", best on held-out images")
+            self._write_weights(BEST, ", best on held-out images")
         self._spent("test")
         before = {kind: sum(r[f"{kind}_seconds"] for r in history.rows) for kind in ("train", "test")}
         row: dict[str, Any] = {
@@ -179,49 +195,57 @@ class _Work:
             "learning_rate": trainer.rate,
         }
         row |= {"train_errors": wrong, "train_n": seen, "heldout_errors": missed}
-        row |= {"heldout_n": None if heldout is None else len(heldout.labels)}
+        row |= {"heldout_n": None if self.heldout is None else len(self.heldout.labels)}
         history.add(row | {f"{kind}_seconds": self.seconds[kind] - spent for kind, spent in before.items()}, correct)
-        self._tell(trainer, history.rows[-1])
+        self._note_epoch()
 
-    def _tell(self, trainer: Trainer, row: Mapping[str, Any]) -> None:
-        total = -(-trainer.steps // trainer.per_epoch)
+    def _right(self, images: TrainingImages) -> NDArray[np.bool_]:
+        """Which of these images the network classifies correctly: (n,) bool."""
+        from benchsuite.training.trainer import right
+
+        return right(self.trainer.module, images, self.job.recipe.preprocess, self.group)
+
+    def _note_epoch(self) -> None:
+        """Notes the errors of the epoch that was just tested."""
+        row = self.history.rows[-1]
+        total = -(-self.trainer.steps // self.trainer.per_epoch)
         errors = {part: row[f"{part}_errors"] for part in ("train", "heldout", "test")}
         words = [f"{p} error {100 * e / row[f'{p}_n']:.2f} %" for p, e in errors.items() if e is not None]
         words = [f"loss {row['loss']:.4f}", *words, f"{row['train_seconds'] + row['test_seconds']:.0f} s"]
         self.progress.note(f"epoch {row['epoch']} of {total}: {', '.join(words)}")
 
-    def _due(self, trainer: Trainer, pause: float) -> bool:
-        """Whether a checkpoint is due; of several processes the first one says so."""
-        if self.group.size > 1 and trainer.step % _ASK:
+    def _due(self, pause: float) -> bool:
+        """Whether a checkpoint is due; with several processes the leader decides."""
+        if self.group.size > 1 and self.trainer.step % _STEPS_BETWEEN_CHECKS:
             return False
         return bool(self.group.collect(time.perf_counter() - self.mark > pause)[0])
 
-    def _save(self, trainer: Trainer, history: History) -> None:
+    def _save(self) -> None:
         """Writes the checkpoint, then the table of the epochs and the predictions."""
         from benchsuite.training import checkpoints
 
         state = {
             "identity": self.job.identity,
             "what": self.job.what,
-            "precision": trainer.means.precision,
-            "layout": trainer.layout,
-            "trainer": trainer.state(),
-            "history": history.state(),
+            "precision": self.trainer.means.precision,
+            "layout": self.trainer.layout,
+            "trainer": self.trainer.state(),
+            "history": self.history.state(),
             "seconds": self.seconds,
         }
         if self.group.leads:
             checkpoints.save(self.folder / CHECKPOINT, state)
-            if history.rows:
-                history.write(self.folder)
+            if self.history.rows:
+                self.history.write(self.folder)
 
-    def _write_weights(self, name: str, trainer: Trainer, which: str) -> None:
+    def _write_weights(self, name: str, which: str) -> None:
         recipe, architecture = self.job.recipe, self.job.architecture.name
         label = f"trained by {recipe.name}, seed {recipe.seed}{which}"
         with writing(self.folder / name) as part:
-            save_state(part, trainer.module, recipe.preprocess, {"architecture": architecture, "label": label})
+            save_state(part, self.trainer.module, recipe.preprocess, {"architecture": architecture, "label": label})
 
     def _spent(self, kind: str) -> float:
-        """Adds the time since the last call to what is spent on ``kind``; returns it."""
+        """Adds the seconds since the last call to those of ``kind``; returns them."""
         now = time.perf_counter()
         spent, self.mark = now - self.mark, now
         self.seconds[kind] += spent

@@ -1,4 +1,4 @@
-"""A network under training, one step at a time, and everything that a checkpoint of it holds."""
+"""Trains a network step by step, and gives the state that a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -39,13 +39,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-_LISTEN = 20
-"""Steps between two looks at the losses on a GPU: each look waits for it."""
+_STEPS_BETWEEN_READS = 20
+"""Steps between two reads of the losses on a GPU: each read waits for the GPU."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """What a training is computed with. It changes the speed, and the last digits. No layout: the faster one."""
+    """What a training is computed with. It changes the speed, and the last digits of the weights.
+
+    Without a ``layout`` the faster one is picked.
+    """
 
     device: str = "cpu"
     precision: str = "fp32"
@@ -55,17 +58,20 @@ class Compute:
 
 
 class Trainer:
-    """Trains one network by a recipe. ``step`` of ``steps`` are done; an epoch has ``per_epoch``.
+    """Trains one network by a recipe: ``step`` of ``steps`` steps are done, an epoch has ``per_epoch`` of them.
 
-    ``module`` is the network itself, ``words`` how the epoch goes, ``rate`` the learning rate of the last step. The
-    same seed, machine and thread count give the same weights, whether or not the training was cut into pieces by
-    ``state`` and ``restore``.
+    ``module`` is the network itself, ``words`` the loss and accuracy of the epoch so far as text, ``rate`` the learning
+    rate of the last step. The same seed, machine and number of threads give the same weights, also if the training is
+    interrupted and resumed with ``state`` and ``restore``.
     """
 
     def __init__(
         self, architecture: Architecture, recipe: Recipe, pictures: TrainingImages, classes: int, means: Compute
     ) -> None:
-        """Builds the network. Raises ``DataError`` and ``BadParameter`` for one that does not fit recipe or data."""
+        """Builds the network.
+
+        Raises ``DataError`` if it does not take the images or classes, ``BadParameter`` if it does not fit the recipe.
+        """
         self.recipe, self.means, self.threads = recipe, means, torch.get_num_threads()
         self.feed = Feed(pictures, recipe, means.device, means.group)
         self.device, self.step = self.feed.device, 0
@@ -90,23 +96,23 @@ class Trainer:
 
     @property
     def epoch(self) -> int:
-        """How many epochs have begun, counted from 1 once the first step is done."""
+        """Number of the epoch that the last step belongs to, from 1; 0 before the first step."""
         return -(-self.step // self.per_epoch)
 
     @property
     def between_epochs(self) -> bool:
-        """Whether an epoch has just ended; the last one of a number of iterations may be shorter."""
+        """Whether the next step begins an epoch or none is left; ``iterations`` may end the last epoch early."""
         return self.step % self.per_epoch == 0 or self.step == self.steps
 
     def advance(self) -> bool:
-        """One step. Whether the losses up to here are known to be numbers, so that the weights may be kept."""
+        """Does one step. Returns whether all losses so far are known to be finite, so that the weights may be saved."""
         if self.step % self.per_epoch == 0:
             self.order = self.feed.order()
             self.correct.zero_()
             self.loss, self.seen = 0.0, 0
         size = schedules.size_at(self.recipe, self.step, self.steps)
-        places = schedules.images_at(self.recipe, self.feed.batch_size, size)
-        chosen = self.order[self.step % self.per_epoch * self.feed.batch_size :][:places]
+        count = schedules.images_at(self.recipe, self.feed.batch_size, size)
+        chosen = self.order[self.step % self.per_epoch * self.feed.batch_size :][:count]
         batch = self.feed.batch(chosen, size)
         self.rate = self._next_rate()
         optimizers.set_rate(self.optimiser, self.rate, schedules.momentum(self.recipe.schedule, self._clock))
@@ -122,13 +128,16 @@ class Trainer:
         return not self.losses
 
     def epoch_counts(self) -> tuple[float, int, int]:
-        """Of the epoch so far, over all processes: the mean loss, wrong answers and images, as they were trained on."""
+        """Mean loss, number of errors and number of images of the epoch so far, over all processes.
+
+        They are counted in the training steps: on augmented images, before each step changes the weights.
+        """
         sums = torch.tensor([self.loss, float(self.correct)], dtype=torch.float64)
-        loss, correct = self.means.group.total(sums.to(self._talk)).tolist()
+        loss, correct = self.means.group.total(sums.to(self._exchange_device)).tolist()
         return loss / max(1, self.seen), self.seen - int(correct), self.seen
 
     def state(self) -> State:
-        """Everything that the rest of the training depends on; every process has to ask at once."""
+        """Everything that the rest of the training depends on. Every process of the group has to call it together."""
         loss, wrong, _ = self.epoch_counts()
         cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
         return {
@@ -137,7 +146,7 @@ class Trainer:
             "module": self.module.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "generator": self.feed.generator.get_state(),
+            "generator": self.feed.state(),
             "chance": self.means.group.collect((torch.get_rng_state(), cuda)),
             "warming": self.warming,
             "recent": self.recent,
@@ -145,12 +154,12 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes back to a ``state``. With another number of processes, chance inside the network is another."""
+        """Goes back to a ``state``. With another number of processes, random draws in the network (dropout) differ."""
         group = self.means.group
         self.module.load_state_dict(state["module"])
         self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
         self.scaler.load_state_dict(state["scaler"])
-        self.feed.generator.set_state(state["generator"])
+        self.feed.restore(state["generator"])
         own, cuda = state["chance"][group.rank % len(state["chance"])]
         torch.set_rng_state(own)
         if cuda is not None and self.device.type == "cuda":
@@ -161,6 +170,17 @@ class Trainer:
         self.loss = loss if group.leads else 0.0
         self.correct.fill_(correct if group.leads else 0)
         self.losses = []
+
+    def numerics(self) -> dict[str, Any]:
+        """What the weights are computed with, for the manifest: plain JSON data."""
+        return {
+            "precision": self.means.precision,
+            "device": self.means.device,
+            "compiled": self.means.compiled,
+            "layout": self.layout,
+            "processes": self.means.group.size,
+            "threads": self.threads,
+        }
 
     def _faster_layout(self, architecture: Architecture) -> Layout:
         side = self.feed.sizes[0]
@@ -178,7 +198,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def _context(self) -> Iterator[None]:
-        """What the forward pass runs in: the precision, and what makes small maps and several sizes work."""
+        """Context of the forward pass: autocast for lower precisions, ``MultiSizeMode`` for images of several sizes."""
         lower = self.means.precision != "fp32"
         with contextlib.ExitStack() as stack:
             if self.mode is not None:
@@ -190,36 +210,36 @@ class Trainer:
             yield
 
     def _count(self, loss: Any, hits: Any, images: int) -> None:
-        """Adds a step of ``images`` to what is known of the epoch; on a GPU, what is known lags behind a little."""
+        """Adds a step on ``images`` images to the counts of the epoch. A GPU's losses are read every few steps."""
         group = self.means.group
         if images < group.size and not group.leads:
-            hits = torch.zeros_like(hits)  # every process saw all of them
+            hits = torch.zeros_like(hits)  # every process had all of these images: the leader counts them
         self.correct += hits
         self.seen += images
         self.losses.append(loss * (images / group.size))
         if self.warming:
-            self._warm(int(group.total(hits)), images)
-        if self.device.type == "cpu" or len(self.losses) >= _LISTEN or self.between_epochs:
-            self._listen()
+            self._update_warmup(int(group.total(hits)), images)
+        if self.device.type == "cpu" or len(self.losses) >= _STEPS_BETWEEN_READS or self.between_epochs:
+            self._read_losses()
 
-    def _listen(self) -> None:
-        """Reads the losses since the last look. Raises ``TrainingError`` naming the step of one that is no number."""
-        found = torch.stack(self.losses).tolist()
-        for step, loss in zip(itertools.count(self.step - len(found) + 1), found, strict=False):
+    def _read_losses(self) -> None:
+        """Adds the losses not read yet. Raises ``TrainingError`` naming the first step whose loss is not finite."""
+        losses = torch.stack(self.losses).tolist()
+        for step, loss in zip(itertools.count(self.step - len(losses) + 1), losses, strict=False):
             if not math.isfinite(loss):
                 where = f"step {step} of {self.steps}, epoch {-(-step // self.per_epoch)}, {self.recipe.name}"
                 rule = "a number; the last good checkpoint is kept"
                 raise TrainingError(expected("the loss", rule, f"{loss}", where))
             self.loss += loss
         self.losses = []
-        self.words = f"loss {self.loss / (self.seen / self.means.group.size):.3f}, {self._right():.1f} % right"
+        self.words = f"loss {self.loss / (self.seen / self.means.group.size):.3f}, {self._accuracy():.1f} % right"
 
-    def _right(self) -> float:
-        """Of the epoch so far and this process's images, how many percent were answered right."""
+    def _accuracy(self) -> float:
+        """Accuracy of the epoch so far in percent, from this process's share of the images."""
         return 100 * int(self.correct) * self.means.group.size / self.seen
 
-    def _warm(self, hits: int, images: int) -> None:
-        """Ends a warm-up when the error over the recent steps is low enough."""
+    def _update_warmup(self, hits: int, images: int) -> None:
+        """Ends the warm-up if the error over the recent steps is low enough."""
         self.recent = [*self.recent, [images - hits, images]][-schedules.RECENT :]
         warmup = self.recipe.schedule.warmup
         assert warmup is not None
@@ -227,19 +247,22 @@ class Trainer:
         self.warming = not schedules.warmed(warmup, wrong, seen)
 
     @property
-    def _talk(self) -> torch.device:
-        """Where tensors lie that processes exchange."""
+    def _exchange_device(self) -> torch.device:
+        """The device of tensors that processes exchange: NCCL needs the GPU, Gloo the CPU."""
         return self.device if self.device.type == "cuda" else torch.device("cpu")
 
 
-_AT_ONCE = 500
-"""Images in a batch of the test: the errors do not depend on it."""
+_TEST_BATCH = 500
+"""Images in a batch of the test; the errors do not depend on it."""
 
 
 def ensure(
     architecture: Architecture, recipe: Recipe, path: Path, train: Callable[[], Split], progress: Progress
 ) -> None:
-    """Trains on the split that ``train()`` opens, unless ``path`` exists; writes the file whole or not at all."""
+    """Trains a network on the split that ``train()`` opens and writes its weights to ``path``, atomically.
+
+    Does nothing if the file exists.
+    """
     if path.is_file():
         return
     split = train()
@@ -250,9 +273,9 @@ def ensure(
 
 
 def fit(architecture: Architecture, recipe: Recipe, split: Split, progress: Progress) -> Any:
-    """A network trained on the CPU or the first CUDA device, in bfloat16 where it has it; returned in evaluation mode.
+    """Trains a network on the first CUDA device, else on the CPU; returns it on the CPU, in evaluation mode.
 
-    The same seed, machine and thread count give the same weights.
+    The precision is that of ``auto``. The same seed, machine and number of threads give the same weights.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     arrays = {size: read(split, split.samples, recipe.preprocess, size) for size in schedules.sizes(recipe)}
@@ -268,36 +291,38 @@ def fit(architecture: Architecture, recipe: Recipe, split: Split, progress: Prog
     return trainer.module.cpu().eval()
 
 
-def pick_precision(asked: str, device: str) -> str:
-    """``auto`` is bfloat16 or fp16 where the device computes it by itself, else float32: the same at every call.
+def pick_precision(requested: str, device: str) -> str:
+    """The precision to train in. ``auto``: bfloat16 or fp16 if the device has it in hardware, else float32.
 
-    To measure which is faster would make other weights whenever the machine does something else too.
+    The choice is the same at every call. A measured one would depend on the load of the machine, and so would the
+    weights.
     """
-    if asked != "auto":
-        return asked
+    if requested != "auto":
+        return requested
     return next((name for name in candidates(device) if name != "tf32"), "fp32")
 
 
-def right(module: Any, tested: TrainingImages, preprocess: Preprocess, group: Group) -> NDArray[np.bool_]:
-    """Which images the network gets right, (n,), in their order: in float32, as ``benchsuite run`` evaluates.
+def right(module: Any, images: TrainingImages, preprocess: Preprocess, group: Group) -> NDArray[np.bool_]:
+    """Which images the network classifies correctly: (n,) bool, in their order.
 
-    Each process takes its share, so that every image is looked at once. Ties go to the lower class.
+    Computed in float32, as ``benchsuite run`` does. Each process evaluates its share of the images, each image once.
+    Ties go to the lower class.
     """
-    array, labels = tested.sizes[preprocess.crop], tested.labels
+    array, labels = images.sizes[preprocess.crop], images.labels
     device = next(module.parameters()).device
     inputs = InputNormalization(preprocess, device)
-    found = torch.zeros(len(labels), dtype=torch.int64)
+    correct = torch.zeros(len(labels), dtype=torch.int64)
     own = torch.arange(len(labels))[group.share(len(labels))]
     group.agree(module)
-    learning = module.training
+    was_training = module.training
     module.eval()
     with torch.inference_mode():
-        for chosen in own.split(_AT_ONCE):
+        for chosen in own.split(_TEST_BATCH):
             x = array.index_select(0, chosen.to(array.device)).to(device, non_blocking=True)
             scores = module(inputs(x)).double().cpu().numpy()
             truth = labels[chosen.to(labels.device)].cpu().numpy()
-            found[chosen] = torch.from_numpy(metrics.ranks(scores, truth) == 0).long()
-    module.train(learning)
+            correct[chosen] = torch.from_numpy(metrics.ranks(scores, truth) == 0).long()
+    module.train(was_training)
     if group.size > 1:
-        found = group.total(found.to(device)).cpu()
-    return np.asarray(found.numpy().astype(bool))
+        correct = group.total(correct.to(device)).cpu()
+    return np.asarray(correct.numpy().astype(bool))

@@ -43,7 +43,7 @@ def test_text_says_what_came_out_where_it_lies_and_that_it_is_small(capsys: pyte
     captured = capsys.readouterr()
     assert "last epoch, error %" in captured.out
     assert "usual@mini" in captured.out
-    assert "not a number to hold against its source" in captured.out
+    assert "so not comparable with the published number" in captured.out
     assert "benchsuite: epoch 2 of 2: loss" in captured.err
     assert main(["train", "tiny", "--recipe", "usual", "--device", "cpu", "--scale", "mini"]) == 0
     assert "answered from" in capsys.readouterr().out

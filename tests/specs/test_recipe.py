@@ -92,7 +92,7 @@ def test_the_small_scale_says_so_in_its_name_and_still_counts_in_the_batches_of_
 def test_a_scale_that_is_not_there_is_refused() -> None:
     with pytest.raises(BadParameter, match="one of full, mini, got tiny"):
         scaled(toy_training.USUAL, "tiny")
-    with pytest.raises(BadParameter, match="the only one of usual"):
+    with pytest.raises(BadParameter, match="the only scale of usual"):
         scaled(dataclasses.replace(toy_training.USUAL, mini=None), "mini")
 
 

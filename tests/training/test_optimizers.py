@@ -80,7 +80,7 @@ def test_decay_shrinks_what_is_frozen_where_the_recipe_says_so() -> None:
 
 
 def test_a_frozen_name_that_no_parameter_has_is_refused() -> None:
-    with pytest.raises(BadParameter, match="the beginning of a parameter, got stem"):
+    with pytest.raises(BadParameter, match="the beginning of a parameter's name, got stem"):
         freeze(One(), dataclasses.replace(USUAL, frozen=("stem",)))
 
 
