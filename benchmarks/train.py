@@ -31,7 +31,7 @@ from benchsuite.models.precision import DTYPES
 from benchsuite.specs.catalog import open_dataset
 from benchsuite.specs.parameters import options
 from benchsuite.training.images import kept, pictures
-from benchsuite.training.trainer import Compute, Trainer
+from benchsuite.training.trainer import Trainer, TrainingCompute
 
 
 class Rows(torch.utils.data.Dataset):  # type: ignore[misc]
@@ -83,10 +83,12 @@ def plain(architecture: Architecture, recipe: Recipe, rows: Rows, precision: str
             yield len(y)
 
 
-def engine(architecture: Architecture, recipe: Recipe, rows: Rows, samples: Any, means: Compute) -> Iterator[int]:
+def engine(
+    architecture: Architecture, recipe: Recipe, rows: Rows, samples: Any, compute: TrainingCompute
+) -> Iterator[int]:
     """The engine; yields the images of each step, for ever."""
     made = pictures({rows.array.shape[1]: rows.array}, samples, "cpu")
-    trainer = Trainer(architecture, recipe, made, 10, means)
+    trainer = Trainer(architecture, recipe, made, 10, compute)
     while True:
         before = trainer.seen
         trainer.advance()
@@ -129,9 +131,9 @@ def main() -> None:
         architecture = catalog.architecture(recipe.architecture, tuple(own.items()))
         array = kept(split, split.samples, recipe.preprocess, recipe.preprocess.crop)
         rows = Rows(array, np.array([s.label for s in split.samples]), recipe)
-        means = {"engine": Compute(precision=args.precision, layout=None)}
+        means = {"engine": TrainingCompute(precision=args.precision, layout=None)}
         if args.compile:
-            means["engine --compile"] = Compute(precision=args.precision, layout=None, compiled=True)
+            means["engine --compile"] = TrainingCompute(precision=args.precision, layout=None, compiled=True)
         ways = {way: engine(architecture, recipe, rows, split.samples, how) for way, how in means.items()}
         ways["plain loop"] = plain(architecture, recipe, rows, args.precision, args.workers)
         found: dict[str, list[float]] = {way: [] for way in ways}

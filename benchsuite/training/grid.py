@@ -78,7 +78,7 @@ def train(
     rows: list[Row] = []
     trained: dict[str, Row] = {}
     for number, cell in enumerate(planned, 1):
-        identity = cell.job.identity
+        identity = cell.job.digest
         if identity not in trained:
             levels = ", ".join(f"{factor} {level}" for factor, level in cell.levels.items())
             progress.note(f"training {number} of {len(planned)} of {name}: {levels}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,10 +138,10 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A planned training. Its id is a digest of ``asked``; ``learned`` and ``heldout`` are samples of ``train``."""
+    """A planned training. The digest in its id is made of ``identity``; ``learned`` and ``heldout`` are samples of ``train``."""
 
     run_id: str
-    asked: dict[str, Any]
+    identity: dict[str, Any]
     architecture: Architecture
     owner: str
     recipe: Recipe
@@ -158,9 +157,9 @@ class Job:
         return f"{self.architecture.name} by {self.recipe.name}"
 
     @property
-    def identity(self) -> str:
-        """The digest of ``asked``, which a checkpoint carries."""
-        return keys.digest(self.asked)
+    def digest(self) -> str:
+        """The digest of ``identity``, which a checkpoint carries."""
+        return keys.digest(self.identity)
 
 
 def plan(request: TrainRequest, catalog: Catalog) -> Job:
@@ -185,19 +184,19 @@ def job(request: TrainRequest, declared: Recipe, catalog: Catalog, opened: tuple
     learned, heldout = _split(train.samples, request.heldout)
     learned = spread(learned, recipe.images) if recipe.images and recipe.images < len(learned) else learned
     owner = catalog.owner("architecture", architecture.name)
-    asked = {
+    identity = {
         "scores": keys.SCORES,
         "architecture": architecture.name,
         "owner": owner,
         "recipe": trains(recipe),
-        "learned": _digest(learned),
-        "heldout": _digest(heldout),
-        "test": _digest(test.samples),
+        "learned": keys.samples_digest(learned, real=False),
+        "heldout": keys.samples_digest(heldout, real=False),
+        "test": keys.samples_digest(test.samples, real=False),
         "precision": request.precision,
         "compiled": request.compiled,
     }
-    run_id = keys.run_id(architecture.name, recipe.name, test.name, asked)
-    return Job(run_id, asked, architecture, owner, recipe, request.scale, train, test, learned, heldout)
+    run_id = keys.run_id(architecture.name, recipe.name, test.name, identity)
+    return Job(run_id, identity, architecture, owner, recipe, request.scale, train, test, learned, heldout)
 
 
 def open_splits(request: TrainRequest, recipe: Recipe, catalog: Catalog) -> tuple[Split, Split]:
@@ -240,7 +239,3 @@ def _split(samples: tuple[Sample, ...], count: int) -> tuple[tuple[Sample, ...],
         raise BadParameter(expected("--held-out", f"from 0 to {len(samples) - 1}", count))
     chosen = set(sorted((s.id for s in samples), key=lambda name: hashlib.sha256(name.encode()).digest())[:count])
     return tuple(s for s in samples if s.id not in chosen), tuple(s for s in samples if s.id in chosen)
-
-
-def _digest(samples: Sequence[Sample]) -> str:
-    return keys.digest_lines(f"{s.id} {s.label} {s.stamp.partition('@')[0]}" for s in samples)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from benchsuite.distributed.process_group import Group
     from benchsuite.training.images import TrainingImages
-    from benchsuite.training.trainer import Compute, Trainer
+    from benchsuite.training.trainer import Trainer, TrainingCompute
 
 
 EVERY, TIMES = 60.0, 50.0
@@ -92,7 +92,7 @@ class _Work:
         from benchsuite.training import checkpoints
 
         job, path = self.job, self.folder / CHECKPOINT
-        saved = None if self.request.fresh else checkpoints.load(path, job.identity, job.what)
+        saved = None if self.request.fresh else checkpoints.load(path, job.digest, job.what)
         compute = self._compute(saved)
         learned, self.test, self.heldout = self._images()
         self.trainer = self._build(learned, compute)
@@ -113,13 +113,13 @@ class _Work:
         self.group.wait()
         return manifest
 
-    def _compute(self, saved: Mapping[str, Any] | None) -> Compute:
+    def _compute(self, saved: Mapping[str, Any] | None) -> TrainingCompute:
         """Device, precision and layout. A resumed training keeps the precision and layout of its checkpoint."""
-        from benchsuite.training.trainer import Compute, pick_precision
+        from benchsuite.training.trainer import TrainingCompute, pick_precision
 
         precision = saved["precision"] if saved else pick_precision(self.request.precision, self.device)
         layout = saved["layout"] if saved else None
-        return Compute(self.device, self.group.collect(precision)[0], self.request.compiled, layout, self.group)
+        return TrainingCompute(self.device, self.group.collect(precision)[0], self.request.compiled, layout, self.group)
 
     def _images(self) -> tuple[TrainingImages, TrainingImages, TrainingImages | None]:
         """The training, test and held-out images, in memory; None without held-out images."""
@@ -143,7 +143,7 @@ class _Work:
             self.group.wait()
         return learned, test, heldout
 
-    def _build(self, learned: TrainingImages, compute: Compute) -> Trainer:
+    def _build(self, learned: TrainingImages, compute: TrainingCompute) -> Trainer:
         """The trainer with a new network. Raises ``StorageError`` if the disk has no room for its checkpoints."""
         from benchsuite.training import checkpoints
         from benchsuite.training.trainer import Trainer
@@ -225,9 +225,9 @@ class _Work:
         from benchsuite.training import checkpoints
 
         state = {
-            "identity": self.job.identity,
+            "identity": self.job.digest,
             "what": self.job.what,
-            "precision": self.trainer.means.precision,
+            "precision": self.trainer.compute.precision,
             "layout": self.trainer.layout,
             "trainer": self.trainer.state(),
             "history": self.history.state(),

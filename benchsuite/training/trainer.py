@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from benchsuite.distributed.process_group import Group
 from benchsuite.errors import TrainingError, expected
+from benchsuite.models.device import Compute
 from benchsuite.models.input_normalization import InputNormalization
 from benchsuite.models.precision import DTYPES, candidates
 from benchsuite.models.state_dict import save_state
@@ -44,15 +45,12 @@ _STEPS_BETWEEN_READS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Compute:
-    """What a training is computed with. It changes the speed, and the last digits of the weights.
+class TrainingCompute(Compute):
+    """What a network is trained with: also the memory format and the group of processes that share each batch.
 
     Without a ``layout`` the faster one is picked.
     """
 
-    device: str = "cpu"
-    precision: str = "fp32"
-    compiled: bool = False
     layout: Layout | None = "channels-last"
     group: Group = field(default_factory=Group)
 
@@ -66,33 +64,38 @@ class Trainer:
     """
 
     def __init__(
-        self, architecture: Architecture, recipe: Recipe, pictures: TrainingImages, classes: int, means: Compute
+        self,
+        architecture: Architecture,
+        recipe: Recipe,
+        pictures: TrainingImages,
+        classes: int,
+        compute: TrainingCompute,
     ) -> None:
         """Builds the network.
 
         Raises ``DataError`` if it does not take the images or classes, ``BadParameter`` if it does not fit the recipe.
         """
-        self.recipe, self.means, self.threads = recipe, means, torch.get_num_threads()
-        self.feed = Feed(pictures, recipe, means.device, means.group)
+        self.recipe, self.compute, self.threads = recipe, compute, torch.get_num_threads()
+        self.feed = Feed(pictures, recipe, compute.device, compute.group)
         self.device, self.step = self.feed.device, 0
         self.per_epoch = schedules.batches_per_epoch(len(pictures.labels), self.feed.batch_size, recipe.partial)
         self.steps = schedules.length(recipe.epochs, recipe.iterations, self.per_epoch)
         several = len(set(self.feed.sizes)) > 1
         self.mode = MultiSizeMode(several_sizes=True) if several else None
         self.module = network.build(architecture, recipe, self.feed, classes)
-        self.layout = means.layout or means.group.collect(self._faster_layout(architecture))[0]
+        self.layout = compute.layout or compute.group.collect(self._faster_layout(architecture))[0]
         self.module = laid(self.module, self.layout, self.device)
         self.frozen = optimizers.freeze(self.module, recipe)
         self.optimiser = optimizers.make(self.module, recipe)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=means.precision == "fp16")
-        forward = torch.compile(self.module) if means.compiled else self.module
-        self.forward = means.group.wrap(forward, means.device, several)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=compute.precision == "fp16")
+        forward = torch.compile(self.module) if compute.compiled else self.module
+        self.forward = compute.group.wrap(forward, compute.device, several)
         self.order = torch.zeros(0, dtype=torch.int64)
         self.warming, self.recent = schedules.waits(recipe.schedule.warmup), list[list[int]]()
         self.correct, self.losses = torch.zeros((), dtype=torch.int64, device=self.device), list[Any]()
         self.loss, self.seen, self.words, self.rate = 0.0, 0, "", 0.0
-        if means.group.size > 1:
-            torch.manual_seed(recipe.seed + means.group.rank)
+        if compute.group.size > 1:
+            torch.manual_seed(recipe.seed + compute.group.rank)
 
     @property
     def epoch(self) -> int:
@@ -118,7 +121,7 @@ class Trainer:
         optimizers.set_rate(self.optimiser, self.rate, schedules.momentum(self.recipe.schedule, self._clock))
         with self._context():
             out = self.forward(batch.x.contiguous() if self.layout == "contiguous" else batch.x)
-        loss = F.cross_entropy(out.float(), batch.y, reduction="sum") * (self.means.group.size / batch.whole)
+        loss = F.cross_entropy(out.float(), batch.y, reduction="sum") * (self.compute.group.size / batch.whole)
         optimizers.clear(self.optimiser)
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimiser)
@@ -133,7 +136,7 @@ class Trainer:
         They are counted in the training steps: on augmented images, before each step changes the weights.
         """
         sums = torch.tensor([self.loss, float(self.correct)], dtype=torch.float64)
-        loss, correct = self.means.group.total(sums.to(self._exchange_device)).tolist()
+        loss, correct = self.compute.group.total(sums.to(self._exchange_device)).tolist()
         return loss / max(1, self.seen), self.seen - int(correct), self.seen
 
     def state(self) -> State:
@@ -147,7 +150,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
             "generator": self.feed.state(),
-            "chance": self.means.group.collect((torch.get_rng_state(), cuda)),
+            "chance": self.compute.group.collect((torch.get_rng_state(), cuda)),
             "warming": self.warming,
             "recent": self.recent,
             "epoch": (loss * self.seen, self.seen - wrong, self.seen),
@@ -155,7 +158,7 @@ class Trainer:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes back to a ``state``. With another number of processes, random draws in the network (dropout) differ."""
-        group = self.means.group
+        group = self.compute.group
         self.module.load_state_dict(state["module"])
         self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
         self.scaler.load_state_dict(state["scaler"])
@@ -174,18 +177,18 @@ class Trainer:
     def numerics(self) -> dict[str, Any]:
         """What the weights are computed with, for the manifest: plain JSON data."""
         return {
-            "precision": self.means.precision,
-            "device": self.means.device,
-            "compiled": self.means.compiled,
+            "precision": self.compute.precision,
+            "device": self.compute.device,
+            "compiled": self.compute.compiled,
             "layout": self.layout,
-            "processes": self.means.group.size,
+            "processes": self.compute.group.size,
             "threads": self.threads,
         }
 
     def _faster_layout(self, architecture: Architecture) -> Layout:
         side = self.feed.sizes[0]
         shape = (self.feed.batch_size, architecture.input.channels, side, side)
-        return pick(f"{architecture.name} {self.means.precision}", self.module, shape, self._context)
+        return pick(f"{architecture.name} {self.compute.precision}", self.module, shape, self._context)
 
     @property
     def _clock(self) -> Clock:
@@ -199,19 +202,19 @@ class Trainer:
     @contextlib.contextmanager
     def _context(self) -> Iterator[None]:
         """Context of the forward pass: autocast for lower precisions, ``MultiSizeMode`` for images of several sizes."""
-        lower = self.means.precision != "fp32"
+        lower = self.compute.precision != "fp32"
         with contextlib.ExitStack() as stack:
             if self.mode is not None:
                 self.mode.progress = self.step / self.steps
                 stack.enter_context(self.mode)
             stack.enter_context(
-                torch.autocast(self.device.type, DTYPES[self.means.precision] if lower else None, lower)
+                torch.autocast(self.device.type, DTYPES[self.compute.precision] if lower else None, lower)
             )
             yield
 
     def _count(self, loss: Any, hits: Any, images: int) -> None:
         """Adds a step on ``images`` images to the counts of the epoch. A GPU's losses are read every few steps."""
-        group = self.means.group
+        group = self.compute.group
         if images < group.size and not group.leads:
             hits = torch.zeros_like(hits)  # every process had all of these images: the leader counts them
         self.correct += hits
@@ -232,11 +235,11 @@ class Trainer:
                 raise TrainingError(expected("the loss", rule, f"{loss}", where))
             self.loss += loss
         self.losses = []
-        self.words = f"loss {self.loss / (self.seen / self.means.group.size):.3f}, {self._accuracy():.1f} % right"
+        self.words = f"loss {self.loss / (self.seen / self.compute.group.size):.3f}, {self._accuracy():.1f} % right"
 
     def _accuracy(self) -> float:
         """Accuracy of the epoch so far in percent, from this process's share of the images."""
-        return 100 * int(self.correct) * self.means.group.size / self.seen
+        return 100 * int(self.correct) * self.compute.group.size / self.seen
 
     def _update_warmup(self, hits: int, images: int) -> None:
         """Ends the warm-up if the error over the recent steps is low enough."""
@@ -279,8 +282,8 @@ def fit(architecture: Architecture, recipe: Recipe, split: Split, progress: Prog
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     arrays = {size: read(split, split.samples, recipe.preprocess, size) for size in schedules.sizes(recipe)}
-    means = Compute(device, pick_precision("auto", device))
-    trainer = Trainer(architecture, recipe, pictures(arrays, split.samples, device), len(split.classes), means)
+    compute = TrainingCompute(device, pick_precision("auto", device))
+    trainer = Trainer(architecture, recipe, pictures(arrays, split.samples, device), len(split.classes), compute)
     progress.start(f"training {architecture.name}", trainer.steps)
     try:
         while trainer.step < trainer.steps:

@@ -33,7 +33,7 @@ from benchsuite.runs import run as runs
 from benchsuite.training import batches
 from benchsuite.training import trainer as engine
 from benchsuite.training.images import TrainingImages, pictures, read
-from benchsuite.training.trainer import Compute, Trainer, right
+from benchsuite.training.trainer import Trainer, TrainingCompute, right
 
 SPLIT = toy_training.open_dots(None, "train")
 ARRAY = read(SPLIT, SPLIT.samples, toy_training.PREPROCESS, toy_training.SIDE)
@@ -42,9 +42,9 @@ QUIET = dataclasses.replace(toy_training.USUAL, options=(("drop", 0.0), ("width"
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def trainer(recipe: Recipe, means: Compute | None = None, images: TrainingImages = IMAGES) -> Trainer:
+def trainer(recipe: Recipe, compute: TrainingCompute | None = None, images: TrainingImages = IMAGES) -> Trainer:
     architecture = toy_training.catalog().architecture("tiny", recipe.options)
-    return Trainer(architecture, recipe, images, 3, means or Compute())
+    return Trainer(architecture, recipe, images, 3, compute or TrainingCompute())
 
 
 def run(made: Trainer, steps: int | None = None) -> Trainer:
@@ -147,10 +147,10 @@ def test_a_number_of_iterations_ends_within_an_epoch() -> None:
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_lower_precisions_learn_about_the_same(precision: str) -> None:
-    exact, lower = run(trainer(QUIET), 7), run(trainer(QUIET, Compute(precision=precision)), 7)
+    exact, lower = run(trainer(QUIET), 7), run(trainer(QUIET, TrainingCompute(precision=precision)), 7)
     assert lower.epoch_counts()[0] == pytest.approx(exact.epoch_counts()[0], rel=0.05)
     assert not same(exact, lower)
-    again = trainer(QUIET, Compute(precision=precision))
+    again = trainer(QUIET, TrainingCompute(precision=precision))
     again.restore(lower.state())
     assert same(run(again), run(lower))
 
@@ -202,13 +202,17 @@ class Subtracting(torch.nn.Module):
 def test_the_mean_image_is_filled_in_and_makes_the_mean_input_zero() -> None:
     recipe = dataclasses.replace(toy_training.USUAL, pixel_mean=True)
     made = Trainer(
-        dataclasses.replace(toy_training.ARCHITECTURE, build=lambda n: Subtracting(8)), recipe, IMAGES, 3, Compute()
+        dataclasses.replace(toy_training.ARCHITECTURE, build=lambda n: Subtracting(8)),
+        recipe,
+        IMAGES,
+        3,
+        TrainingCompute(),
     )
     expected = (ARRAY.mean(0) / 255 - np.array(toy_training.PREPROCESS.mean)) / np.array(toy_training.PREPROCESS.std)
     np.testing.assert_allclose(made.module.pixel_mean.permute(1, 2, 0).numpy(), expected, atol=1e-6)
     for build in (toy_training.build, lambda n: Subtracting(1)):
         with pytest.raises(BadParameter, match="pixel_mean"):
-            Trainer(dataclasses.replace(toy_training.ARCHITECTURE, build=build), recipe, IMAGES, 3, Compute())
+            Trainer(dataclasses.replace(toy_training.ARCHITECTURE, build=build), recipe, IMAGES, 3, TrainingCompute())
 
 
 def test_a_warm_up_that_waits_ends_when_the_error_is_low_enough_and_survives_a_cut() -> None:
@@ -244,12 +248,12 @@ def test_a_network_of_other_classes_or_sizes_is_refused_before_any_step() -> Non
         toy_training.ARCHITECTURE, build=lambda n: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, n))
     )
     with pytest.raises(DataError, match="a size that the network takes, got 8"):
-        Trainer(fixed, toy_training.USUAL, IMAGES, 3, Compute())
+        Trainer(fixed, toy_training.USUAL, IMAGES, 3, TrainingCompute())
 
 
 def test_right_answers_are_those_of_one_image_after_the_other_with_ties_to_the_lower_class() -> None:
     module = run(trainer(toy_training.USUAL), 9).module
-    found = right(module, IMAGES, toy_training.PREPROCESS, Compute().group)
+    found = right(module, IMAGES, toy_training.PREPROCESS, TrainingCompute().group)
     assert module.training
     module.eval()
     for i, image in enumerate(ARRAY):
@@ -259,7 +263,7 @@ def test_right_answers_are_those_of_one_image_after_the_other_with_ties_to_the_l
     tied = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 3))
     for parameter in tied.parameters():
         torch.nn.init.zeros_(parameter)
-    found = right(tied, IMAGES, toy_training.PREPROCESS, Compute().group)
+    found = right(tied, IMAGES, toy_training.PREPROCESS, TrainingCompute().group)
     assert np.array_equal(found, IMAGES.labels.numpy() == 0)
 
 
@@ -272,7 +276,7 @@ def test_words_say_how_the_epoch_goes() -> None:
 
 @pytest.mark.parametrize("layout", ["channels-last", "contiguous"])
 def test_both_layouts_learn_the_same(layout: Any) -> None:
-    made = trainer(QUIET, Compute(layout=layout))
+    made = trainer(QUIET, TrainingCompute(layout=layout))
     seen: list[bool] = []
     last = torch.channels_last
     made.module.register_forward_pre_hook(lambda module, args: seen.append(args[0].is_contiguous(memory_format=last)))
