@@ -47,7 +47,7 @@ _STEPS_BETWEEN_READS = 20
 class Compute:
     """What a training is computed with. It changes the speed, and the last digits of the weights.
 
-    Without a ``layout`` the faster one is picked.
+    With ``layout`` None the faster one is picked.
     """
 
     device: str = "cpu"
