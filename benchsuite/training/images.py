@@ -33,7 +33,7 @@ class TrainingImages:
 
 
 def place(array: Any, device: str) -> Any:
-    """The array as a tensor: on a GPU if it takes at most a quarter of the free memory there, else in pinned memory."""
+    """The array as a tensor on the device; in pinned host memory if it is over a quarter of the GPU's free memory."""
     tensor = torch.from_numpy(array)
     if not device.startswith("cuda"):
         return tensor.to(device)

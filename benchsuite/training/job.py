@@ -138,7 +138,7 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A planned training. The digest in its id is made of ``identity``; ``learned`` and ``heldout`` are samples of ``train``."""
+    """A planned training. Its id is a digest of ``identity``; ``learned`` and ``heldout`` are samples of ``train``."""
 
     run_id: str
     identity: dict[str, Any]

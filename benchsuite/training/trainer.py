@@ -48,7 +48,7 @@ _STEPS_BETWEEN_READS = 20
 class TrainingCompute(Compute):
     """What a network is trained with: also the memory format and the group of processes that share each batch.
 
-    Without a ``layout`` the faster one is picked.
+    With ``layout`` None the faster one is picked.
     """
 
     layout: Layout | None = "channels-last"

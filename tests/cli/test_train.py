@@ -18,7 +18,7 @@ TRAIN = ["train", "tiny", "--recipe", "usual", "--device", "cpu", "--precision",
 
 @pytest.fixture(autouse=True)
 def trainees_installed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The command line finds the trainees beside what is installed."""
+    """The commands find the toy plugin in addition to the built-in ones."""
     catalog = toy_training.catalog()
     for command in ("train", "run", "list", "show"):
         monkeypatch.setattr(f"benchsuite.cli.{command}.load_plugins", lambda: catalog)
@@ -65,9 +65,9 @@ def test_a_grid_prints_a_line_for_each_combination(capsys: pytest.CaptureFixture
     assert captured.out.count("tiny_") == 16, "each line names its training"
     assert "training 1 of 16 of toy-grid: optimizer sgd, epochs 1, drop 0.5, noise noise" in captured.err
     assert main([*words, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["grid"] == "toy-grid"
-    assert all(row["cached"] for row in found["trainings"])
+    result = json.loads(capsys.readouterr().out)
+    assert result["grid"] == "toy-grid"
+    assert all(row["cached"] for row in result["trainings"])
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_a_process_that_does_not_lead_prints_nothing(
 
 def test_recipes_are_listed_with_their_claim(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "recipes", "--json"]) == 0
-    found = {r["name"]: r for r in json.loads(capsys.readouterr().out)["recipes"]}
-    assert found["usual"]["architecture"] == "tiny"
-    assert found["he-cifar-110"]["expected"].startswith("top-1 error 6.43")
+    recipes = {r["name"]: r for r in json.loads(capsys.readouterr().out)["recipes"]}
+    assert recipes["usual"]["architecture"] == "tiny"
+    assert recipes["he-cifar-110"]["expected"].startswith("top-1 error 6.43")
 
 
 def test_a_training_and_the_options_of_a_network_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

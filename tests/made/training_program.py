@@ -1,6 +1,6 @@
 """Trains the toys as a program of its own, which a test kills, starts again, or starts several of.
 
-python trainings.py RESULTS RECIPE[,RECIPE] SECONDS_A_STEP EVERY
+python training_program.py RESULTS RECIPE[,RECIPE] SECONDS_A_STEP EVERY
 """
 
 from __future__ import annotations

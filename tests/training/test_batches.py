@@ -1,4 +1,4 @@
-"""Augmentation of whole batches against torchvision, one image at a time."""
+"""Augmentation of whole batches, compared with torchvision's of one image at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PIXELS = torch.from_numpy(np.random.default_rng(5).integers(0, 256, (40, SIDE, S
 
 
 def by_torchvision(image: np.ndarray, pad: int, top: int, left: int, flip: bool) -> np.ndarray:
-    """What ``RandomCrop(size, padding=pad)`` and ``RandomHorizontalFlip`` do once they have drawn."""
+    """What ``RandomCrop(size, padding=pad)`` and ``RandomHorizontalFlip`` do with these random draws."""
     picture = Image.fromarray(image)
     if pad:
         picture = T.crop(T.pad(picture, [pad]), top, left, image.shape[0], image.shape[1])
@@ -30,11 +30,11 @@ def test_a_batch_is_what_torchvision_makes_of_each_image(pad: int, flip: bool) -
     augmentation = Augmentation(pad=pad, flip=flip)
     chosen = torch.tensor([3, 39, 0, 7, 7, 21, 12, 30])
     draws = draw(augmentation, len(chosen), SIDE, torch.Generator().manual_seed(pad))
-    made, outside = batch(PIXELS, chosen, augmentation, draws)
+    augmented, outside = batch(PIXELS, chosen, augmentation, draws)
     for i, index in enumerate(chosen.tolist()):
         top, left = (int(d[i]) if d is not None else 0 for d in (draws.top, draws.left))
         mirrored = draws.flip is not None and bool(draws.flip[i])
-        assert np.array_equal(made[i].numpy(), by_torchvision(PIXELS[index].numpy(), pad, top, left, mirrored))
+        assert np.array_equal(augmented[i].numpy(), by_torchvision(PIXELS[index].numpy(), pad, top, left, mirrored))
         if pad:
             white = by_torchvision(np.full((SIDE, SIDE, 3), 255, np.uint8), pad, top, left, mirrored)
             assert np.array_equal(outside[i, :, :, 0].numpy(), white[:, :, 0] == 0)
@@ -43,8 +43,8 @@ def test_a_batch_is_what_torchvision_makes_of_each_image(pad: int, flip: bool) -
 
 def test_no_augmentation_is_the_images_themselves() -> None:
     chosen = torch.tensor([5, 1])
-    made, outside = batch(PIXELS, chosen, Augmentation(), Draws())
-    assert torch.equal(made, PIXELS[chosen])
+    augmented, outside = batch(PIXELS, chosen, Augmentation(), Draws())
+    assert torch.equal(augmented, PIXELS[chosen])
     assert outside is None
 
 
@@ -65,10 +65,10 @@ def test_a_batch_that_moves_as_one_repeats_its_border(side: int) -> None:
         draws = draw(Augmentation(shift=12), 4, side, generator)
         reach, down, right = draws.shift
         assert reach == max(1, side // 12)
-        made, _ = batch(pixels.contiguous(), torch.arange(4), Augmentation(shift=12), draws)
+        augmented, _ = batch(pixels.contiguous(), torch.arange(4), Augmentation(shift=12), draws)
         padded = torch.nn.functional.pad(pixels[:4].permute(0, 3, 1, 2).float(), (reach,) * 4, mode="replicate")
         expected = padded[:, :, down : down + side, right : right + side].permute(0, 2, 3, 1)
-        assert torch.equal(made.float(), expected)
+        assert torch.equal(augmented.float(), expected)
         seen.add((down, right))
     assert len(seen) > 1
 

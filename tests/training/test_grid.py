@@ -1,4 +1,4 @@
-"""Grids: every combination once, the cheapest first, a table that grows, and what a kill leaves."""
+"""Grids: every combination is trained once, the cheapest first; the table on disk grows; a stopped grid resumes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchsuite.training.job import TrainRequest
 CATALOG = toy_training.catalog()
 
 
-def asked(results: Path, **fields: Any) -> TrainRequest:
+def train_request(results: Path, **fields: Any) -> TrainRequest:
     return TrainRequest("", **{"device": "cpu", "precision": "fp32", "results": results, **fields})
 
 
@@ -30,16 +30,18 @@ def read(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]], list[int]]:
-    """A finished grid: its folder, its rows, and how many rows there were at each turn."""
-    results, turns = tmp_path_factory.mktemp("grid"), []
-    rows = training_grid.train(asked(results), "toy-grid", CATALOG, Progress(), lambda rows: turns.append(len(rows)))
-    return results, rows, turns
+    """A finished grid: its results folder, its rows, and the number of rows at each call of ``tell``."""
+    results, counts = tmp_path_factory.mktemp("grid"), []
+    rows = training_grid.train(
+        train_request(results), "toy-grid", CATALOG, Progress(), lambda rows: counts.append(len(rows))
+    )
+    return results, rows, counts
 
 
 def test_a_grid_has_a_row_for_every_combination_and_trains_equal_ones_once(whole: Any) -> None:
-    results, rows, turns = whole
+    results, rows, counts = whole
     assert len(rows) == 16
-    assert turns == list(range(1, 17))
+    assert counts == list(range(1, 17))
     levels = {tuple(row["levels"].values()) for row in rows}
     assert len(levels) == 16
     assert list(rows[0]["levels"]) == ["optimizer", "epochs", "drop", "noise"]
@@ -71,7 +73,7 @@ def test_the_table_on_disk_has_the_counts_of_each_training(whole: Any) -> None:
 
 
 def test_a_level_of_epochs_is_kept_beside_the_epochs_that_were_run(tmp_path: Path) -> None:
-    """At a small scale the level 150 of the factor epochs is not what was run."""
+    """At a small scale fewer epochs are run than the level 150 of the factor epochs names."""
     row = {"levels": {"epochs": "150", "level": "0.1"}, "epochs": 6, "n": 21, "top1_errors": 3, "failed": None}
     training_grid._write(tmp_path / "grid.csv", [row])
     (line,) = read(tmp_path / "grid.csv")
@@ -93,7 +95,7 @@ def test_a_grid_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
             if self.done == 20:
                 raise KeyboardInterrupt
 
-    small = asked(tmp_path, scale="mini")
+    small = train_request(tmp_path, scale="mini")
     with pytest.raises(KeyboardInterrupt):
         training_grid.train(small, "toy-grid", CATALOG, Impatient(), lambda rows: None)
     before = read(tmp_path / "grids" / "toy-grid@mini.csv")
@@ -108,36 +110,36 @@ def test_a_grid_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_a_training_that_diverges_says_so_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[str] = []
+    notes: list[str] = []
 
-    class Heard(Progress):
+    class Recorder(Progress):
         def note(self, text: str) -> None:
-            heard.append(text)
+            notes.append(text)
 
     real = training_grid.cells
 
     def with_one_bad(grid: Any, recipe: Any) -> Any:
-        made = real(grid, recipe)
-        bad = toy_training.dataclasses.replace(toy_training.DIVERGING, name=made[0][1].name, epochs=1)
-        return [(made[0][0], bad), *made[1:3]]
+        combinations = real(grid, recipe)
+        bad = toy_training.dataclasses.replace(toy_training.DIVERGING, name=combinations[0][1].name, epochs=1)
+        return [(combinations[0][0], bad), *combinations[1:3]]
 
     monkeypatch.setattr(training_grid, "cells", with_one_bad)
-    rows = training_grid.train(asked(tmp_path), "toy-grid", CATALOG, Heard(), lambda rows: None)
+    rows = training_grid.train(train_request(tmp_path), "toy-grid", CATALOG, Recorder(), lambda rows: None)
     failed = [row for row in rows if row["failed"]]
     assert len(failed) == 1
     assert "Expected the loss to be a number" in failed[0]["failed"]
-    assert any("Expected the loss" in note for note in heard)
+    assert any("Expected the loss" in note for note in notes)
     assert sum(1 for row in rows if not row["failed"]) == 2
     assert grid_table(rows)[1][rows.index(failed[0])][-1] == failed[0]["failed"]
 
 
 def test_a_grid_that_is_not_there_is_refused_and_so_is_another_data_set(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="Unknown grid 'toy-gird': did you mean 'toy-grid'"):
-        training_grid.train(asked(tmp_path), "toy-gird", CATALOG, Progress(), lambda rows: None)
+        training_grid.train(train_request(tmp_path), "toy-gird", CATALOG, Progress(), lambda rows: None)
     with pytest.raises(BadParameter, match="--data to be dots"):
-        training_grid.train(asked(tmp_path, data="digits"), "toy-grid", CATALOG, Progress(), lambda rows: None)
+        training_grid.train(train_request(tmp_path, data="digits"), "toy-grid", CATALOG, Progress(), lambda rows: None)
     with pytest.raises(BadParameter, match="--epochs to be left out, as epochs are a factor of toy-grid, got 3"):
-        training_grid.train(asked(tmp_path, epochs=3), "toy-grid", CATALOG, Progress(), lambda rows: None)
+        training_grid.train(train_request(tmp_path, epochs=3), "toy-grid", CATALOG, Progress(), lambda rows: None)
     assert not list(tmp_path.iterdir())
 
 
@@ -146,8 +148,8 @@ def test_a_grid_may_be_smaller_at_mini_than_its_recipe(tmp_path: Path, monkeypat
     monkeypatch.setattr(toy_training, "GRID", small)
     network = toy_training.dataclasses.replace(toy_training.ARCHITECTURE, grids=(small,))
     monkeypatch.setattr(toy_training, "ARCHITECTURE", network)
-    planned = training_grid.plan(asked(tmp_path, scale="mini"), "toy-grid", toy_training.catalog())
+    planned = training_grid.plan(train_request(tmp_path, scale="mini"), "toy-grid", toy_training.catalog())
     assert {(len(cell.job.learned), cell.job.recipe.batch_size) for cell in planned} == {(16, 8)}
     assert {cell.job.recipe.epochs for cell in planned} == {1, 2}
-    full = training_grid.plan(asked(tmp_path), "toy-grid", toy_training.catalog())
+    full = training_grid.plan(train_request(tmp_path), "toy-grid", toy_training.catalog())
     assert {len(cell.job.learned) for cell in full} != {16}

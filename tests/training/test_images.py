@@ -1,4 +1,4 @@
-"""A split as one array: the pixels of ``1crop``, read once and kept until the pictures change."""
+"""A split as one array: the pixels of the view of ``1crop``, read once and cached until the images change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WIDE = Preprocess(20, 16, "bicubic", (0.5,) * 3, (0.5,) * 3)
 
 
 def pictures(count: int = 7) -> Split:
-    """Pictures of odd sizes."""
+    """A split of images of different sizes."""
     generator = np.random.default_rng(0)
     shapes = [(20 + 3 * i, 33 - i, 3) for i in range(count)]
     table = [generator.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
@@ -29,7 +29,7 @@ def pictures(count: int = 7) -> Split:
 
 
 def counting(split: Split) -> tuple[Split, list[str]]:
-    """The split, and the ids that were read of it."""
+    """The split, and the ids that have been read from it so far."""
     seen: list[str] = []
 
     def look(sample: Sample) -> object:
@@ -41,28 +41,28 @@ def counting(split: Split) -> tuple[Split, list[str]]:
 
 def test_pixels_are_those_that_1crop_looks_at() -> None:
     split = pictures()
-    made = read(split, split.samples, WIDE, 16)
-    look = cutter((center(WIDE),), nullcontext())
-    assert made.dtype == np.uint8
-    for sample, image in zip(split.samples, made, strict=True):
-        assert np.array_equal(image, look(split.read(sample), 0.0).pixels[0])
+    pixels = read(split, split.samples, WIDE, 16)
+    cut = cutter((center(WIDE),), nullcontext())
+    assert pixels.dtype == np.uint8
+    for sample, image in zip(split.samples, pixels, strict=True):
+        assert np.array_equal(image, cut(split.read(sample), 0.0).pixels[0])
 
 
 def test_at_another_size_the_shorter_side_is_resized_to_it() -> None:
     split = pictures(2)
-    made = read(split, split.samples, WIDE, 24)
+    pixels = read(split, split.samples, WIDE, 24)
     picture = split.read(split.samples[1])
     assert picture.size == (32, 23)
     wide = picture.resize((int(24 * 32 / 23), 24), Image.Resampling.BICUBIC)
     left = round((wide.width - 24) / 2)
-    assert np.array_equal(made[1], np.asarray(wide)[:, left : left + 24])
+    assert np.array_equal(pixels[1], np.asarray(wide)[:, left : left + 24])
 
 
 def test_many_images_are_read_in_order_by_threads() -> None:
     samples = tuple(Sample(f"{i:05}", 0, "", "") for i in range(1500))
     split = Split("ramp", samples, ("a", "b"), True, lambda s: np.full((8, 8, 3), int(s.id) % 251, np.uint8))
-    made = read(split, samples, toy_training.PREPROCESS, 8)
-    assert made[:, 0, 0, 0].tolist() == [i % 251 for i in range(1500)]
+    pixels = read(split, samples, toy_training.PREPROCESS, 8)
+    assert pixels[:, 0, 0, 0].tolist() == [i % 251 for i in range(1500)]
 
 
 def test_the_second_time_nothing_is_read() -> None:

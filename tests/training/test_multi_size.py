@@ -1,4 +1,4 @@
-"""Batch renormalisation and convolutions of small maps as products, beside what they stand for."""
+"""Batch renormalisation and convolutions as products, compared with batch normalisation and plain convolutions."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def test_batch_renormalisation_gives_the_value_of_the_running_statistics_once_it
         plain = torch.nn.functional.batch_norm(x, None, None, norm.weight, norm.bias, True)
         mode.progress = progress
         with mode:
-            made = norm.train()(x)
-        torch.testing.assert_close(made, expected if running else plain, rtol=1e-4, atol=1e-4)
+            out = norm.train()(x)
+        torch.testing.assert_close(out, expected if running else plain, rtol=1e-4, atol=1e-4)
         mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=not running)
         torch.testing.assert_close(norm.running_mean, before["running_mean"].lerp(mean, 0.1))
         torch.testing.assert_close(norm.running_var, before["running_var"].lerp(variance, 0.1))
@@ -38,7 +38,7 @@ def test_convolutions_as_products_are_convolutions(size: int, stride: int, side:
     x = torch.randn(2, 5, side, side, dtype=torch.float64, requires_grad=True)
     plain = layer(x)
     with MultiSizeMode(several_sizes=False):
-        made = layer(x)
-    torch.testing.assert_close(made, plain)
-    mine, theirs = (torch.autograd.grad(out.square().sum(), (x, layer.weight)) for out in (made, plain))
+        product = layer(x)
+    torch.testing.assert_close(product, plain)
+    mine, theirs = (torch.autograd.grad(out.square().sum(), (x, layer.weight)) for out in (product, plain))
     torch.testing.assert_close(mine, theirs)

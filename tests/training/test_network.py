@@ -1,4 +1,4 @@
-"""How maps lie in memory: the faster of two, measured once, and nothing else changes."""
+"""Memory format: the faster of two is measured once, and measuring changes nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHAPE = (8, 3, 8, 8)
 
 
 def picked(monkeypatch: pytest.MonkeyPatch, times: list[float] | None, name: str = "net") -> str:
-    """What is picked where measuring gives these seconds; None fails the test when anything is measured."""
+    """The layout that is picked if measuring gives these seconds; with None, a measurement fails the test."""
 
     def measure(*_: Any) -> list[float]:
         assert times is not None, "measured again"
@@ -59,8 +59,8 @@ def test_a_module_is_laid_out_with_tensors_of_any_rank() -> None:
     module = toy_training.build(3)
     module.register_buffer("masks", torch.zeros(1, 3, 2, 4, 4))
     for layout, where in (("channels-last", True), ("contiguous", False)):
-        made = laid(toy_training.build(3), layout, "cpu")
-        assert made[0].weight.is_contiguous(memory_format=torch.channels_last) is where
+        moved = laid(toy_training.build(3), layout, "cpu")
+        assert moved[0].weight.is_contiguous(memory_format=torch.channels_last) is where
     assert laid(module, "channels-last", "cpu").masks.shape == (1, 3, 2, 4, 4)
 
 

@@ -1,4 +1,4 @@
-"""Optimisers against twins that move one number at a time; what is frozen stays."""
+"""Optimisers compared with references that move one scalar; frozen parameters do not change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CASES = {
 
 
 class One(torch.nn.Module):
-    """A single number, so that a twin can follow it, and one that a recipe may freeze."""
+    """Two scalars: one that a reference optimiser moves too, and one that a recipe may freeze."""
 
     def __init__(self) -> None:
         super().__init__()

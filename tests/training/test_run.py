@@ -1,4 +1,4 @@
-"""Whole trainings: what lies on disk, asking twice, kills, full disks, and the weights in an evaluation."""
+"""Whole trainings: the files on disk, repeated requests, kills, full disks, and the evaluation of the weights."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ PROGRAM = Path(__file__).parents[1] / "made" / "training_program.py"
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-class Heard(Progress):
-    """Keeps what is told; stops the work after ``patience`` steps, as a kill would."""
+class Recorder(Progress):
+    """Records notes and steps; interrupts the training after ``patience`` steps."""
 
     def __init__(self, patience: int | None = None) -> None:
         self.notes: list[str] = []
@@ -62,7 +62,7 @@ class Heard(Progress):
             raise KeyboardInterrupt
 
 
-def asked(results: Path, recipe: str | None = "usual", **fields: Any) -> TrainRequest:
+def train_request(results: Path, recipe: str | None = "usual", **fields: Any) -> TrainRequest:
     return TrainRequest("tiny", recipe, **{"device": "cpu", "precision": "fp32", "results": results, **fields})
 
 
@@ -84,8 +84,8 @@ def bits(row: dict[str, Any]) -> np.ndarray:
 
 
 def test_a_training_leaves_a_table_predictions_weights_and_a_manifest(tmp_path: Path) -> None:
-    heard = Heard()
-    row = train(asked(tmp_path), CATALOG, heard)
+    recorder = Recorder()
+    row = train(train_request(tmp_path), CATALOG, recorder)
     folder = Path(row["path"])
     assert folder == tmp_path / "training" / row["run_id"]
     names = {p.name for p in folder.iterdir()}
@@ -104,12 +104,12 @@ def test_a_training_leaves_a_table_predictions_weights_and_a_manifest(tmp_path: 
     assert manifest["architecture"]["parameters"] == sum(p.numel() for p in toy_training.build(3, width=6).parameters())
     assert manifest["recipe"]["optimizer"]["learning_rate"] == 0.05
     assert manifest["command"] == "benchsuite train tiny --recipe usual --precision fp32"
-    assert heard.done == 28
-    assert sum(note.startswith("epoch ") for note in heard.notes) == 4
+    assert recorder.done == 28
+    assert sum(note.startswith("epoch ") for note in recorder.notes) == 4
 
 
 def test_the_source_s_way_of_counting_is_printed_beside_the_exact_last_epoch(tmp_path: Path) -> None:
-    row = train(asked(tmp_path), CATALOG, Progress())
+    row = train(train_request(tmp_path), CATALOG, Progress())
     epoch, accuracy = printed(find("exact-best"), bits(row), 10)
     assert row["as_source"]["epoch"] == epoch + 1
     assert row["as_source"]["top1_error"] == pytest.approx(float(100 * (1 - accuracy)))
@@ -117,33 +117,33 @@ def test_the_source_s_way_of_counting_is_printed_beside_the_exact_last_epoch(tmp
 
 
 def test_asking_twice_answers_from_disk_and_fresh_trains_again_to_the_same(tmp_path: Path) -> None:
-    first = train(asked(tmp_path), CATALOG, Progress())
+    first = train(train_request(tmp_path), CATALOG, Progress())
     weights = tensors(first)
-    heard = Heard()
-    second = train(asked(tmp_path), CATALOG, heard)
+    recorder = Recorder()
+    second = train(train_request(tmp_path), CATALOG, recorder)
     assert second["cached"]
-    assert heard.done == 0
+    assert recorder.done == 0
     assert second["top1_errors"] == first["top1_errors"]
-    heard = Heard()
-    third = train(asked(tmp_path, fresh=True), CATALOG, heard)
-    assert heard.done == 28
+    recorder = Recorder()
+    third = train(train_request(tmp_path, fresh=True), CATALOG, recorder)
+    assert recorder.done == 28
     assert same(weights, tensors(third))
 
 
 def test_a_training_that_stops_anywhere_goes_on_to_the_same_weights_table_and_predictions(tmp_path: Path) -> None:
-    whole = train(asked(tmp_path / "whole", heldout=9), CATALOG, Progress())
+    whole = train(train_request(tmp_path / "whole", heldout=9), CATALOG, Progress())
     for steps in (1, 8, 13, 24):
-        cut = asked(tmp_path / f"cut{steps}", heldout=9)
+        cut = train_request(tmp_path / f"cut{steps}", heldout=9)
         with pytest.raises(KeyboardInterrupt):
-            train(cut, CATALOG, Heard(steps))
-        heard = Heard()
-        row = train(cut, CATALOG, heard)
+            train(cut, CATALOG, Recorder(steps))
+        recorder = Recorder()
+        row = train(cut, CATALOG, recorder)
         assert same(tensors(whole), tensors(row))
         assert same(tensors(whole, "best-heldout"), tensors(row, "best-heldout"))
         assert np.array_equal(bits(whole), bits(row))
         timed = ["train_seconds", "test_seconds"]
         pd.testing.assert_frame_equal(epochs(whole).drop(columns=timed), epochs(row).drop(columns=timed))
-        assert heard.done == 24 - (steps - 1) // 6 * 6, "the epochs before the stop are not trained again"
+        assert recorder.done == 24 - (steps - 1) // 6 * 6, "the epochs before the stop are not trained again"
         assert not (Path(row["path"]) / "checkpoint.pt").exists()
 
 
@@ -161,16 +161,16 @@ def test_a_killed_process_goes_on_from_within_an_epoch_to_the_same_weights(tmp_p
     assert not (folder / "manifest.json").exists()
     saved = torch.load(folder / "checkpoint.pt", weights_only=True)["trainer"]["step"]
     assert steps - 1 <= saved <= 28
-    heard = Heard()
-    row = train(asked(tmp_path / "killed"), CATALOG, heard)
-    assert heard.done == 28 - saved, f"killed after step {steps}"
-    whole = train(asked(tmp_path / "whole"), CATALOG, Progress())
+    recorder = Recorder()
+    row = train(train_request(tmp_path / "killed"), CATALOG, recorder)
+    assert recorder.done == 28 - saved, f"killed after step {steps}"
+    whole = train(train_request(tmp_path / "whole"), CATALOG, Progress())
     assert same(tensors(whole), tensors(row)), f"killed after step {steps}"
     assert np.array_equal(bits(whole), bits(row))
 
 
 def test_held_out_images_are_not_learned_from_and_choose_an_epoch_of_their_own(tmp_path: Path) -> None:
-    row = train(asked(tmp_path, heldout=12), CATALOG, Progress())
+    row = train(train_request(tmp_path, heldout=12), CATALOG, Progress())
     table = epochs(row)
     assert set(table["train_n"]) == {52}
     assert set(table["heldout_n"]) == {12}
@@ -179,7 +179,7 @@ def test_held_out_images_are_not_learned_from_and_choose_an_epoch_of_their_own(t
     assert row["best_heldout"]["test_errors"] == int(table["test_errors"][best])
     assert row["train_n"] == 52
     assert row["top1_errors"] == int(table["test_errors"].iloc[-1]), "the last epoch, whatever is best"
-    plain = train(asked(tmp_path), CATALOG, Progress())
+    plain = train(train_request(tmp_path), CATALOG, Progress())
     assert plain["run_id"] != row["run_id"]
     assert plain["best_heldout"] is None
 
@@ -187,19 +187,19 @@ def test_held_out_images_are_not_learned_from_and_choose_an_epoch_of_their_own(t
 @pytest.mark.parametrize("count", [-1, 64])
 def test_held_out_images_leave_some_to_learn_from(tmp_path: Path, count: int) -> None:
     with pytest.raises(BadParameter, match=f"--held-out to be from 0 to 63, got {count}"):
-        train(asked(tmp_path, heldout=count), CATALOG, Progress())
+        train(train_request(tmp_path, heldout=count), CATALOG, Progress())
 
 
 def test_a_small_scale_trains_smaller_and_says_so(tmp_path: Path) -> None:
-    row = train(asked(tmp_path, scale="mini"), CATALOG, Progress())
+    row = train(train_request(tmp_path, scale="mini"), CATALOG, Progress())
     assert (row["recipe"], row["scale"], row["train_n"], row["epochs"]) == ("usual@mini", "mini", 40, 2)
     assert row["architecture"] == "tiny:width=2"
-    shorter = train(asked(tmp_path, scale="mini", epochs=1, seed=5), CATALOG, Progress())
+    shorter = train(train_request(tmp_path, scale="mini", epochs=1, seed=5), CATALOG, Progress())
     assert (shorter["recipe"], shorter["epochs"], shorter["seed"]) == ("usual@mini,epochs=1", 1, 5)
 
 
 def test_options_in_the_name_win_over_those_of_the_recipe(tmp_path: Path) -> None:
-    one = dataclasses.replace(asked(tmp_path, epochs=1), architecture="tiny:width=3,drop=0.5")
+    one = dataclasses.replace(train_request(tmp_path, epochs=1), architecture="tiny:width=3,drop=0.5")
     assert train(one, CATALOG, Progress())["architecture"] == "tiny:drop=0.5,width=3"
 
 
@@ -209,7 +209,7 @@ def test_a_loss_that_is_no_number_stops_in_one_line_and_keeps_the_checkpoint_bef
     monkeypatch.setattr(training_run, "EVERY", 0.0)
     monkeypatch.setattr(training_run, "TIMES", 0.0)
     with pytest.raises(TrainingError, match=r"step \d+ of 28") as raised:
-        train(asked(tmp_path, "diverging"), CATALOG, Progress())
+        train(train_request(tmp_path, "diverging"), CATALOG, Progress())
     assert "\n" not in str(raised.value)
     (folder,) = (tmp_path / "training").iterdir()
     saved = torch.load(folder / "checkpoint.pt", weights_only=True)["trainer"]
@@ -221,11 +221,11 @@ def test_a_loss_that_is_no_number_stops_in_one_line_and_keeps_the_checkpoint_bef
 def test_a_checkpoint_of_another_training_and_a_damaged_one_are_refused(tmp_path: Path) -> None:
     for recipe, seed in (("usual", 3), ("adam", 3), ("usual", 4)):
         with pytest.raises(KeyboardInterrupt):
-            train(asked(tmp_path / f"{recipe}{seed}", recipe, seed=seed), CATALOG, Heard(9))
+            train(train_request(tmp_path / f"{recipe}{seed}", recipe, seed=seed), CATALOG, Recorder(9))
     places = {p.parent.parent.parent.name: p for p in tmp_path.glob("*/training/*/checkpoint.pt")}
     mine = places["usual3"]
     shutil.copy(places["adam3"], mine)
-    again = asked(tmp_path / "usual3", seed=3)
+    again = train_request(tmp_path / "usual3", seed=3)
     with pytest.raises(TrainingError, match=r"one of tiny:width=6 by usual; --fresh starts again, got .* by adam \("):
         train(again, CATALOG, Progress())
     shutil.copy(places["usual4"], mine)
@@ -240,16 +240,16 @@ def test_a_checkpoint_of_another_training_and_a_damaged_one_are_refused(tmp_path
 
 def test_a_checkpoint_with_code_in_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(asked(tmp_path), CATALOG, Heard(9))
+        train(train_request(tmp_path), CATALOG, Recorder(9))
     (path,) = tmp_path.glob("training/*/checkpoint.pt")
     torch.save({"identity": os.system}, path)
     with pytest.raises(TrainingError, match="to be whole"):
-        train(asked(tmp_path), CATALOG, Progress())
+        train(train_request(tmp_path), CATALOG, Progress())
 
 
 @pytest.fixture
 def small_files() -> Iterator[int]:
-    """Files may not become larger than so many bytes: what a full disk does, and as final."""
+    """Limits files to so many bytes: writing more fails, as on a full disk."""
     limit, before = 4000, resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
@@ -260,13 +260,13 @@ def small_files() -> Iterator[int]:
 
 def test_no_room_for_a_checkpoint_is_one_line_and_the_one_before_stays(tmp_path: Path, request: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(asked(tmp_path), CATALOG, Heard(9))
+        train(train_request(tmp_path), CATALOG, Recorder(9))
     (path,) = tmp_path.glob("training/*/checkpoint.pt")
     before = path.read_bytes()
     limit = request.getfixturevalue("small_files")
     assert len(before) > limit
     with pytest.raises(StorageError, match=r"Cannot write .*checkpoint\.pt: File too large"):
-        train(asked(tmp_path), CATALOG, Progress())
+        train(train_request(tmp_path), CATALOG, Progress())
     assert path.read_bytes() == before
     assert not [p for p in path.parent.iterdir() if p.name.startswith(".")], "nothing half-written is left"
 
@@ -274,10 +274,10 @@ def test_no_room_for_a_checkpoint_is_one_line_and_the_one_before_stays(tmp_path:
 def test_no_room_is_found_before_the_first_step(tmp_path: Path, monkeypatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("benchsuite.training.checkpoints.shutil.disk_usage", lambda path: usage._replace(free=1000))
-    heard = Heard()
+    recorder = Recorder()
     with pytest.raises(StorageError, match="room for checkpoints to be at least 0 MiB, got 0 MiB"):
-        train(asked(tmp_path), CATALOG, heard)
-    assert heard.done == 0
+        train(train_request(tmp_path), CATALOG, recorder)
+    assert recorder.done == 0
 
 
 @pytest.mark.parametrize(
@@ -303,13 +303,13 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(
     tmp_path: Path, fields: dict[str, Any], kind: Any, words: str
 ) -> None:
     with pytest.raises(kind, match=words) as raised:
-        train(dataclasses.replace(asked(tmp_path), **fields), CATALOG, Progress())
+        train(dataclasses.replace(train_request(tmp_path), **fields), CATALOG, Progress())
     assert "\n" not in str(raised.value)
     assert not list(tmp_path.rglob("*"))
 
 
 def test_digits_are_trained_by_their_recipe_for_any_network(tmp_path: Path) -> None:
-    one = dataclasses.replace(asked(tmp_path, None, data="digits", epochs=1), architecture="tiny")
+    one = dataclasses.replace(train_request(tmp_path, None, data="digits", epochs=1), architecture="tiny")
     row = train(one, CATALOG, Progress())
     assert (row["recipe"], row["dataset"], row["n"]) == ("digits-1@epochs=1", "digits", 360)
     assert row["train_n"] == 1437
@@ -324,7 +324,7 @@ def test_digits_are_trained_by_their_recipe_for_any_network(tmp_path: Path) -> N
 def test_trained_weights_are_evaluated_by_id_and_by_file_with_the_preprocessing_in_them(
     tmp_path: Path, by: str
 ) -> None:
-    row = train(asked(tmp_path), CATALOG, Progress())
+    row = train(train_request(tmp_path), CATALOG, Progress())
     weights = row["run_id"] if by == "id" else str(Path(row["path"]) / "last.safetensors")
     question = Evaluation(("tiny:width=6",), ("1crop",), data="dots", weights=weights, device="cpu", results=tmp_path)
     (result,) = run(question, CATALOG, Progress())
@@ -335,7 +335,7 @@ def test_trained_weights_are_evaluated_by_id_and_by_file_with_the_preprocessing_
 
 
 def test_trained_weights_are_refused_by_a_network_with_other_options(tmp_path: Path) -> None:
-    row = train(asked(tmp_path), CATALOG, Progress())
+    row = train(train_request(tmp_path), CATALOG, Progress())
     question = Evaluation(("tiny",), ("1crop",), data="dots", weights=row["run_id"], device="cpu", results=tmp_path)
     with pytest.raises(WeightsError, match="the architecture to be tiny:width=6, that of the weights, got tiny"):
         run(question, CATALOG, Progress())

@@ -1,4 +1,4 @@
-"""Learning rates: torch's own schedulers on one side, arithmetic by hand on the other."""
+"""Learning rates, compared with torch's own schedulers and with arithmetic by hand."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ def rates(schedule: Schedule, epochs: int, per_epoch: int) -> list[float]:
 
 
 def of_torch(make, total: int, every: int = 1, **fields) -> tuple[list[float], list[float]]:
-    """Learning rates and first betas of a torch scheduler that is told of every ``every``-th step."""
+    """Learning rates and first betas of a torch scheduler that steps once every ``every`` steps."""
     weight = torch.nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.AdamW([weight], 1.0)
-    found, betas = [], []
+    factors, betas = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scheduler = make(optimiser, **fields)
         for i in range(total):
-            found.append(optimiser.param_groups[0]["lr"])
+            factors.append(optimiser.param_groups[0]["lr"])
             betas.append(optimiser.param_groups[0]["betas"][0])
             if (i + 1) % every == 0 and i + 1 < total:
                 scheduler.step()
-    return found, betas
+    return factors, betas
 
 
 @given(st.sets(st.integers(1, 12), max_size=4), st.integers(1, 7), st.sampled_from([0.1, 0.2]))
 def test_milestones_in_epochs_are_those_of_multi_step_lr(milestones: set[int], per_epoch: int, factor: float) -> None:
-    made = rates(steps(tuple(sorted(milestones)), factor), 12, per_epoch)
+    factors = rates(steps(tuple(sorted(milestones)), factor), 12, per_epoch)
     make = torch.optim.lr_scheduler.MultiStepLR
     theirs, _ = of_torch(make, 12 * per_epoch, per_epoch, milestones=sorted(milestones), gamma=factor)
-    assert made == pytest.approx(theirs)
+    assert factors == pytest.approx(theirs)
 
 
 @given(st.integers(6, 300))
@@ -57,9 +57,9 @@ def test_one_cycle_is_torchs(total: int) -> None:
 
 @pytest.mark.parametrize("total", [1, 2, 5])
 def test_one_cycle_of_a_few_steps_is_finite_and_ends_low(total: int) -> None:
-    made = rates(Schedule("one-cycle"), total, 1)
-    assert all(0 < r <= 1 for r in made)
-    assert total == 1 or made[-1] == pytest.approx(1 / 250_000)
+    factors = rates(Schedule("one-cycle"), total, 1)
+    assert all(0 < r <= 1 for r in factors)
+    assert total == 1 or factors[-1] == pytest.approx(1 / 250_000)
 
 
 def test_the_sixtieth_epoch_is_the_first_slow_one_when_epochs_are_counted_from_one() -> None:
@@ -70,8 +70,8 @@ def test_the_sixtieth_epoch_is_the_first_slow_one_when_epochs_are_counted_from_o
 
 def test_a_milestone_in_iterations_knows_nothing_of_epochs() -> None:
     schedule = steps((32_000, 48_000), 0.1, unit="iterations")
-    made = [rate(schedule, Clock(i, 64_000, 391)) for i in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
-    assert made == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    factors = [rate(schedule, Clock(i, 64_000, 391)) for i in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
+    assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 def test_factors_are_multiples_of_the_first_rate() -> None:

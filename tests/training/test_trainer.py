@@ -1,4 +1,4 @@
-"""The engine step by step: a plain loop with torchvision's transforms, cuts at any step, and what it refuses."""
+"""The trainer step by step: against a plain loop with torchvision's transforms, stopped at any step, and its errors."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from benchsuite import (
     Warmup,
 )
 from benchsuite.builtin.datasets.digits import RECIPE, open_digits
-from benchsuite.evaluation.question import RunRequest
 from benchsuite.models.state_dict import read_state
 from benchsuite.progress import Progress
 from benchsuite.runs import run as runs
+from benchsuite.runs.plan import RunRequest
 from benchsuite.training import batches
 from benchsuite.training import trainer as engine
 from benchsuite.training.images import TrainingImages, pictures, read
@@ -47,10 +47,10 @@ def trainer(recipe: Recipe, compute: TrainingCompute | None = None, images: Trai
     return Trainer(architecture, recipe, images, 3, compute or TrainingCompute())
 
 
-def run(made: Trainer, steps: int | None = None) -> Trainer:
-    for _ in range(made.steps - made.step if steps is None else steps):
-        made.advance()
-    return made
+def run(training: Trainer, steps: int | None = None) -> Trainer:
+    for _ in range(training.steps - training.step if steps is None else steps):
+        training.advance()
+    return training
 
 
 def same(a: Trainer, b: Trainer) -> bool:
@@ -71,7 +71,7 @@ def normal() -> tuple[list[float], list[float]]:
 
 
 def by_hand(recipe: Recipe) -> Any:
-    """The plain loop: every image for itself, torch's optimiser as it comes, MultiStepLR after each epoch."""
+    """The plain loop: images one by one, torch's optimiser with its defaults, MultiStepLR after each epoch."""
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
     module = toy_training.build(3, **dict(recipe.options)).train()
@@ -94,10 +94,10 @@ def by_hand(recipe: Recipe) -> Any:
 
 
 def test_a_training_is_that_of_a_plain_loop_with_torchvisions_transforms() -> None:
-    made, plain = run(trainer(QUIET)), by_hand(QUIET)
-    assert made.step == made.steps == 4 * 7
+    training, plain = run(trainer(QUIET)), by_hand(QUIET)
+    assert training.step == training.steps == 4 * 7
     for name, tensor in plain.state_dict().items():
-        torch.testing.assert_close(made.module.state_dict()[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+        torch.testing.assert_close(training.module.state_dict()[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
 
 
 @pytest.mark.parametrize("cut", [1, 6, 7, 8, 13, 27])
@@ -121,28 +121,28 @@ def test_the_seed_makes_the_training_and_another_seed_another() -> None:
 
 
 def test_counts_of_an_epoch_are_those_of_its_images() -> None:
-    made = run(trainer(toy_training.USUAL), 7)
-    loss, wrong, seen = made.epoch_counts()
+    training = run(trainer(toy_training.USUAL), 7)
+    loss, wrong, seen = training.epoch_counts()
     assert seen == 64
     assert 0 < wrong < 64
     assert 0.5 < loss < 3
-    assert made.between_epochs
-    assert made.epoch == 1
-    assert run(made, 1).epoch_counts()[2] == 10
-    assert made.epoch == 2
+    assert training.between_epochs
+    assert training.epoch == 1
+    assert run(training, 1).epoch_counts()[2] == 10
+    assert training.epoch == 2
 
 
 def test_the_last_smaller_batch_is_trained_on_or_left_out() -> None:
     assert trainer(toy_training.USUAL).per_epoch == 7
-    made = run(trainer(dataclasses.replace(toy_training.USUAL, partial=False)), 6)
-    assert made.per_epoch == 6
-    assert made.epoch_counts()[2] == 60
+    training = run(trainer(dataclasses.replace(toy_training.USUAL, partial=False)), 6)
+    assert training.per_epoch == 6
+    assert training.epoch_counts()[2] == 60
 
 
 def test_a_number_of_iterations_ends_within_an_epoch() -> None:
-    made = run(trainer(dataclasses.replace(toy_training.USUAL, iterations=10)))
-    assert (made.step, made.epoch, made.between_epochs) == (10, 2, True)
-    assert made.epoch_counts()[2] == 30
+    training = run(trainer(dataclasses.replace(toy_training.USUAL, iterations=10)))
+    assert (training.step, training.epoch, training.between_epochs) == (10, 2, True)
+    assert training.epoch_counts()[2] == 30
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -158,10 +158,10 @@ def test_lower_precisions_learn_about_the_same(precision: str) -> None:
 def test_several_sizes_come_in_turn() -> None:
     arrays = {size: read(SPLIT, SPLIT.samples, toy_training.PREPROCESS, size) for size in (8, 12)}
     recipe = dataclasses.replace(toy_training.USUAL, sizes=(8, 12, 12), augmentation=Augmentation(shift=4))
-    made = trainer(recipe, images=pictures(arrays, SPLIT.samples, "cpu"))
+    training = trainer(recipe, images=pictures(arrays, SPLIT.samples, "cpu"))
     seen: list[int] = []
-    made.module.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[-1]))
-    run(made, 6)
+    training.module.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[-1]))
+    run(training, 6)
     assert seen == [8, 12, 12, 8, 12, 12]
 
 
@@ -169,26 +169,26 @@ def test_padding_is_black_or_of_the_mean_colour() -> None:
     plain = torch.zeros(64, 8, 8, 3, dtype=torch.uint8)
     for fill, border in (("black", -0.4 / 0.2), ("mean", 0.0)):
         recipe = dataclasses.replace(toy_training.USUAL, augmentation=Augmentation(pad=8, fill=fill))
-        made = trainer(recipe, images=TrainingImages({8: plain + 255}, IMAGES.labels))
+        training = trainer(recipe, images=TrainingImages({8: plain + 255}, IMAGES.labels))
         seen: list[Any] = []
-        made.module.register_forward_pre_hook(lambda module, args, seen=seen: seen.append(args[0].detach().clone()))
-        run(made, 3)
+        training.module.register_forward_pre_hook(lambda module, args, seen=seen: seen.append(args[0].detach().clone()))
+        run(training, 3)
         reds = torch.cat(seen)[:, 0]
         assert {round(v, 4) for v in reds.unique().tolist()} == {round(border, 4), round(0.6 / 0.2, 4)}
 
 
 def test_a_frozen_layer_stays_and_the_rest_learns() -> None:
-    made = trainer(dataclasses.replace(toy_training.USUAL, frozen=("0.",)))
-    before = {n: t.clone() for n, t in made.module.state_dict().items()}
-    run(made, 8)
-    after = made.module.state_dict()
+    training = trainer(dataclasses.replace(toy_training.USUAL, frozen=("0.",)))
+    before = {n: t.clone() for n, t in training.module.state_dict().items()}
+    run(training, 8)
+    after = training.module.state_dict()
     assert torch.equal(before["0.weight"], after["0.weight"])
     assert not torch.equal(before["3.weight"], after["3.weight"])
-    assert made.frozen == before["0.weight"].numel()
+    assert training.frozen == before["0.weight"].numel()
 
 
 class Subtracting(torch.nn.Module):
-    """A network with a place for the mean image."""
+    """A network with a buffer for the mean training image."""
 
     def __init__(self, side: int) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ class Subtracting(torch.nn.Module):
 
 def test_the_mean_image_is_filled_in_and_makes_the_mean_input_zero() -> None:
     recipe = dataclasses.replace(toy_training.USUAL, pixel_mean=True)
-    made = Trainer(
+    training = Trainer(
         dataclasses.replace(toy_training.ARCHITECTURE, build=lambda n: Subtracting(8)),
         recipe,
         IMAGES,
@@ -209,7 +209,7 @@ def test_the_mean_image_is_filled_in_and_makes_the_mean_input_zero() -> None:
         TrainingCompute(),
     )
     expected = (ARRAY.mean(0) / 255 - np.array(toy_training.PREPROCESS.mean)) / np.array(toy_training.PREPROCESS.std)
-    np.testing.assert_allclose(made.module.pixel_mean.permute(1, 2, 0).numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(training.module.pixel_mean.permute(1, 2, 0).numpy(), expected, atol=1e-6)
     for build in (toy_training.build, lambda n: Subtracting(1)):
         with pytest.raises(BadParameter, match="pixel_mean"):
             Trainer(dataclasses.replace(toy_training.ARCHITECTURE, build=build), recipe, IMAGES, 3, TrainingCompute())
@@ -218,16 +218,16 @@ def test_the_mean_image_is_filled_in_and_makes_the_mean_input_zero() -> None:
 def test_a_warm_up_that_waits_ends_when_the_error_is_low_enough_and_survives_a_cut() -> None:
     schedule = Schedule(warmup=Warmup(0.1, until_error=0.5))
     recipe = dataclasses.replace(QUIET, optimizer=Optimizer("adam", 0.1), schedule=schedule, epochs=12)
-    made, rates = trainer(recipe), []
+    training, rates = trainer(recipe), []
     wrongs: list[int] = []
-    while made.step < made.steps:
-        made.advance()
-        rates.append(made.rate)
-        wrongs = made.recent
-        if made.step == 5:
+    while training.step < training.steps:
+        training.advance()
+        rates.append(training.rate)
+        wrongs = training.recent
+        if training.step == 5:
             other = trainer(recipe)
-            other.restore(made.state())
-            made = other
+            other.restore(training.state())
+            training = other
     ends = rates.index(0.1)
     assert ends > 0
     assert rates == [pytest.approx(0.01)] * ends + [0.1] * (len(rates) - ends)
@@ -235,10 +235,10 @@ def test_a_warm_up_that_waits_ends_when_the_error_is_low_enough_and_survives_a_c
 
 
 def test_a_loss_that_is_no_number_stops_and_names_the_step() -> None:
-    made = trainer(toy_training.DIVERGING)
+    training = trainer(toy_training.DIVERGING)
     with pytest.raises(TrainingError, match=r"the loss to be a number.*step \d+ of 28, epoch 1, diverging"):
-        run(made)
-    assert made.step < 7
+        run(training)
+    assert training.step < 7
 
 
 def test_a_network_of_other_classes_or_sizes_is_refused_before_any_step() -> None:
@@ -253,37 +253,39 @@ def test_a_network_of_other_classes_or_sizes_is_refused_before_any_step() -> Non
 
 def test_right_answers_are_those_of_one_image_after_the_other_with_ties_to_the_lower_class() -> None:
     module = run(trainer(toy_training.USUAL), 9).module
-    found = right(module, IMAGES, toy_training.PREPROCESS, TrainingCompute().group)
+    correct = right(module, IMAGES, toy_training.PREPROCESS, TrainingCompute().group)
     assert module.training
     module.eval()
     for i, image in enumerate(ARRAY):
         x = T.normalize(T.to_dtype(T.to_image(image), torch.float32, scale=True), *normal())
         with torch.no_grad():
-            assert found[i] == (int(module(x[None]).argmax()) == SPLIT.samples[i].label)
+            assert correct[i] == (int(module(x[None]).argmax()) == SPLIT.samples[i].label)
     tied = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 3))
     for parameter in tied.parameters():
         torch.nn.init.zeros_(parameter)
-    found = right(tied, IMAGES, toy_training.PREPROCESS, TrainingCompute().group)
-    assert np.array_equal(found, IMAGES.labels.numpy() == 0)
+    correct = right(tied, IMAGES, toy_training.PREPROCESS, TrainingCompute().group)
+    assert np.array_equal(correct, IMAGES.labels.numpy() == 0)
 
 
 def test_words_say_how_the_epoch_goes() -> None:
-    made = run(trainer(toy_training.USUAL), 3)
-    loss, wrong, seen = made.epoch_counts()
-    assert made.words == f"loss {loss:.3f}, {100 * (seen - wrong) / seen:.1f} % right"
+    training = run(trainer(toy_training.USUAL), 3)
+    loss, wrong, seen = training.epoch_counts()
+    assert training.words == f"loss {loss:.3f}, {100 * (seen - wrong) / seen:.1f} % right"
     assert math.isfinite(loss)
 
 
 @pytest.mark.parametrize("layout", ["channels-last", "contiguous"])
 def test_both_layouts_learn_the_same(layout: Any) -> None:
-    made = trainer(QUIET, TrainingCompute(layout=layout))
+    training = trainer(QUIET, TrainingCompute(layout=layout))
     seen: list[bool] = []
     last = torch.channels_last
-    made.module.register_forward_pre_hook(lambda module, args: seen.append(args[0].is_contiguous(memory_format=last)))
-    run(made)
+    training.module.register_forward_pre_hook(
+        lambda module, args: seen.append(args[0].is_contiguous(memory_format=last))
+    )
+    run(training)
     assert set(seen) == {layout == "channels-last"}
     for name, tensor in by_hand(QUIET).state_dict().items():
-        torch.testing.assert_close(made.module.state_dict()[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+        torch.testing.assert_close(training.module.state_dict()[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
 
 
 SMALL = dataclasses.replace(RECIPE, sizes=(32, 37), epochs=1, batch_size=64)
@@ -294,7 +296,7 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "candidates", lambda device: ())
 
 
-class Heard(Progress):
+class Recorder(Progress):
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.total = self.done = 0
@@ -311,23 +313,23 @@ class Heard(Progress):
 
 def test_a_fitted_network_knows_its_digits_and_the_seed_makes_it() -> None:
     easy = dataclasses.replace(SMALL, sizes=(32,), epochs=4)
-    heard = Heard()
-    module = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), heard)
+    recorder = Recorder()
+    module = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), recorder)
     again = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), Progress())
     assert not module.training
-    assert heard.done == heard.total == 4 * (1437 // 64)
+    assert recorder.done == recorder.total == 4 * (1437 // 64)
     mine, theirs = module.state_dict(), again.state_dict()
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
 def test_weights_are_written_whole_once_and_not_made_again(tmp_path: Path) -> None:
-    path, heard = tmp_path / "w.safetensors", Heard()
+    path, recorder = tmp_path / "w.safetensors", Recorder()
     digits = toy_training.open_dots(None, "train")
     recipe = dataclasses.replace(toy_training.ADAM, epochs=1)
-    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: digits, heard)
-    assert heard.done == heard.total == 7
-    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: pytest.fail("opened again"), heard)
-    assert heard.done == 7
+    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: digits, recorder)
+    assert recorder.done == recorder.total == 7
+    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: pytest.fail("opened again"), recorder)
+    assert recorder.done == 7
     assert set(read_state(path)) == set(toy_training.build(3).state_dict())
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StorageError, match="Cannot write"):
@@ -341,13 +343,13 @@ def test_a_run_without_data_trains_the_asked_network_once_and_evaluates_it(tmp_p
     quick = dataclasses.replace(SMALL, sizes=(32,))
     dataset = dataclasses.replace(catalog.datasets["digits"], recipe=quick)
     catalog = dataclasses.replace(catalog, datasets={**catalog.datasets, "digits": dataset})
-    heard = Heard()
-    (row,) = runs.run(RunRequest(("tiny:width=5",), ("1crop",), device="cpu", results=tmp_path), catalog, heard)
+    recorder = Recorder()
+    (row,) = runs.run(RunRequest(("tiny:width=5",), ("1crop",), device="cpu", results=tmp_path), catalog, recorder)
     assert (row["architecture"], row["weights"], row["n"]) == ("tiny:width=5", "trained here (digits-1)", 360)
-    assert any("training tiny:width=5 on digits once" in note for note in heard.notes)
-    heard = Heard()
-    runs.run(RunRequest(("tiny:width=5",), ("10crop:resize=36",), device="cpu", results=tmp_path), catalog, heard)
-    assert not any("training" in note for note in heard.notes)
+    assert any("training tiny:width=5 on digits once" in note for note in recorder.notes)
+    recorder = Recorder()
+    runs.run(RunRequest(("tiny:width=5",), ("10crop:resize=36",), device="cpu", results=tmp_path), catalog, recorder)
+    assert not any("training" in note for note in recorder.notes)
 
 
 @pytest.mark.parametrize(
