@@ -1,6 +1,6 @@
 """benchsuite: evaluates image classifiers under any test protocol, counts exactly, and keeps every prediction.
 
-What a plugin may import is what this module names.
+A plugin may import the names that this module exports.
 """
 
 import importlib
@@ -45,7 +45,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """``load_runs`` and ``load_predictions``, imported when they are first asked for: this import stays light."""
+    """``load_runs`` and ``load_predictions``, imported at their first use so that importing benchsuite stays fast."""
     if name not in ("load_predictions", "load_runs"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module("benchsuite.runs.query"), name)

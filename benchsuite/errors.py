@@ -1,4 +1,4 @@
-"""The exception tree. Every error a user can cause is one line and carries the exit status of the command.
+"""The exceptions. Every error that a user can cause is one line; its class carries the exit status of the command.
 
 Grammar of a message: ``Expected <what> to be <rule>, got <value> (<where>)``.
 """
@@ -10,13 +10,13 @@ from collections.abc import Iterable
 
 
 class BenchsuiteError(Exception):
-    """Root of the tree: one line for the user, exit status 2, nothing lost."""
+    """Base class of all errors for the user: one line, exit status 2. Results that are stored stay valid."""
 
     exit_status = 2
 
 
 class UnknownName(BenchsuiteError):
-    """A name that no plugin declares, a run that is not there; the nearest known name is suggested."""
+    """A name that no plugin declares, or a run that does not exist; the nearest known name is suggested."""
 
 
 class BadParameter(BenchsuiteError):
@@ -32,14 +32,14 @@ class PluginError(BenchsuiteError):
 
 
 class DataError(BenchsuiteError):
-    """A missing folder, a broken image, labels that do not fit the network."""
+    """A missing folder, a broken image, or labels that do not fit the network."""
 
 
 class TooLarge(DataError):
-    """An image that would have more pixels after a resize than any image may have. Who knows its file adds that."""
+    """An image that a resize would make larger than the limit. A caller that knows its file adds it with ``at``."""
 
     def at(self, where: str) -> DataError:
-        """The error of an image that lies there."""
+        """The same error with the place of the image: its file or row."""
         return DataError(f"{self} ({where})")
 
 
@@ -48,28 +48,28 @@ class WeightsError(BenchsuiteError):
 
 
 class TrainingError(BenchsuiteError):
-    """A training that cannot go on: a loss that is no number, or a checkpoint of another recipe."""
+    """A training that cannot continue: a loss that is not finite, or a checkpoint of another recipe."""
 
 
 class StorageError(BenchsuiteError):
-    """A result or a chunk that cannot be written or read back: full disk, read-only folder."""
+    """A result or a chunk that cannot be written or read, for example on a full disk or in a read-only folder."""
 
 
 def expected(what: str, rule: str, got: object, where: str = "") -> str:
-    """One line in the grammar of the module; the value is shown with ``repr`` unless it is already a sentence part."""
+    """A message of one line in this module's grammar; a string is inserted as it is, other values by ``repr``."""
     value = got if isinstance(got, str) else repr(got)
     line = f"Expected {what} to be {rule}, got {value}"
     return " ".join((line + (f" ({where})" if where else "")).split())
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of another library says: its first line with words in it, else the name of its type."""
+    """The first line that is not blank of another library's error, else the name of its type."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> UnknownName:
-    """The error for a name nobody declares: suggests the nearest known one, else lists what is known."""
+    """The error for a name that nothing declares: suggests the nearest known name, else lists all known ones."""
     names = sorted(set(known))
     near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
     nearest = [n for n in names if near and n.lower() == near[0]]
@@ -81,7 +81,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> 
 
 
 def no_score_map(architecture: str, nominal: int, reason: str) -> UnsupportedProtocol:
-    """A dense protocol was asked of a network that cannot make a score map; ``nominal`` is its crop in pixels."""
+    """The error for a dense protocol on a network that cannot make a score map; ``nominal`` is its crop in pixels."""
     return UnsupportedProtocol(
         f"Expected {architecture} to be fully convolutional up to a global pooling, got a network that is "
         f"not: {reason}. Use 1crop, 10crop, multicrop or tta at {nominal} pixels instead"

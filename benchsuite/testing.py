@@ -1,7 +1,7 @@
 """The conformance kit for plugins: each check returns None, or raises ``PluginError`` with one line.
 
 ``check_architecture(a)``, ``check_protocol(p)``, ``check_dataset(d)``, ``check_loader(l)`` and ``check_reporter(r)``
-hold a declared value to what the rest of benchsuite relies on. Our own plugins pass them too.
+check that a declared value keeps what the rest of benchsuite relies on. The built-in plugins pass these checks too.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ PROBES = (
     Preprocess((40, 36), 32, "bilinear", **_GREY),
     Preprocess((28, 28), 28, "lanczos", **_GREY),
 )
-"""Preprocessings that a protocol meets: margins wide, odd and none; the aspect ratio kept and ignored."""
+"""Preprocessings that protocols are tried with: a wide, an odd or no margin; the aspect ratio kept or ignored."""
 
 
 def result(architecture: str, protocol: str, limit: int | None = None) -> dict[str, Any]:
-    """A made-up result as ``benchsuite run --json`` prints it; reporters are tried on two of them."""
+    """An invented result in the format of ``benchsuite run --json``; reporters are tried on two of them."""
     run = f"{architecture}-{protocol}-probe-0123456789ab"
     named = {"run_id": run, "path": f"results/runs/{run}", "architecture": architecture, "protocol": protocol}
     counts = {"n": 8, "top1_errors": 3, "top1_error": 37.5, "top5_errors": 1, "top5_error": 12.5, "views": 1}
@@ -57,9 +57,10 @@ def result(architecture: str, protocol: str, limit: int | None = None) -> dict[s
 
 
 def check_architecture(a: Architecture | Family, *, build: bool = True, member: str | None = None) -> None:
-    """Name, preprocessing and weights of a network; with ``build``, that it gives (n, classes) logits for its crop.
+    """Checks name, preprocessing and weights; with ``build`` also that the network returns (n, classes) logits.
 
-    Of a family, ``member`` (by default the first name) is made and checked. Weights are not loaded.
+    The network is tried on images of its crop. For a family, ``member`` (by default the first name) is resolved and
+    checked. Weights are not loaded.
     """
     if isinstance(a, Family):
         _check_family(a, member, build)
@@ -74,7 +75,7 @@ def check_architecture(a: Architecture | Family, *, build: bool = True, member: 
     for w in a.weights:
         own = Checker(f"{it.where}, weights {w.name}")
         own.declares(w.name, source=w.source)
-        own.needs(w.name != "random", "the name of weights", "another than that of untrained ones", w.name)
+        own.needs(w.name != "random", "the name of weights", "not the name of untrained weights", w.name)
         own.needs(callable(w.load), "load", "a function", w.load)
         own.needs(w.classes >= 2, "classes", "at least 2", w.classes)
         own.preprocesses(w.preprocess, a.input.channels)
@@ -85,7 +86,7 @@ def check_architecture(a: Architecture | Family, *, build: bool = True, member: 
 
 
 def check_protocol(p: Protocol) -> None:
-    """Name, note, source and parameters; that the views are frozen, distinct, the same each time and plain data."""
+    """Checks name, note, source and parameters, and that the views are distinct, reproducible and survive JSON."""
     it = Checker(f"protocol {p.name}")
     it.declares(p.name, note=p.note, source=p.source)
     it.needs(isinstance(p.combine, Combine), "combine", "a Combine", p.combine)
@@ -102,7 +103,7 @@ def check_protocol(p: Protocol) -> None:
 
 
 def check_dataset(d: Dataset, path: str | None = None, *, split: dataset.SplitName = "test", limit: int = 16) -> None:
-    """Name and texts; where it can be opened (a ``path``, or none is needed), ids, labels and ``limit`` images."""
+    """Checks name and texts; with a ``path``, or where none is needed, also ids, labels and ``limit`` images."""
     import numpy as np
 
     it = Checker(f"dataset {d.name}")
@@ -130,10 +131,10 @@ def check_dataset(d: Dataset, path: str | None = None, *, split: dataset.SplitNa
 
 
 def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
-    """That every sample comes once, in the asked order, as uint8 RGB; an exact loader gives ``read``'s own pixels.
+    """Checks that every sample comes once, in the requested order, as uint8 RGB; if exact, with the pixels of ``read``.
 
-    ``split`` is by default 33 small arrays in memory; a loader that reads files needs one of its own. For one that
-    reads a prepared file, that is written first; its ``check`` says when something is not installed.
+    ``split`` is by default 33 small arrays in memory; a loader that reads the files of a split needs another split. For
+    a loader with a prepared file, the file is written first; its ``check`` raises when something is not installed.
     """
     import numpy as np
 
@@ -141,27 +142,27 @@ def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
     for part in loader.name.split(":", 1):
         it.declares(part, note=loader.note)
     split = split or dataset.Split("probe", _PROBES, ("even", "odd"), mirror=True, read=_probe_image)
-    asked = (*split.samples[::2], *reversed(split.samples[1::2]))
+    order = (*split.samples[::2], *reversed(split.samples[1::2]))
     with _images(loader, split, it) as images:
         for workers in (0, 2):
             with it.runs(f"images with {workers} workers"):
-                got = list(images(split, asked, _keep, workers))
+                got = list(images(split, order, _keep, workers))
                 counts = len(got), len(list(images(split, (), _keep, workers)))
-            it.needs(counts == (len(asked), 0), f"the images of {len(asked)} samples and of none", "as many", counts)
-            for sample, (pixels, seconds) in zip(asked, got, strict=True):
+            it.needs(counts == (len(order), 0), f"the images of {len(order)} samples and of none", "as many", counts)
+            for sample, (pixels, seconds) in zip(order, got, strict=True):
                 one = Checker(f"{it.where}, sample {sample.id}")
                 one.is_image(pixels)
                 one.needs(math.isfinite(seconds) and seconds >= 0, "seconds", "a length of time", seconds)
                 equal = not loader.exact or np.array_equal(pixels, np.asarray(split.read(sample)))
-                one.needs(equal, "an image of an exact loader", "the pixels of read(), in the asked order", "others")
+                one.needs(equal, "an image of an exact loader", "the pixels of read() in the requested order", "others")
         unreadable = dataclasses.replace(split, read=_broken_probe)
         if loader.file is None:
-            it.refuses("an image that cannot be read", DataError, lambda: list(images(unreadable, asked, _keep, 2)))
+            it.refuses("an image that cannot be read", DataError, lambda: list(images(unreadable, order, _keep, 2)))
 
 
 @contextmanager
 def _images(loader: Loader, split: dataset.Split, it: Checker) -> Iterator[Images]:
-    """What a loader reads with; a loader of prepared files has written one of the split."""
+    """The loader's ``images``; for a loader of prepared files, a function that reads a file written here."""
     import numpy as np
 
     one = (loader.images is None) != (loader.file is None)
@@ -170,7 +171,7 @@ def _images(loader: Loader, split: dataset.Split, it: Checker) -> Iterator[Image
         yield loader.images
         return
     form = loader.file
-    assert form is not None, "it was looked at"
+    assert form is not None, "checked above"
     form.check()
     places = {sample.id: row for row, sample in enumerate(split.samples)}
     with TemporaryDirectory() as folder:
@@ -183,7 +184,7 @@ def _images(loader: Loader, split: dataset.Split, it: Checker) -> Iterator[Image
 
 
 def check_reporter(r: Reporter) -> None:
-    """That ``render`` gives the same text each time, with every result in it, and changes nothing."""
+    """Checks that ``render`` returns the same text each time, names every result and does not change the rows."""
     it = Checker(f"reporter {r.name}")
     it.declares(r.name, note=r.note)
     rows = (result("probenet", "1crop"), result("othernet", "10crop", limit=8))
@@ -191,10 +192,10 @@ def check_reporter(r: Reporter) -> None:
     with it.runs("render"):
         nothing, text, again = r.render(()), r.render(rows), r.render(rows)
     it.needs(isinstance(text, str) and isinstance(nothing, str), "what render returns", "text", type(text).__name__)
-    it.needs(json.dumps(rows) == before, "the rows", "as they were before render", "changed ones")
+    it.needs(json.dumps(rows) == before, "the rows", "unchanged by render", "changed ones")
     it.needs(text == again, "what render returns", "the same each time", "two different texts")
     for name in ("probenet", "othernet"):
-        it.needs(name in text, "the text", "about every result", f"one without {name}")
+        it.needs(name in text, "the text", "one that names every result", f"one without {name}")
 
 
 def _check_family(family: Family, member: str | None, build: bool) -> None:
@@ -206,9 +207,10 @@ def _check_family(family: Family, member: str | None, build: bool) -> None:
     it.refuses("an unknown name", UnknownName, lambda: family.resolve("no-such-member"))
     chosen = names[0] if member is None else member
     with it.runs(f"resolve of {chosen}"):
-        made = family.resolve(chosen)
-    it.needs(made.name == f"{family.prefix}:{chosen}", "the member's name", f"{family.prefix}:{chosen}", made.name)
-    check_architecture(made, build=build)
+        architecture = family.resolve(chosen)
+    name = f"{family.prefix}:{chosen}"
+    it.needs(architecture.name == name, "the member's name", name, architecture.name)
+    check_architecture(architecture, build=build)
 
 
 def _check_built(a: Architecture, it: Checker) -> None:
@@ -225,7 +227,7 @@ def _check_built(a: Architecture, it: Checker) -> None:
     shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
     it.needs(shape == (2, 7), "the output for 2 images and 7 classes", "of shape (2, 7)", shape)
     alone = torch.allclose(out[:1], one, rtol=1e-3, atol=1e-4, equal_nan=True)  # a very deep untrained one overflows
-    it.needs(alone, "an image's logits", "the same alone and beside another", "others")
+    it.needs(alone, "an image's logits", "the same alone and in a batch of two", "others")
     if callable(a.dense):
         from benchsuite.models.score_map import derive
 
@@ -237,18 +239,18 @@ def _check_views(p: Protocol, known: Mapping[str, Any], preprocess: Preprocess, 
     it = Checker(f"protocol {p.name}, resize {preprocess.resize}, crop {preprocess.crop}")
     flip = {"flip": mirror} if "flip" in known else {}
     with it.runs("views"):
-        made, again = p.views(preprocess, **flip), p.views(preprocess, **flip)
-    it.needs(isinstance(made, tuple) and len(made) > 0, "views", "a tuple of one or more", made)
-    asked = (preprocess.interpolation, preprocess.antialias, preprocess.long_side)
-    for v in made:
+        views, again = p.views(preprocess, **flip), p.views(preprocess, **flip)
+    it.needs(isinstance(views, tuple) and len(views) > 0, "views", "a tuple of one or more", views)
+    resampling = (preprocess.interpolation, preprocess.antialias, preprocess.long_side)
+    for v in views:
         it.needs(isinstance(v, View), "each view", "a View", v)
         it.needs(view_from_data(json.loads(json.dumps(view_data(v)))) == v, "a view", "the same after JSON", v)
         it.needs(not v.dense or v.nominal == preprocess.crop, "nominal", f"the crop, {preprocess.crop}", v.nominal)
-        resampled = (v.interpolation, v.antialias, v.long_side)
-        it.needs(resampled == asked, "the resampling of a view", f"that of the weights, {asked}", resampled)
+        own = (v.interpolation, v.antialias, v.long_side)
+        it.needs(own == resampling, "the resampling of a view", f"that of the weights, {resampling}", own)
         it.needs(mirror or not flip or not v.flip, "a view with flip=false", "not mirrored", v)
-    it.needs(len(set(made)) == len(made), "views", "distinct", "one twice")
-    it.needs(made == again, "views", "the same each time", "others")
+    it.needs(len(set(views)) == len(views), "views", "distinct", "one twice")
+    it.needs(views == again, "views", "the same each time", "others")
 
 
 def _check_split(split: dataset.Split, it: Checker) -> None:
@@ -276,7 +278,7 @@ _PROBES = tuple(Sample(f"probe-{i:02d}", i % 2, "memory") for i in range(33))
 
 
 def _probe_image(sample: Sample) -> NDArray[np.uint8]:
-    """A plain picture of one colour, whose size and colour tell the sample's number."""
+    """An image of one colour; its size and colour follow from the sample's number."""
     import numpy as np
 
     number = int(sample.id[-2:])
@@ -284,13 +286,13 @@ def _probe_image(sample: Sample) -> NDArray[np.uint8]:
 
 
 def _broken_probe(sample: Sample) -> NDArray[np.uint8]:
-    """Cannot be read."""
+    """Raises ``DataError``, as for a file that cannot be read."""
     raise DataError(expected("an image", "whole and readable", "a probe that is neither", sample.where))
 
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Something that a plugin declares; ``where`` names it in every error."""
+    """Checks one value that a plugin declares; ``where`` names the value in every error."""
 
     where: str
 
@@ -300,7 +302,7 @@ class Checker:
 
     @contextmanager
     def runs(self, what: str) -> Iterator[None]:
-        """Turns whatever a plugin's function raises into one line."""
+        """Turns any exception inside the block into a ``PluginError`` of one line."""
         try:
             yield
         except Exception as error:
@@ -308,7 +310,7 @@ class Checker:
             raise PluginError(expected(what, "without an error", reason, self.where)) from error
 
     def refuses(self, what: str, kind: type[BenchsuiteError], call: Callable[[], object]) -> None:
-        """``call`` raises an error of that kind, in one line."""
+        """Checks that ``call`` raises an error of this kind, in one line."""
         try:
             call()
         except kind as error:
@@ -321,7 +323,7 @@ class Checker:
     def declares(self, name: str, **texts: str) -> None:
         self.needs(NAME.fullmatch(name) is not None, "the name", "letters, digits and . _ -", name)
         for what, text in texts.items():
-            self.needs(isinstance(text, str) and bool(text.strip()), what, "a text that says something", text)
+            self.needs(isinstance(text, str) and bool(text.strip()), what, "a text that is not empty", text)
 
     def preprocesses(self, p: Preprocess, channels: int | None) -> None:
         with self.runs("the centre crop of its preprocessing"):

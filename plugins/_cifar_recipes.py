@@ -7,13 +7,13 @@ import dataclasses
 from benchsuite import Augmentation, Mini, Optimizer, Preprocess, Recipe, Schedule, Warmup, steps
 
 HE = {20: "8.75", 32: "7.51", 44: "7.17", 56: "6.97", 110: "6.43 (best of 5 runs; mean 6.61 +- 0.16)", 1202: "7.93"}
-"""Top-1 error in percent by the number of layers."""
+"""Published top-1 error in percent, by the number of layers."""
 
 AKAMASTER = {20: "8.27", 32: "7.37", 44: "6.90", 56: "6.61", 110: "6.32", 1202: "6.18"}
-"""Top-1 error in percent of the best epoch on the test images."""
+"""Published top-1 error in percent of the best epoch on the test images, by the number of layers."""
 
 CENTRED = Preprocess(32, 32, "bilinear", (0.4914, 0.4822, 0.4465), (1.0, 1.0, 1.0))
-"""The mean colour is subtracted here, what is left of the mean pixel in the network."""
+"""Subtracts the mean colour; the network subtracts the rest of the per-pixel mean."""
 
 SGD = Optimizer("sgd", 0.1, momentum=0.9, weight_decay=1e-4)
 IN_ITERATIONS = steps((32_000, 48_000), 0.1, unit="iterations")
@@ -32,7 +32,7 @@ NOTE_WARM = (
 
 
 def recipes(layers: int, preprocess: Preprocess) -> tuple[Recipe, ...]:
-    """The recipes of the network with so many layers; ``preprocess`` has the mean and std of akamaster."""
+    """The two recipes of the network with that many layers; ``preprocess`` has the mean and std of akamaster."""
     return (_he(layers), _akamaster(layers, preprocess))
 
 
@@ -87,7 +87,7 @@ def _warm(schedule: Schedule, warmup: Warmup) -> Schedule:
 
 
 def _mini(layers: int, shorter: float) -> Mini:
-    """Four epochs; of fewer images for the deep ones, and in small batches for the deepest, which fills the memory."""
+    """Four epochs, with fewer images for 110 and 1202 layers, and small batches for 1202, which needs much memory."""
     if layers == 1202:
         return Mini(shorter, batch_size=16, rate=1 / 8, images=1000)
     return Mini(shorter, images={110: 12_500}.get(layers))

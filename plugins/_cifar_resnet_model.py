@@ -11,7 +11,7 @@ class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut without parameters (option A)."""
 
     def __init__(self, channels: int, planes: int, stride: int) -> None:
-        """``planes`` is twice ``channels`` where the stride is 2, else the same."""
+        """``planes`` is twice ``channels`` if the stride is 2, else equal to ``channels``."""
         super().__init__()
         self.stride, self.margin = stride, (planes - channels) // 2
         self.conv1 = nn.Conv2d(channels, planes, 3, stride, 1, bias=False)
@@ -33,9 +33,9 @@ class CifarResNet(nn.Module):
     pixel_mean: Tensor | None
 
     def __init__(self, blocks: int, num_classes: int, *, pixel_mean: bool = False) -> None:
-        """Weights as in He et al. 2015 (arXiv 1502.01852): normal, scaled by the inputs of a unit.
+        """Initialises weights as He et al. 2015 (arXiv 1502.01852): normal, scaled by the number of inputs (fan-in).
 
-        ``pixel_mean`` adds a buffer that is subtracted from 32 x 32 pixels: zeros, until a training fills it.
+        ``pixel_mean`` adds a buffer (3, 32, 32) that is subtracted from the image: zeros, until a training fills it.
         """
         super().__init__()
         self.register_buffer("pixel_mean", torch.zeros(3, 32, 32) if pixel_mean else None)

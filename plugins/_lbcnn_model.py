@@ -20,7 +20,7 @@ SIZE = 32
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """``depth`` blocks of ``filters`` 3x3 filters between maps of ``channels``; ``full`` units before the classes."""
+    """``depth`` blocks with ``filters`` 3x3 filters on maps of ``channels``; ``full`` units in the hidden layer."""
 
     channels: int
     filters: int
@@ -30,17 +30,18 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """How fixed filters come about: ``sparsity`` is the number of draws for each weight; ``leak`` lets them decay."""
+    """How fixed filters are drawn: ``sparsity`` draws per weight on average; with ``leak`` weight decay applies."""
 
     sparsity: float
     leak: bool
 
 
 class FixedFilters(nn.Module):
-    """A 3x3 convolution without bias that learns nothing. (n, channels, h, w) -> (n, filters, h, w).
+    """A 3x3 convolution without bias whose filters are not trained. (n, channels, h, w) -> (n, filters, h, w).
 
-    The filters are a buffer that no optimiser sees. With ``leak`` they are a parameter whose gradient is always zero,
-    as in the original, where weight decay shrinks them at each step: by exp(-lr * wd / (1 - momentum) * steps) in all.
+    The filters are a buffer, which no optimiser changes. With ``leak`` they are a parameter whose gradient is always
+    zero, as in the original, so weight decay shrinks them at each step: in total by the factor
+    exp(-lr * wd / (1 - momentum) * steps).
     """
 
     filters: Tensor
@@ -60,7 +61,7 @@ class FixedFilters(nn.Module):
 
 
 class Block(nn.Module):
-    """x plus batch normalisation, 3x3 (fixed, or learned with ``draw`` None), ReLU and 1x1; nothing after the sum."""
+    """A residual block: batch normalisation, 3x3 (learned if ``draw`` is None, else fixed), ReLU, 1x1; then the sum."""
 
     def __init__(self, channels: int, filters: int, draw: Draw | None) -> None:
         super().__init__()
@@ -79,10 +80,10 @@ class LBCNN(nn.Module):
     """A learned 3x3 stem, blocks at full size, 5x5 average pooling to 6x6, and two linear layers with dropout."""
 
     def __init__(self, shape: Shape, draw: Draw | None, classes: int, *, dropout: float, grey: bool) -> None:
-        """``draw`` None makes the dense baseline. With ``grey``, an image's channels are averaged into one.
+        """With ``draw`` None it is the dense baseline. With ``grey``, an image's channels are averaged into one.
 
-        Convolutions and linear layers start as torch's, which are uniform within 1 / sqrt(inputs) as Torch7's; scales
-        of batch normalisation are uniform in 0..1, as Torch7's.
+        Convolutions and linear layers have torch's initialisation, uniform within 1 / sqrt(inputs), which is also
+        Torch7's. Scales of batch normalisation are uniform in 0..1, as in Torch7.
         """
         super().__init__()
         self.grey = grey
@@ -104,9 +105,10 @@ class LBCNN(nn.Module):
 
 
 def ternary(count: int, sparsity: float) -> Tensor:
-    """floor(sparsity * count) places drawn with replacement, +1 or -1 there and 0 elsewhere. -> float32 (count,).
+    """Random weights of -1, 0 and 1. -> float32 (count,).
 
-    A share of 1 - exp(-sparsity) is not zero.
+    floor(sparsity * count) places are drawn with replacement and get +1 or -1; the others are 0. About a share of
+    1 - exp(-sparsity) is not zero.
     """
     values = torch.zeros(count)
     places = torch.randint(count, (math.floor(sparsity * count),)).unique()
@@ -115,7 +117,7 @@ def ternary(count: int, sparsity: float) -> Tensor:
 
 
 class _ZeroGradient(torch.autograd.Function):
-    """Gives the filters a gradient of zeros, so that optimisers take the step that decays them."""
+    """Gives the filters a gradient of zeros, so that optimisers apply weight decay to them."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, filters: Tensor) -> Tensor:

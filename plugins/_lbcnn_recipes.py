@@ -1,6 +1,6 @@
-"""How the published LBCNN numbers were trained, as data: three data sets, each with its dense baseline.
+"""Recipes of the published LBCNN results: three data sets, each with its dense baseline.
 
-Each recipe has a size for two CPU cores: a tenth of the filters and blocks or less, few images, five epochs.
+Each recipe has a mini size for two CPU cores: about a tenth of the filters and blocks, few images, five epochs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Options = dict[str, Any]
 
 
 def of_255(*values: float) -> tuple[float, ...]:
-    """Means or deviations that a source states for pixels in 0..255, for pixels in 0..1."""
+    """Converts means or standard deviations for pixels in 0..255 into those for pixels in 0..1."""
     return tuple(value / 255 for value in values)
 
 
@@ -26,15 +26,15 @@ LATE = Schedule("steps", (81, 91, 101), (0.1, 10**-1.5, 0.01), first=1)
 
 EPOCHS, IMAGES, BATCH, FASTER = 5, 10_000, 50, 10
 SMALL: Options = {"filters": 64, "depth": 5}
-"""The size for two CPU cores; the learning rate grows with the batch, and ``FASTER`` makes up for the few steps."""
+"""Options of the mini size. Its learning rate grows with the batch, and by ``FASTER`` because there are few steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An experiment as its source states it: a network with fixed filters, and the same with learned ones.
+    """An experiment as published: a network with fixed filters, and the same network with learned filters.
 
-    ``said`` is the accuracy in percent that is printed for the first one; ``small`` are further options of the size for
-    two CPU cores, ``timed`` says whether what that takes was measured in a whole training.
+    ``said`` is the published accuracy in percent of the first network. ``small`` has further options of the mini size.
+    ``timed`` says whether the time of the mini size was measured in a whole training.
     """
 
     name: str
@@ -86,19 +86,19 @@ ROWS = (
         preprocess=CIFAR,
         note="The learning rate falls at epoch 81, after the number in print",
         schedule=LATE,
-        small={"channels": 16, "full": 128, "sparsity": 0.025},  # 3.6 draws for a filter, where the source has 3.5
+        small={"channels": 16, "full": 128, "sparsity": 0.025},  # 3.6 draws per filter; the source has 3.5
         timed=True,
     ),
 )
 
 
 def recipes() -> tuple[Recipe, ...]:
-    """Every row of the experiments that were published for LBCNN."""
+    """The recipes of all published LBCNN experiments."""
     return tuple(_recipe(row, dense=dense) for row in ROWS for dense in (False, True))
 
 
 def _recipe(row: Row, *, dense: bool) -> Recipe:
-    """A row as a recipe, in full and for two CPU cores."""
+    """The recipe of a row, with its mini size."""
     own: Options = {"dense": True} if dense else {"sparsity": row.sparsity, "leak": True}
     small = {name: value for name, value in (SMALL | row.small).items() if not (dense and name == "sparsity")}
     rate = FASTER * BATCH / row.batch

@@ -1,10 +1,10 @@
-"""The networks of three code bases for perturbative neural networks (PNN), whose masks take the place of filters.
+"""The networks of three code bases for perturbative neural networks (PNN), which have masks instead of filters.
 
 - The original: https://github.com/juefeix/pnn.pytorch (``noiseresnet18`` and deeper).
 - M. Klachko's: https://github.com/michaelklachko/pnn.pytorch (``perturb_resnet18``, ``cifarnet``, ``lenet``).
 - The author's update of the latter: https://github.com/juefeix/pnn.pytorch.update.
 
-A mask belongs to places of a map, so every network takes images of one size, and all masks exist from the start.
+A mask has the size of a map, so every network takes images of one size only. All masks are made with the network.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from benchsuite import UnsupportedProtocol, expected
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """How the first of Klachko's layers differs: its filters, the ``scale`` of its level, ``use_act`` after masks."""
+    """How the first of Klachko's layers differs: filter size, factor of the level, and activation after the masks."""
 
     filter_size: int = 0
     scale: float = 1.0
@@ -47,9 +47,9 @@ class First:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A network: ``nfilters`` channels and maps of ``side`` pixels at first, ``blocks`` in each stage.
+    """The shape of a network: first maps of ``nfilters`` channels and ``side`` pixels, and ``blocks`` per stage.
 
-    What comes out of a block has ``expansion`` times its stage's channels.
+    The output of a block has ``expansion`` times the channels of its stage.
     """
 
     nfilters: int
@@ -87,7 +87,7 @@ class Staged(nn.Module):
 
 
 class Plain(nn.Module):
-    """Klachko's ``lenet`` and ``cifarnet``: layers with a 3x3 pooling of stride 2 between, then two linear ones."""
+    """Klachko's ``lenet`` and ``cifarnet``: layers and 3x3 poolings of stride 2 in turn, then two linear layers."""
 
     def __init__(self, layers: nn.Module, size: int, head: nn.Module, *, grey: bool) -> None:
         """With ``grey``, the three channels of an image are averaged into one."""
@@ -102,7 +102,7 @@ class Plain(nn.Module):
 
 
 def klachko(net: str, shape: Shape, style: Style, first: First, dropout: float) -> nn.Module:
-    """A network of Klachko's code; 28 pixels mean one channel. ``dropout`` is that of lenet and cifarnet."""
+    """A network of Klachko's code; for 28 pixels it has one input channel. ``dropout``: lenet and cifarnet only."""
     if net == "noiseresnet18":
         return noiseresnet(shape, first.filter_size, style.masks.level)
     if net == "resnet18":
@@ -118,7 +118,7 @@ def klachko(net: str, shape: Shape, style: Style, first: First, dropout: float) 
 
 
 def updated(net: str, shape: Shape, style: Style, first: First, dropout: float) -> nn.Module:
-    """A network of the author's update: others in their first layer than Klachko's. ``dropout`` is not used."""
+    """A network of the author's update; its first layer differs from Klachko's. ``dropout`` is not used."""
     if net == "noiseresnet18":
         network = noiseresnet(shape, first.filter_size, style.masks.level)
         network.stem[0].weight.requires_grad_(False)
@@ -128,7 +128,7 @@ def updated(net: str, shape: Shape, style: Style, first: First, dropout: float) 
 
 
 def noiseresnet(shape: Shape, first: int, level: float) -> Staged:
-    """The original: a 7x7 stem of stride 2 and a pooling (maps of 8 pixels), or the repaired 3x3 one (of 32)."""
+    """The original: a 7x7 stem of stride 2 with pooling (maps of 8 pixels), or the later 3x3 stem (maps of 32)."""
     filters = nn.Conv2d(3, shape.nfilters, first, 2 if first == 7 else 1, first // 2, bias=False)
     pool = [nn.MaxPool2d(3, 2, 1)] if first == 7 else []
     stem = nn.Sequential(filters, nn.BatchNorm2d(shape.nfilters), nn.ReLU(), *pool)
@@ -137,9 +137,9 @@ def noiseresnet(shape: Shape, first: int, level: float) -> Staged:
 
 
 def _updated_stem(nfilters: int, side: int, style: Style, act: str) -> nn.Sequential:
-    """5 * nfilters masks for each colour at 20 times the level, sigmoids, 3 * nfilters maps, a 1x1 to nfilters.
+    """5 * nfilters masks for each colour at 20 times the level, sigmoids, 3 * nfilters maps, and a 1x1 to nfilters.
 
-    Unlike in ``PerturbLayer``, a batch normalisation stands between the masks and the first activation.
+    Unlike ``PerturbLayer`` it has a batch normalisation between the masks and the first activation.
     """
     wide, fan = 3 * nfilters, 5 * nfilters
     parts: list[nn.Module]
@@ -156,7 +156,7 @@ def _updated_stem(nfilters: int, side: int, style: Style, act: str) -> nn.Sequen
 
 
 def _plain_layers(first: nn.Module, shape: Shape, style: Style, *, pairs: bool) -> nn.Sequential:
-    """One layer before each of three poolings (lenet), or ``pairs`` of them (cifarnet)."""
+    """Three poolings with one layer before each (lenet), or with two if ``pairs`` (cifarnet)."""
     width, side, parts = shape.nfilters, shape.side, [first]
     for halvings in range(3):
         here = 1 + pairs - (halvings == 0)

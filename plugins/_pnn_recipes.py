@@ -1,6 +1,6 @@
-"""How the published PNN numbers were trained, as data: M. Klachko's experiments, the author's update, the original.
+"""Recipes of the published PNN results: M. Klachko's experiments, the author's update and the original.
 
-Each recipe has a size for two CPU cores: narrower networks, a tenth of the images, fifteen epochs.
+Each recipe has a mini size for two CPU cores: narrower networks, a tenth of the images, fifteen epochs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SLOW_SGD = replace(SGD, learning_rate=1e-4)
 ADAM = Optimizer("adam", 1e-4, betas=(0.9, 0.999), weight_decay=1e-4)
 
 KLACHKOS = steps((60, 90, 120, 160), 0.2, first=1)
-"""His epochs count from 1; 150 of them end before the last milestone."""
+"""Klachko's epochs count from 1; a training of 150 epochs ends before the last milestone."""
 AUTHORS = steps((150, 250, 300, 350, 400), 0.2, first=1)
 ORIGINAL = steps((60, 90, 120), 0.1, first=1)
 
@@ -27,19 +27,19 @@ FIRST = "juefeix/pnn.pytorch, README.md and config.py"
 
 EQUAL_BATCHES = "nominal-best-after-10"
 CUT_BATCHES = "truncated-best-after-10"
-"""Klachko's way with batches of 16: torch of that time cut the percentage of each batch to a whole number (derived)."""
+"""Klachko's accounting with batches of 16: old torch truncated the percentage of each batch to an integer (derived)."""
 
 EPOCHS, IMAGES, BATCH, WIDTH, FAN, FASTER = 15, 5_000, 50, 8, 3, 10
-"""The size for two CPU cores; the learning rate grows with the batch, and ``FASTER`` makes up for the few steps."""
+"""The mini size. Its learning rate grows with the batch, and by ``FASTER`` because there are few steps."""
 
 Options = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An experiment as its source states it; ``said`` is the accuracy in percent that it prints.
+    """An experiment as published; ``said`` is the published accuracy in percent.
 
-    ``width`` is ``nfilters`` at the size for two CPU cores, ``minutes`` what that takes, ``timed`` whether it was
+    ``width`` is ``nfilters`` at the mini size, ``minutes`` how long that takes, and ``timed`` whether the time was
     measured in a whole training.
     """
 
@@ -239,16 +239,16 @@ DISPUTE = Grid(
     ),
     mini=Mini(25, BATCH, FASTER * BATCH / 10, (("nfilters", WIDTH),), IMAGES),
 )
-"""What both sides changed at once, one factor at a time. A level of 0 leaves the layers and takes the noise away."""
+"""The differences that both sides changed at once, as separate factors. A level of 0 keeps the layers without noise."""
 
 
 def recipes() -> tuple[Recipe, ...]:
-    """Every row of the experiments that were published for PNN."""
+    """The recipes of all published PNN experiments."""
     return tuple(_recipe(row) for row in ROWS)
 
 
 def _recipe(row: Row) -> Recipe:
-    """A row as a recipe, in full and for two CPU cores."""
+    """The recipe of a row, with its mini size."""
     small: Options = {"nfilters": row.width} | ({"nmasks": FAN} if "nmasks" in row.options else {})
     rate = FASTER * BATCH / row.batch
     timed = "measured" if row.timed else "estimated from batches"

@@ -1,4 +1,4 @@
-"""Pretrained weights from the net: files that are there already first, then the libraries' own downloads."""
+"""Pretrained weights: files on disk are used first, else the libraries download them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from benchsuite import cache_dir
 
 PATIENCE = 5.0
-"""Seconds to wait for a server's first answer: the libraries themselves try for a minute or more."""
+"""Seconds to wait for a server's first answer; the libraries themselves would wait a minute or more."""
 
 
 def torch_file(url: str) -> str:
-    """Which file to put where torch.hub looks for it when there is no connection."""
+    """Instruction for users without a connection: which file to download, and where torch.hub looks for it."""
     return f"Download {url} and put it in $TORCH_HOME/hub/checkpoints (usually ~/.cache/torch/hub/checkpoints)"
 
 
@@ -24,7 +24,7 @@ def timm_url(hub_id: str) -> str:
 
 
 def timm_file(name: str, url: str) -> str:
-    """Which file of timm's to put where when there is no connection."""
+    """Instruction for users without a connection: which file of timm to download, and where to save it."""
     return (
         f"Download {url} and save it as weights/timm/{name}{Path(url).suffix} in benchsuite's cache "
         "($BENCHSUITE_CACHE, usually ~/.cache/benchsuite)"
@@ -32,7 +32,7 @@ def timm_file(name: str, url: str) -> str:
 
 
 def torchvision_state(name: str, weights: str) -> Mapping[str, Any]:
-    """The state dict of torchvision's weights, as its networks name their tensors today, without auxiliary heads."""
+    """The state dict of torchvision's weights with today's names of tensors, without auxiliary heads."""
     import torchvision
 
     entry = torchvision.models.get_model_weights(name)[weights]
@@ -50,8 +50,8 @@ def trained_state(url: str) -> Mapping[str, Any]:
     import torch
 
     _check_checkpoint(url)
-    found = torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
-    return {name.removeprefix("module."): tensor for name, tensor in found["state_dict"].items()}
+    checkpoint = torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
+    return {name.removeprefix("module."): tensor for name, tensor in checkpoint["state_dict"].items()}
 
 
 def timm_state(name: str) -> Mapping[str, Any]:
@@ -77,7 +77,7 @@ def timm_state(name: str) -> Mapping[str, Any]:
 
 
 def check_connection(url: str) -> None:
-    """Asks a server for a file's header. Raises ``ConnectionError`` when nobody answers within ``PATIENCE``."""
+    """Requests a file's header. Raises ``ConnectionError`` if no server answers within ``PATIENCE`` seconds."""
     import ssl
     import urllib.error
     import urllib.parse
@@ -95,7 +95,7 @@ def check_connection(url: str) -> None:
 
 
 def _check_checkpoint(url: str) -> None:
-    """Asks for a file that torch.hub would have to download."""
+    """Checks the connection for a file that torch.hub does not have on disk and would download."""
     import torch
 
     if not Path(torch.hub.get_dir(), "checkpoints", Path(url).name).is_file():
@@ -103,13 +103,13 @@ def _check_checkpoint(url: str) -> None:
 
 
 def _own_file(name: str) -> Path | None:
-    """A file that the user put into benchsuite's cache."""
+    """The file of timm's weights that the user put into benchsuite's cache, or None."""
     files = (cache_dir() / "weights" / "timm" / f"{name}{suffix}" for suffix in (".safetensors", ".pth", ".bin"))
     return next((file for file in files if file.is_file()), None)
 
 
 def _hub_file(hub_id: str) -> Path | None:
-    """A model's file in huggingface_hub's cache, downloaded when it is not there; None if it has another name."""
+    """A model's file in huggingface_hub's cache, downloaded if missing; None if the hub has no file of that name."""
     import huggingface_hub
     from huggingface_hub.errors import EntryNotFoundError
 

@@ -13,8 +13,8 @@ from torchvision.models.resnet import Bottleneck, ResNet
 def resnet_v1(name: str, num_classes: int) -> ResNet:
     """``resnet50``, ``resnet101`` or ``resnet152`` with the strides and the first pooling of the prototxt.
 
-    Stride 2 is in the first 1x1 convolution of a block; ResNet-50 alone has a bias in its first convolution; the first
-    pooling has no padding and rounds its size up, so that a 112 x 112 map becomes 56 x 56.
+    Stride 2 is in the first 1x1 convolution of a block. Only ResNet-50 has a bias in its first convolution. The first
+    pooling has no padding and rounds its output size up, so a 112 x 112 map becomes 56 x 56.
     """
     network = torchvision.models.get_model(name, num_classes=num_classes)
     for block in network.modules():

@@ -1,4 +1,4 @@
-"""ResNet for CIFAR-10: 6n + 2 layers on 32 x 32 pixels. He et al. 2015, sec. 4.2."""
+"""ResNet for CIFAR-10: 6n + 2 layers for 32 x 32 pixels. He et al. 2015, sec. 4.2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from benchsuite import Architecture, Preprocess, Weights, hookimpl
 
 FILES = {20: "12fca82f", 32: "d509ac18", 44: "014dd654", 56: "4bfd9763", 110: "1d1ed7c2", 1202: "f3b1deed"}
-"""The number of layers, and the first digits of the SHA-256 of akamaster's checkpoint."""
+"""The first digits of the SHA-256 of akamaster's checkpoint, by the number of layers."""
 
 URL = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models"
 PREPROCESS = Preprocess(32, 32, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -32,9 +32,9 @@ def build(  # noqa: PLR0913 - each is an option of the command line
     grey: bool = False,
     dropout: float = 0.5,
 ) -> Any:
-    """An untrained network; in the original's words: numChannels, numWeights, depth, full, sparsity.
+    """An untrained network. The original calls the options numChannels, numWeights, depth, full, sparsity.
 
-    Raises ``BadParameter`` for values out of range and for options that the dense baseline has no use for.
+    Raises ``BadParameter`` for values out of range and for options that the dense baseline does not use.
     """
     options = {name: value for name, value in locals().items() if name != "num_classes"}
     check(options)
@@ -46,7 +46,7 @@ def build(  # noqa: PLR0913 - each is an option of the command line
 
 
 def check(options: Mapping[str, Any]) -> None:
-    """Raises ``BadParameter`` for values out of range and for options that the dense baseline has no use for."""
+    """Raises ``BadParameter`` for values out of range and for options that the dense baseline does not use."""
     for name in ("channels", "filters", "depth", "full"):
         if options[name] < 1:
             raise BadParameter(expected(name, "at least 1", options[name]))

@@ -1,6 +1,6 @@
-"""Perturbative neural networks (PNN): fixed random masks and 1x1 convolutions in the place of filters.
+"""Perturbative neural networks (PNN): fixed random masks and 1x1 convolutions instead of filters.
 
-Three code bases with one idea and different layers; the options have the names of their command lines.
+There are three code bases with the same idea and different layers. The options are named as on their command lines.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Options = Mapping[str, Any]
 
 MNIST = Preprocess(28, 28, "bilinear", (0.1307,) * 3, (0.3081,) * 3)
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-"""Blocks in each stage of the original; from 50 layers on they are bottlenecks."""
+"""Blocks in each stage of the original, by the number of layers; from 50 layers on the blocks are bottlenecks."""
 
 NOTE = (
     "Fixed random masks and 1x1 convolutions in the place of filters: Klachko's code with its defaults (nfilters=128 "
@@ -46,7 +46,7 @@ NOTE_ORIGINAL = (
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Klachko's code as an architecture: which networks it has, for images of which size. The first is the default."""
+    """An architecture of Klachko's code: its variants, networks and image size. The first network is the default."""
 
     name: str
     variants: tuple[Variant, ...]
@@ -84,7 +84,7 @@ def benchsuite_architectures() -> Iterator[Architecture]:
 
 
 def builder(code: Code) -> Callable[..., Any]:
-    """The function that builds the networks of Klachko's code or of its update."""
+    """Returns the function that builds the networks of Klachko's code or of its update."""
 
     def build(  # noqa: PLR0913 - each is an option of the command line
         num_classes: int,
@@ -124,7 +124,7 @@ def builder(code: Code) -> Callable[..., Any]:
 
 
 def builder_of_original(layers: int) -> Callable[..., Any]:
-    """The function that builds the original network with so many layers."""
+    """Returns the function that builds the original network with that many layers."""
 
     def build(num_classes: int, *, nfilters: int = 128, level: float = 0.1, first_filter_size: int = 7) -> Any:
         """An untrained network. Raises ``BadParameter`` for values out of range."""
@@ -138,13 +138,13 @@ def builder_of_original(layers: int) -> Callable[..., Any]:
 
 
 def check_original(options: Options) -> None:
-    """Raises ``BadParameter`` for values that the original cannot work with."""
+    """Raises ``BadParameter`` for values that the original network cannot have."""
     _check_ranges(options)
     _one_of("first_filter_size", options, (3, 7), "the first layer has filters, no masks")
 
 
 def check_klachko(code: Code, options: Options) -> None:
-    """Raises ``BadParameter`` for options that cannot work together, and for those that would change nothing."""
+    """Raises ``BadParameter`` for options that cannot be combined, and for options that would have no effect."""
     net, update = options["net"], options["variant"] == "update"
     _one_of("variant", options, code.variants, f"{code.name} has no other")
     _one_of("net", options, code.nets, f"{code.name} has no other")
@@ -181,7 +181,10 @@ def _check_ranges(options: Options) -> None:
 
 
 def _check_sizes(options: Options) -> None:
-    """Refuses filters whose maps do not fit what follows. Klachko's code fails on them at the first image."""
+    """Raises ``BadParameter`` for filter sizes whose maps do not fit the next layer.
+
+    Klachko's code fails on them at the first image.
+    """
     net, first, rest = options["net"], options["first_filter_size"], options["filter_size"]
     plain = net in ("lenet", "cifarnet")
     why = {
@@ -200,7 +203,7 @@ def _check_sizes(options: Options) -> None:
 
 
 def _used(options: Options) -> set[str]:
-    """The options that change the network."""
+    """The names of the options that have an effect on this network."""
     net, update = options["net"], options["variant"] == "update"
     used = {"variant", "net", "nfilters"}
     if net == "resnet18":
@@ -228,12 +231,12 @@ def _one_of(name: str, options: Options, allowed: tuple[Any, ...], why: str) -> 
 
 
 def _shown(value: Any) -> str:
-    """As it is typed."""
+    """A value as a user types it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _short(options: Options) -> str:
-    """The network in a few words."""
+    """A short description of the network for error messages."""
     sizes = f" with first_filter_size={options['first_filter_size']} and filter_size={options['filter_size']}"
     plain = options["net"] in ("resnet18", "noiseresnet18")
     words = f"{options['net']}{'' if plain else sizes}"

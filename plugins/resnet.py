@@ -1,4 +1,4 @@
-"""ResNet for ImageNet: v1.5 as torchvision and timm have it, and v1 as He et al. published it."""
+"""ResNet for ImageNet: v1.5 as in torchvision and timm, and v1 as published by He et al."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ TIMM = {
     "resnet101": LARGE | {"a1h_in1k": BICUBIC[288, 288]},
     "resnet152": LARGE | {"a1h_in1k": BICUBIC[288, 288]},
 }
-"""timm's tags for ImageNet-1k, with the preprocessing that timm tests them with: floor(test size / crop_pct)."""
+"""timm's tags for ImageNet-1k, with timm's test preprocessing: a short side of floor(test size / crop_pct)."""
 
 NOTE = (
     "v1.5: stride 2 in the 3x3 convolution, as torchvision, timm and fb.resnet.torch; {name}.v1 has it where He et al. "
@@ -78,7 +78,7 @@ NOTE_V1 = (
 
 @hookimpl
 def benchsuite_architectures() -> Iterator[Architecture]:
-    """ResNet-18 to 152 in the form of torchvision, and the bottleneck ones in that of He et al."""
+    """ResNet-18 to 152 as in torchvision, and those with bottleneck blocks also as in He et al."""
     for name in TORCHVISION:
         bottleneck = name not in ("resnet18", "resnet34")
         note = NOTE.format(name=name) if bottleneck else NOTE_BASIC

@@ -1,4 +1,4 @@
-"""Every model of timm as ``timm:NAME``, the tag optional: ``timm:resnet50.a1_in1k``."""
+"""Every model of timm as ``timm:NAME`` or ``timm:NAME.TAG``, for example ``timm:resnet50.a1_in1k``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def names() -> Sequence[str]:
 
 
 def resolve(name: str) -> Architecture:
-    """``NAME`` or ``NAME.TAG`` -> the architecture, with the weights of all its tags or of that one.
+    """``NAME`` or ``NAME.TAG`` -> the architecture, with the weights of all its tags or of that tag.
 
     Raises ``UnknownName`` with the nearest name, and ``BadParameter`` for images that are padded or not square.
     """
@@ -57,9 +57,9 @@ def resolve(name: str) -> Architecture:
 
 
 def preprocess(name: str, config: Any) -> Preprocess:
-    """What timm does to a test image at the model's test size: floor(size / crop_pct), then the centre crop.
+    """The test preprocessing of timm at the model's test size: a short side of floor(size / crop_pct), a centre crop.
 
-    Raises ``BadParameter`` for what no ``Preprocess`` can say: padding to a square, and input that is not square.
+    Raises ``BadParameter`` for what ``Preprocess`` cannot express: padding to a square, and input that is not square.
     """
     from timm.data import resolve_data_config
 
@@ -76,7 +76,7 @@ def preprocess(name: str, config: Any) -> Preprocess:
 
 
 def _weights(name: str, config: Any) -> Iterator[Weights]:
-    """The weights of one tag, if it has any with a classifier that a ``Preprocess`` can feed."""
+    """The weights of one tag, if they have a classifier and a preprocessing that ``Preprocess`` can express."""
     from benchsuite.plugins._pretrained import timm_file, timm_state, timm_url
 
     if not config.has_weights or not config.num_classes:
@@ -97,7 +97,7 @@ def _build(name: str, num_classes: int) -> Any:
 
 
 def _unknown(name: str, tagged: Iterable[str]) -> UnknownName:
-    """The error for a name that timm does not list, with the nearest one, or what it is called today."""
+    """The error for a name that timm does not list, with its new name if it was renamed, else the nearest name."""
     import timm
 
     today = timm.models.get_deprecated_models().get(name)

@@ -13,10 +13,10 @@ NOTE = (
     "default weights and lists the others; NAME.WEIGHTS takes those, where they need another input size"
 )
 FIXED = ("vision_transformer", "maxvit")
-"""Modules of torchvision whose networks take one input size."""
+"""Modules of torchvision whose networks have a fixed input size."""
 
 INCEPTION: dict[str, Any] = {"init_weights": False, "aux_logits": False, "transform_input": True}
-"""GoogLeNet and Inception as torchvision builds them for its weights, which were trained on another normalisation."""
+"""Options of GoogLeNet and Inception for torchvision's weights, which were trained with another normalisation."""
 
 
 @hookimpl
@@ -35,7 +35,7 @@ def names() -> Sequence[str]:
 def resolve(name: str) -> Architecture:
     """``NAME`` or ``NAME.WEIGHTS`` -> the architecture, with all weights that fit the same network.
 
-    Raises ``UnknownName`` with the nearest name, and ``BadParameter`` for a model that classifies no images.
+    Raises ``UnknownName`` with the nearest name, and ``BadParameter`` for a model that is not an image classifier.
     """
     from torchvision import models
 
@@ -62,7 +62,7 @@ def resolve(name: str) -> Architecture:
 
 
 def preprocess(entry: Any) -> Preprocess:
-    """The preset of torchvision's weights: resize of the shorter side, centre crop, mean and std."""
+    """The test preset of torchvision's weights: resize of the shorter side, centre crop, mean and std."""
     preset = entry.transforms()
     (resize,), (crop,) = preset.resize_size, preset.crop_size
     mean, std = tuple(preset.mean), tuple(preset.std)

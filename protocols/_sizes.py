@@ -1,4 +1,4 @@
-"""The sizes that protocols test at, and the choices that several of them offer."""
+"""Sizes of resized images, and parameter types that several protocols share."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def short_side(preprocess: Preprocess) -> int:
 
 
 def roomy_side(preprocess: Preprocess) -> int:
-    """The shorter side for protocols that move a crop about.
+    """The shorter side for protocols with crops at several positions.
 
-    It is the published one, but ``round(crop * 256 / 224)`` where that leaves no margin around the crop (CIFAR's 32
-    of 32): every crop would be the same.
+    It is the published one, or ``round(crop * 256 / 224)`` if that leaves no margin around the crop (32 of 32 for
+    CIFAR), since then all crops would be equal.
     """
     short = short_side(preprocess)
     return round(preprocess.crop * 256 / 224) if short == preprocess.crop else short
 
 
 def sized(preprocess: Preprocess, short: int) -> int | tuple[int, int]:
-    """A resize to ``short`` pixels that ignores the aspect ratio where the preprocessing ignores it."""
+    """The resize to a short side of ``short`` pixels; (height, width) if the preprocessing ignores the aspect ratio."""
     if not isinstance(preprocess.resize, tuple):
         return short
     height, width = preprocess.resize
@@ -34,7 +34,7 @@ def sized(preprocess: Preprocess, short: int) -> int | tuple[int, int]:
 
 
 def checked(scales: tuple[int, ...]) -> tuple[int, ...]:
-    """The short sides that a user asked for. Raises ``BadParameter`` when there is none, or one given twice."""
+    """Returns the short sides of a user unchanged. Raises ``BadParameter`` if there are none or one is given twice."""
     if not scales:
         raise BadParameter(expected("scales", "one short side or more, such as 224+256", "none"))
     if len(set(scales)) < len(scales):

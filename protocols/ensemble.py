@@ -1,4 +1,4 @@
-"""``ensemble``: several networks, each under one inner protocol, merged into one score."""
+"""``ensemble``: several networks, each evaluated with one inner protocol; their scores are merged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from benchsuite import Combine, Preprocess, Protocol, View, hookimpl
 
 
 def no_views_of_its_own(preprocess: Preprocess, *, protocol: str = "1crop") -> tuple[View, ...]:
-    """Nothing: the members look through the views of the inner ``protocol``, which the core binds and asks.
+    """Returns no views: the members use the views of the inner ``protocol``, which benchsuite binds.
 
     An inner protocol with parameters is written in parentheses: ``protocol=multiscale(flip=false,scales=224+256)``.
     """

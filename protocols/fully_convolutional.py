@@ -1,4 +1,4 @@
-"""``fullconv``: the network slides over the whole image at one scale."""
+"""``fullconv``: the network is applied as a sliding window to the whole image at one scale."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._sizes import Spatial, short_side, sized
 def whole_image(
     preprocess: Preprocess, *, resize: int | None = None, flip: bool | None = None, spatial: Spatial = "mean"
 ) -> tuple[View, ...]:
-    """The whole image at a short side of ``resize`` pixels, by default that of the weights, and its mirror image.
+    """The whole image at a short side of ``resize`` pixels, by default that of the weights; with ``flip`` mirrored too.
 
     The window is as large as the feature map at the nominal crop (7x7 at 224 for a ResNet), moved at stride 1.
     Raises ``BadParameter`` for a short side below the nominal crop.

@@ -16,10 +16,10 @@ def grid_crops(
     flip: bool | None = None,
     rounding: Rounding = "round",
 ) -> tuple[View, ...]:
-    """``grid`` x ``grid`` crops, from border to border, of each scale; then the same of the mirror image.
+    """``grid`` x ``grid`` crops, from border to border, at each scale; with ``flip`` then those of the mirror image.
 
-    ``scales`` are short sides in pixels, by default that of the weights, or ``round(crop * 256 / 224)`` where that
-    leaves no margin. Raises ``BadParameter`` for a grid below 1, no scale, or one smaller than the crop.
+    ``scales`` are short sides in pixels, by default that of the weights, or ``round(crop * 256 / 224)`` if that leaves
+    no margin. Raises ``BadParameter`` for a grid below 1, no scale, a scale given twice, or one smaller than the crop.
     """
     return tuple(
         view(preprocess, sized(preprocess, short), crop=crop, flip=mirrored)

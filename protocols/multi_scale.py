@@ -17,10 +17,10 @@ def whole_images(
     flip: bool | None = None,
     spatial: Spatial = "mean",
 ) -> tuple[View, ...]:
-    """The whole image at each short side of ``scales``, each with its mirror image.
+    """The whole image at each short side of ``scales``; with ``flip`` each also mirrored.
 
-    By default the five of ``SHORT_SIDES``, in proportion to the nominal crop: 32/37/55/69/91 for a crop of 32.
-    Raises ``BadParameter`` for no scale or one below the nominal crop.
+    The default is the five ``SHORT_SIDES`` in proportion to the nominal crop: 32/37/55/69/91 for a crop of 32. Raises
+    ``BadParameter`` for no scale, a scale given twice, or one below the nominal crop.
     """
     crop = preprocess.crop
     shorts = tuple(round(s * crop / 224) for s in SHORT_SIDES) if scales is None else checked(scales)

@@ -1,4 +1,4 @@
-"""``1crop``: the centre of the resized image, the test that nearly all error rates since 2016 come from."""
+"""``1crop``: the centre crop of the resized image; nearly all error rates since 2016 were measured with it."""
 
 from __future__ import annotations
 

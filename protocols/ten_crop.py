@@ -1,4 +1,4 @@
-"""``10crop``: four corners and the centre, and the same of the mirror image."""
+"""``10crop``: crops at the four corners and the centre of the image and of its mirror image."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ._sizes import Rounding, roomy_side, sized
 def ten_crops(
     preprocess: Preprocess, *, resize: int | None = None, flip: bool = True, rounding: Rounding = "round"
 ) -> tuple[View, ...]:
-    """Five crops of the full resized rectangle, then five of its mirror image: the order of torchvision's TenCrop.
+    """Five crops of the full resized rectangle, then five of its mirror image, in the order of torchvision's TenCrop.
 
-    ``flip=False`` leaves the first five. Where the weights' short side is the crop itself, the short side is
+    With ``flip=False`` only the first five. If the short side of the weights equals the crop, the short side is
     ``round(crop * 256 / 224)``.
     """
     size = sized(preprocess, roomy_side(preprocess) if resize is None else resize)

@@ -1,4 +1,4 @@
-"""``tta``: test-time augmentation in the everyday sense: a few shifts, mirror images and scales around the centre."""
+"""``tta``: test-time augmentation as commonly used: a few shifts around the centre, mirror images and scales."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ def shifted_crops(
     flip: bool | None = None,
     rounding: Rounding = "round",
 ) -> tuple[View, ...]:
-    """The centre crop moved down and right by every pair of ``shifts`` (pixels), at each scale, and mirrored.
+    """The centre crop moved down and right by each pair of ``shifts`` in pixels, at each scale; ``flip``: mirrored too.
 
-    By default -q, 0 and +q, where q is a quarter of the scale's margin: 3x3 crops (at 256 and 224, q is 8 pixels).
-    ``scales`` are short sides, by default that of the weights, or ``round(crop * 256 / 224)`` where that leaves no
-    margin. Raises ``BadParameter`` for a shift beyond half the margin, no shift, no scale, or one below the crop.
+    The default shifts are -q, 0 and +q, where q is a quarter of the scale's margin: 3x3 crops (q is 8 pixels for 256
+    and 224). ``scales`` are short sides, by default that of the weights, or ``round(crop * 256 / 224)`` if that leaves
+    no margin. Raises ``BadParameter`` for a shift beyond half the margin, no shift, no scale, a shift or scale given
+    twice, or a scale below the crop.
     """
-    made = []
+    views: list[View] = []
     for short in (roomy_side(preprocess),) if scales is None else checked(scales):
         steps = _steps(short - preprocess.crop, shifts)
-        made += [
+        views += [
             view(preprocess, sized(preprocess, short), crop=crop, flip=mirrored)
             for mirrored in flips(bool(flip))
             for crop in (Crop(preprocess.crop, shift=(d, r), rounding=rounding) for d in steps for r in steps)
         ]
-    return tuple(made)
+    return tuple(views)
 
 
 def _steps(margin: int, shifts: tuple[int, ...] | None) -> tuple[int, ...]:

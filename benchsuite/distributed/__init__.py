@@ -1,1 +1,1 @@
-"""Who else computes: the processes of torchrun and ``--processes``, jobs on SLURM and Ray."""
+"""Work on several processes or machines: torchrun, ``--processes``, SLURM and Ray."""

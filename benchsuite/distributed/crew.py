@@ -1,4 +1,7 @@
-"""Crews: processes that share an evaluation through files. They are told once what to do, and never wait again."""
+"""Crews: processes that share an evaluation through files.
+
+The leader sends the list of runs once. After that the processes only share work through file locks.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +20,19 @@ from benchsuite.distributed import process_group
 from benchsuite.errors import BenchsuiteError, expected, first_line
 
 Work = Mapping[str, Any]
-"""What the leader tells the others: plain JSON data."""
+"""What the leader sends to the other processes: plain JSON data."""
 
 _PATIENCE = timedelta(days=7)
-"""The others wait so long while the leader trains what has to be trained."""
+"""How long the others wait for the leader, which first trains the networks that have to be trained."""
 
 _MOMENT = timedelta(seconds=20)
-"""One that cannot begin waits so long whether the leader cannot either."""
+"""How long a process that failed to start waits to learn whether the leader failed too."""
 
 
 class Crew:
-    """The processes of one evaluation, of which this is number ``rank`` of ``size``. This one is alone.
+    """The processes of one evaluation; this process is number ``rank`` of ``size``. This class is a single process.
 
-    ``here`` is how many of them are on this machine.
+    ``here`` is the number of these processes on this machine.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, here: int = 1) -> None:
@@ -37,36 +40,36 @@ class Crew:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes the results and talks."""
+        """Whether this process writes the results and prints."""
         return self.rank == 0
 
     def tell(self, work: Work) -> None:
-        """The leader is ready and the others may begin."""
+        """Sends the work to the other processes, which then begin. Called by the leader."""
 
     def hear(self) -> Work:
-        """What the leader told; nothing to do where it gave up."""
+        """Returns the work that the leader sent; empty if the leader stopped."""
         return {}
 
     def given_up(self) -> bool:
-        """Whether the leader has ended already: what is wrong with the command it has said then."""
+        """Whether the leader has already stopped; it has then printed what is wrong with the command."""
         return False
 
     def threads(self, usual: int) -> int:
-        """This process's share of the threads that torch computes with."""
+        """Returns how many of ``usual`` torch threads this process should use: its share, at least 1."""
         return max(1, usual // self.here)
 
     def check(self) -> None:
-        """Raises the error that another process ran into."""
+        """Raises the error of another process, if one failed."""
 
     def stop(self) -> None:
-        """Ends what is still under way."""
+        """Stops the processes that still run."""
 
 
 ALONE = Crew()
 
 
 class SpawnedWorker(Crew):
-    """One of the processes that ``--processes`` started; the leader had told what to do before."""
+    """One of the processes that ``--processes`` started; it receives its work at its start."""
 
     def __init__(self, rank: int, size: int, work: Work) -> None:
         super().__init__(rank, size, _needed(size, work))
@@ -77,10 +80,10 @@ class SpawnedWorker(Crew):
 
 
 class SpawningLeader(Crew):
-    """The process that the user started, with ``--processes N``: it leads, and starts the others once it is ready.
+    """The process that the user started with ``--processes N``: it leads, and starts the others when it is ready.
 
-    It starts no more than have something to do: ``left`` is how many chunks there are.
-    ``target(crew, *arguments)`` is what they do; it is imported there by its name.
+    It starts only as many as have work: ``work["left"]`` is the number of chunks to compute. Each of them calls
+    ``target(crew, *arguments)``, which it imports by name.
     """
 
     def __init__(self, size: int, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
@@ -94,42 +97,42 @@ class SpawningLeader(Crew):
         context = multiprocessing.get_context("spawn")  # a forked process would hang in torch's threads
         self.here = _needed(self.size, work)
         for rank in range(1, self.here):
-            heard, said = context.Pipe(duplex=False)
+            receiver, sender = context.Pipe(duplex=False)
             crew = SpawnedWorker(rank, self.size, work)
-            process = context.Process(target=_help, args=(said, crew, self.target, self.arguments))
+            process = context.Process(target=_run_worker, args=(sender, crew, self.target, self.arguments))
             with interrupts_blocked():
                 process.start()
-            said.close()
-            self.started[heard] = process
+            sender.close()
+            self.started[receiver] = process
 
     def check(self) -> None:
         from multiprocessing.connection import wait
 
         ready: list[Any] = wait([*self.started], timeout=0) if self.started else []
-        for heard in ready:
+        for receiver in ready:
             try:
-                kind, text = heard.recv()
-            except (EOFError, OSError):  # it has finished, or was killed: then others do what it left
-                self.started.pop(heard).join()
+                kind, text = receiver.recv()
+            except (EOFError, OSError):  # it has finished, or was killed: then others compute its unfinished chunks
+                self.started.pop(receiver).join()
             else:
                 raise getattr(errors, kind, BenchsuiteError)(text)
 
     def stop(self) -> None:
         for process in self.started.values():
             process.terminate()
-        for heard, process in self.started.items():
+        for receiver, process in self.started.items():
             process.join()
-            heard.close()
+            receiver.close()
         self.started.clear()
 
 
 def _needed(size: int, work: Work) -> int:
-    """How many of ``size`` processes have something to do."""
+    """How many of ``size`` processes have work: at most one for each chunk, at least 1."""
     return max(1, min(size, int(work.get("left", size))))
 
 
 class TorchrunWorker(Crew):
-    """Processes that ``torchrun`` started, on one machine or many; ``name`` is that of the evaluation."""
+    """A process that ``torchrun`` started, on one machine or several; ``name`` identifies the evaluation."""
 
     def __init__(self, name: str) -> None:
         rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
@@ -137,12 +140,12 @@ class TorchrunWorker(Crew):
         self.name = name
 
     def tell(self, work: Work) -> None:
-        _meeting_place().set(self.name, json.dumps(work))
-        _meeting_place().get(self.name)  # setting alone does not wait until it is set
+        _store().set(self.name, json.dumps(work))
+        _store().get(self.name)  # set() may return before the value is stored
 
     def hear(self) -> Work:
         try:
-            return self._told(_PATIENCE)
+            return self._receive(_PATIENCE)
         except RuntimeError as error:
             raise _unreachable(error) from error
 
@@ -150,18 +153,18 @@ class TorchrunWorker(Crew):
         if self.leads:
             return False
         try:
-            return not self._told(_MOMENT)
+            return not self._receive(_MOMENT)
         except RuntimeError:
             return False
 
-    def _told(self, patience: timedelta) -> Work:
-        """What the leader has told, once it has. Raises ``RuntimeError`` when that takes longer than the patience."""
-        _meeting_place().wait([self.name], patience)
-        found: Work = json.loads(_meeting_place().get(self.name))
-        return found
+    def _receive(self, patience: timedelta) -> Work:
+        """Waits for the work that the leader sends. Raises ``RuntimeError`` after ``patience``."""
+        _store().wait([self.name], patience)
+        work: Work = json.loads(_store().get(self.name))
+        return work
 
     def threads(self, usual: int) -> int:
-        """``OMP_NUM_THREADS`` holds for each process, and ``torchrun`` sets it to 1 where the user did not."""
+        """``usual`` if ``OMP_NUM_THREADS`` is set, as it is per process; ``torchrun`` sets it to 1 if unset."""
         return usual if "OMP_NUM_THREADS" in os.environ else super().threads(usual)
 
     def stop(self) -> None:
@@ -170,8 +173,8 @@ class TorchrunWorker(Crew):
 
 
 @functools.cache
-def _meeting_place() -> Any:
-    """The store of ``torchrun``; when it starts its processes again after a failure, nothing of before counts."""
+def _store() -> Any:
+    """The key-value store of ``torchrun``; after a restart of its processes, keys from before are not seen."""
     from torch.distributed import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
@@ -183,13 +186,13 @@ def _meeting_place() -> Any:
 
 
 def _unreachable(error: Exception) -> BenchsuiteError:
-    return BenchsuiteError(expected("the meeting place of torchrun's processes", "reachable", first_line(error)))
+    return BenchsuiteError(expected("the store of torchrun's processes", "reachable", first_line(error)))
 
 
 def gather(size: int, name: str, target: Callable[..., None], arguments: tuple[Any, ...]) -> Crew:
-    """The crew of an evaluation: ``torchrun``'s processes, or ``size`` on this machine.
+    """The crew of an evaluation: the processes of ``torchrun``, or ``size`` processes on this machine.
 
-    Raises ``BadParameter`` where both are asked.
+    Raises ``BadParameter`` if both are requested.
     """
     if process_group.asked():
         if size > 1:
@@ -200,7 +203,7 @@ def gather(size: int, name: str, target: Callable[..., None], arguments: tuple[A
 
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """Processes that are started meanwhile never hear of Ctrl-C: it is for the one that starts them."""
+    """Processes that are started inside the block ignore Ctrl-C; only the process that starts them receives it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -211,24 +214,25 @@ def interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _help(said: Any, crew: SpawnedWorker, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """The life of a process that ``--processes`` started."""
-    threading.Thread(target=_die_with_leader, daemon=True).start()
+def _run_worker(sender: Any, crew: SpawnedWorker, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """The main function of a process that ``--processes`` started; an error is sent to the leader."""
+    threading.Thread(target=_exit_with_leader, daemon=True).start()
     own = {"RANK": crew.rank, "LOCAL_RANK": crew.rank, "WORLD_SIZE": crew.size, "LOCAL_WORLD_SIZE": crew.size}
     os.environ |= {name: str(value) for name, value in own.items()}
     try:
         target(crew, *arguments)
     except BenchsuiteError as error:
-        said.send((type(error).__name__, str(error)))
+        sender.send((type(error).__name__, str(error)))
     except Exception as error:
-        said.send(("BenchsuiteError", f"process {crew.rank}: {type(error).__name__}: {first_line(error)}"))
+        sender.send(("BenchsuiteError", f"process {crew.rank}: {type(error).__name__}: {first_line(error)}"))
 
 
-def _die_with_leader() -> None:
+def _exit_with_leader() -> None:
+    """Waits until the leader has ended, then ends this process with exit status 1."""
     from multiprocessing import parent_process
     from multiprocessing.connection import wait
 
     leader = parent_process()
-    assert leader is not None, "only processes that were started come here"
+    assert leader is not None, "only started processes call this"
     wait([leader.sentinel])
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Where the lots of a sweep are computed: here, as an array of SLURM jobs, or on Ray."""
+"""Executors of a sweep: its lots run in this process, as an array of SLURM jobs, or on Ray."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ R = TypeVar("R")
 
 
 Event = tuple[int, str, Any]
-"""The number of a lot and its state: ``running``; ``done`` with what its work returned; ``failed`` with a line why."""
+"""(index of a lot, state, value): ``running``, None; ``done``, what ``work`` returned; ``failed``, one line why."""
 
 EXTRAS = {"slurm": "submitit", "ray": "ray"}
 PAUSE = 1.0
-"""Seconds between two questions about the state of a job."""
+"""Seconds between two checks of the states of the jobs."""
 
 
 def local(lots: Sequence[L], work: Callable[[L], R]) -> Iterator[Event]:
-    """One after the other, in this process."""
+    """Runs the lots one after the other in this process."""
     for i, lot in enumerate(lots):
         yield i, "running", None
         try:
@@ -35,25 +35,25 @@ def local(lots: Sequence[L], work: Callable[[L], R]) -> Iterator[Event]:
 
 
 def slurm(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any], folder: Path) -> Iterator[Event]:
-    """An array of jobs by submitit, a lot each; its logs lie in ``folder``.
+    """Submits an array of jobs with submitit, one job for each lot; the logs are written to ``folder``.
 
     ``options`` are submitit's parameters (``slurm_partition``, ``timeout_min``, ``gpus_per_node`` ...); ``cluster`` may
-    be ``local`` or ``debug``, which need no SLURM. Jobs that are under way go on when this process ends.
+    be ``local`` or ``debug``, which need no SLURM. Running jobs continue when this process ends.
     """
     submitit = _module("slurm")
     options = dict(options)
     if options.get("tasks_per_node", 1) != 1 or options.get("nodes", 1) != 1:
-        raise BadParameter(expected("a job of [slurm]", "one task; processes = N shares it out", "several"))
+        raise BadParameter(expected("a job of [slurm]", "one task; processes = N splits its work", "several"))
     try:
         executor = submitit.AutoExecutor(folder=folder, cluster=options.pop("cluster", "slurm"))
     except Exception as error:
-        rule = 'where SLURM is, or cluster = "local" in [slurm]'
+        rule = 'on a machine with SLURM, or with cluster = "local" in [slurm]'
         raise BenchsuiteError(expected("--on slurm", rule, _line(error))) from error
     try:
         executor.update_parameters(**{"name": "benchsuite", **options})
     except Exception as error:
         raise BadParameter(expected("the table [slurm]", "parameters of submitit", first_line(error))) from error
-    with interrupts_blocked():  # those of cluster = "local" are this command's children, and go on as others do
+    with interrupts_blocked():  # jobs of cluster = "local" are child processes, and continue as SLURM's do
         jobs = dict(enumerate(executor.map_array(work, lots)))
     running: set[int] = set()
     while jobs:
@@ -69,7 +69,7 @@ def slurm(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any],
 
 
 def ray(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any]) -> Iterator[Event]:
-    """Tasks of Ray, a lot each. ``options`` are those of ``ray.remote``, and ``address`` that of a cluster."""
+    """Runs the lots as Ray tasks. ``options`` are those of ``ray.remote``, and ``address``, the cluster's."""
     module = _module("ray")
     options = dict(options)
     address = options.pop("address", None)
@@ -80,11 +80,11 @@ def ray(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any]) -
             remote = module.remote(work).options(**{"max_retries": 3, **options})
         except (ValueError, TypeError) as error:
             raise BadParameter(expected("the table [ray]", "options of ray.remote", first_line(error))) from error
-        asked = {remote.remote(lot): i for i, lot in enumerate(lots)}
-        while asked:
-            ready, _ = module.wait([*asked], num_returns=1)
+        pending = {remote.remote(lot): i for i, lot in enumerate(lots)}
+        while pending:
+            ready, _ = module.wait([*pending], num_returns=1)
             for reference in ready:
-                i = asked.pop(reference)
+                i = pending.pop(reference)
                 yield _ended(i, lambda reference=reference: module.get(reference))  # type: ignore[misc]
     finally:
         module.shutdown()
@@ -93,12 +93,12 @@ def ray(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any]) -
 def _ended(i: int, result: Callable[[], Any]) -> Event:
     try:
         return i, "done", result()
-    except Exception as error:  # whatever the work raised there, and what the cluster has to say
+    except Exception as error:  # an error of the work, or of the cluster
         return i, "failed", _line(error)
 
 
 def _line(error: Exception) -> str:
-    """The last line of an error that has been sent from elsewhere: the others are its traceback."""
+    """The last line of an error from another process; the lines before it are its traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 
@@ -112,7 +112,7 @@ def _module(place: str) -> Any:
 
 
 def check(place: str) -> None:
-    """Raises ``UnknownName`` for a place that is none, and ``BenchsuiteError`` for one whose package is missing."""
+    """Raises ``UnknownName`` for an unknown place, and ``BenchsuiteError`` if the place's package is not installed."""
     if place not in ("local", *EXTRAS):
         raise unknown_name("place", place, ("local", *EXTRAS))
     if place in EXTRAS:

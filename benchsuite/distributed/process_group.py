@@ -1,4 +1,4 @@
-"""Several processes that train one network: who is who, and what they tell each other. One process needs none of it."""
+"""The processes that train one network together: their ranks and collective operations. No-ops for a single process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The processes of one training, of which this is number ``rank`` of ``size``."""
+    """The processes of one training; this process is number ``rank`` of ``size``."""
 
     rank: int = 0
     size: int = 1
@@ -23,11 +23,11 @@ class Group:
         return self.rank == 0
 
     def share(self, count: int) -> slice:
-        """The part of ``count`` things that is this process's: every ``size``-th one, each in one part only."""
+        """This process's part of ``count`` items: every ``size``-th one from ``rank`` on; the parts do not overlap."""
         return slice(self.rank, count, self.size)
 
     def total(self, values: Any) -> Any:
-        """The sum of a tensor over all processes, in place."""
+        """Sums a tensor over all processes, in place, and returns it."""
         if self.size > 1:
             from torch import distributed
 
@@ -35,26 +35,27 @@ class Group:
         return values
 
     def collect(self, value: Any) -> list[Any]:
-        """A small value of each process, by rank."""
+        """Returns the values that all processes pass, in the order of ranks; for small values."""
         if self.size == 1:
             return [value]
         from torch import distributed
 
-        found: list[Any] = [None] * self.size
-        distributed.all_gather_object(found, value)
-        return found
+        values: list[Any] = [None] * self.size
+        distributed.all_gather_object(values, value)
+        return values
 
     def wait(self) -> None:
-        """Returns when all processes have come here."""
+        """Returns when all processes have called it."""
         if self.size > 1:
             from torch import distributed
 
             distributed.barrier()
 
     def wrap(self, module: Any, device: str, buffers: bool) -> Any:
-        """The network for training: gradients are averaged over the processes, statistics of batches are not.
+        """Returns the network for training: gradients are averaged over the processes, batch statistics are not.
 
-        With ``buffers`` each step begins with those of the first process, which a training that reads them needs.
+        With ``buffers``, each step starts with the buffers of the first process; a training that reads buffers needs
+        this.
         """
         if self.size == 1:
             return module
@@ -65,7 +66,7 @@ class Group:
         return parallel(module, device_ids=where, broadcast_buffers=buffers)
 
     def agree(self, module: Any) -> None:
-        """Gives every process the buffers of the first: its running statistics are the network's."""
+        """Copies the buffers of the first process to all: its running statistics become the network's."""
         if self.size > 1:
             from torch import distributed
 
@@ -79,16 +80,16 @@ def asked() -> bool:
 
 
 def leads() -> bool:
-    """Whether this process is the one that writes and prints, before or after there is a group."""
+    """Whether this process is the one that writes and prints. It needs no group."""
     return not asked() or os.environ["RANK"] == "0"
 
 
 @contextmanager
 def group(device: str) -> Iterator[Group]:
-    """The group that ``torchrun`` made, NCCL between CUDA devices and Gloo else; alone, a group of one.
+    """The group of ``torchrun``'s processes, with NCCL on CUDA devices and Gloo elsewhere.
 
-    It is made once and lasts as long as the process: made again for a second training, one process could still find
-    the meeting place of the first, and wait there for ever.
+    Without torchrun it is a group of one process. The group is made once and kept until the process ends. If it were
+    made again for a second training, a process could still find the rendezvous of the first group and wait forever.
     """
     if not asked():
         yield Group()

@@ -1,1 +1,1 @@
-"""What a plugin declares, and how a typed name becomes one of these values."""
+"""The values that a plugin declares, and how a name that a user types becomes one of them."""

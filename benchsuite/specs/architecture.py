@@ -1,4 +1,4 @@
-"""Architectures: how a network is built, its weights, what it takes, how it makes a score map."""
+"""Architectures: how a network is built, its weights, its input, and how it makes a score map."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from benchsuite.specs.recipe import Grid, Recipe
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Named weights of an architecture. ``load()`` returns a state dict; it may download, by the library's own means.
+    """Named weights of an architecture. ``load()`` returns a state dict; it may download with the library's functions.
 
-    ``file`` says in words which file to put where when there is no connection.
+    ``file`` is an instruction for users without a connection: which file to download and where to put it.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What a network takes: ``channels``, and whether its input size is ``fixed`` to the nominal crop."""
+    """The input of a network: its ``channels``, and whether its size is ``fixed`` to the nominal crop."""
 
     channels: int = 3
     fixed: bool = False
@@ -43,12 +43,13 @@ class DenseParts:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A network and what goes with it. ``build(num_classes) -> torch.nn.Module``; the first weights are the default.
+    """A network, its weights and recipes. ``build(num_classes) -> torch.nn.Module``; the first weights are the default.
 
-    Keyword-only parameters of ``build`` are the options that a user writes after the name: ``pnn:level=0.1``; their
-    annotations give the types. ``check(options)`` refuses a combination; it gets all of them, defaults filled in.
-    ``dense`` says how a score map is made: ``"auto"`` looks for the network's last global pooling and replaces it by a
-    moving window; a function ``dense(module) -> DenseParts`` gives the parts; ``None`` means "fixed size".
+    The keyword-only parameters of ``build`` are the options that a user writes after the name, as in ``pnn:level=0.1``;
+    their annotations give the types. ``check(options)`` receives all options, defaults filled in, and raises for a
+    combination that is not possible. ``dense`` says how a score map is made: ``"auto"`` replaces the network's last
+    global pooling by a moving window; a function ``dense(module) -> DenseParts`` returns the two parts; ``None`` means
+    that the network has a fixed size and makes no score map.
     """
 
     name: str
@@ -65,7 +66,10 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Architectures made on demand from a library: ``PREFIX:NAME``. ``resolve`` raises ``UnknownName``."""
+    """Architectures that are made on demand from a library, as ``PREFIX:NAME``.
+
+    ``resolve(NAME)`` returns one of them, or raises ``UnknownName``; ``names()`` lists them.
+    """
 
     prefix: str
     resolve: Callable[[str], Architecture]
@@ -74,5 +78,5 @@ class Family:
 
     @property
     def name(self) -> str:
-        """``timm:NAME``: how the family is listed."""
+        """The name under which the family is listed, for example ``timm:NAME``."""
         return f"{self.prefix}:NAME"

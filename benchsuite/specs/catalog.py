@@ -1,4 +1,4 @@
-"""Finds all plugins, checks what they declare, and looks names up."""
+"""Loads all plugins, checks the values that they declare, and looks names up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GROUP = "benchsuite"
 
 @dataclass(frozen=True)
 class Catalog:
-    """Everything that is installed, by name. ``broken`` holds the plugins that could not be loaded, with the reason."""
+    """All declared values by name. ``broken`` holds the plugins that could not be loaded, as (plugin, reason)."""
 
     architectures: Mapping[str, Architecture | Family] = field(default_factory=dict)
     protocols: Mapping[str, Protocol] = field(default_factory=dict)
@@ -47,10 +47,10 @@ class Catalog:
     broken: tuple[tuple[str, str], ...] = ()
 
     def architecture(self, name: str, preset: Options = ()) -> Architecture:
-        """The architecture of that name; ``PREFIX:NAME`` asks the family, ``NAME:OPTION=VALUE,...`` sets options.
+        """The architecture of that name; ``PREFIX:NAME`` is one of a family, ``NAME:OPTION=VALUE,...`` sets options.
 
-        ``preset`` are options of a recipe, which those in the name replace. Raises ``UnknownName``, and
-        ``BadParameter`` for options that cannot be.
+        ``preset`` are options of a recipe; options in the name replace them. Raises ``UnknownName``, and
+        ``BadParameter`` for options that are not possible.
         """
         prefix, colon, rest = name.partition(":")
         families = {f.prefix: f for f in self.architectures.values() if isinstance(f, Family)}
@@ -61,10 +61,10 @@ class Catalog:
         return parameters.bind_architecture(name, self._plain_architecture, preset)
 
     def _plain_architecture(self, name: str) -> Architecture:
-        found = self.architectures.get(name)
-        if not isinstance(found, Architecture):
+        architecture = self.architectures.get(name)
+        if not isinstance(architecture, Architecture):
             raise unknown_name("architecture", name, self.architectures, self._broken_hint())
-        return found
+        return architecture
 
     def find(self, kind: str, name: str) -> Any:
         """The protocol, dataset, loader or reporter of that name. Raises ``UnknownName``."""
@@ -74,7 +74,7 @@ class Catalog:
         return known[name]
 
     def owner(self, kind: str, name: str) -> str:
-        """The plugin that declared a name, with its distribution's version where it has one."""
+        """The plugin that declared a name, with the version of its distribution if it has one."""
         prefix = name.partition(":")[0]
         return self.owners.get((kind, f"{prefix}:NAME"), "") or self.owners.get((kind, prefix), "")
 
@@ -83,10 +83,10 @@ class Catalog:
 
 
 def load_plugins(entry_points: bool = True, extra: Sequence[object] = ()) -> Catalog:
-    """Finds the built-in plugins, those of the entry-point group ``benchsuite``, and ``extra`` objects.
+    """Loads the built-in plugins, those of the entry-point group ``benchsuite``, and the ``extra`` objects.
 
-    A plugin that fails to import is reported in ``Catalog.broken`` and the rest works. Raises ``PluginError`` for a
-    misspelt hook, a hook that returns the wrong kind of value, and a name that two plugins claim.
+    A plugin that fails to import is listed in ``Catalog.broken``; the others still work. Raises ``PluginError`` for a
+    misspelt hook, a hook that returns values of another type, and a name that two plugins declare.
     """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
@@ -122,8 +122,8 @@ def _built_in() -> Iterable[tuple[str, Callable[[], object]]]:
 
 def _installed() -> Iterable[tuple[str, Callable[[], object]]]:
     for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
-        made_by = f" ({point.dist.name} {point.dist.version})" if point.dist else ""
-        yield f"{point.name}{made_by}", point.load
+        distribution = f" ({point.dist.name} {point.dist.version})" if point.dist else ""
+        yield f"{point.name}{distribution}", point.load
 
 
 def _given(plugins: Iterable[object]) -> Iterable[tuple[str, Callable[[], object]]]:
@@ -142,7 +142,7 @@ def _check_hooks(manager: pluggy.PluginManager) -> None:
 def _collect(
     manager: pluggy.PluginManager, kind: str, types: tuple[type[Any], ...], owners: dict[tuple[str, str], str]
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    declared: dict[str, Any] = {}
     hook = getattr(manager.hook, f"benchsuite_{kind}s")
     for implementation in reversed(hook.get_hookimpls()):
         owner = implementation.plugin_name
@@ -158,23 +158,23 @@ def _collect(
             if not isinstance(value, types):
                 raise PluginError(expected("each value", f"a {types[0].__name__}", value, where))
             check_name(kind, value.prefix if isinstance(value, Family) else value.name, where)
-            if value.name in found:
+            if value.name in declared:
                 raise PluginError(
                     f"Two plugins declare the {kind} {value.name!r}: {owners[kind, value.name]} and {owner}"
                 )
-            found[value.name] = value
+            declared[value.name] = value
             owners[kind, value.name] = owner
-    return dict(sorted(found.items()))
+    return dict(sorted(declared.items()))
 
 
 def open_dataset(text: str, catalog: Catalog, part: SplitName = "test") -> tuple[Dataset, Split]:
-    """``imagenet:PATH`` -> the dataset and one of its splits, opened. Raises ``UnknownName`` or ``DataError``."""
+    """``imagenet:PATH`` -> the dataset and its opened split ``part``. Raises ``UnknownName`` or ``DataError``."""
     name, colon, path = text.partition(":")
     dataset: Dataset = catalog.find("dataset", name)
     if dataset.path == "required" and not path:
         raise DataError(f"Expected {name}:PATH, got {name!r} without a path. {dataset.download}".strip())
     if dataset.path == "none" and colon:
-        raise DataError(expected("the data set", f"{name} alone, it is embedded", text))
+        raise DataError(expected("the data set", f"{name} without a path, because it is embedded", text))
     split = dataset.open(path or None, part)
     if not split.samples:
         raise DataError(expected("the data set", "at least one image", "none", text))
@@ -185,6 +185,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_name(kind: str, name: str, owner: str) -> None:
-    """Refuse names that could not be typed or stored: letters, digits, dot, dash, underscore."""
+    """Raises ``BadParameter`` for a name with other characters than letters, digits, dot, dash and underscore."""
     if not all(NAME.fullmatch(part) for part in (name.split(":", 1) if kind == "loader" else [name])):
         raise BadParameter(expected(f"the name of a {kind}", "letters, digits and . _ -", name, owner))

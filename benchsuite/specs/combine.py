@@ -1,4 +1,4 @@
-"""The rules that turn the logits of several views into one score per class, in float64."""
+"""Rules that combine the logits of several views into one score per class, in float64."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ Average = Literal["equal", "locations"]
 
 @dataclass(frozen=True, slots=True)
 class Combine:
-    """How views become one score: a ``rule``, the ``space`` it works in, and what each view weighs.
+    """How views become one score: a ``rule``, the ``space`` it is applied in, and the weight of each view.
 
-    ``average="equal"`` weighs every view the same; ``"locations"`` weighs a dense view by the places of its score map,
-    which is the mean over all places of all scales. A geometric mean of raw logits is impossible.
+    ``average="equal"`` gives every view the same weight. ``"locations"`` weighs a dense view by the number of places in
+    its score map, which is the mean over all places of all scales. A geometric mean of raw logits raises
+    ``BadParameter``.
     """
 
     rule: Rule = "mean"
@@ -49,7 +50,7 @@ class Combine:
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """Softmax over the last axis, in float64 whatever comes in. (..., c) -> (..., c), sums to 1."""
+    """Softmax over the last axis, in float64 for any input dtype. (..., c) -> (..., c), sums to 1."""
     import numpy as np
 
     x = np.array(logits, dtype=np.float64)
@@ -72,16 +73,17 @@ def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
 def combine(logits: NDArray[Any], how: Combine, locations: NDArray[Any]) -> NDArray[np.float64]:
     """Scores of n samples from the logits of v views. (n, v, c) float, (n, v) int -> (n, c) float64.
 
-    In the space ``prob`` the scores are probabilities whose rows sum to 1 (but for ``max``), else they are logits.
+    In the space ``prob`` the scores are probabilities and each row sums to 1, except with the rule ``max``; in the
+    space ``logit`` the scores are logits.
     """
     values = in_space(logits, how)
     return merge([values[:, view] for view in range(values.shape[1])], how, locations)
 
 
 def in_space(logits: NDArray[Any], how: Combine) -> NDArray[np.float64]:
-    """What a rule averages: logits, probabilities or their logarithms, in float64. (..., c) -> (..., c).
+    """The values that a rule averages: logits, probabilities or log-probabilities, in float64. (..., c) -> (..., c).
 
-    It is the same for every rule of a space but the geometric one, so that several protocols can share it.
+    Rules of the same space use the same values, except the geometric mean, so several protocols can share them.
     """
     import numpy as np
 
@@ -91,7 +93,7 @@ def in_space(logits: NDArray[Any], how: Combine) -> NDArray[np.float64]:
 
 
 def merge(values: Sequence[NDArray[np.float64]], how: Combine, locations: NDArray[Any]) -> NDArray[np.float64]:
-    """Scores from what ``in_space`` gave for each of v views, in their order. v times (n, c), (n, v) int -> (n, c)."""
+    """Scores from the values of ``in_space`` for v views, in order. v arrays (n, c), (n, v) int -> (n, c) float64."""
     import numpy as np
 
     if how.rule == "max":

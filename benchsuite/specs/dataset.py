@@ -1,4 +1,4 @@
-"""Data sets: splits, samples, and how many images a whole split has."""
+"""Data sets: their splits and samples, and how many images a complete split has."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """What a whole ``split`` holds. None stands for what is not known, or is not the same everywhere.
+    """The size of a complete ``split``. None means unknown, or not the same for all classes or images.
 
-    ``images`` in all, ``classes`` that have any, ``each`` images of every one of these, and the ``size`` (height,
-    width) in pixels of every image. ``accepted()`` are the classes that reassessed labels accept for an image, by its
-    id; none for an image that they know nothing of.
+    ``images`` is the total, ``classes`` the number of classes with images, ``each`` the images per class, and ``size``
+    the (height, width) of every image in pixels. ``accepted()`` returns, by image id, the classes that reassessed
+    labels accept; an image without reassessed labels has none or is missing.
     """
 
     split: Literal["train", "test"]
@@ -30,7 +30,7 @@ class Census:
 
 
 def words(census: Census) -> str:
-    """``test: 50,000 images, 1,000 classes, 50 of each``."""
+    """The census in words: ``test: 50,000 images, 1,000 classes, 50 of each``."""
     known = (
         (census.images, "images"),
         (census.classes, "classes"),
@@ -41,17 +41,17 @@ def words(census: Census) -> str:
 
 
 def faults(censuses: Sequence[Census]) -> list[str]:
-    """What no split can have, in words: a number below 1, classes that do not add up, a split that is there twice."""
-    found = []
+    """Impossible values, in words: a number below 1, classes that do not add up to the images, a split given twice."""
+    messages = []
     for c in censuses:
         numbers = [n for n in (c.images, c.classes, c.each, *(c.size or ())) if n is not None]
         if min(numbers, default=1) < 1:
-            found.append(f"a number below 1 in {c.split}")
+            messages.append(f"a number below 1 in {c.split}")
         if None not in (c.images, c.classes, c.each) and c.images != (c.classes or 0) * (c.each or 0):
-            found.append(f"{c.images} images of {c.split} for {c.classes} classes of {c.each}")
+            messages.append(f"{c.images} images of {c.split} for {c.classes} classes of {c.each}")
     if len({c.split for c in censuses}) < len(censuses):
-        found.append("one split twice")
-    return found
+        messages.append("one split twice")
+    return messages
 
 
 SplitName = Literal["train", "test"]
@@ -59,11 +59,12 @@ SplitName = Literal["train", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image: its ``id`` (unique in the split), class index, where it lies, and a stamp that changes with it.
+    """One image: its ``id`` (unique in the split), class index, place, and a stamp that changes when the image changes.
 
-    ``where`` is a path, or a row of a file. Of the stamp, the part before the first ``@`` is the same on every machine
-    (bytes of the file, or the digest of the row's pixels); what follows is this machine's, such as a time. ``real``
-    holds the classes that reassessed labels accept (none: left out of that count), in all samples of a split or in no.
+    ``where`` is a path, or a row of a file. The part of ``stamp`` before the first ``@`` is the same on every machine
+    (the number of bytes of the file, or the digest of the row's pixels); the rest is specific to this machine, such as
+    a time. ``real`` holds the classes that reassessed labels accept; an image with none is left out of that count.
+    Either all samples of a split have ``real`` or none has.
     """
 
     id: str
@@ -79,18 +80,19 @@ class Sample:
 
     @property
     def state(self) -> str:
-        """What tells this image from another one of its id: the stamp, or without one where it lies."""
+        """Distinguishes this image from another one with the same id: the stamp, or the place if there is no stamp."""
         return self.stamp or self.where
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """An opened dataset: samples in the order of their ids, and how to read one.
+    """An opened dataset: samples in the order of their ids, and a function that reads one.
 
-    ``classes`` are the readable names of all class indices, those without samples too. ``read(sample)`` returns uint8
-    (H, W, 3) RGB, as an array of its own or a Pillow image, and may be called by several threads at once; it raises
-    ``DataError`` with the file's name. ``mirror`` says that a mirror image keeps its class. ``among`` are the classes
-    that an answer is chosen among, rising: the logits of others are left out before any softmax (empty: of none).
+    ``classes`` are the readable names of all class indices, including classes without samples. ``read(sample)`` returns
+    uint8 (H, W, 3) RGB, as a new array or a Pillow image, and may be called by several threads at once; it raises
+    ``DataError`` with the file's name. ``mirror`` says that a mirror image keeps its class. ``among`` are the class
+    indices that a prediction may have, ascending: the logits of other classes are removed before any softmax. If it is
+    empty, all classes are kept.
     """
 
     name: str
@@ -103,12 +105,13 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Where samples come from. ``open(path, split)`` returns a ``Split``; ``path`` is None when the user gave none.
+    """A source of samples. ``open(path, split)`` returns a ``Split``; ``path`` is None when the user gave none.
 
-    ``open`` finds what can be known before a network runs, and raises ``DataError`` in one line that names the file or
-    folder: nothing at ``path`` (and what to download), unknown or empty classes, equal ids, files that are no images.
-    ``download`` says what to get and where it goes. A dataset with ``recipe`` trains the asked network once when no
-    weights are given; ``preprocess`` is used for networks that were trained on this dataset. ``census``: whole splits.
+    ``open`` finds every fault that shows before a network runs, and raises ``DataError`` in one line that names the
+    file or folder: nothing at ``path`` (with what to download), unknown or empty classes, equal ids, files that are not
+    images. ``download`` says what to download and where to put it. With a ``recipe``, a network without given weights
+    is trained once; ``preprocess`` is used for networks that were trained on this dataset. ``census`` has the sizes of
+    complete splits.
     """
 
     name: str
@@ -124,7 +127,7 @@ class Dataset:
 
 
 def spread(items: tuple[T, ...], limit: int | None) -> tuple[T, ...]:
-    """``limit`` items at even distances, in order; all of them without a limit or with one that is no limit."""
+    """``limit`` evenly spaced items, in order; all items if ``limit`` is None or not below their number."""
     if limit is None or limit >= len(items):
         return items
     return tuple(items[i * len(items) // limit] for i in range(limit))

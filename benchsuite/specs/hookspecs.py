@@ -1,6 +1,6 @@
-"""The whole plugin surface: five hooks, each returns values. A plugin implements those it needs.
+"""The plugin interface: five hooks, each of which returns values. A plugin implements the hooks that it needs.
 
-``from benchsuite import hookimpl``, decorate functions of these names in a module, and name the module in the
+Import ``hookimpl`` from ``benchsuite``, decorate functions with these names in a module, and name the module in the
 entry-point group ``benchsuite``.
 """
 
@@ -37,7 +37,7 @@ def benchsuite_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
 
 @hookspec
 def benchsuite_loaders() -> Iterable[Loader]:  # type: ignore[empty-body]
-    """Loaders: from where and how many at once images are read, and whether their pixels are exact."""
+    """Loaders: how images are read, one by one or from a prepared file, and whether their pixels are exact."""
 
 
 @hookspec

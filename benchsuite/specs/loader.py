@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class Rows(Structural):
-    """``rows(numbers, then, workers)`` yields ``then(pixels, seconds)`` of every row asked, in order.
+    """``rows(numbers, then, workers)`` yields ``then(pixels, seconds)`` for every requested row, in order.
 
-    ``numbers`` count images from 0 in the order in which they were written; any of them, in any order. The rest is as
-    for a loader's ``images``: ``pixels`` are an array of its own, uint8 (h, w, 3), and no thread is left behind.
+    ``numbers`` are indices from 0 in the order in which the images were written; any subset, in any order. The rest is
+    as for a loader's ``images``: ``pixels`` is a new array, uint8 (h, w, 3), and no thread is left running.
     """
 
     def __call__(self, numbers: Sequence[int], then: Callable[[Any, float], T], workers: int) -> Iterator[T]: ...
@@ -28,13 +28,13 @@ class Rows(Structural):
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """A kind of file that holds all images of a split. Which images they are is benchsuite's to know, not the file's.
+    """A file format that holds all images of a split. Benchsuite records which images a file holds, not the format.
 
-    ``check()`` raises a ``BenchsuiteError`` that says in one line what to install when something is missing.
+    If a package is missing, ``check()`` raises a ``BenchsuiteError`` that says in one line what to install.
     ``write(path, count, images)`` makes the file from ``count`` pairs of a ``Sample`` and its pixels, uint8 (h, w, 3);
-    it raises ``DataError`` for an image that the format cannot hold, and lets every other error pass.
-    ``open(path)`` returns ``Rows``, or raises ``DataError`` for a file that is damaged. An exact loader's format gives
-    back the very pixels that it was given.
+    it raises ``DataError`` for an image that the format cannot hold, and does not catch other errors. ``open(path)``
+    returns ``Rows``, or raises ``DataError`` for a damaged file. The format of an exact loader returns the same pixels
+    that were written.
     """
 
     suffix: str
@@ -44,10 +44,10 @@ class FileFormat:
 
 
 class Images(Structural):
-    """``images(split, samples, then, workers)`` yields ``then(pixels, seconds)`` of every sample, in order.
+    """``images(split, samples, then, workers)`` yields ``then(pixels, seconds)`` for every sample, in order.
 
-    ``pixels`` is what ``split.read`` gives, ``seconds`` what reading and decoding took. ``then`` runs where the image
-    was read, perhaps in a thread; 0 workers means the calling thread. Closing the iterator leaves no thread behind.
+    ``pixels`` is what ``split.read`` returns, ``seconds`` the time for reading and decoding. ``then`` runs in the
+    thread that read the image; with 0 workers this is the calling thread. Closing the iterator ends all its threads.
     """
 
     def __call__(
@@ -57,9 +57,10 @@ class Images(Structural):
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """How images are read: ``exact`` loaders give the reference decoder's pixels, bit for bit.
+    """A way to read images. ``exact`` loaders return the pixels of the reference decoder, bit for bit.
 
-    One that reads a prepared ``file`` has no ``images`` until that is opened. ``NAME:VARIANT`` is a name, too.
+    For a loader that reads a prepared ``file``, ``images`` is None; the opened file reads them. A name may be
+    ``NAME:VARIANT``.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""From what a user types to bound protocols and architectures: names, types and defaults come from the signature."""
+"""Parses protocols and architectures with parameters; names, types and defaults come from function signatures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MERGING: dict[str, Any] = {"merge": Space, "rule": Rule, "average": Average}
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A protocol with its parameters: what one run evaluates. ``label`` names only what differs from the default."""
+    """A protocol with its parameters: what one run evaluates. ``label`` names only values other than the defaults."""
 
     protocol: Protocol
     label: str
@@ -37,7 +37,7 @@ class Bound:
 
 @functools.lru_cache(maxsize=256)
 def parameters(protocol: Protocol) -> Mapping[str, tuple[Any, Any]]:
-    """What a user may write after the colon: name -> (type, default); None where the weights decide."""
+    """The parameters that a user may write after the colon: name -> (type, default); None where the weights decide."""
     own, combine = _keywords(protocol.views), protocol.combine
     merging = dict(zip(MERGING, (combine.space, combine.rule, combine.average), strict=True))
     shared = {} if protocol.members else {n: (t, None) for n, t in OVERRIDES.items()}
@@ -45,14 +45,16 @@ def parameters(protocol: Protocol) -> Mapping[str, tuple[Any, Any]]:
 
 
 def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
-    """``multiscale:scales=224+256,merge=logit`` -> the bound protocol. ``find`` looks a protocol up by its name."""
+    """``multiscale:scales=224+256,merge=logit`` -> the bound protocol. ``find`` returns a protocol by its name."""
     name, _, tail = text.partition(":")
     protocol = find(name.strip())
     known = parameters(protocol)
     given = _given(tail, known, f"parameter of {name}", text)
     inner = bind(_inner(str(given.get("protocol", known["protocol"][1]))), find) if protocol.members else None
     if inner is not None and inner.protocol.members:
-        raise BadParameter(expected("the protocol of an ensemble's members", "no ensemble itself", inner.label, text))
+        raise BadParameter(
+            expected("the protocol of an ensemble's members", "another than an ensemble", inner.label, text)
+        )
     if inner is not None and "protocol" in given:
         given["protocol"] = _outer(inner.label)
     given = dict(sorted(given.items()))
@@ -75,62 +77,63 @@ def views(bound: Bound, preprocess: Preprocess, mirror: bool) -> tuple[View, ...
     if "flip" in hints and hints["flip"][1] is None and chosen.get("flip") is None:
         chosen["flip"] = mirror
     try:
-        made = bound.protocol.views(with_overrides(preprocess, bound.overrides), **chosen)
+        found = bound.protocol.views(with_overrides(preprocess, bound.overrides), **chosen)
     except BenchsuiteError as error:
         raise type(error)(f"{error} [protocol {bound.label}]") from None
-    if bound.combine.average == "locations" and not any(v.dense for v in made):
+    if bound.combine.average == "locations" and not any(v.dense for v in found):
         raise BadParameter(expected("average", "equal for crops", "locations", f"{bound.label}: a crop is one place"))
-    return distinct(made)
+    return distinct(found)
 
 
 def options(architecture: Architecture) -> dict[str, tuple[Any, Any]]:
-    """What a user may write after an architecture's name: name -> (type, default)."""
+    """The options that a user may write after an architecture's name: name -> (type, default)."""
     return _keywords(architecture.build)
 
 
 def bind_architecture(text: str, find: Callable[[str], Architecture], preset: Options = ()) -> Architecture:
-    """``pnn:level=0.1,nmasks=64`` -> the architecture with these options, named by what differs from the defaults.
+    """``pnn:level=0.1,nmasks=64`` -> the architecture with these options; its name has those other than the defaults.
 
-    ``find`` looks an architecture up by its bare name. ``preset`` are options of a recipe: those in the text win over
-    them. The weights that the architecture declares belong to its defaults and do not come along. Raises
-    ``BadParameter`` for an option that does not exist, a value of another type, and a combination that cannot be built.
+    ``find`` returns an architecture by its name without options. ``preset`` are options of a recipe; options in the
+    text replace them. If an option differs from its default, the result has no weights: the declared ones fit the
+    defaults. Raises ``BadParameter`` for an option that does not exist, a value of another type, and a combination that
+    cannot be built.
     """
     name, colon, tail = text.partition(":")
-    found = find(name.strip())
-    known = options(found)
+    architecture = find(name.strip())
+    known = options(architecture)
     if colon and not known:
-        raise BadParameter(expected(f"the architecture {found.name}", "written without options", text))
+        raise BadParameter(expected(f"the architecture {architecture.name}", "written without options", text))
     for key, _ in preset:
         if key not in known:
-            raise BadParameter(str(unknown_name(f"option of {found.name}", key, known)))
-    given = dict(preset) | _given(tail, known, f"option of {found.name}", text)
+            raise BadParameter(str(unknown_name(f"option of {architecture.name}", key, known)))
+    given = dict(preset) | _given(tail, known, f"option of {architecture.name}", text)
     whole = {key: given.get(key, default) for key, (_, default) in known.items()}
     changed = {key: value for key, value in sorted(whole.items()) if value != known[key][1]}
-    if found.check is not None:
-        found.check(whole)
+    if architecture.check is not None:
+        architecture.check(whole)
     if not changed:
-        return found
-    build = functools.partial(found.build, **changed)
-    return dataclasses.replace(found, name=_label(found.name, changed), build=build, weights=())
+        return architecture
+    build = functools.partial(architecture.build, **changed)
+    return dataclasses.replace(architecture, name=_label(architecture.name, changed), build=build, weights=())
 
 
 def _keywords(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
-    """The keyword-only parameters of a function, those that ``partial`` has given left out: name -> (type, default)."""
+    """The keyword-only parameters of a function that no ``partial`` has set: name -> (type, default)."""
     taken: set[str] = set()
     while isinstance(function, functools.partial):
         taken |= set(function.keywords)
         function = function.func
     try:
-        found = inspect.signature(function).parameters.values()
-    except ValueError:  # a function of C that does not say
+        signature = inspect.signature(function).parameters.values()
+    except ValueError:  # a C function without a signature
         return {}
-    wanted = [p for p in found if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in taken]
+    wanted = [p for p in signature if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in taken]
     hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function) if wanted else {}
     return {p.name: (hints[p.name], p.default) for p in wanted}
 
 
 def _given(tail: str, known: Mapping[str, tuple[Any, Any]], what: str, text: str) -> dict[str, Any]:
-    """``a=1,b=2`` -> values of the known types; ``what`` is the kind of name in errors, ``text`` where it stood."""
+    """``a=1,b=2`` -> values of the known types; errors name the kind ``what`` and the whole ``text``."""
     given: dict[str, Any] = {}
     for item in split_outside(tail, ",") if tail else []:
         key, equals, value = item.partition("=")
@@ -147,12 +150,12 @@ def _given(tail: str, known: Mapping[str, tuple[Any, Any]], what: str, text: str
 
 
 def _label(name: str, changed: Mapping[str, Any]) -> str:
-    """A name with what differs from its defaults, as it is typed."""
+    """A name with its changed values, as a user types it: ``multiscale:scales=224+256``."""
     return name + (":" + ",".join(f"{k}={show(v)}" for k, v in changed.items()) if changed else "")
 
 
 def parse(key: str, text: str, kind: Any, where: str) -> Any:
-    """A value of the annotated type: int, float, bool, a Literal, a tuple (a+b+c), or None for ``auto``."""
+    """Parses a value of the annotated type: int, float, bool, a Literal, a tuple (a+b+c), or None for ``auto``."""
     if get_origin(kind) in (Union, types.UnionType):
         kinds = [k for k in get_args(kind) if k is not type(None)]
         if text == "auto" and len(kinds) < len(get_args(kind)):
@@ -177,7 +180,7 @@ def parse(key: str, text: str, kind: Any, where: str) -> Any:
 
 
 def show(value: Any) -> str:
-    """A value as it is typed: the inverse of ``parse``."""
+    """A value as a user types it: the inverse of ``parse``."""
     if value is None:
         return "auto"
     if isinstance(value, bool):
@@ -188,7 +191,7 @@ def show(value: Any) -> str:
 
 
 def split_outside(text: str, separator: str) -> list[str]:
-    """Split at separators outside parentheses: ``protocol=multiscale(a=1,b=2),merge=prob`` has two parts."""
+    """Splits at separators outside parentheses: ``protocol=multiscale(a=1,b=2),merge=prob`` has two parts."""
     parts, depth, start = [], 0, 0
     for i, letter in enumerate(text):
         depth += (letter == "(") - (letter == ")")
@@ -210,7 +213,7 @@ def _outer(label: str) -> str:
 
 
 def finder(protocols: Mapping[str, Protocol]) -> Callable[[str], Protocol]:
-    """A lookup that suggests the nearest name."""
+    """A function that returns a protocol by its name, or raises ``UnknownName`` with the nearest name."""
 
     def find(name: str) -> Protocol:
         if name not in protocols:

@@ -12,11 +12,12 @@ from benchsuite.specs.view import Crop, Interpolation, LongSide, View
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
-    """How pixels reach a network: data beside the weights.
+    """How pixels reach a network; declared next to the weights.
 
     ``resize`` is the shorter side in pixels, or (height, width) to ignore the aspect ratio; ``crop`` the side of the
     centre square. Pixels are divided by 255 and multiplied by ``range`` (1.0 or 255.0), then normalised by ``mean`` and
-    ``std`` in ``channel_order``. ``long_side`` rounds the longer side; torchvision and Pillow users truncate (floor).
+    ``std`` in ``channel_order``. ``long_side`` says how the longer side is rounded; torchvision truncates (floor), and
+    so does most code with Pillow.
     """
 
     resize: int | tuple[int, int]
@@ -31,7 +32,7 @@ class Preprocess:
 
 
 def view(preprocess: Preprocess, resize: int | tuple[int, int], **fields: Any) -> View:
-    """A view at another size with the resampling that ``preprocess`` asks for."""
+    """A view at the size ``resize`` with the interpolation, antialiasing and rounding of ``preprocess``."""
     return View(
         resize,
         interpolation=preprocess.interpolation,
@@ -47,5 +48,5 @@ def center(preprocess: Preprocess, **fields: Any) -> View:
 
 
 def with_overrides(preprocess: Preprocess, overrides: Sequence[tuple[str, Any]]) -> Preprocess:
-    """The preprocessing with the fields that a user named after the protocol's colon."""
+    """The preprocessing with the fields that a user set after the protocol's colon."""
     return dataclasses.replace(preprocess, **dict(overrides))

@@ -11,11 +11,12 @@ from benchsuite.specs.view import View
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """A way of testing: ``views(preprocess, *, parameter=default, ...)`` makes the views, ``combine`` merges them.
+    """A test protocol: ``views(preprocess, *, parameter=default, ...)`` returns the views, ``combine`` merges them.
 
-    The keyword parameters of ``views`` are what a user may write after the colon; their annotations give the types.
-    A parameter ``flip: bool | None = None`` means "where the dataset says that a mirror image keeps its class".
-    With ``members``, several networks are scored by an inner protocol each, and ``combine`` merges the networks.
+    The keyword parameters of ``views`` are those that a user may write after the colon; their annotations give the
+    types. A parameter ``flip: bool | None = None`` means: mirror if the dataset says that a mirror image keeps its
+    class. With ``members``, each of several networks is scored by an inner protocol, and ``combine`` merges their
+    scores.
     """
 
     name: str

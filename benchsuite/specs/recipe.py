@@ -1,4 +1,4 @@
-"""Recipes: how a network is trained, as frozen values in the words of their sources."""
+"""Recipes: how a network is trained, as frozen values that follow the published sources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.preprocess import Preprocess
 
 Options = tuple[tuple[str, Any], ...]
-"""Options of an architecture with their values; what is not named has its default."""
+"""Options of an architecture with their values; options that are not named have their defaults."""
 
 Changes = tuple[tuple[str, Any], ...]
 """Fields of a recipe with new values: ``("epochs", 450)``, ``("optimizer.learning_rate", 1e-4)``,
@@ -21,9 +21,9 @@ OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta")
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """How a step is made, as ``torch.optim`` counts: ``weight_decay`` is L2 but for adamw, which decouples it.
+    """An optimizer with the parameters of ``torch.optim``: ``weight_decay`` is L2, except in adamw, which decouples it.
 
-    ``momentum`` is that of sgd and rmsprop, ``betas`` those of adam and adamw.
+    ``momentum`` is used by sgd and rmsprop, ``betas`` by adam and adamw.
     """
 
     name: Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta"]
@@ -40,10 +40,10 @@ class Optimizer:
 
 @dataclass(frozen=True, slots=True)
 class Warmup:
-    """Another learning rate at the start: ``factor`` times the usual one.
+    """A different learning rate at the start: ``factor`` times the usual one.
 
-    It ends after ``epochs``; or, with ``until_error``, when that share of the images of the last 50 steps was wrong at
-    most (0.8: below 80 % training error).
+    It ends after ``epochs``; or, with ``until_error``, when the training error over the last 50 steps is at most that
+    share (0.8: 80 % training error).
     """
 
     factor: float
@@ -53,13 +53,13 @@ class Warmup:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The learning rate over time, as multiples of the optimizer's.
+    """The learning rate over time, as multiples of the optimizer's learning rate.
 
-    ``steps``: from each of ``milestones`` on it is multiplied by the number of ``factors`` at the same place; they are
-    multiples of the first rate, not of the one before. Milestones are in ``unit``; epochs are numbered from ``first``,
-    so that 60 with ``first=1`` is the 60th epoch, and with ``first=0`` the 61st. ``one-cycle``: up to the learning rate
-    over the first fifth and down to nothing, momentum (or the first beta) from 0.95 to 0.85 and back, both along
-    cosines, as ``torch.optim.lr_scheduler.OneCycleLR(pct_start=0.2)``.
+    ``steps``: from each of ``milestones`` on, the rate is the optimizer's times the entry of ``factors`` with the same
+    index; factors do not accumulate. Milestones are in ``unit``; epochs are numbered from ``first``, so 60 is the 60th
+    epoch with ``first=1`` and the 61st with ``first=0``. ``one-cycle``: the rate rises to the optimizer's over the
+    first fifth and then falls to almost zero; momentum (or the first beta) goes from 0.95 to 0.85 and back; both follow
+    cosines, as in ``torch.optim.lr_scheduler.OneCycleLR(pct_start=0.2)``.
     """
 
     kind: Literal["constant", "steps", "one-cycle"] = "constant"
@@ -72,9 +72,11 @@ class Schedule:
     def __post_init__(self) -> None:
         if len(self.milestones) != len(self.factors) or (self.kind != "steps" and self.milestones):
             got = f"{len(self.milestones)} and {len(self.factors)}"
-            raise BadParameter(expected("milestones and factors", "as many, for a schedule in steps", got))
+            raise BadParameter(
+                expected("milestones and factors", "equal in number, and only for a schedule in steps", got)
+            )
         if list(self.milestones) != sorted(self.milestones):
-            raise BadParameter(expected("milestones", "in the order of time", self.milestones))
+            raise BadParameter(expected("milestones", "in ascending order", self.milestones))
 
 
 def steps(milestones: tuple[float, ...], factor: float, **fields: Any) -> Schedule:
@@ -85,11 +87,11 @@ def steps(milestones: tuple[float, ...], factor: float, **fields: Any) -> Schedu
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What happens to training images, each for itself unless said otherwise.
+    """Random changes of training images, drawn for each image separately except ``shift``.
 
-    ``pad``: a border of so many pixels is added, and a window of the old size is cut at a random place; the border is
-    black, or of the colour that normalisation turns into 0 (``mean``). ``flip``: mirrored with probability 0.5.
-    ``shift``: the whole batch is moved by up to the ``shift``-th part of its side, its border is repeated; 0 is none.
+    ``pad``: a border of ``pad`` pixels is added, and a window of the original size is cut at a random place. The border
+    is black, or (``mean``) has the colour that normalisation turns into 0. ``flip``: mirrored with probability 0.5.
+    ``shift``: the whole batch is moved by up to 1/``shift`` of its side, and border pixels are repeated; 0: no shift.
     """
 
     pad: int = 0
@@ -100,11 +102,11 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class Mini:
-    """What makes a recipe fit two CPU cores (``--scale mini``).
+    """Changes that make a recipe feasible on two CPU cores (``--scale mini``).
 
-    Epochs are divided by ``shorter`` and milestones move in proportion; ``batch_size`` replaces the recipe's; the
-    learning rate is multiplied by ``rate``; ``options`` replace those of the architecture; ``images`` is how many of
-    the training images are used, at even distances.
+    Epochs are divided by ``shorter`` and milestones move in proportion. ``batch_size`` replaces the recipe's. The
+    learning rate is multiplied by ``rate``. ``options`` replace those of the architecture. ``images`` is the number of
+    training images to use, evenly spaced.
     """
 
     shorter: float
@@ -116,7 +118,7 @@ class Mini:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One value of a factor: its name, and what it changes in the recipe."""
+    """One value of a factor: its name, and its changes to the recipe."""
 
     name: str
     changes: Changes
@@ -124,10 +126,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A full factorial of trainings: every combination of one level of each factor, applied in order to ``recipe``.
+    """A full factorial design of trainings: every combination of levels, applied to ``recipe`` in the order of factors.
 
-    ``recipe`` is the name of one of the architecture's recipes. Combinations that come to the same are trained once.
-    ``mini`` is used in the place of the recipe's: a grid has many trainings, so that each must be cheaper.
+    ``recipe`` is the name of one of the architecture's recipes. Combinations that give the same training are trained
+    once. ``mini`` replaces that of the recipe: a grid has many trainings, so each must be cheaper.
     """
 
     name: str
@@ -140,16 +142,16 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a network is trained, as data: a value in a table, never a script. ``source`` and ``expected`` are its claim.
+    """How a network is trained, as data, not code. ``expected`` is the published result, ``source`` says where it is.
 
-    ``architecture`` is empty for a recipe of any network. ``iterations`` ends the training in the middle of an epoch.
-    ``partial`` says whether the last, smaller batch of an epoch is trained on. Parameters whose names begin with one of
-    ``frozen`` do not learn; ``decay="frozen too"`` shrinks them all the same. ``pixel_mean`` fills the network's buffer
-    of that name with the mean training image. Batches have the ``sizes`` in turn (none: the crop of ``preprocess``),
-    and ``first_sizes``, where there are any, in the first 40 % of the steps; a batch of larger images than the crop
-    uses the first few of its places, so that each has about as many pixels. ``rest`` starts residual branches at zero.
-    ``images`` limits the training images. ``accounting`` names how the source counted, and ``count_batch`` the batch it
-    counted in where that is another than ``batch_size``.
+    ``architecture`` is empty for a recipe of any network. ``iterations`` may end the training in the middle of an
+    epoch. ``partial`` says whether the last, smaller batch of an epoch is used. Parameters whose names begin with one
+    of ``frozen`` are not trained; with ``decay="frozen too"`` weight decay still shrinks them. ``pixel_mean`` fills the
+    network's buffer of that name with the mean training image. Batches have the image ``sizes`` in turn (empty: the
+    crop of ``preprocess``); ``first_sizes``, if any, replace them in the first 40 % of the steps. A batch of images
+    larger than the crop uses only its first images, so that every batch has about as many pixels. ``rest`` makes
+    residual branches start at zero. ``images`` limits the number of training images. ``accounting`` names how the
+    source counted its accuracy; ``count_batch`` is the batch size that it counted with, if not ``batch_size``.
     """
 
     name: str

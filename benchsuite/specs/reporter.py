@@ -1,4 +1,4 @@
-"""Reporters: how results are written down."""
+"""Reporters: how results are written as text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """A way of writing results down: ``render(rows)`` turns flat result rows into text."""
+    """A text format of results: ``render(rows)`` returns the text of flat result rows."""
 
     name: str
     render: Callable[[Sequence[Mapping[str, Any]]], str]

@@ -1,4 +1,4 @@
-"""Views: what a protocol looks at, as frozen values that exist before any image is read."""
+"""Views: the crops and sizes that a protocol evaluates, as frozen values that are known before any image is read."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One look at an image: resize, then perhaps mirror, then perhaps crop.
+    """One input to the network made from an image: resized, then optionally mirrored, then optionally cropped.
 
-    ``resize`` is the length of the shorter side in pixels, or (height, width) to ignore the aspect ratio; the mirror
-    comes before the crop, as in torchvision's TenCrop. ``crop=None`` takes the whole resized image. ``dense`` makes a
-    score map with a window as large as the feature map at ``nominal`` pixels, moved at stride 1; ``spatial`` says how
-    the map becomes one score: ``mean`` of logits (VGG, He et al.), ``gap`` (one global pooling, no window), ``prob``
-    (mean of softmax over places), ``avgmax`` (half mean, half maximum, as timm's TestTimePoolHead).
+    ``resize`` is the length of the shorter side in pixels, or (height, width) to ignore the aspect ratio. The image is
+    mirrored before it is cropped, as in torchvision's TenCrop. ``crop=None`` takes the whole resized image. ``dense``
+    makes a score map with a window as large as the feature map at ``nominal`` pixels, moved at stride 1; ``spatial``
+    says how the map becomes one score: ``mean`` of logits (VGG, He et al.), ``gap`` (one global pooling, no window),
+    ``prob`` (mean of softmax over places), ``avgmax`` (half mean, half maximum, as timm's TestTimePoolHead).
     """
 
     resize: int | tuple[int, int]
@@ -128,7 +128,7 @@ def five(size: int, rounding: Rounding = "round") -> Iterator[Crop]:
 
 
 def grid(size: int, steps: int, rounding: Rounding = "round") -> Iterator[Crop]:
-    """``steps`` x ``steps`` crops spread evenly over the image, row by row; one step is the centre."""
+    """``steps`` x ``steps`` crops spread evenly over the image, row by row; with ``steps=1`` only the centre."""
     if steps < 1:
         raise BadParameter(expected("grid", "at least 1", steps))
     places = [i / (steps - 1) for i in range(steps)] if steps > 1 else [0.5]
@@ -143,7 +143,7 @@ def flips(wanted: bool) -> tuple[bool, ...]:
 
 
 def view_data(view: View) -> dict[str, Any]:
-    """The view as plain JSON data, every field present: what keys are made of and manifests show."""
+    """The view as plain JSON data with every field, as used in keys and manifests."""
     return dataclasses.asdict(view)
 
 
@@ -159,7 +159,7 @@ def view_from_data(data: dict[str, Any]) -> View:
 
 
 def describe(view: View) -> str:
-    """One readable line: ``short side 256 bilinear, crop 224 top-left, mirrored``."""
+    """The view in one readable line: ``short side 256 bilinear, crop 224 top-left, mirrored``."""
     if isinstance(view.resize, tuple):
         size = f"resize to {view.resize[0]}x{view.resize[1]}"
     else:

@@ -1,1 +1,1 @@
-"""Counts, intervals, tests, calibration and accountings: pure functions of numbers."""
+"""Counts, intervals, significance tests, calibration and accountings: pure functions of numbers."""

@@ -1,6 +1,7 @@
-"""Accounting: the number that a program prints for its passes over the test images, in every way seen in print.
+"""Accountings: how programs turn a training's passes over the test images into the one accuracy that they print.
 
-An accounting is a tally, which makes one number of each pass, and a choice of the pass whose number is printed.
+The catalogue has every way that was found in publications.
+An accounting is a tally, which computes one number for each pass, and a choice of the pass whose number is printed.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
 
 
 SKIPPED = 11
-"""Epochs that "epoch > 10" leaves out where epochs are counted from 0."""
+"""Number of epochs that the condition "epoch > 10" skips when epochs are counted from 0."""
 
 Pick = Callable[["NDArray[Any]", "NDArray[Any] | None"], "NDArray[np.int64]"]
 
 
 @dataclass(frozen=True, slots=True)
 class EpochChoice:
-    """Which epoch's number is printed: ``pick(numbers (..., e), errors on held-out images (e,) or None) -> (...)``.
+    """The rule for the printed epoch: ``pick(numbers (..., e), errors on held-out images (e,) or None) -> (...)``.
 
-    The epochs that it picks are counted from 0. It needs ``epochs`` of them, and held-out images if ``heldout``.
+    ``pick`` returns epoch indices from 0. It needs at least ``epochs`` epochs, and held-out images if ``heldout``.
     """
 
     name: str
@@ -41,7 +42,7 @@ class EpochChoice:
 
 @dataclass(frozen=True, slots=True)
 class Accounting:
-    """A tally and a choice under one name; a recipe names the accounting of its source."""
+    """A tally and a choice of the epoch, under one name; a recipe names the accounting that its source used."""
 
     name: str
     note: str
@@ -50,14 +51,14 @@ class Accounting:
     choice: EpochChoice
 
     def applies(self, epochs: int, *, heldout: bool) -> bool:
-        """Whether it prints a number for so many epochs, with or without held-out images."""
+        """Whether it is defined for that many epochs, with or without held-out images."""
         return epochs >= self.choice.epochs and (heldout or not self.choice.heldout)
 
 
 def printed(
     accounting: Accounting, correct: NDArray[np.bool_], batch_size: int, heldout: NDArray[Any] | None = None
 ) -> tuple[int, Fraction]:
-    """The epoch, from 0, whose number is printed, and the number in 0..1. (e, n) bool in loader order, (e,) errors."""
+    """The printed epoch, from 0, and its number in 0..1, for (e, n) bool in loader order and (e,) held-out errors."""
     sums, whole = batch_averaging.numbers(accounting.tally, correct, batch_size)
     epoch = int(accounting.choice.pick(sums, heldout))
     return epoch, Fraction(sums[epoch].item()) / whole
@@ -114,7 +115,7 @@ BEST_HELDOUT = EpochChoice("best-heldout", "the epoch that is best on held-out i
 
 
 def accounting(tally: Tally, choice: EpochChoice = LAST, source: str = "") -> Accounting:
-    """A tally under a choice, named ``TALLY`` for the last epoch and ``TALLY-CHOICE`` else."""
+    """The accounting of a tally and a choice, named ``TALLY`` for the last epoch, else ``TALLY-CHOICE``."""
     if choice is LAST:
         return Accounting(tally.name, tally.note, source or tally.source, tally, choice)
     note = f"{choice.note}; counted as {tally.name}"

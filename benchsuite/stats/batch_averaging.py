@@ -1,8 +1,8 @@
-"""Tallies: how one pass over the test images becomes one number, in every way seen in print.
+"""Tallies: every way found in publications to compute one number from one pass over the test images.
 
-Every tally but one is a weighted sum over the images in loader order, so its weights are all there is to know of it:
-bias, noise and closed forms follow from them. Ratios are exact; smoothed numbers are floats, as they were in the
-program that printed them. Accuracies are in 0..1.
+Every tally but one is a weighted sum over the images in loader order, so its weights define it completely: bias, noise
+and closed forms follow from them. Ratios are exact; smoothed numbers are floats, as in the program that printed them.
+Accuracies are in 0..1.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ if TYPE_CHECKING:
 
 
 KEPT = Fraction(7, 10)
-"""The share of the old value that the smoothed accuracy of PNN keeps at each batch; the batch has the rest."""
+"""The weight of the old value in the smoothed accuracy of PNN at each batch; the batch has the rest, 3/10."""
 
 Weights = Callable[[int, int], "tuple[NDArray[Any], int]"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How one pass becomes a number.
+    """How one number is computed from one pass.
 
-    ``weights(n, batch_size)`` are the weights of the n images in loader order, (n,) integers over a common denominator
-    or (n,) floats over 1. ``carries``: the number of the pass before stays in the sum, as if it were an older batch.
-    ``truncates``: the percentage of each batch is cut to a whole number; ``weights`` say what it would be else.
+    ``weights(n, batch_size)`` returns the weights of the n images in loader order and their denominator: (n,) integers
+    over a common denominator, or (n,) floats over 1. ``carries``: the number of the previous pass stays in the sum, as
+    if it were an older batch. ``truncates``: the percentage of each batch is truncated to an integer; ``weights`` are
+    those without truncation.
     """
 
     name: str
@@ -45,9 +46,9 @@ class Tally:
 
 
 def numbers(tally: Tally, correct: NDArray[np.bool_], batch_size: int) -> tuple[NDArray[Any], int]:
-    """The number of each pass, over a common denominator. (e, n) bool in loader order -> (e,) int or float, int.
+    """The number of each pass over a common denominator. (e, n) bool in loader order -> (e,) int or float, int.
 
-    Where the tally is a ratio of integers it stays one, so equal passes have equal numbers.
+    Ratios of integers stay integers, so passes with the same images right have exactly equal numbers.
     """
     import numpy as np
 
@@ -63,7 +64,7 @@ def numbers(tally: Tally, correct: NDArray[np.bool_], batch_size: int) -> tuple[
 
 
 def carried(sums: NDArray[Any], batches: int) -> NDArray[np.float64]:
-    """Smoothed passes that all begin at 0 -> smoothed passes where only the first one does. (..., e) -> (..., e)."""
+    """Smoothed passes that each start at 0 -> the same passes, each continued from the last. (..., e) -> (..., e)."""
     import numpy as np
 
     kept, whole = float(KEPT) ** batches, np.array(sums, dtype=np.float64)
@@ -79,19 +80,22 @@ def ratios(tally: Tally, correct: NDArray[np.bool_], batch_size: int) -> list[Fr
 
 
 def effective_images(tally: Tally, n: int, batch_size: int) -> float:
-    """Of how many images the plain mean is as noisy: (sum of weights)^2 / sum of squares; 0 if none is counted."""
+    """The number of images whose plain mean is as noisy: (sum of weights)^2 / sum of squares; 0 if none counts."""
     weights, _ = tally.weights(n, batch_size)
     squares = float((weights * weights).sum())
     return float(weights.sum()) ** 2 / squares if squares else 0.0
 
 
 def effective_batches(kept: Fraction = KEPT) -> Fraction:
-    """Of how many batches the mean is as noisy as an endless smoothed one: (1 + kept) / (1 - kept), 17/3 for 0.7."""
+    """The number of batches whose mean is as noisy as the smoothed value after infinitely many batches.
+
+    It is (1 + kept) / (1 - kept): 17/3 for 0.7.
+    """
     return (1 + kept) / (1 - kept)
 
 
 def standard_error(tally: Tally, rate: float, n: int, batch_size: int) -> float:
-    """The standard deviation of a pass whose images are right independently with this rate; nothing is carried."""
+    """The standard deviation of one pass if images are right independently with this rate, without a carried value."""
     weights, whole = tally.weights(n, batch_size)
     return math.sqrt(rate * (1 - rate) * float((weights * weights).sum())) / whole
 
@@ -116,7 +120,7 @@ def _nominal(n: int, batch_size: int) -> tuple[NDArray[Any], int]:
 
 
 def _full(n: int, batch_size: int) -> tuple[NDArray[Any], int]:
-    """All weights are 0 where there is no full batch: the monitor of the source then stays at its first 0."""
+    """Counts full batches only. Without a full batch all weights are 0: the source's monitor keeps its initial 0."""
     import numpy as np
 
     counted = n - n % batch_size
@@ -185,10 +189,10 @@ TWO_BATCHES = Tally(
 
 
 def padded(world: int) -> Tally:
-    """A split padded to a multiple of ``world`` processes with its first images, as DistributedSampler does.
+    """The tally of a split that is padded to a multiple of ``world`` with its first images, as in DistributedSampler.
 
-    With p = -n mod world repeated images it is off by p / (n + p) x (their accuracy - the accuracy of all), where
-    world is at most n. Raises ``BadParameter``.
+    With p = -n mod world repeated images it is off by p / (n + p) x (their accuracy - the accuracy of all), if world
+    is at most n. Raises ``BadParameter`` for ``world`` below 1.
     """
     if world < 1:
         raise BadParameter(expected("the number of processes", "at least 1", world))

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: expected calibration error, log loss and Brier score, from what is kept."""
+"""Calibration of probabilities: expected calibration error, log loss and Brier score, from a run's stored columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BINS = 15
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The images whose confidence lies in (low, high]: how many, how confident on average, how many right."""
+    """The images with a confidence in (low, high]: their number, their mean confidence, and how many are right."""
 
     low: float
     high: float
@@ -27,7 +27,7 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The calibration of one run. ``brier`` is None for a run that does not hold it: then only its bounds are known.
+    """The calibration of one run. ``brier`` is None if the run did not store it; then only its bounds are known.
 
     ``ece`` is a fraction in 0..1, ``nll`` in nats, ``brier`` the mean over images of the sum over classes, in 0..2.
     """
@@ -41,9 +41,9 @@ class Calibration:
 
 
 def reliability(confidence: NDArray[Any], right: NDArray[Any], bins: int = BINS) -> tuple[Bin, ...]:
-    """The bins of a reliability diagram that hold an image. (n,) in 0..1, (n,) bool; a border belongs to the bin below.
+    """The bins of a reliability diagram that are not empty, from (n,) confidences in 0..1 and (n,) bool.
 
-    ``right / n`` beside ``confidence`` is the diagram.
+    A value on a border belongs to the lower bin. The diagram shows ``right / n`` against ``confidence``.
     """
     import numpy as np
 
@@ -60,7 +60,7 @@ def reliability(confidence: NDArray[Any], right: NDArray[Any], bins: int = BINS)
 
 
 def expected_error(bins: tuple[Bin, ...]) -> float:
-    """Expected calibration error: the mean distance of confidence and accuracy over bins, weighed by their images.
+    """Expected calibration error: mean absolute difference of confidence and accuracy over bins, weighted by images.
 
     M. P. Naeini, G. F. Cooper and M. Hauskrecht, AAAI 2015.
     """
@@ -81,10 +81,11 @@ def log_loss(probability_true: NDArray[Any]) -> float:
 def brier_bounds(
     best: NDArray[Any], right: NDArray[Any], true: NDArray[Any], classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The least and the largest Brier score of each image, given its k best probabilities and that of its true class.
+    """The lowest and highest possible Brier score of each image, from its top-k probabilities and its true class's.
 
-    (n, k) best first, (n, k) bool where the true class is among them, (n,) -> two (n,). What is left is spread evenly
-    over the other classes at least; at most it lies in as few of them as their bound, the k-th best, allows.
+    (n, k) best first, (n, k) bool that marks the true class, (n,) -> two (n,). The remaining probability belongs to the
+    other classes. The score is lowest if it is spread evenly over them, and highest if it lies in as few of them as
+    possible, since none can have more than the k-th best.
     """
     import numpy as np
 
@@ -99,7 +100,7 @@ def brier_bounds(
 
 
 def calibration(columns: dict[str, Any], classes: int) -> Calibration:
-    """The calibration of a run's predictions: columns of arrays by name, ``brier`` among them if it was kept."""
+    """The calibration of a run's predictions, from its columns by name; ``brier`` is used if it was stored."""
     bins = reliability(columns["probability5"][:, 0], columns["rank"] == 0)
     true = columns["probability_true"]
     if "brier" in columns:

@@ -1,4 +1,4 @@
-"""Numbers as text: where digits are cut, for people."""
+"""Numbers as text for people: how many digits they have and how they are rounded."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from benchsuite.stats.significance import wilson
 
 
 def places(n: int) -> int:
-    """How many decimals a percentage of n images is written with."""
+    """The number of decimals for a percentage of n images."""
     return max(2, len(str(n - 1)) - 2)
 
 
 def decimals(value: Fraction, digits: int) -> str:
-    """A number with that many decimals, at least one, rounded half away from zero."""
+    """A number with ``digits`` decimals (at least one), rounded half away from zero."""
     scaled = abs(value) * 10**digits
     whole = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
     text = str(whole).rjust(digits + 1, "0")
@@ -29,7 +29,7 @@ def signed(value: Fraction, digits: int) -> str:
 
 
 def p_value(p: float) -> str:
-    """``0.143``, and ``1.9e-11`` below a thousandth; what is too small for a float is below 1e-300."""
+    """Three decimals such as ``0.143``; below 0.001 such as ``1.9e-11``; up to 1e-300 ``< 1e-300``."""
     if p >= 0.001:
         return decimals(Fraction(p), 3)
     return f"{p:.1e}" if p > 1e-300 else "< 1e-300"

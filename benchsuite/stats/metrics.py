@@ -1,4 +1,4 @@
-"""Counting: integers only. Ratios are fractions; digits are made in ``tables``."""
+"""Counts of errors as integers. Ratios are exact fractions; ``stats.digits`` rounds them for people."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Count:
 
 
 def ranks(scores: NDArray[Any], labels: NDArray[Any], *, best: NDArray[Any] | None = None) -> NDArray[np.int64]:
-    """The place of the true class, 0 for the best. (n, c) float, (n,) int -> (n,) int.
+    """The rank of the true class, 0 for the best. (n, c) float, (n,) int -> (n,) int.
 
-    The tie rule: among equal scores the lowest class index comes first, as in ``numpy.argmax``. ``best`` is ``top`` of
-    the same scores where that is known. Raises ``BenchsuiteError`` for a score that is not finite.
+    Ties: among equal scores the lowest class index comes first, as in ``numpy.argmax``. ``best`` is ``top`` of the same
+    scores, if it is known, and saves time. Raises ``BenchsuiteError`` for a score that is not finite.
     """
     import numpy as np
 
@@ -52,7 +52,7 @@ def ranks(scores: NDArray[Any], labels: NDArray[Any], *, best: NDArray[Any] | No
 
 
 def top(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
-    """The k best classes of each row, best first, ties by the lowest index. (n, c) finite -> (n, min(k, c)) int."""
+    """The k best classes of each row, best first; ties: lowest index first. (n, c) finite -> (n, min(k, c)) int."""
     import numpy as np
 
     left, rows = np.array(scores, dtype=np.float64), np.arange(len(scores))
@@ -64,17 +64,17 @@ def top(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
 
 
 def errors_at(rank: NDArray[Any], k: int) -> Count:
-    """How many of n samples do not have their true class among the k best. (n,) int -> Count."""
+    """How many of n samples do not have their true class among the k best: the top-k errors. (n,) int -> Count."""
     return Count(int((rank >= k).sum()), len(rank))
 
 
 def margins(
     scores: NDArray[Any], labels: NDArray[Any], k: int, *, best: NDArray[Any] | None = None
 ) -> NDArray[np.float64]:
-    """How far each decision at k is from flipping. (n, c), (n,) -> (n,) float, infinite where it cannot flip.
+    """The margin of each top-k decision. (n, c), (n,) -> (n,) float; infinite for at most k classes.
 
-    It is the distance of the true class's score from the k-th best of the other classes: above 0 it is a hit.
-    ``best`` is ``top(scores, more than k)`` where that is known.
+    It is the true class's score minus the k-th best score of the other classes: above 0 is a hit. ``best`` is
+    ``top(scores, more than k)``, if it is known, and saves time.
     """
     import numpy as np
 

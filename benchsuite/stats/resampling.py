@@ -1,8 +1,8 @@
-"""Chances: how a printed number would vary if other images had been wrong, or if the same came in another order.
+"""Resampling: how a printed number would vary if other images were wrong, or if the images came in another order.
 
-Two models. Independent errors: each image of each epoch is right with that epoch's rate; it overstates what the best
-epoch gains, for real epochs err on the same images. Other orders: the run's own predictions, the images in an order
-drawn once and kept for all epochs; it keeps what the epochs share.
+There are two models. Independent errors: each image of each epoch is right with that epoch's rate. This overstates the
+gain of the best epoch, because real epochs err on the same images. Other orders: the run's own predictions with the
+images in a random order, which is drawn once and used for all epochs. This keeps the correlation of the epochs.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 NEGLIGIBLE = 1e-6
-"""Images that weigh less than this share of the heaviest have no chance of their own, only their mean."""
+"""Images that weigh less than this share of the largest weight are not drawn; their mean is used."""
 
 
 def independent(
     tally: Tally, rates: NDArray[np.float64], n: int, batch_size: int, *, draws: int, seed: int
 ) -> NDArray[np.float64]:
-    """Passes over n images with independent errors. (e,) rates of right images -> (draws, e) numbers in 0..1."""
+    """Random passes over n images with independent errors. (e,) accuracies -> (draws, e) numbers in 0..1."""
     import numpy as np
 
     rng, size = _generator(seed), (draws, len(rates))
@@ -43,15 +43,15 @@ def independent(
 def reordered(
     tally: Tally, correct: NDArray[np.bool_], batch_size: int, *, draws: int, seed: int
 ) -> NDArray[np.float64]:
-    """The run's own passes in other orders, each kept for all epochs. (e, n) bool -> (draws, e) numbers in 0..1."""
+    """The run's own passes in random orders, one for each draw. (e, n) bool -> (draws, e) numbers in 0..1."""
     import numpy as np
 
     n = correct.shape[1]
     rng, images = _generator(seed), np.ascontiguousarray(correct.T)
     if tally.truncates:
         orders = (images[rng.permutation(n)].T for _ in range(draws))
-        found = [numbers(tally, order, batch_size) for order in orders]
-        return np.array([sums for sums, _ in found]) / found[0][1]
+        passes = [numbers(tally, order, batch_size) for order in orders]
+        return np.array([sums for sums, _ in passes]) / passes[0][1]
     weights, whole = tally.weights(n, batch_size)
     usual = np.median(weights)
     others = weights[np.abs(weights - usual) > NEGLIGIBLE * weights.max()] - usual
@@ -62,9 +62,9 @@ def reordered(
 
 
 def of_all_orders(tally: Tally, correct: NDArray[np.bool_], batch_size: int) -> tuple[float, float]:
-    """Mean and standard deviation of the last pass over all orders of the images, in closed form. (e, n) bool.
+    """Mean and standard deviation of the last pass's number over all orders of the images, exact. (e, n) bool.
 
-    A weighted sum over a random order has the mean of the images times the sum of the weights, and the variance
+    The weighted sum over a random order has this mean: mean of the images x sum of the weights. Its variance is
     n^2 / (n - 1) x variance of the images x variance of the weights. Not for a tally that truncates.
     """
     import numpy as np
@@ -81,21 +81,24 @@ def of_all_orders(tally: Tally, correct: NDArray[np.bool_], batch_size: int) -> 
 
 
 def chosen(choice: EpochChoice, values: NDArray[Any], heldout: NDArray[Any] | None = None) -> NDArray[Any]:
-    """The number that each draw prints. (draws, e) -> (draws,)."""
+    """The number of the chosen epoch in each draw. (draws, e) -> (draws,)."""
     import numpy as np
 
     return np.take_along_axis(values, choice.pick(values, heldout)[..., None], axis=-1)[..., 0]
 
 
 def epochs_for_even_odds(share: float) -> int | None:
-    """Of how many independent epochs the best reaches, half of the time, what one reaches with this share; or None."""
+    """The smallest number of independent epochs whose best reaches a value with a probability of at least 1/2.
+
+    ``share`` is the probability that one epoch reaches it. Returns None if it is 0.
+    """
     if share <= 0:
         return None
     return 1 if share >= 0.5 else math.ceil(math.log(0.5) / math.log1p(-share))
 
 
 def _generator(seed: int) -> np.random.RandomState:
-    """NumPy's own promise: what this one draws never changes. What ``default_rng`` draws changed with NumPy 2.5."""
+    """A generator whose draws NumPy promises never to change; those of ``default_rng`` changed with NumPy 2.5."""
     import numpy as np
 
     return np.random.RandomState(np.random.PCG64(seed))
@@ -104,7 +107,7 @@ def _generator(seed: int) -> np.random.RandomState:
 def _truncated(
     rng: np.random.RandomState, rates: NDArray[np.float64], n: int, batch_size: int, size: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """How many batches have 0, 1, 2 ... hits is multinomial, and all that a truncated percentage depends on."""
+    """Random truncated passes: the numbers of batches with 0, 1, 2 ... hits are multinomial and decide the result."""
     import numpy as np
 
     full, rest = divmod(n, batch_size)

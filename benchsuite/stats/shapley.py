@@ -1,4 +1,4 @@
-"""Fair shares of several factors in a change: the mean over all orders of changing them."""
+"""Shapley values: the share of each of several factors in a change, averaged over all orders of changing them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a factor changes: on average over all orders, and the least and the most of any order, in errors."""
+    """The effect of a factor in errors: the mean over all orders, and the least and the most in any order."""
 
     mean: Fraction
     least: int
@@ -17,10 +17,11 @@ class Share:
 
 
 def shapley(errors: Mapping[frozenset[str], int]) -> tuple[dict[str, Share], int]:
-    """Fair shares of a change: each factor's effect averaged over the orders in which the factors can be changed.
+    """The Shapley value of each factor: its effect averaged over the orders in which the factors can be changed.
 
-    ``errors`` of each set of changed factors that can be measured, with the empty and the full one; an order counts
-    if all of its steps can. The shares add up to the whole change, exactly. Returns them and the number of orders.
+    ``errors`` has an entry for each set of changed factors that can be measured, including the empty and the full set.
+    An order counts if every set along it can be measured. The shares add up to the whole change exactly. Returns them
+    and the number of orders.
     L. S. Shapley, A value for n-person games, 1953; with restricted orders: U. Faigle and W. Kern, 1992.
     """
     everything = max(errors, key=len)
@@ -45,7 +46,7 @@ def _orders(
     sets: Sequence[frozenset[str]],
     before: Callable[[frozenset[str], str], frozenset[str]],
 ) -> dict[frozenset[str], int]:
-    """In how many orders each set is reached from the first of ``sets``, one factor at a time."""
+    """The number of orders in which each set is reached from the first of ``sets``, one factor at a time."""
     everything = frozenset().union(*errors)
     ways = {sets[0]: 1}
     for s in sets[1:]:

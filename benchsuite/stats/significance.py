@@ -1,4 +1,4 @@
-"""Intervals and tests for counts: Wilson, McNemar, Tango, Holm, sign flips, permutations."""
+"""Confidence intervals and significance tests for counts: Wilson, McNemar, Tango, Holm, sign flips, permutations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 ALPHA, POWER = 0.05, 0.8
-"""What a test of ``detectable`` may find where there is nothing, and how often it has to find what is there."""
+"""Significance level and power in ``detectable``: the rates of false and of true findings."""
 
 
 def wilson(count: Count, confidence: float = 0.95) -> tuple[float, float]:
@@ -35,9 +35,9 @@ def wilson(count: Count, confidence: float = 0.95) -> tuple[float, float]:
 
 
 def binomial_tail(hits: int, total: int, p: float) -> float:
-    """P(X <= hits) of a binomial X, to about ten digits, however small.
+    """P(X <= hits) of a binomial X, to about ten significant digits even for very small values.
 
-    The probability of ``hits`` itself comes from logarithms of factorials; the others follow by their ratios.
+    The probability of ``hits`` is computed from logarithms of factorials, the others from ratios of neighbours.
     """
     if hits < 0 or hits >= total or p in (0.0, 1.0):
         return float(hits >= total or (hits >= 0 and p == 0.0))
@@ -54,7 +54,7 @@ def binomial_tail(hits: int, total: int, p: float) -> float:
 
 
 def mcnemar(fixed: int, broken: int) -> float:
-    """McNemar's exact test, two-sided: how probable so uneven a split of the changed images is, if by chance.
+    """p-value of McNemar's exact test, two-sided: how probable a split of the changed images at least as uneven is.
 
     Q. McNemar, Note on the sampling error of the difference between correlated proportions, Psychometrika 12, 1947.
     """
@@ -64,8 +64,8 @@ def mcnemar(fixed: int, broken: int) -> float:
 def paired_interval(fixed: int, broken: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Tango's score interval for the change of an error rate on the same images: (broken - fixed) / total.
 
-    As two fractions in -1..1. It inverts the score test, so it holds its level where Wald's interval does not: few
-    images, few changes, none at all. T. Tango, Equivalence test and confidence interval for the difference in
+    Two fractions in -1..1. It inverts the score test, so its coverage is right where that of Wald's interval is not:
+    for few images, few changes or none. T. Tango, Equivalence test and confidence interval for the difference in
     proportions for the paired-sample design, Statistics in Medicine 17, 1998.
     """
     z, change = _quantile(confidence), (broken - fixed) / total
@@ -74,7 +74,7 @@ def paired_interval(fixed: int, broken: int, total: int, confidence: float = 0.9
 
 
 def _cross(fixed: int, broken: int, total: int, level: float, bracket: tuple[float, float]) -> float:
-    """Where Tango's statistic, which falls as the assumed change grows, crosses a level: by bisection."""
+    """The assumed change at which Tango's statistic, which falls with it, crosses ``level``; found by bisection."""
     low, high = bracket
     for _ in range(60):
         middle = (low + high) / 2
@@ -83,7 +83,7 @@ def _cross(fixed: int, broken: int, total: int, level: float, bracket: tuple[flo
 
 
 def _tango(fixed: int, broken: int, total: int, change: float) -> float:
-    """The score statistic of an assumed change; the rate of images fixed is estimated under that change."""
+    """Tango's score statistic for an assumed change; the rate of fixed images is estimated under that change."""
     a = 2 * total
     b = -broken - fixed + (2 * total - broken + fixed) * change
     c = -fixed * change * (1 - change)
@@ -94,10 +94,10 @@ def _tango(fixed: int, broken: int, total: int, change: float) -> float:
 
 
 def detectable(discordant: int, total: int) -> float | None:
-    """The smallest change of an error rate that McNemar's exact test would have found, in 0..1; None if it finds none.
+    """The smallest change of an error rate that McNemar's exact test detects, in 0..1; None if it can detect none.
 
-    Given that ``discordant`` of ``total`` images changed, whichever way: the smallest true imbalance among those for
-    which p <= ``ALPHA`` has a probability of ``POWER``. Fewer than 6 changed images prove nothing.
+    It is computed for ``discordant`` of ``total`` images changed, in either direction: the smallest true imbalance for
+    which p <= ``ALPHA`` with probability ``POWER``. With fewer than 6 changed images no imbalance is significant.
     """
     splits = range(discordant // 2 + 1)
     reject = bisect_right(splits, ALPHA, key=lambda k: mcnemar(k, discordant - k)) - 1
@@ -106,13 +106,13 @@ def detectable(discordant: int, total: int) -> float | None:
     low, high = 0.5, 1.0
     while high - low > 1e-12:
         p = (low + high) / 2
-        found = binomial_tail(reject, discordant, p) + binomial_tail(reject, discordant, 1 - p)
-        low, high = (low, p) if found >= POWER else (p, high)
+        power = binomial_tail(reject, discordant, p) + binomial_tail(reject, discordant, 1 - p)
+        low, high = (low, p) if power >= POWER else (p, high)
     return (2 * high - 1) * discordant / total
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """p-values of several tests, adjusted so that one false finding among all has the stated probability, in order.
+    """Adjusted p-values of several tests, in the given order: they bound the probability of any false finding.
 
     S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979.
     """
@@ -124,9 +124,10 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def mean_interval(differences: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float]:
-    """The score interval for a mean of paired differences in -1..1, as two fractions. (n,) float, n > 3.
+    """The score interval for the mean of paired differences in -1..1, as two fractions, from (n,) float.
 
-    Its variance is taken about the assumed mean, as Tango's is; it is Wald's, a little wider for few images.
+    Its variance is taken about the assumed mean, as Tango's. It is Wald's interval, a little wider for few images; for
+    n up to the square of the normal quantile (3.84 at 95 %) it is -1..1.
     """
     n, z = len(differences), _quantile(confidence)
     if n <= z * z:
@@ -137,10 +138,10 @@ def mean_interval(differences: NDArray[np.float64], confidence: float = 0.95) ->
 
 
 def sign_flips(differences: NDArray[np.int64]) -> float:
-    """The exact two-sided p-value of a sum of whole numbers under random signs. (n,) int -> 0..1.
+    """The exact two-sided p-value of a sum of integers under random signs: R. A. Fisher's randomisation test.
 
-    It is McNemar's exact test where every difference is -1, 0 or 1, and so its extension to groups of runs. R. A.
-    Fisher's randomisation test; the distribution of the sum is a convolution of scaled binomials, not simulated.
+    (n,) int -> 0..1. If every difference is -1, 0 or 1 it equals McNemar's exact test, so it extends that test to
+    groups of runs. The distribution of the sum is a convolution of scaled binomials, not a simulation.
     """
     import numpy as np
 
@@ -152,13 +153,13 @@ def sign_flips(differences: NDArray[np.int64]) -> float:
         one[::size] = np.exp(logs[-1] - logs - logs[::-1] - count * math.log(2))
         pmf = _convolved(pmf, one)
         total += size * count
-    # The sum of the differences with a plus sign is s, that of all is 2 s - total: symmetric about zero.
+    # If the absolute differences with a plus sign add up to s, the sum is 2 s - total, symmetric about zero.
     reached = (total - abs(int(differences.sum()))) // 2
     return min(1.0, 2 * float(pmf[: reached + 1].sum()))
 
 
 def _convolved(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
-    """The distribution of a sum. Steps where nothing can be are left out, which makes it quick enough for 50,000."""
+    """The distribution of a sum of two variables. Zeros of one are skipped, so it is fast enough for 50,000 images."""
     import numpy as np
 
     out = np.zeros(len(a) + len(b) - 1)
@@ -169,10 +170,10 @@ def _convolved(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def permuted(a: Sequence[float], b: Sequence[float]) -> tuple[float, int]:
-    """The exact p-value that two groups of runs differ in their mean, and how many ways to form them there are.
+    """The exact p-value of a permutation test for the means of two groups of runs, and the number of permutations.
 
-    Two-sided: the share of all ways to share the runs out that part the means at least as far. With 3 and 3 runs
-    there are 20 ways, so that no p-value lies below 0.1.
+    Two-sided: the share of all ways to split the runs into two groups whose means differ at least as much. With 3 and 3
+    runs there are 20 ways, so no p-value is below 0.1.
     """
     runs = [*a, *b]
     means = []

@@ -1,1 +1,1 @@
-"""What lies on disk: run folders, cached logits, their keys and locks."""
+"""Files on disk: run folders, cached logits, their keys and locks."""

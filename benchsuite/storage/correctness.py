@@ -1,4 +1,4 @@
-"""What a run got right, pass by pass: an evaluation is one pass over the test images, a training one an epoch."""
+"""Which images a run classified correctly in each pass: an evaluation has one pass, a training one for each epoch."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Correctness:
-    """What a run got right: ``correct`` (e, n) bool, a row for each pass over the test images in loader order.
+    """The correct predictions of a run: ``correct`` (e, n) bool, one row for each pass, images in loader order.
 
-    ``heldout`` are the errors of each epoch on held-out images, (e,); ``of`` is the size of the whole split;
-    ``accounting`` names how the source of a recipe counted. None stands for what there is not. A training that is not
-    ``finished`` has the epochs so far.
+    ``heldout`` has the number of errors on held-out images after each epoch, (e,). ``of`` is the number of images in
+    the whole split. ``accounting`` names how the source of the recipe counted. A value is None if the run does not have
+    it. A training that is not ``finished`` has the epochs so far.
     """
 
     run_id: str
@@ -48,9 +48,9 @@ class Correctness:
 
 
 def read(results: Path, name: str) -> Correctness:
-    """The passes of an evaluation or a training: its id, the beginning of one, or a path.
+    """The passes of an evaluation or a training. ``name`` is its id, the beginning or last part of one, or a path.
 
-    Raises ``UnknownName``, or ``StorageError`` for a run that is not whole.
+    Raises ``UnknownName``, or ``StorageError`` for an incomplete run.
     """
     folder = find(results, name)
     if (folder / "correct.npz").is_file():
@@ -61,7 +61,10 @@ def read(results: Path, name: str) -> Correctness:
 
 
 def find(results: Path, name: str) -> Path:
-    """The folder of an evaluation or a training: its id, the beginning of one, or a path. Raises ``UnknownName``."""
+    """The folder of an evaluation or a training, by its id, the beginning or last part of one, or its path.
+
+    Raises ``UnknownName``.
+    """
     if any((Path(name) / file).is_file() for file in ("correct.npz", "manifest.json")):
         return Path(name)
     trainings = sorted(p.parent for p in results.glob("training/*/correct.npz"))
@@ -75,7 +78,7 @@ def find(results: Path, name: str) -> Path:
 
 
 def _training(folder: Path) -> Correctness:
-    """``correct.npz``: ``bits`` (epochs, ceil(n / 8)) uint8 of ``numpy.packbits``, ``n`` and ``batch_size``."""
+    """Reads ``correct.npz``: ``bits`` (epochs, ceil(n / 8)) uint8 of ``numpy.packbits``, ``n`` and ``batch_size``."""
     import numpy as np
 
     file, manifest = folder / "correct.npz", folder / "manifest.json"
@@ -95,7 +98,7 @@ def _training(folder: Path) -> Correctness:
 
 
 def _heldout(folder: Path, epochs: int) -> NDArray[Any] | None:
-    """The column ``heldout_errors`` of ``epochs.parquet``, where there is one and every epoch has a number."""
+    """The column ``heldout_errors`` of ``epochs.parquet``; None if it does not exist or an epoch has no number."""
     import pandas as pd
 
     file = folder / "epochs.parquet"

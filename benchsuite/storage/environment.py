@@ -1,4 +1,4 @@
-"""What a run was computed with: versions, processor, device."""
+"""The environment of a run: versions of packages, machine, operating system, number of CPUs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGES = ("benchsuite", "numpy", "pillow", "torch", "torchvision", "timm", "py
 
 
 def surroundings() -> dict[str, Any]:
-    """What a result was made with: the ``versions`` of the packages, and the ``hardware``."""
+    """The environment that a manifest records: the ``versions`` of Python and the packages, and the ``hardware``."""
     return {
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
         "hardware": {"machine": platform.machine(), "system": platform.system(), "cpus": os.cpu_count()},

@@ -1,4 +1,4 @@
-"""The cache folder, and files that are written whole or not at all."""
+"""The cache folder, and files that are written atomically."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def cache_dir() -> Path:
-    """The user's cache: BENCHSUITE_CACHE, else XDG_CACHE_HOME/benchsuite, else ~/.cache/benchsuite."""
+    """The user's cache folder: BENCHSUITE_CACHE, else XDG_CACHE_HOME/benchsuite, else ~/.cache/benchsuite."""
     own = os.environ.get("BENCHSUITE_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(own) if own else Path(base, "benchsuite")
@@ -32,9 +32,10 @@ def _delete(path: Path) -> None:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """A name to write to, beside ``path``; it becomes ``path`` at the end, or nothing is left behind.
+    """Yields a temporary name next to ``path`` to write to. At the end the file is renamed to ``path``.
 
-    Raises ``StorageError`` naming the place for a full disk or a folder that cannot be written.
+    If the block raises, the temporary file is deleted. Raises ``StorageError`` with the path for a full disk or a
+    folder that cannot be written.
     """
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:

@@ -1,4 +1,4 @@
-"""Keys: digests of what was asked. The same question has the same key on every machine and in every process."""
+"""Keys: digests of a request. The same request has the same key on every machine and in every process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.view import View, view_data
 
 SCORES = 1
-"""Raised when a release changes any score, so that an old result is never taken for a new one."""
+"""Increased when a release changes any score, so that an old result is never used as a new one."""
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: one text for one value."""
+    """JSON with sorted keys and no spaces: equal values have the same text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -27,7 +27,7 @@ def digest(value: Any) -> str:
 
 
 def digest_lines(lines: Iterable[str]) -> str:
-    """SHA-256 over many lines, without building one text of them."""
+    """SHA-256 over lines, each followed by a newline, without joining them in memory."""
     state = hashlib.sha256()
     for line in lines:
         state.update(line.encode())
@@ -36,7 +36,7 @@ def digest_lines(lines: Iterable[str]) -> str:
 
 
 def run_id(architecture: str, protocol: str, dataset: str, asked: Any) -> str:
-    """A readable name with the digest of the question: ``resnet50-multiscale-digits-1f0c2a9b4d3e``."""
+    """A readable id with the first 12 digits of the request's digest: ``resnet50-multiscale-digits-1f0c2a9b4d3e``."""
     words = [re.sub(r"[^A-Za-z0-9._]+", "_", word).strip("_")[:40] for word in (architecture, protocol, dataset)]
     return "-".join([*words, digest(asked)[:12]])
 
@@ -47,13 +47,15 @@ def view_key(view: View) -> str:
 
 
 def chunk_key(samples: Sequence[Sample], split: Split) -> str:
-    """What a chunk's logits depend on beside network and view: which images, in which state, and who reads them."""
+    """The digest of what a chunk's logits depend on apart from network and view: reader, images and their states."""
     return digest_lines([_reader(split), *(f"{s.id} {s.state}" for s in samples)])
 
 
 def _reader(split: Split) -> str:
-    """A plain function makes pixels of a sample alone, whatever the data set; a method, closure or object may hold
-    images of its own, and is known by the data set's name.
+    """Identifies the function that reads the images of a split.
+
+    The pixels of a module-level function depend on the sample alone, so its own name is enough, for any data set. A
+    method, closure or object may hold images of its own, so the data set's name is used.
     """
     read = split.read
     plain = isinstance(read, FunctionType) and read.__qualname__ == read.__name__ != "<lambda>"
@@ -61,7 +63,7 @@ def _reader(split: Split) -> str:
 
 
 def samples_digest(samples: Iterable[Sample], *, real: bool = True) -> str:
-    """A digest of samples that is the same on every machine: ids, labels, and the content of their files or rows.
+    """A digest of samples that is the same on every machine: ids, labels, and file sizes or digests of rows.
 
     With ``real``, the reassessed labels are part of it where samples have any.
     """

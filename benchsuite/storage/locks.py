@@ -1,4 +1,7 @@
-"""Locks between processes, on one machine or on several that share a folder: they save work, nothing relies on them."""
+"""Locks between processes, on one machine or on several that share a folder.
+
+They only avoid duplicate work. Results are correct without them.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ _TAKEN = (errno.EACCES, errno.EAGAIN)
 
 
 class Locks:
-    """Locks on single bytes of one file. Closing it, or another opening of it in this process, gives all of them up."""
+    """Locks on single bytes of one file. Closing any handle of that file in this process releases all of them."""
 
     def __init__(self, file: IO[bytes] | None) -> None:
         self.file = file
 
     def take(self, place: int, *, wait: bool) -> bool:
-        """Whether this process holds the lock on a byte now; ``wait`` until it does."""
+        """Takes the lock on a byte; returns whether this process holds it now. With ``wait`` it blocks until then."""
         if self.file is None:
             return True
         import fcntl
@@ -33,7 +36,7 @@ class Locks:
         return True
 
     def drop(self, place: int) -> None:
-        """Gives up the lock on a byte."""
+        """Releases the lock on a byte."""
         if self.file is not None:
             import fcntl
 
@@ -43,7 +46,7 @@ class Locks:
 
 @contextlib.contextmanager
 def locks(path: Path) -> Iterator[Locks]:
-    """The locks of a file, which are given up at the end. What ``held`` says of locks holds for each of them.
+    """Yields the locks of a file and releases all of them at the end. The notes of ``held`` apply to each lock.
 
     Raises ``StorageError`` for a folder that cannot be written.
     """
@@ -61,11 +64,11 @@ def locks(path: Path) -> Iterator[Locks]:
 
 @contextlib.contextmanager
 def held(path: Path, place: int = 0, *, wait: bool) -> Iterator[bool]:
-    """Whether this process holds a lock, one byte of a file, meanwhile; ``wait`` until it does.
+    """Takes the lock on one byte of a file; yields whether this process holds it. With ``wait`` it blocks until then.
 
-    The system gives up the locks of a process that dies, however it dies, and those of a machine that is gone. Where
-    there are no locks (Windows, some network file systems) everybody holds them all: work may then be done twice. A
-    process never shuts itself out. Raises ``StorageError`` for a folder that cannot be written.
+    The operating system releases the locks of a process that dies for any reason, and those of a machine that is lost.
+    Where locks do not exist (Windows, some network file systems) every process holds every lock; work may then be done
+    twice. A process is never blocked by its own locks. Raises ``StorageError`` for a folder that cannot be written.
     """
     with locks(path) as file:
         yield file.take(place, wait=wait)

@@ -1,4 +1,4 @@
-"""The cache of logits: one file for a view of a chunk of images, and which process computes which chunk."""
+"""The cache of logits: one file for each view of a chunk of images; and the claims of processes on chunks."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ T = TypeVar("T")
 
 
 def chunked(items: tuple[T, ...], size: int) -> Iterator[tuple[T, ...]]:
-    """Consecutive parts of ``size`` items; the last one is what remains."""
+    """Consecutive parts of ``size`` items; the last part may be smaller."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
 CHUNK = 512
-"""Samples in a chunk: fixed, so that any number of processes makes the same chunks."""
+"""Samples in a chunk. Fixed, so that the chunks are the same for any number of processes."""
 
 _DIGEST, _NAME = 32, 16
 
 
 class ChunkStore:
-    """The chunks of one network under one numeric setting. A damaged or missing chunk reads as None.
+    """The cached chunks of one network with one numeric setting. A damaged or missing chunk is read as None.
 
-    Which views share their batches decides the last bit of a logit. So a chunk's views that were computed together, its
-    company, count together: when one is missing or damaged none is there, and the pass that makes them again is the
-    same and comes to the same bits.
+    Views that were computed in the same batches must be reused or recomputed together, because batching changes the
+    last bit of a logit. Each file therefore stores the group of views it was computed with (``company``). If one file
+    of the group is missing or damaged, the whole group counts as missing; recomputing it gives the same bits.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def path(self, view_key: str, chunk_key: str) -> Path:
-        """Where a chunk lies; the keys are digests."""
+        """The file of a chunk; both keys are digests."""
         return self.root / view_key[:_NAME] / f"{chunk_key[:32]}.logits"
 
     def read(self, view_key: str, chunk_key: str) -> Part | None:
-        """(n, c) float32 logits and (n,) places, or None where there is no whole chunk."""
+        """(n, c) float32 logits and (n,) int64 numbers of places; None if the chunk is missing or damaged."""
         return self.read_all((view_key,), chunk_key).get(view_key)
 
     def read_all(self, view_keys: Sequence[str], chunk_key: str) -> dict[str, Part]:
-        """What is there of these views, by their keys. A damaged file is deleted, and its company with it."""
-        found = {key: part for key in view_keys if (part := self._load(key, chunk_key)) is not None}
-        others = {name for *_, company in found.values() for name in company}
-        unread = {key[:_NAME] for key in view_keys if key not in found}  # whatever is there now
+        """The usable views of a chunk, by key. A damaged file is deleted; the other views of its group are left out."""
+        loaded = {key: part for key in view_keys if (part := self._load(key, chunk_key)) is not None}
+        others = {name for *_, company in loaded.values() for name in company}
+        unread = {key[:_NAME] for key in view_keys if key not in loaded}  # even if another process has written it since
         absent = {name for name in others if name in unread or not self.path(name, chunk_key).is_file()}
-        return {key: (x, n) for key, (x, n, company) in found.items() if absent.isdisjoint(company)}
+        return {key: (x, n) for key, (x, n, company) in loaded.items() if absent.isdisjoint(company)}
 
     def holds(self, view_keys: Sequence[str], chunk_key: str) -> bool:
-        """Whether every one of these views has a file; what is in them is not looked at."""
+        """Whether every one of these views has a file; the contents are not checked."""
         return all(self.path(key, chunk_key).is_file() for key in view_keys)
 
     def write(
@@ -73,9 +73,9 @@ class ChunkStore:
         locations: NDArray[Any],
         company: Sequence[str] = (),
     ) -> None:
-        """Writes a chunk; a reader sees all of it or nothing. Raises ``StorageError`` when the disk is full.
+        """Writes a chunk atomically. Raises ``StorageError``, for example when the disk is full.
 
-        ``company`` are the keys of the views that were computed together.
+        ``company`` has the keys of all views that were computed in the same batches.
         """
         import numpy as np
 
@@ -88,13 +88,13 @@ class ChunkStore:
             part.write_bytes(hashlib.sha256(body).digest() + body)
 
     def forget(self, view_keys: Sequence[str], chunk_key: str) -> None:
-        """Deletes a chunk of these views."""
+        """Deletes the files of these views of a chunk."""
         for key in view_keys:
             _delete(self.path(key, chunk_key))
 
     @contextlib.contextmanager
     def claims(self) -> Iterator[Claims]:
-        """Chunks that this process has in hand, of which there are none at the end."""
+        """Yields the claims of this process on chunks; all are released at the end."""
         with locks(self.root / "claims") as file:
             yield Claims(file)
 
@@ -117,15 +117,15 @@ class ChunkStore:
 
 
 class Claims:
-    """Which chunks a process has in hand: no other gets them meanwhile, unless this one dies."""
+    """Chunks that this process has claimed. No other process can claim them until they are dropped or this one ends."""
 
     def __init__(self, file: Locks) -> None:
         self.file = file
 
     def take(self, chunk_key: str) -> bool:
-        """Whether no other process has the chunk in hand; from now on this one has."""
+        """Claims a chunk; returns False if another process has claimed it."""
         return self.file.take(int(chunk_key[:15], 16), wait=False)
 
     def drop(self, chunk_key: str) -> None:
-        """Others may have it again."""
+        """Releases the claim on a chunk."""
         self.file.drop(int(chunk_key[:15], 16))

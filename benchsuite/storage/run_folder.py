@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 COLUMNS = ("id", "label", "rank", "top5", "probability5", "probability_true", "margin1", "margin5", "brier")
 REAL = "real"
-"""A further column where the labels were reassessed: is the first answer among them? Empty for images without any."""
+"""Extra column for reassessed labels: whether the top-1 class is one of them; null for images without any."""
 
 
 def write_run(folder: Path, manifest: dict[str, Any], columns: dict[str, Any]) -> None:
-    """Writes predictions.parquet, then manifest.json. Raises ``StorageError`` naming the place.
+    """Writes predictions.parquet, then manifest.json. Raises ``StorageError`` with the path.
 
-    The manifest of a run that was there before goes first: it says nothing of these predictions.
+    The manifest of an earlier run in the folder is deleted first, because it does not describe these predictions.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -36,9 +36,9 @@ def write_run(folder: Path, manifest: dict[str, Any], columns: dict[str, Any]) -
 
 
 def _arrow(column: Any) -> Any:
-    """Texts, (n,) numbers, (n, k) lists of numbers, or a list of True, False and None as an Arrow array.
+    """An Arrow array of strings, (n,) numbers, (n, k) lists of numbers, or a list of True, False and None.
 
-    It is made from bytes: ``pyarrow.array`` would import pandas, half a second, and make an object of every list.
+    It is made from buffers: ``pyarrow.array`` would import pandas (half a second) and make an object of every list.
     """
     import numpy as np
     import pyarrow as pa
@@ -64,12 +64,12 @@ def _arrow(column: Any) -> Any:
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a whole run, or None."""
+    """The manifest of a run; None if the manifest or the predictions are missing or the manifest is not valid JSON."""
     try:
-        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and (folder / "predictions.parquet").is_file() else None
+    return manifest if isinstance(manifest, dict) and (folder / "predictions.parquet").is_file() else None
 
 
 def read_whole_manifest(folder: Path) -> dict[str, Any]:
@@ -91,33 +91,33 @@ def read_predictions(folder: Path) -> Any:
 
 
 def read_columns(folder: Path, names: Sequence[str] = COLUMNS) -> dict[str, NDArray[Any]]:
-    """Columns of a run's predictions as arrays, without pandas; lists become (n, k). Those a run lacks are left out.
+    """Columns of a run's predictions as arrays, without pandas; lists become (n, k). Missing columns are left out.
 
-    Runs from before ``brier`` was kept do not have it. Raises ``StorageError`` for a file that cannot be read.
+    Old runs have no column ``brier``. Raises ``StorageError`` for a file that cannot be read.
     """
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(folder / "predictions.parquet") as file:
             table = file.read(columns=[n for n in names if n in file.schema_arrow.names])
-        found = {name: table.column(name).combine_chunks() for name in table.column_names}
+        columns = {name: table.column(name).combine_chunks() for name in table.column_names}
         return {
             name: column.flatten().to_numpy().reshape(len(column), -1)
             if hasattr(column, "flatten") and hasattr(column, "offsets")
             else column.to_numpy(zero_copy_only=False)
-            for name, column in found.items()
+            for name, column in columns.items()
         }
     except Exception as error:
         raise StorageError(f"Cannot read {folder / 'predictions.parquet'}: {error}") from error
 
 
 def runs_in(results: Path) -> list[Path]:
-    """The folders of the runs in a results folder, by name."""
+    """The folders of the runs in a results folder, sorted by name."""
     return sorted(p.parent for p in results.glob("runs/*/manifest.json"))
 
 
 def find_run(results: Path, name: str) -> Path:
-    """The folder of a run: its id, the beginning of one, its last part, or a path. Raises ``UnknownName``."""
+    """The folder of a run, by its id, the beginning or last part of one, or its path. Raises ``UnknownName``."""
     if (Path(name) / "manifest.json").is_file():
         return Path(name)
     known = runs_in(results)
@@ -130,7 +130,7 @@ def find_run(results: Path, name: str) -> Path:
 
 
 def is_named(run: str, name: str) -> bool:
-    """Whether a run's id begins with the name, or ends in it after its last dash, as tables of runs have it."""
+    """Whether a run's id begins with the name, or the name is its part after the last dash, as in tables of runs."""
     return run.startswith(name) or run.rpartition("-")[2] == name
 
 

@@ -1,4 +1,4 @@
-"""The files of a training on disk: their names and columns, and which trainings a folder holds."""
+"""The files of a training on disk: their names, its manifest, and the trainings in a results folder."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ LAST, BEST, CHECKPOINT = "last.safetensors", "best-heldout.safetensors", "checkp
 
 
 def folder(results: Path, run_id: str) -> Path:
-    """Where a training is kept: RESULTS/training/RUN-ID."""
+    """The folder of a training: RESULTS/training/RUN-ID."""
     return results / "training" / run_id
 
 
 def read(path: Path, *, weights: bool = True) -> dict[str, Any] | None:
-    """The manifest of a finished training, or None; committed trainings come without their weights."""
+    """The manifest of a finished training, or None. ``weights`` requires its last weights, which are not committed."""
     try:
-        found = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and ((path / LAST).is_file() or not weights) else None
+    return manifest if isinstance(manifest, dict) and ((path / LAST).is_file() or not weights) else None
 
 
 def trainings_in(results: Path) -> list[Path]:
-    """The folders of the finished trainings in a results folder, by name."""
+    """The folders of the finished trainings in a results folder, sorted by name."""
     return sorted(p.parent for p in results.glob("training/*/manifest.json"))

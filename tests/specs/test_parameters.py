@@ -163,7 +163,7 @@ def test_a_label_binds_to_what_it_labels(given_: tuple[tuple[str, str], ...]) ->
         ("probe:interpolation=cubic", "Expected interpolation to be one of nearest, bilinear, bicubic"),
         ("probe:rule=geometric,merge=logit", "Expected merge to be prob for a geometric mean, got logit"),
         ("ensemble:crop=224", "Unknown parameter of ensemble 'crop'"),
-        ("ensemble:protocol=ensemble", "Expected the protocol of an ensemble's members to be no ensemble itself"),
+        ("ensemble:protocol=ensemble", "Expected the protocol of an ensemble's members to be another than an ensemble"),
         ("ensemble:average=locations", "Expected average to be equal for the members of an ensemble, got locations"),
         ("ensemble:protocol=multiscale(flop=1)", "Unknown parameter of multiscale 'flop': did you mean 'flip'?"),
     ],

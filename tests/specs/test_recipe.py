@@ -43,7 +43,7 @@ def test_steps_multiply_the_first_learning_rate() -> None:
         (lambda: Optimizer("sdg", 0.1), "got sdg"),
         (lambda: Schedule("steps", (1, 2), (0.1,)), "2 and 1"),
         (lambda: Schedule("constant", (1,), (0.1,)), "for a schedule in steps"),
-        (lambda: Schedule("steps", (2, 1), (0.1, 0.01)), "in the order of time"),
+        (lambda: Schedule("steps", (2, 1), (0.1, 0.01)), "in ascending order"),
     ],
 )
 def test_parts_that_cannot_be_are_refused(make, words) -> None:
