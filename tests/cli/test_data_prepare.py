@@ -88,7 +88,7 @@ def test_a_run_uses_what_was_prepared(capsys: pytest.CaptureFixture[str]) -> Non
         (["--loader", "bxo"], "Unknown loader 'bxo': did you mean 'box'?"),
         (["--loader", "box", "--short-side", "0"], "Expected --short-side to be at least 1, got 0"),
         (["--loader", "box", "--interpolation", "box"], "Expected --interpolation to be given with --short-side"),
-        (["--loader", "box:greyish", "--short-side", "8"], "for a loader that is exact, got box:greyish"),
+        (["--loader", "box:greyish", "--short-side", "8"], "used with an exact loader, got box:greyish"),
         (["--loader", "box", "--workers", "-1"], "Expected --workers to be 0 or more, got -1"),
         (["--loader", "box", "--out", "."], "Expected --out to be a new file, got a folder"),
     ],
@@ -131,7 +131,7 @@ def test_a_narrow_image_that_a_resize_would_make_huge_is_refused_by_name(
 ) -> None:
     Image.new("RGB", (1, 60_000)).save(pictures / "b" / "9.png")
     short = ["--short-side", "256"]
-    rule = "an image to be of at most 89478485 pixels after its resize, got 1 x 60000 made 256 x 15360000"
+    rule = "an image to be of at most 89478485 pixels after its resize, got 1 x 60000 resized to 256 x 15360000"
     assert f"{rule} ({pictures / 'b' / '9.png'})" in said(capsys, f"folder:{pictures}", "--loader", "box", *short)
     run = ["run", "toy", "--data", f"folder:{pictures}", "--weights", "random", "--device", "cpu"]
     assert main([*PREPARE, f"folder:{pictures}", "--loader", "box"]) == 0

@@ -260,7 +260,7 @@ def test_a_byte_that_changed_in_an_image_is_found_when_it_is_read(
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     use = opened(loader, split, split.samples, (), "smooth")
     assert len(pixels_of(use, split, split.samples[:6], workers)) == 6
-    with pytest.raises(DataError, match=r"with the pixels that were checked, got others for 0006 \(.*--fresh\)"):
+    with pytest.raises(DataError, match=r"with the pixels that were checked, got other pixels for 0006 \(.*--fresh\)"):
         pixels_of(use, split, split.samples, workers)
     assert len(pixels_of(ready(split, loader, fresh=True), split, split.samples, workers)) == 9
 
