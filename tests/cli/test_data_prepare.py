@@ -101,7 +101,7 @@ def test_what_cannot_be_is_refused_in_one_line(
 
 def test_a_data_set_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Expected imagenet:PATH" in said(capsys, "imagenet", "--loader", "box")
-    assert "nothing there" in said(capsys, "imagenet:/no/such", "--loader", "box")
+    assert "a path that does not exist" in said(capsys, "imagenet:/no/such", "--loader", "box")
 
 
 def huge(path: Path, side: int) -> None:
@@ -148,7 +148,7 @@ def test_an_interruption_says_that_nothing_of_the_file_is_kept(
 
     monkeypatch.setattr("benchsuite.data.prepared_writer._verify", interrupted)
     assert main([*PREPARE, f"folder:{pictures}", "--loader", "box"]) == 130
-    assert "benchsuite: interrupted; nothing is kept of a file that is not whole\n" in capsys.readouterr().err
+    assert "benchsuite: interrupted; the incomplete file is not kept\n" in capsys.readouterr().err
     assert not list(cache_dir().rglob("*box*"))
 
 

@@ -163,13 +163,13 @@ def test_what_cannot_be_opened_is_surveyed_with_status_2(tmp_path: Path, capsys:
     found = json.loads(streams.out)
     assert (found["opened"], found["verdict"]) == (False, "The data set cannot be opened.")
     assert any(f["examples"] == ["tench"] for f in found["findings"])
-    assert "got tench, no WordNet id" in streams.err
+    assert "got tench, which is not a WordNet id" in streams.err
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["imagenet:/no/such/folder"], "got nothing there (/no/such/folder"),
+        (["imagenet:/no/such/folder"], "got a path that does not exist (/no/such/folder"),
         (["imagenet"], "without a path"),
         (["imagenot:/data"], "did you mean 'imagenet'?"),
         (["digits", "--split", "tset"], "Unknown --split 'tset': did you mean 'test'?"),

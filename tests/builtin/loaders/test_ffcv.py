@@ -241,7 +241,9 @@ def test_tables_that_lead_out_of_the_file_or_an_image_are_refused(
     damage(header, images["f0"], np.frombuffer(raw, ALLOC_TABLE_TYPE, 5, int(header["alloc_table_ptr"][0])))
     file.write_bytes(raw)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(DataError, match=r"one with whole tables, got a damaged one \(.*beton\): make it again with: "):
+    with pytest.raises(
+        DataError, match=r"one with complete tables, got a damaged one \(.*beton\): make it again with: "
+    ):
         opened(loader, split, split.samples, (), "smooth")
 
 
