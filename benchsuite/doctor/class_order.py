@@ -206,7 +206,9 @@ def _failure(found: ClassOrder, agreement: str, names: Sequence[str]) -> Finding
         rings = tuple(" and ".join(names[c] for c in ring) for ring in found.rings)
         n = number(sum(map(len, found.rings)), "class")
         text = f"{agreement}; {n} seem to be swapped: most images of each look like another of them"
-        return Finding("class order", "failed", text, "Look at the images of these classes", rings)
+        return Finding(
+            "class order", "failed", text, "Look at the images of these classes: their labels may be swapped", rings
+        )
     return None
 
 

@@ -97,14 +97,16 @@ def surveyed(content: Survey, broken: Sequence[str], reason: str) -> list[Findin
     odd = tuple(name for name in names if _naming(name) != usual)
     if odd and usual != OTHER and times > len(odd):
         text = f"{number(len(odd), 'folder')} not named by {usual}, unlike the others"
-        findings.append(Finding("folders", "failed", text, "Rename them or move them away", odd))
+        findings.append(
+            Finding("folders", "failed", text, f"Name these folders by {usual} too, or move them elsewhere", odd)
+        )
     empty = tuple(name for name, n in names.items() if not n)
     if empty:
-        advice = "Fill them from the archive, or remove those that are not classes"
+        advice = "Fill the empty folders from the archive, or remove those that are not classes"
         findings.append(Finding("folders", "failed", f"{number(len(empty), 'folder')} without an image", advice, empty))
     if content.nested and usual != OTHER:
         text = f"{number(len(content.nested), 'folder')} inside the class folders"
-        advice = "Move their images up into the class folders, and remove these folders"
+        advice = "Move the images of the inner folders up into the class folders, and remove the inner folders"
         findings.append(Finding("folders", "failed", text, advice, tuple(content.nested)))
     elif content.nested:
         inside = f"{number(len(content.nested), 'folder')} inside {number(len(names), 'folder')}"
@@ -112,7 +114,7 @@ def surveyed(content: Survey, broken: Sequence[str], reason: str) -> list[Findin
         findings.append(Finding("folders", "failed", text, "Use one of these folders as PATH", tuple(names)))
     if broken:
         text = f"{number(len(broken), 'file')} with the suffix of an image, but empty, not an image or not readable"
-        advice = "Replace these files, or correct their read permissions"
+        advice = "Replace the files that are not images, or correct their read permissions"
         findings.append(Finding("images", "failed", text, advice, tuple(broken)))
     return findings + ignored(content.others)
 

@@ -107,7 +107,7 @@ class _Batches(EpochIterator):  # type: ignore[misc]
             self.output_queue.put(None)
 
     def filled(self) -> Iterator[Any]:
-        """Yields the buffer of each batch, (n, largest) uint8: valid until the next is requested. Raises ``failure``."""
+        """Yields the buffer of each batch, (n, largest) uint8, valid until the next is wanted. Raises ``failure``."""
         batch = self.first
         while batch is not None:
             yield batch[1][0]
