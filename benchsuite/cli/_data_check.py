@@ -1,6 +1,6 @@
-"""Looks a data set over before a long run: counts, broken files, copies, sizes, and the order of the classes.
+"""Checks a data set before a long run: counts, broken files, copies, sizes, and the order of the classes.
 
-Exit status 0: fine; 1: a check failed; 2: it cannot be opened.
+Exit status 0: fine; 1: a check failed; 2: the data set cannot be opened.
 """
 
 from __future__ import annotations
@@ -16,22 +16,26 @@ if TYPE_CHECKING:
     from benchsuite.doctor.check import CheckResult
 
 SHOWN = 5
-"""Examples that are printed of a finding."""
+"""Examples that are printed for each finding."""
 LONGEST = 400
-"""Characters of an example that are printed; the longest paths of one file are shorter on most disks."""
+"""Characters that are printed of an example: more than the path of one file has on most disks."""
 STATES = {"ok": "ok", "note": "note", "skipped": "not checked", "failed": "FAILED"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The data set, how closely it is looked at, and the network that is asked."""
+    """The data set, whether all images are decoded, and the network whose predictions are compared."""
     add = parser.add_argument
     add("data", metavar="NAME[:PATH]", help="imagenet:PATH, cifar10:PATH ... see benchsuite list datasets")
-    add("--split", choices=("test", "train"), default="test", help="which images (default: %(default)s)")
-    add("--full", action="store_true", help="decode every image, and compare them by their pixels too")
-    add("--model", metavar="NAME", help="a trained network whose answers tell whether the classes are in order")
-    add("--weights", metavar="NAME|FILE", help="the weights of --model (default: its first ones)")
-    add("--images", dest="shown", type=int, metavar="N", help="shown to --model (default: 2000)")
-    add("--device", help="where --model computes (default: auto)")
+    add("--split", choices=("test", "train"), default="test", help="which split to check (default: %(default)s)")
+    add("--full", action="store_true", help="decode every image, and find copies by their pixels too")
+    add(
+        "--model",
+        metavar="NAME",
+        help="a trained network whose predictions show whether the classes are in the right order",
+    )
+    add("--weights", metavar="NAME|FILE", help="the weights of --model (default: the first that it declares)")
+    add("--images", dest="shown", type=int, metavar="N", help="number of images shown to --model (default: 2000)")
+    add("--device", help="the device that --model runs on (default: auto)")
     add_results(parser)
 
 
@@ -43,42 +47,42 @@ def run(args: argparse.Namespace) -> int:
     names = ("data", "split", "full", "model", "weights", "shown", "device", "results")
     progress = bars()
     try:
-        found = checkup(CheckRequest(**{name: getattr(args, name) for name in names}), load_plugins(), progress)
+        result = checkup(CheckRequest(**{name: getattr(args, name) for name in names}), load_plugins(), progress)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("nothing is kept of a check, the same command begins again") from None
+        raise KeyboardInterrupt("a check keeps no partial result: the same command starts from the beginning") from None
     if args.json:
-        print_json(flat(found))
+        print_json(flat(result))
     else:
-        _print(found)
-    if found.failure:
-        print(f"benchsuite: {found.failure}", file=sys.stderr)
-    return found.exit_status
+        _print(result)
+    if result.failure:
+        print(f"benchsuite: {result.failure}", file=sys.stderr)
+    return result.exit_status
 
 
-def _print(found: CheckResult) -> None:
+def _print(result: CheckResult) -> None:
     from benchsuite.doctor.check import conclusion
 
-    lines = [[f.check, STATES[f.level], f.text] for f in found.findings]
+    lines = [[f.check, STATES[f.level], f.text] for f in result.findings]
     console = out()
-    print_table(console, f"{found.name}, {found.split} split", ["check", "state", "what was found"], lines)
-    for finding in found.findings:
+    print_table(console, f"{result.name}, {result.split} split", ["check", "state", "what was found"], lines)
+    for finding in result.findings:
         if finding.examples:
             more = len(finding.examples) - SHOWN
             names = [
                 *map(_short, finding.examples[:SHOWN]),
-                *([f"and {more:,} more, which --json names"] if more > 0 else []),
+                *([f"and {more:,} more, listed by --json"] if more > 0 else []),
             ]
             console.print(f"{finding.check}: {'; '.join(names)}", markup=False, soft_wrap=True)
-    facts = [("digest of names, labels and file sizes", found.digest), ("digest of the pixels", found.pixels_digest)]
+    facts = [("digest of names, labels and file sizes", result.digest), ("digest of the pixels", result.pixels_digest)]
     known = [fact for fact in facts if fact[1]]
     if known:
         print("\n".join(columns(known, indent="")))
-    print(conclusion(found))
-    for finding in found.findings:
+    print(conclusion(result))
+    for finding in result.findings:
         if finding.advice:
             console.print(f"- {finding.check}: {finding.advice}.", markup=False, soft_wrap=True)
 
 
 def _short(example: str) -> str:
-    """An example that fits on a few lines: a group of copies may have thousands of names."""
+    """An example cut to ``LONGEST`` characters: a group of copies may have thousands of names."""
     return example if len(example) <= LONGEST else f"{example[:LONGEST]}…"

@@ -21,20 +21,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("data", metavar="NAME[:PATH]", help="imagenet:PATH, cifar10:PATH, folder:PATH, digits ...")
     add("--loader", required=True, metavar="NAME", help="the loader that will read it: ffcv or ffcv:lossy")
-    add("--short-side", type=int, metavar="N", help="resize to what views of short side N see (default: full size)")
+    add(
+        "--short-side",
+        type=int,
+        metavar="N",
+        help="store images resized to short side N, for views with this resize (default: full size)",
+    )
     add(
         "--interpolation",
         choices=("bilinear", "bicubic", "lanczos", "nearest", "box", "hamming"),
         metavar="NAME",
-        help="how the weights of the network ask for it, with --short-side (default: bilinear)",
+        help="interpolation of --short-side, the one that the network's weights declare (default: bilinear)",
     )
-    add("--out", type=Path, metavar="FILE", help="where the file goes (default: the cache)")
-    add("--workers", type=int, metavar="N", help="decoding threads (default: one a core)")
-    add("--fresh", action="store_true", help="write it again, whatever is there")
+    add("--out", type=Path, metavar="FILE", help="the file to write (default: one in the cache)")
+    add("--workers", type=int, metavar="N", help="number of decoding threads (default: one per core)")
+    add("--fresh", action="store_true", help="write the file again even if it is up to date")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command."""
+    """Writes the file, or finds it up to date, and prints where it is."""
     from benchsuite.data.prefetch import cores
     from benchsuite.data.prepared_note import PreparedSpec
     from benchsuite.data.prepared_writer import prepare
@@ -46,12 +51,12 @@ def run(args: argparse.Namespace) -> int:
     if args.workers is not None and args.workers < 0:
         raise BadParameter(expected("--workers", "0 or more", args.workers))
     _, split = open_dataset(args.data, catalog)
-    order = PreparedSpec(loader, split, args.data, view, args.out, args.fresh)
+    spec = PreparedSpec(loader, split, args.data, view, args.out, args.fresh)
     start = time.perf_counter()
     try:
-        note = prepare(order, bars(), cores() if args.workers is None else args.workers)
+        note = prepare(spec, bars(), cores() if args.workers is None else args.workers)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("nothing is kept of a file that is not whole") from None
+        raise KeyboardInterrupt("the incomplete file is not kept") from None
     if args.json:
         print_json({**{name: note[name] for name in FIELDS}, "seconds": time.perf_counter() - start})
     else:
@@ -80,13 +85,13 @@ def _loader(catalog: Catalog, name: str) -> Any:
 
 
 def _print(data: str, note: dict[str, Any]) -> None:
-    """Where the file lies, what is in it, and how it is used."""
+    """Prints where the file is, what it holds, and how to use it."""
     console = out()
     size = f"{note['bytes'] / 2**20:.1f} MiB"
     what = f"of short side {note['view']['resize']}" if note["view"] else "at full size" if note["exact"] else "as JPEG"
-    done = "there already" if note["cached"] else "written and read back"
+    done = "already up to date" if note["cached"] else "written and read back"
     kind = "the pixels are the reference decoder's" if note["exact"] else "the pixels are not the reference decoder's"
-    told = f"{note['file']}: {note['images']} images {what}, {size}, {done}; {kind}"
-    console.print(told, markup=False, soft_wrap=True)
+    summary = f"{note['file']}: {note['images']} images {what}, {size}, {done}; {kind}"
+    console.print(summary, markup=False, soft_wrap=True)
     use = shlex.join(["benchsuite", "run", "ARCHITECTURE", "--data", data, "--loader", note["loader"]])
     console.print(f"use it with: {use}", markup=False, soft_wrap=True)

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 
 TASKS = {
-    "check": "say whether a data set is what it should be, and what to do where it is not",
+    "check": "check a data set before a long run, and say what to do about each problem",
     "prepare": "write the file that a fast loader reads",
 }
 
@@ -31,6 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the task that was asked."""
+    """Runs the chosen task."""
     status: int = args.work(args)
     return status

@@ -1,1 +1,1 @@
-"""Images: decoding, reading ahead, resizing, prepared files."""
+"""Images: decoding, prefetching, resizing, prepared files."""

@@ -1,4 +1,4 @@
-"""The reference decoder: Pillow, bit for bit. Every failure names the file."""
+"""The reference decoder: Pillow, bit for bit. Every error names the file."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from benchsuite.data.prefetch import reserve
 from benchsuite.errors import DataError, expected
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-"""What an image file's name ends in, in lower case; other files beside images are ignored."""
+"""Suffixes of image files, in lower case; other files in a folder of images are ignored."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-"""What is read, whatever the name says. Pillow's other formats are refused: reading EPS would start Ghostscript."""
+"""Formats that are read, whatever the suffix. Pillow's others are refused: reading EPS would start Ghostscript."""
 
 _MAGIC = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBPVP8[ LX]|BM|GIF8[79]a|II[*+]\0|MM\0[*+]|II\0[*]|MM[*]\0|P[0-6fy]",
     re.DOTALL,
 )
 _MAGIC_BYTES = 16
-_WORDS = {
+_REASONS = {
     FileNotFoundError: "no file",
     IsADirectoryError: "a folder",
-    PermissionError: "a file that may not be read",
+    PermissionError: "a file without read permission",
     MemoryError: "one that does not fit into memory",
 }
 _BYTES = 4
-"""What Pillow keeps of a pixel, in RGB too; an image that is converted is there twice."""
+"""Bytes that Pillow keeps for each pixel, in RGB too; a conversion holds the image twice."""
 _PEAKS = {"WEBP": 17, "TIFF": 8}
-"""Bytes a pixel while a file of these formats is decoded, measured: their libraries hold the whole picture as well."""
+"""Measured peak in bytes per pixel while these formats are decoded: their libraries hold the whole picture as well."""
 
 _READERS = 16
 _BLOCK = 64
 
 
 def decode(path: str | os.PathLike[str]) -> Any:
-    """A file as a Pillow image in mode RGB, as ``Image.open(path).convert("RGB")`` gives it: EXIF is ignored.
+    """Decodes a file to a Pillow image in mode RGB, as ``Image.open(path).convert("RGB")`` does: EXIF is ignored.
 
-    Safe in threads; in those of ``in_order``, memory is reserved before a pixel is made. Raises ``DataError`` with the
-    path for a file that is missing, no image of ``FORMATS``, truncated, or of more pixels than
+    Thread-safe; in a thread of ``in_order``, memory is reserved before the pixels are decoded. Raises ``DataError``
+    with the path if the file is missing, is not an image of ``FORMATS``, is truncated, or has more pixels than
     ``Image.MAX_IMAGE_PIXELS`` (a decompression bomb).
     """
     from PIL import Image, UnidentifiedImageError
 
     name = os.fspath(path)
-    _NOTES.ignore()
+    _WARNINGS.ignore()
     try:
         with Image.open(name, formats=FORMATS) as image:
             pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
@@ -59,7 +59,7 @@ def decode(path: str | os.PathLike[str]) -> Any:
             if image.mode != "RGB":
                 return image.convert("RGB")
             image.load()
-            return image  # Pillow never maps a file of mode RGB into memory, so the pixels are the image's own
+            return image  # Pillow never memory-maps a file of mode RGB, so the image owns its pixels
     except DataError:
         raise
     except Image.DecompressionBombError as error:
@@ -72,14 +72,14 @@ def decode(path: str | os.PathLike[str]) -> Any:
 
 
 def quiet() -> None:
-    """Ignores what Pillow warns of in metadata, which says nothing about pixels, in the whole process."""
-    _NOTES.ignore()
+    """Silences Pillow's warnings about metadata in the whole process; they say nothing about pixels."""
+    _WARNINGS.ignore()
 
 
 def check_headers(paths: Iterable[str | os.PathLike[str]]) -> None:
-    """Reads the first bytes of each file. Raises ``DataError`` naming the first one that is empty or no image.
+    """Reads the first bytes of each file. Raises ``DataError`` naming the first one that is empty or not an image.
 
-    Many files are asked at once: on a cold or remote disk each answer takes milliseconds.
+    Files are read in parallel: on a cold or remote disk each read takes milliseconds.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -94,7 +94,7 @@ def check_headers(paths: Iterable[str | os.PathLike[str]]) -> None:
 
 
 def check_header(name: str) -> None:
-    """Reads the first bytes of a file. Raises ``DataError`` for one that is empty or no image."""
+    """Reads the first bytes of a file. Raises ``DataError`` if it is empty or not an image."""
     try:
         descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
@@ -114,7 +114,7 @@ def _check_block(names: Sequence[str]) -> None:
 
 
 def _peak(image: Any) -> int:
-    """Bytes a pixel, at most, while an opened image is decoded and made RGB."""
+    """Largest number of bytes per pixel while an opened image is decoded and converted to RGB."""
     least = _BYTES if image.mode == "RGB" else 2 * _BYTES
     if image.info.get("progressive"):  # libjpeg keeps two bytes of each band until the last scan
         return max(least, _BYTES + 2 * len(image.getbands()))
@@ -129,17 +129,17 @@ def _too_large(pixels: int | str, name: str) -> DataError:
 
 
 def _reason(error: Exception) -> str:
-    for kind, words in _WORDS.items():
+    for kind, reason in _REASONS.items():
         if isinstance(error, kind):
-            return words
+            return reason
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-class _Notes:
-    """Pillow's warnings about metadata, which say nothing about pixels, and about bombs, which are refused anyway.
+class _WarningFilters:
+    """Silences Pillow's warnings about metadata, which say nothing about pixels, and about bombs, refused anyway.
 
-    They are ignored in the whole process: ``warnings.catch_warnings`` is not safe in threads. A test runner may have
-    put other filters in place since, so each decode looks whether these are still there.
+    The filters apply to the whole process: ``warnings.catch_warnings`` is not thread-safe. A test runner may have
+    replaced them since, so each decode checks whether they are still installed.
     """
 
     def __init__(self) -> None:
@@ -147,19 +147,19 @@ class _Notes:
         self._filters: tuple[Any, ...] = ()
 
     def ignore(self) -> None:
-        if self._in_place():
+        if self._installed():
             return
         with self._lock:
-            if not self._in_place():
+            if not self._installed():
                 from PIL import Image
 
                 for category in (UserWarning, Image.DecompressionBombWarning):
                     warnings.filterwarnings("ignore", category=category, module=r"PIL\.")
                 self._filters = tuple(warnings.filters[:2])
 
-    def _in_place(self) -> bool:
+    def _installed(self) -> bool:
         current = warnings.filters
         return bool(self._filters) and all(f in current for f in self._filters)
 
 
-_NOTES = _Notes()
+_WARNINGS = _WarningFilters()

@@ -1,4 +1,4 @@
-"""Work on images ahead of its turn: in threads, in order, with a bound on the images and on the bytes in flight."""
+"""Prefetching: processes images in threads, yields results in order, bounds the images and the bytes in flight."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ T = TypeVar("T")
 
 
 AHEAD = 4
-"""Images in flight for each worker: enough to keep it busy, few enough to bound memory."""
+"""Images in flight per worker: enough to keep it busy, few enough to bound memory."""
 
 ROOM = 2**30
-"""Bytes of decoded images in flight. One image may be larger; it is then alone but for those before it."""
+"""Upper bound in bytes on decoded images in flight. A larger image is let in when it is the oldest in flight."""
 
 LARGE = 2**26
-"""Bytes of an image after which freed memory is given back: each thread's part of the heap would keep its own."""
+"""From this many bytes of an image on, its freed memory is returned to the system; else the thread's heap keeps it."""
 
 SPINS = 10_000
-"""How often a thread of GNU's OpenMP looks for work before it sleeps: a fraction of a millisecond."""
+"""Spins of an idle thread of GNU OpenMP before it sleeps: a fraction of a millisecond."""
 
-_TURN = threading.local()
+_THREAD = threading.local()
 
 
 def in_order(
@@ -39,9 +39,10 @@ def in_order(
     """Yields ``work(item)`` of every item, in order.
 
     ``work`` runs in ``workers`` threads, with at most ``AHEAD * workers`` items and ``ROOM`` bytes in flight; 0 workers
-    means the calling thread. An item's bytes are its ``weight``, or what ``work`` asks for with ``reserve`` once it
-    knows; they count until its result is taken. An error of an item is raised in its turn, as it is. Closing the
-    iterator drops what has not begun and waits for what has. Raises ``BadParameter`` for fewer than 0 workers.
+    means the calling thread. An item's bytes are its ``weight`` plus what ``work`` requests with ``reserve``; they
+    count until its result is taken. An exception of an item is raised unchanged when its turn comes. Closing the
+    iterator cancels items that have not begun and waits for the others. Raises ``BadParameter`` for negative
+    ``workers``.
     """
     if workers < 0:
         raise BadParameter(expected("workers", "0 or more", workers))
@@ -49,8 +50,8 @@ def in_order(
 
 
 def reserve(count: int) -> None:
-    """Waits until ``count`` more bytes fit into the room of ``in_order``; at once where no worker of it asks."""
-    take = getattr(_TURN, "take", None)
+    """Waits until ``count`` more bytes fit under the bound of ``in_order``; returns at once outside its threads."""
+    take = getattr(_THREAD, "take", None)
     if take is not None:
         take(count)
 
@@ -61,15 +62,16 @@ def cores() -> int:
 
 
 def give_way() -> None:
-    """Lets torch's threads that have nothing to do leave their cores to those that read images; their default is to
-    look for work for some milliseconds first. Works where torch is not loaded yet; what the user has set counts.
+    """Makes idle OpenMP threads of torch sleep soon, so that their cores are free for threads that read images; by
+    default they spin for some milliseconds. Has an effect only before torch is imported; OpenMP variables that the
+    user has set stay.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
 
 
 def give_back() -> None:
-    """Returns freed memory to the system. Does nothing where the C library is not glibc."""
+    """Returns freed memory to the system. Does nothing if the C library is not glibc."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -77,41 +79,41 @@ def give_back() -> None:
 def _threaded(
     items: Iterable[I], work: Callable[[I], T], workers: int, weight: Callable[[I], int] | None
 ) -> Generator[T, None, None]:
-    pool, room = ThreadPoolExecutor(workers, thread_name_prefix="benchsuite-images"), _Room(ROOM)
-    flying: deque[Future[T]] = deque()
+    pool, budget = ThreadPoolExecutor(workers, thread_name_prefix="benchsuite-images"), _ByteBudget(ROOM)
+    in_flight: deque[Future[T]] = deque()
 
     def one(ticket: int, item: I) -> T:
-        _TURN.take = lambda count: room.take(ticket, count)
+        _THREAD.take = lambda count: budget.take(ticket, count)
         try:
             return work(item)
         finally:
-            _TURN.take = None
-            if room.held.get(ticket, 0) >= LARGE:
+            _THREAD.take = None
+            if budget.held.get(ticket, 0) >= LARGE:
                 give_back()
 
-    def landed() -> T:
-        result = flying.popleft().result()
-        room.leave()
+    def take_oldest() -> T:
+        result = in_flight.popleft().result()
+        budget.release_oldest()
         return result
 
     try:
         for ticket, item in enumerate(items):
             count = weight(item) if weight else 0
-            while flying and count and not room.has(count):
-                yield landed()
-            room.hold(ticket, count)
-            flying.append(pool.submit(one, ticket, item))
-            if len(flying) == AHEAD * workers:
-                yield landed()
-        while flying:
-            yield landed()
+            while in_flight and count and not budget.fits(count):
+                yield take_oldest()
+            budget.add(ticket, count)
+            in_flight.append(pool.submit(one, ticket, item))
+            if len(in_flight) == AHEAD * workers:
+                yield take_oldest()
+        while in_flight:
+            yield take_oldest()
     finally:
-        room.close()
+        budget.close()
         pool.shutdown(cancel_futures=True)
 
 
-class _Room:
-    """The bytes in flight by ticket. The oldest ticket always gets in: nothing waits for ever, whatever its size."""
+class _ByteBudget:
+    """Bytes in flight by ticket. The oldest ticket is always let in, so no image waits for ever, whatever its size."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -120,23 +122,23 @@ class _Room:
         self.closed = False
         self.changed = threading.Condition()
 
-    def has(self, count: int) -> bool:
+    def fits(self, count: int) -> bool:
         return sum(self.held.values()) + count <= self.limit
 
     def take(self, ticket: int, count: int) -> None:
-        """Waits for room. Raises ``CancelledError`` when nobody wants the result any more."""
+        """Waits until the bytes fit or the ticket is the oldest. Raises ``CancelledError`` if the iterator closed."""
         with self.changed:
-            self.changed.wait_for(lambda: self.closed or ticket == self.oldest or self.has(count))
+            self.changed.wait_for(lambda: self.closed or ticket == self.oldest or self.fits(count))
             if self.closed:
                 raise CancelledError
-            self.hold(ticket, count)
+            self.add(ticket, count)
 
-    def hold(self, ticket: int, count: int) -> None:
+    def add(self, ticket: int, count: int) -> None:
         with self.changed:
             self.held[ticket] = self.held.get(ticket, 0) + count
 
-    def leave(self) -> None:
-        """The oldest ticket's result is taken."""
+    def release_oldest(self) -> None:
+        """Frees the bytes of the oldest ticket, whose result has been taken."""
         with self.changed:
             self.held.pop(self.oldest, None)
             self.oldest += 1

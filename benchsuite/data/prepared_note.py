@@ -1,4 +1,4 @@
-"""The note beside a prepared file: which images it holds, from which files, made how."""
+"""The note on a prepared file, in JSON: which images the file holds, and from which files and how it was made."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from benchsuite.storage import keys
 from benchsuite.storage.files import cache_dir
 
 VERSION = 3
-"""Of the notes. One of another version is as none."""
+"""Format version of the notes; a note of another version is ignored."""
 WORDS = 509
-"""Of a row of a checksum: a prime number, so that blocks of a disk that change places change sums."""
+"""64-bit words per row of the checksum. Prime, so that two swapped disk blocks change it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedSpec:
-    """What is to be prepared: for which loader, which split, and what the user called it.
+    """What to prepare: the loader, the split, and ``data``, the data set as the user typed it.
 
-    ``view`` is None for full size, or one whose resize every image gets; ``out`` is the file, by default in the cache.
+    ``view`` is None for full size, else its resize is applied to every image. ``out`` is the file to write, None for
+    one in the cache. ``fresh`` writes the file even if an up-to-date one exists.
     """
 
     loader: Loader
@@ -43,8 +44,8 @@ class PreparedSpec:
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """An image of a prepared file: its row, its class index, the stamp of the image that it was made from, and the
-    checksum of its pixels when the file was checked.
+    """An image of a prepared file: its row, its class index, the stamp of the sample that it was made from, and the
+    checksum of its pixels, taken when the file was checked.
     """
 
     row: int
@@ -54,33 +55,34 @@ class PreparedImage:
 
 
 def checksum(pixels: Any) -> int:
-    """A checksum of a uint8 image's shape and bytes, for damage; several times as fast as a CRC-32 of all of them.
+    """Checksum of a uint8 image's shape and bytes, to detect damage; several times as fast as a CRC-32 of all bytes.
 
-    Its rows of ``WORDS`` 64-bit words are added up; the sums and what remains are the CRC-32's.
+    The bytes are split into rows of ``WORDS`` 64-bit words, which are added up column by column (modulo 2^64). The
+    result is the CRC-32 of the shape, the sums and the remaining bytes.
     """
     import numpy as np
 
-    found = zlib.crc32(repr(pixels.shape).encode())
+    crc = zlib.crc32(repr(pixels.shape).encode())
     data = np.ascontiguousarray(pixels).reshape(-1)
     whole = data.size // (8 * WORDS) * (8 * WORDS)
     if whole:
         sums = data[:whole].view(np.uint64).reshape(-1, WORDS).sum(0, dtype=np.uint64)
-        found = zlib.crc32(sums.data, found)
-    return zlib.crc32(data[whole:].data, found)
+        crc = zlib.crc32(sums.data, crc)
+    return zlib.crc32(data[whole:].data, crc)
 
 
-def command(order: PreparedSpec) -> str:
+def command(spec: PreparedSpec) -> str:
     """The command line that prepares the file."""
-    words = ["benchsuite", "data", "prepare", order.data, "--loader", order.loader.name]
-    if order.view:
-        other = order.view.interpolation != "bilinear"
-        words += ["--short-side", str(order.view.resize)]
-        words += ["--interpolation", str(order.view.interpolation)] if other else []
+    words = ["benchsuite", "data", "prepare", spec.data, "--loader", spec.loader.name]
+    if spec.view:
+        other = spec.view.interpolation != "bilinear"
+        words += ["--short-side", str(spec.view.resize)]
+        words += ["--interpolation", str(spec.view.interpolation)] if other else []
     return shlex.join(words)
 
 
 def contents(note: Mapping[str, Any]) -> dict[str, PreparedImage]:
-    """What a prepared file holds, by id."""
+    """The images of a prepared file, by sample id."""
     return {
         name: PreparedImage(i, *rest)
         for i, (name, *rest) in enumerate(
@@ -90,37 +92,37 @@ def contents(note: Mapping[str, Any]) -> dict[str, PreparedImage]:
 
 
 def difference(held: Mapping[str, PreparedImage], samples: Sequence[Sample]) -> str:
-    """The first sample that is not as a file has it, in words; empty when all are."""
+    """The first sample that a file lacks or holds in another state, in words; empty if it holds all of them."""
     for s in samples:
         if s.id not in held:
             return f"{s.id}, which is not in it"
         if held[s.id].stamp != s.stamp:
             return f"{s.id}, which has changed since"
         if held[s.id].label != s.label:
-            return f"{s.id}, which has another label since"
+            return f"{s.id}, whose label has changed since"
     return ""
 
 
 def folder() -> Path:
-    """Where the notes lie, and the files for which no other place was asked."""
+    """The folder in the cache for all notes, and for the files that are written without ``--out``."""
     return cache_dir() / "prepared"
 
 
-def stem(order: PreparedSpec) -> str:
-    """A readable name for data set, state of its files (the part that is the same on every machine), loader, size."""
-    view = order.view
+def stem(spec: PreparedSpec) -> str:
+    """A readable file name without suffix: data set, digest of the split, loader, and size if images are resized."""
+    view = spec.view
     size = [f"{view.resize}_{view.interpolation}_{view.long_side}"] if view else []
-    words = [order.split.name[:40], digest(order.split)[:16], order.loader.name, *size]
+    words = [spec.split.name[:40], digest(spec.split)[:16], spec.loader.name, *size]
     return "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", word) for word in words)
 
 
 def digest(split: Split) -> str:
-    """What a split is: ids, labels, and the part of the stamps that is the same on every machine."""
+    """Digest of a split: its ids, its labels, and the part of the stamps that is the same on every machine."""
     return keys.samples_digest(split.samples, real=False)
 
 
 def read_note(path: Path) -> dict[str, Any] | None:
-    """A note, or None where there is none that can be used."""
+    """Reads a note; None if it is missing, damaged or of another version."""
     try:
         note = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -129,7 +131,7 @@ def read_note(path: Path) -> dict[str, Any] | None:
 
 
 def state(file: Path) -> str:
-    """``SIZE@MTIME_NS`` of a file, or nothing where there is none."""
+    """``SIZE@MTIME_NS`` of a file; empty if it does not exist."""
     try:
         status = file.stat()
     except OSError:
@@ -138,7 +140,7 @@ def state(file: Path) -> str:
 
 
 def decoder() -> str:
-    """What makes the pixels: another version may round otherwise."""
+    """The versions of Pillow and libjpeg, which decide the pixels: another version may round differently."""
     import PIL
     from PIL import features
 
@@ -146,38 +148,38 @@ def decoder() -> str:
     return f"Pillow {PIL.__version__}, libjpeg {jpeg}"
 
 
-def _find(order: PreparedSpec, views: Sequence[View]) -> dict[str, Any]:
-    """The note of the smallest file that every view can be cut from. Raises ``DataError`` when there is none."""
-    name = re.sub(r"[^A-Za-z0-9._]+", "_", order.split.name[:40])
+def _find_note(spec: PreparedSpec, views: Sequence[View]) -> dict[str, Any]:
+    """The note of the smallest prepared file that all views can be cut from. Raises ``DataError`` if there is none."""
+    name = re.sub(r"[^A-Za-z0-9._]+", "_", spec.split.name[:40])
     notes = [note for path in sorted(folder().glob(f"{glob.escape(name)}-*.json")) if (note := read_note(path))]
-    notes = [note for note in notes if (note["dataset"], note["loader"]) == (order.split.name, order.loader.name)]
-    now = digest(order.split)
+    notes = [note for note in notes if (note["dataset"], note["loader"]) == (spec.split.name, spec.loader.name)]
+    now = digest(spec.split)
     same = [note for note in notes if note["digest"] == now]
     fitting = [note for note in same if not note["view"] or (views and all(_serves(note["view"], v) for v in views))]
     if fitting:
         return min(fitting, key=lambda note: note["view"] is None)
-    what, make = f"--loader {order.loader.name}", f"make it with: {command(order)}"
+    what, make = f"--loader {spec.loader.name}", f"make it with: {command(spec)}"
     if same:
         sizes = ", ".join(sorted({str(v.resize) for v in views}))
-        got = f"one of short side {same[0]['view']['resize']}, {same[0]['view']['interpolation']}"
-        rule = f"prepared at full size, for views of {sizes}"
+        got = f"a file of short side {same[0]['view']['resize']}, {same[0]['view']['interpolation']}"
+        rule = f"prepared at full size, for views that resize to {sizes}"
         raise DataError(expected(what, rule, got, make))
-    ids = {s.id for s in order.split.samples}
+    ids = {s.id for s in spec.split.samples}
     for note in notes:
         if not ids.isdisjoint(note["ids"]):
-            got = difference(contents(note), order.split.samples) or f"{min(set(note['ids']) - ids)}, which is gone"
-            make = f"make it with: {command(_order_of(note, order))}"
-            raise DataError(expected(what, "prepared from the images as they are", got, make))
-    raise DataError(expected(what, f"prepared for {order.split.name}", "no file", make))
+            got = difference(contents(note), spec.split.samples) or f"{min(set(note['ids']) - ids)}, which is gone"
+            make = f"make it with: {command(_spec_of(note, spec))}"
+            raise DataError(expected(what, "prepared from the images as they are now", got, make))
+    raise DataError(expected(what, f"prepared for {spec.split.name}", "no file", make))
 
 
-def _order_of(note: Mapping[str, Any], order: PreparedSpec) -> PreparedSpec:
-    """The order that made a file: another one would leave it as it is, and it would be found again."""
-    return dataclasses.replace(order, view=view_from_data(note["view"]) if note["view"] else None)
+def _spec_of(note: Mapping[str, Any], spec: PreparedSpec) -> PreparedSpec:
+    """The spec that makes this note's file again. Another size would leave the refused file to be found again."""
+    return dataclasses.replace(spec, view=view_from_data(note["view"]) if note["view"] else None)
 
 
 def _serves(stored: dict[str, Any], view: View) -> bool:
-    """Whether a view of an image that is stored resized has the very pixels of the view of the whole image."""
-    made = view_from_data(stored)
+    """Whether a view cut from an image stored with this resize has the same pixels as when cut from the full image."""
+    resized = view_from_data(stored)
     fields = ("resize", "interpolation", "antialias", "long_side")
-    return all(getattr(made, f) == getattr(view, f) for f in fields)
+    return all(getattr(resized, f) == getattr(view, f) for f in fields)

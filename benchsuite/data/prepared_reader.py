@@ -1,4 +1,4 @@
-"""Opens a prepared file and refuses what has changed since."""
+"""Opens a prepared file; refuses it if the file, the images or the decoder have changed since it was made."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from benchsuite.data.prepared_note import (
     PreparedImage,
     PreparedSpec,
-    _find,
-    _order_of,
+    _find_note,
+    _spec_of,
     checksum,
     command,
     contents,
@@ -29,62 +29,66 @@ T = TypeVar("T")
 
 
 def opened(loader: Loader, split: Split, samples: Sequence[Sample], views: Sequence[View], data: str) -> Loader:
-    """The loader with ``images`` that read its prepared file; any other loader as it is.
+    """The loader with an ``images`` that reads its prepared file; a loader that reads no file is returned unchanged.
 
-    The pixels are whole images unless there are ``views`` and all of them begin with the resize of a smaller file.
+    ``images`` yields full images, or resized ones if there are ``views`` and all of them begin with the resize of a
+    smaller prepared file.
 
-    Raises ``DataError`` that ends in the command to give: where no file is prepared, or one is changed, or the images
-    are changed, or it holds them at a size that a view does not ask for. ``images`` raises it for an image whose pixels
-    are not those that were checked: a disk may lose some and leave size and time as they were.
+    Raises ``DataError``, which ends in the command that makes the file, if no file is prepared, if the file, the images
+    or the decoder have changed, or if the file holds the images at a size that a view does not use. ``images`` raises
+    it for an image whose pixels are not those that were checked: a disk may damage them without changing the file's
+    size and time.
     """
     form = loader.file
     if form is None:
         return loader
-    order = PreparedSpec(loader, split, data)
-    note = _find(order, views)
-    order, held = _order_of(note, order), contents(note)
-    _refuse_changes(note, held, samples, order)
+    spec = PreparedSpec(loader, split, data)
+    note = _find_note(spec, views)
+    spec, held = _spec_of(note, spec), contents(note)
+    _refuse_changes(note, held, samples, spec)
     form.check()
     try:
         rows = form.open(Path(note["file"]))
     except DataError as error:
-        raise DataError(f"{error}: make it again with: {command(order)} --fresh") from None
+        raise DataError(f"{error}: make it again with: {command(spec)} --fresh") from None
 
     def images(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
-        _refuse_changes(note, held, samples, order)
+        _refuse_changes(note, held, samples, spec)
 
-        def marked(pixels: Any, seconds: float) -> tuple[int, T | TooLarge]:
+        def with_checksum(pixels: Any, seconds: float) -> tuple[int, T | TooLarge]:
             try:
                 return checksum(pixels), then(pixels, seconds)
             except TooLarge as error:
                 return checksum(pixels), error
 
-        found = rows([held[s.id].row for s in samples], marked, workers)
-        for (mark, made), sample in zip(found, chain(samples, repeat(None)), strict=False):
-            if sample is not None and mark != held[sample.id].checksum:
-                raise DataError(_damaged(note, sample, order))
-            if isinstance(made, TooLarge):
-                raise made.at(sample.where if sample else note["file"])
-            yield made
+        results = rows([held[s.id].row for s in samples], with_checksum, workers)
+        for (actual, result), sample in zip(results, chain(samples, repeat(None)), strict=False):
+            if sample is not None and actual != held[sample.id].checksum:
+                raise DataError(_damaged(note, sample, spec))
+            if isinstance(result, TooLarge):
+                raise result.at(sample.where if sample else note["file"])
+            yield result
 
     return dataclasses.replace(loader, images=images)
 
 
 def _refuse_changes(
-    note: Mapping[str, Any], held: Mapping[str, PreparedImage], samples: Sequence[Sample], order: PreparedSpec
+    note: Mapping[str, Any], held: Mapping[str, PreparedImage], samples: Sequence[Sample], spec: PreparedSpec
 ) -> None:
-    """Raises ``DataError`` when the file, the images or the decoder are not those that the note is about."""
-    where = f"{note['file']}; make it again with: {command(order)}"
+    """Raises ``DataError`` if the file, the decoder or the images are not those that the note describes."""
+    where = f"{note['file']}; make it again with: {command(spec)}"
     now = state(Path(note["file"]))
     if now != note["stamp"]:
-        got = "a changed one" if now else "no such file"
-        raise DataError(expected("the prepared file", "as it was when it was checked", got, where))
+        got = "a file of another size or time" if now else "no such file"
+        raise DataError(expected("the prepared file", "unchanged since it was checked", got, where))
     if note["decoder"] != decoder():
-        raise DataError(expected("the prepared file", f"made with {decoder()}", f"one of {note['decoder']}", where))
+        raise DataError(
+            expected("the prepared file", f"made with {decoder()}", f"one made with {note['decoder']}", where)
+        )
     if got := difference(held, samples):
-        raise DataError(expected("the prepared file", "of the images as they are", got, where))
+        raise DataError(expected("the prepared file", "of the images as they are now", got, where))
 
 
-def _damaged(note: Mapping[str, Any], sample: Sample, order: PreparedSpec) -> str:
-    where = f"{note['file']}; make it again with: {command(order)} --fresh"
-    return expected("the prepared file", "with the pixels that were checked", f"others for {sample.id}", where)
+def _damaged(note: Mapping[str, Any], sample: Sample, spec: PreparedSpec) -> str:
+    where = f"{note['file']}; make it again with: {command(spec)} --fresh"
+    return expected("the prepared file", "with the pixels that were checked", f"other pixels for {sample.id}", where)

@@ -21,14 +21,14 @@ def size(image: Any) -> tuple[int, int]:
 
 
 def crop_origin(height: int, width: int, crop: Crop) -> tuple[int, int]:
-    """(top, left) of a crop in an image of that size; shifts stop at the border."""
+    """(top, left) of a crop in an image of that size; a shift is clipped at the border."""
     origin = []
     for margin, fraction, shift in zip(
         (height - crop.size, width - crop.size), crop.fractions, crop.shift, strict=True
     ):
         exact = margin * fraction
-        place = round(exact) if crop.rounding == "round" else getattr(math, crop.rounding)(exact)
-        origin.append(min(max(place + shift, 0), margin))
+        position = round(exact) if crop.rounding == "round" else getattr(math, crop.rounding)(exact)
+        origin.append(min(max(position + shift, 0), margin))
     return origin[0], origin[1]
 
 
@@ -36,15 +36,15 @@ def resize(image: Any, height: int, width: int, view: View) -> NDArray[np.uint8]
     """Resamples a Pillow image or a uint8 (H, W, 3) array to uint8 (height, width, 3).
 
     With antialias this is Pillow's resize; without it, each output pixel samples its nearest input pixels, as
-    ``torch.nn.functional.interpolate(antialias=False)`` does. Raises ``TooLarge`` for a narrow image that would get
-    more than ``Image.MAX_IMAGE_PIXELS``.
+    ``torch.nn.functional.interpolate(antialias=False)`` does. Raises ``TooLarge`` if the result would have more than
+    ``Image.MAX_IMAGE_PIXELS`` pixels, as that of a very narrow image may.
     """
     import numpy as np
     from PIL import Image
 
     if Image.MAX_IMAGE_PIXELS is not None and height * width > Image.MAX_IMAGE_PIXELS:
         before, rule = size(image), f"of at most {Image.MAX_IMAGE_PIXELS} pixels after its resize"
-        raise TooLarge(expected("an image", rule, f"{before[1]} x {before[0]} made {width} x {height}"))
+        raise TooLarge(expected("an image", rule, f"{before[1]} x {before[0]} resized to {width} x {height}"))
     if view.antialias or view.interpolation == "nearest":
         picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
         if picture.size == (width, height):
@@ -59,14 +59,14 @@ def resize(image: Any, height: int, width: int, view: View) -> NDArray[np.uint8]
 
 
 def resize_bytes(height: int, width: int, view: View) -> int:
-    """What ``resize`` takes at most for an image of that size after it: Pillow's picture and the array, or floats."""
+    """Upper bound on the bytes ``resize`` needs for a result of that size: Pillow's image and the array, or floats."""
     return (8 if view.antialias or view.interpolation == "nearest" else 32) * height * width
 
 
 def cut(pixels: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
-    """The part of a resized image that a view looks at, not yet mirrored. (H, W, 3) -> (h, w, 3), a slice.
+    """The crop of a view from a resized image, not yet mirrored. (H, W, 3) -> (h, w, 3), a slice.
 
-    A mirrored view is the crop of the mirrored image: its columns are counted from the right.
+    A mirrored view crops the mirrored image, so its columns are counted from the right.
     """
     if view.crop is None:
         return pixels
@@ -82,15 +82,15 @@ def _sample(pixels: NDArray[Any], size: int, axis: int, interpolation: str) -> N
     import numpy as np
 
     length = pixels.shape[axis]
-    places = (np.arange(size, dtype=np.float32) + 0.5) * np.float32(length / size) - 0.5
+    centres = (np.arange(size, dtype=np.float32) + 0.5) * np.float32(length / size) - 0.5
     if interpolation == "bilinear":
-        places = np.maximum(places, 0)
-        base = np.floor(places)
-        t = places - base
+        centres = np.maximum(centres, 0)
+        base = np.floor(centres)
+        t = centres - base
         taps = [(0, 1 - t), (1, t)]
     else:
-        base = np.floor(places)
-        t = places - base
+        base = np.floor(centres)
+        t = centres - base
         taps = [(k - 1, _cubic(np.abs(t - (k - 1)))) for k in range(4)]
     shape = [1, 1, 1]
     shape[axis] = size

@@ -1,4 +1,4 @@
-"""A whole ``data check``: a data set is opened, every sample looked at, a network asked, and the findings written."""
+"""Runs ``data check``: opens a data set, examines every sample, runs a network if given, and returns the findings."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ from benchsuite.storage.files import cache_dir
 from benchsuite.storage.keys import samples_digest
 
 DECODED = 1000
-"""Images that are decoded whole without ``--full``, at even distances."""
+"""Images that are fully decoded without ``--full``, evenly spaced in the split."""
 CROP = 224
-"""The crop that images should not be smaller than where a data set does not say."""
+"""The crop in pixels that images should not be smaller than, if neither network nor data set declares one."""
 SHOWN = 2000
-"""Images that a network is asked about where a user does not say."""
+"""Images that are shown to a network without ``--images``."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """What a user typed after ``data check``, in words. ``shown`` is how many images a network is asked about."""
+    """The arguments of ``data check``. ``shown`` is the number of images that are shown to the network."""
 
     data: str
     split: SplitName = "test"
@@ -61,7 +61,7 @@ class CheckRequest:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was found. ``failure`` is the line with which the data set could not be opened."""
+    """The result of a check. ``failure`` is the error with which the data set could not be opened, else empty."""
 
     data: str
     split: str
@@ -76,12 +76,16 @@ class CheckResult:
 
     @property
     def exit_status(self) -> int:
-        """0 fine, 1 a check failed, 2 not opened."""
+        """0: fine; 1: a check failed; 2: the data set could not be opened."""
         return 2 if self.failure else int(any(f.level == "failed" for f in self.findings))
 
 
 def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> CheckResult:
-    """Looks a data set over. Raises a ``BenchsuiteError`` where there is nothing to look at."""
+    """Checks a data set.
+
+    Raises a ``BenchsuiteError`` for wrong arguments, for weights that cannot be had, and for a data set that cannot be
+    opened and whose path is not a folder.
+    """
     _check(request)
     name, _, path = request.data.partition(":")
     dataset: Dataset = catalog.find("dataset", name)
@@ -102,34 +106,36 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
     question = _question(request)
     questions = plan(question, catalog) if question else []
     _get_weights(questions, progress)
-    seen, copies = _look(request, split, progress)
+    seen, copies = _examine(request, split, progress)
     judged, broken = None, any(e.error for e in seen)
     if question and broken:
-        progress.note(f"{request.model} is not asked: there are images that cannot be read")
+        progress.note(f"{request.model} is not run: some images cannot be read")
     elif question:
         (row,) = answer(question, questions, progress)
         judged = _judge(request, split, Path(row["path"]))
     own = dataset.preprocess.crop if dataset.preprocess else CROP
     crop = questions[0].members[0].weights.preprocess.crop if questions else own
-    return _written(request, dataset, split, (seen, copies), crop, judged)
+    return _result(request, dataset, split, (seen, copies), crop, judged)
 
 
-def flat(found: CheckResult) -> dict[str, Any]:
+def flat(result: CheckResult) -> dict[str, Any]:
     """The object of ``data check --json``."""
-    data = dataclasses.asdict(found)
+    data = dataclasses.asdict(result)
     findings = [{**f, "examples": list(f["examples"])} for f in data.pop("findings")]
     failure = data.pop("failure")
-    opened = {"opened": not failure, "fine": found.exit_status == 0, "verdict": conclusion(found)}
+    opened = {"opened": not failure, "fine": result.exit_status == 0, "verdict": conclusion(result)}
     return {**data, **opened, "findings": findings}
 
 
-def conclusion(found: CheckResult) -> str:
+def conclusion(result: CheckResult) -> str:
     """The verdict in one sentence."""
-    return "It cannot be opened." if found.failure else verdict(found.findings)
+    return "The data set cannot be opened." if result.failure else verdict(result.findings)
 
 
-def _look(request: CheckRequest, split: Split, progress: Progress) -> tuple[list[Examined], list[tuple[Sample, ...]]]:
-    """What each sample is, and the groups of samples of the same bytes."""
+def _examine(
+    request: CheckRequest, split: Split, progress: Progress
+) -> tuple[list[Examined], list[tuple[Sample, ...]]]:
+    """What was found about each sample, and the groups of samples with the same bytes."""
     samples = split.samples
     chosen = {s.id for s in (samples if request.full else spread(samples, DECODED))}
     try:
@@ -141,27 +147,27 @@ def _look(request: CheckRequest, split: Split, progress: Progress) -> tuple[list
 
 
 def _surveyed(request: CheckRequest, root: Path, reason: str, progress: Progress) -> tuple[Finding, ...]:
-    """What lies in a folder that could not be opened."""
-    progress.note("it cannot be opened; looking at what is there")
-    found = folder_survey.survey(root, request.split)
-    progress.start(f"reading the first bytes of {len(found.images):,} files", len(found.images))
+    """Findings on a folder that could not be opened."""
+    progress.note("the data set cannot be opened; listing what is in its folder")
+    content = folder_survey.survey(root, request.split)
+    progress.start(f"reading the first bytes of {len(content.images):,} files", len(content.images))
     try:
-        broken = folder_survey.header_errors(found.images, progress.advance)
+        broken = folder_survey.header_errors(content.images, progress.advance)
     finally:
         progress.stop()
-    return tuple(folder_survey.surveyed(found, broken, reason))
+    return tuple(folder_survey.surveyed(content, broken, reason))
 
 
-def _written(
+def _result(
     request: CheckRequest,
     dataset: Dataset,
     split: Split,
-    looked: tuple[list[Examined], list[tuple[Sample, ...]]],
+    examined: tuple[list[Examined], list[tuple[Sample, ...]]],
     crop: int,
     judged: class_order.ClassOrder | None,
 ) -> CheckResult:
-    """Everything that was seen, as findings."""
-    samples, (seen, copies) = split.samples, looked
+    """The result of a check: what was examined, as findings."""
+    samples, (seen, copies) = split.samples, examined
     census = next((c for c in dataset.census if c.split == request.split), None)
     whole = all(e.pixels for e in seen)
     findings = [
@@ -193,10 +199,10 @@ def _written(
 
 
 def _same_pixels(samples: tuple[Sample, ...], seen: list[Examined], copies: Any) -> list[Finding]:
-    """Pictures that are equal although their files are not."""
+    """Images whose pixels are equal although the bytes of their files differ."""
     same = {s.id for group in copies for s in group}
     groups = inspection.groups(samples, [e.pixels for e in seen])
-    return duplicates("pixels in other bytes", [g for g in groups if not {s.id for s in g} <= same])
+    return duplicates("pixels but different bytes", [g for g in groups if not {s.id for s in g} <= same])
 
 
 def _pixels_digest(samples: tuple[Sample, ...], seen: list[Examined]) -> str:
@@ -205,7 +211,7 @@ def _pixels_digest(samples: tuple[Sample, ...], seen: list[Examined]) -> str:
 
 
 def _question(request: CheckRequest) -> Run | None:
-    """What a network is asked; its answers are kept in the user's cache and not among the results."""
+    """The run of the network, None without ``--model``; its predictions go to the user's cache, not to the results."""
     if request.model is None:
         return None
     training = request.results / "training" / str(request.weights) / "last.safetensors"
@@ -216,14 +222,16 @@ def _question(request: CheckRequest) -> Run | None:
 
 
 def _get_weights(questions: list[Question], progress: Progress) -> None:
-    """Weights that cannot be had are said before minutes are spent on the images, which would be for nothing."""
+    """Gets the weights first, so that an error is raised before minutes are spent on the images."""
     for member in (m for q in questions for m in q.members if m.weights.declared is not None):
         progress.note(f"getting the weights of {member.architecture.name}")
         weights.build(member.architecture, member.weights, len(questions[0].split.classes))
 
 
 def _judge(request: CheckRequest, split: Split, run: Path) -> class_order.ClassOrder:
-    """The order of the classes by the answers of a run, also held against the development kit beside the images."""
+    """Judges the order of the classes from the predictions of a run; also tries the order of a development kit that is
+    in the folder of the images or its parent.
+    """
     columns = run_folder.read_columns(run, ("label", "top5"))
     orders = class_order.usual_mistakes(split.classes)
     folder = Path(request.data.partition(":")[2].partition(",")[0]).expanduser()
@@ -235,9 +243,9 @@ def _check(request: CheckRequest) -> None:
     if request.shown is not None and request.shown < 1:
         raise BadParameter(expected("--images", "at least 1", request.shown))
     if request.model is None and request.weights is not None:
-        raise BadParameter(expected("--weights", "those of a --model", "no model"))
+        raise BadParameter(expected("--weights", "used with --model", "no model"))
     for option, value in (("--images", request.shown), ("--device", request.device)):
         if request.model is None and value is not None:
-            raise BadParameter(expected(option, "asked for with --model", "no model"))
+            raise BadParameter(expected(option, "used with --model", "no model"))
     if request.model is not None and request.split != "test":
         raise BadParameter(expected("--model", "used with --split test", request.split))

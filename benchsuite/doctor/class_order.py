@@ -1,4 +1,4 @@
-"""Are the classes of a data set in the order that a network knows? Its answers tell where the labels should be."""
+"""Checks with a network's predictions whether a data set's classes are in the order that the network knows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.doctor.findings import Finding, brief, number
+from benchsuite.doctor.findings import Finding, brief, looks_like, number
 from benchsuite.stats import significance
 from benchsuite.stats.digits import percent
 from benchsuite.stats.metrics import Count
@@ -18,22 +18,23 @@ if TYPE_CHECKING:
 
 
 SURE = 1e-3
-"""How improbable a better order has to be, if by chance."""
+"""Significance level: p-value below which another order is better than the labels, or predictions beat chance."""
 ENOUGH = 5
-"""Images of a class that are needed to say that it is swapped with another."""
+"""Images that a class needs to be reported as swapped with another."""
 DEVKIT = ("meta.mat", "data/meta.mat", "ILSVRC2012_devkit_t12/data/meta.mat")
 
 
 @dataclass(frozen=True, slots=True)
 class ClassOrder:
-    """How a network's answers fit the labels. ``known`` holds the best other order: its name, and its hits.
+    """How well a network's predictions fit the labels: ``hits`` counts the images where they agree.
 
-    ``fitted`` is the best order of all, found on one half of the images: its hits on the other half, beside those
-    of the labels as they are (None: too few images). ``better`` names what fits better than the labels, beyond chance:
-    ``known``, ``fitted`` (twice as many hits), ``partly`` (fitted, fewer: it may be what the network confuses) or
-    nothing. ``moved`` are pairs (label, class that its images look like) of that order, ``rings`` labels most of whose
-    images look like the next one's class, and those of the last like the first's: two that are swapped, or more.
-    ``blind``: answers are no better than chance. ``ample`` is how many classes have images enough for a ring.
+    ``known`` is the best of the usual mistakes: its name and its hits. ``fitted`` is the best of all orders, found on
+    one half of the images: its hits on the other half, and those of the labels (None: too few images). ``better`` names
+    what fits significantly better than the labels: ``known``, ``fitted`` (at least twice as many hits as the labels),
+    ``partly`` (fitted, but fewer hits: the network may confuse these classes) or empty. ``moved`` are pairs (label,
+    class that its images look like) of that order. ``rings`` are cycles of labels: most images of each look like the
+    class of the next, those of the last like the first; a cycle of two is a swap. ``blind``: the predictions are no
+    better than chance. ``ample``: the number of classes with enough images to be found in a ring.
     """
 
     hits: Count
@@ -47,9 +48,9 @@ class ClassOrder:
 
 
 def judge(labels: NDArray[Any], answers: NDArray[Any], orders: Mapping[str, Sequence[int]], classes: int) -> ClassOrder:
-    """The order of the classes, from (n,) labels and (n,) answers.
+    """Judges the order of the classes from (n,) labels and (n,) predicted classes, ``answers``.
 
-    ``orders`` are those that labels are known to come in by mistake: the class that each label would stand for.
+    ``orders`` are the usual mistakes by name: the class that each label would stand for.
     """
     import numpy as np
 
@@ -81,20 +82,20 @@ def judge(labels: NDArray[Any], answers: NDArray[Any], orders: Mapping[str, Sequ
 def usual_mistakes(classes: Sequence[str]) -> dict[str, list[int]]:
     """The orders that labels come in by mistake: name -> the class that each label would stand for."""
     every = range(len(classes))
-    found = {
+    orders = {
         "labels counted from 1, as MATLAB counts": [(i - 1) % len(classes) for i in every],
         "labels one too low": [(i + 1) % len(classes) for i in every],
         "classes sorted by their readable names": sorted(every, key=lambda i: classes[i].casefold()),
         "classes sorted by their readable names, capitals first": sorted(every, key=lambda i: classes[i]),
         "numbers sorted as text (0, 1, 10, 100 ...)": sorted(every, key=str),
     }
-    return {name: order for name, order in found.items() if order != list(every)}
+    return {name: order for name, order in orders.items() if order != list(every)}
 
 
 def devkit_order(root: Path) -> dict[str, list[int]]:
-    """The order of ImageNet's development kit, from its ``meta.mat`` in a folder or beside it; empty without one.
+    """The order of ImageNet's development kit, from its ``meta.mat`` in a folder or in the parent; empty without one.
 
-    A class index is the rank of a WordNet id among the 1000, so that no other list is needed.
+    The class index is the rank of the WordNet id among the 1000, so no other list is needed.
     """
     for place in (root, root.parent):
         for name in DEVKIT:
@@ -109,7 +110,7 @@ def _from_meta(file: Path) -> dict[str, list[int]]:
     try:
         rows = loadmat(file, squeeze_me=True)["synsets"]
         leaves = {int(r["ILSVRC2012_ID"]): str(r["WNID"]) for r in rows if int(r["num_children"]) == 0}
-    except Exception:  # a file of another kind: then this order is not tried
+    except Exception:  # not the file of the development kit: this order is not tried
         return {}
     ids = [leaves[number] for number in sorted(leaves)]
     rank = {wnid: i for i, wnid in enumerate(sorted(ids))}
@@ -119,9 +120,10 @@ def _from_meta(file: Path) -> dict[str, list[int]]:
 def _fitted(
     labels: NDArray[Any], answers: NDArray[Any], classes: int
 ) -> tuple[tuple[NDArray[np.bool_], NDArray[np.bool_]] | None, NDArray[np.int64]]:
-    """The best order on every second image of each class, and what it hits of the others beside what labels hit.
+    """Finds the best order on every second image of each class, and compares it with the labels on the m others.
 
-    -> ((m,) bool, (m,) bool) or None, and (c,) int. Among equals it leaves a class where it is.
+    -> (hits of the order (m,) bool, hits of the labels (m,) bool), or None if no class has two images; and the order
+    (c,) int. Among equally good orders, classes stay in their place.
     """
     import numpy as np
     from scipy.optimize import linear_sum_assignment
@@ -140,7 +142,7 @@ def _fitted(
 
 
 def _rings(labels: NDArray[Any], answers: NDArray[Any], classes: int) -> tuple[tuple[int, ...], ...]:
-    """Labels most of whose images look like the next one's class, in a ring. Each begins with its lowest label."""
+    """Cycles of labels: most images of each look like the class of the next. Each begins with its lowest label."""
     import numpy as np
 
     wins: dict[int, int] = {}
@@ -148,18 +150,18 @@ def _rings(labels: NDArray[Any], answers: NDArray[Any], classes: int) -> tuple[t
         votes = np.bincount(answers[labels == c], minlength=classes)
         if votes.sum() >= ENOUGH and votes.max() * 2 > votes.sum():
             wins[int(c)] = int(votes.argmax())
-    found = []
+    rings = []
     for start in wins:
         ring = [start]
         while (following := wins.get(ring[-1])) is not None and following > start and following not in ring:
             ring.append(following)
         if following == start and len(ring) > 1:
-            found.append(tuple(ring))
-    return tuple(found)
+            rings.append(tuple(ring))
+    return tuple(rings)
 
 
 def _beats(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
-    """Whether one order hits more images than another, beyond chance."""
+    """Whether one order hits significantly more images than another."""
     fixed, broken = int((one & ~other).sum()), int((other & ~one).sum())
     return fixed > broken and significance.mcnemar(fixed, broken) < SURE
 
@@ -169,57 +171,66 @@ def _count(hits: NDArray[np.bool_]) -> Count:
 
 
 def order(found: ClassOrder | None, network: str, classes: Sequence[str]) -> list[Finding]:
-    """Whether the classes are in the order that a network knows."""
+    """The finding on the class order: whether it is the one that the network was trained with."""
     if found is None:
-        advice = "--model NAME shows a network some images and compares its answers"
-        return [Finding("class order", "skipped", "not asked of a network", advice)]
-    there = f"{network} agrees with the labels of {found.hits.hits:,} of {number(found.hits.total, 'image')}"
-    there += f" ({percent(found.hits)} %)"
+        advice = "Add --model NAME to compare the labels with the predictions of a network"
+        return [Finding("class order", "skipped", "no network was asked for its predictions", advice)]
+    agreement = f"{network} agrees with the labels of {found.hits.hits:,} of {number(found.hits.total, 'image')}"
+    agreement += f" ({percent(found.hits)} %)"
     names = [brief(name) for name in classes]
-    return [_wrong(found, there, names) or _right(found, there, names)]
+    return [_failure(found, agreement, names) or _no_failure(found, agreement, names)]
 
 
-def _wrong(found: ClassOrder, there: str, names: Sequence[str]) -> Finding | None:
-    """What fails: another order, answers of chance, or classes that changed places."""
+def _failure(found: ClassOrder, agreement: str, names: Sequence[str]) -> Finding | None:
+    """A failure if another order fits better, predictions are no better than chance, or classes are swapped."""
     if found.better == "known" and found.known:
         name, hits = found.known
-        text = f"{there}, but with {hits.hits:,} if they were in this order: {name}"
-        advice = "Write the labels in the order of the sorted WordNet ids, or of the classes that the network knows"
+        text = f"{agreement}, but with {hits.hits:,} if the labels are read like this: {name}"
+        advice = (
+            "Number the classes in the order that the network was trained with; for ImageNet, that of the sorted "
+            "WordNet ids"
+        )
         return Finding("class order", "failed", text, advice, _moved(found, names))
     if found.better == "fitted":
-        text = f"{there}; the classes are permuted: {_fit(found)}"
-        advice = "Look for the list that the labels were made with"
+        text = f"{agreement}; the classes are permuted: {_fit(found)}"
+        advice = "Find the list of classes that the labels were made with"
         return Finding("class order", "failed", text, advice, _moved(found, names))
     if found.blind:
-        text = f"{there}, which is no better than chance: the labels are mixed up, or the network knows other classes"
-        return Finding("class order", "failed", text, "Try other weights; if they agree no better, get labels again")
+        text = (
+            f"{agreement}, no better than chance: the labels are mixed up, or the network was trained on other classes"
+        )
+        return Finding(
+            "class order", "failed", text, "Try other weights; if they agree no better, get the labels again"
+        )
     if found.rings:
         rings = tuple(" and ".join(names[c] for c in ring) for ring in found.rings)
         n = number(sum(map(len, found.rings)), "class")
-        text = f"{there}; {n} seem to have changed places: most images of each look like another of them"
-        return Finding("class order", "failed", text, "Look at the images of these classes", rings)
+        text = f"{agreement}; {n} seem to be swapped: most images of each look like another of them"
+        return Finding(
+            "class order", "failed", text, "Look at the images of these classes: their labels may be swapped", rings
+        )
     return None
 
 
-def _right(found: ClassOrder, there: str, names: Sequence[str]) -> Finding:
-    """What fails nothing: a better order that the network's own confusion may explain, or none."""
+def _no_failure(found: ClassOrder, agreement: str, names: Sequence[str]) -> Finding:
+    """A note on an order that fits better but that the network's own confusion may explain; else ok."""
     if found.better == "partly":
         moved = _moved(found, names)
-        text = f"{there}; {number(len(moved), 'class')} fit another one better: {_fit(found)}"
+        text = f"{agreement}; the images of {number(len(moved), 'class')} fit another class better: {_fit(found)}"
         advice = "Look at these classes: either the network confuses them, or their labels are mixed up"
         return Finding("class order", "note", text, advice, moved)
-    advice = "" if found.ample else f"Two classes that changed places show from {ENOUGH} images of each on: --images N"
-    return Finding("class order", "ok", f"{there}, and no other order fits better", advice)
+    advice = "" if found.ample else f"To find two swapped classes, show at least {ENOUGH} images of each: --images N"
+    return Finding("class order", "ok", f"{agreement}, and no other order fits better", advice)
 
 
 def _fit(found: ClassOrder) -> str:
     assert found.fitted is not None
     fit, plain = found.fitted
     return (
-        f"on images that it was not found on, another order hits {fit.hits:,} of {fit.total:,}, "
-        f"and the labels {plain.hits:,}"
+        f"another order, found on half of the images, is right for {fit.hits:,} of the other {fit.total:,}, "
+        f"and the labels for {plain.hits:,}"
     )
 
 
 def _moved(found: ClassOrder, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{names[a]} looks like {names[b]}" for a, b in found.moved)
+    return tuple(looks_like(names[a], names[b]) for a, b in found.moved)

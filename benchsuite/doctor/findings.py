@@ -1,4 +1,4 @@
-"""What is wrong with a data set, in plain words: findings from what was seen. Pure functions; nothing is read here."""
+"""Findings about a data set, from what was read of it. Pure functions; nothing is read here."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ class Finding:
 
 
 def verdict(findings: Sequence[Finding]) -> str:
-    """One sentence: fine, fine but, or not fine and why."""
+    """One sentence: fine, fine with notes, or not fine and why."""
     failed = [f.check for f in findings if f.level == "failed"]
     notes = [f.check for f in findings if f.level == "note"]
     if failed:
-        return f"Not fine: {' and '.join(dict.fromkeys(failed))} failed. Mend this before a long run."
+        return f"Not fine: {' and '.join(dict.fromkeys(failed))} failed. Fix this before a long run."
     return f"Fine, with notes on {', '.join(dict.fromkeys(notes))}." if notes else "Fine."
 
 
 def counts(samples: Sequence[Sample], classes: Sequence[str], census: Census | None) -> list[Finding]:
-    """How many images and classes there are, beside what a whole copy holds."""
+    """The numbers of images and classes, compared with those of a complete copy."""
     sizes = Counter(s.label for s in samples)
     few, many = min(sizes.values()), max(sizes.values())
     spread = f"{few:,}" if few == many else f"{few:,} to {many:,}"
-    there = f"{number(len(samples), 'image')} of {number(len(sizes), 'class')}, {spread} of each"
+    summary = f"{number(len(samples), 'image')} of {number(len(sizes), 'class')}, {spread} of each"
     if census is None:
-        return [Finding("counts", "ok", f"{there}; the data set does not say what a whole copy holds")]
+        return [Finding("counts", "ok", f"{summary}; the data set does not say how many a complete copy has")]
     wrong = [
         f"{have:,} of {whole:,} {what}"
         for have, whole, what in (
@@ -56,28 +56,31 @@ def counts(samples: Sequence[Sample], classes: Sequence[str], census: Census | N
     ]
     uneven = [c for c in sorted(sizes) if census.each is not None and sizes[c] != census.each]
     if uneven:
-        wrong.append(f"{number(len(uneven), 'class')} without {census.each:,} images")
+        wrong.append(f"{number(len(uneven), 'class')} with more or fewer than {census.each:,} images")
     if not wrong:
-        return [Finding("counts", "ok", f"{there}, as in a whole copy")]
+        return [Finding("counts", "ok", f"{summary}, as in a complete copy")]
     none = [c for c in range(len(classes)) if c not in sizes] if census.classes == len(classes) else []
     examples = tuple(f"{brief(classes[c])}: {sizes[c]:,}" for c in (*none, *uneven))
-    return [Finding("counts", "failed", f"{there}: {'; '.join(wrong)}", _recount(len(samples), census), examples)]
+    return [Finding("counts", "failed", f"{summary}: {'; '.join(wrong)}", _recount(len(samples), census), examples)]
 
 
 def _recount(n: int, census: Census) -> str:
-    """What to do about a number of images, or about one that is right with some of them in wrong classes."""
+    """What to do about a wrong number of images, or about a right one with some images in wrong classes."""
     if n == census.images:
-        return "As many images as in a whole copy, so some lie in the folder of another class: unpack the archive again"
+        return "The total is right, so some images are in folders of other classes: unpack the archive again"
     if census.images is not None and n > census.images:
-        return "Take away what is not of the data set, or see whether this is the one that you mean"
+        return "Remove the images that do not belong to the data set, or check that you named the right one"
     return (
-        "Complete the copy: unpack the archive again and compare the number of files. On a part of the data set, error "
-        "rates cannot be held against published ones"
+        "Complete the copy: unpack the archive again and compare the number of files. Error rates on a part of the "
+        "data set cannot be compared with published ones"
     )
 
 
 def misplaced(samples: Sequence[Sample]) -> list[Finding]:
-    """Files whose names begin with another WordNet id than that of their folder, as ImageNet's training files do."""
+    """Files whose names begin with a WordNet id that is not their folder's.
+
+    The names of ImageNet's training files begin with the WordNet id of their class; other files are not checked.
+    """
     wrong, known = [], 0
     for sample in samples:
         folder, name = _place(sample)
@@ -87,41 +90,43 @@ def misplaced(samples: Sequence[Sample]) -> list[Finding]:
             if own[0] != folder:
                 wrong.append(f"{folder}/{name}")
     if wrong:
-        text = f"{number(len(wrong), 'file')} named after another class than their folder"
-        advice = "Move them to the folder of their name, or unpack the archive again"
+        text = f"{number(len(wrong), 'file')} with a name that begins with the WordNet id of another folder"
+        advice = "Move each file to the folder of the WordNet id in its name, or unpack the archive again"
         return [Finding("folders", "failed", text, advice, tuple(wrong))]
-    return [Finding("folders", "ok", f"{number(known, 'file')} in the folder of the name")] if known else []
+    return [Finding("folders", "ok", f"name and folder agree for {number(known, 'file')}")] if known else []
 
 
 def reassessed(samples: Sequence[Sample], classes: Sequence[str], census: Census | None) -> list[Finding]:
-    """Whether reassessed labels, those of the samples or the known ones, accept the labels of most images.
+    """Whether the reassessed labels accept the labels of most images. Those of a sample come before the census's.
 
-    They differ from published labels for single images, but not for most of a class.
+    Reassessed and published labels differ for single images, but not for most images of a class.
     """
     known = census.accepted() if census is not None and census.accepted is not None else {}
-    told = {s.id: tuple(known.get(s.id, ()) if s.real is None else s.real) for s in samples}
+    reassessed_labels = {s.id: tuple(known.get(s.id, ()) if s.real is None else s.real) for s in samples}
     votes: dict[int, Counter[int]] = {}
     agree, n = 0, 0
     for sample in samples:
-        if accepted := told[sample.id]:
+        if accepted := reassessed_labels[sample.id]:
             agree, n = agree + (sample.label in accepted), n + 1
             votes.setdefault(sample.label, Counter()).update(accepted)
     if not n:
         return []
-    text = f"the reassessed labels accept those of {agree:,} of {number(n, 'image')}"
+    text = f"the reassessed labels accept the label of {agree:,} of {number(n, 'image')}"
     if agree * 2 < n:
-        advice = "Labels and images do not belong together: get the labels again, or see whether files were renamed"
+        advice = "The labels do not belong to these images: get the labels again, or check whether files were renamed"
         return [Finding("labels", "failed", text, advice)]
-    odd = [c for c, found in sorted(votes.items()) if found[c] * 10 <= found.total() >= 10]
+    odd = [c for c, accepted in sorted(votes.items()) if accepted[c] * 10 <= accepted.total() >= 10]
     if odd:
-        names = tuple(f"{brief(classes[c])} looks like {brief(classes[votes[c].most_common(1)[0][0]])}" for c in odd)
-        text += f", but hardly any of {number(len(odd), 'class')}"
-        return [Finding("labels", "failed", text, "Look at these classes: they may have changed places", names)]
+        names = tuple(looks_like(classes[c], classes[votes[c].most_common(1)[0][0]]) for c in odd)
+        text += f", but of hardly any in {number(len(odd), 'class')}"
+        return [
+            Finding("labels", "failed", text, "Look at the images of these classes: their labels may be swapped", names)
+        ]
     return [Finding("labels", "ok", text)]
 
 
 def synset_order(samples: Sequence[Sample]) -> list[Finding]:
-    """Class folders named by WordNet ids are indexed in the order of these ids, as every network expects."""
+    """Whether class folders named by WordNet ids are indexed in the order of these ids, as every network expects."""
     labels: dict[str, set[int]] = {}
     for sample in samples:
         folder, _ = _place(sample)
@@ -130,110 +135,129 @@ def synset_order(samples: Sequence[Sample]) -> list[Finding]:
     order = [sorted(labels[name]) for name in sorted(labels)]
     odd = [name for name in sorted(labels) if len(labels[name]) > 1]
     if odd or order != sorted(order):
-        text = "the labels do not follow the sorted WordNet ids of the folders"
-        return [Finding("class order", "failed", text, "Label images by the rank of their WordNet id", tuple(odd))]
+        text = "the class indices do not follow the sorted WordNet ids of the folders"
+        return [
+            Finding(
+                "class order", "failed", text, "Number the classes in the order of their sorted WordNet ids", tuple(odd)
+            )
+        ]
     return (
         [Finding("class order", "ok", f"{number(len(order), 'folder')} indexed by sorted WordNet ids")] if order else []
     )
 
 
 def number_order(samples: Sequence[Sample]) -> list[Finding]:
-    """Class folders named by numbers are indexed in the order of these numbers, which is not that of text."""
+    """Whether class folders named by numbers are indexed in the order of these numbers, which is not that of text."""
     labels = {_place(s)[0]: s.label for s in samples}
     if len(labels) < 2 or not all(name.isdecimal() for name in labels):
         return []
     by_label, by_number = (sorted(labels, key=key) for key in (lambda n: labels[n], int))
     if by_label == by_number:
         return [Finding("class order", "ok", f"{number(len(labels), 'folder')} indexed in the order of their numbers")]
-    text = "the folders are numbers, but are indexed in the order of text, in which 10 comes before 2"
-    advice = "Give the names leading zeros; the numbered folders of ImageNet-V2 are read as imagenet-v2:PATH"
-    odd = tuple(f"{name} has the index {labels[name]}" for name in by_number if labels[name] != by_number.index(name))
+    text = "the folders are named by numbers but not indexed in their order: sorted as text, 10 comes before 2"
+    advice = "Add leading zeros to the names; for ImageNet-V2, use imagenet-v2:PATH instead"
+    odd = tuple(
+        f"folder {name} has the class index {labels[name]}"
+        for name in by_number
+        if labels[name] != by_number.index(name)
+    )
     return [Finding("class order", "failed", text, advice, odd)]
 
 
 def readable(samples: Sequence[Sample], examined: Sequence[Examined]) -> list[Finding]:
-    """Files that cannot be read to their end, and how many were decoded to know that."""
+    """Images that cannot be read to their end, and how many were fully decoded to find out."""
     broken = [e.error for e in examined if e.error]
     decoded = sum(bool(e.pixels) for e in examined)
     if broken:
         text = f"{number(len(broken), 'image')} cannot be read"
-        advice = "Replace these files from the archive; a run stops at the first of them"
+        advice = "Replace these files from the archive: a run stops at the first one"
         return [Finding("images", "failed", text, advice, tuple(broken))]
     if decoded == len(samples):
-        return [Finding("images", "ok", f"all {number(decoded, 'image')} decoded whole")]
-    text = f"every header read, {decoded:,} of {number(len(samples), 'image')} decoded whole"
-    return [Finding("images", "ok", text, "--full decodes every image, and compares their pixels too")]
+        return [Finding("images", "ok", f"all {number(decoded, 'image')} fully decoded")]
+    text = f"all headers read, {decoded:,} of {number(len(samples), 'image')} fully decoded"
+    return [Finding("images", "ok", text, "Use --full to decode every image and to compare the pixels too")]
 
 
 def lossy(examined: Sequence[Examined], census: Census | None) -> list[Finding]:
-    """Pictures of a fixed size, which are published as plain arrays, in files that do not keep their pixels."""
+    """JPEG files of a data set of fixed image size, which was published as plain arrays: JPEG changes the pixels."""
     n = sum(e.format == "JPEG" for e in examined)
     if not n or census is None or census.size is None:
         return []
-    advice = "Compare what is measured on it only with itself, or get the original arrays"
-    return [Finding("formats", "note", f"{number(n, 'image')} in JPEG, which has changed the published pixels", advice)]
+    advice = "Compare results on this copy only with each other, or get the original arrays"
+    return [
+        Finding("formats", "note", f"{number(n, 'image')} stored as JPEG, which changed the published pixels", advice)
+    ]
 
 
 def oddities(samples: Sequence[Sample], examined: Sequence[Examined]) -> list[Finding]:
-    """What is unusual about files that can be read: other colours than RGB, other formats, pictures on their side."""
+    """What is unusual about readable files: modes other than RGB, suffixes of another format, rotation by EXIF."""
     kinds = (
-        ("colours", "in {}, converted to RGB as Pillow does", [e.mode if e.mode != "RGB" else "" for e in examined]),
-        ("formats", "in {} by the name of another format", [e.format if e.misnamed else "" for e in examined]),
-        ("orientation", "turned by EXIF, taken as stored", ["EXIF" if e.turned else "" for e in examined]),
+        ("colours", "in mode {}, converted to RGB by Pillow", [e.mode if e.mode != "RGB" else "" for e in examined]),
+        ("formats", "in {} with the suffix of another format", [e.format if e.misnamed else "" for e in examined]),
+        (
+            "orientation",
+            "rotated or mirrored by EXIF, which is ignored",
+            ["EXIF" if e.turned else "" for e in examined],
+        ),
     )
-    found = []
+    findings = []
     for check, words, values in kinds:
         for value in sorted(set(values) - {""}):
             names = tuple(_file(s) for s, v in zip(samples, values, strict=True) if v == value)
             text = f"{number(len(names), 'image')} {words.format(value)}"
-            found.append(Finding(check, "note", text, "", names))
-    return found
+            findings.append(Finding(check, "note", text, "", names))
+    return findings
 
 
 def sizes(samples: Sequence[Sample], examined: Sequence[Examined], census: Census | None, crop: int) -> list[Finding]:
-    """Smallest, middle and largest image, and those that a crop has to be enlarged for."""
+    """Sizes of the smallest, the median and the largest image, and the images that are smaller than a crop."""
     seen = [(s, e) for s, e in zip(samples, examined, strict=True) if not e.error]
     if not seen:
         return []
     area = sorted((e.width * e.height, e.width, e.height) for _, e in seen)
     low, middle, high = (f"{w} x {h}" for _, w, h in (area[0], median_low(area), area[-1]))
-    text = f"all {low}" if area[0][1:] == area[-1][1:] and low == high else f"{low} to {high}, half of them to {middle}"
+    same = area[0][1:] == area[-1][1:] and low == high
+    text = f"all {low} pixels" if same else f"{low} to {high} pixels, median {middle}"
     if census is not None and census.size is not None:
         odd = tuple(_file(s) for s, e in seen if (e.height, e.width) != census.size)
         if odd:
             rule = "{1} x {0}".format(*census.size)
-            advice = "These are not the files of the data set: get it again"
+            advice = "These are not the original images of the data set: get it again"
             return [
                 Finding("sizes", "failed", f"{text}; {number(len(odd), 'image')} not {rule}", advice, odd),
             ]
         return [Finding("sizes", "ok", text)]
     small = sorted((e.width * e.height, _file(s), e) for s, e in seen if min(e.width, e.height) < crop)
     if small:
-        words = f"{text}; {number(len(small), 'image')} with a side below {crop} pixels, enlarged for a crop"
+        words = f"{text}; {number(len(small), 'image')} with a side below {crop} pixels, enlarged before the crop"
         names = tuple(f"{name} ({e.width} x {e.height})" for _, name, e in small)
         return [Finding("sizes", "note", words, "", names)]
     return [Finding("sizes", "ok", text)]
 
 
 def duplicates(what: str, groups: Sequence[tuple[Sample, ...]]) -> list[Finding]:
-    """Images that are there more than once; ``what`` is the same of them: bytes, or pixels in other bytes."""
+    """Images that exist more than once. ``what`` they share: bytes, or pixels but not bytes."""
     if not groups:
-        return [Finding("duplicates", "ok", f"no two images of the same {what}")]
-    torn = [group for group in groups if len({s.label for s in group}) > 1]
-    text = f"{number(sum(len(g) for g in groups), 'image')} share their {what} with another"
-    if torn:
-        text += f"; {number(len(torn), 'group')} under different labels, of which one at most is right"
-    examples = tuple(" = ".join(map(_file, group)) for group in (*torn, *(g for g in groups if g not in torn)))
-    advice = "Copies count twice. Remove them from a set of your own; in a published one, leave them and say so"
+        return [Finding("duplicates", "ok", f"no two images with the same {what}")]
+    conflicting = [group for group in groups if len({s.label for s in group}) > 1]
+    text = f"{number(sum(len(g) for g in groups), 'image')} in {number(len(groups), 'group')} with the same {what}"
+    if conflicting:
+        text += f"; {number(len(conflicting), 'group')} with different labels, of which at most one can be right"
+    examples = tuple(
+        " = ".join(map(_file, group)) for group in (*conflicting, *(g for g in groups if g not in conflicting))
+    )
+    advice = (
+        "Copies count twice. Remove them from a data set of your own; in a published one, keep them and report them"
+    )
     return [Finding("duplicates", "note", text, advice, examples)]
 
 
 def ignored(others: Mapping[str, int]) -> list[Finding]:
-    """Files beside the images that are no samples."""
+    """Files next to the images that are not samples."""
     if not others:
         return []
     kinds = ", ".join(f"{n:,} {kind}" for kind, n in sorted(others.items()))
-    return [Finding("folders", "note", f"files beside the images that are not counted: {kinds}")]
+    return [Finding("folders", "note", f"other files next to the images, which are ignored: {kinds}")]
 
 
 def brief(name: str) -> str:
@@ -241,14 +265,19 @@ def brief(name: str) -> str:
     return name.partition(",")[0]
 
 
+def looks_like(label: str, other: str) -> str:
+    """An example of a class whose images look like another one."""
+    return f"images labelled {brief(label)} look like {brief(other)}"
+
+
 def _file(sample: Sample) -> str:
-    """A sample as a user finds it: ``FOLDER/NAME`` for a file whose id does not say its folder."""
+    """The name by which a user finds a sample: ``FOLDER/NAME`` for a file whose id lacks the folder, else the id."""
     folder, name = _place(sample)
     return f"{folder}/{name}" if name.startswith(sample.id) else sample.id
 
 
 def _place(sample: Sample) -> tuple[str, str]:
-    """The folder and the name of a sample's file. By hand: of 50,000 samples, pathlib would take seconds."""
+    """The folder and the name of a sample's file. Without pathlib, which takes seconds for 50,000 samples."""
     folder, _, name = sample.where.rpartition(os.sep)
     return folder.rpartition(os.sep)[2], name
 

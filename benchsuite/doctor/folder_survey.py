@@ -1,4 +1,4 @@
-"""What lies in a folder that cannot be opened as a data set, and what to do about it."""
+"""What is in a folder that cannot be opened as a data set, and what to do about it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from benchsuite.errors import DataError
 
 @dataclass(slots=True)
 class Survey:
-    """What lies in a folder that cannot be opened as a data set.
+    """What is in a folder that cannot be opened as a data set.
 
-    ``folders`` are those at the top of ``where`` (empty: of the folder itself), with their images by name, ``nested``
-    those inside them, ``images`` the paths of all files that are named as images.
+    ``where`` is the folder that seems to hold the class folders, relative to the given one (empty: the given one).
+    ``folders`` are the folders in it, with the number of images below each; ``nested`` are the folders inside these.
+    ``images`` are the paths of all files with the suffix of an image; ``others`` counts the other files by suffix.
     """
 
     folders: dict[str, int] = field(default_factory=dict)
@@ -30,32 +31,32 @@ class Survey:
 
 
 def survey(root: Path, split: str = "test") -> Survey:
-    """Counts what is in a folder, all the way down: in its class folders, as far as they are found."""
+    """Counts the folders and files at any depth below the folder that seems to hold the class folders."""
     top = _class_root(root, "val" if split == "test" else split)
-    found = Survey(where="" if top == root else top.relative_to(root).as_posix())
+    content = Survey(where="" if top == root else top.relative_to(root).as_posix())
     for folder, inside, files in os.walk(top):
         inside[:] = sorted(name for name in inside if not name.startswith("."))
         place = Path(folder).relative_to(top)
         if place == Path():
-            found.folders = dict.fromkeys(inside, 0)
+            content.folders = dict.fromkeys(inside, 0)
         elif inside:
-            found.nested += [(place / name).as_posix() for name in inside]
+            content.nested += [(place / name).as_posix() for name in inside]
         images = [n for n in sorted(files) if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
-        found.others.update(_kind(name) for name in set(files).difference(images))
-        found.images += [f"{folder}{os.sep}{name}" for name in images]
+        content.others.update(_kind(name) for name in set(files).difference(images))
+        content.images += [f"{folder}{os.sep}{name}" for name in images]
         if place.parts:
-            found.folders[place.parts[0]] += len(images)
-    return found
+            content.folders[place.parts[0]] += len(images)
+    return content
 
 
 def header_errors(paths: Sequence[str], advance: Callable[[int], None]) -> list[str]:
-    """Why files named as images are none, in the words of an evaluation; only their first bytes are read."""
+    """The errors of files with an image's suffix that are not images, worded as in a run. Reads their first bytes."""
     return [error for error in every(paths, _header_error, advance, READERS) if error]
 
 
 def _class_root(root: Path, part: str) -> Path:
-    """The folder whose folders stand for classes: the first below ``root`` that is not the only one of its parent, or
-    that of the split.
+    """The folder that seems to hold the class folders: that of the split if it exists. Else goes down as long as a
+    folder holds a single folder that holds folders itself.
     """
     inside = _folders(root)
     if part in inside:
@@ -65,7 +66,7 @@ def _class_root(root: Path, part: str) -> Path:
 
 
 def _folders(root: Path) -> list[str]:
-    """Names of folders in one; none where it may not be read."""
+    """The names of the folders in a folder; empty if it cannot be read."""
     return [name for name in next(os.walk(root), ("", [], []))[1] if not name.startswith(".")]
 
 
@@ -81,46 +82,49 @@ OTHER = "names"
 ARCHIVES = {".tar", ".zip", ".gz", ".tgz"}
 
 
-def surveyed(found: Survey, broken: Sequence[str], reason: str) -> list[Finding]:
-    """What lies in a folder that could not be opened, and why it could not."""
-    findings = [Finding("opening", "failed", reason, "Mend this first, and check again")]
-    names = found.folders
+def surveyed(content: Survey, broken: Sequence[str], reason: str) -> list[Finding]:
+    """Findings on a folder that could not be opened: the ``reason``, and what is in it."""
+    findings = [Finding("opening", "failed", reason, "Fix this first, then check again")]
+    names = content.folders
     kinds = Counter(_naming(name) for name in names)
     words = "".join(f", {n:,} named by {kind}" for kind, n in kinds.most_common() if kind != OTHER)
-    there = f" of {found.where}" if found.where else ""
-    text = f"{number(len(found.images), 'image')} in {number(len(names), 'folder')}{there}{words}"
-    if not names and found.where:
-        text = f"{number(len(found.images), 'image')} in {found.where}, in no class folders"
-    findings.append(Finding("folders", "ok" if found.images else "failed", text, _elsewhere(found)))
+    parent = f" of {content.where}" if content.where else ""
+    text = f"{number(len(content.images), 'image')} in {number(len(names), 'folder')}{parent}{words}"
+    if not names and content.where:
+        text = f"{number(len(content.images), 'image')} in {content.where}, but no class folders"
+    findings.append(Finding("folders", "ok" if content.images else "failed", text, _elsewhere(content)))
     usual, times = kinds.most_common(1)[0] if kinds else (OTHER, 0)
     odd = tuple(name for name in names if _naming(name) != usual)
     if odd and usual != OTHER and times > len(odd):
-        text = f"{number(len(odd), 'folder')} not named by {usual}, as the others are"
-        findings.append(Finding("folders", "failed", text, "Rename them or move them away", odd))
+        text = f"{number(len(odd), 'folder')} not named by {usual}, unlike the others"
+        findings.append(
+            Finding("folders", "failed", text, f"Name these folders by {usual} too, or move them elsewhere", odd)
+        )
     empty = tuple(name for name, n in names.items() if not n)
     if empty:
-        advice = "Fill them from the archive, or remove what is no class"
+        advice = "Fill the empty folders from the archive, or remove those that are not classes"
         findings.append(Finding("folders", "failed", f"{number(len(empty), 'folder')} without an image", advice, empty))
-    if found.nested and usual != OTHER:
-        text = f"{number(len(found.nested), 'folder')} inside the class folders"
-        advice = "Move their images into the class folders, and the folders away"
-        findings.append(Finding("folders", "failed", text, advice, tuple(found.nested)))
-    elif found.nested:
-        text = f"{number(len(found.nested), 'folder')} inside these, which may be data sets of their own"
-        findings.append(Finding("folders", "failed", text, "Give one of them as PATH", tuple(names)))
+    if content.nested and usual != OTHER:
+        text = f"{number(len(content.nested), 'folder')} inside the class folders"
+        advice = "Move the images of the inner folders up into the class folders, and remove the inner folders"
+        findings.append(Finding("folders", "failed", text, advice, tuple(content.nested)))
+    elif content.nested:
+        inside = f"{number(len(content.nested), 'folder')} inside {number(len(names), 'folder')}"
+        text = f"{inside}, which may be separate data sets"
+        findings.append(Finding("folders", "failed", text, "Use one of these folders as PATH", tuple(names)))
     if broken:
-        text = f"{number(len(broken), 'file')} named as an image that is empty, none or not readable"
-        advice = "Replace these files, or see to it that you may read them"
+        text = f"{number(len(broken), 'file')} with the suffix of an image, but empty, not an image or not readable"
+        advice = "Replace the files that are not images, or correct their read permissions"
         findings.append(Finding("images", "failed", text, advice, tuple(broken)))
-    return findings + ignored(found.others)
+    return findings + ignored(content.others)
 
 
-def _elsewhere(found: Survey) -> str:
-    """What to do where the images lie deeper than they were looked for, or in an archive."""
-    if not found.images and ARCHIVES & set(found.others):
+def _elsewhere(content: Survey) -> str:
+    """What to do if the images are deeper in the folder, or in an archive; else empty."""
+    if not content.images and ARCHIVES & set(content.others):
         return "Unpack the archive first"
-    deeper = found.where not in ("", "val", "train") and len(found.folders) > 1
-    return f"The class folders lie in {found.where}: add that to PATH" if deeper else ""
+    deeper = content.where not in ("", "val", "train") and len(content.folders) > 1
+    return f"The class folders are in {content.where}: append this to PATH" if deeper else ""
 
 
 def _naming(folder: str) -> str:

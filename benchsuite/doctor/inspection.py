@@ -1,4 +1,4 @@
-"""Looks at samples one by one, without stopping at a broken one: what each file holds, and what lies beside it."""
+"""Examines samples one by one, without stopping at a broken one: what each file holds, and what is next to it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ T = TypeVar("T")
 
 
 ORIENTATION = 0x0112
-"""The EXIF tag that says how a picture was held; 1 is upright."""
+"""The EXIF tag of a picture's orientation; 1 is upright."""
 NAMED = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".pgm": "PPM"}
-"""The format that a suffix stands for where it is not the suffix itself."""
+"""The format of each suffix that is not itself the name of the format."""
 READERS = 16
-"""Threads that wait for a disk: on a cold or remote one each answer takes milliseconds."""
+"""Threads that read from a disk: on a cold or remote one each read takes milliseconds."""
 _BLOCK = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What one sample is. ``error`` says why it cannot be read; ``format`` and ``mode`` are the file's (empty: a row).
+    """What was found about one sample.
 
-    ``pixels`` is the digest of the decoded picture, empty where it was not decoded; ``turned`` is a picture whose EXIF
-    says that it lies on its side or is mirrored, ``misnamed`` a file whose suffix is another format's.
+    ``error`` is why it cannot be read, empty if it can; ``format`` and ``mode`` are the file's (empty: a row of an
+    array). ``turned``: EXIF rotates or mirrors the picture. ``misnamed``: the suffix is that of another format.
+    ``pixels`` is the digest of the decoded picture, empty if it was not decoded.
     """
 
     error: str = ""
@@ -49,30 +50,30 @@ class Examined:
 
 
 def header(sample: Sample) -> Examined | None:
-    """What the head of a sample's file says. None where pixels have to tell: no file, a broken head, an odd end."""
+    """What the header of a sample's file says. None if it must be decoded: not a file, broken header, end unknown."""
     path = Path(sample.where)
     if not path.is_file():
         return None
     try:
         head, whole = _header(path)
-    except Exception:  # whatever is wrong, reading it says so in the words of an evaluation
+    except Exception:  # decoding it raises the error that a run would raise
         return None
     return head if whole else None
 
 
 def examine(split: Split, sample: Sample) -> Examined:
-    """One sample, decoded whole."""
+    """Decodes one sample fully; an error becomes ``Examined.error``."""
     import numpy as np
 
     head, path = Examined(), Path(sample.where)
     if path.is_file():
-        with suppress(Exception):  # as above
+        with suppress(Exception):  # decoding it raises the error that a run would raise
             head, _ = _header(path)
     try:
         pixels = np.asarray(split.read(sample))
     except DataError as error:
         return Examined(error=str(error))
-    except Exception as error:  # a data set that breaks its contract
+    except Exception as error:  # a data set plugin that breaks its contract
         return Examined(error=f"{type(error).__name__}: {error} ({sample.where})")
     state = hashlib.sha256(repr(pixels.shape).encode())
     state.update(np.ascontiguousarray(pixels).data)
@@ -83,36 +84,36 @@ def examine(split: Split, sample: Sample) -> Examined:
 def look(
     split: Split, chosen: Collection[str], start: Callable[[str, int], None], advance: Callable[[int], None]
 ) -> list[Examined]:
-    """Every sample of a split: those ``chosen`` by id and those whose head does not suffice are decoded.
+    """Examines every sample of a split; decodes those ``chosen`` by id and those whose header does not suffice.
 
-    Heads are read by many threads, as each waits for the disk; pixels by as many as there are cores, as each needs
-    memory. Where all are chosen, no file is opened twice.
+    Headers are read in many threads, because each waits for the disk; images are decoded in one thread per core,
+    because each needs memory. If all are chosen, there is no separate pass over the headers.
     """
     samples = split.samples
-    found: list[Examined | None] = [None] * len(samples)
+    results: list[Examined | None] = [None] * len(samples)
     if len(chosen) < len(samples):
         start(f"reading the headers of {len(samples):,} images", len(samples))
-        found = every(samples, header, advance, READERS)
-    rest = [i for i, s in enumerate(samples) if found[i] is None or s.id in chosen]
+        results = every(samples, header, advance, READERS)
+    rest = [i for i, s in enumerate(samples) if results[i] is None or s.id in chosen]
     start(f"decoding {len(rest):,} images", len(rest))
     decoded = every([samples[i] for i in rest], lambda s: examine(split, s), advance, cores())
-    for i, seen in zip(rest, decoded, strict=True):
-        found[i] = seen
-    return [seen for seen in found if seen is not None]
+    for i, result in zip(rest, decoded, strict=True):
+        results[i] = result
+    return [result for result in results if result is not None]
 
 
 def every(items: Sequence[T], work: Callable[[T], Any], advance: Callable[[int], None], threads: int) -> list[Any]:
-    """``work`` of every item, in order, by this many threads. ``advance(k)`` hears of k more."""
+    """``work(item)`` of every item, in order, by this many threads. Calls ``advance(k)`` after every k more items."""
     blocks = [items[i : i + _BLOCK] for i in range(0, len(items), _BLOCK)]
-    found: list[Any] = []
+    results: list[Any] = []
     pool = ThreadPoolExecutor(threads, thread_name_prefix="benchsuite-examine")
     try:
         for part in pool.map(lambda block: [work(item) for item in block], blocks):
-            found += part
+            results += part
             advance(len(part))
     finally:
         pool.shutdown(cancel_futures=True)
-    return found
+    return results
 
 
 def file_digest(path: str) -> str:
@@ -125,7 +126,7 @@ def file_digest(path: str) -> str:
 
 
 def same_bytes(samples: Sequence[Sample], advance: Callable[[int], None]) -> list[tuple[Sample, ...]]:
-    """Groups of samples of the same bytes. Only files of equal size are read; a row's stamp is its digest."""
+    """Groups of samples with the same bytes. Reads only files of equal size; the stamp of a row holds its digest."""
     sizes: dict[str, list[Sample]] = {}
     for sample in samples:
         stamp = sample.content
@@ -138,16 +139,16 @@ def same_bytes(samples: Sequence[Sample], advance: Callable[[int], None]) -> lis
 
 
 def groups(samples: Sequence[Sample], keys: Sequence[str]) -> list[tuple[Sample, ...]]:
-    """The samples that share a key with others, in the order of their first; an empty key is shared by none."""
-    found: dict[str, list[Sample]] = {}
+    """Groups of samples with the same key, in the order of their first sample; empty keys form no group."""
+    by_key: dict[str, list[Sample]] = {}
     for sample, key in zip(samples, keys, strict=True):
         if key:
-            found.setdefault(key, []).append(sample)
-    return [tuple(group) for group in found.values() if len(group) > 1]
+            by_key.setdefault(key, []).append(sample)
+    return [tuple(group) for group in by_key.values() if len(group) > 1]
 
 
 def beside(samples: Sequence[Sample]) -> Counter[str]:
-    """What lies in the folders of the images and is none of them: how many files, by suffix or as hidden ones."""
+    """Counts the other files in the folders of the images, by suffix or as ``hidden``."""
     known = {sample.where for sample in samples}
     folders = {where.rpartition(os.sep)[0]: where for where in known}
     return Counter(
@@ -160,7 +161,9 @@ def beside(samples: Sequence[Sample]) -> Counter[str]:
 
 
 def _header(path: Path) -> tuple[Examined, bool]:
-    """What the head of a file says, and whether the file ends as one that was written to its end. Decodes nothing."""
+    """What the header of a file says, and whether the file is known to be complete: a JPEG or PNG within Pillow's pixel
+    limit that ends in its end marker. Decodes nothing.
+    """
     from PIL import Image
 
     quiet()

@@ -88,7 +88,7 @@ def test_a_run_uses_what_was_prepared(capsys: pytest.CaptureFixture[str]) -> Non
         (["--loader", "bxo"], "Unknown loader 'bxo': did you mean 'box'?"),
         (["--loader", "box", "--short-side", "0"], "Expected --short-side to be at least 1, got 0"),
         (["--loader", "box", "--interpolation", "box"], "Expected --interpolation to be given with --short-side"),
-        (["--loader", "box:greyish", "--short-side", "8"], "for a loader that is exact, got box:greyish"),
+        (["--loader", "box:greyish", "--short-side", "8"], "used with an exact loader, got box:greyish"),
         (["--loader", "box", "--workers", "-1"], "Expected --workers to be 0 or more, got -1"),
         (["--loader", "box", "--out", "."], "Expected --out to be a new file, got a folder"),
     ],
@@ -101,7 +101,7 @@ def test_what_cannot_be_is_refused_in_one_line(
 
 def test_a_data_set_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Expected imagenet:PATH" in said(capsys, "imagenet", "--loader", "box")
-    assert "nothing there" in said(capsys, "imagenet:/no/such", "--loader", "box")
+    assert "a path that does not exist" in said(capsys, "imagenet:/no/such", "--loader", "box")
 
 
 def huge(path: Path, side: int) -> None:
@@ -131,7 +131,7 @@ def test_a_narrow_image_that_a_resize_would_make_huge_is_refused_by_name(
 ) -> None:
     Image.new("RGB", (1, 60_000)).save(pictures / "b" / "9.png")
     short = ["--short-side", "256"]
-    rule = "an image to be of at most 89478485 pixels after its resize, got 1 x 60000 made 256 x 15360000"
+    rule = "an image to be of at most 89478485 pixels after its resize, got 1 x 60000 resized to 256 x 15360000"
     assert f"{rule} ({pictures / 'b' / '9.png'})" in said(capsys, f"folder:{pictures}", "--loader", "box", *short)
     run = ["run", "toy", "--data", f"folder:{pictures}", "--weights", "random", "--device", "cpu"]
     assert main([*PREPARE, f"folder:{pictures}", "--loader", "box"]) == 0
@@ -148,7 +148,7 @@ def test_an_interruption_says_that_nothing_of_the_file_is_kept(
 
     monkeypatch.setattr("benchsuite.data.prepared_writer._verify", interrupted)
     assert main([*PREPARE, f"folder:{pictures}", "--loader", "box"]) == 130
-    assert "benchsuite: interrupted; nothing is kept of a file that is not whole\n" in capsys.readouterr().err
+    assert "benchsuite: interrupted; the incomplete file is not kept\n" in capsys.readouterr().err
     assert not list(cache_dir().rglob("*box*"))
 
 

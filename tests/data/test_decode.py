@@ -170,7 +170,7 @@ def test_an_unreadable_file_is_refused(tmp_path):
     picture().save(path)
     path.chmod(0)
     for read in (decode, lambda p: check_headers([p])):
-        with pytest.raises(DataError, match=r"got a file that may not be read \(.*x.jpg\)"):
+        with pytest.raises(DataError, match=r"got a file without read permission \(.*x.jpg\)"):
             read(path)
 
 

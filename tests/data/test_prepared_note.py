@@ -17,7 +17,7 @@ from benchsuite.storage.files import cache_dir
 def test_a_file_made_by_another_decoder_is_refused(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(pictures)
     monkeypatch.setattr("benchsuite.data.prepared_reader.decoder", lambda: "Pillow 99")
-    with pytest.raises(DataError, match="made with Pillow 99, got one of Pillow"):
+    with pytest.raises(DataError, match="made with Pillow 99, got one made with Pillow"):
         use(pictures)
 
 

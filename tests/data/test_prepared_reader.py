@@ -116,7 +116,7 @@ def relabel(root: Path) -> str:
 def test_images_that_changed_since_are_refused_by_name(pictures: Path, damage: Callable[[Path], str]) -> None:
     make(pictures)
     said = damage(pictures)
-    with pytest.raises(DataError, match=f"as they are, got {said}.*make it .*benchsuite data prepare folder:"):
+    with pytest.raises(DataError, match=f"as they are now, got {said}.*make it .*benchsuite data prepare folder:"):
         use(pictures)
     make(pictures)
     use(pictures)
@@ -146,7 +146,7 @@ def test_labels_that_changed_are_refused_by_name(pictures: Path) -> None:
     swapped = dataclasses.replace(
         split, samples=tuple(dataclasses.replace(s, label=1 - s.label) for s in split.samples)
     )
-    with pytest.raises(DataError, match=r"cat/1.png, which has another label since"):
+    with pytest.raises(DataError, match=r"cat/1.png, whose label has changed since"):
         use(pictures, split=swapped)
 
 
@@ -165,7 +165,11 @@ def shorten(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "said"),
-    [(Path.unlink, "no such file"), (shorten, "a changed one"), (lambda f: os.utime(f, ns=(1, 1)), "a changed one")],
+    [
+        (Path.unlink, "no such file"),
+        (shorten, "a file of another size or time"),
+        (lambda f: os.utime(f, ns=(1, 1)), "a file of another size or time"),
+    ],
 )
 def test_a_file_that_changed_is_refused_before_and_during_a_run(
     pictures: Path, damage: Callable[[Path], None], said: str
@@ -174,7 +178,7 @@ def test_a_file_that_changed_is_refused_before_and_during_a_run(
     loader, split = use(pictures), split_of(pictures)
     damage(file)
     for attempt in (lambda: use(pictures), lambda: pixels_of(loader, split, split.samples)):
-        with pytest.raises(DataError, match=f"as it was when it was checked, got {said} .*{file.name}"):
+        with pytest.raises(DataError, match=f"unchanged since it was checked, got {said} .*{file.name}"):
             attempt()
     assert make(pictures)["cached"] is False
     use(pictures)
@@ -203,7 +207,9 @@ def test_images_resized_before_have_the_pixels_of_images_resized_after(pictures:
 def test_a_resized_file_is_refused_for_any_other_view_and_the_full_one_serves_all(pictures: Path, other: View) -> None:
     view = View(8, interpolation="bicubic")
     make(pictures, view=view)
-    with pytest.raises(DataError, match=r"prepared at full size, .* got one of short side 8, bicubic .*--loader box\)"):
+    with pytest.raises(
+        DataError, match=r"prepared at full size, .* got a file of short side 8, bicubic .*--loader box\)"
+    ):
         use(pictures, view, other)
     make(pictures)
     split = split_of(pictures)
@@ -246,7 +252,7 @@ def test_damage_that_leaves_size_and_time_as_they_were_is_found_in_the_image_tha
     split, images = split_of(pictures), use(pictures, loader=spoilt).images
     bad, found = split.samples[4].id, list[Any]()
     assert images is not None
-    with pytest.raises(DataError, match=f"with the pixels that were checked, got others for {bad} .*--fresh"):
+    with pytest.raises(DataError, match=f"with the pixels that were checked, got other pixels for {bad} .*--fresh"):
         found.extend(images(split, split.samples, lambda pixels, _: pixels, 0))
     assert len(found) == 4
 

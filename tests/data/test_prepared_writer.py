@@ -29,7 +29,7 @@ def left_behind() -> list[str]:
 
 
 def test_a_loader_that_is_not_exact_or_reads_no_file_takes_no_short_side(pictures: Path) -> None:
-    with pytest.raises(BadParameter, match="--short-side to be for a loader that is exact, got box:greyish"):
+    with pytest.raises(BadParameter, match="--short-side to be used with an exact loader, got box:greyish"):
         make(pictures, GREYISH, view=FULL)
     with pytest.raises(BadParameter, match="one that reads a prepared file, got torch"):
         make(pictures, CATALOG.loaders["torch"])
@@ -116,7 +116,7 @@ def test_a_format_that_drops_repeats_or_changes_anything_is_caught_and_nothing_i
 
 def test_a_format_that_is_not_exact_is_held_to_the_right_order(pictures: Path) -> None:
     make(pictures, GREYISH)
-    with pytest.raises(PluginError, match=r"with the pixels of every image, in order, got others for cat/1\.png"):
+    with pytest.raises(PluginError, match=r"with the pixels of every image, in order, got other pixels for cat/1\.png"):
         make(pictures, spoiled(swapping, GREYISH), fresh=True)
 
 
@@ -211,7 +211,7 @@ def test_what_another_process_has_made_meanwhile_is_not_made_again(
         monkeypatch.setattr(prepared_writer, "in_order", lambda *_: pytest.fail("an image was read"))
         yield
 
-    monkeypatch.setattr(prepared_writer, "_alone", made_meanwhile)
+    monkeypatch.setattr(prepared_writer, "_locked", made_meanwhile)
     assert make(pictures)["cached"] is True
 
 
@@ -226,7 +226,7 @@ def test_files_of_an_earlier_state_of_the_images_are_named(pictures: Path, tmp_p
 
     for _ in range(2):
         prepare(PreparedSpec(BOX, split_of(pictures), f"folder:{pictures}"), Heard(), 2)
-    assert told == [f"{first['file']} holds these images in another state: delete it, unless it is still needed"]
+    assert told == [f"{first['file']} was made from another state of these images: delete it unless you still need it"]
     assert Path(small["file"]).exists()
 
 

@@ -81,7 +81,7 @@ def test_a_sound_folder_is_fine_and_each_disease_is_found(tree: Path, capsys: py
         (broken,) = (f["examples"] for f in found["findings"] if f["check"] == "images")
         assert len(broken) == 1
         assert "dog/1.jpg" in broken[0]
-        assert found["verdict"] == "Not fine: images failed. Mend this before a long run."
+        assert found["verdict"] == "Not fine: images failed. Fix this before a long run."
 
 
 def test_the_numbered_folders_of_imagenet_v2_are_in_order_as_such_and_not_as_any_folder(
@@ -151,7 +151,7 @@ def test_validation_images_are_held_against_the_reassessed_labels_that_timm_ship
         status, found = check(capsys, f"imagenet:{tmp_path}")
         assert (status, levels(found)["counts"], levels(found)["labels"]) == (1, "failed", level)
     assert main(["data", "check", f"imagenet:{tmp_path}"]) == 1
-    assert "and 995 more, which --json names" in capsys.readouterr().out
+    assert "and 995 more, listed by --json" in capsys.readouterr().out
 
 
 def test_what_cannot_be_opened_is_surveyed_with_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,22 +161,22 @@ def test_what_cannot_be_opened_is_surveyed_with_status_2(tmp_path: Path, capsys:
     assert main(["data", "check", f"imagenet:{tmp_path}", "--json"]) == 2
     streams = capsys.readouterr()
     found = json.loads(streams.out)
-    assert (found["opened"], found["verdict"]) == (False, "It cannot be opened.")
+    assert (found["opened"], found["verdict"]) == (False, "The data set cannot be opened.")
     assert any(f["examples"] == ["tench"] for f in found["findings"])
-    assert "got tench, no WordNet id" in streams.err
+    assert "got tench, which is not a WordNet id" in streams.err
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["imagenet:/no/such/folder"], "got nothing there (/no/such/folder"),
+        (["imagenet:/no/such/folder"], "got a path that does not exist (/no/such/folder"),
         (["imagenet"], "without a path"),
         (["imagenot:/data"], "did you mean 'imagenet'?"),
         (["digits", "--split", "tset"], "Unknown --split 'tset': did you mean 'test'?"),
         (["digits", "--model", "resnet5"], "Unknown architecture 'resnet5'"),
-        (["digits", "--weights", "random"], "Expected --weights to be those of a --model"),
-        (["digits", "--images", "10"], "Expected --images to be asked for with --model, got no model"),
-        (["digits", "--device", "cpu"], "Expected --device to be asked for with --model, got no model"),
+        (["digits", "--weights", "random"], "Expected --weights to be used with --model"),
+        (["digits", "--images", "10"], "Expected --images to be used with --model, got no model"),
+        (["digits", "--device", "cpu"], "Expected --device to be used with --model, got no model"),
         (["digits", "--split", "train", "--model", "resnet18"], "Expected --model to be used with --split test"),
         (["digits", "--model", "resnet18", "--weights", "none.pth"], "Expected --weights to be a name or a file"),
         (["digits", "--model", "resnet18", "--weights", "IMAGENET1K_V1"], "Expected the number of classes of digits"),
@@ -257,7 +257,7 @@ def test_real_images_are_looked_at_whole(imagenet500: Path, capsys: pytest.Captu
     for path in imagenet500.rglob("*.JPEG"):
         with Image.open(path) as image:
             grey += image.mode == "L"
-    assert any(f["text"].startswith(f"{grey} images in L") for f in found["findings"])
+    assert any(f["text"].startswith(f"{grey} images in mode L") for f in found["findings"])
 
 
 def test_a_real_class_that_lies_in_the_folder_of_another_is_found(
@@ -270,7 +270,9 @@ def test_a_real_class_that_lies_in_the_folder_of_another_is_found(
     shutil.copy(image, second / f"{first.name}_1.JPEG")
     _, found = check(capsys, f"imagenet:{tmp_path}")
     assert levels(found)["folders"] == "failed"
-    assert "2 images share their bytes" in next(f["text"] for f in found["findings"] if f["check"] == "duplicates")
+    assert "2 images in 1 group with the same bytes" in next(
+        f["text"] for f in found["findings"] if f["check"] == "duplicates"
+    )
 
 
 def test_an_interruption_promises_nothing_that_is_kept(
@@ -281,5 +283,5 @@ def test_an_interruption_promises_nothing_that_is_kept(
 
     monkeypatch.setattr("benchsuite.doctor.check.checkup", interrupted)
     assert main(["data", "check", "digits"]) == 130
-    said = "benchsuite: interrupted; nothing is kept of a check, the same command begins again\n"
+    said = "benchsuite: interrupted; a check keeps no partial result: the same command starts from the beginning\n"
     assert capsys.readouterr().err == said

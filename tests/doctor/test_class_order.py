@@ -192,9 +192,11 @@ def test_the_order_of_classes_is_told_in_words() -> None:
         texts["right"].text
         == "net agrees with the labels of 200 of 200 images (100.00 %), and no other order fits better"
     )
-    assert "but with 200 if they were in this order: labels counted from 1, as MATLAB counts" in texts["matlab"].text
-    assert "b looks like a" in texts["matlab"].examples
-    assert "the classes are permuted: on images that it was not found on, another order hits" in texts["unknown"].text
+    assert (
+        "but with 200 if the labels are read like this: labels counted from 1, as MATLAB counts" in texts["matlab"].text
+    )
+    assert "images labelled b look like a" in texts["matlab"].examples
+    assert "the classes are permuted: another order, found on half of the images, is right for" in texts["unknown"].text
     assert "no better than chance" in texts["mixed"].text
     assert texts["swapped"].level == "failed"
     assert {name: f.level for name, f in texts.items()} == {n: "ok" if n == "right" else "failed" for n in texts}
@@ -217,8 +219,10 @@ def test_an_order_that_the_networks_own_errors_explain_is_a_note() -> None:
     answers = np.where((true < 4) & (turn < 4), (true + 1) % 4, np.where(true < 4, 9, true))
     found = only(order(judge(true, answers, {}, 10), "net", LETTERS))
     assert found.level == "note"
-    assert "4 classes fit another one better: on images that it was not found on, another order hits 320" in found.text
-    assert found.examples[0] == "a looks like b"
+    assert (
+        "4 classes fit another class better: another order, found on half of the images, is right for 320" in found.text
+    )
+    assert found.examples[0] == "images labelled a look like b"
 
 
 def test_too_few_images_for_a_pair_are_said() -> None:

@@ -40,15 +40,15 @@ def only(findings: list[Finding]) -> Finding:
 
 def test_a_whole_copy_is_fine() -> None:
     found = only(counts(samples(), NAMES, WHOLE))
-    assert (found.level, found.text) == ("ok", "30 images of 10 classes, 3 of each, as in a whole copy")
+    assert (found.level, found.text) == ("ok", "30 images of 10 classes, 3 of each, as in a complete copy")
 
 
 @pytest.mark.parametrize(
     ("kept", "words", "example"),
     [
-        (samples()[:-1], "29 of 30 images; 1 class without 3 images", "j: 2"),
-        (samples(31), "31 of 30 images; 1 class without 3 images", "a: 4"),
-        (samples()[:9], "9 of 30 images; 9 of 10 classes; 9 classes without 3 images", "j: 0"),
+        (samples()[:-1], "29 of 30 images; 1 class with more or fewer than 3 images", "j: 2"),
+        (samples(31), "31 of 30 images; 1 class with more or fewer than 3 images", "a: 4"),
+        (samples()[:9], "9 of 30 images; 9 of 10 classes; 9 classes with more or fewer than 3 images", "j: 0"),
     ],
 )
 def test_missing_and_surplus_images_are_counted(kept: Any, words: str, example: str) -> None:
@@ -62,7 +62,7 @@ def test_missing_and_surplus_images_are_counted(kept: Any, words: str, example: 
 def test_what_to_do_about_a_wrong_number_depends_on_it() -> None:
     moved = [dataclasses.replace(s, label=3) if s.id == "000" else s for s in samples()]
     advice = [only(counts(kept, NAMES, WHOLE)).advice for kept in (samples(29), samples(31), moved)]
-    assert [words.split()[0] for words in advice] == ["Complete", "Take", "As"]
+    assert [words.split()[0] for words in advice] == ["Complete", "Remove", "The"]
 
 
 def relabelled(shift: int, *, wrong: int = -1) -> Finding:
@@ -78,13 +78,13 @@ def relabelled(shift: int, *, wrong: int = -1) -> Finding:
 
 def test_reassessed_labels_accept_most_labels_of_the_images_that_they_belong_to() -> None:
     assert relabelled(0).level == "ok"
-    assert relabelled(0).text == "the reassessed labels accept those of 300 of 300 images"
+    assert relabelled(0).text == "the reassessed labels accept the label of 300 of 300 images"
     assert relabelled(1).level == "failed"
     assert relabelled(1).text.endswith("30 of 300 images")
     swapped = relabelled(0, wrong=4)
     assert swapped.level == "failed"
-    assert swapped.text.endswith("270 of 300 images, but hardly any of 1 class")
-    assert swapped.examples == ("e looks like f",)
+    assert swapped.text.endswith("270 of 300 images, but of hardly any in 1 class")
+    assert swapped.examples == ("images labelled e look like f",)
 
 
 def test_without_reassessed_labels_nothing_is_said_of_them() -> None:
@@ -110,7 +110,7 @@ def test_files_in_the_folder_of_another_class_are_found() -> None:
         Sample("a", 0, "/d/n01440764/n01440764_5.JPEG"),
         Sample("b", 0, "/d/n01440764/ILSVRC2012_val_00000001.JPEG"),
     ]
-    assert only(misplaced(right)).text == "1 file in the folder of the name"
+    assert only(misplaced(right)).text == "name and folder agree for 1 file"
     found = only(misplaced([*right, Sample("c", 1, "/d/n01443537/n01440764_9.JPEG")]))
     assert (found.level, found.examples) == ("failed", ("n01443537/n01440764_9.JPEG",))
     assert misplaced(samples()) == []
@@ -135,7 +135,10 @@ def test_folders_that_are_numbers_are_not_in_the_order_of_text() -> None:
     assert only(labelled(["0", "2", "10"], [0, 2, 10])).level == "ok"
     assert only(labelled(["001", "002", "010"], [0, 1, 2])).level == "ok"
     found = only(labelled(["0", "10", "2"], [0, 1, 2]))
-    assert (found.level, found.examples) == ("failed", ("2 has the index 2", "10 has the index 1"))
+    assert (found.level, found.examples) == (
+        "failed",
+        ("folder 2 has the class index 2", "folder 10 has the class index 1"),
+    )
     assert labelled(["0", "cat"], [0, 1]) == labelled(["7"], [0]) == []
 
 
@@ -147,9 +150,9 @@ def test_unreadable_images_fail_with_their_names() -> None:
         "1 image cannot be read",
         ("Expected an image (c.jpg)",),
     )
-    assert only(readable(samples(), seen[:29] + seen[:1])).text == "all 30 images decoded whole"
+    assert only(readable(samples(), seen[:29] + seen[:1])).text == "all 30 images fully decoded"
     partly = [Examined(width=6, height=4)] * 29 + [seen[0]]
-    assert only(readable(samples(), partly)).text == "every header read, 1 of 30 images decoded whole"
+    assert only(readable(samples(), partly)).text == "all headers read, 1 of 30 images fully decoded"
 
 
 def test_oddities_are_counted_by_kind_and_fail_nothing() -> None:
@@ -158,10 +161,10 @@ def test_oddities_are_counted_by_kind_and_fail_nothing() -> None:
     seen[0] = Examined(mode="RGB", format="PNG", misnamed=True)
     found = oddities(samples(), seen)
     assert [(f.level, f.text) for f in found] == [
-        ("note", "1 image in CMYK, converted to RGB as Pillow does"),
-        ("note", "2 images in L, converted to RGB as Pillow does"),
-        ("note", "1 image in PNG by the name of another format"),
-        ("note", "1 image turned by EXIF, taken as stored"),
+        ("note", "1 image in mode CMYK, converted to RGB by Pillow"),
+        ("note", "2 images in mode L, converted to RGB by Pillow"),
+        ("note", "1 image in PNG with the suffix of another format"),
+        ("note", "1 image rotated or mirrored by EXIF, which is ignored"),
     ]
     assert found[1].examples == ("data/027.jpg", "data/028.jpg")
 
@@ -170,7 +173,7 @@ def test_sizes_are_those_of_the_data_set_or_described() -> None:
     same = [Examined(width=6, height=4)] * 30
     assert (only(sizes(samples(), same, WHOLE, 4)).level, only(sizes(samples(), same, WHOLE, 4)).text) == (
         "ok",
-        "all 6 x 4",
+        "all 6 x 4 pixels",
     )
     wrong = only(sizes(samples(), [*same[:-1], Examined(width=4, height=6)], WHOLE, 4))
     assert (wrong.level, wrong.examples) == ("failed", ("data/029.jpg",))
@@ -178,8 +181,8 @@ def test_sizes_are_those_of_the_data_set_or_described() -> None:
     mixed = [Examined(width=100 + i, height=50 + i) for i in range(30)]
     found = only(sizes(samples(), mixed, None, 60))
     assert (
-        found.text
-        == "100 x 50 to 129 x 79, half of them to 114 x 64; 10 images with a side below 60 pixels, enlarged for a crop"
+        found.text == "100 x 50 to 129 x 79 pixels, median 114 x 64; "
+        "10 images with a side below 60 pixels, enlarged before the crop"
     )
     assert found.level == "note"
     shrinking = mixed[::-1]
@@ -190,7 +193,7 @@ def test_sizes_are_those_of_the_data_set_or_described() -> None:
 
 def test_pictures_that_are_published_as_arrays_are_not_the_same_in_jpeg() -> None:
     seen = [Examined(format="JPEG")] * 3 + [Examined(format="PNG")]
-    assert only(lossy(seen, WHOLE)).text == "3 images in JPEG, which has changed the published pixels"
+    assert only(lossy(seen, WHOLE)).text == "3 images stored as JPEG, which changed the published pixels"
     assert lossy(seen[3:], WHOLE) == lossy(seen, Census("test", 4)) == lossy(seen, None) == []
 
 
@@ -199,15 +202,18 @@ def test_copies_are_notes_and_those_of_two_labels_come_first() -> None:
     twin = Sample("twin", 0, "")
     found = only(duplicates("bytes", [(a, twin), (b, c)]))
     assert found.level == "note"
-    assert found.text.startswith("4 images share their bytes with another; 1 group under different labels")
+    assert found.text.startswith("4 images in 2 groups with the same bytes; 1 group with different labels")
     assert found.examples == ("data/001.jpg = data/002.jpg", "data/000.jpg = twin")
-    assert only(duplicates("pixels in other bytes", [])).text == "no two images of the same pixels in other bytes"
+    assert (
+        only(duplicates("pixels but different bytes", [])).text
+        == "no two images with the same pixels but different bytes"
+    )
 
 
 def test_the_verdict_names_what_failed_and_what_is_noted() -> None:
     fine, note, bad = (Finding(c, level, "") for c, level in (("a", "ok"), ("b", "note"), ("c", "failed")))
     assert verdict([fine]) == "Fine."
     assert verdict([fine, note, note]) == "Fine, with notes on b."
-    assert verdict([fine, note, bad, bad]) == "Not fine: c failed. Mend this before a long run."
+    assert verdict([fine, note, bad, bad]) == "Not fine: c failed. Fix this before a long run."
     assert ignored({}) == []
     assert only(ignored({".txt": 1200, "hidden": 1})).text.endswith("1,200 .txt, 1 hidden")

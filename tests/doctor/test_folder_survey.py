@@ -21,10 +21,10 @@ def test_a_folder_that_cannot_be_opened_is_described() -> None:
     assert [(f.check, f.level) for f in found[:2]] == [("opening", "failed"), ("folders", "ok")]
     assert found[1].text == "6 images in 4 folders, 3 named by WordNet ids"
     texts = {f.text: f.examples for f in found[2:]}
-    assert texts["1 folder not named by WordNet ids, as the others are"] == ("tench",)
+    assert texts["1 folder not named by WordNet ids, unlike the others"] == ("tench",)
     assert texts["1 folder without an image"] == ("n01484850",)
     assert texts["1 folder inside the class folders"] == ("tench/more",)
-    assert "1 file named as an image that is empty, none or not readable" in texts
+    assert "1 file with the suffix of an image, but empty, not an image or not readable" in texts
     assert only(surveyed(Survey(), [], "nothing")[1:]).level == "failed"
 
 
@@ -45,10 +45,10 @@ def test_an_archive_alone_is_to_be_unpacked() -> None:
 def test_folders_of_several_data_sets_are_no_class_folders_with_folders_inside() -> None:
     found = Survey({"v2-a": 3, "v2-b": 3}, ["x.jpg"] * 6, nested=["v2-a/0", "v2-a/1", "v2-b/0"])
     _, _, inside = surveyed(found, [], "Expected")
-    assert (inside.examples, inside.advice) == (("v2-a", "v2-b"), "Give one of them as PATH")
-    assert "3 folders inside these" in inside.text
+    assert (inside.examples, inside.advice) == (("v2-a", "v2-b"), "Use one of these folders as PATH")
+    assert "3 folders inside 2 folders" in inside.text
 
 
 def test_images_beside_no_class_folder_are_told_by_their_place() -> None:
     _, folders = surveyed(Survey(images=["a.jpg"], where="val"), [], "Expected")
-    assert folders.text == "1 image in val, in no class folders"
+    assert folders.text == "1 image in val, but no class folders"

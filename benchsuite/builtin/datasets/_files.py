@@ -23,9 +23,9 @@ class ImageFile:
 
 
 def data_folder(dataset: str, path: str | None, download: str, *also: str) -> Path:
-    """The folder that a user named, or the first of the usual ones that exists: BENCHSUITE_DATA, cache, ``also``.
+    """The folder that a user named, or the first default one that exists: in BENCHSUITE_DATA, in the cache, ``also``.
 
-    Raises ``DataError``, which ends in ``download``: what to get and where it goes.
+    Raises ``DataError`` if there is none; it ends in ``download``: what to get and where to put it.
     """
     if path is not None:
         return existing(dataset, path, download)
@@ -37,17 +37,17 @@ def data_folder(dataset: str, path: str | None, download: str, *also: str) -> Pa
             return place
     looked = ", ".join(map(str, places))
     raise DataError(
-        expected(dataset, "given as a path or in its usual place", "neither", f"looked in {looked}: {download}")
+        expected(dataset, "given with a path or in a default folder", "neither", f"looked in {looked}: {download}")
     )
 
 
 def existing(dataset: str, path: str | None, download: str) -> Path:
-    """The folder that a user named. Raises ``DataError``, which ends in ``download``, when there is none."""
+    """The folder that a user named. Raises ``DataError``, which ends in ``download``, if it is not a folder."""
     if not path:
         raise DataError(expected(f"{dataset}:PATH", "a folder", "no path", download))
     root = Path(path).expanduser()
     if not root.is_dir():
-        got = "a file" if root.is_file() else "nothing there"
+        got = "a file" if root.is_file() else "a path that does not exist"
         raise DataError(expected(f"{dataset}:PATH", "a folder", got, f"{path}: {download}"))
     return root
 
@@ -59,40 +59,42 @@ def folders(root: Path) -> list[str]:
 
 
 def class_folders(root: Path) -> list[str]:
-    """``folders``, where they stand for classes. Raises ``DataError`` for an image beside them, which has no class."""
+    """``folders`` that stand for classes. Raises ``DataError`` for an image next to them, which would have no class."""
     found = folders(root)
     if found:
         with _listing(root) as entries:
             for entry in entries:
                 if _is_image(entry) and not entry.is_dir():
-                    what = f"the image {entry.name} beside them"
-                    raise DataError(expected("the class folders", "alone in their folder", what, str(root)))
+                    what = f"the image {entry.name} next to them"
+                    raise DataError(expected("the class folders", "without images next to them", what, str(root)))
     return found
 
 
 def images(folder: Path, among: str = "") -> list[ImageFile]:
     """The image files of a folder, by name. Other files and hidden ones are ignored.
 
-    Raises ``DataError`` for a folder inside (its images would be lost), for a folder without images, and for an image
-    that is no regular file. ``among`` says what kind of folder it is, for the message.
+    Raises ``DataError`` for a folder inside (its images would be ignored), for a folder without images, and for an
+    image that is not a regular file. ``among`` is the kind of folder, for the message.
     """
     kind = among or "the image folder"
-    found = []
+    files = []
     with _listing(folder) as entries:
         for entry in entries:
             if entry.is_dir() and not entry.name.startswith("."):
-                raise DataError(expected(kind, "a folder of images", f"the folder {entry.name} in it", str(folder)))
+                raise DataError(
+                    expected(kind, "a folder of images only", f"the folder {entry.name} in it", str(folder))
+                )
             if _is_image(entry):
-                found.append(ImageFile(entry.path, _text(entry, folder), file_stamp(entry)))
-    if not found:
+                files.append(ImageFile(entry.path, _text(entry, folder), file_stamp(entry)))
+    if not files:
         raise DataError(
             expected(kind, "a folder with images", f"none with a suffix of {', '.join(SUFFIXES)}", str(folder))
         )
-    return sorted(found, key=lambda f: f.name)
+    return sorted(files, key=lambda f: f.name)
 
 
 def file_stamp(entry: os.DirEntry[str] | Path) -> str:
-    """``SIZE@MTIME_NS`` of a file. Raises ``DataError`` for one that is not there or is no regular file."""
+    """``SIZE@MTIME_NS`` of a file. Raises ``DataError`` if it does not exist or is not a regular file."""
     try:
         status = entry.stat()
     except OSError as error:
@@ -113,13 +115,13 @@ def class_samples(root: Path, classes: Iterable[tuple[str, int]]) -> list[Sample
 
 def file_split(name: str, samples: Sequence[Sample], classes: tuple[str, ...], *, mirror: bool) -> Split:
     """A split of image files, in the order of their ids. Raises ``DataError`` for equal ids and for a file that is
-    empty or no image, before any network runs.
+    empty or not an image, before any network runs.
     """
     ordered = sorted(samples, key=lambda s: s.id)
     for one, other in pairwise(ordered):
         if one.id == other.id:
             raise DataError(
-                expected("each id", "that of one image", f"{one.id} twice", f"{one.where} and {other.where}")
+                expected("each id", "that of one image only", f"{one.id} twice", f"{one.where} and {other.where}")
             )
     check_headers(s.where for s in ordered)
     return Split(name, tuple(ordered), classes, mirror, read_file)
@@ -128,12 +130,12 @@ def file_split(name: str, samples: Sequence[Sample], classes: tuple[str, ...], *
 def read_file(sample: Sample) -> Any:
     """The image of a sample of a folder, as a Pillow image in mode RGB.
 
-    Raises ``DataError`` for a file that has changed since it was listed: its logits would be kept under the old one's
-    name.
+    Raises ``DataError`` for a file that has changed since it was listed: its logits would be cached as those of the old
+    file.
     """
     image = decode(sample.where)
     if file_stamp(Path(sample.where)) != sample.stamp:
-        raise DataError(expected("an image", "as it was when the run began", "a file that changed since", sample.where))
+        raise DataError(expected("an image", "unchanged since the run began", "a changed file", sample.where))
     return image
 
 

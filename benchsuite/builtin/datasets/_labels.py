@@ -1,4 +1,4 @@
-"""Labels files of flat ImageNet folders: which file has which class."""
+"""Labels files of flat ImageNet folders: the class of each image file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMS = f"one of {', '.join(PATTERNS)} with a line FILE WNID or FILE INDEX for e
 
 
 def find_labels(folder: Path) -> Path:
-    """The labels file in the folder of the images or beside it. Raises ``DataError`` when there is none."""
+    """The labels file in the folder of the images or in its parent. Raises ``DataError`` if there is none."""
     places = (folder, folder.parent)
     for pattern in PATTERNS:
         for place in places:
@@ -28,10 +28,10 @@ def find_labels(folder: Path) -> Path:
 
 
 def read_labels(file: Path, stems: Sequence[str], index: dict[str, int]) -> dict[str, int]:
-    """The class index of each file, by its name without suffix; ``stems`` are all of them, in order.
+    """The class index of each image, by its file name without suffix. ``stems`` are all these names, in order.
 
-    Raises ``DataError`` naming the file and the line: an unknown WordNet id, a class index outside 0..999, an image
-    without a label or with two, and bare numbers.
+    Raises ``DataError`` naming the file, and the label if it is about one: for an unknown WordNet id, a class index
+    outside 0..999, an image without a label or with two, and a file of bare numbers.
     """
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
@@ -61,7 +61,7 @@ def read_labels(file: Path, stems: Sequence[str], index: dict[str, int]) -> dict
 
 
 def stem(name: str) -> str:
-    """A file name without its folder and without the suffix of an image, where it has one."""
+    """A file name without its folder, and without its suffix if that is one of an image."""
     name = re.split(r"[/\\]", name)[-1]
     base, _, ending = name.rpartition(".")
     return base if f".{ending.lower()}" in SUFFIXES else name
@@ -86,5 +86,5 @@ def _class(word: str, index: dict[str, int], file: Path, number: int) -> int:
 
 def _devkit(file: Path) -> DataError:
     rule = "WordNet ids or lines FILE INDEX"
-    got = "bare numbers, which in the development kit follow an order of their own and are no class indices"
+    got = "bare numbers: the development kit numbers the classes in an order of its own, not by class index"
     return DataError(expected("the labels", rule, got, str(file)))

@@ -1,4 +1,4 @@
-"""Datasets that are arrays: rows of pixels in a few files, read at once and kept as they are stored."""
+"""Datasets stored as arrays: rows of pixels in a few files, read at once and kept in memory as stored."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class RowReader:
     picture: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
     def __call__(self, sample: Sample) -> Any:
-        """The pixels of a sample, an array of its own."""
+        """The pixels of a sample, as a copy."""
         return self.picture(self.rows[sample.id])
 
 
 def row_split(
     name: str, parts: Sequence[Part], ids: Sequence[str], classes: tuple[str, ...], *, mirror: bool, picture: Any
 ) -> Split:
-    """A split of the rows of ``parts``, one rising id each; a stamp is the row's digest, @, its file's stamp."""
+    """A split of the rows of ``parts``; ``ids`` ascend, one per row. A row's stamp is ``ROW_DIGEST@FILE_STAMP``."""
     samples = []
     rows = {}
     names = iter(ids)

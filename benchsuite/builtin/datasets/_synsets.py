@@ -1,4 +1,4 @@
-"""The 1000 ImageNet classes in their usual order, that of the sorted WordNet ids, from the lists that timm ships."""
+"""The 1000 ImageNet classes in the order of their sorted WordNet ids, as is usual, from the lists that timm ships."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchsuite.builtin.datasets import _files
 
 
 def wnids() -> tuple[str, ...]:
-    """The WordNet ids; the place of one is its class index."""
+    """The WordNet ids of the 1000 classes; the position of an id is its class index."""
     found = tuple(_lines("imagenet_synsets.txt"))
     assert len(found) == 1000
     assert list(found) == sorted(set(found))
@@ -21,7 +21,7 @@ def wnids() -> tuple[str, ...]:
 
 
 def names(ids: tuple[str, ...]) -> tuple[str, ...]:
-    """A readable name for each id; the few that two classes share carry their id as well."""
+    """A readable name for each id; where two classes share a name, the id is added to it."""
     lemmas = dict(line.split("\t") for line in _lines("imagenet_synset_to_lemma.txt"))
     known = [lemmas.get(i, i) for i in ids]
     times = Counter(known)
@@ -32,13 +32,15 @@ def refuse_others(folder: Path, inside: Iterable[str], index: dict[str, int]) ->
     """Raises ``DataError`` for the first of these folders that is not named by a WordNet id of the 1000 classes."""
     for name in inside:
         if name not in index:
-            kind = "no class of the 1000" if re.fullmatch(r"n\d{8}", name) else "no WordNet id"
+            kind = "not one of the 1000 classes" if re.fullmatch(r"n\d{8}", name) else "not a WordNet id"
             hint = f"{folder}; for other classes use folder:{folder}"
             if name.isdigit():
-                hint = f"{folder}; rename each number to its WordNet id; ImageNet-V2 is read as imagenet-v2:PATH"
+                hint = f"{folder}; rename each number to its WordNet id; for ImageNet-V2 use imagenet-v2:PATH"
             elif _files.folders(folder / name):
-                hint = f"{folder}; {name} holds folders itself: let PATH lead to the class folders"
-            raise DataError(expected("a class folder", "named by a WordNet id of ImageNet", f"{name}, {kind}", hint))
+                hint = f"{folder}; {name} itself holds folders: PATH has to be the folder that holds the class folders"
+            raise DataError(
+                expected("a class folder", "named by a WordNet id of ImageNet", f"{name}, which is {kind}", hint)
+            )
 
 
 def subset(name: str) -> frozenset[str]:
@@ -47,7 +49,7 @@ def subset(name: str) -> frozenset[str]:
 
 
 def of_timm(name: str) -> Path:
-    """A list that timm ships; timm is not imported, which takes seconds. Raises ``DataError`` where it is not there."""
+    """The path of a list that timm ships, without importing timm (seconds). Raises ``DataError`` if it is missing."""
     package = importlib.util.find_spec("timm")
     for folder in (package.submodule_search_locations or ()) if package else ():
         file = Path(folder, "data", "_info", name)

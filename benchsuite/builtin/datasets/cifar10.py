@@ -24,13 +24,13 @@ def read_batch(path: Path, classes: int) -> tuple[NDArray[np.uint8], list[int]]:
     import numpy as np
 
     try:
-        found = _Reader(io.BytesIO(path.read_bytes()), str(path)).load()
+        content = _Reader(io.BytesIO(path.read_bytes()), str(path)).load()
     except DataError:
         raise
     except Exception as error:  # a damaged pickle raises many types
         raise DataError(expected("a CIFAR batch", "whole and readable", first_line(error), str(path))) from None
-    content = found if isinstance(found, dict) else {}
-    pixels, labels = (content.get(key, content.get(key.encode())) for key in ("data", "labels"))
+    batch = content if isinstance(content, dict) else {}
+    pixels, labels = (batch.get(key, batch.get(key.encode())) for key in ("data", "labels"))
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (ROW,):
         got = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
         raise DataError(expected("data of a CIFAR batch", f"uint8 (n, {ROW})", got, str(path)))
@@ -44,7 +44,7 @@ def read_batch(path: Path, classes: int) -> tuple[NDArray[np.uint8], list[int]]:
 
 
 class _Reader(pickle.Unpickler):
-    """Finds what an array of bytes is made of, under the names of numpy 1 and numpy 2, and refuses the rest."""
+    """Unpickles only what arrays of bytes need, under the names of numpy 1 and numpy 2; refuses anything else."""
 
     def __init__(self, file: io.BytesIO, where: str) -> None:
         super().__init__(file, encoding="latin1")
@@ -99,8 +99,8 @@ DOWNLOAD = (
 def open_cifar10(path: str | None, split: SplitName) -> Split:
     """The python pickles in ``PATH`` or ``PATH/cifar-10-batches-py``, else the class folders ``PATH/test/airplane``.
 
-    Rows of the pickles are ``test-00000`` onwards. JPEG files are not the original pictures: compression removes high
-    frequencies, so such a split is named ``cifar10-jpeg``.
+    The ids of the pickles' rows are ``test-00000`` onwards. JPEG files are not the original pictures: compression
+    removes high frequencies, so such a split is named ``cifar10-jpeg``.
     """
     from benchsuite.builtin.datasets import _files
 
@@ -130,11 +130,11 @@ def _from_batches(folder: Path, split: SplitName) -> Split:
 def _from_folders(folder: Path) -> Split:
     from benchsuite.builtin.datasets import _files
 
-    found = _files.class_folders(folder)
+    inside = _files.class_folders(folder)
     for name in CLASSES:
-        if name not in found:
-            raise DataError(expected(f"the class folder {name}", "at its place", "no folder", str(folder)))
-    for name in found:
+        if name not in inside:
+            raise DataError(expected(f"the class folder {name}", "in this folder", "no folder", str(folder)))
+    for name in inside:
         if name not in CLASSES:
             raise DataError(expected("a class folder", f"one of {', '.join(CLASSES)}", name, str(folder)))
     samples = _files.class_samples(folder, [(name, index) for index, name in enumerate(CLASSES)])
@@ -143,7 +143,7 @@ def _from_folders(folder: Path) -> Split:
 
 
 def _planes_last(row: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(3, 32, 32) -> (32, 32, 3), an array of its own."""
+    """(3, 32, 32) -> (32, 32, 3), a copy."""
     return row.transpose(1, 2, 0).copy()
 
 

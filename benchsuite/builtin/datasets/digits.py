@@ -1,4 +1,4 @@
-"""``digits``: scikit-learn's 1797 handwritten digits, which are installed with it: the dataset of a first run."""
+"""``digits``: the 1797 handwritten digits that are installed with scikit-learn, for a first run without a download."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def open_digits(path: str | None, split: SplitName) -> Split:
 def _table() -> Any:
     """64 pixels and the class of each digit, uint8 (1797, 65).
 
-    Importing sklearn.datasets takes two seconds, so its data file is read; where it is not at its place, scikit-learn
-    is asked.
+    Reads scikit-learn's data file directly, because importing sklearn.datasets takes two seconds; if the file is not
+    in its usual folder, ``sklearn.datasets.load_digits`` is called.
     """
     import numpy as np
 
@@ -62,8 +62,8 @@ def _table() -> Any:
                 return np.loadtxt(lines, delimiter=",", dtype=np.uint8)
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    return np.column_stack([found.data, found.target]).astype(np.uint8)
+    bunch = load_digits()
+    return np.column_stack([bunch.data, bunch.target]).astype(np.uint8)
 
 
 PREPROCESS = Preprocess(resize=32, crop=32, interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))

@@ -14,7 +14,7 @@ def open_folder(path: str | None, split: SplitName) -> Split:
     """The images of ``PATH/CLASS``, or of ``PATH/test/CLASS``, ``PATH/val/CLASS``, ``PATH/train/CLASS``.
 
     A class index is the rank of the folder's name; an id is ``CLASS/FILE``. Folders named by WordNet ids are ranked
-    like any others: for networks of 1000 ImageNet classes use ``imagenet:PATH``, which knows their indices. Raises
+    like any others: for networks of 1000 ImageNet classes use ``imagenet:PATH``, which has their indices. Raises
     ``DataError`` for train and test folders of different classes, whose indices would not agree.
     """
     from benchsuite.builtin.datasets import _files

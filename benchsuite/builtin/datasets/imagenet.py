@@ -1,6 +1,6 @@
 """``imagenet:PATH``: images of ImageNet's 1000 classes, or of some of them, indexed as every network expects.
 
-``imagenet-real:PATH`` counts the same images by the reassessed labels as well.
+``imagenet-real:PATH`` counts the same images by the reassessed labels (ReaL) too.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ DOWNLOAD = (
 )
 REAL_DOWNLOAD = (
     "PATH holds the validation images as for imagenet:PATH; real.json of "
-    "https://github.com/google-research/reassessed-imagenet may lie in it, or elsewhere: imagenet-real:PATH,real=FILE; "
-    "else the copy that timm ships counts"
+    "https://github.com/google-research/reassessed-imagenet may be in it, or elsewhere: imagenet-real:PATH,real=FILE; "
+    "without it, the copy that timm ships is used"
 )
 
 
 def open_imagenet(path: str | None, split: SplitName) -> Split:
     """The images of ``PATH/val`` (or of ``PATH``, when it is that folder), or of ``PATH/train``.
 
-    They lie in folders named by WordNet ids, or flat beside a labels file. A class index is the place of the WordNet id
-    among the 1000, whatever folders are there; an id is the file's name without suffix, so that both layouts agree.
-    Raises ``DataError`` for folders that are no class, empty class folders, missing labels, and two files of one name.
+    They are in folders named by WordNet ids, or in one folder with a labels file in it or next to it. The class index
+    is the rank of the WordNet id among the 1000, whichever folders exist; a sample's id is the file name without
+    suffix, so that both layouts give the same ids. Raises ``DataError`` for folders that are not classes, empty class
+    folders, missing labels, and two files with the same id.
     """
     from benchsuite.builtin.datasets import _files, _synsets
 
@@ -41,7 +42,7 @@ def open_imagenet(path: str | None, split: SplitName) -> Split:
 
 
 def _part(root: Path, split: SplitName) -> Path:
-    """The folder of a split: ``PATH`` itself stands for the validation images where it holds no folder ``val``."""
+    """The folder of a split; for the validation images, ``PATH`` itself if it holds neither ``val`` nor ``train``."""
     folder = root / ("val" if split == "test" else "train")
     if folder.is_dir():
         return folder
@@ -73,9 +74,9 @@ def _flat(folder: Path, index: dict[str, int]) -> list[Sample]:
 def open_real(path: str | None, split: SplitName) -> Split:
     """The validation images of ``imagenet:PATH``; each also has the list of classes that ``real.json`` accepts.
 
-    The file lies in ``PATH`` or beside it, or is named after ``,real=``; else it is the copy that timm ships. It holds
-    a list for each of ILSVRC2012_val_00000001 to 00050000; an empty one leaves the image out of that count. Raises
-    ``DataError`` for images of other names, and for a file that is not there or not whole.
+    The file is the one named after ``,real=``, else the one in ``PATH`` or its parent, else the copy that timm ships.
+    It holds a list for each of ILSVRC2012_val_00000001 to 00050000; an image with an empty list is not counted by
+    these labels. Raises ``DataError`` for images of other names, and for a file that is missing or incomplete.
     """
     from benchsuite.builtin.datasets import _files, _real
 
@@ -85,9 +86,9 @@ def open_real(path: str | None, split: SplitName) -> Split:
         raise DataError(expected("the split of imagenet-real", "test: train images were not reassessed", split))
     file = Path(named).expanduser() if named else _real.find(root)
     accepted = _real.read(file, REAL_DOWNLOAD)
-    found = open_imagenet(folder, split)
-    samples = (dataclasses.replace(s, real=accepted[_real.number(s, len(accepted))]) for s in found.samples)
-    return dataclasses.replace(found, name="imagenet-real", samples=tuple(samples))
+    whole = open_imagenet(folder, split)
+    samples = (dataclasses.replace(s, real=accepted[_real.number(s, len(accepted))]) for s in whole.samples)
+    return dataclasses.replace(whole, name="imagenet-real", samples=tuple(samples))
 
 
 def _accepted() -> dict[str, tuple[int, ...]]:
@@ -119,5 +120,5 @@ IMAGENET_REAL = Dataset(
 
 @hookimpl
 def benchsuite_datasets() -> Iterable[Dataset]:
-    """ImageNet, and with reassessed labels."""
+    """ImageNet, and ImageNet with reassessed labels."""
     return [IMAGENET, IMAGENET_REAL]

@@ -27,8 +27,8 @@ AMONG = (
 def open_v2(path: str | None, split: SplitName) -> Split:
     """The images of ``PATH/0`` to ``PATH/999``, or of the only folder in ``PATH`` that holds these.
 
-    A folder's name is its class index, as a number: sorted as text, 10 would stand before 2. The name of the split says
-    which of the three test sets it is, where the folder does: ``imagenet-v2-matched-frequency``.
+    A folder's name is its class index, read as a number: sorted as text, 10 would come before 2. If the folder's name
+    says which of the three test sets it is, the split's name does too: ``imagenet-v2-matched-frequency``.
     """
     from benchsuite.builtin.datasets import _files, _synsets
 
@@ -62,9 +62,9 @@ def open_r(path: str | None, split: SplitName) -> Split:
 
 
 def _subset(dataset: Dataset, path: str | None, split: SplitName) -> Split:
-    """Folders of 200 WordNet ids, indexed among the 1000; the answer is chosen among the 200.
+    """A split of 200 folders named by WordNet ids, indexed among the 1000; predictions are chosen among the 200.
 
-    Raises ``DataError`` for other classes: a smaller or another choice would be another question.
+    Raises ``DataError`` for other classes: a prediction among fewer or other classes would be a different task.
     """
     from benchsuite.builtin.datasets import _files, _synsets
 
@@ -76,7 +76,7 @@ def _subset(dataset: Dataset, path: str | None, split: SplitName) -> Split:
     _synsets.refuse_others(root, inside, index)
     if len(inside) != SUBSET:
         rule = f"a folder of all {SUBSET} class folders, among which answers are chosen"
-        got = f"{len(inside)}" + (", those of imagenet:PATH" if len(inside) == CLASSES else "")
+        got = f"{len(inside)}" + (", all of those of imagenet:PATH" if len(inside) == CLASSES else "")
         raise DataError(expected(f"{dataset.name}:PATH", rule, got, f"{root}: {dataset.download}"))
     others = sorted(set(inside) - _synsets.subset(dataset.name[-1]))
     if others:
@@ -84,8 +84,8 @@ def _subset(dataset: Dataset, path: str | None, split: SplitName) -> Split:
         raise DataError(expected(f"each class folder of {dataset.name}", "one of its 200 classes", got, str(root)))
     samples = _files.class_samples(root, [(name, index[name]) for name in inside])
     among = tuple(index[name] for name in inside)
-    found = _files.file_split(dataset.name, samples, _synsets.names(ids), mirror=True)
-    return Split(found.name, found.samples, found.classes, found.mirror, found.read, among)
+    whole = _files.file_split(dataset.name, samples, _synsets.names(ids), mirror=True)
+    return Split(whole.name, whole.samples, whole.classes, whole.mirror, whole.read, among)
 
 
 def _numbered(root: Path) -> Path:
@@ -99,13 +99,13 @@ def _numbered(root: Path) -> Path:
     if len(deeper) == 1:
         return root / deeper[0]
     got = " and ".join(deeper) or "none"
-    rule = f"a folder of the class folders 0 to {CLASSES - 1}, or of one that holds them"
+    rule = f"a folder with the class folders 0 to {CLASSES - 1}, or with one folder that holds them"
     raise DataError(expected("imagenet-v2:PATH", rule, got, f"{root}: {V2_DOWNLOAD}"))
 
 
 def _refuse_train(name: str, split: SplitName) -> None:
     if split == "train":
-        raise DataError(expected(f"the split of {name}", "test: it has no other", split))
+        raise DataError(expected(f"the split of {name}", "test, its only split", split))
 
 
 IMAGENET_V2 = Dataset(

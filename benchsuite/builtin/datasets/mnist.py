@@ -1,6 +1,7 @@
-"""The idx format of MNIST: a magic number, the size of each axis as 32-bit big-endian integers, then bytes.
+"""``mnist[:PATH]`` and ``fashion-mnist[:PATH]``, and the idx format of their files.
 
-Four files hold a data set: pictures and labels, of ``t10k`` for testing and of ``train``.
+An idx file is a magic number, the size of each axis as 32-bit big-endian integers, then bytes. A data set has four
+files: pictures and labels, of ``t10k`` for testing and of ``train``.
 """
 
 from __future__ import annotations
@@ -53,11 +54,13 @@ def _file(root: Path, name: str, download: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    raise DataError(expected(f"{name} or {name}.gz", "at its place", "no file", f"{root}: {download}"))
+    raise DataError(
+        expected(f"{name} or {name}.gz", "in the folder or in its subfolder raw", "no file", f"{root}: {download}")
+    )
 
 
 def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
-    """The uint8 array of an idx file, raw or .gz, with that many axes. Raises ``DataError`` naming the file."""
+    """Reads the uint8 array of an idx file, raw or .gz, with that many axes. Raises ``DataError`` naming the file."""
     import numpy as np
 
     try:

@@ -22,7 +22,7 @@ _SIDE = 32
 
 
 def open_svhn(path: str | None, split: SplitName) -> Split:
-    """26,032 test or 73,257 train digits of ``PATH/test_32x32.mat`` or ``PATH/train_32x32.mat``; 10 means the digit 0.
+    """26,032 test or 73,257 train digits of ``PATH/test_32x32.mat`` or ``PATH/train_32x32.mat``. Label 10 is digit 0.
 
     Raises ``DataError`` for a file that is missing, broken, or holds other arrays than pictures ``X`` and labels ``y``.
     """
@@ -45,16 +45,16 @@ def _arrays(file: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     import numpy as np
 
     if not file.is_file():
-        raise DataError(expected(file.name, "at its place", "no file", f"{file.parent}: {DOWNLOAD}"))
-    found = _read(file)
-    x, y = found["X"], found["y"]
+        raise DataError(expected(file.name, "in this folder", "no file", f"{file.parent}: {DOWNLOAD}"))
+    arrays = _read(file)
+    x, y = arrays["X"], arrays["y"]
     if x.dtype != np.uint8 or x.ndim != 4 or x.shape[:3] != (_SIDE, _SIDE, 3):
         raise DataError(expected("X", f"uint8 ({_SIDE}, {_SIDE}, 3, n)", f"{x.dtype} {x.shape}", str(file)))
     if y.size != x.shape[3] or not y.size or y.dtype.kind not in "uif":
         raise DataError(expected("y", f"a number for each of {x.shape[3]} pictures", f"{y.dtype} {y.shape}", str(file)))
     if not np.isin(y, np.arange(1, 11)).all():
         odd = y[~np.isin(y, np.arange(1, 11))][0]
-        raise DataError(expected("y", "from 1 to 10, which means 0", f"{odd}", str(file)))
+        raise DataError(expected("y", "from 1 to 10, where 10 is the digit 0", f"{odd}", str(file)))
     return x, y.reshape(-1).astype(np.int64)
 
 
@@ -63,17 +63,17 @@ def _read(file: Path) -> dict[str, Any]:
     from scipy.io import loadmat
 
     try:
-        found: dict[str, Any] = loadmat(file, variable_names=("X", "y"))
+        arrays: dict[str, Any] = loadmat(file, variable_names=("X", "y"))
     except Exception as error:  # a damaged file raises many types
         raise DataError(expected("a MATLAB 5 file", "whole and readable", first_line(error), str(file))) from None
     for name in ("X", "y"):
-        if name not in found:
+        if name not in arrays:
             raise DataError(expected("a MATLAB file of SVHN", "one with X and y", f"one without {name}", str(file)))
-    return found
+    return arrays
 
 
 def _copy(row: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(32, 32, 3), an array of its own."""
+    """(32, 32, 3), a copy."""
     return row.copy()
 
 

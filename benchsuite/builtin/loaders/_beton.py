@@ -1,6 +1,7 @@
-"""Writes ``.beton`` files, which ffcv's own readers read too: in one pass, in order, each image with its class index.
+"""Writes ``.beton`` files that ffcv's own readers read too: in one pass, in order, each image with its class index.
 
-ffcv's writer waits for ever when an image cannot be read, so the layout is made here, of ffcv's types and encoders.
+ffcv's own writer waits for ever if an image cannot be read, so this one lays out the file with ffcv's types and
+encoders.
 """
 
 from __future__ import annotations
@@ -16,15 +17,20 @@ from ffcv.types import ALLOC_TABLE_TYPE, CURRENT_VERSION, TYPE_ID_HANDLER, Field
 from benchsuite import DataError, Sample, expected, first_line
 
 PAGE = 2**23
-"""Bytes of a page, at least: no image lies across the end of one, so that ffcv's process cache can read it."""
+"""Smallest page in bytes. No image crosses the end of a page, so that ffcv's process cache can read it."""
 
 SIDE = 2**16 - 1
+"""Longest side in pixels that ffcv can store."""
 LONGEST, QUALITY = 500, 90
-"""What ffcv's ImageNet configuration does to an image: the longer side in pixels, and the quality of the JPEG."""
+"""Of ffcv's ImageNet configuration: the longer side of an image in pixels at most, and the quality of its JPEG."""
 
 
 class _Pages:
-    """Where an encoded image goes. Pages grow with the largest image: a boundary of theirs is one of the smaller."""
+    """Assigns encoded images their places in the file, so that none crosses the end of a page.
+
+    Pages double to fit the largest image. The ends of larger pages are also ends of smaller ones, so images that were
+    placed before still cross none.
+    """
 
     def __init__(self, start: int) -> None:
         self.page = PAGE
@@ -33,7 +39,7 @@ class _Pages:
         self.places: list[tuple[int, int, int]] = []
 
     def place(self, row: int, size: int) -> tuple[int, Any]:
-        """What ffcv's encoders call malloc: the place in the file and the bytes to fill."""
+        """The ``malloc`` that ffcv's encoders call: returns the offset in the file and the buffer to fill."""
         while self.page < size:
             self.page *= 2
         if self.end % self.page + size > self.page:
@@ -44,7 +50,7 @@ class _Pages:
 
 
 def write(path: Path, count: int, images: Iterator[tuple[Sample, Any]], mode: str) -> None:
-    """Fields ``image`` (``mode`` raw or jpg) and ``label``. Raises ``DataError`` for an image that ffcv cannot hold."""
+    """Writes fields ``image`` (``mode`` raw or jpg) and ``label``. Raises ``DataError`` for what ffcv cannot store."""
     shrunk = {"max_resolution": LONGEST, "jpeg_quality": QUALITY} if mode == "jpg" else {}
     fields = {"image": RGBImageField(write_mode=mode, **shrunk), "label": IntField()}
     about = _descriptors(fields)
@@ -70,23 +76,23 @@ def _encode(field: Any, here: Any, sample: Sample, pixels: Any, place: Any) -> N
         raise DataError(expected("an image", f"of at most {SIDE} pixels a side, as ffcv stores it", got, sample.where))
     try:
         field.encode(here, pixels, place)
-    except Exception as error:  # OpenCV raises an error of its own for sides that shrink to nothing
+    except Exception as error:  # OpenCV raises its own error if a side shrinks to 0 pixels
         rule = "one that ffcv can store"
         raise DataError(expected("an image", rule, first_line(error), sample.where)) from None
 
 
 def _descriptors(fields: dict[str, Any]) -> Any:
-    made = np.zeros(len(fields), dtype=FieldDescType)
+    descriptors = np.zeros(len(fields), dtype=FieldDescType)
     kinds = {kind: number for number, kind in TYPE_ID_HANDLER.items()}
-    for descriptor, (name, field) in zip(made, fields.items(), strict=True):
+    for descriptor, (name, field) in zip(descriptors, fields.items(), strict=True):
         descriptor["type_id"] = kinds[type(field)]
         descriptor["name"][: len(name)] = np.frombuffer(name.encode(), dtype=np.uint8)
         descriptor["arguments"][:] = field.to_binary()[0]
-    return made
+    return descriptors
 
 
 def _header(count: int, fields: int, pages: _Pages) -> Any:
-    made = np.zeros(1, dtype=HeaderType)
-    made["version"], made["num_fields"], made["num_samples"] = CURRENT_VERSION, fields, count
-    made["page_size"], made["alloc_table_ptr"] = pages.page, pages.end
-    return made
+    header = np.zeros(1, dtype=HeaderType)
+    header["version"], header["num_fields"], header["num_samples"] = CURRENT_VERSION, fields, count
+    header["page_size"], header["alloc_table_ptr"] = pages.page, pages.end
+    return header

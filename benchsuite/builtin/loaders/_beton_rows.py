@@ -32,14 +32,14 @@ T = TypeVar("T")
 
 
 AHEAD = 1
-"""Batches that ffcv keeps ready, beside the one that it fills and the one that is used."""
+"""Batches that ffcv keeps ready, in addition to the one that it fills and the one in use."""
 
 MOST, BUFFERS = 256, 2**28
-"""Images in a batch, and bytes of all buffers, at most; fewer images where the largest is large, but one."""
+"""Upper bounds on the images in a batch and on the bytes of all buffers; at least one image if the largest is large."""
 
 
 class Stored(Operation):  # type: ignore[misc]
-    """Each image's bytes at the beginning of a row as long as the largest: no resize, no crop, nothing padded."""
+    """Puts each image's bytes at the start of a row that fits the largest image: no resize, no crop, no padding."""
 
     def declare_state_and_memory(self, previous_state: Any) -> tuple[Any, Any]:
         """(largest,) uint8 for each image of a batch."""
@@ -57,7 +57,7 @@ class Stored(Operation):  # type: ignore[misc]
                 data = read(field["data_ptr"], storage)
                 if field["mode"] == jpg:
                     height, width = np.uint32(field["height"]), np.uint32(field["width"])
-                    destination[i][:] = 0  # else a JPEG that cannot be decoded shows the image that was there before
+                    destination[i][:] = 0  # else a JPEG that cannot be decoded shows the previous image of this row
                     decode(data, destination[i], height, width, height, width, 0, 0, 1, 1, False, False)
                 else:
                     copy(data, destination[i])
@@ -68,13 +68,13 @@ class Stored(Operation):  # type: ignore[misc]
 
 @cache
 def _compiled() -> tuple[Any, Any]:
-    """Copying and decoding, made once for all files."""
+    """The functions of ffcv for copying and decoding, compiled once for all files."""
     return Compiler.compile(memcpy), Compiler.compile(imdecode)
 
 
 class _Cache(OSCacheManager):  # type: ignore[misc]
-    """The file in the system's page cache. ffcv's own marks a type that numba shares as read-only each time, and what
-    was compiled for one file is lost when a second is opened.
+    """Reads the file through the system's page cache. ffcv's own class marks a type that numba shares as read-only at
+    every call, so that what was compiled for one file is lost when a second one is opened.
     """
 
     def compile_reader(self) -> Any:
@@ -91,7 +91,7 @@ loading.OSCacheManager = _Cache
 
 
 class _Batches(EpochIterator):  # type: ignore[misc]
-    """ffcv's thread over one order of rows. What makes it fail is kept, where ffcv would wait for ever."""
+    """ffcv's thread that reads rows in one order. Keeps the error that ends it, where ffcv would wait for ever."""
 
     def __init__(self, loader: Any, order: Any) -> None:
         self.failure: BaseException | None = None
@@ -107,11 +107,11 @@ class _Batches(EpochIterator):  # type: ignore[misc]
             self.output_queue.put(None)
 
     def filled(self) -> Iterator[Any]:
-        """The buffer of every batch, (n, largest) uint8: to be used before the next one is asked for."""
-        found = self.first
-        while found is not None:
-            yield found[1][0]
-            found = self.output_queue.get()
+        """Yields the buffer of each batch, (n, largest) uint8, valid until the next is wanted. Raises ``failure``."""
+        batch = self.first
+        while batch is not None:
+            yield batch[1][0]
+            batch = self.output_queue.get()
         if self.failure is not None:
             raise self.failure
 
@@ -125,9 +125,9 @@ class _Batches(EpochIterator):  # type: ignore[misc]
 
 
 def open_rows(path: Path) -> Callable[..., Iterator[Any]]:
-    """What reads the images of a file. ffcv compiles for seconds before the first one, when that is asked for.
+    """Returns the function that reads rows of a file. Before its first image, ffcv compiles for seconds.
 
-    Raises ``DataError`` for a file whose tables are not those of one that was written to its end.
+    Raises ``DataError`` for a file whose tables are damaged or incomplete.
     """
     table = _table(path)
     largest = int((3 * table["width"].astype(np.int64) * table["height"]).max())
@@ -156,7 +156,7 @@ def open_rows(path: Path) -> Callable[..., Iterator[Any]]:
 
 
 def _table(path: Path) -> Any:
-    """The fields of every image. Its numbers are used as addresses, so none may lead out of the file or of an image."""
+    """The table of all images. Its numbers are used as addresses: none may point outside the file or its image."""
     try:
         reader = Reader(str(path))
         table, places = reader.metadata["f0"], reader.alloc_table
@@ -171,15 +171,15 @@ def _table(path: Path) -> Any:
             and bool((starts[1:] > starts[:-1]).all() and (starts <= end).all() and (sizes <= end - starts).all())
             and bool((raw | jpg).all())
         )
-    except Exception:  # whatever NumPy and ffcv say of tables that are none
+    except Exception:  # NumPy and ffcv raise many types for damaged tables
         whole = False
     if not whole:
-        raise DataError(expected("the prepared file", "one with whole tables", "a damaged one", str(path)))
+        raise DataError(expected("the prepared file", "one with complete tables", "a damaged one", str(path)))
     return table
 
 
 def _images(loader: Any, order: Any) -> Generator[tuple[Any, float], None, None]:
-    """Each image as an array of its own, uint8 (h, w, 3), with the seconds that it took."""
+    """Yields each image as a copy, uint8 (h, w, 3), with the seconds that it took."""
     if not len(order):
         return
     table, left, batches = loader.reader.metadata["f0"], iter(order), _Batches(loader, order)

@@ -1,4 +1,4 @@
-"""Whether ffcv can be imported, and what to install where it cannot."""
+"""Whether ffcv can be imported, and what to install if it cannot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMPILED = "ffcv._libffcv"
 
 
 def check() -> None:
-    """Imports ffcv. Raises ``DataError``, which says in one line what to install, where that fails."""
+    """Imports ffcv. If that fails, raises ``DataError``, which says in one line what to install."""
     try:
         with torch_threads_kept(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -27,14 +27,14 @@ def check() -> None:
 
 
 def remedy(error: Exception) -> str:
-    """The commands that help against an import error."""
+    """The shell commands that fix an import error."""
     name, text = (error.name or "" if isinstance(error, ImportError) else ""), str(error)
     if name == "distutils" or name.startswith("distutils."):
         return "pip install setuptools"
     if "Numba needs NumPy" in text or "numpy" in text.lower():
         return f"{PACKAGE} --upgrade numba numpy"
     if name == COMPILED or (".so" in text and any(word in text for word in ("opencv", "turbojpeg", "_libffcv"))):
-        return f"{LIBRARIES} && {BUILD}"  # ffcv is there: pip would leave it as it is
+        return f"{LIBRARIES} && {BUILD}"  # ffcv is installed: without these options pip would keep it
     if name.split(".")[0] in ("numba", "llvmlite"):
         return f"{PACKAGE} --upgrade numba"
     if name.split(".")[0] == "cv2" or "libGL" in text:
@@ -44,7 +44,7 @@ def remedy(error: Exception) -> str:
 
 @contextmanager
 def torch_threads_kept() -> Iterator[None]:
-    """Ffcv sets torch's number of threads wherever it sets its own; the network is to keep its."""
+    """Restores torch's number of threads, which ffcv changes whenever it sets its own, for the network."""
     import torch
 
     threads = torch.get_num_threads()

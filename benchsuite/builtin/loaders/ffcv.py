@@ -48,5 +48,5 @@ LOSSY = Loader(
 
 @hookimpl
 def benchsuite_loaders() -> Iterable[Loader]:
-    """The exact and the usual way of ffcv."""
+    """``ffcv``, with exact pixels, and ``ffcv:lossy``, with ffcv's usual JPEG files."""
     return [FFCV, LOSSY]

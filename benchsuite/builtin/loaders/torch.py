@@ -1,4 +1,4 @@
-"""``torch``: the reference loader. Pillow decodes in threads, as it gives up Python's lock while it works."""
+"""``torch``: the reference loader. Pillow decodes in threads, as it releases Python's lock (GIL) meanwhile."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 def images(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
-    """Yields ``then(pixels, seconds)`` of every sample, in order; ``pixels`` is what ``split.read`` gives.
+    """Yields ``then(pixels, seconds)`` of every sample, in order; ``pixels`` is what ``split.read`` returns.
 
-    ``read`` and ``then`` run in the threads of ``in_order``, whose bounds hold; ``seconds`` is what reading and
-    decoding took, a wait for room among it.
+    ``read`` and ``then`` run in the threads of ``in_order``, within its bounds on images and memory; ``seconds`` is the
+    time for reading and decoding, including any wait for memory.
     """
     from time import perf_counter
 

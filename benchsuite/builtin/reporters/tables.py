@@ -24,7 +24,7 @@ MARKDOWN = re.compile(r"[\\|`*<>&~]|_(?!\w)|(?<!\w)_|\](?=[(\[])")
 
 
 def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A pipe table, the numbers to the right. Whatever a name holds, it stays one cell of plain text."""
+    """A pipe table with right-aligned numbers. Names are escaped, so that each stays one cell of plain text."""
     headers, lines = result_table(rows)
     ruler = ["---" if header in WORDS else "---:" for header in headers]
     cells = [[markdown_cell(c) for c in line] for line in (headers, *lines)]
@@ -32,7 +32,7 @@ def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """One line per result with every key, numbers unrounded; a cell that a spreadsheet would run begins with ``'``."""
+    """One line per result with every key, numbers unrounded; cells that look like a formula get a leading ``'``."""
     import csv
     import io
 
@@ -46,7 +46,7 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def as_latex(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A tabular that needs no package, the numbers to the right."""
+    """A tabular that needs no package, with right-aligned numbers."""
     headers, lines = result_table(rows)
     columns = "".join("l" if header in WORDS else "r" for header in headers)
     cells = [" & ".join(tex_cell(c) for c in line) + r" \\" for line in (headers, *lines)]
@@ -55,22 +55,22 @@ def as_latex(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def markdown_cell(text: str) -> str:
-    """Text with everything escaped that Markdown or HTML would read, on one line."""
+    """Text on one line, with all characters escaped that Markdown or HTML would interpret."""
     return MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def csv_cell(value: Any) -> Any:
-    """A value as it is, but text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    """The value unchanged; text that a spreadsheet would take for a formula gets a leading apostrophe."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value
 
 
 def tex_cell(text: str) -> str:
-    """Text with TeX's special characters spelt out, on one line."""
+    """Text on one line, with TeX's special characters escaped."""
     return "".join(TEX.get(c, c) for c in " ".join(text.split()))
 
 
 def flattened(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The keys and values of a row with ``seconds.decode`` as ``seconds_decode``, intervals as low and high."""
+    """A row's keys and values: ``seconds.decode`` becomes ``seconds_decode``, an interval ``_low`` and ``_high``."""
     for key, value in row.items():
         if isinstance(value, Mapping):
             yield from ((f"{key}_{part}", inner) for part, inner in value.items())

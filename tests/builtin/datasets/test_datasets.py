@@ -178,7 +178,7 @@ def test_flat_and_foldered_layouts_give_the_same_ids_and_labels(tmp_path, imagen
         ("a 1\nb n00000000\nc 3\n", r"got n00000000 \(.*val.txt, label 2\)"),
         ("a 1\nb 2\nc 3\na 4\n", r"labelled once, got a twice \(.*val.txt, label 4\)"),
         ("tench\ngoldfish\nshark\n", r"got tench \(.*val.txt, label 1\)"),
-        ("1\n2\n3\n", r"got bare numbers, which in the development kit .*val.txt"),
+        ("1\n2\n3\n", r"got bare numbers: the development kit .*val.txt"),
         ("a 1\nb,\nc 3\n", r"FILE WNID or FILE INDEX, got b, \(.*label 2\)"),
         ("", r"got no label for a"),
         (b"\xff\xfe\x00", r"a readable text"),
@@ -193,7 +193,11 @@ def test_labels_that_do_not_fit_are_refused_by_line(tmp_path, content, pattern):
 def test_the_development_kits_own_numbers_are_refused(tmp_path):
     flat(tmp_path / "val")
     (tmp_path / "ILSVRC2012_validation_ground_truth.txt").write_text("490\n361\n171\n")
-    fails(imagenet.open_imagenet, tmp_path, "follow an order of their own .*ILSVRC2012_validation_ground_truth.txt")
+    fails(
+        imagenet.open_imagenet,
+        tmp_path,
+        "in an order of its own, not by class index .*ILSVRC2012_validation_ground_truth.txt",
+    )
 
 
 def test_a_flat_folder_without_labels_says_which_files_are_looked_for(tmp_path):
@@ -214,18 +218,20 @@ def test_imagenet_with_training_images_alone_says_that_val_is_missing(tmp_path):
     fails(imagenet.open_imagenet, tmp_path, "a folder that holds val, got none")
 
 
-@pytest.mark.parametrize(("name", "kind"), [("dogs", "no WordNet id"), ("n99999999", "no class of the 1000")])
+@pytest.mark.parametrize(("name", "kind"), [("dogs", "not a WordNet id"), ("n99999999", "not one of the 1000 classes")])
 def test_folders_that_are_no_class_are_named_and_folder_is_suggested(tmp_path, name, kind):
     write(tmp_path / TENCH / "a.jpg")
     write(tmp_path / name / "b.jpg")
-    fails(imagenet.open_imagenet, tmp_path, rf"got {name}, {kind} \(.*folder:{re.escape(str(tmp_path))}\)")
+    fails(imagenet.open_imagenet, tmp_path, rf"got {name}, which is {kind} \(.*folder:{re.escape(str(tmp_path))}\)")
 
 
 def test_class_folders_that_lie_deeper_are_not_taken_for_those_of_another_data_set(tmp_path):
     """``folder:PATH`` could not open them either."""
     write(tmp_path / "ILSVRC" / "val" / TENCH / "a.jpg")
     fails(
-        imagenet.open_imagenet, tmp_path, r"got ILSVRC, no WordNet id \(.*; ILSVRC holds folders itself: let PATH lead"
+        imagenet.open_imagenet,
+        tmp_path,
+        r"got ILSVRC, which is not a WordNet id \(.*; ILSVRC itself holds folders: PATH has to be",
     )
     with pytest.raises(DataError) as refused:
         imagenet.open_imagenet(str(tmp_path), "test")
@@ -286,7 +292,7 @@ def test_an_empty_class_is_named(tree):
 def test_an_image_beside_the_classes_is_named(tree):
     opened, root, second = tree
     write(second.parent / "stray.jpg")
-    fails(opened, root, rf"got the image stray.jpg beside them \({re.escape(str(second.parent))}\)")
+    fails(opened, root, rf"got the image stray.jpg next to them \({re.escape(str(second.parent))}\)")
 
 
 def test_a_folder_inside_a_class_is_named(tree):
@@ -326,7 +332,7 @@ def test_a_path_is_required(opened):
     "opened", [imagenet.open_imagenet, folder.open_folder, cifar10.open_cifar10, mnist.open_fashion_mnist]
 )
 def test_a_path_that_is_no_folder_says_what_belongs_there(opened, tmp_path):
-    fails(opened, tmp_path / "gone", r"to be a folder, got nothing there \(.*gone: .*PATH")
+    fails(opened, tmp_path / "gone", r"to be a folder, got a path that does not exist \(.*gone: .*PATH")
     (tmp_path / "file").touch()
     fails(opened, tmp_path / "file", r"to be a folder, got a file \(.*file: .*PATH")
     (tmp_path / "empty").mkdir()
@@ -530,7 +536,7 @@ def test_cifar_class_folders_must_be_the_ten(tmp_path):
     fails(cifar10.open_cifar10, tmp_path, "one of airplane, .*, got boat", "train")
     (tmp_path / "train" / "ship" / "a.png").rename(tmp_path / "train" / "boat" / "b.png")
     (tmp_path / "train" / "ship").rmdir()
-    fails(cifar10.open_cifar10, tmp_path, "the class folder ship to be at its place", "train")
+    fails(cifar10.open_cifar10, tmp_path, "the class folder ship to be in this folder, got no folder", "train")
 
 
 @pytest.mark.parametrize("name", ["cifar10", "fashion-mnist"])
@@ -635,7 +641,12 @@ def test_damaged_gzip_is_refused_by_name(tmp_path):
 
 def test_a_missing_idx_file_is_named(tmp_path):
     write_idx(tmp_path, BLANK, [1, 2])
-    fails(mnist.open_fashion_mnist, tmp_path, "train-images-idx3-ubyte or .*gz to be at its place", "train")
+    fails(
+        mnist.open_fashion_mnist,
+        tmp_path,
+        "train-images-idx3-ubyte or .*gz to be in the folder or in its subfolder raw, got no file",
+        "train",
+    )
 
 
 # all of them

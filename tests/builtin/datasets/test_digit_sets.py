@@ -81,8 +81,8 @@ def test_broken_files_of_svhn_are_refused_by_name(tmp_path: Path) -> None:
         ({"X": pictures[:30], "y": labels}, r"uint8 \(32, 32, 3, n\), got uint8 \(30"),
         ({"X": pictures.astype(float), "y": labels}, "got float64"),
         ({"X": pictures, "y": labels[:1]}, "a number for each of 2 pictures"),
-        ({"X": pictures, "y": labels - 1}, "from 1 to 10, which means 0, got 0"),
-        ({"X": pictures, "y": labels + 1}, "from 1 to 10, which means 0, got 11"),
+        ({"X": pictures, "y": labels - 1}, "from 1 to 10, where 10 is the digit 0, got 0"),
+        ({"X": pictures, "y": labels + 1}, "from 1 to 10, where 10 is the digit 0, got 11"),
         ({"X": pictures}, "one with X and y, got one without y"),
     ]
     for arrays, pattern in cases:

@@ -70,7 +70,7 @@ def test_the_name_of_a_v2_split_says_which_of_the_three_it_is(tmp_path: Path, wh
         (["1", "1000"], "named by a number from 0 to 999, without zeros before it, got 1000"),
         (["1", "007"], "without zeros before it, got 007"),
         (["1", "n01440764"], "without zeros before it, got n01440764"),
-        (["tench"], "the class folders 0 to 999, or of one that holds them, got none"),
+        (["tench"], "the class folders 0 to 999, or with one folder that holds them, got none"),
         (["a/1", "b/1"], "got a and b"),
     ],
 )
@@ -110,7 +110,7 @@ def test_fewer_folders_than_200_are_refused_for_they_are_an_easier_question(tmp_
         (tmp_path / name).symlink_to(subset / name)
     fails(imagenet_shifts.open_a, tmp_path, "all 200 class folders, among which answers are chosen, got 199")
     write(tmp_path / "n00000000" / "a.png")
-    fails(imagenet_shifts.open_r, tmp_path, "got n00000000, no class of the 1000")
+    fails(imagenet_shifts.open_r, tmp_path, "got n00000000, which is not one of the 1000 classes")
 
 
 @pytest.mark.parametrize("name", ["imagenet-v2", "imagenet-a", "imagenet-r", "imagenet-real"])
@@ -195,7 +195,9 @@ def test_a_real_json_that_is_not_the_official_one_is_refused(validation: Path, c
 def test_images_that_real_json_does_not_know_are_refused(validation: Path) -> None:
     write(validation / "val" / IDS[4] / "tench.png")
     fails(
-        imagenet.open_real, validation, "ILSVRC2012_val_00000001 to 00050000, by which real.json knows them, got tench"
+        imagenet.open_real,
+        validation,
+        "ILSVRC2012_val_00000001 to 00050000, the names that real.json refers to, got tench",
     )
 
 

@@ -241,7 +241,9 @@ def test_tables_that_lead_out_of_the_file_or_an_image_are_refused(
     damage(header, images["f0"], np.frombuffer(raw, ALLOC_TABLE_TYPE, 5, int(header["alloc_table_ptr"][0])))
     file.write_bytes(raw)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(DataError, match=r"one with whole tables, got a damaged one \(.*beton\): make it again with: "):
+    with pytest.raises(
+        DataError, match=r"one with complete tables, got a damaged one \(.*beton\): make it again with: "
+    ):
         opened(loader, split, split.samples, (), "smooth")
 
 
@@ -260,7 +262,7 @@ def test_a_byte_that_changed_in_an_image_is_found_when_it_is_read(
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     use = opened(loader, split, split.samples, (), "smooth")
     assert len(pixels_of(use, split, split.samples[:6], workers)) == 6
-    with pytest.raises(DataError, match=r"with the pixels that were checked, got others for 0006 \(.*--fresh\)"):
+    with pytest.raises(DataError, match=r"with the pixels that were checked, got other pixels for 0006 \(.*--fresh\)"):
         pixels_of(use, split, split.samples, workers)
     assert len(pixels_of(ready(split, loader, fresh=True), split, split.samples, workers)) == 9
 
