@@ -18,7 +18,7 @@ AGAINST = "vs"
 """The word between two groups of runs."""
 
 MOST = 10
-"""Classes that are shown; all of them are in ``--json``."""
+"""At most this many classes are printed; ``--json`` has all of them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the comparison. Refuses runs that are not of the same images."""
+    """Prints the comparison. Raises ``DataError`` for runs that are not of the same images."""
     from benchsuite.explanation import comparison, group_comparison
     from benchsuite.stats.significance import holm
 
@@ -72,7 +72,7 @@ def _parts(words: Sequence[str]) -> list[list[str]]:
 
 
 def text(found: Comparison) -> Iterator[str]:
-    """Two runs: what they are, their rates, the tests, the classes that changed most."""
+    """The lines about two runs: their names, their rates, the tests, and the classes that changed most."""
     from benchsuite.stats.digits import p_value
 
     yield from _heads([("before", found.before), ("after", found.after)], found.notes)
@@ -91,7 +91,7 @@ def text(found: Comparison) -> Iterator[str]:
 
 
 def test_lines(k: int, pair: Paired) -> Iterator[str]:
-    """In words: what changed at top-k, how probable that is by chance, and what could have been seen at all."""
+    """The lines about top-k: the images fixed and broken, the p-value, and the smallest change that could be found."""
     from benchsuite.stats.digits import p_value
 
     yield f"top-{k}: {pair.fixed} fixed, {pair.broken} broken, p = {p_value(pair.p)} (McNemar, exact)"
@@ -104,7 +104,7 @@ def test_lines(k: int, pair: Paired) -> Iterator[str]:
 
 
 def _print_several(pairs: Sequence[Comparison], corrected: Sequence[float]) -> None:
-    """Several runs against the first, one line each."""
+    """Prints several runs against the first, one line each."""
     from benchsuite.stats.digits import p_value, with_interval
 
     print(*_heads([("against", pairs[0].before)], ()), sep="\n")
@@ -131,7 +131,7 @@ def _print_several(pairs: Sequence[Comparison], corrected: Sequence[float]) -> N
 
 
 def group_text(found: GroupComparison) -> Iterator[str]:
-    """Two groups of runs: their rates, and two questions: other images, other runs."""
+    """The lines about two groups of runs: their mean rates, and two tests, one over images and one over runs."""
     from benchsuite.stats.digits import p_value
 
     groups = (("before", found.before), ("after", found.after))
@@ -143,11 +143,11 @@ def group_text(found: GroupComparison) -> Iterator[str]:
         lines.append((f"mean top-{k} error %", *rates, _interval(between, found.n)))
     yield from columns(lines)
     for k, between in ((1, found.top1), (5, found.top5)):
-        ways = f"p = {p_value(between.runs_p)} over runs ({between.ways} ways to share them out)"
+        ways = f"p = {p_value(between.runs_p)} over runs ({between.ways} ways to form the two groups)"
         yield f"top-{k}: p = {p_value(between.p)} over images (random signs, exact), {ways}"
     shares = [("before", found.agree_before), ("after", found.agree_after), ("between the groups", found.agree_between)]
-    said = [f"{_percent(Fraction(share), found.n)} % {where}" for where, share in shares if share is not None]
-    yield f"the same first answer: {', '.join(said)}"
+    texts = [f"{_percent(Fraction(share), found.n)} % {where}" for where, share in shares if share is not None]
+    yield f"the same first answer: {', '.join(texts)}"
 
 
 def _heads(runs: Iterable[tuple[str, Side]], notes: Sequence[str]) -> Iterator[str]:
@@ -172,7 +172,7 @@ def _rates(found: Comparison) -> Iterator[tuple[str, ...]]:
 
 
 def _calibration(before: Side, after: Side) -> Iterator[tuple[str, ...]]:
-    """Calibration error, log loss and Brier score; a Brier score that was not kept is bounded."""
+    """Calibration error, log loss and Brier score; for a run without a stored Brier score its bounds are shown."""
     from benchsuite.stats.digits import decimals, signed
 
     a, b = before.calibration, after.calibration
@@ -182,7 +182,7 @@ def _calibration(before: Side, after: Side) -> Iterator[tuple[str, ...]]:
             yield name, *(decimals(Fraction(v), digits) for v in (x, y)), signed(Fraction(y) - Fraction(x), digits)
         else:
             bounds = [[decimals(Fraction(v), 4) for v in (c.brier_low, c.brier_high)] for c in (a, b)]
-            yield name, *(" to ".join(dict.fromkeys(pair)) for pair in bounds), "not kept by both"
+            yield name, *(" to ".join(dict.fromkeys(pair)) for pair in bounds), "not stored by both"
 
 
 def _interval(found: Paired | Between, n: int) -> str:
