@@ -40,11 +40,11 @@ def run(args: argparse.Namespace) -> int:
     parts = _parts(args.runs)
     opened = [[comparison.open_run(args.results, name) for name in part] for part in parts]
     if len(opened) == 2:
-        found = group_comparison.compare_groups(opened[0], opened[1])
+        groups = group_comparison.compare_groups(opened[0], opened[1])
         if args.json:
-            print_json({"groups": group_comparison.flat(found)})
+            print_json({"groups": group_comparison.flat(groups)})
         else:
-            print(*group_text(found), sep="\n")
+            print(*group_text(groups), sep="\n")
         return 0
     first, *others = opened[0]
     pairs = [comparison.compare(first, other) for other in others]
@@ -71,27 +71,27 @@ def _parts(words: Sequence[str]) -> list[list[str]]:
     return parts
 
 
-def text(found: Comparison) -> Iterator[str]:
+def text(result: Comparison) -> Iterator[str]:
     """The lines about two runs: their names, their rates, the tests, and the classes that changed most."""
     from benchsuite.stats.digits import p_value
 
-    yield from _heads([("before", found.before), ("after", found.after)], found.notes)
-    yield from columns([("", "before", "after", "change"), *_rates(found), *_calibration(found.before, found.after)])
-    yield from (line for k, pair in ((1, found.top1), (5, found.top5)) for line in test_lines(k, pair))
-    agreement = _percent(Fraction(found.agree, found.top1.n), found.top1.n)
-    yield f"the same first answer for {found.agree} of {found.top1.n} images ({agreement} %)"
-    if found.classes:
-        yield f"classes that changed most, of {len(found.classes)} that changed"
+    yield from _heads([("before", result.before), ("after", result.after)], result.notes)
+    yield from columns([("", "before", "after", "change"), *_rates(result), *_calibration(result.before, result.after)])
+    yield from (line for k, pair in ((1, result.top1), (5, result.top5)) for line in test_lines(k, pair))
+    agreement = _percent(Fraction(result.agree, result.top1.n), result.top1.n)
+    yield f"the same first answer for {result.agree} of {result.top1.n} images ({agreement} %)"
+    if result.classes:
+        yield f"classes that changed most, of {len(result.classes)} that changed"
         head = ("class", "images", "errors before", "after", "fixed", "broken", "p", "p (Holm)")
         lines = [
             (c.label, c.n, c.errors_before, c.errors_after, c.fixed, c.broken, p_value(c.p), p_value(c.p_holm))
-            for c in found.classes[:MOST]
+            for c in result.classes[:MOST]
         ]
         yield from columns([head, *(tuple(map(str, line)) for line in lines)])
 
 
 def test_lines(k: int, pair: Paired) -> Iterator[str]:
-    """The lines about top-k: the images fixed and broken, the p-value, and the smallest change that could be found."""
+    """The lines about top-k: the images fixed and broken, the p-value, and the smallest detectable change."""
     from benchsuite.stats.digits import p_value
 
     yield f"top-{k}: {pair.fixed} fixed, {pair.broken} broken, p = {p_value(pair.p)} (McNemar, exact)"
@@ -130,23 +130,27 @@ def _print_several(pairs: Sequence[Comparison], corrected: Sequence[float]) -> N
         print(note)
 
 
-def group_text(found: GroupComparison) -> Iterator[str]:
+def group_text(result: GroupComparison) -> Iterator[str]:
     """The lines about two groups of runs: their mean rates, and two tests, one over images and one over runs."""
     from benchsuite.stats.digits import p_value
 
-    groups = (("before", found.before), ("after", found.after))
+    groups = (("before", result.before), ("after", result.after))
     yield from _heads([(when, run) for when, runs in groups for run in runs], ())
-    yield from found.notes
+    yield from result.notes
     lines: list[tuple[str, ...]] = [("", "before", "after", "change")]
-    for k, between in ((1, found.top1), (5, found.top5)):
-        rates = (_percent(rate, found.n) for rate in (between.before, between.after))
-        lines.append((f"mean top-{k} error %", *rates, _interval(between, found.n)))
+    for k, between in ((1, result.top1), (5, result.top5)):
+        rates = (_percent(rate, result.n) for rate in (between.before, between.after))
+        lines.append((f"mean top-{k} error %", *rates, _interval(between, result.n)))
     yield from columns(lines)
-    for k, between in ((1, found.top1), (5, found.top5)):
+    for k, between in ((1, result.top1), (5, result.top5)):
         ways = f"p = {p_value(between.runs_p)} over runs ({between.ways} ways to form the two groups)"
         yield f"top-{k}: p = {p_value(between.p)} over images (random signs, exact), {ways}"
-    shares = [("before", found.agree_before), ("after", found.agree_after), ("between the groups", found.agree_between)]
-    texts = [f"{_percent(Fraction(share), found.n)} % {where}" for where, share in shares if share is not None]
+    shares = [
+        ("before", result.agree_before),
+        ("after", result.agree_after),
+        ("between the groups", result.agree_between),
+    ]
+    texts = [f"{_percent(Fraction(share), result.n)} % {where}" for where, share in shares if share is not None]
     yield f"the same first answer: {', '.join(texts)}"
 
 
@@ -164,10 +168,10 @@ def _size(run: Side) -> dict[str, int]:
     return {"n": run.n, "of": run.of}
 
 
-def _rates(found: Comparison) -> Iterator[tuple[str, ...]]:
+def _rates(result: Comparison) -> Iterator[tuple[str, ...]]:
     from benchsuite.stats.digits import with_interval
 
-    for k, pair in ((1, found.top1), (5, found.top5)):
+    for k, pair in ((1, result.top1), (5, result.top5)):
         yield f"top-{k} error %", with_interval(pair.before), with_interval(pair.after), _interval(pair, pair.n)
 
 
@@ -185,12 +189,12 @@ def _calibration(before: Side, after: Side) -> Iterator[tuple[str, ...]]:
             yield name, *(" to ".join(dict.fromkeys(pair)) for pair in bounds), "not stored by both"
 
 
-def _interval(found: Paired | Between, n: int) -> str:
+def _interval(result: Paired | Between, n: int) -> str:
     """``-1.40 [-2.70, -0.10]`` in percent points."""
     from benchsuite.stats.digits import places, signed
 
-    low, high = (signed(100 * Fraction(bound), places(n)) for bound in (found.low, found.high))
-    return f"{signed(100 * found.change, places(n))} [{low}, {high}]"
+    low, high = (signed(100 * Fraction(bound), places(n)) for bound in (result.low, result.high))
+    return f"{signed(100 * result.change, places(n))} [{low}, {high}]"
 
 
 def _percent(share: Fraction, n: int) -> str:

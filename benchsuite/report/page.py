@@ -174,13 +174,13 @@ def _calibration(report: Report) -> str:
     return _sheet(runs.calibrations(report)) + note + plots
 
 
-def _trainings(found: Sequence[TrainingContent]) -> str:
+def _trainings(content: Sequence[TrainingContent]) -> str:
     """The tables of all trainings, a plot of each, and its epochs in a closed ``<details>``."""
-    if not found:
+    if not content:
         return ""
-    parts = [_sheet(trainings.trainings(found)), _sheet(trainings.accountings(found))]
-    parts.append(_plots(map(figures.course, found), HALF, "plots"))
-    for one in found:
+    parts = [_sheet(trainings.trainings(content)), _sheet(trainings.accountings(content))]
+    parts.append(_plots(map(figures.course, content), HALF, "plots"))
+    for one in content:
         sheet = trainings.epochs(one)
         words = tag("summary", escaped(sheet.title)) + tag("div", _sheet(sheet, NESTED_ROWS))
         parts.append(tag("details", words, cls="prints"))

@@ -94,16 +94,16 @@ def summed_up(folder: Path, path: str, *names: str) -> RenderedTable:
 def ladder(folder: Path, file: str) -> RenderedTable:
     """``ladder FILE``: summary, rungs and Shapley shares (if any) of a ladder that ``explain --json`` wrote."""
     report = _ladder_report(folder, file)
-    (found,) = report.ladders
-    parts = [plain(summary(report)), markdown_table(run_tables.rungs(found))]
-    shares = run_tables.shares(found)
+    (content,) = report.ladders
+    parts = [plain(summary(report)), markdown_table(run_tables.rungs(content))]
+    shares = run_tables.shares(content)
     return RenderedTable("\n\n".join([*parts, *([markdown_table(shares)] if shares.rows else [])]))
 
 
 def waterfall(folder: Path, file: str) -> RenderedTable:
     """``waterfall FILE``: the rungs of such a ladder as a plot, an SVG file next to the page."""
-    (found,) = _ladder_report(folder, file).ladders
-    return _plots([(Path(file).stem, figures.waterfall(found))])
+    (content,) = _ladder_report(folder, file).ladders
+    return _plots([(Path(file).stem, figures.waterfall(content))])
 
 
 def comparisons(folder: Path, path: str, *names: str) -> RenderedTable:
@@ -141,7 +141,7 @@ def curves(folder: Path, path: str, *names: str) -> RenderedTable:
 
 def audited(folder: Path, path: str, name: str) -> RenderedTable:
     """``audit PATH RUN``: a run under every accounting, and how much the order of its images matters."""
-    found = audit.audit(audit.AuditRequest(), correctness.read(folder / path, name))
+    result = audit.audit(audit.AuditRequest(), correctness.read(folder / path, name))
     numbers = ("printed %", "off", "other orders: mean", "spread")
     columns = (Column("accounting"), Column("batch", True), *(Column(title, True) for title in numbers))
     rows = tuple(
@@ -153,10 +153,10 @@ def audited(folder: Path, path: str, name: str) -> RenderedTable:
             number(row["orders_mean"], 2),
             number(row["orders_spread"], 2),
         )
-        for row in found["rows"]
+        for row in result["rows"]
     )
-    said = (f"{found['run_id']}: {found['hits']} of {found['n']} images right in the last epoch",)
-    return RenderedTable(markdown_table(Sheet("audit", "Audit", columns, rows, said)))
+    remarks = (f"{result['run_id']}: {result['hits']} of {result['n']} images right in the last epoch",)
+    return RenderedTable(markdown_table(Sheet("audit", "Audit", columns, rows, remarks)))
 
 
 def claimed(folder: Path, claim: str, accuracy: str, batch_size: str, epochs: str) -> RenderedTable:
@@ -177,9 +177,9 @@ def claimed(folder: Path, claim: str, accuracy: str, batch_size: str, epochs: st
         )
         for row in audit.audit(asked)["claims"]
     )
-    said = (f"{accuracy} % of {audit.IMAGES} images right in each of {epochs} epochs, batches of {batch_size}",)
+    remarks = (f"{accuracy} % of {audit.IMAGES} images right in each of {epochs} epochs, batches of {batch_size}",)
     columns = (Column("accounting"), *(Column(title, True) for title in numbers))
-    return RenderedTable(markdown_table(Sheet("claim", "Claim", columns, rows, said)))
+    return RenderedTable(markdown_table(Sheet("claim", "Claim", columns, rows, remarks)))
 
 
 def grid(folder: Path, file: str) -> RenderedTable:

@@ -78,7 +78,7 @@ def _significance(pairs: Sequence[Pair]) -> str:
     return f"{images}: {verdict} (exact McNemar p {_equals(p_value(top1.p))})."
 
 
-def _trainings(found: Sequence[TrainingContent]) -> str:
+def _trainings(content: Sequence[TrainingContent]) -> str:
     """The errors of the last epochs, and the largest difference of a best smoothed accuracy from the exact one."""
 
     def error(one: TrainingContent) -> str:
@@ -88,13 +88,14 @@ def _trainings(found: Sequence[TrainingContent]) -> str:
     def gain(one: TrainingContent) -> Fraction:
         return max(epoch.smoothed for epoch in one.epochs) - (1 - one.epochs[-1].test.ratio)
 
-    best, worst = (pick(found, key=lambda one: Fraction(one.row["top1_errors"], one.row["n"])) for pick in (min, max))
-    between = error(best) if len(found) == 1 else f"between {error(best)}, and {error(worst)}"
-    most = max(found, key=gain)
+    best, worst = (pick(content, key=lambda one: Fraction(one.row["top1_errors"], one.row["n"])) for pick in (min, max))
+    between = error(best) if len(content) == 1 else f"between {error(best)}, and {error(worst)}"
+    most = max(content, key=gain)
     points = signed(100 * gain(most), 2)
     return (
-        f"Top-1 error after the last epoch of {several(len(found), 'training')}: {between}. The best smoothed accuracy "
-        f"would have been {points} points beside the exact one of the last epoch ({most.name})."
+        f"Top-1 error after the last epoch of {several(len(content), 'training')}: {between}. "
+        f"The best smoothed accuracy would have been {points} points beside the exact one of the last epoch "
+        f"({most.name})."
     )
 
 

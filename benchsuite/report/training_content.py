@@ -62,18 +62,18 @@ def read(folder: Path) -> TrainingContent:
     manifest = training_folder.read(folder, weights=False)
     if manifest is None:
         raise StorageError(expected("a training", "finished", "one without a manifest", str(folder)))
-    found, table = correctness.read(folder.parent, str(folder)), _table(folder)
-    wrong = [int(errors) for errors in (~found.correct).sum(axis=1)]
+    passes, table = correctness.read(folder.parent, str(folder)), _table(folder)
+    wrong = [int(errors) for errors in (~passes.correct).sum(axis=1)]
     stated = [row["test_errors"] for row in table]
     if wrong != stated or manifest["last"]["test_errors"] != wrong[-1] or manifest["last"]["epoch"] != len(wrong):
         raise DataError(expected(f"the test errors of {folder.name}", f"{stated}, as in {EPOCHS}", wrong, str(folder)))
-    assert found.batch_size is not None, "a training has batches"
+    assert passes.batch_size is not None, "a training has batches"
     source = training_manifest.as_source(
-        manifest["recipe"]["accounting"], found.correct, found.batch_size, found.heldout
+        manifest["recipe"]["accounting"], passes.correct, passes.batch_size, passes.heldout
     )
     row = training_manifest.row(manifest | {"as_source": source}, folder, cached=True)
-    smoothed = batch_averaging.ratios(batch_averaging.SMOOTHED, found.correct, found.batch_size)
-    return TrainingContent(row, manifest, tuple(map(_epoch, table, smoothed)), found)
+    smoothed = batch_averaging.ratios(batch_averaging.SMOOTHED, passes.correct, passes.batch_size)
+    return TrainingContent(row, manifest, tuple(map(_epoch, table, smoothed)), passes)
 
 
 def _epoch(row: Mapping[str, Any], smoothed: Fraction) -> Epoch:

@@ -56,10 +56,10 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
     """Round values within the bounds of a logarithmic axis: 1, 2, 5 of each decade, fewer if they exceed ``most``."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for digits in ((1, 2, 5), (1, 3), (1,)):
-        found = [d * 10.0**e for e in decades for d in digits if low <= d * 10.0**e <= high]
-        if len(found) <= most:
+        values = [d * 10.0**e for e in decades for d in digits if low <= d * 10.0**e <= high]
+        if len(values) <= most:
             break
-    return found if len(found) > 1 else [low * (high / low) ** f for f in (0.15, 0.85)]
+    return values if len(values) > 1 else [low * (high / low) ** f for f in (0.15, 0.85)]
 
 
 def written(values: Sequence[float]) -> list[str]:

@@ -146,12 +146,12 @@ def _lines(figure: Lines, wide: float) -> tuple[float, list[str]]:
     parts += _upright(y_of, left, wide - 44, figure.y, marks)
     marked: list[tuple[tuple[float, float], str]] = []
     for number, line in enumerate(figure.lines):
-        kind, here = f"s{number % len(SHAPES)}", [(x_of(x), y_of(y)) for x, y in line.points]
-        path = tag("path", "", cls=f"course {kind}", d="M" + "L".join(map(_pair, here)))
+        kind, positions = f"s{number % len(SHAPES)}", [(x_of(x), y_of(y)) for x, y in line.points]
+        path = tag("path", "", cls=f"course {kind}", d="M" + "L".join(map(_pair, positions)))
         parts.append(tag("g", tag("title", escaped(line.label)) + path))
         if line.marked is not None:
-            parts.append(_mark(*here[line.marked], SHAPES[number % len(SHAPES)], kind))
-            marked.append((here[line.marked], f"{line.points[line.marked][1]:.2f}"))
+            parts.append(_mark(*positions[line.marked], SHAPES[number % len(SHAPES)], kind))
+            marked.append((positions[line.marked], f"{line.points[line.marked][1]:.2f}"))
     places, names = [at for at, _ in marked], [name for _, name in marked]
     for name, box in zip(names, place(places, names, TEXT - 1, (left + 2, top, wide - 2, height - 2)), strict=True):
         parts += [] if box is None else [_text(box[0], box[3] - 4, name, "start", "label num")]

@@ -40,20 +40,20 @@ def _rows(line: PublishedFigure) -> Iterator[tuple[Cell, ...]]:
         yield (*(Cell("") for _ in texts), *_difference(line.across))
 
 
-def _difference(found: Difference | None) -> Iterator[Cell]:
-    if found is None:
+def _difference(difference: Difference | None) -> Iterator[Cell]:
+    if difference is None:
         yield from (Cell("") for _ in range(5))
         return
-    yield Cell(found.before)
-    yield Cell(f"{found.change:+}")
-    yield Cell(_verdict(found))
-    yield Cell(", ".join(factor.name for factor in found.open))
-    yield Cell(f"{found.unexplained:+}" if found.unexplained else "")
+    yield Cell(difference.before)
+    yield Cell(f"{difference.change:+}")
+    yield Cell(_verdict(difference))
+    yield Cell(", ".join(factor.name for factor in difference.open))
+    yield Cell(f"{difference.unexplained:+}" if difference.unexplained else "")
 
 
-def _verdict(found: Difference) -> str:
+def _verdict(difference: Difference) -> str:
     """The verdict in words, with the names of several confounded factors; ``benchsuite explain`` shows their values."""
-    if found.verdict != "confounded":
-        return verdict_words(found)
-    names = ", ".join(factor.name for factor in found.factors)
-    return f"confounded, {len(found.factors)} factors at once, no single cause: {names}"
+    if difference.verdict != "confounded":
+        return verdict_words(difference)
+    names = ", ".join(factor.name for factor in difference.factors)
+    return f"confounded, {len(difference.factors)} factors at once, no single cause: {names}"

@@ -129,14 +129,14 @@ def calibrations(report: Report) -> Sheet:
     return once(Sheet("calibration", "Calibration", columns, rows))
 
 
-def _calibration(found: Calibration) -> Iterator[Cell]:
-    yield number(100 * found.ece, 2)
-    yield number(found.nll, 4)
-    if found.brier is not None:
-        yield number(found.brier, 4)
+def _calibration(calibration: Calibration) -> Iterator[Cell]:
+    yield number(100 * calibration.ece, 2)
+    yield number(calibration.nll, 4)
+    if calibration.brier is not None:
+        yield number(calibration.brier, 4)
     else:
-        bounds = (decimals(Fraction(b), 4) for b in (found.brier_low, found.brier_high))
-        yield Cell(" to ".join(bounds), found.brier_low)
+        bounds = (decimals(Fraction(b), 4) for b in (calibration.brier_low, calibration.brier_high))
+        yield Cell(" to ".join(bounds), calibration.brier_low)
 
 
 def classes(report: Report, pair: Pair) -> Sheet:
@@ -203,14 +203,14 @@ def _words(pair: Pair) -> Iterator[Cell]:
 CHANGE = (*(Column(t, True) for t in ("change", "95 % interval", "fixed", "broken", "p", "p (Holm)")),)
 
 
-def _paired(found: Paired, p_holm: float) -> Iterator[Cell]:
-    digits = places(found.n)
-    yield Cell(signed(100 * found.change, digits), float(100 * found.change))
-    low, high = (signed(100 * Fraction(bound), digits) for bound in (found.low, found.high))
-    yield Cell(f"[{low}, {high}]", 100 * found.low)
-    yield whole(found.fixed)
-    yield whole(found.broken)
-    yield Cell(p_value(found.p), found.p)
+def _paired(paired: Paired, p_holm: float) -> Iterator[Cell]:
+    digits = places(paired.n)
+    yield Cell(signed(100 * paired.change, digits), float(100 * paired.change))
+    low, high = (signed(100 * Fraction(bound), digits) for bound in (paired.low, paired.high))
+    yield Cell(f"[{low}, {high}]", 100 * paired.low)
+    yield whole(paired.fixed)
+    yield whole(paired.broken)
+    yield Cell(p_value(paired.p), paired.p)
     yield Cell(p_value(p_holm), p_holm)
 
 

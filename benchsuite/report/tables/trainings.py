@@ -25,7 +25,7 @@ ACCOUNTINGS = (
 """Accountings that are columns: ways in which other programs count. ``benchsuite audit`` shows all of them."""
 
 
-def trainings(found: Sequence[TrainingContent]) -> Sheet:
+def trainings(content: Sequence[TrainingContent]) -> Sheet:
     """A line for each training: its size, its last epoch, and what the source of its recipe would have printed."""
     titles = ("parameters", "masks", "learned from", "epochs", "test images", "top-1 error %", "95 % interval")
     columns = (
@@ -35,18 +35,18 @@ def trainings(found: Sequence[TrainingContent]) -> Sheet:
         Column("source says"),
         Column("training"),
     )
-    remarks = () if all(one.row["scale"] == "full" for one in found) else (SMALLER,)
-    return once(filled(Sheet("trainings", "Trainings", columns, tuple(tuple(_line(one)) for one in found), remarks)))
+    remarks = () if all(one.row["scale"] == "full" for one in content) else (SMALLER,)
+    return once(filled(Sheet("trainings", "Trainings", columns, tuple(tuple(_line(one)) for one in content), remarks)))
 
 
-def seeds(found: Sequence[TrainingContent]) -> Sheet:
+def seeds(content: Sequence[TrainingContent]) -> Sheet:
     """A line for each network and recipe: the errors of its last epochs over its seeds, the lowest mean first.
 
     ``smoothed-best less exact`` is the accuracy by the original's accounting minus the exact accuracy of the last
     epoch: the mean over seeds, in percentage points.
     """
     same: dict[tuple[str, str], list[TrainingContent]] = {}
-    for one in found:
+    for one in content:
         same.setdefault((str(one.row["architecture"]), str(one.row["recipe"])), []).append(one)
     lines = []
     for (network, recipe), runs in same.items():
@@ -61,7 +61,7 @@ def seeds(found: Sequence[TrainingContent]) -> Sheet:
     titles = ("parameters", "masks", "seeds", "mean top-1 error %", "least", "greatest", "smoothed-best less exact")
     columns = (Column("recipe"), Column("network"), *(Column(title, True) for title in titles))
     rows = tuple(line for _, line in sorted(lines, key=lambda pair: pair[0]))
-    remarks = () if all(one.row["scale"] == "full" for one in found) else (SMALLER,)
+    remarks = () if all(one.row["scale"] == "full" for one in content) else (SMALLER,)
     return Sheet("seeds", "Recipes over their seeds", columns, rows, remarks)
 
 
@@ -103,13 +103,13 @@ def _chosen(source: dict[str, Any]) -> Cell:
     return Cell(f"{number(source['top1_error'], 2).text} (epoch {source['epoch']})", source["top1_error"])
 
 
-def accountings(found: Sequence[TrainingContent]) -> Sheet:
+def accountings(content: Sequence[TrainingContent]) -> Sheet:
     """The accuracy of each training under each of ``ACCOUNTINGS``, all from the same predictions."""
     columns = (Column("network"), Column("recipe"), Column("batch", True), *(Column(a, True) for a in ACCOUNTINGS))
     remarks = (
         "accuracy %, in batches of the source's size; exact is the last epoch, best the epoch that is best so counted",
     )
-    rows = tuple(tuple(_counted(one)) for one in found)
+    rows = tuple(tuple(_counted(one)) for one in content)
     return filled(Sheet("accountings", "The same epochs, counted in other ways", columns, rows, remarks))
 
 
