@@ -1,4 +1,4 @@
-"""The command line: one command a file. Errors become one line on stderr and an exit status."""
+"""The command line: one file per command. Errors become one line on stderr and an exit status."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ COMMANDS = {
     "train": "train an architecture by a recipe",
     "list": "list architectures, protocols, datasets, loaders, reporters, recipes, weights or published numbers",
     "show": "show a protocol with its views, an architecture, a dataset, a published number or a run",
-    "compare": "compare runs on the same images: what was fixed and broken, and whether it can be chance",
+    "compare": "compare runs on the same images: which images were fixed or broken, and whether that can be chance",
     "explain": "explain why two error rates differ, one factor at a time",
-    "audit": "count the predictions of a run under every accounting seen in print, and judge a claimed accuracy",
+    "audit": "count the predictions of a run under every published accounting, and judge a claimed accuracy",
     "report": "show finished runs: one HTML page, tables for papers, plots",
-    "tables": "make the tables of committed results again, or check that they are as they should be",
+    "tables": "regenerate the tables of committed results, or check that they are up to date",
     "data": "check a data set, or prepare the file that a fast loader reads",
-    "query": "ask all runs in SQL: tables runs and predictions",
+    "query": "query all runs in SQL: tables runs and predictions",
 }
-"""What the commands do; the module of a command is imported when it is asked."""
+"""The help text of each command; a command's module is imported only when it is used."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with one line per mistake and the nearest name suggested."""
+    """argparse with one line per error, which suggests the nearest name."""
 
     def error(self, message: str) -> NoReturn:
         if "invalid choice: " in message:
@@ -42,9 +42,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit status: 0 done, 1 expectation failed, 2 a mistake, 130 interrupted."""
+    """Runs one command; returns its exit status: 0 success, 1 an expectation failed, 2 an error, 130 interrupted."""
     give_way()
-    given = sys.argv[1:] if arguments is None else [*arguments]  # list is a command here
+    given = sys.argv[1:] if arguments is None else [*arguments]  # not list(): here that may be the command's module
     args = make_parser(given).parse_args(given)
     try:
         status: int = args.run(args)
@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         if args.debug:
             raise
-        kept = str(error) or "what is finished is kept, the same command goes on from there"
-        print(f"benchsuite: interrupted; {kept}", file=sys.stderr)
+        outcome = str(error) or "finished work is kept, and the same command continues from there"
+        print(f"benchsuite: interrupted; {outcome}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser with every command, and the options of the one that the arguments begin with."""
+    """The parser with every command; only the command that is first among the arguments gets its options."""
     from benchsuite import __version__
 
     parser = _Parser(
@@ -81,9 +81,9 @@ def make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"benchsuite {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
-    asked = next((word for word in arguments if not word.startswith("-")), None)
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
     for name, text in COMMANDS.items():
-        module = importlib.import_module(f"{__name__}.{name}") if name == asked else None
+        module = importlib.import_module(f"{__name__}.{name}") if name == chosen else None
         command = commands.add_parser(name, help=text, description=module.__doc__ if module else None)
         if module:
             command.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")

@@ -1,4 +1,4 @@
-"""What ``benchsuite show`` knows of a protocol, an architecture, a published number or a run, as flat JSON data."""
+"""The facts that ``benchsuite show`` prints about a protocol, an architecture, a published number or a run, as JSON."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ EXAMPLE = (375, 500)
 def protocol(catalog: Catalog, text: str, network: str, data: str | None) -> Facts:
     """A protocol with its parameters, and the views that it makes for the default weights of an architecture.
 
-    ``data`` names the dataset whose preprocessing and mirror rule count; without one mirror images keep their class.
+    ``data`` names the dataset whose preprocessing and mirror rule apply; without it, mirror images keep their class.
     """
     bound = parameters.bind(text, parameters.finder(catalog.protocols))
     dataset = catalog.find("dataset", data.partition(":")[0]) if data else None
     weights, preprocess = _defaults(catalog.architecture(network), dataset)
-    made = parameters.views(bound.inner or bound, preprocess, dataset.mirror if dataset else True)
+    views = parameters.views(bound.inner or bound, preprocess, dataset.mirror if dataset else True)
     spec = bound.protocol
     return {
         "kind": "protocol",
@@ -52,12 +52,12 @@ def protocol(catalog: Catalog, text: str, network: str, data: str | None) -> Fac
         "weights": weights,
         "preprocess": dataclasses.asdict(preprocess),
         "inner": bound.inner.label if bound.inner else None,
-        "views": [view_facts(view) for view in made],
+        "views": [view_facts(view) for view in views],
     }
 
 
 def parameter_facts(bound: Bound) -> list[Facts]:
-    """What may be written after the colon: name, type in words, default and chosen value as they are typed."""
+    """The parameters after the colon: name, type in words, and default and chosen value as a user types them."""
     how = bound.combine
     given = dict(bound.parameters) | dict(bound.overrides)
     given |= {"merge": how.space, "rule": how.rule, "average": how.average}
@@ -70,7 +70,7 @@ def parameter_facts(bound: Bound) -> list[Facts]:
 
 
 def type_words(kind: Any) -> str:
-    """A type as a user would say it: ``true|false``, ``whole numbers joined by +, or auto``."""
+    """A type in words for users: ``true|false``, ``whole numbers joined by +, or auto``."""
     if get_origin(kind) in (Union, types.UnionType):
         return f"{type_words(next(k for k in get_args(kind) if k is not types.NoneType))}, or auto"
     if get_origin(kind) is tuple:
@@ -83,7 +83,7 @@ def type_words(kind: Any) -> str:
 def view_facts(view: View) -> Facts:
     """A view, in words and as data, with its box in the resized ``EXAMPLE``: (left, top, right, bottom) in pixels.
 
-    The box of a mirrored view lies in the picture as it was, before the mirror.
+    The box of a mirrored view is given in the image before mirroring.
     """
     height, width = resized_shape(*EXAMPLE, view)
     left, top, right, bottom = 0, 0, width, height
@@ -123,7 +123,7 @@ def architecture(catalog: Catalog, name: str) -> Facts:
 
 
 def plain(catalog: Catalog, kind: str, name: str) -> Facts:
-    """A dataset, loader or reporter: what it says of itself."""
+    """A dataset, loader or reporter: the fields that it declares."""
     spec = catalog.find(kind, name)
     words = {f: getattr(spec, f) for f in ("note", "source", "path", "mirror", "download", "exact") if hasattr(spec, f)}
     if kind == "dataset" and spec.census:
@@ -132,13 +132,13 @@ def plain(catalog: Catalog, kind: str, name: str) -> Facts:
 
 
 def run(folder: Path) -> Facts:
-    """What a run was: the row of ``run --json``, and its whole manifest. Raises ``StorageError`` for a broken run."""
+    """A run: its row of ``run --json``, and its whole manifest. Raises ``StorageError`` for a broken run."""
     manifest = run_folder.read_whole_manifest(folder)
     return {"kind": "run", **run_manifest.result_row(manifest, str(folder), cached=True), "manifest": manifest}
 
 
 def training(folder: Path) -> Facts:
-    """What a training was: the row of ``train --json``, and its whole manifest."""
+    """A training: its row of ``train --json``, and its whole manifest. Raises ``StorageError`` if it is unfinished."""
     manifest = training_folder.read(folder, weights=False)
     if manifest is None:
         raise StorageError(expected("a training", "finished", "one without a manifest", str(folder)))
@@ -148,7 +148,7 @@ def training(folder: Path) -> Facts:
 def published(catalog: Catalog, row: Published) -> Facts:
     """A row of the ledger: its error, how its source tests and counts, and the command that measures it again.
 
-    Where there is no command, ``remark`` says why. What the source does not state is empty.
+    If there is no command, ``remark`` says why. Fields that the source does not state are empty.
     """
     command, remark = measured_by(catalog, row)
     how, origin = ledger.method(row), ledger.quoted(row)
@@ -164,7 +164,7 @@ def published(catalog: Catalog, row: Published) -> Facts:
 
 
 def _defaults(architecture: Architecture, dataset: Dataset | None) -> tuple[str, Preprocess]:
-    """The weights that a run would take, in words, and their preprocessing."""
+    """The weights that a run would use by default, in words, and their preprocessing."""
     if dataset is not None and dataset.recipe is not None:
         return f"trained here ({dataset.recipe.name})", dataset.recipe.preprocess
     if dataset is not None and dataset.preprocess is not None:

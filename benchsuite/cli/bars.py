@@ -9,12 +9,15 @@ from typing import Any
 from benchsuite.cli.console import err
 
 EVERY = 15.0
-"""Seconds between two lines about progress where there is no terminal."""
+"""Least seconds between two lines about progress if standard error is not a terminal."""
 
 
 @dataclass
 class ProgressLines:
-    """Progress as lines of text, at most one in ``EVERY`` seconds: what a log file holds in place of a bar."""
+    """Progress as lines of text for a log file, at most one every ``EVERY`` seconds.
+
+    ``told`` is the time of the last line, in seconds since ``start``.
+    """
 
     title: str
     total: int
@@ -23,7 +26,7 @@ class ProgressLines:
     told: float = 0.0
 
     def advance(self, steps: int, detail: str, now: float) -> str | None:
-        """Counts steps; a line when one is due."""
+        """Counts steps; returns a line if one is due, else None."""
         self.done += steps
         spent = now - self.start
         if spent - self.told < EVERY or not 0 < self.done < self.total:
@@ -35,7 +38,7 @@ class ProgressLines:
 
 
 def bars() -> Any:
-    """A watch that draws a bar on standard error; where that is no terminal it writes a plain line now and then."""
+    """A ``Progress`` that draws a bar on standard error, or writes ``ProgressLines`` if that is not a terminal."""
     from rich import progress as rich
 
     from benchsuite.progress import Progress

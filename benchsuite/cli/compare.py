@@ -18,7 +18,7 @@ AGAINST = "vs"
 """The word between two groups of runs."""
 
 MOST = 10
-"""Classes that are shown; all of them are in ``--json``."""
+"""At most this many classes are printed; ``--json`` has all of them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,18 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the comparison. Refuses runs that are not of the same images."""
+    """Prints the comparison. Raises ``DataError`` for runs that are not of the same images."""
     from benchsuite.explanation import comparison, group_comparison
     from benchsuite.stats.significance import holm
 
     parts = _parts(args.runs)
     opened = [[comparison.open_run(args.results, name) for name in part] for part in parts]
     if len(opened) == 2:
-        found = group_comparison.compare_groups(opened[0], opened[1])
+        groups = group_comparison.compare_groups(opened[0], opened[1])
         if args.json:
-            print_json({"groups": group_comparison.flat(found)})
+            print_json({"groups": group_comparison.flat(groups)})
         else:
-            print(*group_text(found), sep="\n")
+            print(*group_text(groups), sep="\n")
         return 0
     first, *others = opened[0]
     pairs = [comparison.compare(first, other) for other in others]
@@ -71,27 +71,27 @@ def _parts(words: Sequence[str]) -> list[list[str]]:
     return parts
 
 
-def text(found: Comparison) -> Iterator[str]:
-    """Two runs: what they are, their rates, the tests, the classes that changed most."""
+def text(result: Comparison) -> Iterator[str]:
+    """The lines about two runs: their names, their rates, the tests, and the classes that changed most."""
     from benchsuite.stats.digits import p_value
 
-    yield from _heads([("before", found.before), ("after", found.after)], found.notes)
-    yield from columns([("", "before", "after", "change"), *_rates(found), *_calibration(found.before, found.after)])
-    yield from (line for k, pair in ((1, found.top1), (5, found.top5)) for line in test_lines(k, pair))
-    agreement = _percent(Fraction(found.agree, found.top1.n), found.top1.n)
-    yield f"the same first answer for {found.agree} of {found.top1.n} images ({agreement} %)"
-    if found.classes:
-        yield f"classes that changed most, of {len(found.classes)} that changed"
+    yield from _heads([("before", result.before), ("after", result.after)], result.notes)
+    yield from columns([("", "before", "after", "change"), *_rates(result), *_calibration(result.before, result.after)])
+    yield from (line for k, pair in ((1, result.top1), (5, result.top5)) for line in test_lines(k, pair))
+    agreement = _percent(Fraction(result.agree, result.top1.n), result.top1.n)
+    yield f"the same first answer for {result.agree} of {result.top1.n} images ({agreement} %)"
+    if result.classes:
+        yield f"classes that changed most, of {len(result.classes)} that changed"
         head = ("class", "images", "errors before", "after", "fixed", "broken", "p", "p (Holm)")
         lines = [
             (c.label, c.n, c.errors_before, c.errors_after, c.fixed, c.broken, p_value(c.p), p_value(c.p_holm))
-            for c in found.classes[:MOST]
+            for c in result.classes[:MOST]
         ]
         yield from columns([head, *(tuple(map(str, line)) for line in lines)])
 
 
 def test_lines(k: int, pair: Paired) -> Iterator[str]:
-    """In words: what changed at top-k, how probable that is by chance, and what could have been seen at all."""
+    """The lines about top-k: the images fixed and broken, the p-value, and the smallest detectable change."""
     from benchsuite.stats.digits import p_value
 
     yield f"top-{k}: {pair.fixed} fixed, {pair.broken} broken, p = {p_value(pair.p)} (McNemar, exact)"
@@ -104,7 +104,7 @@ def test_lines(k: int, pair: Paired) -> Iterator[str]:
 
 
 def _print_several(pairs: Sequence[Comparison], corrected: Sequence[float]) -> None:
-    """Several runs against the first, one line each."""
+    """Prints several runs against the first, one line each."""
     from benchsuite.stats.digits import p_value, with_interval
 
     print(*_heads([("against", pairs[0].before)], ()), sep="\n")
@@ -130,24 +130,28 @@ def _print_several(pairs: Sequence[Comparison], corrected: Sequence[float]) -> N
         print(note)
 
 
-def group_text(found: GroupComparison) -> Iterator[str]:
-    """Two groups of runs: their rates, and two questions: other images, other runs."""
+def group_text(result: GroupComparison) -> Iterator[str]:
+    """The lines about two groups of runs: their mean rates, and two tests, one over images and one over runs."""
     from benchsuite.stats.digits import p_value
 
-    groups = (("before", found.before), ("after", found.after))
+    groups = (("before", result.before), ("after", result.after))
     yield from _heads([(when, run) for when, runs in groups for run in runs], ())
-    yield from found.notes
+    yield from result.notes
     lines: list[tuple[str, ...]] = [("", "before", "after", "change")]
-    for k, between in ((1, found.top1), (5, found.top5)):
-        rates = (_percent(rate, found.n) for rate in (between.before, between.after))
-        lines.append((f"mean top-{k} error %", *rates, _interval(between, found.n)))
+    for k, between in ((1, result.top1), (5, result.top5)):
+        rates = (_percent(rate, result.n) for rate in (between.before, between.after))
+        lines.append((f"mean top-{k} error %", *rates, _interval(between, result.n)))
     yield from columns(lines)
-    for k, between in ((1, found.top1), (5, found.top5)):
-        ways = f"p = {p_value(between.runs_p)} over runs ({between.ways} ways to share them out)"
+    for k, between in ((1, result.top1), (5, result.top5)):
+        ways = f"p = {p_value(between.runs_p)} over runs ({between.ways} ways to form the two groups)"
         yield f"top-{k}: p = {p_value(between.p)} over images (random signs, exact), {ways}"
-    shares = [("before", found.agree_before), ("after", found.agree_after), ("between the groups", found.agree_between)]
-    said = [f"{_percent(Fraction(share), found.n)} % {where}" for where, share in shares if share is not None]
-    yield f"the same first answer: {', '.join(said)}"
+    shares = [
+        ("before", result.agree_before),
+        ("after", result.agree_after),
+        ("between the groups", result.agree_between),
+    ]
+    texts = [f"{_percent(Fraction(share), result.n)} % {where}" for where, share in shares if share is not None]
+    yield f"the same first answer: {', '.join(texts)}"
 
 
 def _heads(runs: Iterable[tuple[str, Side]], notes: Sequence[str]) -> Iterator[str]:
@@ -164,15 +168,15 @@ def _size(run: Side) -> dict[str, int]:
     return {"n": run.n, "of": run.of}
 
 
-def _rates(found: Comparison) -> Iterator[tuple[str, ...]]:
+def _rates(result: Comparison) -> Iterator[tuple[str, ...]]:
     from benchsuite.stats.digits import with_interval
 
-    for k, pair in ((1, found.top1), (5, found.top5)):
+    for k, pair in ((1, result.top1), (5, result.top5)):
         yield f"top-{k} error %", with_interval(pair.before), with_interval(pair.after), _interval(pair, pair.n)
 
 
 def _calibration(before: Side, after: Side) -> Iterator[tuple[str, ...]]:
-    """Calibration error, log loss and Brier score; a Brier score that was not kept is bounded."""
+    """Calibration error, log loss and Brier score; for a run without a stored Brier score its bounds are shown."""
     from benchsuite.stats.digits import decimals, signed
 
     a, b = before.calibration, after.calibration
@@ -182,15 +186,15 @@ def _calibration(before: Side, after: Side) -> Iterator[tuple[str, ...]]:
             yield name, *(decimals(Fraction(v), digits) for v in (x, y)), signed(Fraction(y) - Fraction(x), digits)
         else:
             bounds = [[decimals(Fraction(v), 4) for v in (c.brier_low, c.brier_high)] for c in (a, b)]
-            yield name, *(" to ".join(dict.fromkeys(pair)) for pair in bounds), "not kept by both"
+            yield name, *(" to ".join(dict.fromkeys(pair)) for pair in bounds), "not stored by both"
 
 
-def _interval(found: Paired | Between, n: int) -> str:
+def _interval(result: Paired | Between, n: int) -> str:
     """``-1.40 [-2.70, -0.10]`` in percent points."""
     from benchsuite.stats.digits import places, signed
 
-    low, high = (signed(100 * Fraction(bound), places(n)) for bound in (found.low, found.high))
-    return f"{signed(100 * found.change, places(n))} [{low}, {high}]"
+    low, high = (signed(100 * Fraction(bound), places(n)) for bound in (result.low, result.high))
+    return f"{signed(100 * result.change, places(n))} [{low}, {high}]"
 
 
 def _percent(share: Fraction, n: int) -> str:

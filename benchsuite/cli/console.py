@@ -1,4 +1,4 @@
-"""What a command prints with: rich is imported when a table or a bar is drawn, plain text needs none of it."""
+"""Functions for the output of commands. rich is imported only when a table or a bar is drawn, not for plain text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SENTENCE = re.compile(r"(?<!\bal)(?<!\bsec)(?<!\be\.g)(?<!\bi\.e)\.\s")
 
 
 def out() -> Console:
-    """A console on standard output: results only. Where that is a file or a pipe, lines are 160 columns wide."""
+    """A console on standard output, for results only. If that is a file or a pipe, lines are 160 columns wide."""
     from rich.console import Console
 
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
@@ -34,24 +34,24 @@ def err() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on standard output. NaN and infinity are refused: they are no JSON."""
+    """Prints one JSON object on standard output. Raises ``ValueError`` for NaN and infinity, which JSON cannot hold."""
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def columns(lines: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Cells as aligned lines of text, two spaces apart, cut at the width of the terminal where there is one."""
+    """Cells as aligned lines of text, two spaces apart, cut at the width of the terminal if there is one."""
     cells = [list(line) for line in lines]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    made = []
+    aligned = []
     for line in cells:
         text = indent + "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-        made.append(text if width is None or len(text) <= width else text[: width - 1] + "…")
-    return made
+        aligned.append(text if width is None or len(text) <= width else text[: width - 1] + "…")
+    return aligned
 
 
 def first_sentence(text: str) -> str:
-    """The beginning of a note, for lists."""
+    """The first sentence of a note without its full stop, for lists."""
     return _SENTENCE.split(text.strip(), maxsplit=1)[0].rstrip(".")
 
 
@@ -64,7 +64,7 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 
 
 def print_table(console: Any, title: str, headers: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    """A table with a line under its headers; nothing where it has no lines."""
+    """Prints a table with a line under its headers; prints nothing if the table has no lines."""
     from rich import box
     from rich.table import Table
     from rich.text import Text

@@ -26,20 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the lists; plugins that could not be loaded are named on standard error."""
+    """Prints the lists, and on standard error the plugins that could not be loaded."""
     if args.kind is not None and args.kind not in KINDS:
         raise unknown_name("kind of list", args.kind, KINDS)
     if args.model is not None and args.kind not in ("published", "weights"):
         raise BadParameter(expected("--model", "used with published or weights", args.kind or "no kind"))
     catalog = load_plugins()
     kinds = [args.kind] if args.kind else [kind for kind in KINDS if kind in BRIEF]
-    found = {kind: of_model(KINDS[kind](catalog), args.model) for kind in kinds}
+    lists = {kind: of_model(KINDS[kind](catalog), args.model) for kind in kinds}
     for name, reason in catalog.broken:
         print(f"Not loaded: {name}: {' '.join(reason.split())}", file=sys.stderr)
     if args.json:
-        print_json({**found, "broken": [{"plugin": name, "reason": reason} for name, reason in catalog.broken]})
+        print_json({**lists, "broken": [{"plugin": name, "reason": reason} for name, reason in catalog.broken]})
         return 0
-    for kind, entries in found.items():
+    for kind, entries in lists.items():
         print(f"{kind} ({len(entries)})")
         print(*columns(line(kind, entry) for entry in entries), sep="\n", end="\n" if entries else "")
     return 0
@@ -63,10 +63,10 @@ def of_model(entries: list[Entry], model: str | None) -> list[Entry]:
     """The entries of one model and its variants. Raises ``UnknownName`` when there are none."""
     if model is None:
         return entries
-    found = [e for e in entries if e["architecture"] and ledger.base(e["architecture"]) == ledger.base(model)]
-    if not found:
+    matches = [e for e in entries if e["architecture"] and ledger.base(e["architecture"]) == ledger.base(model)]
+    if not matches:
         raise unknown_name("model", model, {ledger.base(e["architecture"]) for e in entries} - {""})
-    return found
+    return matches
 
 
 def architectures(catalog: Catalog) -> list[Entry]:
@@ -85,7 +85,7 @@ def architectures(catalog: Catalog) -> list[Entry]:
 
 
 def protocols(catalog: Catalog) -> list[Entry]:
-    """Test protocols with the defaults of their parameters, as they are typed."""
+    """Test protocols with the defaults of their parameters, as a user types them."""
     return [
         {
             "name": name,
@@ -116,7 +116,7 @@ def datasets(catalog: Catalog) -> list[Entry]:
 
 
 def loaders(catalog: Catalog) -> list[Entry]:
-    """Loaders; an exact one gives the reference decoder's pixels."""
+    """Loaders; an ``exact`` one returns the same pixels as the reference decoder."""
     return [
         {"name": name, "owner": catalog.owner("loader", name), "note": spec.note, "exact": spec.exact}
         for name, spec in catalog.loaders.items()
@@ -194,4 +194,4 @@ KINDS = {
     "published": published,
 }
 BRIEF = ("architectures", "protocols", "datasets", "loaders", "reporters", "recipes")
-"""What is listed when no kind is asked for: everything but the long lists."""
+"""The kinds that are listed if no kind is named: all except the long lists."""

@@ -10,13 +10,13 @@ from benchsuite.cli.console import add_results, columns, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The question."""
+    """The query and the results folder."""
     parser.add_argument("sql", metavar="SQL", help="select protocol, top1_error from runs order by top1_error")
     add_results(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the rows of the answer."""
+    """Prints the rows that the query returns."""
     from benchsuite.runs import query
 
     names, rows = query.rows(args.sql, args.results)
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def plain(value: Any) -> Any:
-    """A value of SQL as JSON knows it: what is no number is null, dates and decimals are text."""
+    """A value of SQL as JSON: NaN and infinity become null; dates, decimals and other types become text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, list | tuple):

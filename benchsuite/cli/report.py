@@ -11,39 +11,40 @@ from benchsuite.specs.catalog import load_plugins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The runs, and where each kind of output goes."""
+    """The runs, and the path of each kind of output."""
     add = parser.add_argument
     add(
         "names",
         nargs="*",
         metavar="RUN|FILE.json",
-        help="ids, beginnings of ids, folders, or what explain --json and compare --json wrote (default: every run)",
+        help="ids, beginnings of ids, folders, or files of explain --json and compare --json (default: every run)",
     )
-    add("--html", type=Path, metavar="FILE", help="a page that needs no network and no other file")
-    add("--gallery", action="store_true", help="with pictures of the images that were fixed and broken, in the page")
+    add("--html", type=Path, metavar="FILE", help="one self-contained page that needs no network and no other file")
+    add("--gallery", action="store_true", help="put pictures of the images that were fixed and broken into the page")
     add(
         "--data",
         action="append",
         default=[],
         metavar="NAME:PATH",
-        help="where the runs' images are now, for pictures and names of classes; repeatable (default: where they were)",
+        help="the runs' images, for pictures and class names; repeatable (default: the paths that the runs were given)",
     )
     add("--markdown", type=Path, metavar="FILE", help="the tables for a README or an issue")
     add("--latex", type=Path, metavar="FILE", help="the tables for a paper")
-    add("--csv", type=Path, metavar="FILE", help="a line for each run, pair and rung, unrounded")
+    add("--csv", type=Path, metavar="FILE", help="a line for each run, rung, pair, training and epoch, unrounded")
     add("--plots", type=Path, metavar="DIR", help="every plot as PNG and SVG (needs matplotlib)")
     add("--title", default="benchsuite report", help="the title (default: %(default)s)")
     add_results(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes what was asked for; prints the names of the files, or the tables as Markdown where none was asked for."""
+    """Writes the requested files and prints their paths; if none is requested, prints the tables as Markdown."""
     from benchsuite.report import export
     from benchsuite.report.build import ReportRequest, build
     from benchsuite.report.markup import size_words
 
-    told = {name: getattr(args, name) for name in ("results", "html", "markdown", "latex", "csv", "plots", "gallery")}
-    request = ReportRequest(names=tuple(args.names), data=tuple(args.data), title=args.title, **told)
+    names = ("results", "html", "markdown", "latex", "csv", "plots", "gallery")
+    options = {name: getattr(args, name) for name in names}
+    request = ReportRequest(names=tuple(args.names), data=tuple(args.data), title=args.title, **options)
     built = build(request, load_plugins())
     for note in built.notes:
         print(f"benchsuite: {note}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``benchsuite run``: evaluates networks under protocols; the same question is answered from its run directory."""
+"""``benchsuite run``: evaluates networks under protocols; a run that exists already is read from its folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchsuite.evaluation.question import RunRequest
 
 WIDE = 130
-"""Columns of a terminal that holds the whole table of results."""
+"""Width of a terminal, in columns, from which on the table of results is printed as one."""
 
 EXPECT = re.compile(r"(top[15]_error|real_error)=([0-9.]+)(?:\+-([0-9.]+))?")
 
@@ -30,14 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("architectures", nargs="+", metavar="ARCHITECTURE", help="resnet50, timm:NAME, torchvision:NAME ... or a run")
     add("-p", "--protocol", action="append", metavar="NAME[:PARAMETER=VALUE,...]", help="default: 1crop; repeatable")
     add_evaluation(parser)
-    add("--processes", type=int, default=1, metavar="N", help="share the work out among N processes; see also torchrun")
+    add("--processes", type=int, default=1, metavar="N", help="divide the work among N processes; see also torchrun")
     add("--expect", action="append", default=[], metavar="top1_error=24.7+-0.1", help="exit 1 if a result differs")
     add("--profile", action="store_true", help="also print where the time went, and what would make it faster")
     add("--format", default="table", metavar="REPORTER", help="table, markdown, csv, latex (default: %(default)s)")
 
 
 def add_evaluation(parser: argparse.ArgumentParser) -> None:
-    """The options that say on what and how networks are evaluated, for every command that does."""
+    """The options for data, weights and computation, shared by every command that evaluates networks."""
     add = parser.add_argument
     add("--data", metavar="NAME[:PATH]", help="imagenet:PATH, cifar10:PATH ... (default: the embedded digits)")
     add("--weights", metavar="NAME|FILE|random", help="declared weights, a .pth or .safetensors file, or random")
@@ -46,8 +46,8 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     add(
         "--precision",
         default="auto",
-        help="fp32, bf16, fp16, tf32 (CUDA) or auto: where there is much to compute, the fastest one that passes a "
-        "check against fp32 on 64 of the images; else fp32, as always in explain (default: %(default)s)",
+        help="fp32, bf16, fp16, tf32 (CUDA) or auto: if there is much to compute, the fastest one that passes a "
+        "check against fp32 on 64 of the images; else, and always in explain, fp32 (default: %(default)s)",
     )
     add(
         "--batch-size",
@@ -62,18 +62,18 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compile the network first, which takes a minute or two; pays off in long runs",
     )
-    add("--limit", type=int, metavar="N", help="evaluate N images at even distances; said wherever the number appears")
+    add("--limit", type=int, metavar="N", help="evaluate N evenly spaced images; every output marks the limit")
     add("--seed", type=int, default=0, help="seed of random weights (default: %(default)s)")
-    add("--fresh", action="store_true", help="evaluate again, whatever is there")
+    add("--fresh", action="store_true", help="evaluate again, even if results exist")
     add_results(parser)
 
 
 def asked(args: argparse.Namespace, architectures: Sequence[str], protocols: Sequence[str]) -> RunRequest:
-    """What the options of ``add_evaluation`` ask of these networks and protocols."""
+    """The ``RunRequest`` for these networks and protocols with the options of ``add_evaluation``."""
     from benchsuite.evaluation.question import RunRequest
 
-    known = {"data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed", "fresh"}
-    options = {name: getattr(args, name) for name in known | {"compiled", "results"}}
+    names = {"data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed", "fresh"}
+    options = {name: getattr(args, name) for name in names | {"compiled", "results"}}
     return RunRequest(tuple(architectures), tuple(protocols), **options)
 
 
@@ -81,17 +81,17 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when an expectation is not met."""
     from benchsuite.distributed.process_group import leads
     from benchsuite.progress import Progress
-    from benchsuite.runs.run import run as answer
+    from benchsuite.runs.run import run as evaluate
 
     expectations = [_expectation(text) for text in args.expect]
     catalog = load_plugins()
     reporter = None if args.format == "table" else catalog.find("reporter", args.format)
-    question = asked(args, args.architectures, args.protocol or ["1crop"])
-    question = dataclasses.replace(question, processes=args.processes)
+    request = asked(args, args.architectures, args.protocol or ["1crop"])
+    request = dataclasses.replace(request, processes=args.processes)
     progress = bars() if leads() else Progress()
     for name, reason in catalog.broken:
         progress.note(f"plugin {name} could not be loaded: {reason}")
-    rows = answer(question, catalog, progress)
+    rows = evaluate(request, catalog, progress)
     if not leads():
         return 0
     profiled = _profiles(rows) if args.profile else None
@@ -107,7 +107,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_tables(rows: list[dict[str, Any]]) -> None:
-    """The results, what is published beside them, and where they lie; in two tables where the terminal is narrow."""
+    """Prints the results, the published figures for them, and their folders.
+
+    In a narrow terminal the results are two tables.
+    """
     from benchsuite.report.tables.text import published_table, result_table
 
     console = out()
@@ -134,7 +137,7 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
 
 
 def _print_checks(rows: list[dict[str, Any]]) -> None:
-    """What ``--precision auto`` came to, and from what, a line for each network."""
+    """Prints the precision that ``--precision auto`` chose and the check behind it, a line for each network."""
     from benchsuite.runs.auto_precision import described
 
     lines = [f"{row['architecture']}: {described(d)}" for row in rows for d in row.get("precision_check", ())]
@@ -143,22 +146,22 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
 
 
 def _profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Where the time of these runs went, as their manifests have it."""
+    """How the time of these runs was spent, from their manifests."""
     from benchsuite.runs.profile import profiles
     from benchsuite.storage.run_folder import read_manifest
 
-    found = [read_manifest(Path(row["path"])) for row in rows]
-    profiled = profiles([manifest for manifest in found if manifest is not None])
+    manifests = [read_manifest(Path(row["path"])) for row in rows]
+    profiled = profiles([manifest for manifest in manifests if manifest is not None])
     earlier = {row["run_id"] for row in rows if row["cached"]}
     for one in profiled:
-        if one["bound"] and earlier.issuperset(one["runs"]):  # what was asked now may be another loader, or another N
+        if one["bound"] and earlier.issuperset(one["runs"]):  # this command may name another loader or N
             how = " ".join(f"--{name} {one[name]}" for name in ("loader", "workers", "processes"))
             one["advice"].insert(0, f"Measured when the run was made, with {how}; --fresh measures again.")
     return profiled
 
 
 def _print_profiles(profiled: list[dict[str, Any]], *, to_stdout: bool) -> None:
-    """Where the time went as a table, and the advice; beside a reporter's text they go to standard error."""
+    """Prints where the time went, as a table, and the advice; if a reporter prints the results, on standard error."""
     from benchsuite.report.tables.text import profile_table
 
     console = out() if to_stdout else err()
@@ -185,8 +188,8 @@ def _check(rows: list[dict[str, Any]], expectations: list[tuple[str, float, floa
         for row in rows:
             measured = row.get(name)
             if measured is None or abs(measured - value) > tolerance + 1e-9:
-                is_what = "not there" if measured is None else f"{measured:g}"
-                found = f"{row['run_id']}: {name} is {is_what}, not {value:g}+-{tolerance:g}"
-                print(f"benchsuite: expectation failed: {found}", file=sys.stderr)
+                result = "missing" if measured is None else f"{measured:g}"
+                message = f"{row['run_id']}: {name} is {result}, not {value:g}+-{tolerance:g}"
+                print(f"benchsuite: expectation failed: {message}", file=sys.stderr)
                 status = 1
     return status

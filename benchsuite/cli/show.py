@@ -1,4 +1,4 @@
-"""``benchsuite show NAME``: a protocol's views, an architecture's weights, a published number, what a run was."""
+"""``benchsuite show NAME``: a protocol's views, an architecture's weights, a published number, or a run's manifest."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ PLAIN = ("dataset", "loader", "reporter")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to show, and for which network and dataset the views of a protocol are made."""
-    parser.add_argument("name", metavar="NAME", help="a protocol (10crop:merge=logit), an architecture, an id, a run")
-    parser.add_argument("--architecture", default="resnet50", metavar="NAME", help="whose views (default: %(default)s)")
-    parser.add_argument("--data", metavar="NAME[:PATH]", help="the dataset whose preprocessing and mirror rule count")
+    """The name to show, and the architecture and dataset for which the views of a protocol are made."""
+    add = parser.add_argument
+    add("name", metavar="NAME", help="a protocol (10crop:merge=logit), an architecture, a published id, a run ...")
+    add("--architecture", default="resnet50", metavar="NAME", help="for a protocol's views (default: %(default)s)")
+    add("--data", metavar="NAME[:PATH]", help="the dataset whose preprocessing and mirror rule the views follow")
     add_results(parser)
 
 
@@ -111,7 +112,7 @@ def architecture_text(facts: Facts) -> Iterator[str]:
 
 
 def published_text(facts: Facts) -> Iterator[str]:
-    """A published number: every field that the source fills, how it was counted, and how to measure it again."""
+    """A published number: every field that its source states, how it was counted, and how to measure it again."""
     yield facts["id"]
     hidden = ("id", "kind", "command", "remark", "error", "accounting", "method")
     yield from columns((key, str(value)) for key, value in facts.items() if key not in hidden and value)
@@ -141,8 +142,8 @@ def run_text(facts: Facts) -> Iterator[str]:
     ties = facts["near_ties"]
     yield from columns([("near ties", f"{ties['top1']} at 1, {ties['top5']} at 5, within {ties['tolerance']:g}")])
     yield f"views, combined by {_combined(manifest['protocol']['combine'])}"
-    made = [describe(view_from_data(data)) for data in manifest["views"]]
-    yield from columns((str(number), text) for number, text in enumerate(made, 1))
+    views = [describe(view_from_data(data)) for data in manifest["views"]]
+    yield from columns((str(number), text) for number, text in enumerate(views, 1))
     yield "seconds"
     yield from columns((part, digits.decimals(Fraction(spent), 2)) for part, spent in facts["seconds"].items())
     if manifest["numerics"].get("chosen"):
@@ -156,7 +157,7 @@ def run_text(facts: Facts) -> Iterator[str]:
 
 
 def training_text(facts: Facts) -> Iterator[str]:
-    """A training: what came out, and what it was made with."""
+    """A training: its result, its recipe, and its data, versions and hardware."""
     manifest = facts["manifest"]
     yield facts["run_id"]
     yield from columns([("command", manifest["command"]), ("made", manifest["created"]), ("in", facts["path"])])
@@ -204,6 +205,6 @@ def _combined(combine: Facts) -> str:
 def _unknown(catalog: Catalog, name: str, runs: list[str], results: Path) -> UnknownName:
     short = [*catalog.protocols, *catalog.architectures, *(n for kind in PLAIN for n in getattr(catalog, f"{kind}s"))]
     every = [*short, *(row.id for row in ledger.load()), *runs]
-    asked = name.partition(":")[0]
-    near = difflib.get_close_matches(asked.lower(), [n.lower() for n in every], n=1)
-    return unknown_name("name", asked, every if near else short, f"(runs are looked for in {results / 'runs'})")
+    head = name.partition(":")[0]
+    near = difflib.get_close_matches(head.lower(), [n.lower() for n in every], n=1)
+    return unknown_name("name", head, every if near else short, f"(runs are looked for in {results / 'runs'})")

@@ -13,7 +13,7 @@ from benchsuite.cli.console import add_results, out, print_json, print_table
 from benchsuite.specs.catalog import load_plugins
 
 WIDE = 110
-"""Columns of a terminal that holds the whole table of a sweep."""
+"""Width of a terminal, in columns, from which on the table of a sweep has all its columns."""
 
 if TYPE_CHECKING:
     from benchsuite.runs.sweep import CellState
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``sweep``."""
     add = parser.add_argument
-    add("file", type=Path, metavar="FILE.toml", help="what is combined; docs/sweeps.md says how it is written")
+    add("file", type=Path, metavar="FILE.toml", help="what is combined; docs/sweeps.md describes the format")
     add("--on", default="local", metavar="PLACE", help="local, slurm or ray (default: %(default)s)")
-    add("--dry-run", action="store_true", help="show the cells and what is known of them, and do nothing")
+    add("--dry-run", action="store_true", help="show the cells and their states, and evaluate nothing")
     add("--last-failed", action="store_true", help="only the cells that failed last time")
-    add("--fresh", action="store_true", help="evaluate again, whatever is there")
+    add("--fresh", action="store_true", help="evaluate again, even if results exist")
     add_results(parser)
 
 
@@ -39,40 +39,40 @@ def run(args: argparse.Namespace) -> int:
     from benchsuite.runs import sweep, sweep_file
 
     catalog = load_plugins()
-    asked = sweep_file.read(args.file, catalog)
-    choice = sweep.SweepOptions(args.results, args.on, args.last_failed, args.fresh)
+    definition = sweep_file.read(args.file, catalog)
+    options = sweep.SweepOptions(args.results, args.on, args.last_failed, args.fresh)
     progress = bars() if leads() else Progress()
     for name, reason in catalog.broken:
         progress.note(f"plugin {name} could not be loaded: {reason}")
-    for pattern in asked.idle if leads() else ():
+    for pattern in definition.idle if leads() else ():
         progress.note(f"no cell matches the [[skip]] of {pattern}")
     if args.dry_run:
         executors.check(args.on)
-        made = sweep.board(asked, choice)
-        sweep.survey(asked, choice, catalog, made, lambda cell, state: None)
-        states = made.states
+        board = sweep.board(definition, options)
+        sweep.survey(definition, options, catalog, board, lambda cell, state: None)
+        states = board.states
     else:
-        numbers = {cell: i for i, cell in enumerate(asked.cells, 1)}
-        varied = names(asked.cells)
+        numbers = {cell: i for i, cell in enumerate(definition.cells, 1)}
+        varied = names(definition.cells)
 
-        def tell(cell: SweepCell, state: CellState) -> None:
-            progress.note(f"{numbers[cell]} of {len(numbers)}: {_short(cell, varied)}: {_words(state)}")
+        def report(cell: SweepCell, state: CellState) -> None:
+            progress.note(f"{numbers[cell]} of {len(numbers)}: {_short(cell, varied)}: {_state_text(state)}")
 
-        states = sweep.sweep(asked, choice, catalog, progress, tell)
+        states = sweep.sweep(definition, options, catalog, progress, report)
     if not leads():
         return 0
     if args.json:
-        print_json({"sweep": asked.name, "cells": [_object(cell, state) for cell, state in states.items()]})
+        print_json({"sweep": definition.name, "cells": [_object(cell, state) for cell, state in states.items()]})
     else:
-        console, varied = out(), names(asked.cells)
-        print_table(console, asked.name, *table(states, varied, wide=console.width >= WIDE))
+        console, varied = out(), names(definition.cells)
+        print_table(console, definition.name, *table(states, varied, wide=console.width >= WIDE))
         for line in _reasons(states, varied):
             print(line)
     return int(any(state.state == "failed" for state in states.values()))
 
 
 def names(cells: Sequence[SweepCell]) -> list[str]:
-    """The names of a cell's parts that tell these cells from each other, and always the first three."""
+    """The fields in which these cells differ, and always architecture, protocol and data."""
     usual = ["architecture", "protocol", "data"]
     rest = ["weights", "precision", "loader", "seed"]
     return [*usual, *(name for name in rest if len({getattr(cell, name) for cell in cells}) > 1)]
@@ -81,7 +81,7 @@ def names(cells: Sequence[SweepCell]) -> list[str]:
 def table(states: dict[SweepCell, CellState], varied: list[str], *, wide: bool) -> tuple[list[str], list[list[str]]]:
     """A line for each cell: its names, its errors where it has any, and its state.
 
-    In a narrow terminal it holds the top-1 error alone, so that names are not cut into pieces.
+    Without ``wide`` the only result is the top-1 error, so that the names are not broken over several lines.
     """
     from benchsuite.report.tables import text
 
@@ -98,7 +98,7 @@ def table(states: dict[SweepCell, CellState], varied: list[str], *, wide: bool) 
 
 
 def _reasons(states: dict[SweepCell, CellState], varied: Sequence[str]) -> list[str]:
-    """Why cells failed, a line for each reason: one folder that is not there fails every cell on it."""
+    """The errors of failed cells, one line per error: a missing folder fails every cell that needs it."""
     failed: dict[str, list[str]] = {}
     for cell, state in states.items():
         if state.error is not None:
@@ -108,11 +108,11 @@ def _reasons(states: dict[SweepCell, CellState], varied: Sequence[str]) -> list[
 
 
 def _short(cell: SweepCell, varied: Sequence[str]) -> str:
-    """The cell in the words that tell it from the others."""
+    """A short name that distinguishes the cell from the others."""
     return " ".join([cell.architecture, cell.protocol, cell.data, *(f"{n}={getattr(cell, n)}" for n in varied[3:])])
 
 
-def _words(state: CellState) -> str:
+def _state_text(state: CellState) -> str:
     if state.error is not None:
         return f"{state.state}: {state.error}"
     return state.state if state.row is None else f"{state.state}, top-1 error {state.row['top1_error']:.2f} %"

@@ -1,7 +1,7 @@
-"""``benchsuite tables``: makes the tables of committed results again from the runs beside them.
+"""``benchsuite tables``: regenerates the tables of committed results from the runs next to them.
 
-The pages are those of the results folder and of the folders in it. Committed manifests lose the paths of the machine
-that they were made on.
+The pages are those of the results folder and of its subfolders. In committed manifests, the paths of the machine that
+made them are replaced by PATH.
 """
 
 from __future__ import annotations
@@ -19,54 +19,54 @@ if TYPE_CHECKING:
     from benchsuite.report.results_pages import Page
 
 SHOWN = 40
-"""Lines of a difference that are printed."""
+"""At most this many lines of a difference are printed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which pages, and whether they are written."""
+    """The pages, and whether they are written or only checked."""
     parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE", help="pages of Markdown (default: all of them)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if anything would change")
     add_results(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Makes every table, then writes what has changed, or says it."""
+    """Makes every table, then writes the changed files; with ``--check`` it only prints what would change."""
     from benchsuite.report import committed_runs, results_pages
     from benchsuite.report.results_tables import maker
 
     make = maker(load_plugins())
-    moved = list(committed_runs.kept(args.results))
+    with_paths = list(committed_runs.kept(args.results))
     if not args.check:
-        for found in moved:
-            committed_runs.write(found)
-    made = [results_pages.again(path, make) for path in args.pages or results_pages.pages_in(args.results)]
-    faults = [*committed_runs.faults(args.results), *(fault for page in made for fault in page.faults)]
-    changed = [path for page in made for path in page.changed]
-    differs = bool(faults or (args.check and (moved or changed)))
-    texts = [*(f"{found.path}: {_paths(found.paths, args.check)}" for found in moved), *_texts(made, args.check)]
+        for file in with_paths:
+            committed_runs.write(file)
+    pages = [results_pages.again(path, make) for path in args.pages or results_pages.pages_in(args.results)]
+    faults = [*committed_runs.faults(args.results), *(fault for page in pages for fault in page.faults)]
+    changed = [path for page in pages for path in page.changed]
+    differs = bool(faults or (args.check and (with_paths or changed)))
+    texts = [*(f"{file.path}: {_paths(file.paths, args.check)}" for file in with_paths), *_texts(pages, args.check)]
     if not args.check:
-        for page in made:
+        for page in pages:
             page.write()
     if args.json:
-        told = [{"path": str(page.path), "tables": page.tables} for page in made]
-        files = {"changed": list(map(str, changed)), "with_paths": [str(found.path) for found in moved]}
-        print_json({"pages": told, **files, "faults": faults, "written": not args.check})
+        tables = [{"path": str(page.path), "tables": page.tables} for page in pages]
+        files = {"changed": list(map(str, changed)), "with_paths": [str(file.path) for file in with_paths]}
+        print_json({"pages": tables, **files, "faults": faults, "written": not args.check})
     else:
         print(*texts, *faults, sep="\n")
     return int(differs)
 
 
-def _paths(found: Sequence[str], check: bool) -> str:
-    """What is said of a file that names paths of a machine, or relative ones of its data."""
-    more = f" and {len(found) - 1} paths more" if len(found) > 1 else ""
-    words = f"{found[0]}{more}" if found else "the path of its data"
-    return f"names {words}; benchsuite tables puts PATH there" if check else f"{words} is now PATH"
+def _paths(paths: Sequence[str], check: bool) -> str:
+    """The message about a file that contains absolute paths, or (without ``paths``) a relative path of its data."""
+    more = f" and {len(paths) - 1} more paths" if len(paths) > 1 else ""
+    words = f"{paths[0]}{more}" if paths else "the path of its data"
+    return f"contains {words}; benchsuite tables writes PATH instead" if check else f"{words} replaced by PATH"
 
 
-def _texts(made: Sequence[Page], check: bool) -> Iterator[str]:
-    for page in made:
+def _texts(pages: Sequence[Page], check: bool) -> Iterator[str]:
+    for page in pages:
         changed = page.changed
-        state = "as it should be" if not changed else "differs" if check else "written"
+        state = "up to date" if not changed else "differs" if check else "written"
         yield f"{page.path}: {page.tables} table{'' if page.tables == 1 else 's'}, {state}"
         for path, text in page.files if check else ():
             if path in changed:
@@ -74,8 +74,8 @@ def _texts(made: Sequence[Page], check: bool) -> Iterator[str]:
 
 
 def _difference(path: Path, text: str) -> list[str]:
-    """The lines that differ, from the file as it is to what it should be."""
+    """The lines that differ, from the file on disk to its new text."""
     old = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    lines = list(difflib.unified_diff(old, text.splitlines(), str(path), f"{path}, made again", lineterm="", n=1))
-    more = [f"... and {len(lines) - SHOWN} lines more"] if len(lines) > SHOWN else []
+    lines = list(difflib.unified_diff(old, text.splitlines(), str(path), f"{path}, regenerated", lineterm="", n=1))
+    more = [f"... and {len(lines) - SHOWN} more lines"] if len(lines) > SHOWN else []
     return [*lines[:SHOWN], *more]

@@ -1,4 +1,4 @@
-"""A whole report: from what was asked to the files on disk, each of them whole or absent."""
+"""Builds a report: reads the runs and writes the requested files, each one completely or not at all."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from benchsuite.storage.files import writing
 
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
-    """What a user typed after ``report``: runs and files of ladders, and where each kind of output goes, if anywhere.
+    """The arguments of ``benchsuite report``: ``names`` are runs and ``--json`` files; each output is a path or None.
 
-    ``data`` are data sets as ``NAME:PATH``, for pictures and for the names of classes.
+    ``data`` are data sets as ``NAME:PATH``, for pictures and class names.
     """
 
     names: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class ReportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A report, the files that were written, and what a user should know."""
+    """A report, the files that were written, and notes for the user."""
 
     report: Report
     files: tuple[Path, ...]
@@ -48,9 +48,9 @@ class Built:
 
 
 def build(request: ReportRequest, catalog: Catalog) -> Built:
-    """Reads the runs and writes what was asked for.
+    """Reads the runs and writes the requested files.
 
-    Raises a ``BenchsuiteError`` for what does not fit, before anything is written.
+    Raises a ``BenchsuiteError`` for arguments or runs that do not fit, before any file is written.
     """
     if request.gallery and request.html is None:
         raise BadParameter(expected("--gallery", "used with --html", "no page for its pictures"))
@@ -62,8 +62,8 @@ def build(request: ReportRequest, catalog: Catalog) -> Built:
         splits, notes = gallery.opened(list(report.groups()), request.data, catalog, every=request.gallery)
         report = dataclasses.replace(report, classes={data: split.classes for data, split in splits.items()})
         if request.gallery:
-            pictures, told = gallery.pictures(every_pair(report), splits)
-            notes += told
+            pictures, picture_notes = gallery.pictures(every_pair(report), splits)
+            notes += picture_notes
     files = [*_texts(request, report, pictures, notes)]
     if request.plots is not None:
         files += matplotlib_files.write(figures(report), request.plots)
@@ -73,16 +73,16 @@ def build(request: ReportRequest, catalog: Catalog) -> Built:
 def _texts(
     request: ReportRequest, report: Report, pictures: dict[str, list[Picture]], notes: list[str]
 ) -> Iterator[Path]:
-    made: list[tuple[Path, str]] = []
+    texts: list[tuple[Path, str]] = []
     if request.html is not None:
-        made.append((request.html, page(report, title=request.title, pictures=pictures, notes=notes)))
+        texts.append((request.html, page(report, title=request.title, pictures=pictures, notes=notes)))
     if request.markdown is not None:
-        made.append((request.markdown, export.markdown(report, request.title)))
+        texts.append((request.markdown, export.markdown(report, request.title)))
     if request.latex is not None:
-        made.append((request.latex, export.latex(report, request.title)))
+        texts.append((request.latex, export.latex(report, request.title)))
     if request.csv is not None:
-        made.append((request.csv, export.as_csv(report)))
-    for path, text in made:
+        texts.append((request.csv, export.as_csv(report)))
+    for path, text in texts:
         with writing(path) as part:
             part.write_text(text, encoding="utf-8", newline="")
         yield path

@@ -1,4 +1,4 @@
-"""Committed runs: their manifests without the paths of a machine, and whether their counts are those of their rows."""
+"""Committed runs: removes a machine's paths from their manifests, and checks their counts against their predictions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from benchsuite.storage import run_folder
 from benchsuite.storage.files import writing
 
 PATH = "PATH"
-"""What stands where a path was."""
+"""Replaces a path."""
 
 ABSOLUTE = re.compile(r"(?<![\w/.)])(?:~?/(?!/)[^\s\"',;]*/|[A-Za-z]:\\|\\\\)[^\s\"',;]*")
-"""A path of a machine, alone or after ``NAME:``: not the slashes of an address, nor those between two words."""
+"""An absolute path, alone or after ``NAME:``. The slashes of a URL or between two words do not match."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommittedFile:
-    """A JSON file of a committed run as it is and as it should be."""
+    """A JSON file of a committed run: ``text`` is its present text, ``portable`` the text without paths."""
 
     path: Path
     text: str
@@ -31,18 +31,18 @@ class CommittedFile:
 
     @property
     def paths(self) -> list[str]:
-        """The paths that are in it."""
+        """The absolute paths in the file, each once."""
         return list(dict.fromkeys(ABSOLUTE.findall(self.text)))
 
 
 def committed(results: Path) -> list[Path]:
-    """The folders of committed runs and trainings: those that are in a named folder of the results, by name."""
+    """The folders of committed runs and trainings, sorted: those in ``results/NAME/runs`` and ``.../NAME/training``."""
     manifests = [path for kind in ("runs", "training") for path in results.glob(f"*/{kind}/*/manifest.json")]
     return sorted(path.parent for path in manifests)
 
 
 def kept(results: Path) -> Iterator[CommittedFile]:
-    """Every JSON file of committed results whose text names a path."""
+    """Every JSON file of committed results that contains a path. Raises ``StorageError`` for a file that is no JSON."""
     ladders = sorted(path for path in results.glob("*/*.json") if path.parent.name not in ("runs", "training"))
     for path in [*(folder / "manifest.json" for folder in committed(results)), *ladders]:
         text = path.read_text(encoding="utf-8")
@@ -56,10 +56,13 @@ def kept(results: Path) -> Iterator[CommittedFile]:
 
 
 def portable(data: Any) -> Any:
-    """JSON data with ``PATH`` where an absolute path was, and where a run was told the path of its data."""
+    """The JSON data with ``PATH`` in place of every absolute path.
+
+    The path in the run's ``--data`` is replaced as well, even if it is relative.
+    """
     asked = data.get("asked") if isinstance(data, Mapping) else None
-    told = asked.get("data") if isinstance(asked, Mapping) else None
-    known = {told: f"{told.partition(':')[0]}:{PATH}"} if isinstance(told, str) and ":" in told else {}
+    option = asked.get("data") if isinstance(asked, Mapping) else None
+    known = {option: f"{option.partition(':')[0]}:{PATH}"} if isinstance(option, str) and ":" in option else {}
     return _without(data, known)
 
 
@@ -75,14 +78,18 @@ def _without(value: Any, known: Mapping[str, str]) -> Any:
     return ABSOLUTE.sub(PATH, value)
 
 
-def write(found: CommittedFile) -> None:
+def write(file: CommittedFile) -> None:
     """Writes the file without its paths."""
-    with writing(found.path) as part:
-        part.write_text(found.portable, encoding="utf-8", newline="\n")
+    with writing(file.path) as part:
+        part.write_text(file.portable, encoding="utf-8", newline="\n")
 
 
 def faults(results: Path) -> Iterator[str]:
-    """In words, what contradicts itself in committed evaluations: counts of a manifest that its predictions deny."""
+    """A message for each contradiction in committed evaluations.
+
+    These are runs without predictions, manifests whose counts differ from the predictions, and images that have more
+    than one prediction.
+    """
     for folder in committed(results):
         manifest = run_folder.read_manifest(folder)
         if folder.parent.name != "runs" or manifest is None:
@@ -90,9 +97,9 @@ def faults(results: Path) -> Iterator[str]:
                 yield f"Expected {folder} to be a whole run, got no predictions.parquet"
             continue
         counts, columns = manifest["counts"], run_folder.read_columns(folder)
-        found = predictions.count(columns, counts["tolerance"])
-        told = {name: counts[name] for name in found}
-        if found != told:
-            yield f"Expected the counts of {folder} to be {found}, as its predictions say, got {told}"
+        counted = predictions.count(columns, counts["tolerance"])
+        stated = {name: counts[name] for name in counted}
+        if counted != stated:
+            yield f"Expected the counts of {folder} to be {counted}, as counted from its predictions, got {stated}"
         if len(set(columns["id"].tolist())) != len(columns["id"]):
             yield f"Expected one prediction for each image of {folder}, got some twice"

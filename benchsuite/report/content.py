@@ -21,20 +21,20 @@ from benchsuite.specs.view import view_from_data
 from benchsuite.stats import significance
 
 DETAILED = 40
-"""Pairs that are shown with their classes and images; the others are lines of a table."""
+"""At most this many pairs are shown with their classes and images; the others are only rows of a table."""
 
 IMAGES = 6000
-"""Changed images that all pairs list together, the most changed of each."""
+"""Upper bound on the changed images listed by all pairs together; each pair lists those that changed most."""
 
 ANSWERS = 3
-"""First answers that are kept of a changed image."""
+"""Top answers that are kept of each changed image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run: its flat row as in ``run --json``, its manifest, its calibration, and what its network sees.
+    """A run: its flat row as in ``run --json``, its manifest, and its error counts and calibration (``side``).
 
-    ``megapixels`` are those of one square image in all of the views: what the protocol costs, on any machine.
+    ``megapixels`` counts the pixels of all views of one square image: the cost of the protocol on any machine.
     """
 
     row: Mapping[str, Any]
@@ -54,24 +54,24 @@ class Entry:
 
     @property
     def network(self) -> tuple[str, str]:
-        """What makes two runs those of one network."""
+        """The architecture and the digest of the weights: equal for two runs of one network."""
         return str(self.row["architecture"]), str(self.manifest["weights"]["digest"])
 
     @property
     def numerics(self) -> str:
-        """How it was computed, in words: ``bf16, cpu, torch``; and where the pixels are others than the decoder's."""
+        """Precision, device and loader: ``bf16, cpu, torch``; with ``not exact`` if the run's pixels are not exact."""
         words = self.row["precision"], self.manifest["numerics"]["device"], self.row["loader"]
         return ", ".join((*words, *([] if self.row["exact"] else ["not exact"])))
 
     def under(self, other: Entry) -> str:
-        """The protocol, and the precision and whose pixels where those of the other run are not the same."""
+        """The protocol, followed by the precision and the pixels where they differ from those of the other run."""
         own, its = ([named(e.manifest) for named in (comparison.precision, comparison.pixels)] for e in (self, other))
         return " ".join(
             [self.row["protocol"], *(word for word, another in zip(own, its, strict=True) if word != another)]
         )
 
     def beside(self, other: Entry) -> str:
-        """The network and what it was under, told from the other run."""
+        """The architecture and ``under(other)``: a name that distinguishes this run from the other one."""
         return f"{self.row['architecture']} {self.under(other)}"
 
     @property
@@ -82,7 +82,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """An image that was fixed or broken: its first answers as (class, probability), and the true class's own."""
+    """An image that was fixed or broken: its top answers as (class, probability), and its true class's probability."""
 
     id: str
     label: int
@@ -95,10 +95,10 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two runs on the same images. ``p_holm`` is corrected for the pairs shown beside it.
+    """Two runs on the same images. ``p_holm`` is corrected for all pairs of the ladder, or of the set of images.
 
-    ``changed`` are the images that changed most, of ``fixed`` and ``broken`` ones in ``found.top1``; none where the
-    report shows no details.
+    ``changed`` are the fixed and broken images that changed most; ``found.top1`` counts all of them. It is empty if
+    the report shows no details of the pair.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class LadderContent:
-    """A measured ladder: its runs in order, the pairs between them, and what the file says of it."""
+    """A measured ladder: its runs in order, the pairs of neighbouring runs, and the file's other data (``told``)."""
 
     name: str
     entries: tuple[Entry, ...]
@@ -120,9 +120,10 @@ class LadderContent:
 
     @property
     def gaps(self) -> tuple[Fraction, Fraction]:
-        """What lies between a printed figure and the end that stands for it, in percent points; 0 without one.
+        """The differences of published figures and measured ends, in percentage points; 0 where there is no figure.
 
-        The first is from printed to measured, the second from measured to printed: they add up to what is left over.
+        The first is measured minus published, the second is published minus measured, where ``told.counted`` is added
+        to the measured rate. Their sum is ``left_over``.
         """
         ends = [Fraction(100 * e.row["top1_errors"], e.row["n"]) for e in (self.entries[0], self.entries[-1])]
         ends[1] += self.told.counted[1] if self.told.counted is not None else 0
@@ -131,13 +132,13 @@ class LadderContent:
 
     @property
     def left_over(self) -> Fraction:
-        """What no step accounts for, in percent points, exactly: 0 unless an end stands for a printed figure."""
+        """The exact difference that no step accounts for, in percentage points; 0 if no end has a published figure."""
         return self.gaps[0] + self.gaps[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything a report shows. ``classes`` are the names of a data set's classes by its digest, where known."""
+    """Everything that a report shows. ``classes`` maps the digest of a data set to its class names, where known."""
 
     entries: tuple[Entry, ...]
     pairs: tuple[Pair, ...]
@@ -146,76 +147,79 @@ class Report:
     trainings: tuple[TrainingContent, ...] = ()
 
     def groups(self) -> Iterator[list[Entry]]:
-        """The runs on the same images, in the order of their first."""
-        found: dict[str, list[Entry]] = {}
+        """The runs grouped by their images, in the order of each group's first run."""
+        groups: dict[str, list[Entry]] = {}
         for entry in self.entries:
-            found.setdefault(entry.data, []).append(entry)
-        yield from found.values()
+            groups.setdefault(entry.data, []).append(entry)
+        yield from groups.values()
 
     def networks(self) -> int:
-        """How many networks the runs are of."""
+        """The number of different networks among the runs."""
         return len({entry.network for entry in self.entries})
 
     def class_name(self, entry: Entry, label: int) -> str:
-        """The name of a class of a run's data set, or its number where no name is known."""
+        """The name of a class of a run's data set, or ``class 3`` if no name is known."""
         names = self.classes.get(entry.data, ())
         return str(names[label]) if label < len(names) else f"class {label}"
 
 
-def read(asked: Sources) -> Report:
-    """The report of what was asked. Raises ``DataError`` for pairs that are not of the same images."""
+def read(selected: Sources) -> Report:
+    """Reads the runs, pairs, ladders and trainings. Raises ``DataError`` for pairs that are not of the same images."""
     opened = functools.lru_cache(maxsize=4)(lambda folder: comparison.open_run(folder.parent, str(folder)))
-    entries = {folder.resolve(): _entry(opened(folder)) for folder in asked.folders}
-    at = {entry.run_id: folder for folder, entry in zip(asked.folders, entries.values(), strict=True)}
-    ordered = _in_order(entries.values()) if asked.every else list(entries.values())
+    entries = {folder.resolve(): _entry(opened(folder)) for folder in selected.folders}
+    at = {entry.run_id: folder for folder, entry in zip(selected.folders, entries.values(), strict=True)}
+    ordered = _in_order(entries.values()) if selected.every else list(entries.values())
 
     def load(entry: Entry) -> Run:
         return opened(at[entry.run_id])
 
-    chains = [[entries[folder.resolve()] for folder in told.folders] for told in asked.ladders]
-    wanted = [(entries[a.resolve()], entries[b.resolve()]) for a, b in asked.pairs]
-    named = ordered if asked.every else [entries[folder.resolve()] for folder in asked.named]
-    wanted += [pair for pair in compared(named) if pair not in wanted]
+    chains = [[entries[folder.resolve()] for folder in file.folders] for file in selected.ladders]
+    wanted = [(entries[a.resolve()], entries[b.resolve()]) for a, b in selected.pairs]
+    runs = ordered if selected.every else [entries[folder.resolve()] for folder in selected.named]
+    wanted += [pair for pair in compared(runs) if pair not in wanted]
     families = [*map(list, map(pairwise, chains)), *_by_data(wanted)]
     detailed = min(DETAILED, sum(map(len, families)))
-    rooms = iter([IMAGES // max(1, detailed)] * detailed)
+    limits = iter([IMAGES // max(1, detailed)] * detailed)
     numbers = itertools.count(1)
-    made = [_family(family, load, rooms, numbers) for family in families]
+    families_of_pairs = [_family(family, load, limits, numbers) for family in families]
     ladders = [
-        LadderContent(f"ladder-{i}", tuple(chain), pairs, told)
-        for i, (chain, pairs, told) in enumerate(zip(chains, made, asked.ladders, strict=False), 1)
+        LadderContent(f"ladder-{i}", tuple(chain), pairs, file)
+        for i, (chain, pairs, file) in enumerate(zip(chains, families_of_pairs, selected.ladders, strict=False), 1)
     ]
-    pairs = [pair for family in made[len(chains) :] for pair in family]
+    pairs = [pair for family in families_of_pairs[len(chains) :] for pair in family]
     return Report(
-        tuple(ordered), tuple(pairs), tuple(ladders), trainings=tuple(map(training_content.read, asked.trainings))
+        tuple(ordered), tuple(pairs), tuple(ladders), trainings=tuple(map(training_content.read, selected.trainings))
     )
 
 
 def _by_data(pairs: Sequence[tuple[Entry, Entry]]) -> list[list[tuple[Entry, Entry]]]:
-    """The pairs of each set of images together: tests that are corrected for each other."""
-    found: dict[str, list[tuple[Entry, Entry]]] = {}
+    """The pairs grouped by their set of images; p-values are corrected within a group."""
+    groups: dict[str, list[tuple[Entry, Entry]]] = {}
     for pair in pairs:
-        found.setdefault(pair[0].data, []).append(pair)
-    return list(found.values())
+        groups.setdefault(pair[0].data, []).append(pair)
+    return list(groups.values())
 
 
 def _family(
-    pairs: Sequence[tuple[Entry, Entry]], load: Callable[[Entry], Run], rooms: Iterator[int], numbers: Iterator[int]
+    pairs: Sequence[tuple[Entry, Entry]], load: Callable[[Entry], Run], limits: Iterator[int], numbers: Iterator[int]
 ) -> tuple[Pair, ...]:
-    """Pairs compared, their p-values corrected for each other; details for as many as there are ``rooms``."""
-    made = []
+    """Compares the pairs and corrects their p-values for each other.
+
+    Each pair takes its number of images from ``limits``; a pair gets no images once that is exhausted.
+    """
+    results = []
     for before, after in pairs:
         a, b = load(before), load(after)
-        made.append((comparison.compare(a, b), changed(a, b, next(rooms, 0))))
-    corrected = significance.holm([found.top1.p for found, _ in made])
+        results.append((comparison.compare(a, b), changed(a, b, next(limits, 0))))
+    corrected = significance.holm([found.top1.p for found, _ in results])
     return tuple(
         Pair(f"pair-{next(numbers)}", *pair, found, p, images)
-        for pair, (found, images), p in zip(pairs, made, corrected, strict=True)
+        for pair, (found, images), p in zip(pairs, results, corrected, strict=True)
     )
 
 
 def changed(before: Run, after: Run, most: int) -> tuple[Changed, ...]:
-    """The images that were fixed or broken, first those whose true class gained or lost most; ``most`` of them."""
+    """At most ``most`` images that were fixed or broken, first those whose true class gained or lost most."""
     import numpy as np
 
     a, b = before.columns, comparison.aligned(before, after).columns
@@ -237,8 +241,8 @@ def changed(before: Run, after: Run, most: int) -> tuple[Changed, ...]:
 
 
 def _answers(columns: Mapping[str, Any], row: int) -> tuple[tuple[int, float], ...]:
-    found = columns["top5"][row, :ANSWERS].tolist(), columns["probability5"][row, :ANSWERS].tolist()
-    return tuple(zip(*found, strict=True))
+    answers = columns["top5"][row, :ANSWERS].tolist(), columns["probability5"][row, :ANSWERS].tolist()
+    return tuple(zip(*answers, strict=True))
 
 
 def _entry(run: Run) -> Entry:
@@ -248,12 +252,12 @@ def _entry(run: Run) -> Entry:
 
 
 def _in_order(entries: Iterable[Entry]) -> list[Entry]:
-    """Runs in the order of a report that names none: by data set, network, and number of views."""
+    """The order of runs if none was named: by data set, network, number of views, and protocol."""
     return sorted(entries, key=lambda e: (e.row["dataset"], e.data, *e.network, e.row["views"], e.row["protocol"]))
 
 
 def compared(entries: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
-    """Each run with one before it on the same images: the first of its network, else of its protocol, else of all."""
+    """Pairs each run with an earlier one on its images: the first of its network, else of its protocol, else of all."""
     pairs: list[tuple[Entry, Entry]] = []
     firsts: dict[tuple[Any, ...], Entry] = {}
     for entry in entries:

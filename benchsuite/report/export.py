@@ -19,14 +19,14 @@ from benchsuite.report.tables.sheet import Sheet
 from benchsuite.report.training_content import Epoch, TrainingContent
 
 TEX = {"→": r"$\to$", "≤": r"$\leq$"}
-"""What benchsuite itself writes and LaTeX has no letter for."""
+"""LaTeX commands for the special characters in benchsuite's own words."""
 
 LISTS = ("classes", "fixed", "broken", "notes")
-"""Parts of a comparison that are lists: they stand in no line of CSV."""
+"""Keys of a comparison whose values are lists; they are left out of the CSV."""
 
 
 def markdown(report: Report, title: str) -> str:
-    """The summary, and each table under its title. Whatever a name holds, it stays one cell of plain text."""
+    """The summary, and each table under its title. Names are escaped, so that each stays one cell of plain text."""
     parts = [f"# {plain(title)}", plain(summary(report))]
     for sheet in in_paper(report):
         parts += [f"## {plain(sheet.title)}", markdown_table(sheet)]
@@ -34,17 +34,17 @@ def markdown(report: Report, title: str) -> str:
 
 
 def in_paper(report: Report) -> list[Sheet]:
-    """The tables that Markdown and LaTeX hold: those that are not empty, without classes, images and epochs."""
-    made = [runs.runs(report)]
+    """The tables of Markdown and LaTeX: every one that is not empty, except those of classes, images and epochs."""
+    sheets = [runs.runs(report)]
     for ladder in report.ladders:
-        made += [runs.rungs(ladder), runs.shares(ladder)]
-    made += [runs.pairs(report), runs.calibrations(report), runs.published(report)]
-    made += [made_of(report.trainings) for made_of in (trainings.trainings, trainings.accountings)]
-    return [sheet for sheet in made if sheet.rows]
+        sheets += [runs.rungs(ladder), runs.shares(ladder)]
+    sheets += [runs.pairs(report), runs.calibrations(report), runs.published(report)]
+    sheets += [table(report.trainings) for table in (trainings.trainings, trainings.accountings)]
+    return [sheet for sheet in sheets if sheet.rows]
 
 
 def markdown_table(sheet: Sheet) -> str:
-    """What is said of all rows, then a pipe table, the numbers to the right."""
+    """The remarks on all rows, then a pipe table with numbers aligned to the right."""
     ruler = "|".join(" ---: " if column.number else " --- " for column in sheet.columns)
     lines = [_line(column.title for column in sheet.columns), f"|{ruler}|"]
     lines += [_line(cell.text for cell in row) for row in sheet.rows]
@@ -52,7 +52,7 @@ def markdown_table(sheet: Sheet) -> str:
 
 
 def plain(text: str) -> str:
-    """The text as Markdown that reads as it is, on one line."""
+    """The text escaped for Markdown, on one line."""
     return markdown_cell(printable(text))
 
 
@@ -61,7 +61,7 @@ def _line(texts: Iterable[str]) -> str:
 
 
 def latex(report: Report, title: str) -> str:
-    """Each table as a tabular that needs no package; titles and what holds for all rows are comments."""
+    """Each table as a ``tabular`` that needs no package; titles, the summary and remarks on all rows are comments."""
     parts = [_comment(title), _comment(summary(report))]
     for sheet in in_paper(report):
         parts += ["", _comment(sheet.title), *map(_comment, sheet.said), *_tabular(sheet)]
@@ -85,17 +85,23 @@ def _tabular(sheet: Sheet) -> Iterator[str]:
 
 
 def _tex(text: str, *, number: bool) -> str:
-    """A cell; the minus of a number is one. Brackets are kept from becoming an argument of the line before."""
-    made = tex_cell(printable(text))
+    """A cell. Numbers get a true minus sign; a cell that begins with ``[`` or ``*`` is put in braces.
+
+    Without braces LaTeX would read it as an argument of the line break before it.
+    """
+    cell = tex_cell(printable(text))
     for letter, command in TEX.items():
-        made = made.replace(letter, command)
+        cell = cell.replace(letter, command)
     if number:
-        made = re.sub(r"(?<![\w.])-(?=\d)", "$-$", made)
-    return f"{{{made}}}" if made.startswith(("[", "*")) else made
+        cell = re.sub(r"(?<![\w.])-(?=\d)", "$-$", cell)
+    return f"{{{cell}}}" if cell.startswith(("[", "*")) else cell
 
 
 def as_csv(report: Report) -> str:
-    """One line for each run, pair and rung, told apart by the first column; numbers unrounded, formulas disarmed."""
+    """One line for each run, rung, pair, training and epoch; the first column says which of these it is.
+
+    Numbers are not rounded. Text that a spreadsheet would take for a formula gets a leading apostrophe.
+    """
     lines = [dict(flattened(line)) for line in _lines(report)]
     headers = list(dict.fromkeys(key for line in lines for key in line))
     text = io.StringIO()
@@ -122,13 +128,16 @@ def _lines(report: Report) -> Iterator[Mapping[str, Any]]:
 
 
 def _plain(pair: Pair) -> dict[str, Any]:
-    """A pair without its lists; its intervals are of changes, not those of the error rates of a run."""
-    made = {key: value for key, value in pair_data(pair).items() if key not in LISTS}
-    return {re.sub(r"(?<=top[15]_)(?=interval)", "change_", key): value for key, value in made.items()}
+    """A pair without its lists, with ``top1_interval...`` renamed to ``top1_change_interval...``.
+
+    Otherwise the interval of a change would share a column with the intervals of the runs' error rates.
+    """
+    data = {key: value for key, value in pair_data(pair).items() if key not in LISTS}
+    return {re.sub(r"(?<=top[15]_)(?=interval)", "change_", key): value for key, value in data.items()}
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The report as one object, in the words of ``run --json``, ``compare --json`` and ``explain --json``."""
+    """The report as one object, with the keys of ``run --json``, ``compare --json`` and ``explain --json``."""
     return {
         "summary": summary(report),
         "runs": [run_data(entry) for entry in report.entries],
@@ -141,29 +150,29 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def run_data(entry: Entry) -> dict[str, Any]:
-    """A run as one flat object: that of ``run --json``, its calibration, and the megapixels that its network sees."""
-    found = entry.side.calibration
+    """A run as one flat object: the keys of ``run --json`` without ``cached``, its calibration, and ``megapixels``."""
     row = {key: value for key, value in entry.row.items() if key != "cached"}
-    known = {key: getattr(found, key) for key in ("ece", "nll", "brier", "brier_low", "brier_high")}
-    return row | known | {"megapixels": entry.megapixels}
+    names = ("ece", "nll", "brier", "brier_low", "brier_high")
+    calibration = {key: getattr(entry.side.calibration, key) for key in names}
+    return row | calibration | {"megapixels": entry.megapixels}
 
 
 def training_data(one: TrainingContent) -> dict[str, Any]:
-    """A training as one object: that of ``train --json``, and how many parameters it has."""
+    """A training as one object: the keys of ``train --json`` without ``cached``, and its numbers of parameters."""
     row = {key: value for key, value in one.row.items() if key != "cached"}
     return row | {key: one.manifest["architecture"][key] for key in ("parameters", "frozen", "masks")}
 
 
 def epoch_data(epoch: Epoch) -> dict[str, Any]:
     """An epoch as one flat object: errors are counts, the smoothed accuracy an unrounded percentage."""
-    found: dict[str, Any] = {"epoch": epoch.number, "loss": epoch.loss, "learning_rate": epoch.learning_rate}
+    data: dict[str, Any] = {"epoch": epoch.number, "loss": epoch.loss, "learning_rate": epoch.learning_rate}
     for name, count in (("train", epoch.train), ("heldout", epoch.heldout), ("test", epoch.test)):
-        found |= {f"{name}_errors": count and count.hits, f"{name}_n": count and count.total}
-    return found | {"smoothed_accuracy": float(100 * epoch.smoothed)}
+        data |= {f"{name}_errors": count and count.hits, f"{name}_n": count and count.total}
+    return data | {"smoothed_accuracy": float(100 * epoch.smoothed)}
 
 
 def pair_data(pair: Pair) -> dict[str, Any]:
-    """A pair as one object: that of ``compare --json``."""
+    """A pair as one object, with the keys of ``compare --json``."""
     return comparison.flat(pair.found, pair.p_holm)
 
 

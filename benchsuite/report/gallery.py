@@ -1,4 +1,4 @@
-"""The images behind a report, where its data sets can be opened: names of classes, and thumbnails of what changed."""
+"""Opens the data sets of a report, for its class names and for thumbnails of the images that changed."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from benchsuite.specs.dataset import Split, spread
 from benchsuite.storage import keys
 
 SHOWN = 12
-"""Images that a pair shows of those fixed, and of those broken."""
+"""At most this many fixed and this many broken images are shown of each pair."""
 
 SIDE = 128
-"""Pixels of the longer side of a thumbnail."""
+"""Longest side of a thumbnail in pixels; smaller images are not enlarged."""
 
 MOST_BYTES = 8 * 2**20
-"""All thumbnails of a page together."""
+"""Upper bound in bytes on all thumbnails of a page together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A picture as a data URI; ``tiny`` ones are to be enlarged pixel by pixel."""
+    """A picture as a data URI. ``tiny`` ones are enlarged by the page without interpolation."""
 
     uri: str
     width: int
@@ -38,33 +38,33 @@ class Thumbnail:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image that changed, and what it shows."""
+    """An image that changed, and its thumbnail."""
 
     image: Changed
     thumbnail: Thumbnail
 
 
 def opened(
-    groups: Sequence[Sequence[Entry]], told: Sequence[str], catalog: Catalog, *, every: bool = True
+    groups: Sequence[Sequence[Entry]], options: Sequence[str], catalog: Catalog, *, every: bool = True
 ) -> tuple[dict[str, Split], list[str]]:
-    """The data sets of groups of runs by their digests, and in words which cannot be opened.
+    """Opens the data sets of groups of runs. Returns them by digest, and a note for each one that cannot be used.
 
-    ``told`` are the words of ``--data``; with ``every``, those that the runs were asked with are tried after them. A
-    data set counts only if its ids, labels and files are those of the runs. Raises ``BadParameter`` for words that are
-    of no run's images.
+    ``options`` are the values of ``--data``. With ``every``, the data sets that these do not cover are opened from the
+    paths in the runs' manifests. A data set is used only if the ids, labels and contents of its samples are those of
+    the runs. Raises ``BadParameter`` for an option whose images are those of no run.
     """
-    found: dict[str, Split] = {}
+    splits: dict[str, Split] = {}
     notes: list[str] = []
-    for text in told:
+    for text in options:
         split = open_dataset(text, catalog)[1]
-        mine = {group[0].data: split for group in groups if _same(split, group[0])}
-        if not mine:
+        matching = {group[0].data: split for group in groups if _same(split, group[0])}
+        if not matching:
             names = " or ".join(dict.fromkeys(group[0].images for group in groups))
             raise BadParameter(expected("--data", f"the images of the runs: {names}", f"others in {text}"))
-        found |= mine
+        splits |= matching
     for group in groups:
         entry = group[0]
-        if entry.data in found or not every:
+        if entry.data in splits or not every:
             continue
         text = next(filter(None, (e.manifest["asked"].get("data") for e in group)), DEFAULT_DATA)
         try:
@@ -73,14 +73,14 @@ def opened(
             notes.append(f"no pictures and class names of {entry.images}: {error}")
             continue
         if _same(split, entry):
-            found[entry.data] = split
+            splits[entry.data] = split
         else:
             notes.append(f"no pictures and class names of {entry.images}: {text} now holds other images")
-    return found, notes
+    return splits, notes
 
 
 def _same(split: Split, entry: Entry) -> bool:
-    """Whether a data set holds the very images of a run."""
+    """Whether a data set holds exactly the images of a run."""
     samples = spread(split.samples, entry.row["limit"])
     lines = (f"{s.id} {s.label} {s.stamp.partition('@')[0]}" for s in samples)
     return len(samples) == entry.row["n"] and keys.digest_lines(lines) == entry.data
@@ -89,26 +89,26 @@ def _same(split: Split, entry: Entry) -> bool:
 def pictures(
     pairs: Sequence[Pair], splits: Mapping[str, Split], most: int = MOST_BYTES
 ) -> tuple[dict[str, list[Picture]], list[str]]:
-    """The images to show of each pair, by its name: those fixed, then those broken, that changed most.
+    """The pictures of each pair by its name: the fixed images that changed most, then the broken ones.
 
-    Stops before all thumbnails together are ``most`` bytes, and says so. Raises ``DataError`` for an image that cannot
-    be read.
+    Stops before all thumbnails together exceed ``most`` bytes, and returns a note that says so. Raises ``DataError``
+    for an image that cannot be read.
     """
-    made: dict[tuple[str, str], Thumbnail] = {}
-    found: dict[str, list[Picture]] = {}
+    thumbnails: dict[tuple[str, str], Thumbnail] = {}
+    shown: dict[str, list[Picture]] = {}
     spent = 0
     samples = {data: {sample.id: sample for sample in split.samples} for data, split in splits.items()}
     for pair in (p for p in pairs if p.before.data in splits):
         data = pair.before.data
         for image in _chosen(pair):
             key = data, image.id
-            if key not in made:
-                made[key] = thumbnail(splits[data].read(samples[data][image.id]))
-            spent += len(made[key].uri)
+            if key not in thumbnails:
+                thumbnails[key] = thumbnail(splits[data].read(samples[data][image.id]))
+            spent += len(thumbnails[key].uri)
             if spent > most:
-                return found, [f"pictures end at {size_words(most)}, with {len(found)} of {len(pairs)} comparisons"]
-            found.setdefault(pair.name, []).append(Picture(image, made[key]))
-    return found, []
+                return shown, [f"pictures stop at {size_words(most)}, in {len(shown)} of {len(pairs)} comparisons"]
+            shown.setdefault(pair.name, []).append(Picture(image, thumbnails[key]))
+    return shown, []
 
 
 def _chosen(pair: Pair) -> Iterator[Changed]:
@@ -117,7 +117,7 @@ def _chosen(pair: Pair) -> Iterator[Changed]:
 
 
 def thumbnail(image: Any) -> Thumbnail:
-    """A decoded image, uint8 (h, w, 3) or of Pillow, as a small JPEG."""
+    """A small JPEG of a decoded image, which is a uint8 array (h, w, 3) or a Pillow image."""
     from PIL import Image
 
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)

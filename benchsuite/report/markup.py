@@ -1,4 +1,4 @@
-"""Text that is safe in a page: names of files, classes and models are written by others."""
+"""Makes text safe for the HTML page: the names of files, classes and models come from others."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ import unicodedata
 from typing import Any
 
 FORMAT = "\u200c\u200d\ufe0f"
-"""Joiners and the emoji selector: they are no letters, but names are made of them."""
+"""Zero-width joiners and the emoji variation selector: not printable by themselves, but parts of real names."""
 
 
 def escaped(text: object) -> str:
-    """The text with everything spelt out that HTML or SVG would read, in content and in attributes."""
+    """The text escaped for the content and the attributes of HTML and SVG."""
     return html.escape(printable(str(text)))
 
 
 def breakable(text: str) -> str:
-    """The text escaped, with places where a long name may be broken: after the marks that join its parts."""
+    """The text escaped, with ``<wbr>`` after ``:``, ``,`` and ``/``, so that long names can wrap there."""
     return re.sub(r"[:,/](?=\w)", r"\g<0><wbr>", escaped(text))
 
 
 def printable(text: str) -> str:
-    """The text without what no page can hold: control characters, lone surrogates and overrides of the direction.
+    """The text with U+FFFD in place of control characters, lone surrogates and overrides of the text direction.
 
-    Each becomes the replacement character, so that two names that look alike are never made of different ones.
+    They are replaced, not removed, so that a name with such characters never looks like one without them.
     """
     return "".join(c if c.isprintable() or c in " \n\t" or _belongs(c) else "\ufffd" for c in text)
 
 
 def _belongs(c: str) -> bool:
-    """Spaces of any width, joiners, and the tags that flags are made of."""
+    """Whether a character that is not printable is allowed: a space of any width, a joiner, a tag of a flag emoji."""
     return c in FORMAT or unicodedata.category(c) == "Zs" or "\U000e0020" <= c <= "\U000e007f"
 
 
 def embedded(value: Any) -> str:
-    """JSON that can stand in a ``<script>``: no ``<``, ``>`` or ``&`` is left, nor a line end that JavaScript knows."""
+    """JSON that is safe in a ``<script>``: ``<``, ``>``, ``&`` and JavaScript's line separators are escaped.
+
+    Raises ``ValueError`` for NaN and infinity.
+    """
     text = json.dumps(_printable(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for c in "<>&\u2028\u2029":
         text = text.replace(c, f"\\u{ord(c):04x}")
@@ -50,13 +53,13 @@ def _printable(value: Any) -> Any:
 
 
 def tag(name: str, content: str = "", **attributes: str) -> str:
-    """An element. ``content`` is markup already, values of attributes are text; ``cls`` stands for ``class``."""
+    """An HTML element. ``content`` is markup; attributes are escaped, empty ones are left out. ``cls`` is ``class``."""
     words = "".join(f' {"class" if k == "cls" else k}="{escaped(v)}"' for k, v in attributes.items() if v)
     return f"<{name}{words}>{content}</{name}>"
 
 
 def indented(value: Any, room: int = 110, depth: int = 0) -> str:
-    """JSON as people read it: what fits on a line stands on one."""
+    """JSON with indentation; a value that fits into ``room`` characters is on one line."""
     text = json.dumps(value, ensure_ascii=False)
     if len(text) + depth <= room or not isinstance(value, dict | list) or not value:
         return text

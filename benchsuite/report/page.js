@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  // Rows that are laid out at once: sorting and filtering begin at the top again, so that they stay quick.
+  // Rows that are shown first. Sorting and filtering return to this number, so that they stay fast.
   const FIRST = 100;
   const MORE = 400;
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
@@ -11,10 +11,10 @@
     return node;
   };
 
-  // Long names may be broken after the marks that join their parts.
+  // Long names may wrap after colons, commas and slashes.
   const breakable = (words) => words.split(/(?<=[:,/])(?=\w)/).flatMap((part, at) => (at ? [make("wbr"), part] : [part]));
 
-  // A cell is its text, or [text, number, place it leads to].
+  // A cell is its text, or [text, number, id that it links to].
   const text = (cell) => (Array.isArray(cell) ? cell[0] : cell);
   const number = (cell) => {
     const known = Array.isArray(cell) && cell[1] !== null ? cell[1] : parseFloat(text(cell).replace("−", "-"));
@@ -51,7 +51,7 @@
     };
     const words_of = (row) => (words[row] ??= rows[row].map(text).join("\n").toLowerCase());
 
-    // Numbers as they are; texts as their places in the alphabet, so that they are compared once.
+    // The sort keys of a column: numbers unchanged, texts as their alphabetical ranks, so that texts are compared only once.
     const keys_of = (column) => {
       if (keys[column]) return keys[column];
       if (numeric[column]) return (keys[column] = rows.map((row) => number(row[column])));
@@ -71,16 +71,16 @@
 
     function show() {
       const wanted = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-      const found = wanted.length ? order.filter((row) => wanted.every((word) => words_of(row).includes(word))) : order;
-      const here = Math.min(shown, found.length);
-      body.replaceChildren(...found.slice(0, here).map(node));
-      if (!found.length) body.append(make("tr", {}, make("td", { colSpan: heads.length }, "No row holds these words.")));
-      const part = found.length < rows.length ? `${count(found.length)} of ${count(rows.length)} rows` : `${count(rows.length)} rows`;
-      status.value = here < found.length ? `${part}, the first ${count(here)} shown` : part;
-      next.hidden = all.hidden = here >= found.length;
-      tools.classList.toggle("whole", here === rows.length);
-      next.textContent = `Show ${count(Math.min(MORE, found.length - here))} more`;
-      all.textContent = `Show all ${count(found.length)}`;
+      const matches = wanted.length ? order.filter((row) => wanted.every((word) => words_of(row).includes(word))) : order;
+      const visible = Math.min(shown, matches.length);
+      body.replaceChildren(...matches.slice(0, visible).map(node));
+      if (!matches.length) body.append(make("tr", {}, make("td", { colSpan: heads.length }, "No row holds these words.")));
+      const part = matches.length < rows.length ? `${count(matches.length)} of ${count(rows.length)} rows` : `${count(rows.length)} rows`;
+      status.value = visible < matches.length ? `${part}, the first ${count(visible)} shown` : part;
+      next.hidden = all.hidden = visible >= matches.length;
+      tools.classList.toggle("whole", visible === rows.length);
+      next.textContent = `Show ${count(Math.min(MORE, matches.length - visible))} more`;
+      all.textContent = `Show all ${count(matches.length)}`;
     }
 
     function sort(column) {
@@ -127,7 +127,7 @@
     try {
       name = localStorage.getItem("benchsuite-theme") ?? "auto";
     } catch {
-      // A page from disk may have no storage: the choice then lasts as long as the page.
+      // A page opened from disk may have no storage; then the choice lasts until the page is closed.
     }
     const apply = () => {
       document.documentElement.dataset.theme = name;
@@ -138,7 +138,7 @@
       try {
         localStorage.setItem("benchsuite-theme", name);
       } catch {
-        // As above.
+        // No storage, as above.
       }
       apply();
     });
@@ -146,7 +146,7 @@
     button.hidden = false;
   }
 
-  // A link to what lies in closed details opens them.
+  // A link to an element inside closed <details> opens them.
   function follow() {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;

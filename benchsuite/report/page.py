@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: no network, no other file, and no script to be read."""
+"""The report as one self-contained HTML page: no network, no other file, and readable without its script."""
 
 from __future__ import annotations
 
@@ -23,31 +23,32 @@ from benchsuite.report.tables.sheet import Cell, Sheet
 from benchsuite.report.training_content import TrainingContent
 
 ROWS, NESTED_ROWS = 100, 20
-"""Rows of a table that are in the page without its script: of the large tables, and of those inside a pair."""
+"""Rows of a table that are shown without the page's script: in the large tables, and in those inside details."""
 
 MANIFESTS = 800_000
-"""Characters of manifests in a page; the runs after these have their command alone."""
+"""Upper bound on the characters of all manifests in a page; the runs beyond it show only their command."""
 
 WIDE, HALF, NARROW, SMALL = 1040, 560, 340, 200
-"""Pixels of plots: alone, two beside each other, on a narrow screen, and calibration."""
+"""Widths of plots in pixels: alone, two next to each other, on a narrow screen, and of calibration."""
 
 READING = (
     "Errors are exact counts; a percentage is rounded once. Intervals are 95 % intervals: Wilson's for an error rate, "
-    "Tango's for a change on the same images. Points are percent points of top-1 error.",
-    "p is McNemar's exact test of the images that were fixed and broken; p (Holm) is corrected for the tests in the "
-    "same table. A change whose p (Holm) is above 0.05 is no more than chance may do.",
-    "The calibration error is the mean distance of confidence and accuracy over 15 bins of equal width. Megapixels are "
-    "those of a square image in all of a protocol's views.",
+    "Tango's for a change on the same images. Points are percentage points of top-1 error.",
+    "p is the p-value of McNemar's exact test on the images that were fixed and broken; p (Holm) is corrected for the "
+    "tests in the same table. A change whose p (Holm) is above 0.05 may be chance.",
+    "The calibration error is the mean distance between confidence and accuracy over 15 bins of equal width, weighted "
+    "by the images in each bin. Megapixels count the pixels of all views of one square image.",
 )
 
 READING_TRAININGS = (
-    "Smoothed is 0.7 of the value before and 0.3 of each batch, as the monitor of PNN counted: the accuracy of the "
-    "last few batches alone. It is there to be compared with the exact accuracy, not to be believed.",
+    "The smoothed accuracy is updated after each batch, as the monitor of PNN did: 0.7 times the value before plus 0.3 "
+    "times the accuracy of the batch. So it depends on the last few batches alone. It is shown only for comparison "
+    "with the exact accuracy.",
 )
 
 
 def page(report: Report, *, title: str, pictures: Mapping[str, Sequence[Picture]], notes: Sequence[str] = ()) -> str:
-    """The whole page. The same report gives the same text, whenever it is made."""
+    """The text of the whole page. The same report always gives the same text."""
     style, script = (_asset(name) for name in ("page.css", "page.js"))
     sections = [(name, words, body) for name, words, body in _sections(report, pictures) if body]
     contents = "".join(tag("li", tag("a", escaped(words), href=f"#{name}")) for name, words, _ in sections)
@@ -68,7 +69,7 @@ def page(report: Report, *, title: str, pictures: Mapping[str, Sequence[Picture]
 
 
 def _unbroken(text: str) -> str:
-    """The text escaped; no line ends within ``top-1`` or before a percent sign."""
+    """The text escaped, with a non-breaking hyphen in ``top-1`` and a non-breaking space before a percent sign."""
     return escaped(re.sub(r"\btop-(?=[15]\b)", "top\u2011", text).replace(" %", "\u00a0%"))
 
 
@@ -77,7 +78,7 @@ def _asset(name: str) -> str:
 
 
 def _digest(text: str) -> str:
-    """What the page's security policy allows: this style and this script, and no other."""
+    """The hash by which the page's security policy allows this style or script, and no other."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
@@ -93,7 +94,7 @@ def _about(report: Report) -> str:
 
 
 def _sections(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Iterator[tuple[str, str, str]]:
-    """Each section's name, title and markup; empty ones are left out."""
+    """Each section's name, title and markup; the markup of an empty section is empty."""
     for number, ladder in enumerate(report.ladders, 1):
         words = "Ladder" if len(report.ladders) == 1 else f"Ladder {number}"
         yield f"ladder-{number}-section", words, _ladder(report, ladder, pictures)
@@ -129,7 +130,7 @@ def _changes(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
 
 
 def _pair(report: Report, pair: Pair, shown: Sequence[Picture]) -> str:
-    """The classes and the images of a pair, one click away; nothing for pairs that are only lines of the table."""
+    """The classes and images of a pair in a closed ``<details>``; empty for a pair that is only a row of the table."""
     if not pair.changed:
         return ""
     top1 = pair.found.top1
@@ -173,22 +174,22 @@ def _calibration(report: Report) -> str:
     return _sheet(runs.calibrations(report)) + note + plots
 
 
-def _trainings(found: Sequence[TrainingContent]) -> str:
-    """The tables of all trainings, a plot of each, and its epochs one click away."""
-    if not found:
+def _trainings(content: Sequence[TrainingContent]) -> str:
+    """The tables of all trainings, a plot of each, and its epochs in a closed ``<details>``."""
+    if not content:
         return ""
-    made = [_sheet(trainings.trainings(found)), _sheet(trainings.accountings(found))]
-    made.append(_plots(map(figures.course, found), HALF, "plots"))
-    for one in found:
+    parts = [_sheet(trainings.trainings(content)), _sheet(trainings.accountings(content))]
+    parts.append(_plots(map(figures.course, content), HALF, "plots"))
+    for one in content:
         sheet = trainings.epochs(one)
         words = tag("summary", escaped(sheet.title)) + tag("div", _sheet(sheet, NESTED_ROWS))
-        made.append(tag("details", words, cls="prints"))
-    return "\n".join(made)
+        parts.append(tag("details", words, cls="prints"))
+    return "\n".join(parts)
 
 
 def _manifests(entries: Iterable[Entry | TrainingContent]) -> str:
-    """Each run's command and its manifest, one click away."""
-    made, spent = [], 0
+    """Each run's command and manifest in a closed ``<details>``."""
+    parts, spent = [], 0
     for entry in entries:
         text = indented(entry.manifest)
         spent += len(text)
@@ -197,22 +198,23 @@ def _manifests(entries: Iterable[Entry | TrainingContent]) -> str:
         if spent <= MANIFESTS:
             lines.append(tag("pre", escaped(text), tabindex="0", **{"aria-label": f"manifest of {entry.run_id}"}))
         else:
-            lines.append(tag("p", "The page has no room for this manifest: benchsuite show prints it.", cls="said"))
+            note = "This manifest is left out to keep the page small; benchsuite show prints it."
+            lines.append(tag("p", note, cls="said"))
         body = tag("summary", escaped(entry.run_id)) + tag("div", "".join(lines))
-        made.append(tag("details", body, id=f"run-{entry.run_id}"))
-    return "\n".join(made)
+        parts.append(tag("details", body, id=f"run-{entry.run_id}"))
+    return "\n".join(parts)
 
 
 def _ties(entry: Entry) -> Iterator[str]:
-    """How many answers rounding could have swapped."""
+    """The numbers of near ties: images whose answer rounding could have changed."""
     ties = entry.row["near_ties"]
     if ties["top1"] or ties["top5"]:
         words = f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5"
         yield tag("p", escaped(words), cls="said")
 
 
-def _plots(made: Iterable[Figure], wide: float, cls: str) -> str:
-    every = "".join(_plot(figure, wide) for figure in made)
+def _plots(plots: Iterable[Figure], wide: float, cls: str) -> str:
+    every = "".join(_plot(figure, wide) for figure in plots)
     return tag("div", every, cls=cls) if every else ""
 
 
@@ -226,7 +228,7 @@ def _plot(figure: Figure, wide: float) -> str:
 
 
 def _sheet(sheet: Sheet, first: int = ROWS) -> str:
-    """A table. Rows beyond the first are data that the page's script shows when they are asked for."""
+    """A table. Rows beyond the first ``first`` are JSON, which the page's script shows on request."""
     numeric = [column.number for column in sheet.columns]
     head = "".join(tag("th", _unbroken(c.title), scope="col", cls="n" if c.number else "") for c in sheet.columns)
     rows = "\n".join(tag("tr", "".join(map(_cell, row, numeric))) for row in sheet.rows[:first])
@@ -253,7 +255,7 @@ def _data(cell: Cell, number: bool) -> str | list[object]:
 
 
 def _value(cell: Cell) -> str:
-    """The number behind a cell, where its text does not say it."""
+    """The number behind a cell; empty if there is none, or if the cell's text shows the same number."""
     if cell.value is None:
         return ""
     try:

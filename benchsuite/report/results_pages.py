@@ -1,7 +1,7 @@
-"""Pages of results: prose, and between marks the tables that are made again from the runs beside the page.
+"""Pages of results: prose, and tables between marks, which are regenerated from the runs next to the page.
 
-A table stands between ``<!-- table KIND WORD... -->`` and ``<!-- end of table -->``, each on a line of its own; the
-words are those of a shell, and paths among them begin at the page's folder.
+A table is between ``<!-- table KIND WORD... -->`` and ``<!-- end of table -->``, each on a line of its own. The words
+are split as in a shell, and paths among them are relative to the page's folder.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Maker = Callable[[Path, Sequence[str]], "RenderedTable"]
 
 @dataclass(frozen=True, slots=True)
 class RenderedTable:
-    """What stands between two marks, and the files beside the page that it shows, by name."""
+    """The text between two marks, and the files next to the page that it shows, as (name, text)."""
 
     text: str
     files: tuple[tuple[str, str], ...] = ()
@@ -31,9 +31,9 @@ class RenderedTable:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as it is and as it should be: ``files`` holds its own text and those of the files that it shows.
+    """A regenerated page: ``files`` holds the new texts of the page and of the files that it shows.
 
-    ``faults`` say in words why a table cannot be made: of data that contradicts itself.
+    ``faults`` holds a message for each table that cannot be made, for example from data that contradicts itself.
     """
 
     path: Path
@@ -43,11 +43,11 @@ class Page:
 
     @property
     def changed(self) -> tuple[Path, ...]:
-        """The files that are not as they should be."""
+        """The files whose text on disk differs from the new text."""
         return tuple(path for path, text in self.files if _read(path, missing="") != text)
 
     def write(self) -> tuple[Path, ...]:
-        """Writes what has changed; returns those files."""
+        """Writes the changed files and returns their paths."""
         changed = self.changed
         for path, text in self.files:
             if path in changed:
@@ -57,15 +57,15 @@ class Page:
 
 
 def pages_in(results: Path) -> list[Path]:
-    """The pages of a results folder and of the folders in it. Raises ``StorageError`` where there is none."""
-    found = sorted([*results.glob("*.md"), *results.glob("*/*.md")])
-    if not found:
+    """The Markdown pages of a results folder and of its subfolders. Raises ``StorageError`` if there is none."""
+    pages = sorted([*results.glob("*.md"), *results.glob("*/*.md")])
+    if not pages:
         raise StorageError(expected("the results folder", "one with a page in it", "none", f"{results}/*.md"))
-    return found
+    return pages
 
 
 def again(path: Path, make: Maker) -> Page:
-    """The page with every table made again. Raises ``DataError`` for marks that do not pair."""
+    """Regenerates every table of the page. Raises ``DataError`` for a begin mark or an end mark without the other."""
     text = _read(path)
     lines, files, faults, tables = list[str](), dict[Path, str](), list[str](), 0
     for words, old in parts(text, str(path)):
@@ -74,13 +74,13 @@ def again(path: Path, make: Maker) -> Page:
             continue
         tables += 1
         try:
-            made = make(path.parent, words)
+            table = make(path.parent, words)
         except DataError as error:
             faults.append(str(error))
             lines += old
             continue
-        lines += [old[0], "", made.text, "", old[-1]]
-        files |= {path.parent / name: content for name, content in made.files}
+        lines += [old[0], "", table.text, "", old[-1]]
+        files |= {path.parent / name: content for name, content in table.files}
     whole = "\n".join(lines) + ("\n" if text.endswith("\n") else "")
     return Page(path, tables, ((path, whole), *files.items()), tuple(faults))
 
@@ -94,7 +94,7 @@ def parts(text: str, where: str) -> Iterator[tuple[list[str] | None, list[str]]]
         mark = None if fenced else BEGIN.fullmatch(line)
         ends = line.strip() == END and not fenced
         if (mark and words is not None) or (ends and words is None):
-            rule = f"closed by {END} before the next" if mark else "the end of a table"
+            rule = f"closed by {END} before the next" if mark else "the end of a table that has begun"
             raise DataError(expected("a mark", rule, line.strip(), f"{where}, line {number}"))
         if mark:
             yield None, lines

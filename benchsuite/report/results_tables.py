@@ -1,4 +1,4 @@
-"""The kinds of tables that a page of results can ask for, each made from what lies in the folder that it names."""
+"""The kinds of tables in a page of results; each is made from the folder or file that its mark names."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from benchsuite.specs.catalog import Catalog
 from benchsuite.storage import correctness
 
 MEASURED = frozenset({"images/s", "minutes"})
-"""Columns that say more of a machine, and of what else it did, than of a result."""
+"""Columns that depend on the machine and its load; committed tables leave them out."""
 
 
 def maker(catalog: Catalog) -> Maker:
-    """What makes the tables of pages: ``(folder of the page, words of the mark) -> Made``.
+    """Returns the function that makes the tables: ``(folder of the page, words of the mark) -> RenderedTable``.
 
-    It raises ``DataError`` with the table for everything that keeps it from being made.
+    That function raises ``DataError``, with the table's mark in the message, if the table cannot be made.
     """
 
     def explained(folder: Path, model: str, *beginnings: str) -> RenderedTable:
-        """``printed MODEL [BEGINNING...]``: the printed figures of a model, all or those whose ids begin so."""
+        """``printed MODEL [BEGINNING...]``: the published figures of a model, all or those whose ids begin so."""
         lines = published_figures.explain(model, catalog)
         shown = [line for line in lines if not beginnings or line.row.id.startswith(beginnings)]
         return RenderedTable(markdown_table(explanation(model, shown)))
@@ -68,80 +68,80 @@ def _report(folder: Path, path: str, names: Iterable[str] = ()) -> Report:
     return read(sources(folder / path, tuple(names)))
 
 
-def _climbed(folder: Path, file: str) -> Report:
+def _ladder_report(folder: Path, file: str) -> Report:
     path = folder / file
     return read(sources(path.parent, (str(path),)))
 
 
 def runs(folder: Path, path: str, *names: str) -> RenderedTable:
-    """``runs PATH [RUN...]``: the evaluations of a folder of results, those named or all."""
-    return RenderedTable(_lasting(run_tables.runs(_report(folder, path, names))))
+    """``runs PATH [RUN...]``: the evaluations in a results folder, those named or all."""
+    return RenderedTable(_without_machine(run_tables.runs(_report(folder, path, names))))
 
 
-def _lasting(sheet: Sheet) -> str:
-    """The table without what was measured of the machine."""
+def _without_machine(sheet: Sheet) -> str:
+    """The table without the columns that depend on the machine."""
     kept = [i for i, column in enumerate(sheet.columns) if column.title not in MEASURED]
     rows = tuple(tuple(row[i] for i in kept) for row in sheet.rows)
     return markdown_table(dataclasses.replace(sheet, columns=tuple(sheet.columns[i] for i in kept), rows=rows))
 
 
 def summed_up(folder: Path, path: str, *names: str) -> RenderedTable:
-    """``summary PATH|FILE [RUN...]``: what a reader of one paragraph has to know of runs or of a ladder."""
+    """``summary PATH|FILE [RUN...]``: the summary of runs or of a ladder, as one paragraph."""
     ladder = (folder / path).suffix == ".json"
-    return RenderedTable(plain(summary(_climbed(folder, path) if ladder else _report(folder, path, names))))
+    return RenderedTable(plain(summary(_ladder_report(folder, path) if ladder else _report(folder, path, names))))
 
 
 def ladder(folder: Path, file: str) -> RenderedTable:
-    """``ladder FILE``: the rungs of what ``explain --json`` wrote, in a sentence and one by one, and fair shares."""
-    report = _climbed(folder, file)
-    (found,) = report.ladders
-    parts = [plain(summary(report)), markdown_table(run_tables.rungs(found))]
-    shares = run_tables.shares(found)
+    """``ladder FILE``: summary, rungs and Shapley shares (if any) of a ladder that ``explain --json`` wrote."""
+    report = _ladder_report(folder, file)
+    (content,) = report.ladders
+    parts = [plain(summary(report)), markdown_table(run_tables.rungs(content))]
+    shares = run_tables.shares(content)
     return RenderedTable("\n\n".join([*parts, *([markdown_table(shares)] if shares.rows else [])]))
 
 
 def waterfall(folder: Path, file: str) -> RenderedTable:
-    """``waterfall FILE``: the same rungs as a plot, kept beside the page."""
-    (found,) = _climbed(folder, file).ladders
-    return _plots([(Path(file).stem, figures.waterfall(found))])
+    """``waterfall FILE``: the rungs of such a ladder as a plot, an SVG file next to the page."""
+    (content,) = _ladder_report(folder, file).ladders
+    return _plots([(Path(file).stem, figures.waterfall(content))])
 
 
 def comparisons(folder: Path, path: str, *names: str) -> RenderedTable:
-    """``comparisons PATH RUN...``: each run beside the first one of its kin."""
+    """``comparisons PATH RUN...``: each run compared with an earlier one, in the pairs of ``content.compared``."""
     return RenderedTable(markdown_table(run_tables.pairs(_report(folder, path, names))))
 
 
 def calibration(folder: Path, path: str, *names: str) -> RenderedTable:
-    """``calibration PATH [RUN...]``: how far the probabilities of runs can be believed."""
+    """``calibration PATH [RUN...]``: calibration error, log loss and Brier score of each run."""
     return RenderedTable(markdown_table(run_tables.calibrations(_report(folder, path, names))))
 
 
 def trainings(folder: Path, path: str, *names: str) -> RenderedTable:
-    """``trainings PATH [RUN...]``: trainings with their size, their last epoch, and the command of each."""
+    """``trainings PATH [RUN...]``: each training with its size and its last epoch, and the command of each."""
     report = _report(folder, path, names)
-    table = _lasting(training_tables.trainings(report.trainings))
+    table = _without_machine(training_tables.trainings(report.trainings))
     return RenderedTable(f"{table}\n\n{_console(one.manifest for one in report.trainings)}")
 
 
 def over_seeds(folder: Path, path: str, *names: str) -> RenderedTable:
-    """``seeds PATH [RUN...]``: each network and recipe, over its seeds."""
+    """``seeds PATH [RUN...]``: the errors of each network and recipe over its seeds."""
     return RenderedTable(markdown_table(training_tables.seeds(_report(folder, path, names).trainings)))
 
 
 def accountings(folder: Path, path: str, *names: str) -> RenderedTable:
-    """``accountings PATH [RUN...]``: what other programs would have printed of the same epochs."""
+    """``accountings PATH [RUN...]``: the accuracy that other programs would have printed for the same epochs."""
     return RenderedTable(markdown_table(training_tables.accountings(_report(folder, path, names).trainings)))
 
 
 def curves(folder: Path, path: str, *names: str) -> RenderedTable:
-    """``curves PATH [RUN...]``: exact and smoothed accuracy by epoch as plots, kept beside the page."""
-    found = _report(folder, path, names).trainings
-    return _plots([(f"training-{one.run_id.rpartition('-')[2]}", figures.course(one)) for one in found])
+    """``curves PATH [RUN...]``: exact and smoothed accuracy by epoch as plots, SVG files next to the page."""
+    every = _report(folder, path, names).trainings
+    return _plots([(f"training-{one.run_id.rpartition('-')[2]}", figures.course(one)) for one in every])
 
 
 def audited(folder: Path, path: str, name: str) -> RenderedTable:
     """``audit PATH RUN``: a run under every accounting, and how much the order of its images matters."""
-    found = audit.audit(audit.AuditRequest(), correctness.read(folder / path, name))
+    result = audit.audit(audit.AuditRequest(), correctness.read(folder / path, name))
     numbers = ("printed %", "off", "other orders: mean", "spread")
     columns = (Column("accounting"), Column("batch", True), *(Column(title, True) for title in numbers))
     rows = tuple(
@@ -153,14 +153,14 @@ def audited(folder: Path, path: str, name: str) -> RenderedTable:
             number(row["orders_mean"], 2),
             number(row["orders_spread"], 2),
         )
-        for row in found["rows"]
+        for row in result["rows"]
     )
-    said = (f"{found['run_id']}: {found['hits']} of {found['n']} images right in the last epoch",)
-    return RenderedTable(markdown_table(Sheet("audit", "Audit", columns, rows, said)))
+    remarks = (f"{result['run_id']}: {result['hits']} of {result['n']} images right in the last epoch",)
+    return RenderedTable(markdown_table(Sheet("audit", "Audit", columns, rows, remarks)))
 
 
 def claimed(folder: Path, claim: str, accuracy: str, batch_size: str, epochs: str) -> RenderedTable:
-    """``claim PERCENT ACCURACY BATCH EPOCHS``: how likely each accounting prints a claim, given the exact accuracy."""
+    """``claim PERCENT ACCURACY BATCH EPOCHS``: how likely each accounting is to print a claim, given exact accuracy."""
     try:
         percents, wholes = (Decimal(claim), Decimal(accuracy)), (int(batch_size), int(epochs))
     except (ArithmeticError, ValueError):
@@ -177,18 +177,18 @@ def claimed(folder: Path, claim: str, accuracy: str, batch_size: str, epochs: st
         )
         for row in audit.audit(asked)["claims"]
     )
-    said = (f"{accuracy} % of {audit.IMAGES} images right in each of {epochs} epochs, batches of {batch_size}",)
+    remarks = (f"{accuracy} % of {audit.IMAGES} images right in each of {epochs} epochs, batches of {batch_size}",)
     columns = (Column("accounting"), *(Column(title, True) for title in numbers))
-    return RenderedTable(markdown_table(Sheet("claim", "Claim", columns, rows, said)))
+    return RenderedTable(markdown_table(Sheet("claim", "Claim", columns, rows, remarks)))
 
 
 def grid(folder: Path, file: str) -> RenderedTable:
-    """``grid FILE``: the CSV that a grid of trainings left."""
+    """``grid FILE``: the combinations of a grid of trainings, from its CSV."""
     return RenderedTable(markdown_table(grids.grid(folder / file)))
 
 
 def grid_effects(folder: Path, file: str) -> RenderedTable:
-    """``effects FILE``: what each factor of a grid changes when nothing else does."""
+    """``effects FILE``: the effect of each factor of a grid on the error when the other factors are equal."""
     return RenderedTable(markdown_table(grids.effects(folder / file)))
 
 
@@ -200,7 +200,7 @@ def commands(folder: Path, path: str, *names: str) -> RenderedTable:
 
 
 def _console(manifests: Iterable[Any]) -> str:
-    """The commands of manifests as a block of code; they are written by users, so no fence is among them."""
+    """The commands of manifests as a block of code; users wrote them, so a fence within a command is replaced."""
     lines = dict.fromkeys(" ".join(str(manifest["command"]).split()).replace("```", "'''") for manifest in manifests)
     return "\n".join(["```console", *lines, "```"])
 
@@ -227,4 +227,4 @@ KINDS: dict[str, Callable[..., RenderedTable]] = {
     "effects": grid_effects,
     "commands": commands,
 }
-"""Every kind but ``printed``, which needs the protocols that are known."""
+"""Every kind except ``printed``, which needs the catalog."""

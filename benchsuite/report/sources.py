@@ -1,4 +1,4 @@
-"""What a report is asked to be about: runs by name, and what ``explain --json`` and ``compare --json`` wrote."""
+"""Finds what a report shows: runs by name, and the files that ``explain --json`` and ``compare --json`` wrote."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ RULE = "what benchsuite explain --json or compare --json wrote"
 
 @dataclass(frozen=True, slots=True)
 class LadderFile:
-    """A ladder of a file: the folders of its runs, what changed before each, and what no run holds.
+    """A ladder read from a file: the folders of its runs, the factors that changed before each, and data of no run.
 
-    ``shares`` are (factor, mean, least, most) in percent points, averaged over ``orders`` orders; empty if not asked.
-    ``counted`` is another accounting of the last run in words, and what it changes in percent points.
+    ``printed`` are the published figures of the two ends, None where there is none; ``because`` are sentences on why
+    they may differ from the measured rates. ``shares`` are (factor, mean, least, most) in percentage points, averaged
+    over ``orders`` orders, and empty if they were not requested. ``counted`` is another accounting of the last run, in
+    words, and its change of the error in percentage points.
     """
 
     folders: tuple[Path, ...]
@@ -39,9 +41,9 @@ class LadderFile:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The folders of all runs, each once; those named as runs; the pairs and ladders that files ask for; trainings.
+    """What a report shows: ``folders`` of all runs, each once; ``named`` ones of the user; pairs and ladders of files.
 
-    ``every``: no run was named, so all are meant, in no order that a user chose.
+    ``every``: the user named nothing, so ``named`` are all runs of the results folder, in no order that the user chose.
     """
 
     every: bool
@@ -53,10 +55,10 @@ class Sources:
 
 
 def sources(results: Path, names: Sequence[str]) -> Sources:
-    """What the words after ``benchsuite report`` name; without any, every run and training of the results folder.
+    """Finds what the arguments of ``benchsuite report`` name; without any, every run and training of the folder.
 
-    Raises ``UnknownName`` for a run that is not there, ``DataError`` for a file that is something else, and
-    ``StorageError`` where there is no run at all.
+    Raises ``UnknownName`` for a run that does not exist, ``DataError`` for a file that holds neither comparisons nor a
+    ladder, and ``StorageError`` if there is no run at all.
     """
     named: list[Path] = []
     trainings: list[Path] = []
@@ -77,32 +79,33 @@ def sources(results: Path, names: Sequence[str]) -> Sources:
     if not names:
         named = [folder for folder in run_folder.runs_in(results) if run_folder.read_manifest(folder) is not None]
         trainings = trainings_in(results)
-    others = [*(f for told in ladders for f in told.folders), *(f for pair in pairs for f in pair)]
+    others = [*(f for ladder in ladders for f in ladder.folders), *(f for pair in pairs for f in pair)]
     folders = _once([*named, *others])
     if not folders and not trainings:
         raise StorageError(expected("the results folder", "one with a run in it", "none", str(results / "runs")))
-    known = tuple(_once(named)), tuple(pairs), tuple(ladders), tuple(_once(trainings))
-    return Sources(not names, tuple(folders), *known)
+    return Sources(
+        not names, tuple(folders), tuple(_once(named)), tuple(pairs), tuple(ladders), tuple(_once(trainings))
+    )
 
 
 def _once(folders: Sequence[Path]) -> list[Path]:
     """Each run once, however it was named."""
-    found: dict[Path, Path] = {}
+    by_path: dict[Path, Path] = {}
     for folder in folders:
-        found.setdefault(folder.resolve(), folder)
-    return list(found.values())
+        by_path.setdefault(folder.resolve(), folder)
+    return list(by_path.values())
 
 
 def _read(name: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(Path(name).read_text(encoding="utf-8"))
+        data = json.loads(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
         raise StorageError(f"Cannot read {name}: {error.strerror or error}") from None
     except ValueError:
         raise DataError(expected("the file", RULE, "no JSON", name)) from None
-    if not isinstance(found, dict):
-        raise DataError(expected("the file", RULE, f"a {type(found).__name__}", name))
-    return found
+    if not isinstance(data, dict):
+        raise DataError(expected("the file", RULE, f"a {type(data).__name__}", name))
+    return data
 
 
 def _pair(results: Path, item: Any, name: str) -> tuple[Path, Path]:
@@ -112,18 +115,18 @@ def _pair(results: Path, item: Any, name: str) -> tuple[Path, Path]:
 def _ladder(results: Path, data: Mapping[str, Any], name: str) -> LadderFile:
     rungs = _list(data, "rungs", name)
     if len(rungs) < 2 or not all(isinstance(rung, dict) and "top1_errors" in rung for rung in rungs):
-        raise DataError(expected("a ladder", "of two rungs or more, measured", "a plan or less", name))
+        raise DataError(expected("a ladder", "measured, with two rungs or more", "a plan or fewer rungs", name))
     folders = tuple(_run(results, rung, "run_id", name) for rung in rungs)
     for folder, rung in zip(folders, rungs, strict=True):
         manifest = run_folder.read_manifest(folder)
         counted = manifest and manifest["counts"]["top1_errors"]
         if counted != rung["top1_errors"]:
             got = f"{rung['top1_errors']} in the ladder"
-            raise DataError(expected(f"the top-1 errors of {folder.name}", f"{counted}, as the run counts", got, name))
+            raise DataError(expected(f"the top-1 errors of {folder.name}", f"{counted}, as in its manifest", got, name))
     return LadderFile(
         folders,
         tuple(tuple(_factor(f, name) for f in _list(rung, "factors", name)) for rung in rungs),
-        (_printed(data.get("printed_before"), name), _printed(data.get("printed_after"), name)),
+        (_published(data.get("printed_before"), name), _published(data.get("printed_after"), name)),
         tuple(str(words) for words in _list(data, "because", name)),
         tuple(_share(share, name) for share in _list(data, "shapley", name)),
         int(_number(data.get("orders", 0), name)),
@@ -141,14 +144,14 @@ def _counted(item: Any, name: str) -> tuple[str, Fraction] | None:
 
 
 def _list(data: Mapping[str, Any], key: str, name: str) -> list[Any]:
-    found = data.get(key, [])
-    if not isinstance(found, list):
-        raise DataError(expected(f"{key!r}", "a list", found, name))
-    return found
+    items = data.get(key, [])
+    if not isinstance(items, list):
+        raise DataError(expected(f"{key!r}", "a list", items, name))
+    return items
 
 
 def _run(results: Path, item: Any, key: str, name: str) -> Path:
-    """The folder of a run that a file names, in the results folder or where it was when the file was written."""
+    """The folder of a run that a file names: in the results folder, or else where it was when the file was written."""
     run_id = item.get(key) if isinstance(item, dict) else None
     if not isinstance(run_id, str):
         raise DataError(expected(f"{key!r}", "the id of a run", run_id, name))
@@ -177,12 +180,12 @@ def _number(value: Any, name: str) -> float:
     return float(value)
 
 
-def _printed(figure: Any, name: str) -> Published | None:
+def _published(figure: Any, name: str) -> Published | None:
     if figure is None:
         return None
     known = {row.id: row for row in _with_errors()}
     if figure not in known:
-        raise unknown_name("printed figure", str(figure), known, f"(in {name})")
+        raise unknown_name("published figure", str(figure), known, f"(in {name})")
     return known[figure]
 
 

@@ -1,4 +1,4 @@
-"""The sentence that a report begins with: what was measured, what came out, and what of it can be believed."""
+"""The summary at the top of a report: what was measured, the error rates, and which changes are beyond chance."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from benchsuite.stats.metrics import Count
 from benchsuite.stats.significance import ALPHA
 
 MOST_GROUPS = 3
-"""Sets of images whose best and worst run are named."""
+"""At most this many sets of images have their best and worst run named."""
 
 
 BEYOND = f"beyond chance (exact McNemar, Holm p ≤ {ALPHA})"
 
 
 def summary(report: Report) -> str:
-    """What a reader who reads one paragraph has to know, as plain text."""
+    """The main results as one paragraph of plain text."""
     return " ".join(_sentences(report))
 
 
@@ -33,7 +33,7 @@ def _sentences(report: Report) -> Iterator[str]:
         if len(report.entries) > 1:
             yield f"{_scope(report.entries, groups)}."
         yield from (_extremes(group) for group in groups[:MOST_GROUPS])
-        yield from ([_believable(report.pairs)] if report.pairs else [])
+        yield from ([_significance(report.pairs)] if report.pairs else [])
     yield from ([_trainings(report.trainings)] if report.trainings else [])
 
 
@@ -46,7 +46,7 @@ def _scope(entries: Sequence[Entry], groups: Sequence[Sequence[Entry]]) -> str:
 
 
 def _extremes(group: Sequence[Entry]) -> str:
-    """The lowest and the highest error of the runs on one set of images, with one run that has it."""
+    """The lowest and the highest error of the runs on one set of images, each with one run that has it."""
     best, worst = (pick(group, key=lambda e: e.side.top1_errors) for pick in (min, max))
     row = best.row
     where = f"On {row['dataset']} ({image_count(row)} images)"
@@ -62,39 +62,40 @@ def _who(entry: Entry) -> str:
 
 
 def _others(entry: Entry, group: Sequence[Entry]) -> str:
-    """How many other runs have as many errors."""
+    """The number of other runs with as many errors, in words; empty if there are none."""
     number = sum(e.side.top1_errors == entry.side.top1_errors for e in group) - 1
     return f" (and {several(number, 'other')})" if number else ""
 
 
-def _believable(pairs: Sequence[Pair]) -> str:
+def _significance(pairs: Sequence[Pair]) -> str:
     """How many changes are beyond chance."""
     beyond = sum(pair.p_holm <= ALPHA for pair in pairs)
     if len(pairs) > 1:
         return f"{beyond or 'None'} of {len(pairs)} changes between runs {'is' if beyond < 2 else 'are'} {BEYOND}."
     top1 = pairs[0].found.top1
-    told = "beyond chance" if beyond else "no more than chance may do"
+    verdict = "beyond chance" if beyond else "may be chance"
     images = f"{several(top1.fixed, 'image')} fixed and {top1.broken} broken"
-    return f"{images}: {told} (exact McNemar p {_equals(p_value(top1.p))})."
+    return f"{images}: {verdict} (exact McNemar p {_equals(p_value(top1.p))})."
 
 
-def _trainings(found: Sequence[TrainingContent]) -> str:
-    """The errors of the last epochs, and how much more than the exact accuracy smoothing would have printed."""
+def _trainings(content: Sequence[TrainingContent]) -> str:
+    """The errors of the last epochs, and the largest difference of a best smoothed accuracy from the exact one."""
 
-    def said(one: TrainingContent) -> str:
+    def error(one: TrainingContent) -> str:
         text = with_interval(Count(one.row["top1_errors"], one.row["n"])).replace(" [", " % [")
         return f"{text}, {one.name}"
 
     def gain(one: TrainingContent) -> Fraction:
         return max(epoch.smoothed for epoch in one.epochs) - (1 - one.epochs[-1].test.ratio)
 
-    best, worst = (pick(found, key=lambda one: Fraction(one.row["top1_errors"], one.row["n"])) for pick in (min, max))
-    between = said(best) if len(found) == 1 else f"between {said(best)}, and {said(worst)}"
-    most = max(found, key=gain)
+    best, worst = (pick(content, key=lambda one: Fraction(one.row["top1_errors"], one.row["n"])) for pick in (min, max))
+    between = error(best) if len(content) == 1 else f"between {error(best)}, and {error(worst)}"
+    most = max(content, key=gain)
     points = signed(100 * gain(most), 2)
     return (
-        f"Top-1 error after the last epoch of {several(len(found), 'training')}: {between}. The best smoothed accuracy "
-        f"would have been {points} points beside the exact one of the last epoch ({most.name})."
+        f"Top-1 error after the last epoch of {several(len(content), 'training')}: {between}. "
+        f"The best smoothed accuracy would have been {points} points beside the exact one of the last epoch "
+        f"({most.name})."
     )
 
 
@@ -116,7 +117,7 @@ def _ladder(ladder: LadderContent) -> str:
         words += f" The largest is {change}, {runs.factor_words(factors)}."
     if any(ladder.told.printed):
         points = signed(ladder.left_over, digits)
-        words += f" No step accounts for {points} points of the printed difference."
+        words += f" No step accounts for {points} points of the published difference."
     return words
 
 

@@ -1,4 +1,4 @@
-"""Trainings in a report: what each epoch got right, counted again from what is kept of every test image."""
+"""Trainings in a report: the errors of each epoch, recounted from the stored correctness of every test image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchsuite.training import manifest as training_manifest
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """An epoch: errors as exact counts, and ``smoothed``, the accuracy in 0..1 that the monitor of PNN would print.
+    """An epoch: errors as exact counts, and ``smoothed``, the accuracy in 0..1 that PNN's monitor would have printed.
 
     ``heldout`` is None where no images were held out.
     """
@@ -35,7 +35,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingContent:
-    """A finished training: its flat row as in ``train --json``, its manifest, its epochs, and what they got right."""
+    """A finished training: its flat row as in ``train --json``, its manifest, its epochs, and what each got right."""
 
     row: Mapping[str, Any]
     manifest: Mapping[str, Any]
@@ -54,26 +54,26 @@ class TrainingContent:
 
 
 def read(folder: Path) -> TrainingContent:
-    """A finished training; its weights need not be there.
+    """Reads a finished training; its weights need not exist.
 
-    What was right is counted again. Raises ``DataError`` where the table of the epochs or the manifest says otherwise,
-    and ``StorageError`` for what cannot be read.
+    The test errors are recounted. Raises ``DataError`` if the table of the epochs or the manifest has other numbers,
+    and ``StorageError`` for a training that is not finished or cannot be read.
     """
     manifest = training_folder.read(folder, weights=False)
     if manifest is None:
         raise StorageError(expected("a training", "finished", "one without a manifest", str(folder)))
-    found, table = correctness.read(folder.parent, str(folder)), _table(folder)
-    wrong = [int(errors) for errors in (~found.correct).sum(axis=1)]
-    told = [row["test_errors"] for row in table]
-    if wrong != told or manifest["last"]["test_errors"] != wrong[-1] or manifest["last"]["epoch"] != len(wrong):
-        raise DataError(expected(f"the test errors of {folder.name}", f"{told}, as its epochs say", wrong, str(folder)))
-    assert found.batch_size is not None, "a training has batches"
+    passes, table = correctness.read(folder.parent, str(folder)), _table(folder)
+    wrong = [int(errors) for errors in (~passes.correct).sum(axis=1)]
+    stated = [row["test_errors"] for row in table]
+    if wrong != stated or manifest["last"]["test_errors"] != wrong[-1] or manifest["last"]["epoch"] != len(wrong):
+        raise DataError(expected(f"the test errors of {folder.name}", f"{stated}, as in {EPOCHS}", wrong, str(folder)))
+    assert passes.batch_size is not None, "a training has batches"
     source = training_manifest.as_source(
-        manifest["recipe"]["accounting"], found.correct, found.batch_size, found.heldout
+        manifest["recipe"]["accounting"], passes.correct, passes.batch_size, passes.heldout
     )
     row = training_manifest.row(manifest | {"as_source": source}, folder, cached=True)
-    smoothed = batch_averaging.ratios(batch_averaging.SMOOTHED, found.correct, found.batch_size)
-    return TrainingContent(row, manifest, tuple(map(_epoch, table, smoothed)), found)
+    smoothed = batch_averaging.ratios(batch_averaging.SMOOTHED, passes.correct, passes.batch_size)
+    return TrainingContent(row, manifest, tuple(map(_epoch, table, smoothed)), passes)
 
 
 def _epoch(row: Mapping[str, Any], smoothed: Fraction) -> Epoch:

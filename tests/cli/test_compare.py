@@ -72,7 +72,7 @@ def test_groups_of_runs_are_compared(results: Path, capsys: pytest.CaptureFixtur
     text = said(capsys, "first", "second", "vs", "third", "fourth")
     assert "mean top-1 error %" in text
     assert f"p = {p_value(data['top1_p'])} over images" in text
-    assert "(6 ways to share them out)" in text
+    assert "(6 ways to form the two groups)" in text
     assert "between the groups" in text
 
 
@@ -80,7 +80,7 @@ def test_an_older_run_shows_the_bounds_of_its_brier_score(results: Path, capsys:
     finished_runs.saved(results, "old", finished_runs.scores(300, 10, 5), without=("brier",))
     line = next(line for line in said(capsys, "first", "old").splitlines() if "Brier" in line)
     assert " to " in line
-    assert "not kept by both" in line
+    assert "not stored by both" in line
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,8 @@ def test_every_kind_of_table_is_made_once_and_stays_as_it_is(results: Path, caps
     capsys.readouterr()
     assert tables(results, "--check") == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"{results}/README.md: 1 table, as it should be",
-        f"{results}/toy/README.md: 18 tables, as it should be",
+        f"{results}/README.md: 1 table, up to date",
+        f"{results}/toy/README.md: 18 tables, up to date",
     ]
     text = path.read_text()
     assert {words.split()[0] for words in text.split("<!-- table ")[1:]} == {*KINDS, "printed"}

@@ -234,7 +234,7 @@ def test_the_summary_of_a_ladder_names_its_ends_its_steps_and_what_is_left(tmp_p
     assert words.startswith("From 1crop to 10crop the top-1 error of resnet50 on madeup (200 images) goes from")
     assert "points in 1 step, " in words
     left = digits.signed(report.ladders[0].left_over, 2)
-    assert words.endswith(f"No step accounts for {left} points of the printed difference.")
+    assert words.endswith(f"No step accounts for {left} points of the published difference.")
 
 
 def test_runs_with_equal_errors_are_all_named_or_counted(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Scales, ticks and the places of labels: the geometry that every drawing of a plot shares."""
+"""Scales, ticks and positions of labels, for the plots of the page and of matplotlib alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """From values in ``low``..``high`` to places in ``start``..``end``; ``log`` values are above 0."""
+    """Maps values in ``low``..``high`` to ``start``..``end``, linearly or (``log``, values above 0) logarithmically."""
 
     low: float
     high: float
@@ -22,13 +22,13 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        """The place of a value."""
+        """The position of a value."""
         low, high, at = (math.log(v) if self.log else v for v in (self.low, self.high, value))
         return self.start + (self.end - self.start) * (at - low) / (high - low)
 
 
 def around(values: Iterable[float], *, margin: float = 0.04) -> tuple[float, float]:
-    """The bounds of an axis: those of the values and a little more, never empty."""
+    """The bounds of an axis: the range of the finite values with a margin on both sides, never empty."""
     known = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(known), max(known)
     more = (high - low) * margin or max(abs(high) * margin, 0.5)
@@ -42,7 +42,7 @@ def around_log(values: Iterable[float]) -> tuple[float, float]:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Round values within the bounds, about so many, at least 2, at steps of 1, 2 or 5 times a power of ten."""
+    """Round values within the bounds, about ``most`` and at least 2, at steps of 1, 2 or 5 times a power of ten."""
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
@@ -53,17 +53,17 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def log_ticks(low: float, high: float, most: int) -> list[float]:
-    """Round values within the bounds of a logarithmic axis: 1, 2 and 5 of each decade, fewer where they crowd."""
+    """Round values within the bounds of a logarithmic axis: 1, 2, 5 of each decade, fewer if they exceed ``most``."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for digits in ((1, 2, 5), (1, 3), (1,)):
-        found = [d * 10.0**e for e in decades for d in digits if low <= d * 10.0**e <= high]
-        if len(found) <= most:
+        values = [d * 10.0**e for e in decades for d in digits if low <= d * 10.0**e <= high]
+        if len(values) <= most:
             break
-    return found if len(found) > 1 else [low * (high / low) ** f for f in (0.15, 0.85)]
+    return values if len(values) > 1 else [low * (high / low) ** f for f in (0.15, 0.85)]
 
 
 def written(values: Sequence[float]) -> list[str]:
-    """Ticks in words: as many decimals as tell them apart, a true minus sign."""
+    """Ticks as text: with as many decimals as needed to distinguish them, and with a true minus sign."""
     for digits in range(7):
         texts = [f"{v:.{digits}f}" for v in values]
         if len(set(texts)) == len(values) and all(
@@ -74,7 +74,7 @@ def written(values: Sequence[float]) -> list[str]:
 
 
 def minus(text: str) -> str:
-    """A number with the minus sign that is as wide as a plus; the other parts of the text stay as they are."""
+    """The text with a true minus sign (U+2212) before its numbers instead of a hyphen; the rest is unchanged."""
     return "".join(
         "−" if c == "-" and text[i + 1 : i + 2].isdigit() and not text[i - 1 : i].isalnum() else c
         for i, c in enumerate(text)
@@ -82,14 +82,14 @@ def minus(text: str) -> str:
 
 
 def width(text: str, size: float) -> float:
-    """About how wide a text is, in the unit of its size: narrow and wide letters on average, ideographs and emoji."""
+    """The approximate width of a text, in the unit of ``size``: ideographs and emoji are wide, letters average."""
     return size * sum(
         1.0 if unicodedata.east_asian_width(c) in "WF" else 0.0 if unicodedata.combining(c) else 0.58 for c in text
     )
 
 
 def fit(text: str, room: float, size: float) -> str:
-    """The text, cut with an ellipsis where it is wider than the room."""
+    """The text, shortened with an ellipsis if it is wider than ``room``."""
     if width(text, size) <= room:
         return text
     while text and width(text + "…", size) > room:
@@ -98,7 +98,7 @@ def fit(text: str, room: float, size: float) -> str:
 
 
 def apart(points: Sequence[tuple[float, float]], step: float = 7.0) -> list[tuple[float, float]]:
-    """The points, those at one x moved beside each other, so that their intervals do not lie on each other."""
+    """The points, with those at the same x moved apart, so that their intervals do not overlap."""
     groups: dict[int, list[int]] = {}
     for i, (x, _) in enumerate(points):
         groups.setdefault(round(x), []).append(i)
@@ -111,9 +111,9 @@ def apart(points: Sequence[tuple[float, float]], step: float = 7.0) -> list[tupl
 
 
 def place(points: Sequence[tuple[float, float]], labels: Sequence[str], size: float, frame: Box) -> list[Box | None]:
-    """Where each point's label stands: beside, above or below it, clear of the other points and labels; else None."""
+    """The box of each point's label: next to, above or below the point; None if it would overlap a point or a label."""
     taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for x, y in points]
-    found: list[Box | None] = []
+    chosen: list[Box | None] = []
     for (x, y), label in zip(points, labels, strict=True):
         wide, high = width(label, size), size * 1.2
         corners = (
@@ -128,9 +128,9 @@ def place(points: Sequence[tuple[float, float]], labels: Sequence[str], size: fl
         )
         boxes = [(left, top, left + wide, top + high) for left, top in corners]
         free = [b for b in boxes if _inside(b, frame) and not any(_overlap(b, other) for other in taken)]
-        found.append(free[0] if free else None)
+        chosen.append(free[0] if free else None)
         taken += free[:1]
-    return found
+    return chosen
 
 
 def _inside(box: Box, frame: Box) -> bool:

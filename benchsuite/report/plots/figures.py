@@ -14,7 +14,7 @@ from benchsuite.stats.digits import decimals, places, signed, with_interval
 from benchsuite.stats.metrics import Count
 
 MOST_ROWS, MOST_RUNS, MOST_CLASSES = 40, 24, 24
-"""Rows of a plot of changes, runs whose calibration is drawn, classes of a plot of classes."""
+"""Upper bounds: rows of a plot of changes, runs whose calibration is drawn, classes of a plot of classes."""
 
 
 def figures(report: Report) -> Iterator[Figure]:
@@ -31,15 +31,15 @@ def figures(report: Report) -> Iterator[Figure]:
 
 
 def every_pair(report: Report) -> list[Pair]:
-    """Those of the ladders, then the others."""
+    """All pairs of a report: those of the ladders, then the others."""
     return [*(pair for ladder in report.ladders for pair in ladder.pairs), *report.pairs]
 
 
 def waterfall(ladder: LadderContent) -> Bars:
-    """From the first error rate to the last, step by step; each step's interval stands at its end."""
+    """From the first error rate to the last, step by step; the interval of a step is drawn at its end."""
     first, last = ladder.entries[0], ladder.entries[-1]
     n = first.row["n"]
-    rows = [*_printed(ladder, 0), _rate(first, first.row["protocol"])]
+    rows = [*_published(ladder, 0), _rate(first, first.row["protocol"])]
     for before, after, pair, factors in zip(
         ladder.entries, ladder.entries[1:], ladder.pairs, ladder.told.factors[1:], strict=False
     ):
@@ -47,13 +47,13 @@ def waterfall(ladder: LadderContent) -> Bars:
         interval = (start + 100 * pair.found.top1.low, start + 100 * pair.found.top1.high)
         label = "; ".join(f"{f.name}: {f.after}" for f in factors) or runs.pair_words(before, after)
         rows.append(Row(label, _change(pair), (Bar(start, end, _tone(end - start)),), interval=interval))
-    rows += [_rate(last, last.row["protocol"]), *_counted(ladder), *_printed(ladder, 1)]
+    rows += [_rate(last, last.row["protocol"]), *_counted(ladder), *_published(ladder, 1)]
     about = f"Top-1 error from {_percent(_error(first), n)} % to {_percent(_error(last), n)} %, step by step."
     return Bars(f"{ladder.name}", runs.ladder_title(ladder), about, "top-1 error %", tuple(rows), linked=True)
 
 
 def _counted(ladder: LadderContent) -> list[Row]:
-    """What another accounting than the exact one changes."""
+    """The row for the change by another accounting than the exact one; none if the ladder has no such accounting."""
     if ladder.told.counted is None:
         return []
     words, change = ladder.told.counted
@@ -62,15 +62,15 @@ def _counted(ladder: LadderContent) -> list[Row]:
     return [Row(f"accounting: {words}", signed(change, digits), (bar,))]
 
 
-def _printed(ladder: LadderContent, end: int) -> list[Row]:
-    """The printed figure that an end stands for, and the gap between them."""
+def _published(ladder: LadderContent, end: int) -> list[Row]:
+    """The rows for the published figure of an end, and for the gap between it and the measured rate."""
     row, gap = ladder.told.printed[end], ladder.gaps[end]
     if row is None or row.error is None:
         return []
     error, digits = float(row.error), places(ladder.entries[0].row["n"])
     start, stop = (error, error + float(gap)) if end == 0 else (error - float(gap), error)
     bar = Row("not accounted for", signed(gap, digits), (Bar(start, stop, "open"),), tone="open")
-    figure = Row(f"printed: {row.source}", str(row.error), mark=error, tone="open")
+    figure = Row(f"published: {row.source}", str(row.error), mark=error, tone="open")
     return [figure, bar] if end == 0 else [bar, figure]
 
 
@@ -81,7 +81,7 @@ def _rate(entry: Entry, label: str) -> Row:
 
 
 def shares(ladder: LadderContent) -> Bars:
-    """What each factor changes on average over all orders, between the least and the most."""
+    """The mean change of each factor over all orders, with an interval from the least to the most."""
     digits = places(ladder.entries[0].row["n"])
     rows = tuple(
         Row(factor, signed(Fraction(mean), digits), mark=mean, interval=(least, most), tone=_tone(mean))
@@ -94,7 +94,7 @@ def shares(ladder: LadderContent) -> Bars:
 
 def costs(report: Report) -> Iterator[Points]:
     """Top-1 error against the number of views and against the pixels that the network sees, for each set of images."""
-    axes = (("views", "views an image"), ("cost", "megapixels that the network sees of a square image"))
+    axes = (("views", "views per image"), ("cost", "megapixels that the network sees of a square image"))
     for number, group in enumerate(report.groups(), 1):
         for name, words in axes:
             xs = [float(e.row["views"]) if name == "views" else e.megapixels for e in group]
@@ -102,12 +102,12 @@ def costs(report: Report) -> Iterator[Points]:
                 continue
             title = f"Top-1 error against {'views' if name == 'views' else 'cost'}, {group[0].images}"
             about = f"{len(group)} runs; top-1 error with 95 % intervals over {words}."
-            made = tuple(_series(group, xs))
-            yield Points(f"error-{name}-{number}", title, about, words, "top-1 error %", made, log=True)
+            series = tuple(_series(group, xs))
+            yield Points(f"error-{name}-{number}", title, about, words, "top-1 error %", series, log=True)
 
 
 def _series(group: Sequence[Entry], xs: Sequence[float]) -> Iterator[Series]:
-    """The runs of each network."""
+    """One series of points for each network."""
     several = len({e.network for e in group}) > len({e.row["architecture"] for e in group})
     for network in dict.fromkeys(e.network for e in group):
         own = [(x, e) for x, e in zip(xs, group, strict=True) if e.network == network]
@@ -122,7 +122,7 @@ def _point(x: float, entry: Entry) -> Point:
 
 
 def changes(report: Report) -> Bars:
-    """The change of every pair with its interval; where there are many, those that changed most."""
+    """The change of every pair with its interval; of more than ``MOST_ROWS`` pairs, those that changed most."""
     most = sorted(report.pairs, key=lambda pair: -abs(pair.found.top1.change))[:MOST_ROWS]
     rows = tuple(
         Row(
@@ -141,7 +141,7 @@ def changes(report: Report) -> Bars:
 
 
 def classes(report: Report, pair: Pair) -> Bars:
-    """Images fixed, to the left, and broken, to the right, of the classes that changed most."""
+    """Images fixed (to the left) and broken (to the right) in the classes that changed most."""
     most = pair.found.classes[:MOST_CLASSES]
     rows = tuple(
         Row(
@@ -160,12 +160,12 @@ def classes(report: Report, pair: Pair) -> Bars:
 
 
 def reliabilities(report: Report) -> Iterator[Points]:
-    """The calibration of each run, of the first ones where there are many."""
+    """The calibration of each run, but at most of the first ``MOST_RUNS`` runs."""
     yield from (reliability(entry, network=report.networks() > 1) for entry in report.entries[:MOST_RUNS])
 
 
 def reliability(entry: Entry, *, network: bool) -> Points:
-    """How often answers of each confidence are right; on the diagonal, confidence can be believed."""
+    """The accuracy at each confidence; on the diagonal the two are equal."""
     points = []
     for b in entry.side.calibration.bins:
         low, high = significance.wilson(Count(b.right, b.n))
@@ -185,9 +185,10 @@ def reliability(entry: Entry, *, network: bool) -> Points:
 
 
 def course(training: TrainingContent) -> Lines:
-    """The accuracy after each epoch, exactly and as it would have been printed smoothed; on held-out images if any.
+    """The accuracy after each epoch: exact, smoothed as PNN printed it, and exact on held-out images if there are any.
 
-    The epoch that a source printing the best smoothed accuracy would have chosen is marked, and the last exact one.
+    Two points are marked: the last exact one, and the best smoothed one, which a source that prints the best epoch
+    would have chosen.
     """
     epochs = training.epochs
     exact = tuple((float(e.number), float(100 - 100 * e.test.ratio)) for e in epochs)

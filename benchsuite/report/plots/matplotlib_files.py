@@ -20,7 +20,7 @@ MARKS = ("o", "s", "^", "D", "v", "P")
 TONES = {"plain": "#1b1d21", "better": "#0b6bb0", "worse": "#c4470b", "open": "#7b8089"}
 QUIET, LINE = "#5a5f69", "#dfe1e6"
 DOTS = 200
-"""Pixels of a PNG for each inch."""
+"""Resolution of a PNG in pixels per inch."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -40,7 +40,7 @@ STYLE: dict[Any, Any] = {
 
 
 def check() -> None:
-    """Raises ``StorageError`` where matplotlib is not installed, before any work is done."""
+    """Raises ``StorageError`` if matplotlib is not installed, before any work is done."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -48,7 +48,10 @@ def check() -> None:
 
 
 def write(figures: Iterable[Figure], folder: Path) -> Iterator[Path]:
-    """Writes NAME.png and NAME.svg of each plot; the same plot gives the same bytes. Raises ``StorageError``."""
+    """Writes NAME.png and NAME.svg of each plot and yields their paths; the same plot always gives the same bytes.
+
+    Raises ``StorageError`` if a file cannot be written.
+    """
     import matplotlib
 
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
@@ -57,13 +60,13 @@ def write(figures: Iterable[Figure], folder: Path) -> Iterator[Path]:
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         for figure in figures:
             if isinstance(figure, Bars):
-                made = _bars(figure)
+                canvas = _bars(figure)
             else:
-                made = _lines(figure) if isinstance(figure, Lines) else _points(figure)
+                canvas = _lines(figure) if isinstance(figure, Lines) else _points(figure)
             for suffix, options in (("png", {"dpi": DOTS}), ("svg", {"metadata": {"Date": None}})):
                 path = folder / f"{figure.name}.{suffix}"
                 with writing(path) as part:
-                    made.savefig(part, format=suffix, bbox_inches="tight", **options)
+                    canvas.savefig(part, format=suffix, bbox_inches="tight", **options)
                 yield path
 
 
@@ -174,7 +177,10 @@ def _series(axes: Any, series: Series, at: Sequence[Sequence[float]], number: in
 
 
 def _labels(canvas: Any, axes: Any, names: Sequence[str], at: Any) -> None:
-    """The names of the points where there is room, by the rule of the page; its unit is here 1/72 inch, y upwards."""
+    """Draws the names of the points where there is room, by the same rule as in the page: ``axes.place``.
+
+    Its unit is 1/72 inch here, and y points upwards.
+    """
     points = axes.transData.transform(at) * 72 / canvas.dpi
     (left, low), (right, high) = axes.bbox.get_points() * 72 / canvas.dpi
     boxes = place(points.tolist(), names, 7, (left, low, right, high))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 Tone = Literal["plain", "better", "worse", "open"]
-"""What a mark means: a measured rate, fewer errors, more errors, or what nothing accounts for."""
+"""What a mark means: a measured rate, fewer errors, more errors, or a figure or gap that no run accounts for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """From one value to another."""
+    """A bar from one value to another."""
 
     start: float
     end: float
@@ -20,7 +20,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of ``Bars``: its label, its numbers in words, bars, and perhaps a mark with its interval."""
+    """A row of ``Bars``: its label, its numbers as text (``note``), its bars, and a mark and an interval if any."""
 
     label: str
     note: str
@@ -32,10 +32,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Rows along one axis. ``zero`` draws a line at 0; ``linked`` leads from the end of each row to the next one.
+    """Rows along one axis. ``zero`` draws a line at 0; ``linked`` draws one from the end of each row to the next row.
 
-    ``counts`` are numbers of images, larger to both sides of 0.
-    ``name`` is that of a file, ``about`` says in a sentence what is seen, for those who do not see it.
+    With ``counts``, values are numbers of images that grow to both sides of 0, so ticks are whole and have no sign.
+    ``name`` is the file name without suffix; ``about`` describes the plot in a sentence for screen readers.
     """
 
     name: str
@@ -69,7 +69,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Points in two directions. ``log`` is about x; ``square`` is 0..1 both ways with its diagonal, points joined."""
+    """Points with x and y. With ``log``, x is logarithmic. With ``square``, both axes are 0..1 and points are joined.
+
+    A ``square`` plot also shows its diagonal.
+    """
 
     name: str
     title: str

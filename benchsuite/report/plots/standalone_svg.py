@@ -1,4 +1,4 @@
-"""A plot of the page as an SVG file of its own, for pages of Markdown: no font, style or script from elsewhere."""
+"""A plot as a self-contained SVG file for Markdown pages: no external font, style or script."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ text {{ paint-order: stroke; stroke: #fff; stroke-width: 3px }}
 
 
 def drawing(figure: Figure) -> str:
-    """The plot on white. The same plot gives the same text."""
+    """The plot on a white background. The same plot always gives the same text."""
     inner = svg.draw(figure, WIDE)
     high = float(inner.partition('viewBox="0 0 ')[2].partition('"')[0].split()[1])
     box = f"{-MARGIN} {-MARGIN} {WIDE + 2 * MARGIN} {high + 2 * MARGIN:g}"

@@ -1,4 +1,4 @@
-"""Plots as inline SVG: small, themed by the page's CSS, with titles that a screen reader reads."""
+"""Plots as inline SVG: small, themed by the page's CSS, with titles for screen readers."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from benchsuite.report.plots.axes import (
 from benchsuite.report.plots.shapes import Bars, Figure, Lines, Point, Points, Row, Series
 
 TEXT = 12.0
-"""Pixels of the text of a plot."""
+"""Font size of the text of a plot in pixels."""
 
 NARROW = 500
-"""Plots below this width have the labels of rows above them, not beside them."""
+"""Plots below this width in pixels have the labels of rows above the rows, not next to them."""
 
 SHAPES = (
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0",
@@ -36,7 +36,7 @@ SHAPES = (
     "M0 4.6l4.6-8.2h-9.2z",
     "M-4.5-1.4h3.1v-3.1h2.8v3.1h3.1v2.8h-3.1v3.1h-2.8v-3.1h-3.1z",
 )
-"""Marks of series: told apart without colour. Around 0, 0."""
+"""Marks of series, as SVG paths around (0, 0); they can be distinguished without colour."""
 
 
 def draw(figure: Figure, wide: float) -> str:
@@ -85,7 +85,7 @@ def _values(rows: Sequence[Row], *, zero: bool) -> Iterator[float]:
 
 
 def _row(row: Row, scale: Scale, y: float, wide: float) -> Iterator[str]:
-    """A row's words, bars, interval and mark. A negative width asks for the words above the bars."""
+    """A row's texts, bars, interval and mark. With a negative ``wide``, the texts are above the bars."""
     beside = wide > 0
     words = y + 4 if beside else y - 16
     note = minus(row.note)
@@ -123,10 +123,10 @@ def _points(figure: Points, wide: float) -> tuple[float, list[str]]:
     at = apart([(x_of(p.x), y_of(p.y)) for p in every])
     places = iter(at)
     for number, series in enumerate(figure.series):
-        here = list(itertools.islice(places, len(series.points)))
+        own = list(itertools.islice(places, len(series.points)))
         if figure.square:
-            parts.append(tag("path", "", cls=f"join s{number % len(SHAPES)}", d="M" + "L".join(map(_pair, here))))
-        for point, (x, y) in zip(series.points, here, strict=True):
+            parts.append(tag("path", "", cls=f"join s{number % len(SHAPES)}", d="M" + "L".join(map(_pair, own))))
+        for point, (x, y) in zip(series.points, own, strict=True):
             parts.append(tag("g", "".join(_point(point, series, x, y, y_of, number % len(SHAPES)))))
     if not figure.square:
         parts += _labels(every, at, (left + 2, top, wide - 2, height - 2))
@@ -134,7 +134,7 @@ def _points(figure: Points, wide: float) -> tuple[float, list[str]]:
 
 
 def _lines(figure: Lines, wide: float) -> tuple[float, list[str]]:
-    """Lines in their colours, their marked points, and the values of these."""
+    """The lines in their colours, with marked points and their values."""
     legend, top = _legend([line.label for line in figure.lines], wide)
     height = top + wide * 0.5
     xs, ys = (around([p[at] for line in figure.lines for p in line.points]) for at in (0, 1))
@@ -146,12 +146,12 @@ def _lines(figure: Lines, wide: float) -> tuple[float, list[str]]:
     parts += _upright(y_of, left, wide - 44, figure.y, marks)
     marked: list[tuple[tuple[float, float], str]] = []
     for number, line in enumerate(figure.lines):
-        kind, here = f"s{number % len(SHAPES)}", [(x_of(x), y_of(y)) for x, y in line.points]
-        path = tag("path", "", cls=f"course {kind}", d="M" + "L".join(map(_pair, here)))
+        kind, positions = f"s{number % len(SHAPES)}", [(x_of(x), y_of(y)) for x, y in line.points]
+        path = tag("path", "", cls=f"course {kind}", d="M" + "L".join(map(_pair, positions)))
         parts.append(tag("g", tag("title", escaped(line.label)) + path))
         if line.marked is not None:
-            parts.append(_mark(*here[line.marked], SHAPES[number % len(SHAPES)], kind))
-            marked.append((here[line.marked], f"{line.points[line.marked][1]:.2f}"))
+            parts.append(_mark(*positions[line.marked], SHAPES[number % len(SHAPES)], kind))
+            marked.append((positions[line.marked], f"{line.points[line.marked][1]:.2f}"))
     places, names = [at for at, _ in marked], [name for _, name in marked]
     for name, box in zip(names, place(places, names, TEXT - 1, (left + 2, top, wide - 2, height - 2)), strict=True):
         parts += [] if box is None else [_text(box[0], box[3] - 4, name, "start", "label num")]
@@ -174,7 +174,7 @@ def _point(point: Point, series: Series, x: float, y: float, y_of: Scale, kind: 
 
 
 def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]], frame: Box) -> Iterator[str]:
-    """The name of each point, where there is room for it; the others have it in their title."""
+    """The name of each point where there is room; the title of a point has its name in any case."""
     names = [fit(p.label, 260, TEXT - 1) for p in points]
     for name, box in zip(names, place(places, names, TEXT - 1, frame), strict=True):
         if box is not None:
@@ -182,7 +182,7 @@ def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]], fram
 
 
 def _legend(labels: Sequence[str], wide: float) -> tuple[list[str], float]:
-    """The marks and names of series or lines, in as many rows as they need; and where the plot begins."""
+    """The marks and names of series or lines, in as many rows as they need; and the y at which the plot begins."""
     parts, x, y = [], 8.0, 12.0
     for number, label in enumerate(labels):
         name = fit(label, wide - 40, TEXT)
@@ -233,5 +233,5 @@ def _pair(at: tuple[float, float]) -> str:
 
 
 def _n(value: float) -> str:
-    """A coordinate: a tenth of a pixel is enough."""
+    """A coordinate as text, rounded to a tenth of a pixel."""
     return f"{value:.1f}".rstrip("0").rstrip(".")

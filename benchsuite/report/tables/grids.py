@@ -1,4 +1,4 @@
-"""The table of a grid of trainings, from the CSV that it leaves and the trainings beside it."""
+"""The tables of a grid of trainings, from its CSV and from the trainings next to it."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ from benchsuite.training.grid import COLUMNS
 def grid(path: Path) -> Sheet:
     """A line for each combination: its levels, and the error of its last epoch.
 
-    A training of the grid that lies in ``training/`` beside the CSV's folder is counted again. Raises ``DataError``
-    where it counts otherwise, and for a file that is no such table.
+    If a training of the grid exists in ``training/`` next to the CSV's folder, its errors are recounted. Raises
+    ``DataError`` if they differ from those in the CSV, and for a file that is not the CSV of a grid.
     """
     factors, rows = _read(path)
     numbers = (Column(title, True) for title in ("epochs run", "test images", "top-1 error %", "95 % interval"))
     columns = (*map(Column, factors), *numbers, Column("training"))
-    made = tuple((*(Cell(row[factor]) for factor in factors), *_cells(row, path)) for row in rows)
+    lines = tuple((*(Cell(row[factor]) for factor in factors), *_cells(row, path)) for row in rows)
     scales = {row["scale"] for row in rows} - {"full", ""}
-    said = tuple(f"scale {scale}: smaller than the recipe" for scale in sorted(scales))
-    return Sheet(path.stem, f"Grid {path.stem}", columns, made, said)
+    remarks = tuple(f"scale {scale}: smaller than the recipe" for scale in sorted(scales))
+    return Sheet(path.stem, f"Grid {path.stem}", columns, lines, remarks)
 
 
 def effects(path: Path) -> Sheet:
-    """What a factor changes when nothing else does: a line for each level beside the first one of its factor.
+    """The effect of each factor when the other factors are equal: a line for each level after the factor's first one.
 
-    The change of error from the first level to the other, in points, over all combinations of the other factors: its
-    mean, its least and greatest, and of how many pairs of trainings it is. A pair that is one training says nothing of
-    the factor and is left out, as are failed ones; each pair of trainings counts once.
+    A line has the change of the error from the first level to this one, in percentage points, over all combinations of
+    the other factors: the mean, the least, the greatest, and the number of pairs of trainings. Left out are failed
+    trainings, and combinations in which both levels are the same training. Each pair of trainings counts once.
     """
     factors, rows = _read(path)
     done = [row for row in rows if not row["failed"]]
-    made = []
+    lines = []
     for factor in factors:
         others = [name for name in factors if name != factor]
         first, *rest = dict.fromkeys(row[factor] for row in rows)
         at = {(row[factor], *(row[name] for name in others)): row for row in done}
         for level in rest:
-            found = {}
+            pairs = {}
             for row in done:
                 other = at.get((level, *(row[name] for name in others)))
                 if row[factor] == first and other is not None and other["run_id"] != row["run_id"]:
-                    found[row["run_id"], other["run_id"]] = _error(other, path) - _error(row, path)
-            if found:
-                changes = sorted(found.values())
+                    pairs[row["run_id"], other["run_id"]] = _error(other, path) - _error(row, path)
+            if pairs:
+                changes = sorted(pairs.values())
                 three = (Fraction(sum(changes), len(changes)), changes[0], changes[-1])
                 points = (Cell(digits.signed(100 * value, 2), float(value)) for value in three)
-                made.append((Cell(factor), Cell(first), Cell(level), *points, whole(len(changes))))
+                lines.append((Cell(factor), Cell(first), Cell(level), *points, whole(len(changes))))
     numbers = (Column(title, True) for title in ("mean change, points", "least", "greatest", "pairs of trainings"))
     columns = (Column("factor"), Column("from"), Column("to"), *numbers)
-    return Sheet(f"{path.stem}-effects", f"What each factor of {path.stem} changes", columns, tuple(made))
+    return Sheet(f"{path.stem}-effects", f"What each factor of {path.stem} changes", columns, tuple(lines))
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -79,7 +79,7 @@ def _error(row: Mapping[str, str], path: Path) -> Fraction:
 
 
 def _count(row: Mapping[str, str], path: Path) -> Count:
-    """The errors of a line, which are those that its training counts where that lies beside the file."""
+    """The errors of a line, checked against its training if that exists next to the file."""
     try:
         count = Count(int(row["top1_errors"]), int(row["n"]))
     except ValueError:
@@ -89,7 +89,7 @@ def _count(row: Mapping[str, str], path: Path) -> Count:
     if folder.is_dir():
         counted = training_content.read(folder).row
         if (counted["top1_errors"], counted["n"]) != (count.hits, count.total):
-            rule = f"{counted['top1_errors']} of {counted['n']}, as the training counts"
+            rule = f"{counted['top1_errors']} of {counted['n']}, as counted from the training"
             raise DataError(
                 expected(f"the errors of {row['run_id']}", rule, f"{count.hits} of {count.total}", str(path))
             )

@@ -1,4 +1,4 @@
-"""The printed figures of one model as a table: what each differs from least, and what that allows to be said."""
+"""The table of one model's published figures: what each is compared with, and the verdict on the difference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TITLES = ("network", "protocol", "weights or run", "source")
 
 
 def explanation(model: str, lines: Sequence[PublishedFigure]) -> Sheet:
-    """Each figure, then the figure that it is compared with, the change, its verdict, and what no source states."""
+    """Each figure, then the figure that it is compared with, the change, the verdict, and what no source states."""
     columns = (
         Column("figure"),
         Column("top-1 error %", True),
@@ -24,12 +24,12 @@ def explanation(model: str, lines: Sequence[PublishedFigure]) -> Sheet:
     )
     rows = tuple(row for line in lines for row in _rows(line))
     unsure = any(line.row.status != "verified" for line in lines)
-    said = ("(unverified): no original was seen",) if unsure else ()
-    return Sheet(f"printed-{model}", f"Printed figures of {model}", columns, rows, said)
+    remarks = ("(unverified): no original was seen",) if unsure else ()
+    return Sheet(f"printed-{model}", f"Published figures of {model}", columns, rows, remarks)
 
 
 def _rows(line: PublishedFigure) -> Iterator[tuple[Cell, ...]]:
-    """A figure; the difference from the same protocol of another source stands on a line of its own."""
+    """The line of a figure, and a second line for its difference from the same protocol of another source, if any."""
     row = line.row
     size = "/".join(str(part) for part in (row.short_side, row.crop) if part)
     mark = "" if row.status == "verified" else " (unverified)"
@@ -40,20 +40,20 @@ def _rows(line: PublishedFigure) -> Iterator[tuple[Cell, ...]]:
         yield (*(Cell("") for _ in texts), *_difference(line.across))
 
 
-def _difference(found: Difference | None) -> Iterator[Cell]:
-    if found is None:
+def _difference(difference: Difference | None) -> Iterator[Cell]:
+    if difference is None:
         yield from (Cell("") for _ in range(5))
         return
-    yield Cell(found.before)
-    yield Cell(f"{found.change:+}")
-    yield Cell(_verdict(found))
-    yield Cell(", ".join(factor.name for factor in found.open))
-    yield Cell(f"{found.unexplained:+}" if found.unexplained else "")
+    yield Cell(difference.before)
+    yield Cell(f"{difference.change:+}")
+    yield Cell(_verdict(difference))
+    yield Cell(", ".join(factor.name for factor in difference.open))
+    yield Cell(f"{difference.unexplained:+}" if difference.unexplained else "")
 
 
-def _verdict(found: Difference) -> str:
-    """The verdict; several factors at once are named, ``benchsuite explain`` says what each was and became."""
-    if found.verdict != "confounded":
-        return verdict_words(found)
-    names = ", ".join(factor.name for factor in found.factors)
-    return f"confounded, {len(found.factors)} factors at once, no single cause: {names}"
+def _verdict(difference: Difference) -> str:
+    """The verdict in words, with the names of several confounded factors; ``benchsuite explain`` shows their values."""
+    if difference.verdict != "confounded":
+        return verdict_words(difference)
+    names = ", ".join(factor.name for factor in difference.factors)
+    return f"confounded, {len(difference.factors)} factors at once, no single cause: {names}"

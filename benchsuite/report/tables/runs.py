@@ -42,7 +42,7 @@ def _run(entry: Entry) -> Iterator[Cell]:
 
 
 def pairs(report: Report) -> Sheet:
-    """Every pair that is in no ladder: what was fixed and broken, and whether that can be chance."""
+    """Every pair outside the ladders: the images fixed and broken, and whether the change can be chance."""
     rows = tuple(
         (
             *_words(pair),
@@ -58,7 +58,7 @@ def pairs(report: Report) -> Sheet:
 
 
 def rungs(ladder: LadderContent) -> Sheet:
-    """The steps of a ladder, the first one without a change."""
+    """The rungs of a ladder; the first one has no change."""
     first, *others = ladder.entries
     columns = (Column("protocol"), Column("what changed"), *_numbers("top-1 error %", "95 % interval"), *CHANGE)
     rows = [(*_rung(first, "the start"), *(Cell("") for _ in CHANGE))]
@@ -81,7 +81,7 @@ def _rung(entry: Entry, factors: str) -> Iterator[Cell]:
 
 
 def _counted(entry: Entry, words: str, change: Fraction) -> Iterator[Cell]:
-    """The last rung counted otherwise: no image is fixed or broken by it, so nothing is tested."""
+    """The last rung under another accounting: that fixes or breaks no image, so there is no test."""
     digits = places(entry.row["n"])
     error = Fraction(100 * entry.row["top1_errors"], entry.row["n"]) + change
     yield Cell(str(entry.row["protocol"]), link=f"run-{entry.run_id}")
@@ -99,44 +99,44 @@ def ladder_title(ladder: LadderContent) -> str:
 
 
 def left_over(ladder: LadderContent) -> Iterator[str]:
-    """In words: the printed figures, what the rungs do not account for, and what may be behind it."""
-    printed = [p for p in ladder.told.printed if p is not None]
-    for row in printed:
-        yield f"printed: {row.error} %, {row.source} [{row.id}]"
-    if printed:
+    """Sentences about the published figures, the difference that no rung accounts for, and its possible causes."""
+    figures = [figure for figure in ladder.told.printed if figure is not None]
+    for row in figures:
+        yield f"published: {row.error} %, {row.source} [{row.id}]"
+    if figures:
         points = signed(ladder.left_over, places(ladder.entries[0].row["n"]))
         yield f"left over: {points} points, which no step accounts for"
         yield from ladder.told.because
 
 
 def shares(ladder: LadderContent) -> Sheet:
-    """What each factor changes on average over all orders, in percent points."""
+    """The mean change of each factor over all orders, in percentage points."""
     digits = places(ladder.entries[0].row["n"])
     rows = tuple(
         (Cell(factor), *(Cell(signed(Fraction(v), digits), v) for v in values))
         for factor, *values in ladder.told.shares
     )
-    said = f"averaged over {ladder.told.orders} orders of changing the protocol's factors (Shapley), percent points"
+    remark = f"averaged over {ladder.told.orders} orders of changing the protocol's factors (Shapley), percent points"
     columns = (Column("factor"), *_numbers("on average", "at least", "at most"))
-    return Sheet(f"{ladder.name}-shares", "Fair shares", columns, rows, (said,))
+    return Sheet(f"{ladder.name}-shares", "Fair shares", columns, rows, (remark,))
 
 
 def calibrations(report: Report) -> Sheet:
-    """How far the probabilities of each run can be believed."""
-    several = len({e.numerics for e in report.entries}) > 1  # then they may be all that tells two runs from each other
+    """The calibration error, log loss and Brier score of each run."""
+    several = len({e.numerics for e in report.entries}) > 1  # then two runs may differ in nothing else
     rows = tuple((*_names(e), *[Cell(e.numerics)] * several, *_calibration(e.side.calibration)) for e in report.entries)
     columns = (*NAMES, *[Column("numerics")] * several, *_numbers("calibration error %", "log loss", "Brier score"))
     return once(Sheet("calibration", "Calibration", columns, rows))
 
 
-def _calibration(found: Calibration) -> Iterator[Cell]:
-    yield number(100 * found.ece, 2)
-    yield number(found.nll, 4)
-    if found.brier is not None:
-        yield number(found.brier, 4)
+def _calibration(calibration: Calibration) -> Iterator[Cell]:
+    yield number(100 * calibration.ece, 2)
+    yield number(calibration.nll, 4)
+    if calibration.brier is not None:
+        yield number(calibration.brier, 4)
     else:
-        bounds = (decimals(Fraction(b), 4) for b in (found.brier_low, found.brier_high))
-        yield Cell(" to ".join(bounds), found.brier_low)
+        bounds = (decimals(Fraction(b), 4) for b in (calibration.brier_low, calibration.brier_high))
+        yield Cell(" to ".join(bounds), calibration.brier_low)
 
 
 def classes(report: Report, pair: Pair) -> Sheet:
@@ -168,20 +168,20 @@ def images(report: Report, pair: Pair) -> Sheet:
         for image in pair.changed
     )
     every = pair.found.top1.fixed + pair.found.top1.broken
-    said = () if len(rows) == every else (f"the {len(rows)} of {every} whose true class gained or lost most",)
+    remarks = () if len(rows) == every else (f"the {len(rows)} of {every} whose true class gained or lost most",)
     numbers = _numbers("true class before %", "after %")
-    return Sheet(f"{pair.name}-images", "Images that changed", (*columns, *numbers), rows, said)
+    return Sheet(f"{pair.name}-images", "Images that changed", (*columns, *numbers), rows, remarks)
 
 
 def published(report: Report) -> Sheet:
-    """What is printed for the same networks and protocols, beside what was measured."""
+    """The published figures for the same networks and protocols, next to the measured ones."""
     headers, lines = published_table([entry.row for entry in report.entries])
     columns = tuple(Column(title, title.endswith("%")) for title in headers)
     return Sheet("published", "Published figures", columns, tuple(tuple(map(Cell, line)) for line in lines))
 
 
 def pair_words(before: Entry, after: Entry, *, network: bool = True) -> str:
-    """``resnet50: 1crop to 10crop``: what is the same is said once; without ``network`` one of both is not said."""
+    """``resnet50: 1crop to 10crop``: what both share is named once; without ``network``, a shared network is not."""
     a, b, one, other = before.row, after.row, before.under(after), after.under(before)
     if before.network == after.network:
         return f"{a['architecture'] + ': ' if network else ''}{one} to {other}"
@@ -195,7 +195,7 @@ def pair_words(before: Entry, after: Entry, *, network: bool = True) -> str:
 
 
 def _words(pair: Pair) -> Iterator[Cell]:
-    """The two runs of a pair; the second leads to its details."""
+    """The cells of the two runs of a pair; the second one links to the details of the pair."""
     yield Cell(pair.before.beside(pair.after))
     yield Cell(pair.after.beside(pair.before), link=pair.name if pair.changed else "")
 
@@ -203,14 +203,14 @@ def _words(pair: Pair) -> Iterator[Cell]:
 CHANGE = (*(Column(t, True) for t in ("change", "95 % interval", "fixed", "broken", "p", "p (Holm)")),)
 
 
-def _paired(found: Paired, p_holm: float) -> Iterator[Cell]:
-    digits = places(found.n)
-    yield Cell(signed(100 * found.change, digits), float(100 * found.change))
-    low, high = (signed(100 * Fraction(bound), digits) for bound in (found.low, found.high))
-    yield Cell(f"[{low}, {high}]", 100 * found.low)
-    yield whole(found.fixed)
-    yield whole(found.broken)
-    yield Cell(p_value(found.p), found.p)
+def _paired(paired: Paired, p_holm: float) -> Iterator[Cell]:
+    digits = places(paired.n)
+    yield Cell(signed(100 * paired.change, digits), float(100 * paired.change))
+    low, high = (signed(100 * Fraction(bound), digits) for bound in (paired.low, paired.high))
+    yield Cell(f"[{low}, {high}]", 100 * paired.low)
+    yield whole(paired.fixed)
+    yield whole(paired.broken)
+    yield Cell(p_value(paired.p), paired.p)
     yield Cell(p_value(p_holm), p_holm)
 
 

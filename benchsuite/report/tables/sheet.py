@@ -15,7 +15,7 @@ from benchsuite.stats.metrics import Count
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a reader sees; the number behind it, by which it is sorted; and the place on the page that it leads to."""
+    """The text that a reader sees, the number by which the cell is sorted, and the id on the page that it links to."""
 
     text: str
     value: float | None = None
@@ -24,7 +24,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's title; ``number`` ones stand to the right."""
+    """A column's title; columns of a ``number`` are aligned to the right."""
 
     title: str
     number: bool = False
@@ -32,7 +32,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table: its name on the page, its title, its columns and rows, and what is said of all rows at once."""
+    """A table: its id on the page, its title, its columns and rows, and remarks on all rows (``said``)."""
 
     name: str
     title: str
@@ -43,11 +43,11 @@ class Sheet:
 
 NAMES = tuple(Column(title) for title in ("network", "weights", "protocol", "images"))
 SAID = frozenset(column.title for column in NAMES) | {"numerics"}
-"""Columns that are said once above the table where they are the same in every row."""
+"""Columns that are replaced by a remark above the table if they are the same in every row."""
 
 
 def once(sheet: Sheet) -> Sheet:
-    """The table without the columns of names that are the same in every row; they are said once, above."""
+    """The table with a remark above it in place of the ``SAID`` columns that are the same in every row."""
     if len(sheet.rows) < 2:
         return sheet
     named = [i for i, column in enumerate(sheet.columns) if column.title in SAID]
@@ -83,5 +83,5 @@ def whole(value: int) -> Cell:
 
 
 def number(value: float, digits: int) -> Cell:
-    """A number with that many decimals; one that is not finite is said in words."""
+    """A number with ``digits`` decimals, or ``nan`` or ``inf`` if it is not finite."""
     return Cell(decimals(Fraction(value), digits) if math.isfinite(value) else str(value), value)

@@ -48,9 +48,9 @@ def image_count(row: Mapping[str, Any]) -> str:
 
 
 def result_table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Results side by side: the headers, and one list of cells per row of ``result_row``.
+    """The table of results: the headers, and one list of cells per row of ``result_row``.
 
-    The error by reassessed labels is a column only where a result has one.
+    The error by reassessed labels is a column only if a result has one.
     """
     lines, rows = [], list(rows)
     real = any("real_n" in row for row in rows)
@@ -78,10 +78,10 @@ def result_table(rows: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def published_table(rows: Sequence[Mapping[str, Any]], most: int = 8) -> Table:
-    """The printed figures for the same models and protocols, ``most`` of each, the most comparable first.
+    """The published figures for the same models and protocols, at most ``most`` of each, the most comparable first.
 
-    The last column is the measured top-1 error and its difference where network, weights, dataset and views are the
-    same; else it says in words what differs.
+    If network, weights, dataset and views are the same, the last column is the measured top-1 error and its difference
+    from the published one; else it names what differs.
     """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -101,10 +101,10 @@ def published_table(rows: Sequence[Mapping[str, Any]], most: int = 8) -> Table:
     return list(PUBLISHED), lines
 
 
-def _measurements(found: Iterable[Published]) -> list[list[Published]]:
-    """The top-1 and the top-5 figure of each measurement together."""
+def _measurements(figures: Iterable[Published]) -> list[list[Published]]:
+    """The figures grouped by measurement, which has a top-1 figure, a top-5 figure, or both."""
     groups: dict[str, list[Published]] = {}
-    for figure in found:
+    for figure in figures:
         groups.setdefault(figure.measurement, []).append(figure)
     return list(groups.values())
 
@@ -151,7 +151,7 @@ _RATES = ("images_per_second", "forward_alone")
 
 
 def profile_table(profiles: Iterable[Mapping[str, Any]]) -> Table:
-    """Where the time of each pass went: the headers, and one list of cells per object of ``profiles.profiles``."""
+    """How the time of each pass was spent: the headers, and one list of cells per object of ``profile.profiles``."""
     lines = []
     for one in profiles:
         total, memory = one["total"], [one["peak_memory"], one["device_memory"]]
@@ -172,7 +172,7 @@ def profile_table(profiles: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def _with_share(part: float, total: float) -> str:
-    """Seconds, and the part of the whole: ``1.25 (10 %)``."""
+    """Seconds and their share of the total: ``1.25 (10.0 %)``."""
     share = f" ({decimals(100 * Fraction(part) / Fraction(total), 1)} %)" if total else ""
     return decimals(Fraction(part), 2) + share
 
@@ -181,7 +181,7 @@ Row = Mapping[str, Any]
 
 
 def training_table(rows: Sequence[Row]) -> Table:
-    """A line for each training: the last epoch, the best on held-out images, and what its source would print."""
+    """A line for each training: its last epoch, its best epoch on held-out images, and what its source would print."""
     headers = ["architecture", "recipe", "dataset", "epochs", "n", "last epoch, error %", "best held-out, error %"]
     headers += ["counted as the source", "source says", "images/s", "minutes"]
     lines = []

@@ -22,10 +22,10 @@ ACCOUNTINGS = (
     "truncated",
     "truncated-best-after-10",
 )
-"""What other programs would have printed of a training, in columns; ``benchsuite audit`` has them all."""
+"""Accountings that are columns: ways in which other programs count. ``benchsuite audit`` shows all of them."""
 
 
-def trainings(found: Sequence[TrainingContent]) -> Sheet:
+def trainings(content: Sequence[TrainingContent]) -> Sheet:
     """A line for each training: its size, its last epoch, and what the source of its recipe would have printed."""
     titles = ("parameters", "masks", "learned from", "epochs", "test images", "top-1 error %", "95 % interval")
     columns = (
@@ -35,18 +35,18 @@ def trainings(found: Sequence[TrainingContent]) -> Sheet:
         Column("source says"),
         Column("training"),
     )
-    said = () if all(one.row["scale"] == "full" for one in found) else (SMALLER,)
-    return once(filled(Sheet("trainings", "Trainings", columns, tuple(tuple(_line(one)) for one in found), said)))
+    remarks = () if all(one.row["scale"] == "full" for one in content) else (SMALLER,)
+    return once(filled(Sheet("trainings", "Trainings", columns, tuple(tuple(_line(one)) for one in content), remarks)))
 
 
-def seeds(found: Sequence[TrainingContent]) -> Sheet:
-    """A line for each network and recipe: the errors of its last epochs over its seeds, least mean first.
+def seeds(content: Sequence[TrainingContent]) -> Sheet:
+    """A line for each network and recipe: the errors of its last epochs over its seeds, the lowest mean first.
 
-    ``smoothed-best less exact`` is how far the printed number of the original accounting is above the exact accuracy of
-    the last epoch, the mean over seeds in points.
+    ``smoothed-best less exact`` is the accuracy by the original's accounting minus the exact accuracy of the last
+    epoch: the mean over seeds, in percentage points.
     """
     same: dict[tuple[str, str], list[TrainingContent]] = {}
-    for one in found:
+    for one in content:
         same.setdefault((str(one.row["architecture"]), str(one.row["recipe"])), []).append(one)
     lines = []
     for (network, recipe), runs in same.items():
@@ -55,14 +55,14 @@ def seeds(found: Sequence[TrainingContent]) -> Sheet:
         line = [Cell(recipe), Cell(network), whole(sizes["parameters"]), whole(sizes["masks"]), whole(len(runs))]
         mean = sum(errors, Fraction(0)) / len(errors)
         line += [Cell(digits.decimals(100 * value, 2), float(value)) for value in (mean, errors[0], errors[-1])]
-        above = [_printed(one, "smoothed-best") - _printed(one, "exact") for one in runs]
+        above = [_accuracy(one, "smoothed-best") - _accuracy(one, "exact") for one in runs]
         line.append(Cell(digits.signed(sum(above, Fraction(0)) / len(above), 2)))
         lines.append((mean, tuple(line)))
     titles = ("parameters", "masks", "seeds", "mean top-1 error %", "least", "greatest", "smoothed-best less exact")
     columns = (Column("recipe"), Column("network"), *(Column(title, True) for title in titles))
     rows = tuple(line for _, line in sorted(lines, key=lambda pair: pair[0]))
-    said = () if all(one.row["scale"] == "full" for one in found) else (SMALLER,)
-    return Sheet("seeds", "Recipes over their seeds", columns, rows, said)
+    remarks = () if all(one.row["scale"] == "full" for one in content) else (SMALLER,)
+    return Sheet("seeds", "Recipes over their seeds", columns, rows, remarks)
 
 
 def filled(sheet: Sheet) -> Sheet:
@@ -103,14 +103,14 @@ def _chosen(source: dict[str, Any]) -> Cell:
     return Cell(f"{number(source['top1_error'], 2).text} (epoch {source['epoch']})", source["top1_error"])
 
 
-def accountings(found: Sequence[TrainingContent]) -> Sheet:
-    """The accuracy that each training would have been printed with: the same predictions, counted in other ways."""
+def accountings(content: Sequence[TrainingContent]) -> Sheet:
+    """The accuracy of each training under each of ``ACCOUNTINGS``, all from the same predictions."""
     columns = (Column("network"), Column("recipe"), Column("batch", True), *(Column(a, True) for a in ACCOUNTINGS))
-    said = (
+    remarks = (
         "accuracy %, in batches of the source's size; exact is the last epoch, best the epoch that is best so counted",
     )
-    rows = tuple(tuple(_counted(one)) for one in found)
-    return filled(Sheet("accountings", "The same epochs, counted in other ways", columns, rows, said))
+    rows = tuple(tuple(_counted(one)) for one in content)
+    return filled(Sheet("accountings", "The same epochs, counted in other ways", columns, rows, remarks))
 
 
 def _counted(one: TrainingContent) -> Iterator[Cell]:
@@ -120,17 +120,17 @@ def _counted(one: TrainingContent) -> Iterator[Cell]:
     yield Cell(_recipe(one))
     yield whole(size)
     for name in ACCOUNTINGS:
-        made = manifest.as_source(name, one.passes.correct, size, None)
-        yield Cell("") if made is None else number(100 - made["top1_error"], 2)
+        counted = manifest.as_source(name, one.passes.correct, size, None)
+        yield Cell("") if counted is None else number(100 - counted["top1_error"], 2)
 
 
-def _printed(one: TrainingContent, accounting: str) -> Fraction:
-    """The accuracy in percent that an accounting prints of a training."""
+def _accuracy(one: TrainingContent, accounting: str) -> Fraction:
+    """The accuracy of a training in percent under an accounting that needs no more than one epoch."""
     size = one.passes.batch_size
     assert size is not None, "a training has batches"
-    made = manifest.as_source(accounting, one.passes.correct, size, None)
-    assert made is not None, "it needs no more than one epoch"
-    return Fraction(100 - made["top1_error"])
+    counted = manifest.as_source(accounting, one.passes.correct, size, None)
+    assert counted is not None, "the accounting needs no more than one epoch"
+    return Fraction(100 - counted["top1_error"])
 
 
 def epochs(one: TrainingContent) -> Sheet:

@@ -228,7 +228,7 @@ def test_a_run_counts_reassessed_labels_beside_the_others(validation: Path, caps
     told = f"real_error={row['real_error']:.3f}+-0.001"
     assert main([*words, f"imagenet-real:{validation}", "--expect", told]) == 0
     assert main([*words, f"imagenet:{validation}", "--expect", told]) == 1
-    assert "real_error is not there" in capsys.readouterr().err
+    assert "real_error is missing" in capsys.readouterr().err
     lists = json.loads((validation / "real.json").read_text())
     lists[0] = [answers[0]]
     (validation / "real.json").write_text(json.dumps(lists))
