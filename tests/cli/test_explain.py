@@ -237,7 +237,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     ([*LADDER, "--to", "1crop"], "two protocols"),
     ([*LADDER, "--to", "10crop:sice=3"], "did you mean 'resize'"),
     ([*LADDER, "--to", "he-t4-other-vggv5-top1"], "a top-1 figure"),
-    ([*LADDER, "--to", "toy", "--shapley"], "known factors"),
+    ([*LADDER, "--to", "toy", "--shapley"], "made of known factors"),
     (["explain", "nothere", "northere"], "Unknown run 'nothere'"),
 ]
 
