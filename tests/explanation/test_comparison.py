@@ -1,4 +1,4 @@
-"""Comparing two runs: counted by plain loops, refused where nothing is paired."""
+"""Comparing two runs: counted by plain loops, refused if their images differ."""
 
 from __future__ import annotations
 
