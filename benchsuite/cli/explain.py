@@ -1,4 +1,4 @@
-"""``benchsuite explain``: why error rates differ: those printed for a model, or two measured ones, rung by rung."""
+"""``benchsuite explain``: why error rates differ: those published for a model, or two measured ones, step by step."""
 
 from __future__ import annotations
 
@@ -22,71 +22,78 @@ if TYPE_CHECKING:
 
 ASKED: dict[str, Any] = {"data": None, "weights": None, "loader": "torch", "device": "auto", "precision": "auto"}
 ASKED |= {"limit": None, "seed": 0}
-"""The options that say what is evaluated, and their defaults."""
+"""The options that set what is evaluated, and their defaults."""
 
 RUNGS = ("rung", "what changed", "top-1 error %", "change", "fixed", "broken", "p", "p (Holm)", "top-5 error %")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A model, two runs, or a network with two protocols."""
+    """Adds the arguments: a model, two runs, or a network with two protocols."""
     parser.add_argument(
         "names",
         nargs="+",
         metavar="NAME",
-        help="a model (its printed figures); two runs, or a run and the id of a printed figure (measured)",
+        help="a model: explains its published figures; or two runs, or a run and the id of a published figure: "
+        "measures what changes between them",
     )
     add = parser.add_argument
-    add("--from", dest="start", metavar="PROTOCOL|ID", help="measure NAME from this protocol or printed figure ...")
-    add("--to", dest="goal", metavar="PROTOCOL|ID", help="... to this one")
-    add("--plan", action="store_true", help="only say which runs a measured explanation needs, and what they cost")
+    add("--from", dest="start", metavar="PROTOCOL|ID", help="measure NAME from this protocol or published figure ...")
+    add("--to", dest="goal", metavar="PROTOCOL|ID", help="... to this one, one factor at a time")
+    add("--plan", action="store_true", help="only print which runs a measured explanation needs and what they cost")
     add("--shapley", action="store_true", help="also average each factor's effect over the orders of changing them")
-    add("--accounting", metavar="NAME:BATCH", help="the second end counted otherwise, such as smoothed:64 (see audit)")
-    add("--top5", action="store_true", help="printed figures at top-5 in place of top-1")
+    add(
+        "--accounting",
+        metavar="NAME:BATCH",
+        help="count the errors of the second end in another way, such as smoothed:64 (see audit)",
+    )
+    add("--top5", action="store_true", help="published figures at top-5 instead of top-1")
     add_evaluation(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the explanation; a measured one says first what it will cost."""
+    """Prints the explanation. A measured one prints first which runs it needs and what they cost."""
     catalog = load_plugins()
     for name, reason in catalog.broken:
         print(f"Not loaded: {name}: {' '.join(reason.split())}", file=sys.stderr)
     ends = _ends(args, catalog)
     if ends is None:
-        return _printed(args, catalog)
-    return _measured(args, ends, catalog)
+        return _explain_published(args, catalog)
+    return _explain_measured(args, ends, catalog)
 
 
 def _ends(args: argparse.Namespace, catalog: Catalog) -> tuple[LadderEnd, LadderEnd] | None:
-    """The ends of a ladder, or None where printed figures are asked for."""
+    """The ends of a ladder; None if only published figures are to be explained."""
     from benchsuite.explanation import ladder_ends
 
-    told = " ".join(args.names)
+    names = " ".join(args.names)
     if (args.start is None) != (args.goal is None):
         raise BadParameter(expected("--from and --to", "given together", "only one of them"))
     if len(args.names) > 2 or (len(args.names) == 2 and args.start is not None):
-        raise BadParameter(expected("explain", "asked of one model, of two runs, or of one network with --from", told))
+        rule = "given one model, two runs, or one network with --from and --to"
+        raise BadParameter(expected("explain", rule, names))
     if args.start is not None:
-        _refuse(args, {"top5": False}, "used for printed figures")
+        _refuse(args, {"top5": False}, "used only to explain published figures")
         return ladder_ends.between_protocols(asked(args, args.names, ()), args.start, args.goal, catalog)
     if len(args.names) == 2:
-        _refuse(args, ASKED | {"top5": False}, "used with --from and --to: a run knows what it was")
+        _refuse(args, ASKED, "used only with --from and --to, as a run is measured with its own options")
+        _refuse(args, {"top5": False}, "used only to explain published figures")
         return ladder_ends.between_runs(asked(args, (), ()), args.names[0], args.names[1], catalog)
     _refuse(
         args,
         ASKED | {"plan": False, "shapley": False, "accounting": None},
-        "used with --from and --to, or with two runs",
+        "used only with --from and --to, or with two runs",
     )
     return None
 
 
 def _refuse(args: argparse.Namespace, usual: Mapping[str, Any], rule: str) -> None:
-    """An option that would have no effect is a mistake."""
+    """Raises ``BadParameter`` for an option that is not at its default although it would have no effect."""
     for name, value in usual.items():
         if getattr(args, name) != value:
             raise BadParameter(expected(f"--{name}", rule, str(getattr(args, name)), " ".join(args.names)))
 
 
-def _printed(args: argparse.Namespace, catalog: Catalog) -> int:
+def _explain_published(args: argparse.Namespace, catalog: Catalog) -> int:
     from benchsuite.explanation import published_figures
 
     lines = published_figures.explain(args.names[0], catalog, k=5 if args.top5 else 1)
@@ -105,7 +112,7 @@ def _printed(args: argparse.Namespace, catalog: Catalog) -> int:
 
 
 def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """The runs of the same model in the results folder, as rows of ``run --json``."""
+    """The finished runs of the same model in the results folder, as rows of ``run --json``."""
     from benchsuite.explanation import ledger
     from benchsuite.runs import manifest as run_manifest
     from benchsuite.storage import run_folder
@@ -118,7 +125,7 @@ def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def _measured(args: argparse.Namespace, ends: tuple[LadderEnd, LadderEnd], catalog: Catalog) -> int:
+def _explain_measured(args: argparse.Namespace, ends: tuple[LadderEnd, LadderEnd], catalog: Catalog) -> int:
     from benchsuite.explanation import ladder_plan, ladder_run
 
     counting = ladder_run.way_of_counting(args.accounting) if args.accounting else None
@@ -142,50 +149,50 @@ def _measured(args: argparse.Namespace, ends: tuple[LadderEnd, LadderEnd], catal
 
 
 def printed_text(lines: Sequence[PublishedFigure]) -> Iterator[str]:
-    """Each printed figure, what it differs from least, and what may be concluded from that."""
+    """The lines of each published figure: the figure it is compared with, and what may be concluded from the two."""
     for line in lines:
         row = line.row
         size = "/".join(str(part) for part in (row.short_side, row.crop) if part)
         mark = "" if row.status == "verified" else " (unverified)"
         words = (f"{row.error} %", row.architecture, " ".join(w for w in (row.protocol, row.scales or size) if w))
         yield f"{'  '.join(words)}  {row.weights or row.run}; {row.source}{mark}  [{row.id}]"
-        for found in (line.nearest, line.across):
-            yield from () if found is None else (f"    {words}" for words in difference_text(found))
+        for diff in (line.nearest, line.across):
+            yield from () if diff is None else (f"    {text}" for text in difference_text(diff))
         if line.ladder:
-            yield f"    measured, a factor at a time: {line.ladder}"
+            yield f"    to measure this change, one factor at a time: {line.ladder}"
 
 
-def difference_text(found: Difference) -> Iterator[str]:
-    """What lies between two figures, in words that claim no more than the sources allow."""
-    sign = "+" if found.change > 0 else ""
+def difference_text(diff: Difference) -> Iterator[str]:
+    """The lines of the difference between two figures, which claim no more than the sources state."""
+    sign = "+" if diff.change > 0 else ""
     from benchsuite.explanation.published_figures import verdict_words
 
-    change = f"{sign}{found.change} (+-{found.rounding.normalize():f} as printed)"
-    yield f"from {found.before}: {change}, {verdict_words(found)}"
-    if found.open:
-        yield f"  open, as a source does not state it: {'; '.join(map(str, found.open))}"
-    if found.unexplained:
-        yield f"  unexplained: {sign}{found.unexplained}, which these figures alone attribute to nothing"
+    change = f"{sign}{diff.change} (+-{diff.rounding.normalize():f} by rounding)"
+    yield f"from {diff.before}: {change}, {verdict_words(diff)}"
+    if diff.open:
+        yield f"  open, not fully stated by both sources: {'; '.join(map(str, diff.open))}"
+    if diff.unexplained:
+        yield f"  unexplained: {sign}{diff.unexplained}, since these figures alone show no single cause"
 
 
 def plan_text(plan: LadderPlan) -> Iterator[str]:
-    """The rungs and what they cost at most, before anything is run."""
+    """The lines of a plan: its rungs, and the upper bound on their cost."""
     yield f"{len(plan.rungs)} rungs on {plan.cost.images} images of {plan.rungs[0].question.split.name}"
     yield from columns((r.question.bound.label, "; ".join(map(str, r.factors)) or "the start") for r in plan.rungs)
     yield cost_text(plan.cost)
 
 
 def cost_text(cost: Cost) -> str:
-    """``9 runs, 2 of them answered already; at most 20 views of 360 images: 7200 forward passes, ...``."""
+    """``9 runs, 2 of them finished already; at most 20 distinct views of 360 images: 7200 forward passes, ...``."""
     if not cost.views:
-        return f"{cost.runs} runs, all of them answered already: nothing is computed"
-    passes = f"{cost.views * cost.images} forward passes, {cost.pixels} pixels an image"
-    known = f", {cost.answered} of them answered already" if cost.answered else ""
-    return f"{cost.runs} runs{known}; at most {cost.views} distinct views of {cost.images} images: {passes}"
+        return f"{cost.runs} runs, all of them finished already: nothing is computed"
+    passes = f"{cost.views * cost.images} forward passes, {cost.pixels} pixels per image"
+    finished = f", {cost.answered} of them finished already" if cost.answered else ""
+    return f"{cost.runs} runs{finished}; at most {cost.views} distinct views of {cost.images} images: {passes}"
 
 
 def ladder_text(ladder: Ladder) -> Iterator[str]:
-    """What stands below the rungs: their sum, what is left over, and fair shares where they were asked for."""
+    """The lines below the table of rungs: the whole change, what the steps leave over, and the fair shares if any."""
     from benchsuite.stats.digits import places, signed
 
     first, last, digits = ladder.steps[0], ladder.steps[-1], places(ladder.n)
@@ -193,15 +200,15 @@ def ladder_text(ladder: Ladder) -> Iterator[str]:
     steps = len(ladder.steps) - 1
     if ladder.counted is not None:
         whole, steps = whole + ladder.counted.change, steps + 1
-    yield f"measured: {signed(whole, digits)} in {steps} steps, on {_images(ladder)}"
+    yield f"measured change: {signed(whole, digits)} in {steps} steps, on {_images(ladder)}"
     for when, row in zip(("from", "to"), ladder.printed, strict=True):
         if row is not None:
-            yield f"printed, {when}: {row.error} % [{row.id}]"
+            yield f"published figure ({when}): {row.error} % [{row.id}]"
     yield f"left over: {signed(ladder.left_over, digits)}"
-    yield from (f"  {words}" for words in ladder.because)
+    yield from (f"  {reason}" for reason in ladder.because)
     ties = sum(step.near_ties for step in ladder.steps)
     if ties:
-        yield f"within rounding of a tie: {ties} answers over all rungs"
+        yield f"near ties, which a rounding error could change: {ties} answers over all rungs"
     if ladder.shares:
         yield f"fair shares (Shapley), averaged over {ladder.orders} orders of changing the protocol's factors"
         shares = [
@@ -209,7 +216,7 @@ def ladder_text(ladder: Ladder) -> Iterator[str]:
             for name, s in ladder.shares
         ]
         yield from columns([("factor", "on average", "at least", "at most"), *shares])
-    yield f"each rung is a run: benchsuite compare {first.run_id} {last.run_id}"
+    yield f"each rung is a run; to compare the first and the last: benchsuite compare {first.run_id} {last.run_id}"
 
 
 def _cells(step: MeasuredRung) -> tuple[str, ...]:
@@ -228,13 +235,13 @@ def _cells(step: MeasuredRung) -> tuple[str, ...]:
 
 
 def _counted_cells(ladder: Ladder) -> Iterator[tuple[str, ...]]:
-    """The step of counting otherwise: no image is fixed or broken by it, so nothing is tested."""
+    """The row of the step to another accounting: it changes no prediction, so it fixes and breaks none and has no p."""
     from benchsuite.stats.digits import decimals, places, signed
 
     if ladder.counted is not None:
-        found, digits = ladder.counted, places(ladder.n)
-        what = f"accounting: exact -> {found.accounting}, batches of {found.batch_size}"
-        numbers = decimals(found.error, digits), signed(found.change, digits)
+        counted, digits = ladder.counted, places(ladder.n)
+        what = f"accounting: exact -> {counted.accounting}, batches of {counted.batch_size}"
+        numbers = decimals(counted.error, digits), signed(counted.change, digits)
         yield (ladder.steps[-1].protocol, what, *numbers, "0", "0", "", "", "")
 
 

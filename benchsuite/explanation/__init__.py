@@ -1,1 +1,1 @@
-"""``benchsuite explain``, ``compare`` and ``audit``, and the ledger of published numbers."""
+"""``benchsuite explain``, ``compare`` and ``audit``, and the ledger of published figures."""

@@ -1,4 +1,4 @@
-"""Two runs on the same images: which were fixed, which were broken, and whether that can be chance."""
+"""Compares two runs on the same images: which images were fixed or broken, and whether that can be chance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """A finished run as it lies on disk: its folder, its manifest, and its predictions as arrays by name."""
+    """A finished run read from disk: its folder, its manifest, and its predictions as arrays by column name."""
 
     path: Path
     manifest: Mapping[str, Any]
@@ -36,7 +36,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One run of a comparison in plain data."""
+    """One run of a comparison, without its predictions. ``n`` images were evaluated of the ``of`` in the split."""
 
     run_id: str
     path: str
@@ -53,11 +53,12 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """What became of n images between two runs, at top-1 or top-5, with the test and the interval that belong to it.
+    """The changes of n images between two runs, at top-1 or top-5, with their test and interval.
 
-    ``fixed`` were wrong before and are right after, ``broken`` the reverse. ``low`` and ``high`` bound the change of
-    the error rate, as fractions (Tango, 95 %); ``p`` is McNemar's exact one; ``detectable`` is the smallest change that
-    the test would have found 4 times in 5, given as many changed images (None: nothing at all).
+    ``fixed`` images were wrong before and are right after, ``broken`` the reverse. ``low`` and ``high`` bound the
+    change of the error rate, as fractions (Tango, 95 %). ``p`` is the p-value of McNemar's exact test. ``detectable``
+    is the smallest change that the test finds with a probability of 80 %, given the same number of changed images;
+    None if it cannot find any.
     """
 
     n: int
@@ -87,7 +88,7 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class ClassChange:
-    """What became of one class at top-1; ``p_holm`` is corrected for the number of classes."""
+    """The changes of one class at top-1; ``p_holm`` is corrected for the number of classes (Holm)."""
 
     label: int
     n: int
@@ -101,9 +102,10 @@ class ClassChange:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs on the same images. ``agree`` counts equal first answers; ``fixed`` and ``broken`` are ids, at top-1.
+    """Two runs on the same images. ``agree`` counts images with the same top-1 class in both runs, right or wrong.
 
-    ``classes`` holds those that changed, the most changed first; ``notes`` what a reader has to know.
+    ``fixed`` and ``broken`` are image ids, at top-1. ``classes`` holds only classes that changed, the largest net
+    change first. ``notes`` says in words in what else the runs differ, and whether they cover only a part of the split.
     """
 
     before: Side
@@ -118,14 +120,17 @@ class Comparison:
 
 
 def open_run(results: Path, name: str) -> Run:
-    """A run by its id, the beginning of one, or its folder. Raises ``UnknownName``, or ``StorageError`` if broken."""
+    """Reads a run. ``name`` is its id, the beginning or the last part of one, or its folder.
+
+    Raises ``UnknownName`` if no run or several match, and ``StorageError`` if the run is broken.
+    """
     folder = run_folder.find_run(results, name)
     manifest = run_folder.read_whole_manifest(folder)
     return Run(folder, manifest, run_folder.read_columns(folder))
 
 
 def compare(before: Run, after: Run) -> Comparison:
-    """Everything that two runs on the same images say of each other. Raises ``DataError`` if they are not the same."""
+    """Compares two runs on the same images. Raises ``DataError`` if their image ids or their labels differ."""
     after = aligned(before, after)
     a, b = before.columns, after.columns
     fixed, broken = (a["rank"] > 0) & (b["rank"] == 0), (a["rank"] == 0) & (b["rank"] > 0)
@@ -143,7 +148,7 @@ def compare(before: Run, after: Run) -> Comparison:
 
 
 def side(run: Run) -> Side:
-    """A run in plain data, with its calibration."""
+    """The summary of a run for a comparison, with its calibration."""
     m, rank = run.manifest, run.columns["rank"]
     return Side(
         run_id=run.run_id,
@@ -161,7 +166,7 @@ def side(run: Run) -> Side:
 
 
 def paired(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Paired:
-    """The paired statistics of two columns of errors. (n,) bool, (n,) bool, in the same order."""
+    """The paired statistics of two error columns, (n,) bool each (True: wrong), with the images in the same order."""
     n, fixed, broken = len(before), int((before & ~after).sum()), int((~before & after).sum())
     return Paired(
         n,
@@ -175,7 +180,10 @@ def paired(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Paired:
 
 
 def class_changes(labels: NDArray[Any], before: NDArray[np.bool_], after: NDArray[np.bool_]) -> tuple[ClassChange, ...]:
-    """The classes in which an image was fixed or broken, the largest net change first. Three times (n,)."""
+    """The classes in which an image was fixed or broken, the largest net change first.
+
+    All arguments are (n,); ``before`` and ``after`` are True where the answer is wrong.
+    """
     import numpy as np
 
     classes, place = np.unique(labels, return_inverse=True)
@@ -184,14 +192,14 @@ def class_changes(labels: NDArray[Any], before: NDArray[np.bool_], after: NDArra
     tests = [significance.mcnemar(fixed, broken) for fixed, broken in zip(*counts[3:], strict=True)]
     columns = (classes.tolist(), *counts, tests, significance.holm(tests))
     every = (ClassChange(*row) for row in zip(*columns, strict=True))
-    made = [c for c in every if c.fixed or c.broken]
-    return tuple(sorted(made, key=lambda c: (-abs(c.broken - c.fixed), -(c.broken + c.fixed), c.label)))
+    changed = [c for c in every if c.fixed or c.broken]
+    return tuple(sorted(changed, key=lambda c: (-abs(c.broken - c.fixed), -(c.broken + c.fixed), c.label)))
 
 
 def aligned(before: Run, after: Run) -> Run:
     """The second run with its images in the order of the first.
 
-    Raises ``DataError`` with the reason where ids or labels differ: what is not paired cannot be compared.
+    Raises ``DataError`` with the reason if ids or labels differ, since runs are compared image by image.
     """
     import numpy as np
 
@@ -199,58 +207,60 @@ def aligned(before: Run, after: Run) -> Run:
     if not np.array_equal(a["id"], b["id"]):
         only = [np.setdiff1d(x["id"], y["id"]).tolist() for x, y in ((a, b), (b, a))]
         if only[0] or only[1] or len(a["id"]) != len(b["id"]):
-            raise DataError(_not_paired(before, after, only))
+            raise DataError(_other_images(before, after, only))
         order = {name: place for place, name in enumerate(b["id"].tolist())}
         rows = [order[name] for name in a["id"].tolist()]
         b = {name: column[rows] for name, column in b.items()}
-    other = np.flatnonzero(a["label"] != b["label"])
-    if len(other):
-        i = other[0]
-        got = f"{len(other)} with another, such as {str(a['id'][i])!r}: {a['label'][i]} and {b['label'][i]}"
-        raise DataError(expected("every image", "of one class in both runs", got, _where(before, after)))
+    relabelled = np.flatnonzero(a["label"] != b["label"])
+    if len(relabelled):
+        i = relabelled[0]
+        got = f"{len(relabelled)} that differ, such as {str(a['id'][i])!r}: {a['label'][i]} and {b['label'][i]}"
+        raise DataError(expected("every image's label", "the same in both runs", got, _both_ids(before, after)))
     return dataclasses.replace(after, columns=b)
 
 
 def notes(before: Run, after: Run) -> tuple[str, ...]:
-    """What a reader has to know of a comparison, in words: parts of a split, other files, precisions or pixels."""
+    """Sentences on a comparison: only a part of the split, or files, precision or pixels that differ."""
     a, b = before.manifest["dataset"], after.manifest["dataset"]
-    said = []
+    sentences = []
     if a["n"] != a["of"]:
-        said.append(f"{a['n']} images of {a['of']}, not the whole split")
+        sentences.append(f"{a['n']} images of {a['of']}, not the whole split")
     if a["digest"] != b["digest"]:
-        said.append(f"same ids and labels, but not the same files: {a['name']} and {b['name']} differ in their digests")
-    for named in (precision, pixels):
-        if named(before.manifest) != named(after.manifest):
-            said.append("; ".join(f"{named(run.manifest)}: {run.run_id}" for run in (before, after)))
-    return tuple(said)
+        sentences.append(
+            f"same ids and labels, but not the same files: {a['name']} and {b['name']} differ in their digests"
+        )
+    for value in (precision, pixels):
+        if value(before.manifest) != value(after.manifest):
+            sentences.append("; ".join(f"{value(run.manifest)}: {run.run_id}" for run in (before, after)))
+    return tuple(sentences)
 
 
 def precision(manifest: Mapping[str, Any]) -> str:
-    """The precision that a run was computed in."""
+    """The precision of a run's forward passes, such as ``fp32``."""
     return str(manifest["numerics"]["precision"])
 
 
 def pixels(manifest: Mapping[str, Any]) -> str:
-    """Whose pixels a run has seen: the loader that made other ones than the reference decoder."""
+    """``exact pixels``, or the name of the loader if its pixels differ from those of the reference decoder."""
     return str(manifest["asked"].get("question", {}).get("loader") or "exact pixels")
 
 
-def _not_paired(before: Run, after: Run, only: Sequence[Sequence[str]]) -> str:
+def _other_images(before: Run, after: Run, only: Sequence[Sequence[str]]) -> str:
     runs = zip(only, (before, after), strict=True)
     got = " and ".join(f"{len(ids)} only in {run.run_id}, such as {ids[0]!r}" for ids, run in runs if ids)
     sizes = [f"{r.manifest['dataset']['n']} of {r.manifest['dataset']['name']}" for r in (before, after)]
-    rule = f"of the same images ({sizes[0]}, {sizes[1]}): nothing is paired"
-    return expected("two runs that are compared", rule, got or "an image twice", _where(before, after))
+    rule = f"of the same images ({sizes[0]}, {sizes[1]}), as runs are compared image by image"
+    return expected("two compared runs", rule, got or "an image twice", _both_ids(before, after))
 
 
-def _where(before: Run, after: Run) -> str:
+def _both_ids(before: Run, after: Run) -> str:
     return f"{before.run_id}, {after.run_id}"
 
 
 def flat(comparison: Comparison, p_holm: float | None = None) -> dict[str, Any]:
-    """A comparison as one flat object: counts are integers, errors and changes unrounded percentages.
+    """A comparison as one flat object: counts are integers, errors and changes are unrounded percentages.
 
-    ``p_holm`` is the p-value at top-1 corrected for the comparisons that were made beside this one.
+    ``p_holm`` is the p-value at top-1, corrected for the other comparisons shown with this one; None if it is alone.
     """
     data: dict[str, Any] = {"n": comparison.top1.n}
     for when, run in (("before", comparison.before), ("after", comparison.after)):
@@ -269,7 +279,7 @@ def flat(comparison: Comparison, p_holm: float | None = None) -> dict[str, Any]:
 
 
 def paired_data(pair: Paired) -> dict[str, Any]:
-    """Paired statistics as flat data, rates in percent."""
+    """Paired statistics as flat data; changes are in percentage points."""
     return {
         "fixed": pair.fixed,
         "broken": pair.broken,

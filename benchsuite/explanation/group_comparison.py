@@ -1,4 +1,4 @@
-"""Two groups of runs on the same images, such as three seeds of each of two recipes."""
+"""Compares two groups of runs on the same images, such as three seeds of each of two recipes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Between:
     """The change of the mean error rate between two groups, at top-1 or top-5, as fractions.
 
-    ``low``, ``high`` (95 %) and ``p`` (exact, by random signs; McNemar's for one run each) ask about other images, with
-    the runs as they are. ``runs_p`` asks about other runs: the share of all ``ways`` to form the groups from these runs
-    that part them at least as far.
+    ``low``, ``high`` (95 %) and ``p`` (an exact sign-flip test; McNemar's test for one run in each group) tell whether
+    the change holds for other images with the same runs. ``runs_p`` tells whether it holds for other runs: it is a
+    permutation test, the share of all ``ways`` to split these runs into two groups whose means differ at least as much.
     """
 
     before: Fraction
@@ -42,8 +42,10 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class GroupComparison:
-    """Two groups of runs. The three kinds of agreement are shares of images with equal first answers, over pairs of
-    runs within a group (None for one run) and between them: what no choice of seed can be held against.
+    """Two groups of runs on the same images.
+
+    ``agree_*`` are the mean shares of images with the same top-1 class: over pairs of runs within a group (None for a
+    group of one run), which shows how much the seed alone changes, and over pairs of runs from different groups.
     """
 
     before: tuple[Side, ...]
@@ -58,18 +60,18 @@ class GroupComparison:
 
 
 def compare_groups(before: Sequence[Run], after: Sequence[Run]) -> GroupComparison:
-    """What two groups of runs say of each other. Raises ``DataError`` unless all are of the same images.
+    """Compares two groups of runs. Raises ``DataError`` unless all runs have the same images.
 
     Raises ``BadParameter`` for a run that is in both groups, or twice in one.
     """
     names = [run.run_id for run in (*before, *after)]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise BadParameter(expected("each run of two groups", "there once", f"{twice} twice"))
+        raise BadParameter(expected("each run of two groups", "named only once", f"{twice} twice"))
     first = before[0]
     a = [first, *(aligned(first, run) for run in before[1:])]
     b = [aligned(first, run) for run in after]
-    said = dict.fromkeys(note for run in (*a[1:], *b) for note in notes(first, run))
+    sentences = dict.fromkeys(note for run in (*a[1:], *b) for note in notes(first, run))
     return GroupComparison(
         tuple(map(side, a)),
         tuple(map(side, b)),
@@ -79,12 +81,12 @@ def compare_groups(before: Sequence[Run], after: Sequence[Run]) -> GroupComparis
         _agreement(list(combinations(a, 2))),
         _agreement(list(combinations(b, 2))),
         _agreement(list(product(a, b))) or 0.0,
-        tuple(said),
+        tuple(sentences),
     )
 
 
 def between(before: Sequence[NDArray[np.bool_]], after: Sequence[NDArray[np.bool_]]) -> Between:
-    """The statistics of two groups of columns of errors, all (n,) bool in the same order."""
+    """The statistics of two groups of error columns, each (n,) bool (True: wrong), with images in the same order."""
     import numpy as np
 
     a, b = (np.asarray(np.sum(group, axis=0, dtype=np.int64)) for group in (before, after))
@@ -105,23 +107,23 @@ def between(before: Sequence[NDArray[np.bool_]], after: Sequence[NDArray[np.bool
 
 
 def _agreement(pairs: Sequence[tuple[Run, Run]]) -> float | None:
-    """The share of images with equal first answers, over these pairs of runs."""
+    """The mean share of images with the same top-1 class, over these pairs of runs; None without pairs."""
     shares = [(a.columns["top5"][:, 0] == b.columns["top5"][:, 0]).mean() for a, b in pairs]
     return float(sum(shares) / len(shares)) if shares else None
 
 
-def flat(found: GroupComparison) -> dict[str, Any]:
+def flat(comparison: GroupComparison) -> dict[str, Any]:
     """A comparison of groups as one flat object: errors, changes and agreement are unrounded percentages."""
-    data: dict[str, Any] = {"n": found.n}
-    for when, runs in (("before", found.before), ("after", found.after)):
+    data: dict[str, Any] = {"n": comparison.n}
+    for when, runs in (("before", comparison.before), ("after", comparison.after)):
         data[when] = [run.run_id for run in runs]
         for k in ("top1", "top5"):
             data[f"{when}_{k}_errors"] = [getattr(run, f"{k}_errors") for run in runs]
-            data[f"{when}_{k}_error"] = 100 * float(getattr(getattr(found, k), when))
-    for k, statistics in (("top1", found.top1), ("top5", found.top5)):
+            data[f"{when}_{k}_error"] = 100 * float(getattr(getattr(comparison, k), when))
+    for k, statistics in (("top1", comparison.top1), ("top5", comparison.top5)):
         data[f"{k}_change"] = 100 * float(statistics.change)
         data[f"{k}_interval"] = [100 * statistics.low, 100 * statistics.high]
         data |= {f"{k}_{field}": getattr(statistics, field) for field in ("p", "runs_p", "ways")}
-    shares = {f: getattr(found, f) for f in ("agree_before", "agree_after", "agree_between")}
+    shares = {f: getattr(comparison, f) for f in ("agree_before", "agree_after", "agree_between")}
     data |= {name: None if share is None else 100 * share for name, share in shares.items()}
-    return data | {"notes": list(found.notes)}
+    return data | {"notes": list(comparison.notes)}

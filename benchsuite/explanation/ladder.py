@@ -1,4 +1,7 @@
-"""The way from one protocol to another, one factor at a time: which protocols lie between, before anything is run."""
+"""The protocols of a ladder: those between two protocols, one factor changed at a time. Nothing is run here.
+
+The modules in the order of their work: ``ladder_ends``, ``ladder_plan``, ``ladder`` (this one), ``ladder_run``.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from benchsuite.explanation.protocol_factors import (
 from benchsuite.specs.parameters import Bound, show
 
 PLACES = ("centre", "shifts", "five", "grid", "dense")
-"""From few views to many; a ladder that leads down is the one that leads up, read backwards."""
+"""Places of the crops, from few views to many. A ladder to fewer views is the ladder to more views, reversed."""
 
 NAMES = {
     "crop": "crop size",
@@ -32,15 +35,15 @@ NAMES = {
     "merge": "merge space",
     "average": "weight of a scale",
 }
-"""Fields of a setting whose factor has a name of its own."""
+"""Names of factors, for the fields of ``ProtocolFactors`` whose factor is not named like the field."""
 
 MOST = 10
-"""Factors whose orders are averaged at most: 1024 protocols."""
+"""Largest number of factors whose orders are averaged: 2 ** 10 = 1024 protocols."""
 
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """One thing that differs: its name, and what it was and is, in words."""
+    """One thing that differs between two rungs or two figures: its name, and its values before and after, in words."""
 
     name: str
     before: str
@@ -52,9 +55,10 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one factor does to a setting. ``optional`` ones only make the next one smaller.
+    """A change of one factor of a ``ProtocolFactors``.
 
-    ``words`` are what was and what is; without them they are read from ``field``.
+    ``words`` are its values before and after, in words; if ``field`` is set, they are read from that field instead. An
+    ``optional`` change is only a step in between, which makes a later change of the same field smaller.
     """
 
     name: str
@@ -64,102 +68,115 @@ class Change:
     optional: bool = False
 
     def factor(self, before: ProtocolFactors, after: ProtocolFactors) -> Factor:
-        """The factor between a setting and the one that ``apply`` made of it."""
+        """This change as a ``Factor``, where ``after`` is what ``apply`` returned for ``before``."""
         words = (shown(self.field, getattr(s, self.field)) for s in (before, after)) if self.field else self.words
         return Factor(self.name, *words)
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A protocol on the way and what changed since the one before: one factor, or several that no protocol parts."""
+    """A protocol of a ladder, and what changed since the rung before: one factor, or several at once.
+
+    Several change at once where no protocol lies between.
+    """
 
     factors: tuple[Factor, ...]
     bound: Bound
 
 
-def rungs(start: Bound, goal: Bound, frame: ProtocolContext) -> list[Rung]:
-    """The protocols from ``start`` to ``goal``, both among them; the first has no factors.
+def rungs(start: Bound, goal: Bound, context: ProtocolContext) -> list[Rung]:
+    """The rungs from ``start`` to ``goal``, both included; the first has no factors.
 
-    Where both are made of known factors, one changes at a time, in the order of ``changes``; else one parameter, by its
-    name; else the protocol as a whole.
+    If both protocols are made of known factors, one factor changes at a time, in the order of ``changes``. If not, one
+    parameter changes at a time, in the order of their names; between different protocols the whole protocol changes.
     """
-    a, b = taken_apart(start, frame), taken_apart(goal, frame)
+    a, b = taken_apart(start, context), taken_apart(goal, context)
     if a is None or b is None:
-        return _by_parameters(start, goal, frame)
-    if _down(a, b):
-        return _reversed(_climb((b, goal), (a, start), frame))
-    return _climb((a, start), (b, goal), frame)
+        return _by_parameters(start, goal, context)
+    if _to_fewer_places(a, b):
+        return _reversed(_by_factors((b, goal), (a, start), context))
+    return _by_factors((a, start), (b, goal), context)
 
 
-def taken_apart(bound: Bound, frame: ProtocolContext) -> ProtocolFactors | None:
-    """The factors of a protocol; None if it has others too, so that no known protocol can be told to do the same."""
-    found = setting(frame.views(bound), bound.combine)
-    return found if found is not None and express(found, frame) else None
+def taken_apart(bound: Bound, context: ProtocolContext) -> ProtocolFactors | None:
+    """The factors of a protocol; None if no built-in protocol with parameters makes and merges exactly these views."""
+    factors = setting(context.views(bound), bound.combine)
+    return factors if factors is not None and express(factors, context) else None
 
 
 def carried(bound: Bound, old: ProtocolContext, new: ProtocolContext) -> Bound:
-    """A protocol with the sizes that it has with other weights; as it was typed where it is not of known factors."""
-    found = None if old.preprocess == new.preprocess else taken_apart(bound, old)
-    return (express(found, new) if found else None) or bound
+    """A protocol for the weights of ``new`` that keeps the sizes it has with the weights of ``old``.
+
+    Unchanged if both have the same preprocessing, or if the protocol is not made of known factors or does not fit the
+    new weights.
+    """
+    factors = None if old.preprocess == new.preprocess else taken_apart(bound, old)
+    return (express(factors, new) if factors else None) or bound
 
 
 def changes(start: ProtocolFactors, goal: ProtocolFactors) -> list[Change]:
-    """What turns a setting into another that looks at no fewer places, one factor at a time, in this order.
+    """The changes that turn ``start`` into ``goal``, one factor at a time. ``goal`` must not look at fewer places.
 
-    Resampling, sizes, five crops on the way to the whole image, mirror images, the whole image with global pooling,
-    its score map, each scale, merging.
+    In this order: resampling; sizes; five crops, as a step towards the whole image; mirror images; the whole image with
+    global pooling; its score map; each scale; merging.
     """
-    made = [_field(f, start, goal) for f in ("interpolation", "antialias", "long_side")]
+    steps = [_field(f, start, goal) for f in ("interpolation", "antialias", "long_side")]
     base, old = _base(start, goal), start.scales[0]
     size = [_field("crop", start, goal), None if base is None else _scale("resize", old, base)]
-    made += size if base is None or base < old else size[::-1]
-    made.append(_field("rounding", start, goal) if goal.rounding and start.rounding else None)
+    steps += size if base is None or base < old else size[::-1]
+    steps.append(_field("rounding", start, goal) if goal.rounding and start.rounding else None)
     dense = start.places != goal.places == "dense"
     if dense:
-        made.append(_change("places", "five", optional=True) if start.places == "centre" else None)
-        made.append(_field("flip", start, goal))
-        made.append(_change("places", "dense", spatial="gap", rounding=""))
-        made.append(None if goal.spatial == "gap" else _change("spatial", goal.spatial))
+        steps.append(_change("places", "five", optional=True) if start.places == "centre" else None)
+        steps.append(_field("flip", start, goal))
+        steps.append(_change("places", "dense", spatial="gap", rounding=""))
+        steps.append(None if goal.spatial == "gap" else _change("spatial", goal.spatial))
     else:
-        made += [_field(f, start, goal) for f in ("places", "flip", "spatial")]
-    there = set(start.scales) if base is None else {base}
-    made += [_scale(f"scale {s}", None, s) for s in sorted(set(goal.scales) - there)]
-    made += [_scale(f"scale {s}", s, None) for s in sorted(there - set(goal.scales))]
-    made += [_field(f, start, goal) for f in ("rule", "merge", "average")]
-    return [change for change in made if change is not None]
+        steps += [_field(f, start, goal) for f in ("places", "flip", "spatial")]
+    scales = set(start.scales) if base is None else {base}
+    steps += [_scale(f"scale {s}", None, s) for s in sorted(set(goal.scales) - scales)]
+    steps += [_scale(f"scale {s}", s, None) for s in sorted(scales - set(goal.scales))]
+    steps += [_field(f, start, goal) for f in ("rule", "merge", "average")]
+    return [change for change in steps if change is not None]
 
 
-def subsets(start: Bound, goal: Bound, frame: ProtocolContext) -> dict[frozenset[str], Bound]:
-    """Every set of the factors between two protocols that a protocol can have, with that protocol.
+def subsets(start: Bound, goal: Bound, context: ProtocolContext) -> dict[frozenset[str], Bound]:
+    """The protocols with some of the factors between two protocols changed: names of changed factors -> protocol.
 
-    Raises ``BadParameter`` for more than ``MOST`` factors, and for protocols that are not made of known ones.
+    Sets of factors that no protocol has are left out. Raises ``BadParameter`` for no factors, for more than ``MOST``,
+    and for protocols that are not made of known factors.
     """
-    a, b = taken_apart(start, frame), taken_apart(goal, frame)
+    a, b = taken_apart(start, context), taken_apart(goal, context)
     if a is None or b is None:
-        raise BadParameter(expected("--shapley", "between protocols of known factors", f"{start.label}, {goal.label}"))
-    down = _down(a, b)
+        got = f"{start.label}, {goal.label}"
+        raise BadParameter(expected("--shapley", "used between protocols made of known factors", got))
+    down = _to_fewer_places(a, b)
     low, high = ((b, goal), (a, start)) if down else ((a, start), (b, goal))
     steps = [change for change in changes(low[0], high[0]) if not change.optional]
     if not 0 < len(steps) <= MOST:
         raise BadParameter(expected("--shapley", f"used for 1 to {MOST} factors", len(steps)))
-    found = {}
+    protocols = {}
     for bits in range(2 ** len(steps)):
         chosen = [step for i, step in enumerate(steps) if bits >> i & 1]
-        _, here = _applied(low[0], chosen)
-        bound = dict((low, high)).get(here) or express(here, frame)
+        _, changed = _applied(low[0], chosen)
+        bound = dict((low, high)).get(changed) or express(changed, context)
         if bound is not None:
             names = frozenset(s.name for s in steps if (s in chosen) is not down)
-            found[names] = bound
-    return found
+            protocols[names] = bound
+    return protocols
 
 
-def _down(a: ProtocolFactors, b: ProtocolFactors) -> bool:
+def _to_fewer_places(a: ProtocolFactors, b: ProtocolFactors) -> bool:
     first, second = (PLACES.index(s.places.partition(" ")[0]) for s in (a, b))
     return first > second
 
 
 def _base(start: ProtocolFactors, goal: ProtocolFactors) -> int | None:
-    """The one scale that the others are added to, if there is one to begin with: near, and with room to move a crop."""
+    """The scale that ``start`` is resized to first, before other scales are added; None if ``start`` has several.
+
+    It is the scale of ``start`` if ``goal`` has it too, unless centre crops become other crops and this scale leaves no
+    margin to move them. Else it is the nearest scale of ``goal``, of those larger than the crop if there are any.
+    """
     if len(start.scales) > 1:
         return None
     (old,) = start.scales
@@ -181,7 +198,10 @@ def _change(field: str, after: Any, *, optional: bool = False, **extra: Any) -> 
 
 
 def _scale(name: str, old: int | None, new: int | None) -> Change | None:
-    """A short side that replaces another, is added, or is left out."""
+    """The change of short side ``old`` to ``new``: ``old`` None adds ``new``, ``new`` None removes ``old``.
+
+    Returns None if they are equal.
+    """
     if old == new:
         return None
     added = set() if new is None else {new}
@@ -189,61 +209,65 @@ def _scale(name: str, old: int | None, new: int | None) -> Change | None:
     return Change(name, lambda s: replaced(s, scales=(set(s.scales) - {old}) | added), words=words)
 
 
-def _climb(
-    low: tuple[ProtocolFactors, Bound], high: tuple[ProtocolFactors, Bound], frame: ProtocolContext
+def _by_factors(
+    low: tuple[ProtocolFactors, Bound], high: tuple[ProtocolFactors, Bound], context: ProtocolContext
 ) -> list[Rung]:
-    """The rungs from the setting with fewer views to that with more.
+    """The rungs from the protocol with fewer views to the one with more.
 
-    The first change that a protocol can have alone is made next; where none can, as few as can together.
+    Each rung makes the first change left that leads to a protocol by itself. If no change does, it makes as few changes
+    together as lead to a protocol.
     """
-    made, here, left = [Rung((), low[1])], low[0], changes(low[0], high[0])
-    while here != high[0]:
+    steps, now, left = [Rung((), low[1])], low[0], changes(low[0], high[0])
+    while now != high[0]:
         needed = [change for change in left if not change.optional]
         alone = [[change] for change in left]
         for taken in (*alone, *(needed[:several] for several in range(2, len(needed) + 1))):
-            factors, there = _applied(here, taken)
-            bound = high[1] if there == high[0] else express(there, frame)
-            if there != here and bound is not None:
+            factors, after = _applied(now, taken)
+            bound = high[1] if after == high[0] else express(after, context)
+            if after != now and bound is not None:
                 break
-        made.append(Rung(factors, bound or high[1]))
-        here = there
+        steps.append(Rung(factors, bound or high[1]))
+        now = after
         left = [c for c in left if c not in taken and not (c.optional and c.field in {t.field for t in taken})]
-    return made
+    return steps
 
 
-def _applied(here: ProtocolFactors, taken: Iterable[Change]) -> tuple[tuple[Factor, ...], ProtocolFactors]:
-    """The setting after some changes, and their factors."""
-    factors = []
+def _applied(before: ProtocolFactors, taken: Iterable[Change]) -> tuple[tuple[Factor, ...], ProtocolFactors]:
+    """The factors of some changes, and the ``ProtocolFactors`` after them."""
+    factors, now = [], before
     for change in taken:
-        there = change.apply(here)
-        factors.append(change.factor(here, there))
-        here = there
-    return tuple(factors), here
+        after = change.apply(now)
+        factors.append(change.factor(now, after))
+        now = after
+    return tuple(factors), now
 
 
-def _reversed(made: Sequence[Rung]) -> list[Rung]:
-    turned = [tuple(Factor(f.name, f.after, f.before) for f in rung.factors[::-1]) for rung in made]
-    return [Rung(factors, rung.bound) for factors, rung in zip([(), *turned[:0:-1]], made[::-1], strict=True)]
+def _reversed(steps: Sequence[Rung]) -> list[Rung]:
+    turned = [tuple(Factor(f.name, f.after, f.before) for f in rung.factors[::-1]) for rung in steps]
+    return [Rung(factors, rung.bound) for factors, rung in zip([(), *turned[:0:-1]], steps[::-1], strict=True)]
 
 
-def _by_parameters(start: Bound, goal: Bound, frame: ProtocolContext) -> list[Rung]:
-    """The way between protocols that are not made of known factors."""
-    made, waiting = [Rung((), start)], list[Factor]()
+def _by_parameters(start: Bound, goal: Bound, context: ProtocolContext) -> list[Rung]:
+    """The rungs between protocols that are not made of known factors: one parameter at a time.
+
+    Parameters whose values do not fit the others yet change together with the next ones.
+    """
+    steps, waiting = [Rung((), start)], list[Factor]()
     if start.protocol.name != goal.protocol.name:
-        return [*made, Rung((Factor("protocol", start.label, goal.label),), goal)]
-    now, new = _told(start), _told(goal)
+        return [*steps, Rung((Factor("protocol", start.label, goal.label),), goal)]
+    now, new = _typed_parameters(start), _typed_parameters(goal)
     for key in _differing(now, new):
         waiting.append(Factor(key, now.get(key, "default"), new.get(key, "default")))
         now = {k: v for k, v in now.items() if k != key} | ({key: new[key]} if key in new else {})
-        bound = goal if now == new else bound_as(goal.protocol.name, now, frame)
+        bound = goal if now == new else bound_as(goal.protocol.name, now, context)
         if bound is not None:
-            made.append(Rung(tuple(waiting), bound))
+            steps.append(Rung(tuple(waiting), bound))
             waiting = []
-    return made
+    return steps
 
 
-def _told(bound: Bound) -> dict[str, str]:
-    """What a user may have written after the colon, as it is typed."""
+def _typed_parameters(bound: Bound) -> dict[str, str]:
+    """The parameters of a protocol by name, each value as a user types it. Always has the three of merging."""
     how = bound.combine
     given = dict(bound.parameters) | dict(bound.overrides)
     given |= {"merge": how.space, "rule": how.rule, "average": how.average}

@@ -1,4 +1,7 @@
-"""Why two error rates differ, measured: from what a user names to the ends of a ladder."""
+"""Turns what a user names into the two ends of a ladder: protocols, ids of published figures, or finished runs.
+
+The modules in the order of their work: ``ladder_ends`` (this one), ``ladder_plan``, ``ladder``, ``ladder_run``.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,10 @@ from benchsuite.storage import run_folder
 
 
 def between_protocols(request: RunRequest, start: str, goal: str, catalog: Catalog) -> tuple[LadderEnd, LadderEnd]:
-    """The ends of a ladder of one network between two protocols, or the ids of printed figures, tested as they were.
+    """The ends of a ladder of one network. ``start`` and ``goal`` are protocols or ids of published figures.
 
-    ``request`` names one architecture. Raises a ``BenchsuiteError`` for what does not fit, before any network is built.
+    A published figure stands for the protocol of its source. ``request`` names one architecture. Raises a
+    ``BenchsuiteError`` for anything that does not fit, before any network is built.
     """
     rows = [printed(text) for text in (start, goal)]
     first = None if rows[0] else start
@@ -30,19 +34,21 @@ def between_protocols(request: RunRequest, start: str, goal: str, catalog: Catal
     ]
     ends = [_end(question, text, catalog, row) for text, row in zip(texts, rows, strict=True)]
     if ends[0].question.run_id == ends[1].question.run_id:
-        raise BadParameter(expected("--from and --to", "two protocols", f"{texts[0]} twice"))
+        raise BadParameter(expected("--from and --to", "two different protocols", f"{texts[0]} twice"))
     return ends[0], ends[1]
 
 
 def between_runs(request: RunRequest, start: str, goal: str, catalog: Catalog) -> tuple[LadderEnd, LadderEnd]:
-    """The ends of a ladder between two finished runs, or from a run to a printed figure or back.
+    """The ends of a ladder between two finished runs, or between a run and a published figure.
 
-    A printed figure is taken with the network of the run. ``request`` holds what only changes speed, and the results.
-    Raises ``UnknownName`` for a run that is not there, and ``StorageError`` for one that its command gives no longer.
+    A published figure stands for its protocol with the network of the run. Of ``request`` only the results folder and
+    the options that do not change a result are used. Raises ``UnknownName`` for a run that does not exist, and
+    ``StorageError`` for a run that is broken or whose command would make another run today.
     """
     rows = [None if _is_run(request.results, text) else printed(text) for text in (start, goal)]
     if all(rows):
-        raise BadParameter(expected("one end of a ladder", "a run: printed figures hold no images", f"{start}, {goal}"))
+        got = f"two published figures: {start}, {goal}"
+        raise BadParameter(expected("at least one end of a ladder", "a run, as published figures hold no images", got))
     ends = [None if row else of_run(request, text, catalog) for row, text in zip(rows, (start, goal), strict=True)]
     for i, row in enumerate(rows):
         other = ends[1 - i]
@@ -53,32 +59,39 @@ def between_runs(request: RunRequest, start: str, goal: str, catalog: Catalog) -
     assert first is not None, "the first end is known"
     assert second is not None, "the second end is known"
     if first.question.run_id == second.question.run_id:
-        raise BadParameter(expected("the ends of a ladder", "two runs", f"{first.question.run_id} twice"))
+        raise BadParameter(expected("the ends of a ladder", "two different runs", f"{first.question.run_id} twice"))
     return first, second
 
 
 def of_run(request: RunRequest, name: str, catalog: Catalog) -> LadderEnd:
-    """The end of a ladder that a finished run is: the question that its command asks today."""
+    """The end of a ladder for a finished run: the question that its command asks today.
+
+    Raises ``StorageError`` if that is another question than the run answered, and ``BadParameter`` for an ensemble.
+    """
     folder = run_folder.find_run(request.results, name)
     manifest = run_folder.read_whole_manifest(folder)
     if len(manifest["members"]) != 1:
         raise BadParameter(expected("an end of a ladder", "of one network", manifest["architecture"]["name"], name))
-    told = manifest["asked"]
-    fields = {f: told[f] for f in ("data", "weights", "loader", "device", "limit", "seed")}
+    options = manifest["asked"]
+    fields = {f: options[f] for f in ("data", "weights", "loader", "device", "limit", "seed")}
     fields["precision"] = manifest["numerics"]["precision"]
-    again = dataclasses.replace(request, architectures=(told["architecture"],), protocols=(told["protocol"],), **fields)
-    (question,) = plan(again, catalog)
+    fields |= {"architectures": (options["architecture"],), "protocols": (options["protocol"],)}
+    (question,) = plan(dataclasses.replace(request, **fields), catalog)
     if question.run_id != manifest["run_id"]:
-        got = f"another question ({question.run_id}): its data, its weights or benchsuite have changed"
-        raise StorageError(expected(f"the command of {manifest['run_id']}", "what it was", got, manifest["command"]))
+        got = f"{question.run_id}: its data, its weights or benchsuite have changed"
+        what, rule = "the run that a command makes today", f"{manifest['run_id']} as before"
+        raise StorageError(expected(what, rule, got, manifest["command"]))
     return LadderEnd(question)
 
 
 def printed(text: str) -> Published | None:
-    """The top-1 figure of the ledger with that id, if any. Raises ``BadParameter`` if no run can stand for it."""
+    """The published figure with this id; None if the ledger has none.
+
+    Raises ``BadParameter`` if no run can measure it: a figure at top-5, without a value or without a protocol.
+    """
     row = next((row for row in ledger.load() if row.id == text), None)
     if row is not None and (row.error is None or row.k != 1 or not row.protocol):
-        raise BadParameter(expected("a printed figure", "a top-1 figure of a protocol that its source states", text))
+        raise BadParameter(expected("a published figure", "a top-1 figure of a protocol that its source states", text))
     return row
 
 
@@ -88,5 +101,5 @@ def _is_run(results: Path, text: str) -> bool:
 
 
 def _end(question: Question, text: str, catalog: Catalog, row: Published | None) -> LadderEnd:
-    """The end of a ladder that tests the network of ``question`` under the protocol ``text``."""
+    """The end of a ladder that tests the network of ``question`` under protocol ``text``, for the figure ``row``."""
     return LadderEnd(under(question, question.request, text, catalog), row)

@@ -1,4 +1,7 @@
-"""The questions between two ends, and what they will cost, before anything is run."""
+"""Plans a ladder: the questions between its two ends and what they will cost. Nothing is run here.
+
+The modules in the order of their work: ``ladder_ends``, ``ladder_plan`` (this one), ``ladder``, ``ladder_run``.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,12 @@ from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import spread
 
 LOOKED_AT = 16
-"""Images whose sizes are looked at to say what a ladder costs."""
+"""Number of images that are read, for their sizes, to estimate the pixels of a ladder."""
 
 
 @dataclass(frozen=True, slots=True)
 class LadderEnd:
-    """One end of a ladder: a question, and the published figure that it stands for, if any."""
+    """One end of a ladder: a question, and the published figure that it reproduces, if any."""
 
     question: Question
     printed: Published | None = None
@@ -33,7 +36,7 @@ class LadderEnd:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRung:
-    """A rung before it is run: what changed since the one before, and the question."""
+    """A rung before it is run: its question, and the factors that changed since the rung before."""
 
     factors: tuple[Factor, ...]
     question: Question
@@ -41,10 +44,11 @@ class PlannedRung:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a ladder costs at most: ``views`` distinct ones of each image; those whose logits are kept cost nothing.
+    """An upper bound on the cost of a ladder; it is less where logits are cached.
 
-    ``runs`` are the questions, ``answered`` those that have a run already; ``pixels`` are what a network sees of one
-    image in all of the views, on average over the images looked at.
+    ``runs`` counts the questions, ``answered`` those that have a finished run already. ``views`` counts the distinct
+    views of each image that the others need. ``pixels`` is the number of input pixels of one image over all these
+    views, averaged over the images that were read.
     """
 
     runs: int
@@ -56,7 +60,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class LadderPlan:
-    """Everything that a ladder will ask, before anything is run. ``sets`` is empty unless orders are averaged."""
+    """All questions of a ladder, before anything is run.
+
+    ``sets`` has the question for each set of changed factors, by their names; empty unless orders are averaged.
+    """
 
     ends: tuple[LadderEnd, LadderEnd]
     rungs: tuple[PlannedRung, ...]
@@ -65,55 +72,56 @@ class LadderPlan:
 
 
 def make_plan(start: LadderEnd, goal: LadderEnd, catalog: Catalog, *, fair: bool) -> LadderPlan:
-    """The rungs from one question to another: network, weights, loader, precision and device, then the protocol.
+    """The plan of a ladder between two questions. Network and weights change first, then loader, precision and device.
 
-    With ``fair``, also every set of the protocol's factors. Reads a few images for their sizes. Raises ``DataError``
-    unless both ends are about the same images, and ``BadParameter`` for what no ladder leads to.
+    The factors of the protocol change last. With ``fair``, the plan also has a question for every set of these factors.
+    Reads a few images for their sizes. Raises ``DataError`` unless both ends have the same images, and ``BadParameter``
+    for an ensemble; with ``fair`` also for protocols whose orders cannot be averaged.
     """
     for end in (start, goal):
         if len(end.question.members) > 1:
             raise BadParameter(expected("an end of a ladder", "of one network", end.question.architecture))
     if start.question.data_digest != goal.question.data_digest:
         got = " and ".join(f"{len(e.question.samples)} of {e.question.split.name}" for e in (start, goal))
-        raise DataError(expected("the ends of a ladder", "about the same images", got))
+        raise DataError(expected("the ends of a ladder", "evaluated on the same images", got))
     planned = [PlannedRung((), start.question)]
-    old, new = _frame(start.question, catalog), _frame(goal.question, catalog)
+    old, new = _context(start.question, catalog), _context(goal.question, catalog)
     protocol = carried(start.question.bound, old, new).label
-    for factors, changed in _networks(start, goal):
+    for factors, changed in _network_steps(start, goal):
         planned.append(PlannedRung(factors, under(goal.question, changed, protocol, catalog)))
     first = planned[-1].question.bound
     for rung in rungs(first, goal.question.bound, new)[1:]:
-        planned.append(PlannedRung(rung.factors, _under(goal, rung.bound.label, catalog)))
+        planned.append(PlannedRung(rung.factors, _with_protocol(goal, rung.bound.label, catalog)))
     sets: dict[frozenset[str], Question] = {}
     if fair:
-        sets = {s: _under(goal, b.label, catalog) for s, b in subsets(first, goal.question.bound, new).items()}
+        sets = {s: _with_protocol(goal, b.label, catalog) for s, b in subsets(first, goal.question.bound, new).items()}
     return LadderPlan((start, goal), tuple(planned), sets, _cost(planned, goal.question.request, sets.values()))
 
 
-def _under(goal: LadderEnd, protocol: str, catalog: Catalog) -> Question:
-    """The question of the second end under another protocol."""
+def _with_protocol(goal: LadderEnd, protocol: str, catalog: Catalog) -> Question:
+    """The question of the second end, with another protocol."""
     return under(goal.question, goal.question.request, protocol, catalog)
 
 
-def _networks(start: LadderEnd, goal: LadderEnd) -> Iterator[tuple[tuple[Factor, ...], RunRequest]]:
-    """The steps that change the network or how it is computed, each with the request that makes all changes so far."""
+def _network_steps(start: LadderEnd, goal: LadderEnd) -> Iterator[tuple[tuple[Factor, ...], RunRequest]]:
+    """The changes of the network and of how it is computed, each with the request that has all changes so far."""
     a, b = start.question, goal.question
-    here, there = a.request, b.request
+    request, wanted = a.request, b.request
     if a.members[0].identity != b.members[0].identity:
-        here = dataclasses.replace(here, **{f: getattr(there, f) for f in ("architectures", "weights", "seed")})
+        request = dataclasses.replace(request, **{f: getattr(wanted, f) for f in ("architectures", "weights", "seed")})
         both = (Factor("architecture", a.architecture, b.architecture), Factor("weights", a.weights, b.weights))
-        yield tuple(f for f in both if f.before != f.after) or (Factor("weights", a.weights, "another file"),), here
+        yield tuple(f for f in both if f.before != f.after) or (Factor("weights", a.weights, "another file"),), request
     for factor, field in (
         (Factor("decoder", a.loader.name, b.loader.name), "loader"),
         (Factor("precision", a.precision, b.precision), "precision"),
-        (Factor("device", a.request.device, there.device), "device"),
+        (Factor("device", a.request.device, wanted.device), "device"),
     ):
         if factor.before != factor.after:
-            here = dataclasses.replace(here, **{field: getattr(there, field)})
-            yield (factor,), here
+            request = dataclasses.replace(request, **{field: getattr(wanted, field)})
+            yield (factor,), request
 
 
-def _frame(question: Question, catalog: Catalog) -> ProtocolContext:
+def _context(question: Question, catalog: Catalog) -> ProtocolContext:
     preprocess = question.members[0].weights.preprocess
     return ProtocolContext(parameters.finder(catalog.protocols), preprocess, question.split.mirror)
 
@@ -121,17 +129,17 @@ def _frame(question: Question, catalog: Catalog) -> ProtocolContext:
 def _cost(planned: Sequence[PlannedRung], request: RunRequest, sets: Any) -> Cost:
     questions = {p.question.run_id: p.question for p in planned} | {q.run_id: q for q in sets}
     todo = [q for q in questions.values() if request.fresh or manifest.answered(request.results, q) is None]
-    views = [v for _, made in networks(todo).values() for v in made]
+    views = [v for _, distinct_views in networks(todo).values() for v in distinct_views]
     (first, *_) = planned
     split = first.question.split
     looked_at = spread(first.question.samples, LOOKED_AT) if views else ()
-    seen = [view.pixels(*resize.size(split.read(sample))) for sample in looked_at for view in views]
-    per_image = sum(seen) // len(looked_at) if looked_at else 0
+    pixels = [view.pixels(*resize.size(split.read(sample))) for sample in looked_at for view in views]
+    per_image = sum(pixels) // len(looked_at) if looked_at else 0
     return Cost(len(questions), len(questions) - len(todo), len(first.question.samples), len(views), per_image)
 
 
 def flat(plan: LadderPlan) -> dict[str, Any]:
-    """A plan as one object."""
+    """A plan as one object for JSON, with the command of each rung; of ``sets`` only their number."""
     rungs = [
         {
             "run_id": rung.question.run_id,

@@ -1,4 +1,7 @@
-"""A ladder measured: each rung is an ordinary run, each step is paired, and what is left over is said."""
+"""Measures a ladder: each rung is an ordinary run, compared image by image with the rung before.
+
+The modules in the order of their work: ``ladder_ends``, ``ladder_plan``, ``ladder``, ``ladder_run`` (this one).
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,10 @@ from benchsuite.storage import run_folder
 
 @dataclass(frozen=True, slots=True)
 class MeasuredRung:
-    """A rung that was measured. ``top1`` and ``top5`` are paired with the rung before; None for the first.
+    """A rung that was measured. ``top1`` and ``top5`` compare it with the rung before; None for the first rung.
 
-    ``p_holm`` is the p-value at top-1, corrected for all rungs of the ladder.
+    ``p_holm`` is the p-value at top-1, corrected for all rungs of the ladder (Holm). ``near_ties`` counts images whose
+    top-1 answer a rounding error could change.
     """
 
     factors: tuple[Factor, ...]
@@ -50,9 +54,10 @@ class MeasuredRung:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The last rung as a program would have printed it that counts otherwise: the same answers, no image changed.
+    """The error rate of the last rung under another accounting: the same predictions, counted as another program would.
 
-    ``error`` is in percent, ``change`` is from the exact one in percent points; both exactly.
+    ``error`` is in percent; ``change`` is its difference from the exact error rate, in percentage points. Both are
+    exact fractions.
     """
 
     accounting: str
@@ -64,11 +69,12 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """A whole explanation. ``left_over`` is what the rungs do not account for, in percent points, exactly.
+    """A measured ladder. ``left_over`` is the change that its steps do not explain, in percentage points, exactly.
 
-    It is zero unless an end stands for a printed figure; ``because`` says in words what may be behind it. ``shares``
-    are the fair ones of the protocol's factors, averaged over ``orders`` orders; empty unless that was asked.
-    ``counted`` is the accounting of the second end, where another one than the exact was asked.
+    It is zero unless an end stands for a published figure (``printed``: one for each end, or None). ``because`` lists
+    possible reasons in words. ``shares`` are the Shapley values of the protocol's factors, in errors, averaged over
+    ``orders`` orders of changing them; empty unless they were requested. ``counted`` is the second end under another
+    accounting than the exact one; None unless that was requested.
     """
 
     dataset: str
@@ -85,34 +91,35 @@ class Ladder:
 
 
 def way_of_counting(text: str) -> tuple[Accounting, int]:
-    """``NAME:BATCH``, such as ``smoothed:64``: an accounting of a single pass, and the size of its batches.
+    """Parses ``NAME:BATCH``, such as ``smoothed:64``: an accounting of a single pass, and its batch size.
 
-    Raises ``UnknownName`` for one that is not known, and ``BadParameter`` for one that chooses among epochs.
+    Raises ``UnknownName`` for an unknown accounting, and ``BadParameter`` for one that chooses among epochs or a batch
+    size below 1.
     """
     name, _, size = text.partition(":")
     how = accounting.find(name)
     if how.choice is not accounting.LAST or not size.isdecimal() or not int(size):
-        raise BadParameter(expected("--accounting", "NAME:BATCH, of an accounting that needs a single pass", text))
+        raise BadParameter(expected("--accounting", "NAME:BATCH, with an accounting of a single pass", text))
     return how, int(size)
 
 
 def climb(plan: LadderPlan, progress: Progress, counting: tuple[Accounting, int] | None = None) -> Ladder:
-    """Answers the rungs of a plan, as ``benchsuite run`` would, and pairs each with the one before.
+    """Runs the rungs of a plan, as ``benchsuite run`` would, and compares each with the one before.
 
-    A rung costs forward passes only for views whose logits are not kept yet. ``counting`` is how the second end is
-    counted in place of the exact way: the last step, which costs nothing.
+    A rung costs forward passes only for views whose logits are not cached. ``counting`` is an accounting and a batch
+    size: a last step then counts the second end that way in place of the exact one, which needs no forward pass.
     """
-    rows = list(_answered(plan.rungs, progress))
-    steps = list(_paired(plan.rungs, rows))
+    rows = list(_run_rungs(plan.rungs, progress))
+    steps = list(_compared(plan.rungs, rows))
     printed = plan.ends[0].printed, plan.ends[1].printed
     measured = [Fraction(rows[i]["top1_errors"], rows[i]["n"]) for i in (0, -1)]
-    ends = [here if p is None else _error(p) for p, here in zip(printed, measured, strict=True)]
+    ends = [own if p is None else _error(p) for p, own in zip(printed, measured, strict=True)]
     explained = sum((step.top1.change for step in steps if step.top1 is not None), Fraction(0))
     counted = _counted(rows[-1], *counting) if counting else None
     if counted is not None:
         explained += counted.change / 100
         ends[1] = counted.error / 100 if printed[1] is None else ends[1]
-    shares, orders = _fair(plan, progress)
+    shares, orders = _shares(plan, progress)
     return Ladder(
         dataset=rows[0]["dataset"],
         n=rows[0]["n"],
@@ -122,7 +129,7 @@ def climb(plan: LadderPlan, progress: Progress, counting: tuple[Accounting, int]
         printed=printed,
         left_over=100 * (ends[1] - ends[0] - explained),
         because=tuple(
-            dict.fromkeys(w for p, row in zip(printed, (rows[0], rows[-1]), strict=True) for w in _because(p, row))
+            dict.fromkeys(w for p, row in zip(printed, (rows[0], rows[-1]), strict=True) for w in _reasons(p, row))
         ),
         shares=tuple(sorted(shares.items(), key=lambda share: share[1].mean)),
         orders=orders,
@@ -131,22 +138,25 @@ def climb(plan: LadderPlan, progress: Progress, counting: tuple[Accounting, int]
 
 
 def _counted(row: Mapping[str, Any], how: Accounting, batch_size: int) -> Counted:
-    """A run under an accounting, its images in the order of their ids."""
+    """A run under an accounting, with its images in the order in which its predictions are stored."""
     right = run_folder.read_columns(Path(row["path"]), ("rank",))["rank"] == 0
     _, value = accounting.printed(how, right[None, :], batch_size)
     error = 100 * (1 - value)
     return Counted(how.name, batch_size, how.note, error, error - Fraction(100 * row["top1_errors"], row["n"]))
 
 
-def _answered(planned: Sequence[PlannedRung], progress: Progress) -> Iterator[dict[str, Any]]:
-    """The rows of ``benchsuite run`` for each rung; those that differ only in their protocol share one pass."""
-    for _, same in groupby(planned, key=lambda p: dataclasses.replace(p.question.request, protocols=())):
-        group = [p.question for p in same]
-        yield from answer(group[0].request, group, progress)
+def _run_rungs(planned: Sequence[PlannedRung], progress: Progress) -> Iterator[dict[str, Any]]:
+    """Runs all rungs, and yields the row of ``benchsuite run`` for each.
+
+    Consecutive rungs that differ only in their protocol share one pass over the images.
+    """
+    for _, group in groupby(planned, key=lambda p: dataclasses.replace(p.question.request, protocols=())):
+        questions = [p.question for p in group]
+        yield from answer(questions[0].request, questions, progress)
 
 
-def _paired(planned: Sequence[PlannedRung], rows: Sequence[Mapping[str, Any]]) -> Iterator[MeasuredRung]:
-    """Each rung with its statistics: the run before it on the ladder is what it is paired with."""
+def _compared(planned: Sequence[PlannedRung], rows: Sequence[Mapping[str, Any]]) -> Iterator[MeasuredRung]:
+    """Each rung with its statistics, compared image by image with the rung before."""
     ranks = [run_folder.read_columns(Path(row["path"]), ("rank",))["rank"] for row in rows]
     pairs = [(paired(a >= 1, b >= 1), paired(a >= 5, b >= 5)) for a, b in pairwise(ranks)]
     corrected = significance.holm([top1.p for top1, _ in pairs])
@@ -164,7 +174,8 @@ def _paired(planned: Sequence[PlannedRung], rows: Sequence[Mapping[str, Any]]) -
         )
 
 
-def _fair(plan: LadderPlan, progress: Progress) -> tuple[dict[str, Share], int]:
+def _shares(plan: LadderPlan, progress: Progress) -> tuple[dict[str, Share], int]:
+    """The Shapley value of each factor, in errors, and the number of orders; none and 0 unless they are planned."""
     if not plan.sets:
         return {}, 0
     questions = {q.run_id: q for q in plan.sets.values()}
@@ -173,23 +184,26 @@ def _fair(plan: LadderPlan, progress: Progress) -> tuple[dict[str, Share], int]:
 
 
 def _error(printed: Published) -> Fraction:
-    assert printed.error is not None, "an end stands for a figure"
+    assert printed.error is not None, "the figure of an end has a value"
     return Fraction(printed.error) / 100
 
 
-def _because(printed: Published | None, row: Mapping[str, Any]) -> list[str]:
-    """What keeps a printed figure and the end of the ladder that stands for it from being one measurement."""
+def _reasons(printed: Published | None, row: Mapping[str, Any]) -> list[str]:
+    """In words, in what a published figure and the end of the ladder that stands for it differ as measurements.
+
+    Sizes, resampling and other parameters are left out, since the end was run with those of the source.
+    """
     if printed is None:
         return []
     sizes = ("with ", "other size", "other resampling")
-    said = [f"{printed.id}: {words}" for words in differences(printed, row) if not words.startswith(sizes)]
+    reasons = [f"{printed.id}: {words}" for words in differences(printed, row) if not words.startswith(sizes)]
     if not printed.accounting.startswith("exact"):
-        said.append(f"{printed.id}: accounting {printed.accounting or 'not stated'}")
-    return said
+        reasons.append(f"{printed.id}: accounting {printed.accounting or 'not stated'}")
+    return reasons
 
 
 def flat(ladder: Ladder) -> dict[str, Any]:
-    """A ladder as one object: counts are integers, errors and changes unrounded percentages."""
+    """A ladder as one object for JSON: counts are integers, errors and changes are unrounded percentages."""
     printed = {w: p and p.id for w, p in zip(("printed_before", "printed_after"), ladder.printed, strict=True)}
     return {
         **{field: getattr(ladder, field) for field in ("dataset", "n", "of")},

@@ -1,6 +1,7 @@
-"""The ledger of published numbers: what was printed, by whom, under which protocol, and whether it was verified.
+"""The ledger of published figures: their values, sources and protocols, and whether they were verified.
 
-``published.csv`` holds the figures, ``methods.csv`` how their sources test, ``variants.csv`` two names of one variant.
+``published.csv`` holds the figures, ``methods.csv`` how their sources test, ``variants.csv`` different names of one
+variant.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from typing import Any
 from benchsuite.specs.parameters import split_outside
 
 METRICS = {"top1_error": 1, "top5_error": 5, "top1_accuracy": 1}
-"""The metrics of the ledger, and how many classes a network may name before its answer is an error."""
+"""The metrics of the ledger and their k: an answer is right if the label is among the k best classes."""
 
 SIZES = {"imagenet": 50_000, "cifar10": 10_000, "mnist": 10_000, "svhn": 26_032}
-"""Images in the split that figures are published on: a figure of fewer images is another figure."""
+"""Number of images in the split that figures are published on; an error rate on fewer images is another figure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One printed figure. Empty text stands for what the source does not say.
+    """One published figure. A field is empty if the source does not state it.
 
-    ``value`` is the text as printed, in percent, and ``metric`` says of what; ``architecture``, ``dataset``,
-    ``protocol`` and ``weights`` are benchsuite's names, ``protocol_text`` and ``run`` the source's words. ``status`` is
-    ``unverified`` where no original was seen: such a figure is never shown as a verified one.
+    ``value`` is the text as published, in percent; ``metric`` is a key of ``METRICS``. ``architecture``, ``dataset``,
+    ``protocol`` and ``weights`` are benchsuite's names; ``protocol_text`` and ``run`` are the source's words.
+    ``status`` is ``unverified`` if no original was seen; such a figure is never shown as a verified one.
     """
 
     id: str
@@ -62,7 +63,7 @@ class Published:
 
     @property
     def error(self) -> Decimal | None:
-        """The error in percent, exactly as printed or as 100 less the printed accuracy; None where none is printed."""
+        """The error rate in percent, exactly: as published, or 100 minus the published accuracy. None without value."""
         if not self.value:
             return None
         value = Decimal(self.value)
@@ -70,22 +71,23 @@ class Published:
 
     @property
     def short_side(self) -> int | None:
-        """The shorter side in pixels that the source resizes to, where it says one."""
+        """The length in pixels that the source resizes the shorter side to; None if not stated."""
         first = self.resize.partition(" ")[0]
         return int(first) if first else None
 
     @property
     def measurement(self) -> str:
-        """What the top-1 and the top-5 figure of one measurement share: the id without its ending."""
+        """The id without ``-top1`` or ``-top5``, which is the same for both figures of one measurement."""
         return self.id.removesuffix("-top1").removesuffix("-top5")
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How a source tests, beyond what its figures say: fields of the same protocol, empty where nothing is stated.
+    """How a source tests, beyond what its figures state. A field is empty if nothing is stated.
 
-    ``run`` is that of the figures, or its beginning and ``*``; ``protocol`` is empty for what holds under all.
-    ``code`` names the evaluation code; ``quotes`` the run whose figure this source repeats.
+    ``run`` is the ``run`` of the figures, or its beginning and ``*``. ``protocol`` is empty if the row holds for all
+    protocols. ``code`` names the evaluation code. ``rounding``, ``merge`` and ``flip`` are values of parameters of
+    protocols. ``quotes`` is the run whose figure this source repeats.
     """
 
     run: str
@@ -106,12 +108,12 @@ def load() -> tuple[Published, ...]:
 
 @functools.lru_cache(maxsize=1)
 def methods() -> tuple[Method, ...]:
-    """How the sources test, the methods of one protocol before those of all."""
+    """How the sources test: first the rows for one protocol, then those for all protocols."""
     return tuple(sorted((Method(**row) for row in _table("methods.csv")), key=lambda m: not m.protocol))
 
 
 def method(row: Published) -> Method:
-    """How the source of a figure tests; one whose test code is not known is called by its run or its source."""
+    """How the source of a figure tests. If that is unknown, the figure's run or source stands for its code."""
     for known in methods():
         same = row.run == known.run or (known.run.endswith("*") and row.run.startswith(known.run[:-1]))
         if same and known.protocol in ("", row.protocol):
@@ -120,7 +122,7 @@ def method(row: Published) -> Method:
 
 
 def quoted(row: Published) -> Published | None:
-    """The figure that a source repeats from another, if it is in the ledger."""
+    """The original of a figure that its source repeats from another; None if it is not in the ledger."""
     origin = method(row).quotes
     for other in load() if origin else ():
         same = (other.run, base(other.architecture), other.protocol) == (origin, base(row.architecture), row.protocol)
@@ -130,18 +132,18 @@ def quoted(row: Published) -> Published | None:
 
 
 def variant(row: Published) -> str:
-    """The variant of the network, one text for one variant; what stands in brackets only explains."""
+    """The variant of the network: the same text for the same variant, without explanations in brackets."""
     known = {line["text"]: line["means"] for line in _table("variants.csv")}
     return plain(known.get(row.variant, row.variant))
 
 
 def plain(text: str) -> str:
-    """A description without what is in brackets, its parts set apart by commas: what two sources can agree on."""
+    """A description in a form that can be compared: without the parts in brackets, and with ``,`` in place of ``;``."""
     return re.sub(r"\s*\([^)]*\)", "", text).replace(";", ",").strip()
 
 
 def printed_digits(value: Decimal) -> int:
-    """How many decimals a figure was printed with."""
+    """The number of decimals that a figure was published with."""
     exponent = value.as_tuple().exponent
     return -exponent if isinstance(exponent, int) and exponent < 0 else 0
 
@@ -153,17 +155,18 @@ def _table(name: str) -> tuple[dict[str, str], ...]:
 
 
 def base(architecture: str) -> str:
-    """The model behind a name: ``resnet50.v1``, ``timm:resnet50.a1_in1k`` and ``resnet50`` are all ``resnet50``."""
+    """The model of a name: ``resnet50`` for ``resnet50.v1``, ``timm:resnet50.a1_in1k`` and ``resnet50``."""
     return architecture.rpartition(":")[2].partition(".")[0]
 
 
 def matching(architecture: str, protocol: str, dataset: str | None = None) -> tuple[Published, ...]:
-    """The figures of the same model under the same protocol, whatever its parameters; top-1 first.
+    """The figures of the same model under the same protocol with any parameters; top-1 first.
 
-    Variants of the model are in (``resnet50`` finds the rows of ``resnet50.v1``), rows without a figure are not.
+    Variants of the model are included (``resnet50`` finds the rows of ``resnet50.v1``), rows without a value are not.
+    ``dataset`` None finds the figures of all datasets.
     """
     model, rule = base(architecture), protocol.partition(":")[0]
-    found = [
+    rows = [
         row
         for row in load()
         if row.architecture
@@ -172,7 +175,7 @@ def matching(architecture: str, protocol: str, dataset: str | None = None) -> tu
         and row.value
         and dataset in (None, row.dataset)
     ]
-    return tuple(sorted(found, key=lambda row: row.k))
+    return tuple(sorted(rows, key=lambda row: row.k))
 
 
 _SAME_FILE = {"timm.tv_in1k": "IMAGENET1K_V1", "timm.tv2_in1k": "IMAGENET1K_V2"}
@@ -180,7 +183,7 @@ _SIZES = ("resize=", "crop=", "interpolation=")
 
 
 def differences(published: Published, row: Mapping[str, Any]) -> list[str]:
-    """In words, what keeps a printed figure and a measured one from being the same measurement; empty if nothing."""
+    """In words, in what a published and a measured figure differ as measurements; empty if in nothing."""
     words = []
     size = SIZES.get(published.dataset)
     if published.dataset != row["dataset"]:
@@ -207,10 +210,10 @@ def differences(published: Published, row: Mapping[str, Any]) -> list[str]:
 
 
 def identity(architecture: str, weights: str) -> tuple[str, str]:
-    """The network and the weights under one name each, whatever library they were asked from.
+    """The names of a network and its weights, which are the same from whatever library they come.
 
-    ``timm:resnet50.a1_in1k`` is the network ``resnet50`` with the weights ``timm.a1_in1k``; timm's ``tv`` tags are
-    torchvision's files.
+    ``timm:resnet50.a1_in1k`` is the network ``resnet50`` with the weights ``timm.a1_in1k``. timm's ``tv_in1k`` and
+    ``tv2_in1k`` are torchvision's files, and get torchvision's names.
     """
     library, _, name = architecture.rpartition(":")
     if library == "timm":

@@ -1,4 +1,4 @@
-"""What a protocol does to an image, one field for each factor; read from its views, and written as a protocol again."""
+"""The factors of a protocol, one field each: read from its views, and turned into a protocol again."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from benchsuite.specs.view import POSITIONS, Crop, View
 
 @dataclass(frozen=True, slots=True)
 class ProtocolFactors:
-    """A protocol taken apart. ``scales`` are short sides in pixels, ``crop`` the side of a crop or of a dense window.
+    """The factors of a protocol, read from its views and its combine rule.
 
-    ``places`` is where crops lie: ``centre``, ``five``, ``grid 5``, ``shifts -8+0+8``, or ``dense``: the whole image.
-    ``rounding`` belongs to crops and ``spatial`` to dense views, and each is empty for the other.
+    ``scales`` are short sides in pixels; ``crop`` is the side of a crop or of a dense window, in pixels. ``places`` is
+    where crops lie: ``centre``, ``five``, ``grid 5``, ``shifts -8+0+8``; ``dense`` for the whole image; else ``other``.
+    ``rounding`` is empty for dense views, ``spatial`` is empty for crops. ``merge`` is the space that views are merged
+    in: ``prob`` or ``logit``.
     """
 
     scales: tuple[int, ...]
@@ -40,26 +42,34 @@ class ProtocolFactors:
 
 @dataclass(frozen=True, slots=True)
 class ProtocolContext:
-    """What a protocol is bound against: how protocols are found, the weights' preprocessing, whether mirrors count."""
+    """What the views of a protocol depend on besides its parameters.
+
+    ``find`` returns the protocol of a name; ``preprocess`` is that of the weights; ``mirror`` tells whether a mirror
+    image keeps its class in this dataset, which is the default of a protocol's ``flip``.
+    """
 
     find: Callable[[str], Protocol]
     preprocess: Preprocess
     mirror: bool
 
     def views(self, bound: Bound) -> tuple[View, ...]:
-        """The views of a bound protocol here."""
+        """The distinct views of a bound protocol in this context."""
         return views(bound, self.preprocess, self.mirror)
 
 
-def setting(made: tuple[View, ...], combine: Combine) -> ProtocolFactors | None:
-    """The factors of a set of views and their combine rule; None if it is no product of scales, places and mirrors."""
-    first, flips = made[0], {v.flip for v in made}
+def setting(distinct_views: tuple[View, ...], combine: Combine) -> ProtocolFactors | None:
+    """The factors of distinct views and their combine rule.
+
+    None unless the views are all combinations of some scales, places and mirror images, and equal in all else. None
+    also for mirror images alone, and for a whole image that is not evaluated densely.
+    """
+    first, flips = distinct_views[0], {v.flip for v in distinct_views}
     same = ("interpolation", "antialias", "long_side", "dense", "nominal", "spatial")
-    if flips == {True} or any(getattr(v, field) != getattr(first, field) for v in made for field in same):
+    if flips == {True} or any(getattr(v, field) != getattr(first, field) for v in distinct_views for field in same):
         return None
-    crops = {v.crop for v in made}
-    scales = {v.resize if isinstance(v.resize, int) else min(v.resize) for v in made}
-    if len(made) != len(scales) * len(crops) * len(flips):
+    crops = {v.crop for v in distinct_views}
+    scales = {v.resize if isinstance(v.resize, int) else min(v.resize) for v in distinct_views}
+    if len(distinct_views) != len(scales) * len(crops) * len(flips):
         return None
     if first.dense:
         places, rounding, crop = "dense", "", first.nominal
@@ -84,42 +94,45 @@ def setting(made: tuple[View, ...], combine: Combine) -> ProtocolFactors | None:
 
 
 def _places(crops: set[Crop]) -> tuple[str, str, int]:
-    """Where the crops of one scale lie, their rounding and their side; no name, and no protocol, for other patterns."""
+    """The name of the places where crops lie, their rounding, and their side in pixels.
+
+    The name is ``other`` for patterns that no protocol makes, and if the crops differ in rounding or size.
+    """
     first = next(iter(crops))
     side = math.isqrt(len(crops))
     even = [i / (side - 1) for i in range(side)] if side > 1 else [0.5]
     steps = sorted({d for c in crops for d in c.shift})
-    made = {(c.position, c.shift) for c in crops}
+    positions = {(c.position, c.shift) for c in crops}
     known = {
         "centre": {("center", (0, 0))},
         "five": {(position, (0, 0)) for position in POSITIONS},
         f"grid {side}": {((down, right), (0, 0)) for down in even for right in even},
         "shifts " + show(tuple(steps)): {("center", (down, right)) for down in steps for right in steps},
     }
-    name = next((name for name, pattern in known.items() if pattern == made), "other")
+    name = next((name for name, pattern in known.items() if pattern == positions), "other")
     alike = len({(c.rounding, c.size) for c in crops}) == 1
     return name if alike else "other", first.rounding, first.size
 
 
-def express(wanted: ProtocolFactors, frame: ProtocolContext) -> Bound | None:
-    """The shortest protocol that does just this, or None if no known protocol can be told to."""
+def express(wanted: ProtocolFactors, context: ProtocolContext) -> Bound | None:
+    """The protocol with exactly these factors and as few parameters as possible; None if no built-in one has them."""
     for name, own in _candidates(wanted):
         given = own | {field: getattr(wanted, field) for field in (*OVERRIDES, *MERGING)}
-        bound = bound_as(name, given, frame)
-        made = () if bound is None else frame.views(bound)
-        if bound is None or setting(made, bound.combine) != wanted:
+        bound = bound_as(name, given, context)
+        wanted_views = () if bound is None else context.views(bound)
+        if bound is None or setting(wanted_views, bound.combine) != wanted:
             continue
         for key in list(given):
             fewer = {k: v for k, v in given.items() if k != key}
-            shorter = bound_as(name, fewer, frame)
-            if shorter and shorter.combine == bound.combine and frame.views(shorter) == made:
+            shorter = bound_as(name, fewer, context)
+            if shorter and shorter.combine == bound.combine and context.views(shorter) == wanted_views:
                 bound, given = shorter, fewer
         return bound
     return None
 
 
 def _candidates(wanted: ProtocolFactors) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Protocols, and what they would have to be told, for where the views lie."""
+    """Names of protocols that may make views at these places, each with the parameters of its own that it needs."""
     kind, _, detail = wanted.places.partition(" ")
     one = len(wanted.scales) == 1
     crops = {"rounding": wanted.rounding}
@@ -140,18 +153,18 @@ def _candidates(wanted: ProtocolFactors) -> Iterator[tuple[str, dict[str, Any]]]
         yield "tta", crops | flipped | {"shifts": detail}
 
 
-def bound_as(name: str, given: Mapping[str, Any], frame: ProtocolContext) -> Bound | None:
-    """The protocol with these parameters, or None where they do not fit each other, the image size or the network."""
+def bound_as(name: str, given: Mapping[str, Any], context: ProtocolContext) -> Bound | None:
+    """The protocol with these parameters; None for an unknown name, and if they do not fit each other or the sizes."""
     try:
-        bound = bind(f"{name}:" + ",".join(f"{key}={show(value)}" for key, value in given.items()), frame.find)
-        frame.views(bound)
+        bound = bind(f"{name}:" + ",".join(f"{key}={show(value)}" for key, value in given.items()), context.find)
+        context.views(bound)
         return bound
     except BenchsuiteError:
         return None
 
 
 def shown(field: str, value: Any) -> str:
-    """A value of a field in words a reader needs no manual for."""
+    """The value of a field of ``ProtocolFactors`` in words; as a user types it where there are no other words."""
     words = {
         ("flip", True): "with mirror images",
         ("flip", False): "without",
@@ -171,7 +184,7 @@ def shown(field: str, value: Any) -> str:
 
 
 def replaced(wanted: ProtocolFactors, **fields: Any) -> ProtocolFactors:
-    """The setting with other values in some fields; scales are kept in order."""
+    """``wanted`` with other values in some fields; ``scales`` are sorted."""
     if "scales" in fields:
         fields["scales"] = tuple(sorted(fields["scales"]))
     return dataclasses.replace(wanted, **fields)

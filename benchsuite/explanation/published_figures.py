@@ -1,4 +1,4 @@
-"""Why published error rates of one model differ, from the ledger alone: what changed at each step, and what is open."""
+"""Why published error rates of one model differ, from the ledger alone: the factors that differ or are not stated."""
 
 from __future__ import annotations
 
@@ -18,30 +18,34 @@ from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.view import Interpolation
 
 Verdict = Literal["one factor", "one stated factor", "confounded", "nothing stated", "same"]
-"""What two figures allow to be said. ``one factor`` alone names a cause, and nothing is open.
+"""What may be concluded from two figures.
 
-``one stated factor``: the only one that both sources state, others are open. ``confounded``: several at once, which
-cannot be parted. ``nothing stated``: they differ, and no source says in what. ``same``: one figure, printed twice.
+``one factor``: exactly one factor differs and none is open; only this verdict names a cause. ``one stated factor``: one
+factor differs that both sources state, others are open. ``confounded``: several factors differ at once, so that their
+effects cannot be separated. ``nothing stated``: the sources state no difference, but a factor is open or the figures
+differ. ``same``: the same figure, published twice.
 """
 
 TESTING = ("protocol", "resize", "crop size", "interpolation", "rounding", "merge space", "mirror images")
-"""Factors that a ladder can take apart, given the weights."""
+"""Factors that a ladder can change one at a time, with the same weights."""
 
 FACTORS = ("weights", "variant", "recipe", *TESTING, "accounting", "evaluation code", "dataset")
 
 UNSAID = ("variant", "recipe", "merge space", "mirror images")
-"""Factors that are open between two sources even where neither says anything of them."""
+"""Factors that are open between figures of different weights even if neither source states them."""
 
 SIZED = ("1crop", "10crop", "multicrop", "tta")
-"""Protocols whose sizes are a factor of their own; those of the others belong to the protocol."""
+"""Protocols whose resize, crop size and rounding are factors. With other protocols they are part of the protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What lies between two figures. ``change`` is in percent points, exact to ``rounding``, the digits printed.
+    """The difference between two figures. ``before`` is the id of the first.
 
-    ``open`` are factors that a source does not state. ``verdict`` says what may be concluded; ``unexplained`` is the
-    part of the change for which the figures name no single cause.
+    ``change`` is in percentage points; ``rounding`` is its largest possible error, since figures are published with few
+    decimals. ``factors`` are those that differ; ``open`` are those that at least one source does not state, or states
+    in less detail. ``unexplained`` is the part of the change for which the figures show no single cause: all of it, or
+    zero.
     """
 
     before: str
@@ -55,11 +59,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class PublishedFigure:
-    """One figure: its row, its depth below the first, what it is compared with, and how it is measured again.
+    """One figure in a tree of figures: its row of the ledger, its depth in the tree, and how to measure it again.
 
-    ``nearest`` is the difference from the figure with the fewest differences among those before it; ``across`` that
-    from the first figure of another source under the same protocol, where that is not the nearest one. ``command``
-    measures the figure again, ``ladder`` the step to it, a factor at a time, where only the test differs.
+    ``nearest`` is the difference from its parent: the earlier figure from which it differs least; None for the root.
+    ``across`` is the difference from the first figure under the same protocol, for the first figure of each other
+    source; None if ``nearest`` is that difference already. ``command`` measures the figure again. ``ladder`` measures
+    the change from its parent, one factor at a time; None unless all factors that differ are in ``TESTING``.
     """
 
     row: Published
@@ -71,21 +76,22 @@ class PublishedFigure:
 
 
 def explain(model: str, catalog: Catalog, *, k: int = 1) -> tuple[PublishedFigure, ...]:
-    """The published figures of one model at top-1 or top-5, each below the one that it differs least from.
+    """The published figures of one model at top-1 or top-5 as a tree: each below the one that it differs least from.
 
-    Raises ``UnknownName`` for a model without a figure.
+    Raises ``UnknownName`` for a model without published figures.
     """
     known = [row for row in ledger.load() if row.architecture and row.error is not None and row.k == k]
     rows = [row for row in known if ledger.base(row.architecture) == ledger.base(model)]
     if not rows:
         raise unknown_name("model with published figures", model, {ledger.base(row.architecture) for row in known})
-    return tuple(_lines(rows, _parents(rows), catalog))
+    return tuple(_tree(rows, _parents(rows), catalog))
 
 
 def attributes(row: Published) -> dict[str, str | None]:
-    """What a figure says of each factor, in a form that can be compared; empty if not stated, None if it has none.
+    """The value of each factor of a figure, in a form that can be compared.
 
-    A figure that repeats another has the attributes of that one.
+    Empty if the source does not state it; None if the factor does not apply to the protocol. A figure that repeats
+    another has the attributes of that one.
     """
     row = ledger.quoted(row) or row
     how = ledger.method(row)
@@ -108,12 +114,12 @@ def attributes(row: Published) -> dict[str, str | None]:
     }
 
 
-def _words(row: Published, name: str) -> str:
-    """A factor of a figure as a reader sees it: in the words of its source, where it has some."""
+def _value_text(row: Published, name: str) -> str:
+    """The value of a factor of a figure as it is shown: in the words of its source, if it has any."""
     row = ledger.quoted(row) or row
-    found = attributes(row)[name]
-    if not found:
-        return "none" if found is None else "not stated"
+    value = attributes(row)[name]
+    if not value:
+        return "none" if value is None else "not stated"
     own = {
         "weights": row.weights or row.run,
         "variant": row.variant,
@@ -121,14 +127,16 @@ def _words(row: Published, name: str) -> str:
         "accounting": row.accounting,
     }
     fields = {"merge space": "merge", "mirror images": "flip"}
-    return own.get(name) or shown(fields.get(name, name), found == "true" if name == "mirror images" else found)
+    return own.get(name) or shown(fields.get(name, name), value == "true" if name == "mirror images" else value)
 
 
 def difference(before: Published, after: Published) -> Difference:
-    """What lies between two figures of one model, and what may be concluded from them alone.
+    """The factors in which two figures of one model differ, and what may be concluded from these figures alone.
 
-    What only one of them has belongs to its protocol. The same weights are of one variant and recipe, whatever the
-    sources call them. What neither states is open only for ``UNSAID``, and only between different weights.
+    A factor that applies to only one of them is part of its protocol, and no difference of its own; it is open if it is
+    in ``UNSAID`` and not stated. Figures of the same weights have the same variant and recipe, whatever the sources
+    call them. A factor that applies to both and that neither source states is open only if it is in ``UNSAID`` and the
+    weights differ.
     """
     a, b = attributes(before), attributes(after)
     same_weights = a["weights"] == b["weights"]
@@ -143,31 +151,33 @@ def difference(before: Published, after: Published) -> Difference:
         if first == second and (stated or same_weights or name not in UNSAID):
             continue
         vague = not stated or (name == "variant" and _vaguer(str(first), str(second)))
-        (unknown if vague else differing).append(Factor(name, _words(before, name), _words(after, name)))
-    return _judged(before, after, differing, unknown)
+        (unknown if vague else differing).append(Factor(name, _value_text(before, name), _value_text(after, name)))
+    return _with_verdict(before, after, differing, unknown)
 
 
-def verdict_words(found: Difference) -> str:
-    """What may be concluded from two figures, in words that claim no more than the sources allow."""
-    factors = "; ".join(map(str, found.factors))
+def verdict_words(diff: Difference) -> str:
+    """The verdict in words, with the factors that differ."""
+    factors = "; ".join(map(str, diff.factors))
     return {
         "one factor": f"one factor: {factors}",
         "one stated factor": f"one stated factor: {factors}",
-        "confounded": f"confounded, {len(found.factors)} factors at once, no single cause: {factors}",
+        "confounded": f"confounded, {len(diff.factors)} factors at once, no single cause: {factors}",
         "nothing stated": "no source states what differs",
         "same": "the same figure, printed again",
-    }[found.verdict]
+    }[diff.verdict]
 
 
 def _vaguer(first: str, second: str) -> bool:
-    """Whether one variant says less than the other and nothing against it: ``basic`` and ``basic, option B``."""
+    """Whether one variant is stated in less detail than the other: ``basic`` and ``basic, option B``."""
     short, long = sorted((first, second), key=len)
     return not short or long.startswith(f"{short}, ")
 
 
-def _judged(before: Published, after: Published, differing: Sequence[Factor], unknown: Sequence[Factor]) -> Difference:
-    assert before.error is not None, "figures are compared"
-    assert after.error is not None, "figures are compared"
+def _with_verdict(
+    before: Published, after: Published, differing: Sequence[Factor], unknown: Sequence[Factor]
+) -> Difference:
+    assert before.error is not None, "only figures with a value are compared"
+    assert after.error is not None, "only figures with a value are compared"
     change, digits = after.error - before.error, [ledger.printed_digits(e) for e in (before.error, after.error)]
     coarse = Decimal(1).scaleb(-min(digits))
     rounded = [error.quantize(coarse, ROUND_HALF_UP) for error in (before.error, after.error)]
@@ -190,34 +200,34 @@ def _judged(before: Published, after: Published, differing: Sequence[Factor], un
 
 
 def _parents(rows: Sequence[Published]) -> dict[str, Difference | None]:
-    """For each figure, the difference from the nearest before it: a tree in which every step is as small as it can be.
+    """For each figure, the difference from its parent: a minimum spanning tree whose root is the first figure.
 
-    Prim's algorithm; the nearest has the fewest differing and open factors, then the fewest open ones, then the nearest
-    error.
+    Prim's algorithm. Of two differences the smaller one has fewer differing and open factors; if equal, fewer open
+    ones; if equal, the smaller change of the error rate.
     """
     first, *rest = rows
-    found: dict[str, Difference | None] = {first.id: None}
+    parents: dict[str, Difference | None] = {first.id: None}
     best = {row.id: difference(first, row) for row in rest}
     waiting = {row.id: row for row in rest}
     while waiting:
         near = min(waiting, key=lambda name: _distance(best[name]))
-        here = waiting.pop(near)
-        found[near] = best[near]
+        parent = waiting.pop(near)
+        parents[near] = best[near]
         for name, row in waiting.items():
-            other = difference(here, row)
+            other = difference(parent, row)
             if _distance(other) < _distance(best[name]):
                 best[name] = other
-    return found
+    return parents
 
 
-def _distance(found: Difference) -> tuple[int, int, Decimal]:
-    return len(found.factors) + len(found.open), len(found.open), abs(found.change)
+def _distance(diff: Difference) -> tuple[int, int, Decimal]:
+    return len(diff.factors) + len(diff.open), len(diff.open), abs(diff.change)
 
 
-def _lines(
+def _tree(
     rows: Sequence[Published], parents: dict[str, Difference | None], catalog: Catalog
 ) -> Iterator[PublishedFigure]:
-    """The tree from its root down, each figure below its parent, in the order in which they were reached."""
+    """The tree from its root down, depth first; the children of a figure are in the order in which they were added."""
     by_id = {row.id: row for row in rows}
 
     def below(name: str, depth: int) -> Iterator[PublishedFigure]:
@@ -225,23 +235,26 @@ def _lines(
         tests = near is not None and near.factors and all(factor.name in TESTING for factor in near.factors)
         ladder = parted_by(catalog, by_id[near.before], row) if near is not None and tests else None
         yield PublishedFigure(row, depth, near, _across(row, near, rows), measured_by(catalog, row)[0], ladder)
-        for child, found in parents.items():
-            if found is not None and found.before == name:
+        for child, diff in parents.items():
+            if diff is not None and diff.before == name:
                 yield from below(child, depth + 1)
 
     yield from below(rows[0].id, 0)
 
 
 def _across(row: Published, near: Difference | None, rows: Sequence[Published]) -> Difference | None:
-    """The difference from the first figure under the same protocol, if ``row`` is the first one of another source."""
+    """The difference from the first figure under the same dataset and protocol, by another source.
+
+    None unless ``row`` is the first figure of its source there, and None if its parent is that figure already.
+    """
     peers = [r for r in rows if (r.dataset, r.protocol) == (row.dataset, row.protocol)]
     first = next(r for r in peers if ledger.method(r).code == ledger.method(row).code)
-    reached = near is None or near.before == peers[0].id
-    return None if reached or first is not row or peers[0] is row else difference(peers[0], row)
+    already = near is None or near.before == peers[0].id
+    return None if already or first is not row or peers[0] is row else difference(peers[0], row)
 
 
 def flat(lines: Sequence[PublishedFigure]) -> list[dict[str, Any]]:
-    """One flat object for each figure: errors and changes are percentages as printed."""
+    """One flat object for each figure: errors are in percent, as published, changes in percentage points."""
     return [
         {
             "id": line.row.id,
@@ -249,8 +262,8 @@ def flat(lines: Sequence[PublishedFigure]) -> list[dict[str, Any]]:
             **{f: getattr(line.row, f) for f in ("model", "architecture", "dataset", "protocol", "weights", "run")},
             **{f: getattr(line.row, f) for f in ("variant", "recipe", "accounting", "source", "url", "status")},
             "depth": line.depth,
-            "nearest": _flat(line.nearest),
-            "across": _flat(line.across),
+            "nearest": _flat_difference(line.nearest),
+            "across": _flat_difference(line.across),
             "command": line.command,
             "ladder": line.ladder,
         }
@@ -258,8 +271,8 @@ def flat(lines: Sequence[PublishedFigure]) -> list[dict[str, Any]]:
     ]
 
 
-def _flat(found: Difference | None) -> dict[str, Any] | None:
-    if found is None:
+def _flat_difference(diff: Difference | None) -> dict[str, Any] | None:
+    if diff is None:
         return None
-    numbers = {f: float(getattr(found, f)) for f in ("change", "rounding", "unexplained")}
-    return dataclasses.asdict(found) | numbers
+    numbers = {f: float(getattr(diff, f)) for f in ("change", "rounding", "unexplained")}
+    return dataclasses.asdict(diff) | numbers

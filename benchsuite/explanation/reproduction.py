@@ -1,4 +1,4 @@
-"""How a printed figure is measured again: the network, the weights and the protocol in benchsuite's words."""
+"""How to measure a published figure again: its network, weights and protocol as arguments of benchsuite."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchsuite.specs.view import Interpolation
 
 
 def measured_by(catalog: Catalog, row: Published) -> tuple[str | None, str]:
-    """The command that measures a printed figure again, with what the user must put in; or None and the reason."""
+    """The command that measures a published figure again, and what the user has to fill in; or None and the reason."""
     missing = _missing(catalog, row)
     if missing:
         return None, missing
@@ -33,7 +33,10 @@ def measured_by(catalog: Catalog, row: Published) -> tuple[str | None, str]:
 
 
 def parted_by(catalog: Catalog, before: Published, after: Published) -> str | None:
-    """The command that measures what lies between two printed figures of the same weights, a factor at a time."""
+    """The command that measures the change between two published figures of the same weights, one factor at a time.
+
+    None if benchsuite lacks something that either figure needs.
+    """
     if _missing(catalog, before) or _missing(catalog, after):
         return None
     try:
@@ -45,7 +48,7 @@ def parted_by(catalog: Catalog, before: Published, after: Published) -> str | No
 
 
 def _missing(catalog: Catalog, row: Published) -> str:
-    """What benchsuite lacks to measure a figure again, in words; empty if nothing."""
+    """In words, what benchsuite lacks to measure a figure again; empty if nothing."""
     if not row.architecture:
         return "benchsuite has no such network"
     if ":" not in row.architecture and row.architecture not in catalog.architectures:
@@ -56,7 +59,10 @@ def _missing(catalog: Catalog, row: Published) -> str:
 
 
 def network(catalog: Catalog, row: Published) -> tuple[str, Weights | None]:
-    """The name to ask for and its declared weights: those of our network, else timm's own."""
+    """The architecture and the declared weights of a figure: benchsuite's own if it has these weights, else timm's.
+
+    The weights are None if neither declares them.
+    """
     candidates = [row.architecture]
     if row.weights.startswith("timm.") and "timm:NAME" in catalog.architectures:
         candidates.append(f"timm:{ledger.base(row.architecture)}.{row.weights.removeprefix('timm.')}")
@@ -68,21 +74,22 @@ def network(catalog: Catalog, row: Published) -> tuple[str, Weights | None]:
 
 
 def label(catalog: Catalog, row: Published, preprocess: Preprocess) -> str:
-    """The protocol as its source tests: sizes, resampling, rounding and merging, where the usual ones are others.
+    """The label of the protocol that the source tests with.
 
-    What the source does not state is left as benchsuite has it. ``preprocess`` is that of the weights.
+    Its parameters are the sizes, resampling, rounding and merging that the source states and that differ from the
+    defaults. ``preprocess`` is that of the weights, which sets the default sizes and resampling.
     """
     finder = parameters.finder(catalog.protocols)
     known, how = parameters.parameters(finder(row.protocol)), ledger.method(row)
-    told = {field: getattr(how, field) for field in ("rounding", "merge", "flip")}
+    given = {field: getattr(how, field) for field in ("rounding", "merge", "flip")}
     if row.short_side and row.short_side != preprocess.resize:
-        told["resize"] = str(row.short_side)
+        given["resize"] = str(row.short_side)
     if row.crop and int(row.crop) != preprocess.crop:
-        told["crop"] = row.crop
+        given["crop"] = row.crop
     if row.scales and preprocess.crop != 224:
-        told["scales"] = row.scales
+        given["scales"] = row.scales
     for word in row.resize.split():
         if word in get_args(Interpolation) and word != preprocess.interpolation:
-            told["interpolation"] = word
-    tail = ",".join(f"{key}={value}" for key, value in sorted(told.items()) if value and key in known)
+            given["interpolation"] = word
+    tail = ",".join(f"{key}={value}" for key, value in sorted(given.items()) if value and key in known)
     return parameters.bind(f"{row.protocol}:{tail}" if tail else row.protocol, finder).label

@@ -82,12 +82,12 @@ def test_a_ladder_says_first_what_it_costs_and_then_each_rung(capsys: pytest.Cap
     out, err = said(capsys, *LADDER, "--to", "10crop:merge=logit")
     notes = err.splitlines()
     assert notes[0] == "benchsuite: 4 rungs on 45 images of toy"
-    assert "4 runs; at most 10 distinct views of 45 images: 450 forward passes, 1960 pixels an image" in notes[5]
+    assert "4 runs; at most 10 distinct views of 45 images: 450 forward passes, 1960 pixels per image" in notes[5]
     assert all(label in out for label in ("1crop", "10crop:flip=false", "10crop:merge=logit"))
     assert "left over: +0.00" in out
     assert "benchsuite compare patches-1crop-toy-" in out
     _, again = said(capsys, *LADDER, "--to", "10crop:merge=logit")
-    assert "4 runs, all of them answered already: nothing is computed" in again
+    assert "4 runs, all of them finished already: nothing is computed" in again
 
 
 def test_a_ladder_of_nine_rungs_costs_the_forward_passes_of_its_distinct_views(
@@ -142,7 +142,7 @@ def test_the_last_step_may_be_another_accounting_and_costs_nothing(
     assert data["left_over"] == 0
     out, _ = said(capsys, *words, "--accounting", "smoothed:8")
     assert f"{100 * (1 - value):.2f}" in out
-    assert re.search(r"measured: \S+ in 3 steps", out)
+    assert re.search(r"measured change: \S+ in 3 steps", out)
     ladder = isolated / "ladder.json"
     ladder.write_text(json.dumps(data))
     (shown,) = content.read(sources(isolated / "results", (str(ladder),))).ladders
@@ -217,7 +217,7 @@ def test_two_runs_are_explained_by_the_ladder_between_them(capsys: pytest.Captur
 
 def test_a_run_and_a_printed_figure_leave_something_over(capsys: pytest.CaptureFixture[str], runs: list[str]) -> None:
     out, _ = said(capsys, "explain", runs[0], "he-gh-10c-resnet-50-top1")
-    assert "printed, to: 22.9 % [he-gh-10c-resnet-50-top1]" in out
+    assert "published figure (to): 22.9 % [he-gh-10c-resnet-50-top1]" in out
     assert "other dataset (toy)" in out
     assert "left over: +0.00" not in out
 
@@ -226,18 +226,18 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["explain", "resnet5"], "did you mean 'resnet56'"),
     (["explain", "resnet50", "--from", "1crop"], "given together"),
     (["explain", "resnet50", "--to", "1crop"], "given together"),
-    (["explain", "a", "b", "c"], "asked of one model, of two runs"),
-    (["explain", "a", "b", "--from", "1crop", "--to", "10crop"], "asked of one model, of two runs"),
-    (["explain", "resnet50", "--plan"], "--plan to be used with --from and --to, or with two runs"),
+    (["explain", "a", "b", "c"], "given one model, two runs, or one network"),
+    (["explain", "a", "b", "--from", "1crop", "--to", "10crop"], "given one model, two runs, or one network"),
+    (["explain", "resnet50", "--plan"], "--plan to be used only with --from and --to, or with two runs"),
     (["explain", "resnet50", "--shapley"], "--shapley"),
     (["explain", "resnet50", "--data", "digits"], "--data"),
-    (["explain", "a", "b", "--limit", "5"], "a run knows what it was"),
+    (["explain", "a", "b", "--limit", "5"], "a run is measured with its own options"),
     (["explain", "a", "b", "--top5"], "--top5"),
-    ([*LADDER, "--to", "10crop", "--top5"], "printed figures"),
-    ([*LADDER, "--to", "1crop"], "two protocols"),
+    ([*LADDER, "--to", "10crop", "--top5"], "published figures"),
+    ([*LADDER, "--to", "1crop"], "two different protocols"),
     ([*LADDER, "--to", "10crop:sice=3"], "did you mean 'resize'"),
     ([*LADDER, "--to", "he-t4-other-vggv5-top1"], "a top-1 figure"),
-    ([*LADDER, "--to", "toy", "--shapley"], "known factors"),
+    ([*LADDER, "--to", "toy", "--shapley"], "made of known factors"),
     (["explain", "nothere", "northere"], "Unknown run 'nothere'"),
 ]
 

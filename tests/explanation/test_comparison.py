@@ -1,4 +1,4 @@
-"""Comparing two runs: counted by plain loops, refused where nothing is paired."""
+"""Comparing two runs: counted by plain loops, refused if their images differ."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_runs_of_other_images_are_refused_with_the_reason() -> None:
     part = finished_runs.run("b", finished_runs.scores(20, 10, 2), dataset__of=40)
     with pytest.raises(DataError, match=r"20 only in a, such as 'image-00020' \(a, b\)$") as refused:
         compare(a, part)
-    assert "(40 of madeup, 20 of madeup): nothing is paired" in str(refused.value)
+    assert "(40 of madeup, 20 of madeup), as runs are compared image by image" in str(refused.value)
     other = finished_runs.run("c", finished_runs.scores(40, 10, 2), ids=[f"other-{i}" for i in range(40)])
     with pytest.raises(DataError, match=r"40 only in a, such as 'image-00000' and 40 only in c, such as 'other-0'"):
         compare(a, other)
@@ -113,7 +113,7 @@ def test_an_image_twice_is_refused() -> None:
 def test_runs_with_other_labels_are_refused_with_the_first_one() -> None:
     labels = np.arange(40) % 10
     labels[[7, 9]] = 3
-    with pytest.raises(DataError, match=r"2 with another, such as 'image-00007': 7 and 3 \(a, b\)$"):
+    with pytest.raises(DataError, match=r"2 that differ, such as 'image-00007': 7 and 3 \(a, b\)$"):
         compare(
             finished_runs.run("a", finished_runs.scores(40, 10, 1)),
             finished_runs.run("b", finished_runs.scores(40, 10, 2), labels=labels),

@@ -203,7 +203,7 @@ def test_sets_of_the_way_down_are_those_of_the_way_up_turned_round() -> None:
 
 
 def test_orders_are_refused_where_there_are_none_or_too_many() -> None:
-    with pytest.raises(BadParameter, match="known factors"):
+    with pytest.raises(BadParameter, match="made of known factors"):
         subsets(bind("toy", FIND), bind("1crop", FIND), USUAL)
     scales = "+".join(str(256 + 8 * i) for i in range(MOST + 2))
     with pytest.raises(BadParameter, match=f"1 to {MOST} factors"):

@@ -87,7 +87,7 @@ def test_a_printed_figure_is_taken_with_the_network_of_the_run(tmp_path: Path, r
 
 
 def test_two_printed_figures_hold_no_images(tmp_path: Path) -> None:
-    with pytest.raises(BadParameter, match="printed figures hold no images"):
+    with pytest.raises(BadParameter, match="published figures hold no images"):
         between_runs(nothing_asked(tmp_path), "he-gh-1c-resnet-50-top1", "he-t4-ms-resnet-50-top1", CATALOG)
 
 

@@ -106,7 +106,7 @@ def test_the_same_precision_in_other_words_is_no_rung(tmp_path: Path) -> None:
 
 def test_ends_of_other_images_are_refused(tmp_path: Path) -> None:
     start, goal = ends(tmp_path, data="patches:half")
-    with pytest.raises(DataError, match=f"about the same images, got {N} of toy and {N // 2} of toy"):
+    with pytest.raises(DataError, match=f"evaluated on the same images, got {N} of toy and {N // 2} of toy"):
         make_plan(start, goal, CATALOG, fair=False)
 
 

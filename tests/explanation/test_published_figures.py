@@ -1,4 +1,4 @@
-"""Printed figures of one model: what may be concluded from them, and no more."""
+"""Published figures of one model: what may be concluded from them, and no more."""
 
 from __future__ import annotations
 

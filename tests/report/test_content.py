@@ -136,7 +136,7 @@ def test_runs_on_other_images_are_not_compared_unless_a_file_asks_and_then_refus
     assert sorted(len(group) for group in report.groups()) == [1, 2]
     path = tmp_path / "compared.json"
     path.write_text(json.dumps({"comparisons": [{"before": A, "after": "resnet50-other-x-ccc"}]}))
-    with pytest.raises(DataError, match="nothing is paired"):
+    with pytest.raises(DataError, match="compared image by image"):
         read(sources(tmp_path, (str(path),)))
 
 
