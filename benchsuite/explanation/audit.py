@@ -57,24 +57,47 @@ class AuditRequest:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an audit is about: a run, or a claim whose exact accuracy is given.
+
+    ``rates`` (e,) are the exact accuracies in 0..1 of the epochs that a claim was chosen from; ``correct`` (p, n) bool
+    are the run's own passes, None without a run. They are as many as the epochs, but for an evaluation that is said to
+    be one of several epochs: there p is 1. ``heldout`` (p,) are the run's errors on held-out images, None without them.
+    ``of_run`` are the accountings that print a number for the run's passes, ``of_claim`` those for the epochs.
+    """
+
+    rates: tuple[Fraction, ...]
+    n: int
+    correct: NDArray[np.bool_] | None
+    heldout: NDArray[Any] | None
+    of_run: tuple[Accounting, ...]
+    of_claim: tuple[Accounting, ...]
+
+    @property
+    def measured(self) -> bool:
+        """Whether a run has measured every epoch."""
+        return self.correct is not None and len(self.correct) == len(self.rates)
+
+
 def audit(request: AuditRequest, passes: Correctness | None = None) -> Row:
     """The object of ``audit --json``: ``rows`` for what a run would have printed, ``claims`` for a claimed accuracy.
 
     Raises ``BadParameter`` before any work for what does not go together.
     """
     sizes = _checked(request, passes)
-    rates = _rates(request, passes)
+    subject = _subject(request, passes)
     found: Row = {
         "run_id": passes.run_id if passes else None,
         "path": passes.path if passes else None,
-        "n": passes.n if passes else request.images or IMAGES,
+        "n": subject.n,
         "of": passes.of if passes else None,
         "hits": int(passes.correct[-1].sum()) if passes else None,
         "passes": len(passes.correct) if passes else None,
         "finished": passes.finished if passes else None,
-        "epochs": len(rates),
+        "epochs": len(subject.rates),
         "batch_sizes": list(sizes),
-        "accuracy": float(100 * rates[-1]),
+        "accuracy": float(100 * subject.rates[-1]),
         "recipe_accounting": passes.accounting if passes else None,
         "claim": None if request.claim is None else float(request.claim),
         "draws": request.draws,
@@ -85,9 +108,9 @@ def audit(request: AuditRequest, passes: Correctness | None = None) -> Row:
         "note": None if request.claim is None else NOTE,
     }
     for size in sizes:
-        orders = _orders(request, passes, size) if passes else {}
-        found["rows"] += rows(request, passes, size, orders) if passes else []
-        found["claims"] += claims(request, passes, size, orders) if request.claim is not None else []
+        orders = _orders(request, subject, size)
+        found["rows"] += rows(subject, size, orders)
+        found["claims"] += claims(request, subject, size, orders) if request.claim is not None else []
     return found
 
 
@@ -98,22 +121,24 @@ def accountings(epochs: int, *, heldout: bool = False, worlds: Sequence[int] = (
     return [a for a in made if a.applies(epochs, heldout=heldout)]
 
 
-def rows(request: AuditRequest, passes: Correctness, batch_size: int, orders: Numbers) -> list[Row]:
-    """What each accounting prints for a run, and by how much it is off.
+def rows(subject: Subject, batch_size: int, orders: Numbers) -> list[Row]:
+    """What each accounting prints for a run, and by how much it is off; nothing without a run.
 
     ``off`` is from the exact accuracy of the last epoch: ``off_count`` by counting, ``off_choice`` because another
     epoch was chosen. ``orders_mean`` and ``orders_spread`` (one standard deviation) are over orders of the images,
     in closed form where there is one, else over ``orders``.
     """
-    n, exact = passes.n, passes.rates
+    if subject.correct is None:
+        return []
+    n, exact = subject.n, subject.rates
     found = []
-    for a in _applying(request, passes, len(exact)):
-        epoch, value = printed(a, passes.correct, batch_size, passes.heldout)
+    for a in subject.of_run:
+        epoch, value = printed(a, subject.correct, batch_size, subject.heldout)
         if a.tally.name in orders:
-            values = resampling.chosen(a.choice, orders[a.tally.name], passes.heldout)
+            values = resampling.chosen(a.choice, orders[a.tally.name], subject.heldout)
             mean, spread = float(values.mean()), float(values.std())
         if a.choice is LAST and not a.tally.truncates:
-            mean, spread = resampling.of_all_orders(a.tally, passes.correct, batch_size)
+            mean, spread = resampling.of_all_orders(a.tally, subject.correct, batch_size)
         found.append(
             {
                 "accounting": a.name,
@@ -134,7 +159,7 @@ def rows(request: AuditRequest, passes: Correctness, batch_size: int, orders: Nu
     return found
 
 
-def claims(request: AuditRequest, passes: Correctness | None, batch_size: int, orders: Numbers) -> list[Row]:
+def claims(request: AuditRequest, subject: Subject, batch_size: int, orders: Numbers) -> list[Row]:
     """How likely each accounting prints the claim, given the exact accuracy of each epoch: chances in percent.
 
     ``at_least``, ``rounds_to`` and ``at_most`` are for independent errors, the same with ``orders_`` for the run's own
@@ -143,25 +168,22 @@ def claims(request: AuditRequest, passes: Correctness | None, batch_size: int, o
     """
     import numpy as np
 
-    claim, rates = request.claim, _rates(request, passes)
+    claim, rates, n = request.claim, subject.rates, subject.n
     assert claim is not None
-    n = passes.n if passes else request.images or IMAGES
-    heldout = passes.heldout if passes else None
-    every = _applying(request, passes, len(rates))
     share, sampling = np.array([float(rate) for rate in rates]), {"draws": request.draws, "seed": request.seed}
     drawn = {
         tally.name: resampling.independent(tally, share, n, batch_size, **sampling)
-        for tally in {a.tally.name: a.tally for a in every}.values()
+        for tally in {a.tally.name: a.tally for a in subject.of_claim}.values()
     }
     found = []
-    for a in every:
-        values = resampling.chosen(a.choice, drawn[a.tally.name], heldout)
+    for a in subject.of_claim:
+        values = resampling.chosen(a.choice, drawn[a.tally.name], subject.heldout)
         low, middle, high = (100 * np.quantile(values, [0.025, 0.5, 0.975])).tolist()
         single = 100 * batch_averaging.standard_error(a.tally, float(rates[-1]), n, batch_size)
         row = {"accounting": a.name, "batch_size": batch_size, "epochs": len(rates), "one_epoch_spread": single}
         row |= {"median": middle, "low": low, "high": high, **reach(claim, values)}
-        own = passes is not None and len(passes.correct) == len(rates)
-        other = reach(claim, resampling.chosen(a.choice, orders[a.tally.name], heldout) if own else None)
+        measured = subject.measured
+        other = reach(claim, resampling.chosen(a.choice, orders[a.tally.name], subject.heldout) if measured else None)
         row |= {f"orders_{name}": chance for name, chance in other.items()}
         one = reach(claim, drawn[a.tally.name])["at_least"]
         best = a.choice in (BEST, BEST_LATE) and len(set(rates)) == 1
@@ -184,25 +206,28 @@ def reach(claim: Decimal, values: NDArray[np.float64] | None) -> dict[str, float
     return {name: 100 * float(which.mean()) for name, which in held.items()}
 
 
-def _applying(request: AuditRequest, passes: Correctness | None, epochs: int) -> list[Accounting]:
-    return accountings(epochs, heldout=passes is not None and passes.heldout is not None, worlds=request.worlds)
-
-
-def _orders(request: AuditRequest, passes: Correctness, batch_size: int) -> Numbers:
+def _orders(request: AuditRequest, subject: Subject, batch_size: int) -> Numbers:
     """Numbers in other orders of the tallies that need them: for a claim, a choice, or for want of a closed form."""
-    every = _applying(request, passes, len(passes.correct))
-    claimed = request.claim is not None and request.epochs in (None, len(passes.correct))
-    needed = [a.tally for a in every if claimed or a.choice is not LAST or a.tally.truncates]
+    if subject.correct is None:
+        return {}
+    claimed = request.claim is not None and subject.measured
+    needed = [a.tally for a in subject.of_run if claimed or a.choice is not LAST or a.tally.truncates]
     return {
-        tally.name: resampling.reordered(tally, passes.correct, batch_size, draws=request.orders, seed=request.seed)
+        tally.name: resampling.reordered(tally, subject.correct, batch_size, draws=request.orders, seed=request.seed)
         for tally in {tally.name: tally for tally in needed}.values()
     }
 
 
-def _rates(request: AuditRequest, passes: Correctness | None) -> tuple[Fraction, ...]:
-    """The exact accuracy of each epoch: a single one stands for all."""
+def _subject(request: AuditRequest, passes: Correctness | None) -> Subject:
+    """The run, or the claim where there is none. A single exact accuracy stands for every epoch of the request."""
     rates = passes.rates if passes else (Fraction(request.accuracy or 0) / 100,)
-    return rates * (request.epochs or 1) if len(rates) == 1 else rates
+    epochs = rates * (request.epochs or 1) if len(rates) == 1 else rates
+    heldout = passes.heldout if passes else None
+    of_run, of_claim = (
+        tuple(accountings(len(some), heldout=heldout is not None, worlds=request.worlds)) for some in (rates, epochs)
+    )
+    n = passes.n if passes else request.images or IMAGES
+    return Subject(epochs, n, passes.correct if passes else None, heldout, of_run, of_claim)
 
 
 def _checked(request: AuditRequest, passes: Correctness | None) -> tuple[int, ...]:
