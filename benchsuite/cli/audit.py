@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
-from benchsuite.cli.console import add_results, out, print_json
+from benchsuite.cli.console import add_results, out, print_json, print_table
 from benchsuite.errors import BadParameter, expected
-from benchsuite.report.tables.text import image_count
-from benchsuite.stats import digits as number_text
+from benchsuite.report.tables.text import Table, image_count
+from benchsuite.stats.digits import decimals, places, signed, with_interval
 from benchsuite.stats.metrics import Count
 
 Facts = dict[str, Any]
-Table = tuple[list[str], list[list[str]]]
 WIDTH = 100
 
 LEGEND = {
@@ -70,20 +68,20 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(found: Facts, claim: str | None) -> None:
     """The tables of an audit, then what each accounting does and who counts so."""
-    console, digits = out(), number_text.places(found["n"])
+    console, digits = out(), places(found["n"])
     lines = _heading(found, digits) if found["rows"] else []
     console.print("\n".join(lines), markup=False, soft_wrap=True, end="\n" if lines else "")
     sizes = found["batch_sizes"]
     if found["rows"] and len(sizes) == 1:
-        _print_table(console, f"counted in batches of {sizes[0]}", *_one_size(found, digits))
+        _print_titled(console, f"counted in batches of {sizes[0]}", _one_size(found, digits))
     elif found["rows"]:
-        _print_table(console, "printed %, and by how many points it is off, in batches of", *_sizes(found, digits))
+        _print_titled(console, "printed %, and by how many points it is off, in batches of", _sizes(found, digits))
     for size in sizes if found["claims"] else ():
         where = "the last" if found["passes"] == found["epochs"] else "each"
         epochs = f"{where} of {found['epochs']} epochs" if found["epochs"] > 1 else "one epoch"
-        true = f"{_digits(found['accuracy'], digits)} % of {found['n']} images right in {epochs}"
+        true = f"{decimals(Fraction(found['accuracy']), digits)} % of {found['n']} images right in {epochs}"
         title = f"chance in % to print {claim}: {true}, batches of {size}"
-        _print_table(console, title, *_claimed(found, size, digits))
+        _print_titled(console, title, _claimed(found, size, digits))
     console.print("\n".join(_reasons(found)), markup=False, soft_wrap=True)
 
 
@@ -91,10 +89,10 @@ def _heading(found: Facts, digits: int) -> list[str]:
     hits = Count(found["hits"], found["n"])
     seen = image_count({"n": found["n"], "of": found["of"]})
     last = f" in the last of {found['passes']} epochs" if found["passes"] > 1 else ""
-    one = _digits(100 / found["n"], digits)
+    one = decimals(Fraction(100 / found["n"]), digits)
     lines = [
         found["run_id"],
-        f"exact: {hits.hits} right of {seen}{last}, {number_text.with_interval(hits)} %, an image is {one} points",
+        f"exact: {hits.hits} right of {seen}{last}, {with_interval(hits)} %, an image is {one} points",
     ]
     if not found["finished"]:
         lines.append("the training is not finished: these are its epochs so far")
@@ -111,13 +109,13 @@ def _one_size(found: Facts, digits: int) -> Table:
     for row in found["rows"]:
         line = [
             row["accounting"],
-            _digits(row["printed"], digits),
-            _signed(row["off"], digits),
-            _signed(row["off_images"], 1),
-            f"{_digits(row['orders_mean'], digits)} +-{_digits(row['orders_spread'], digits)}",
+            decimals(Fraction(row["printed"]), digits),
+            signed(Fraction(row["off"]), digits),
+            signed(Fraction(row["off_images"]), 1),
+            f"{decimals(Fraction(row['orders_mean']), digits)} +-{decimals(Fraction(row['orders_spread']), digits)}",
             str(round(row["images_counted"])),
         ]
-        parts = [str(row["epoch"]), _signed(row["off_count"], digits)]
+        parts = [str(row["epoch"]), signed(Fraction(row["off_count"]), digits)]
         lines.append(line + (parts if found["passes"] > 1 else []))
     return headers, lines
 
@@ -127,7 +125,7 @@ def _sizes(found: Facts, digits: int) -> Table:
     lines: dict[str, list[str]] = {}
     for row in found["rows"]:
         line = lines.setdefault(row["accounting"], [row["accounting"]])
-        line.append(f"{_digits(row['printed'], digits)} {_signed(row['off'], digits)}")
+        line.append(f"{decimals(Fraction(row['printed']), digits)} {signed(Fraction(row['off']), digits)}")
     return ["accounting", *map(str, found["batch_sizes"])], list(lines.values())
 
 
@@ -141,10 +139,10 @@ def _claimed(found: Facts, size: int, digits: int) -> Table:
     for row in found["claims"]:
         if row["batch_size"] != size:
             continue
-        line = [row["accounting"], _digits(row["median"], digits)]
-        line.append(f"{_digits(row['low'], digits)}..{_digits(row['high'], digits)}")
+        line = [row["accounting"], decimals(Fraction(row["median"]), digits)]
+        line.append(f"{decimals(Fraction(row['low']), digits)}..{decimals(Fraction(row['high']), digits)}")
         names = ["at_least", "rounds_to", "at_most", *(["orders_at_least", "orders_at_most"] if own else [])]
-        line += ["" if row[name] is None else _digits(row[name], 1) for name in names]
+        line += ["" if row[name] is None else decimals(Fraction(row[name]), 1) for name in names]
         if len(headers) > len(line):
             line.append(str(row["epochs_for_even_odds"] or ""))
         lines.append(line)
@@ -164,27 +162,10 @@ def _reasons(found: Facts) -> list[str]:
     return lines + [line for text in words for line in ("", *textwrap.wrap(text, WIDTH))]
 
 
-def _print_table(console: Any, title: str, headers: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.table import Table as Drawn
-    from rich.text import Text
-
+def _print_titled(console: Any, title: str, table: Table) -> None:
+    """The title on a line of its own, however long, and the table under it."""
     console.print(title, markup=False, soft_wrap=True)
-    table = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for place, header in enumerate(headers):
-        table.add_column(header, justify="right" if place else "left", no_wrap=not place, overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    console.print(table)
-
-
-def _digits(value: float, places: int) -> str:
-    return number_text.decimals(Fraction(value), places)
-
-
-def _signed(value: float, places: int) -> str:
-    text = _digits(value, places)
-    return text if text.startswith("-") else f"+{text}"
+    print_table(console, "", *table, numbers=True)
 
 
 def _percent(option: str, text: str | None) -> Decimal | None:
