@@ -1,4 +1,4 @@
-"""The conformance kit: everything that is installed passes it, and what breaks a contract does not."""
+"""Tests of the conformance kit: everything installed passes it, and broken contracts do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What crashes leave behind: nothing that was finished is lost or done again, and no number is ever wrong."""
+"""Tests of crashes: finished work is neither lost nor repeated, and no number is ever wrong."""
 
 from __future__ import annotations
 

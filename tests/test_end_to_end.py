@@ -1,4 +1,4 @@
-"""A real network on JPEG files, through the whole walk, against pipelines written with torchvision and plain loops."""
+"""Tests of a real network on JPEG files through a whole run, compared with torchvision pipelines and plain loops."""
 
 from __future__ import annotations
 

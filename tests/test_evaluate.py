@@ -1,4 +1,4 @@
-"""The whole walk with a predict function of five lines, against answers computed by hand."""
+"""Tests of a whole evaluation with a predict function of five lines, compared with answers computed by hand."""
 
 from __future__ import annotations
 

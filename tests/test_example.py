@@ -1,4 +1,4 @@
-"""The example distribution: installed, it is found through its entry point, and it is right on real images."""
+"""Tests of the example package: found through its entry point when installed, and right on real images."""
 
 import importlib.metadata
 import json

@@ -1,4 +1,4 @@
-"""Damaged JPEG and PNG files: evaluated as Pillow shows them or refused by name; no hang, no traceback."""
+"""Tests of damaged JPEG and PNG files: evaluated as Pillow decodes them, or errors by name; no hang, no traceback."""
 
 from __future__ import annotations
 

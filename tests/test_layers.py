@@ -1,4 +1,4 @@
-"""Which way imports point: one order of folders, no circle among the files of one, pure rooms, light plugins."""
+"""Tests of imports: one order of folders, no cycle among the files of one, pure folders, light plugins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is committed under results/: every table is what its runs say, nothing is large, no machine is named."""
+"""Tests of the committed results: tables match their runs, folders are small, no machine is named."""
 
 from __future__ import annotations
 

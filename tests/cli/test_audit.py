@@ -1,4 +1,4 @@
-"""``benchsuite audit`` as a user types it: streams, exit statuses, tables that fit a terminal of 100 columns."""
+"""Tests of the command ``benchsuite audit``: streams, exit statuses, tables that fit a terminal of 100 columns."""
 
 from __future__ import annotations
 

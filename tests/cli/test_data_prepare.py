@@ -1,4 +1,4 @@
-"""``benchsuite data prepare`` as a user types it."""
+"""Tests of the command ``benchsuite data prepare``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``benchsuite show``: protocols with their views, architectures, published numbers and runs."""
+"""Tests of ``benchsuite show``: protocols with their views, architectures, published numbers and runs."""
 
 import argparse
 import dataclasses

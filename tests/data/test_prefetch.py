@@ -1,4 +1,4 @@
-"""Work ahead of its turn: the bytes in flight are bounded, and nothing waits for ever."""
+"""Tests of reading ahead: the bytes in flight are bounded, and nothing waits for ever."""
 
 from __future__ import annotations
 

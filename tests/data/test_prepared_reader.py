@@ -1,4 +1,4 @@
-"""Prepared files: the same pixels, the same counts; whatever is not as it was is refused by name."""
+"""Tests of reading prepared files: the same pixels and counts; an error names whatever has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making prepared files: every image is read back, nothing is overwritten, a killed process leaves nothing."""
+"""Tests of writing prepared files: every image is read back, nothing is overwritten, a killed process leaves none."""
 
 from __future__ import annotations
 

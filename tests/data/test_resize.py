@@ -1,4 +1,4 @@
-"""Geometry and resampling, against torchvision, Pillow and torch."""
+"""Tests of geometry and resampling, compared with torchvision, Pillow and torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several processes that train one network: the same recipe, every test image once, and one that writes."""
+"""Tests of several processes training one network: the same recipe, every test image once, one process that writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``benchsuite data check``: what it prints, its exit status, and what it finds in real images."""
+"""Tests of ``benchsuite data check``: its output, its exit status, and its findings on real images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of the classes, from a network's answers: right orders pass, wrong ones are found and named."""
+"""Tests of the order of classes derived from a network's predictions: right orders pass, wrong ones are named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches through a network: every one, in order, one of them ahead at most, whatever chunks they belong to."""
+"""Tests of inference over batches: every batch, in order, at most one ahead, also across chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From scores to rows: ranks, probabilities, margins, and the counts of a run."""
+"""Tests of predictions from scores: ranks, probabilities, margins, and the counts of a run."""
 
 from __future__ import annotations
 

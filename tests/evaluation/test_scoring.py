@@ -1,4 +1,4 @@
-"""Many questions scored from the same logits: the same columns, to the last bit, as each question alone."""
+"""Tests of scoring several questions from the same logits: bit for bit the columns of each question alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Audits: rows computed by hand, chances that can be counted, and questions that make no sense."""
+"""Tests of audits: rows computed by hand, probabilities compared with exact ones, and options that are refused."""
 
 from __future__ import annotations
 

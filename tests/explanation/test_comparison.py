@@ -1,4 +1,4 @@
-"""Comparing two runs: counted by plain loops, refused where nothing is paired."""
+"""Tests of comparing two runs: counts equal those of plain loops; runs that cannot be paired are errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ladders: one factor a rung, every rung a protocol of its own, in the order that the design says."""
+"""Tests of ladders: one factor per rung, every rung a protocol, in the designed order."""
 
 from __future__ import annotations
 

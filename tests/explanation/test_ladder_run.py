@@ -1,4 +1,4 @@
-"""Ladders measured with a toy: every rung is the run that ``benchsuite run`` makes, and costs no view twice."""
+"""Tests of measured ladders with a toy: every rung equals its own ``benchsuite run``; no view is computed twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Printed figures of one model: what may be concluded from them, and no more."""
+"""Tests of published figures of one model: what may be concluded from them and what may not."""
 
 from __future__ import annotations
 

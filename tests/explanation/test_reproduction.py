@@ -1,4 +1,4 @@
-"""How a printed figure is measured again, in the protocol of its source."""
+"""Tests of reproducing a published figure in the protocol of its source."""
 
 from __future__ import annotations
 

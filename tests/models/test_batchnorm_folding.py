@@ -1,3 +1,5 @@
+"""Tests of folding batch normalisations into convolutions: what is folded, what is not, and equal logits."""
+
 from __future__ import annotations
 
 import copy

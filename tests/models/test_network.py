@@ -1,4 +1,4 @@
-"""None"""
+"""Tests of opened networks: normalised pixels, logits, precision, digests, batches that do not fit, compiling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One thread comes to the bits of two: what a process computes does not depend on how many share the cores."""
+"""Tests that one and two threads give the same bits: results do not depend on how processes share the cores."""
 
 from __future__ import annotations
 

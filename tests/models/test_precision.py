@@ -1,4 +1,4 @@
-"""What a precision means on a device, and which are worth a trial there."""
+"""Tests of precisions: what each means on a device, and which are tried there."""
 
 from __future__ import annotations
 

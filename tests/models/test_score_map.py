@@ -1,3 +1,5 @@
+"""Tests of score maps derived from networks, compared with a loop over windows; and networks without score maps."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

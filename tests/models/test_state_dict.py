@@ -1,4 +1,4 @@
-"""Checkpoints: what is read, what is refused, and that nothing in them is run."""
+"""Tests of checkpoints: which are read, which are errors, and that no code in them is executed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pixels up, scores down. CUDA's calls are stood in for: what is tested is who waits for whom, and in which order."""
+"""Tests of pixel uploads and score downloads with a fake CUDA: what waits for what, and in which order."""
 
 from __future__ import annotations
 

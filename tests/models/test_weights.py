@@ -1,4 +1,4 @@
-"""None"""
+"""Tests of the choice of weights: declared, trained, random or from a file; failed downloads; keys."""
 
 from __future__ import annotations
 

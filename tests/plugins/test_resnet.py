@@ -1,3 +1,5 @@
+"""Tests of the ResNets, compared with torchvision, timm and the original prototxt."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Tests of ``timm:NAME``, compared with timm's own models, weights and transforms."""
+
 from __future__ import annotations
 
 import math

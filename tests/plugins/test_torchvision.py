@@ -1,3 +1,5 @@
+"""Tests of ``torchvision:NAME``, compared with torchvision's own models, weights and transforms."""
+
 from __future__ import annotations
 
 import dataclasses

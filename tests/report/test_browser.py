@@ -1,4 +1,4 @@
-"""The page in a real browser: opens from disk, is quiet, sorts, filters, prints, and does what a keyboard asks."""
+"""Tests of the page in a real browser: opens from disk, logs no message, sorts, filters, prints, keyboard control."""
 
 from __future__ import annotations
 

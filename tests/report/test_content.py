@@ -1,4 +1,4 @@
-"""What a report shows: which runs are compared, which images changed, what a ladder leaves over."""
+"""Tests of the content of a report: compared runs, changed images, and the rest that a ladder does not explain."""
 
 from __future__ import annotations
 

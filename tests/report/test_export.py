@@ -1,4 +1,4 @@
-"""Tables for papers and programs: whatever a name holds, it stays one cell; numbers are read back as they were."""
+"""Tests of tables for papers and programs: any name stays one cell, and numbers are read back unchanged."""
 
 from __future__ import annotations
 

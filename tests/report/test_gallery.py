@@ -1,4 +1,4 @@
-"""Pictures of a report: the data set is the very one of the runs, thumbnails are small, all together are limited."""
+"""Tests of the images of a report: from the data set of the runs, small thumbnails, a limit on their total size."""
 
 from __future__ import annotations
 

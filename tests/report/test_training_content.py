@@ -1,4 +1,4 @@
-"""Trainings in a report: their epochs are counted again, and nothing that contradicts itself is shown."""
+"""Tests of trainings in a report: their epochs are counted again, and contradictory data is an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``--precision auto``: what passes a check, what does not, and that a decision is made once."""
+"""Tests of ``--precision auto``: what passes the check, what does not, and that a decision is made once."""
 
 from __future__ import annotations
 

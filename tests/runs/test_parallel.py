@@ -1,4 +1,4 @@
-"""``--processes`` and ``torchrun`` as a user types them, with a plugin that is installed."""
+"""Tests of ``--processes`` and ``torchrun`` as commands, with an installed plugin."""
 
 from __future__ import annotations
 

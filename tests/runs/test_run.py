@@ -1,4 +1,4 @@
-"""A whole run in one process: answers from disk, fresh runs, manifests, storage that fails."""
+"""Tests of a whole run in one process: cached results, fresh runs, manifests, storage errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps: each cell is answered once, a broken one stops no other, clusters are asked for what is left."""
+"""Tests of sweeps: each cell is computed once, a failed one stops no other, clusters get only the remaining cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Discovery: what is installed, what is broken, and what two plugins claim."""
+"""Tests of finding plugins: installed ones, broken ones, and names that two plugins use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what a user types to a bound protocol, and back."""
+"""Tests of parsing parameters to a bound protocol, and of writing them back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What recipes are made of, and their variants: other epochs, the small scale, the cells of a grid."""
+"""Tests of recipes and their variants: other epochs, the small scale, the cells of a grid."""
 
 from __future__ import annotations
 

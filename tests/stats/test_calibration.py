@@ -1,4 +1,4 @@
-"""Calibration, against scikit-learn and plain loops."""
+"""Tests of calibration, compared with scikit-learn and plain loops."""
 
 from __future__ import annotations
 

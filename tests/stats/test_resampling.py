@@ -1,4 +1,4 @@
-"""Chances, against all orders and all outcomes of small passes, and against the figures of the dispute."""
+"""Tests of probabilities, compared with all orders and outcomes of small passes and with the figures of the dispute."""
 
 from __future__ import annotations
 

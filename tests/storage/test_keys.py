@@ -1,4 +1,4 @@
-"""Keys: one question, one key, on every machine."""
+"""Tests of keys: the same question has the same key on every machine."""
 
 from __future__ import annotations
 

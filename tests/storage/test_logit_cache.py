@@ -1,4 +1,4 @@
-"""Logits on disk: what was written whole is read back, and anything else is as if it were not there."""
+"""Tests of logits on disk: complete chunks are read back, and anything else counts as missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Augmentation of whole batches against torchvision, one image at a time."""
+"""Tests of the augmentation of whole batches, compared with torchvision one image at a time."""
 
 from __future__ import annotations
 

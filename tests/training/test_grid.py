@@ -1,4 +1,4 @@
-"""Grids: every combination once, the cheapest first, a table that grows, and what a kill leaves."""
+"""Tests of grids: every combination once, the cheapest first, a table that grows, and continuing after a kill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A split as one array: the pixels of ``1crop``, read once and kept until the pictures change."""
+"""Tests of a split as one array: the pixels of ``1crop``, read once and cached until the images change."""
 
 from __future__ import annotations
 

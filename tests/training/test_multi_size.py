@@ -1,4 +1,4 @@
-"""Batch renormalisation and convolutions of small maps as products, beside what they stand for."""
+"""Tests of batch renormalisation and of convolutions as matrix products, compared with torch's functions."""
 
 from __future__ import annotations
 

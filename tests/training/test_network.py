@@ -1,4 +1,4 @@
-"""How maps lie in memory: the faster of two, measured once, and nothing else changes."""
+"""Tests of the memory format: the faster of two, measured once, without any other change."""
 
 from __future__ import annotations
 

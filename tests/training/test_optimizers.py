@@ -1,4 +1,4 @@
-"""Optimisers against twins that move one number at a time; what is frozen stays."""
+"""Tests of optimisers, compared with pure Python for one number at a time; frozen parameters do not change."""
 
 from __future__ import annotations
 

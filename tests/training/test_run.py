@@ -1,4 +1,4 @@
-"""Whole trainings: what lies on disk, asking twice, kills, full disks, and the weights in an evaluation."""
+"""Tests of whole trainings: files on disk, repeated commands, kills, full disks, and the weights in an evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning rates: torch's own schedulers on one side, arithmetic by hand on the other."""
+"""Tests of learning rates, compared with torch's schedulers and with arithmetic by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine step by step: a plain loop with torchvision's transforms, cuts at any step, and what it refuses."""
+"""Tests of the trainer by steps, compared with a plain loop with torchvision's transforms; interruptions; errors."""
 
 from __future__ import annotations
 

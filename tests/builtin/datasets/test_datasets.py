@@ -1,4 +1,4 @@
-"""The built-in datasets: the right images under the right labels, and one line for what is wrong with a folder."""
+"""Tests of the built-in datasets: images with the right labels, and one-line errors for bad folders."""
 
 import codecs
 import gzip

@@ -1,4 +1,4 @@
-"""ImageNet-V2, -A, -R and ReaL labels: indices from the folders' names, answers among 200 classes, lists of labels."""
+"""Tests of ImageNet-V2, -A, -R and ReaL: indices from folder names, predictions among 200 classes, lists of labels."""
 
 from __future__ import annotations
 

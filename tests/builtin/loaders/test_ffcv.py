@@ -1,4 +1,4 @@
-"""ffcv: the reference decoder's pixels, whatever is asked of its files; and the one line where it is not installed."""
+"""Tests of ffcv: always the reference decoder's pixels, and a one-line error if ffcv is not installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of a grid, and what each of its factors changes: against a plain loop over all pairs."""
+"""Tests of the table of a grid and the effects of its factors, compared with a plain loop over all pairs."""
 
 from __future__ import annotations
 
