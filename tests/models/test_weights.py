@@ -196,13 +196,13 @@ def test_an_interrupt_while_downloading_is_no_error_of_the_weights() -> None:
 OFFLINE = """
 import sys, time
 from benchsuite import WeightsError, load_plugins
-from benchsuite.models.weights import Chosen, build
+from benchsuite.models.weights import ChosenWeights, build
 architecture = load_plugins(entry_points=False).architecture(sys.argv[1])
 weights = next(w for w in architecture.weights if w.name == sys.argv[2])
 import timm, torchvision
 start = time.perf_counter()
 try:
-    build(architecture, Chosen(weights.name, "", weights.preprocess, declared=weights), 1000)
+    build(architecture, ChosenWeights(weights.name, "", weights.preprocess, declared=weights), 1000)
 except WeightsError as error:
     print(time.perf_counter() - start, file=sys.stderr)
     print(error, file=sys.stderr)
