@@ -69,7 +69,7 @@ def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 def refusal(call: Any) -> str | None:
-    """What a call refuses, in one line; None where it goes well."""
+    """The error message of a call, one line; None if it succeeds."""
     try:
         call()
     except DataError as error:
@@ -78,7 +78,7 @@ def refusal(call: Any) -> str | None:
 
 
 def evaluated(folder: Path) -> dict[str, Any]:
-    """The columns of a run over a folder with a network of one line."""
+    """The columns of a run over a folder, with a predict function of one line."""
 
     def predict(pixels: Any, flips: Any, view: Any) -> tuple[Any, int]:
         return pixels.reshape(len(pixels), -1)[:, :2].astype(np.float32), 1

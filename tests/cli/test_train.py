@@ -18,7 +18,7 @@ TRAIN = ["train", "tiny", "--recipe", "usual", "--device", "cpu", "--precision",
 
 @pytest.fixture(autouse=True)
 def trainees_installed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The command line finds the trainees beside what is installed."""
+    """The command line finds the trainees in addition to the installed plugins."""
     catalog = toy_training.catalog()
     for command in ("train", "run", "list", "show"):
         monkeypatch.setattr(f"benchsuite.cli.{command}.load_plugins", lambda: catalog)

@@ -209,7 +209,7 @@ COLOURS = np.eye(3, dtype=np.uint8) * 255
 
 
 class Painted:
-    """A data set of plain red and green images, whose labels are as told."""
+    """A data set of plain red and green images with the given labels."""
 
     __name__ = "painted"
 

@@ -29,7 +29,7 @@ def plain(pixels: Any, flips: Any, view: View) -> Any:
 
 
 class Ahead:
-    """A network that begins with a batch and is asked for its scores later."""
+    """A network to which a batch is submitted, and whose scores are fetched later."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -49,7 +49,7 @@ class Ahead:
 
 
 def portion(samples: int = 9) -> ChunkInProgress:
-    """A chunk of so many samples, of which nothing is there."""
+    """A chunk of this many samples, without any stored logits."""
     return ChunkInProgress([Sample(str(i), 0, str(i), "") for i in range(samples)], "key", VIEWS, {})
 
 
@@ -64,7 +64,7 @@ def test_every_batch_and_end_comes_once_in_order_with_its_own_scores(drawn: list
 
 
 def told(network: Ahead, asked: Any) -> list[str]:
-    """What happens in which order; an empty batch is the end of a portion."""
+    """The events in their order; an empty batch is the end of a chunk."""
     for _, made, _, _ in scored(network, asked, nullcontext(), Seconds()):
         network.told.append(f"got {made[0].sample}" if made else "end")
     return network.told
@@ -84,7 +84,7 @@ def test_the_next_chunk_begins_before_the_last_scores_of_one_are_waited_for() ->
 
 
 def test_chunks_that_are_there_are_handed_over_one_by_one() -> None:
-    """They would fill the memory if they waited for a chunk that is computed."""
+    """They would fill the memory if they waited for a chunk that is being computed."""
     network = Ahead()
 
     def asked() -> Any:

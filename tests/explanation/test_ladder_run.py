@@ -37,7 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ladder(results: Path) -> Ladder:
-    """From one crop to five scales. The runs are kept, so it is measured once."""
+    """A ladder from one crop to five scales, measured once for all tests of the file."""
     return climb(planned(results, "1crop", "multiscale"), Progress())
 
 

@@ -28,7 +28,7 @@ def threads_as_before() -> Iterator[None]:
 
 
 def with_threads(work: Any) -> list[Any]:
-    """What it comes to with one thread and with two."""
+    """The results with one thread and with two."""
     found = []
     for threads in (1, 2):
         torch.set_num_threads(threads)

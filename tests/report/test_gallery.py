@@ -37,7 +37,7 @@ def test_the_toy_image_that_ten_crops_fix_is_shown_with_its_answers(tmp_path: Pa
 
 
 class OtherToys(ToyPlugin):
-    """The toys, but the data set has changed since, or is gone."""
+    """The toys with a data set that has changed since the runs, or is missing."""
 
     def __init__(self, change: Any) -> None:
         self.change = change

@@ -17,7 +17,7 @@ PIXELS = torch.from_numpy(np.random.default_rng(5).integers(0, 256, (40, SIDE, S
 
 
 def by_torchvision(image: np.ndarray, pad: int, top: int, left: int, flip: bool) -> np.ndarray:
-    """What ``RandomCrop(size, padding=pad)`` and ``RandomHorizontalFlip`` do once they have drawn."""
+    """The result of ``RandomCrop(size, padding=pad)`` and ``RandomHorizontalFlip`` for given random draws."""
     picture = Image.fromarray(image)
     if pad:
         picture = T.crop(T.pad(picture, [pad]), top, left, image.shape[0], image.shape[1])

@@ -30,7 +30,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]], list[int]]:
-    """A finished grid: its folder, its rows, and how many rows there were at each turn."""
+    """A finished grid: its folder, its rows, and the number of rows after each training."""
     results, turns = tmp_path_factory.mktemp("grid"), []
     rows = training_grid.train(asked(results), "toy-grid", CATALOG, Progress(), lambda rows: turns.append(len(rows)))
     return results, rows, turns

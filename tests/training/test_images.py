@@ -29,7 +29,7 @@ def pictures(count: int = 7) -> Split:
 
 
 def counting(split: Split) -> tuple[Split, list[str]]:
-    """The split, and the ids that were read of it."""
+    """The split, and a list of the ids that are read from it."""
     seen: list[str] = []
 
     def look(sample: Sample) -> object:

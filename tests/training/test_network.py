@@ -18,7 +18,7 @@ SHAPE = (8, 3, 8, 8)
 
 
 def picked(monkeypatch: pytest.MonkeyPatch, times: list[float] | None, name: str = "net") -> str:
-    """What is picked where measuring gives these seconds; None fails the test when anything is measured."""
+    """The chosen format if the measured seconds are these; None fails the test if anything is measured."""
 
     def measure(*_: Any) -> list[float]:
         assert times is not None, "measured again"

@@ -28,7 +28,7 @@ CASES = {
 
 
 class One(torch.nn.Module):
-    """A single number, so that a twin can follow it, and one that a recipe may freeze."""
+    """A module with two numbers: one is compared with the reference, the other one may be frozen."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -46,7 +46,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Heard(Progress):
-    """Keeps what is told; stops the work after ``patience`` steps, as a kill would."""
+    """Records the notes; stops the training after ``patience`` steps, like a kill."""
 
     def __init__(self, patience: int | None = None) -> None:
         self.notes: list[str] = []
@@ -249,7 +249,7 @@ def test_a_checkpoint_with_code_in_it_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_files() -> Iterator[int]:
-    """Files may not become larger than so many bytes: what a full disk does, and as final."""
+    """Limits the size of files in bytes, which has the same effect as a full disk."""
     limit, before = 4000, resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))

@@ -22,7 +22,7 @@ def rates(schedule: Schedule, epochs: int, per_epoch: int) -> list[float]:
 
 
 def of_torch(make, total: int, every: int = 1, **fields) -> tuple[list[float], list[float]]:
-    """Learning rates and first betas of a torch scheduler that is told of every ``every``-th step."""
+    """Learning rates and first betas of a torch scheduler that is stepped at every ``every``-th step."""
     weight = torch.nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.AdamW([weight], 1.0)
     found, betas = [], []

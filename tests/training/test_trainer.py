@@ -71,7 +71,7 @@ def normal() -> tuple[list[float], list[float]]:
 
 
 def by_hand(recipe: Recipe) -> Any:
-    """The plain loop: every image for itself, torch's optimiser as it comes, MultiStepLR after each epoch."""
+    """The plain loop: images one by one, torch's default optimiser, MultiStepLR after each epoch."""
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
     module = toy_training.build(3, **dict(recipe.options)).train()
@@ -188,7 +188,7 @@ def test_a_frozen_layer_stays_and_the_rest_learns() -> None:
 
 
 class Subtracting(torch.nn.Module):
-    """A network with a place for the mean image."""
+    """A network with a buffer for the mean image."""
 
     def __init__(self, side: int) -> None:
         super().__init__()

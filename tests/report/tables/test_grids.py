@@ -25,7 +25,7 @@ def table(path: Path, rows: list[dict[str, str]]) -> Path:
 
 
 def rows_of(seed: int) -> list[dict[str, str]]:
-    """A full factorial in which the level says nothing without noise, and in which one training failed."""
+    """A full factorial in which the level has no effect without noise, and in which one training failed."""
     chance, made = random.Random(seed), dict[str, str]()
     rows = []
     for rate, noise, level in itertools.product(*FACTORS.values()):
