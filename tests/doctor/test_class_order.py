@@ -211,7 +211,7 @@ def test_a_network_that_confuses_classes_is_a_note_and_a_ring_of_them_a_failure(
 
 
 def test_an_order_that_the_networks_own_errors_explain_is_a_note() -> None:
-    """The first four of 10 classes are predicted as the next in 4 of 8 images each, and as the last class in the others."""
+    """The first four of 10 classes are predicted as the next in 4 of 8 images, and as the last class in the others."""
     true = np.repeat(np.arange(10), 80)
     turn = np.arange(len(true)) // 2 % 8
     answers = np.where((true < 4) & (turn < 4), (true + 1) % 4, np.where(true < 4, 9, true))
