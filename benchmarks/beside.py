@@ -1,11 +1,11 @@
-"""How well reading and computing overlap, shown on a made-up device that computes by itself, as a GPU does.
+"""How well reading and computing overlap, measured with a simulated device that computes in parallel with the host.
 
 ``python benchmarks/beside.py [--images 5120] [--read 3.0] [--compute 0.3] [--workers 8] [--rounds 3]``
 
-Each image takes ``--read`` milliseconds of a worker, each view ``--compute`` milliseconds of the device; both only
-wait, so that no processor is the limit. Three things take turns: reading alone, the device alone, and the walk itself
-with one view of each image. The walk can be no faster than the slower of the two; printed are medians of seconds, and
-the ratio.
+Each image takes ``--read`` milliseconds of a worker, each view ``--compute`` milliseconds of the device. Both only
+wait, so that no processor is the limit. Three things are timed in turn: reading alone, the device alone, and a whole
+evaluation with one view of each image. An evaluation cannot be faster than the slower of the first two. The script
+prints the medians in seconds, and the ratio of the slower one to the evaluation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PREPROCESS = Preprocess(SIDE, SIDE, "bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)
 
 
 class Waiting:
-    """A data set whose images take a while to read."""
+    """A plugin with a data set whose images take ``milliseconds`` to read."""
 
     __name__ = "waiting"
 
@@ -55,7 +55,7 @@ class Waiting:
 
 
 class Device:
-    """Computes one batch after the other, beside the host."""
+    """Computes one batch after the other in a thread, ``milliseconds`` per view."""
 
     def __init__(self, milliseconds: float) -> None:
         self.seconds, self.queue = milliseconds / 1000, ThreadPoolExecutor(1)
@@ -64,7 +64,7 @@ class Device:
         return self.start(pixels, flips, view)()
 
     def start(self, pixels: Any, flips: Any, view: Any) -> Any:
-        """Begins with a batch; what it returns waits for the scores."""
+        """Submits a batch; the function that it returns waits for the scores."""
         return self.queue.submit(self._compute, len(pixels)).result
 
     def _compute(self, n: int) -> Any:
@@ -73,7 +73,7 @@ class Device:
 
 
 def main() -> None:
-    """Prints one line a way."""
+    """Prints the median seconds of each of the three, and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=5120)
     parser.add_argument("--read", type=float, default=3.0)
@@ -87,7 +87,7 @@ def main() -> None:
     questions = plan(request, load_plugins(extra=[images]))
     settings = Settings(args.batch_size, args.workers, turn=nullcontext())
 
-    def walk() -> None:
+    def whole() -> None:
         with tempfile.TemporaryDirectory() as folder:
             opened = OpenNetwork(
                 device, questions[0].members[0].views, ChunkStore(Path(folder)), "made up", device.start
@@ -97,7 +97,7 @@ def main() -> None:
     ways = {
         "reading alone": lambda: list(in_order(images.samples, images.read, args.workers)),
         "device alone": lambda: device._compute(args.images),
-        "both": walk,
+        "both": whole,
     }
     took: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(args.rounds):

@@ -1,16 +1,16 @@
-"""Images per second of ``1crop`` from files to counts, against the bare forward pass and timm's way, interleaved.
+"""Images per second of ``1crop`` from files to counts, compared with the forward pass alone and with timm's script.
 
 ``python benchmarks/evaluate.py imagenet:PATH [--architecture resnet50] [--precision fp32] [--rounds 3]``
 
 Five things are timed in turn, ``--rounds`` times; medians and ratios are printed:
 
 - ``benchsuite``: ``run --fresh``, by default with random weights, from JPEG files to counts (the time of its pass);
-- ``bare``: the same network on tensors that are in memory already, same precision, same batch size;
-- ``timm``: what timm's validation script does: its data set and loader with its defaults for workers, its transforms,
-  batches of ``--timm-batch`` (its default is 256), same precision and memory layout;
-- ``default`` and ``timm default``: the same two as they come. benchsuite chooses its precision, and is timed as a whole
-  command; timm computes in float32 and torch's usual layout. From 256 images on the precision is checked, in the first
-  round; the decision is kept.
+- ``bare``: the same network on tensors in memory, with the same precision and batch size;
+- ``timm``: the same as timm's validation script: its data set and loader with its default number of workers, its
+  transforms, batches of ``--timm-batch`` (its default is 256), with the same precision and memory layout;
+- ``default`` and ``timm default``: both with their default settings. benchsuite chooses its precision, and is timed as
+  a whole command; timm computes in float32 and torch's default layout. From 256 images on the precision is checked in
+  the first round; the decision is stored.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from benchsuite.specs.catalog import open_dataset
 
 
 def ours(args: argparse.Namespace, catalog: Any, *, default: bool = False) -> float:
-    """Images per second of the pass that ``benchsuite run`` makes; with ``default``, of all of it as it comes."""
+    """Images per second of the pass of ``benchsuite run``; with ``default``, of the whole run at default settings."""
     with tempfile.TemporaryDirectory() as results:
         request = RunRequest(
             (args.architecture,),
@@ -71,7 +71,7 @@ def bare(args: argparse.Namespace, module: Any, n: int) -> float:
 
 
 def timm_way(args: argparse.Namespace, module: Any, n: int, *, default: bool = False) -> float:
-    """Images per second with timm's data set and loader; with ``default``, in float32 and torch's usual layout."""
+    """Images per second with timm's data set and loader; with ``default``, in float32 and torch's default layout."""
     from timm.data import create_dataset, create_loader
 
     folder = Path(args.data.partition(":")[2])
@@ -102,7 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="imagenet:PATH or folder:PATH")
     parser.add_argument("--architecture", default="resnet50")
-    parser.add_argument("--weights", default="random", help="of benchsuite; random ones may not pass its check")
+    parser.add_argument("--weights", default="random", help="for benchsuite; random ones may fail the precision check")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16", "fp16"])
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--timm-batch", type=int, default=256)
@@ -125,15 +125,15 @@ def main() -> None:
     print(
         f"{args.architecture}, {args.precision}, {n} images, batch {args.batch_size}, {torch.get_num_threads()} threads"
     )
-    for name, found in rates.items():
-        print(f"{name:14} {statistics.median(found):8.1f} images/s")
+    for name, measured in rates.items():
+        print(f"{name:14} {statistics.median(measured):8.1f} images/s")
     for one, other in (("benchsuite", "bare"), ("benchsuite", "timm"), ("default", "timm default")):
         ratios = [a / b for a, b in zip(rates[one], rates[other], strict=True)]
         print(f"{one} / {other}: {statistics.median(ratios):.2f}")
 
 
 if __name__ == "__main__":
-    if "GOMP_SPINCOUNT" not in os.environ:  # as the command sets it; torch has to be loaded after that
+    if "GOMP_SPINCOUNT" not in os.environ:  # the command sets it too; it must be set before torch is loaded
         give_way()
         os.execv(sys.executable, [sys.executable, *sys.argv])
     main()

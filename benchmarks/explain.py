@@ -1,13 +1,13 @@
-"""Seconds of ``explain`` beside its forward passes, for made-up logits: from 1crop to multiscale, 9 runs of 22 views.
+"""Seconds of ``explain`` without its forward passes, for made-up logits: from 1crop to multiscale, 9 runs of 22 views.
 
 ``python benchmarks/explain.py [--images 50000] [--classes 1000] [--goal multiscale]``
 
-Logits of each view are made up and put where forward passes would leave them. Then four things are timed:
+Random logits of each view are written to the cache, where forward passes would store them. Then four things are timed:
 
-- ``after``: from the last forward pass to the end. The questions are scored while the passes go on;
-- ``scoring``: of which all views are combined for all questions, in float64, ranked, and kept;
-- ``again``: the same ladder once its runs are there;
-- ``whole``: everything, with all logits read back from disk and checked, and no forward pass at all.
+- ``after``: from the last forward pass to the end. Most of the scoring is done before, in parallel with the passes;
+- ``scoring``: combining all views for all runs in float64, ranking and storing;
+- ``again``: the same ladder once its runs exist;
+- ``whole``: everything, with all logits read from disk and checked, and without any forward pass.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PREPROCESS = Preprocess(256, 224, "bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)
 
 
 class MadeUp:
-    """A network of one linear layer, and plain images that nobody looks at but to learn their size."""
+    """A network of one linear layer, and black images of which only the size is used."""
 
     __name__ = "madeup"
 
@@ -70,7 +70,7 @@ class MadeUp:
 
 
 class Clock(Progress):
-    """When the last view was told to be done, and the CPU time until then."""
+    """Records the time when the last view was reported as done, and the CPU time until then."""
 
     last = cpu = 0.0
 
@@ -79,7 +79,7 @@ class Clock(Progress):
 
 
 def make_up(plan: LadderPlan) -> None:
-    """Writes the logits of all views: a part that they share, and a part of their own."""
+    """Writes the logits of all views: the sum of a part common to all views and a part of each view."""
     questions = [rung.question for rung in plan.rungs]
     rng = np.random.default_rng(1)
     for member, views in networks(questions).values():
@@ -94,7 +94,7 @@ def make_up(plan: LadderPlan) -> None:
 
 
 def timed_scoring() -> list[float]:
-    """Adds up the seconds that scoring takes, wherever it is called."""
+    """Replaces ``score`` by a function that adds up its seconds; returns a list with the sum."""
     spent, score = [0.0], scoring.score
 
     def timing(*args: Any) -> Any:
@@ -114,7 +114,7 @@ def timed_scoring() -> list[float]:
 
 
 def measure(args: argparse.Namespace, results: Path) -> None:
-    """Prints the seconds."""
+    """Prints the seconds of the four parts."""
     catalog = load_plugins(entry_points=False, extra=[MadeUp(args.images, args.classes)])
     request = RunRequest(("madeup",), (), data="madeup", device="cpu", results=results)
     plan = make_plan(*between_protocols(request, "1crop", args.goal, catalog), catalog, fair=False)
@@ -136,7 +136,7 @@ def measure(args: argparse.Namespace, results: Path) -> None:
 
 
 def main() -> None:
-    """Makes logits up in a temporary folder."""
+    """Runs the measurement in a temporary folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--classes", type=int, default=1000)

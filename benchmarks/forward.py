@@ -1,10 +1,11 @@
-"""The forward pass alone, per megapixel: the network as it came, with folded normalisations, and compiled.
+"""Megapixels per second of the forward pass alone: the unchanged network, with folded normalisations, and compiled.
 
 ``python benchmarks/forward.py [resnet50 ...] [--precision bf16] [--rounds 5]``
 
-Ten-crop's batches of 8 crops of 224 pixels, and score maps of images of several shapes; weights are random, and
-normalisation statistics are not those of a new network. The three take turns. What is printed: seconds until the
-compiled network has answered for each shape once, and medians of megapixels/s with their ratios to the first way.
+The inputs are batches of 8 crops of 224 pixels, as in ten-crop, and images of several shapes for score maps. The
+weights and normalisation statistics are random. The three networks are timed in turn. The script prints the seconds
+until the compiled network has computed each shape once, and medians of megapixels/s with their ratios to the unchanged
+network.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ CROPS, MAPS = View(256, Crop(224)), View(256, dense=True, nominal=224)
 
 
 def built(architecture: Any) -> Any:
-    """The same network at every call."""
+    """The network with random weights and normalisation statistics, the same at every call."""
     torch.manual_seed(0)
     module = architecture.build(CLASSES).eval()
     for layer in module.modules():
@@ -39,7 +40,7 @@ def built(architecture: Any) -> Any:
 
 
 def ask(network: Network, pixels: Any) -> float:
-    """Megapixels/s of one batch."""
+    """Megapixels/s of one batch (n, h, w, 3)."""
     view = CROPS if pixels.shape[1:3] == (224, 224) else MAPS
     start = time.perf_counter()
     network(pixels, np.zeros(len(pixels), dtype=bool), view)
@@ -67,7 +68,7 @@ def compare(name: str, precision: str, rounds: int) -> None:
     for _ in range(rounds + 1):
         for way, network in networks.items():
             rates[way].append([ask(network, x) for x in batches])
-    rates = {way: found[1:] for way, found in rates.items()}  # the first round is to warm up
+    rates = {way: found[1:] for way, found in rates.items()}  # without the first round, the warm-up
     print(f"{name}, {precision}, {torch.get_num_threads()} threads, {networks['folded'].folded} normalisations folded,")
     print(f"compiled for all shapes after {ready:.0f} s; megapixels/s:")
     first = [statistics.median(column) for column in zip(*rates["as it came"], strict=True)]
@@ -80,7 +81,7 @@ def compare(name: str, precision: str, rounds: int) -> None:
 
 
 def main() -> None:
-    """Compares each network that is named."""
+    """Compares the three variants of each named network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("architectures", nargs="*", default=["resnet50"])
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16", "fp16"])

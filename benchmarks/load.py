@@ -1,15 +1,15 @@
-"""Images per second of loading alone: prepared files beside the reference loader, and threads beside processes.
+"""Images per second of loading alone: prepared files compared with the reference loader, threads with processes.
 
 ``python benchmarks/load.py imagenet:PATH [cifar10:PATH ...] [--loader ffcv] [--workers 2] [--rounds 5]``
 
-The file is prepared where it is not there yet; every image of it is compared with the reference decoder. Then, in turn,
-``--rounds`` times, with everything in page cache; medians and ratios are printed:
+The file is prepared if it does not exist yet, and all its images are compared with those of the reference decoder. Then
+these are timed in turn, ``--rounds`` times, with all files in the page cache; medians and ratios are printed:
 
 - ``torch``: the reference loader, Pillow in threads;
-- ``processes``: Pillow in as many processes that are there already, images handed over through pipes, 8 at a time;
-- the loader that is asked for.
+- ``processes``: Pillow in the same number of processes, already started, which send images through pipes, 8 at a time;
+- the loader given by ``--loader``, also with 0 workers.
 
-Each gives every image once, in order, as a uint8 array; what ffcv compiles is compiled before.
+Each yields every image once, in order, as a uint8 array. ffcv compiles its code before the timing.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ from benchsuite.specs.catalog import open_dataset
 from benchsuite.storage.logit_cache import CHUNK, chunked
 
 _OPEN: list[Split] = []
-"""In a process of the pool: the split."""
+"""The split, in a process of the pool; empty before ``join_pool``."""
 
 
 def join_pool(data: str) -> None:
-    """What each process of the pool does first."""
+    """Opens the data set in a new process of the pool."""
     _OPEN.append(open_dataset(data, load_plugins())[1])
 
 
 def read(number: int) -> Any:
-    """An image of the split, in a process of the pool."""
+    """Reads an image of the split in a process of the pool."""
     split = _OPEN[0]
     return np.asarray(split.read(split.samples[number]))
 
 
 def by_loader(loader: Loader, split: Split, workers: int) -> Iterator[Any]:
-    """Every image, in the chunks in which an evaluation asks for them."""
+    """Yields every image, read in the same chunks as in an evaluation."""
     for samples in chunked(split.samples, CHUNK):
         yield from loader.images(split, samples, lambda pixels, _: np.asarray(pixels), workers)
 
 
 def rate(images: Callable[[], Iterator[Any]], count: int) -> float:
-    """Images per second of one pass, which gives so many."""
+    """Images per second of one pass. Exits with an error unless the pass yields ``count`` images."""
     start, seen = time.perf_counter(), 0
     for pixels in images():
         seen += pixels.ndim == 3
@@ -66,12 +66,12 @@ def rate(images: Callable[[], Iterator[Any]], count: int) -> float:
 
 def identical(fast: Loader, split: Split) -> int:
     """How many images have the pixels of the reference decoder, bit for bit."""
-    found = by_loader(fast, split, 1)
-    return sum(np.array_equal(a, np.asarray(split.read(s))) for s, a in zip(split.samples, found, strict=True))
+    images = by_loader(fast, split, 1)
+    return sum(np.array_equal(a, np.asarray(split.read(s))) for s, a in zip(split.samples, images, strict=True))
 
 
 def compare(data: str, args: argparse.Namespace, catalog: Any) -> None:
-    """The table of one data set."""
+    """Prints the table of one data set."""
     _, split = open_dataset(data, catalog)
     n, reference, chosen = len(split.samples), catalog.find("loader", "torch"), catalog.find("loader", args.loader)
     note = prepare(PreparedSpec(chosen, split, data), Progress(), args.workers)
@@ -93,9 +93,9 @@ def compare(data: str, args: argparse.Namespace, catalog: Any) -> None:
                 rates.setdefault(name, []).append(rate(images, n))
     size = f"{Path(note['file']).stat().st_size / 2**20:.0f} MiB"
     print(f"{data}: {n} images, {size}, {args.workers} workers; {same} of {n} with the reference decoder's pixels")
-    for name, found in rates.items():
-        ratio = statistics.median(a / b for a, b in zip(found, rates["torch"], strict=True))
-        median = statistics.median(found)
+    for name, measured in rates.items():
+        ratio = statistics.median(a / b for a, b in zip(measured, rates["torch"], strict=True))
+        median = statistics.median(measured)
         print(f"{name:18} {median:8.0f} images/s   {n / median:7.3f} s   {name}/torch {ratio:.2f}")
 
 

@@ -1,11 +1,12 @@
-"""Peak memory of a run over many small JPEG files against one over a tenth of them. Aim: at most 1.1 times as much.
+"""Peak memory of a run over many small JPEG files, compared with a tenth of them. Aim: at most 1.1 times as much.
 
 ``python benchmarks/memory.py [--images 50000] [--classes 100] [--architecture NAME] [--protocol NAME] [--folder DIR]``
 
-The files are generated once, in ``--folder`` where one is given. Each run is a process of its own with an empty cache;
-its peak is what the kernel counted (the largest resident set). Without ``--architecture`` the network is a pooling and
-a linear layer, which leaves reading, batching and the logits to look at. What the logits take on disk is printed too,
-beside what it has to be: images x views x classes x 4 bytes, and a header for each chunk and view.
+The files are generated in ``--folder`` if it is given, and then only once; else in a temporary folder. Each run is a
+process of its own with an empty cache. Its peak is the largest resident set counted by the kernel. Without
+``--architecture`` the network is a pooling and a linear layer, so that memory is used mainly for reading, batching and
+logits. The size of the logits on disk is printed too, as a multiple of images x views x classes x 4 bytes; the rest is
+a header for each chunk and view.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def build(num_classes: int) -> Any:
 
 
 class Plugin:
-    """The network as ``pooled``."""
+    """A plugin with the network ``pooled``."""
 
     __name__ = "memory"
 
@@ -50,7 +51,7 @@ class Plugin:
 
 
 def generate(folder: Path, images: int, classes: int) -> Path:
-    """So many JPEG files in class folders; those that are there are kept."""
+    """Writes ``images`` JPEG files in class folders and returns their root; existing files are kept."""
     root = folder / f"{images}-{classes}"
     chance = np.random.default_rng(0)
     pool = []
@@ -67,7 +68,7 @@ def generate(folder: Path, images: int, classes: int) -> Path:
 
 
 def child(arguments: list[str]) -> None:
-    """One run; prints its peak in MiB, its seconds, and the bytes of its chunks."""
+    """Runs once; prints as JSON the peak in MiB, the seconds, and the bytes and number of the chunk files."""
     from benchsuite.evaluation.question import RunRequest
     from benchsuite.progress import Progress
     from benchsuite.runs.run import run
@@ -78,22 +79,22 @@ def child(arguments: list[str]) -> None:
     (row,) = run(request, load_plugins(extra=[Plugin()]), Progress())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     chunks = [p.stat().st_size for p in Path(os.environ["BENCHSUITE_CACHE"]).rglob("*.logits")]
-    told = {"peak": peak, "seconds": time.perf_counter() - start, "bytes": sum(chunks), "files": len(chunks)}
-    print(json.dumps(told | {"n": row["n"], "views": row["views"]}))
+    usage = {"peak": peak, "seconds": time.perf_counter() - start, "bytes": sum(chunks), "files": len(chunks)}
+    print(json.dumps(usage | {"n": row["n"], "views": row["views"]}))
 
 
 def measure(architecture: str, data: Path, protocol: str) -> dict[str, Any]:
-    """What ``child`` prints, in a process of its own."""
+    """Runs ``child`` in a process of its own and returns what it prints."""
     with tempfile.TemporaryDirectory() as scratch:
         own = {"BENCHSUITE_CACHE": str(Path(scratch, "cache"))}
         command = [sys.executable, __file__, "--child", architecture, f"folder:{data}", protocol, scratch]
         done = subprocess.run(command, env=os.environ | own, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    usage: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return usage
 
 
 def main() -> None:
-    """Prints a line for each run, and the ratio."""
+    """Prints a line for each run, and the ratio of the peaks."""
     if sys.argv[1:2] == ["--child"]:
         child(sys.argv[2:])
         return
@@ -105,18 +106,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        found = []
+        runs = []
         for images in (args.images // 10, args.images):
             data = generate(args.folder or Path(scratch), images, args.classes)
             one = measure(args.architecture, data, args.protocol)
-            found.append(one)
+            runs.append(one)
             planned = one["n"] * one["views"] * args.classes * 4
             print(
                 f"{one['n']:7} images  peak {one['peak']:7.1f} MiB  {one['seconds']:6.1f} s  logits on disk "
                 f"{one['bytes'] / 2**20:.1f} MiB in {one['files']} files, {one['bytes'] / planned:.3f} of the plan",
                 flush=True,
             )
-    print(f"peak of {args.images} over that of {args.images // 10}: {found[1]['peak'] / found[0]['peak']:.3f}")
+    print(f"peak of {args.images} over that of {args.images // 10}: {runs[1]['peak'] / runs[0]['peak']:.3f}")
 
 
 if __name__ == "__main__":

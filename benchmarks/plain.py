@@ -1,7 +1,7 @@
 """The protocols as they are usually written: torchvision's transforms, and one image at a time for score maps.
 
-The scripts beside this one compare benchsuite with it. Each way is timed in a process of its own: benchsuite tells the
-C library to keep freed memory, which would make the plain way faster too.
+``buckets.py`` and ``protocols.py`` compare benchsuite with it. Each way is timed in a process of its own: benchsuite
+makes the C library keep freed memory, which would make the plain way faster too.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from benchsuite.runs.run import run
 SCALES = {"fullconv": (256,), "multiscale": (224, 256, 384, 480, 640)}
 Counts = dict[str, list[int]]
 Seconds = list[float]
-"""Of the clock, and of the processor: on a machine that does something else too, these say more."""
+"""[wall-clock, processor] seconds; on a busy machine the second ones are more reliable."""
 
 
 def now() -> Seconds:
-    """Both clocks."""
+    """The current time of both clocks."""
     return [time.perf_counter(), time.process_time()]
 
 
 def since(start: Seconds) -> Seconds:
-    """What has passed on both."""
+    """The seconds since ``start`` on both clocks."""
     return [b - a for a, b in zip(start, now(), strict=True)]
 
 
-def asked(args: argparse.Namespace, protocols: tuple[str, ...], results: str = "results") -> RunRequest:
-    """What ``benchsuite run`` would be asked."""
+def request(args: argparse.Namespace, protocols: tuple[str, ...], results: str = "results") -> RunRequest:
+    """The request of ``benchsuite run`` for these options."""
     return RunRequest(
         (args.architecture,),
         protocols,
@@ -64,20 +64,20 @@ def asked(args: argparse.Namespace, protocols: tuple[str, ...], results: str = "
 
 
 def ours(args: argparse.Namespace) -> tuple[Seconds, Counts]:
-    """A whole run, with the check of ``--precision auto``, and [top-1, top-5] errors by protocol."""
+    """A whole run, with the check of ``--precision auto``: seconds, and [top-1, top-5] errors by protocol."""
     catalog = load_plugins()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["BENCHSUITE_CACHE"] = folder
         start = now()
-        rows = run(asked(args, tuple(args.protocols), folder), catalog, Progress())
+        rows = run(request(args, tuple(args.protocols), folder), catalog, Progress())
         spent = since(start)
     return spent, {row["protocol"]: [row["top1_errors"], row["top5_errors"]] for row in rows}
 
 
 def plain(args: argparse.Namespace) -> tuple[Seconds, Counts]:
-    """The protocols one after the other, and their errors."""
+    """The protocols one after the other: seconds, and [top-1, top-5] errors by protocol."""
     args.precision = args.plain_precision
-    (question,) = plan(asked(args, ("1crop",)), load_plugins())
+    (question,) = plan(request(args, ("1crop",)), load_plugins())
     (member,) = question.members
     module = build(member.architecture, member.weights, len(question.split.classes)).eval()
     mapped = derive(member.architecture, module, member.weights.preprocess.crop)
@@ -93,7 +93,7 @@ def plain(args: argparse.Namespace) -> tuple[Seconds, Counts]:
 
 
 def ten_crop(question: Question, module: Any) -> Iterator[Any]:
-    """The mean softmax of ten crops, image by image: (c,) float64."""
+    """Yields the mean softmax of the ten crops of each image: (c,) float64."""
     p = question.members[0].weights.preprocess
     crops = transforms.Compose([resized(question, p.resize), transforms.TenCrop(p.crop)])
     tensor = to_tensor(question)
@@ -103,7 +103,7 @@ def ten_crop(question: Question, module: Any) -> Iterator[Any]:
 
 
 def dense(question: Question, module: Any, mapped: Any, scales: tuple[int, ...]) -> Iterator[Any]:
-    """The mean over scales and mirror images of the softmax of the mean score map, image by image: (c,) float64."""
+    """Yields the mean over scales and flips of the softmax of the mean score map of each image: (c,) float64."""
     tensor = to_tensor(question)
     sizes = [resized(question, scale) for scale in scales]
     for sample in question.samples:
@@ -117,13 +117,13 @@ def dense(question: Question, module: Any, mapped: Any, scales: tuple[int, ...])
 
 
 def resized(question: Question, size: Any) -> Any:
-    """``Resize`` of torchvision as the weights ask for it."""
+    """``Resize`` of torchvision with the interpolation of the weights."""
     mode = transforms.InterpolationMode(question.members[0].weights.preprocess.interpolation)
     return transforms.Resize(size, mode)
 
 
 def to_tensor(question: Question) -> Any:
-    """``ToTensor`` and ``Normalize`` of torchvision."""
+    """``ToTensor`` and ``Normalize`` of torchvision, with the mean and std of the weights."""
     p = question.members[0].weights.preprocess
     return transforms.Compose([transforms.ToTensor(), transforms.Normalize(p.mean, p.std)])
 
@@ -143,16 +143,16 @@ WAYS = {
     "auto": "benchsuite, --precision auto",
     "compiled": "the same with --compile",
 }
-"""What is timed, and how it is called in the table."""
+"""What is timed, and its name in the table."""
 
 
 def compare(description: str, protocols: tuple[str, ...]) -> None:
-    """Times all ways in turn, each in a process of its own; prints medians and ratios. Exit 1 for other counts."""
+    """Times all ways in turn, each in its own process; prints medians and ratios. Exits with 1 if counts differ."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="imagenet:PATH or folder:PATH")
     parser.add_argument("--architecture", default="efficientnet_lite0")
-    parser.add_argument("--weights", help="default: the declared ones; or random")
-    parser.add_argument("--plain-precision", default="fp32", help="of the plain way (default: %(default)s)")
+    parser.add_argument("--weights", help="default: the first declared weights; or random")
+    parser.add_argument("--plain-precision", default="fp32", help="precision of the plain way (default: %(default)s)")
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--protocols", nargs="+", default=list(protocols), choices=["10crop", *SCALES])
@@ -163,28 +163,28 @@ def compare(description: str, protocols: tuple[str, ...]) -> None:
         args.precision = "fp32" if args.way == "fp32" else "auto"
         print(json.dumps(plain(args) if args.way == "plain" else ours(args)))
         return
-    found: dict[str, list[tuple[Seconds, Counts]]] = {way: [] for way in WAYS if args.compile or way != "compiled"}
+    measured: dict[str, list[tuple[Seconds, Counts]]] = {way: [] for way in WAYS if args.compile or way != "compiled"}
     for _ in range(args.rounds):
-        for way, kept in found.items():
+        for way, kept in measured.items():
             command = [sys.executable, *sys.argv, "--way", way]
-            told = {} if way == "plain" else {"GOMP_SPINCOUNT": str(SPINS)}  # as the command sets it
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env={**os.environ, **told})
+            own = {} if way == "plain" else {"GOMP_SPINCOUNT": str(SPINS)}  # the command sets it too
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env={**os.environ, **own})
             kept.append(json.loads(done.stdout))
-    sys.exit(report(args, found))
+    sys.exit(report(args, measured))
 
 
-def report(args: argparse.Namespace, found: dict[str, list[tuple[Seconds, Counts]]]) -> int:
-    """Prints the table. 1 if errors differ between any two measurements, else 0."""
+def report(args: argparse.Namespace, measured: dict[str, list[tuple[Seconds, Counts]]]) -> int:
+    """Prints the table. Returns 1 if errors differ between any two measurements, else 0."""
     threads = torch.get_num_threads()
     print(f"{args.architecture}, {args.limit} images, {' + '.join(args.protocols)}, {threads} threads")
-    for way, kept in found.items():
+    for way, kept in measured.items():
         clock, processor = (statistics.median(spent[i] for spent, _ in kept) for i in (0, 1))
-        pairs = list(zip(found["plain"], kept, strict=True))
+        pairs = list(zip(measured["plain"], kept, strict=True))
         ratios = [statistics.median(a[i] / b[i] for (a, _), (b, _) in pairs) for i in (0, 1)]
         name = WAYS[way].format(args.plain_precision)
         counts = ", ".join(f"{p} {one}/{five}" for p, (one, five) in kept[0][1].items())
         print(f"{name:28} {clock:8.1f} s   x {ratios[0]:.2f}   errors {counts}")
         print(f"{'':19}processor {processor:8.1f} s   x {ratios[1]:.2f}")
-    same = all(counts == found["plain"][0][1] for kept in found.values() for _, counts in kept)
+    same = all(counts == measured["plain"][0][1] for kept in measured.values() for _, counts in kept)
     print("the same counts everywhere" if same else "COUNTS DIFFER")
     return 0 if same else 1

@@ -1,10 +1,10 @@
-"""Seconds of three protocols in one run, against the same three written with torchvision, one after the other.
+"""Seconds of three protocols in one run, compared with the same three written with torchvision, one after the other.
 
 ``python benchmarks/protocols.py imagenet:PATH [--limit 100] [--rounds 3] [--architecture NAME] [--compile]``
 
-``10crop``, ``fullconv`` and ``multiscale`` by ``benchsuite run``, from files to counts, in float32 and as
-``--precision auto`` chooses, its check included; against TenCrop, and Resize with one image at a time for score maps,
-in float32 and torch's default layout. The counts have to be the same.
+``benchsuite run`` evaluates ``10crop``, ``fullconv`` and ``multiscale`` from files to counts, in float32 and with
+``--precision auto``, including its check. It is compared with torchvision's TenCrop, and with Resize and one image at a
+time for score maps, in float32 and torch's default layout. The counts must be the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""CPU seconds until ``benchsuite --help`` and ``benchsuite list`` have answered: median of 20 runs. Aim: under 0.3.
+"""CPU seconds of ``benchsuite --help`` and ``benchsuite list``: median of 20 runs. Aim: under 0.3.
 
 python benchmarks/startup.py
 """

@@ -1,14 +1,14 @@
-"""Training images per second of the engine against a plain PyTorch loop, interleaved in one run.
+"""Training images per second of benchsuite's engine, compared with a plain PyTorch loop; both are timed in turn.
 
 ``python benchmarks/train.py cifar10:PATH [--recipes akamaster-20 klachko-5] [--precision fp32] [--rounds 5]``
 
-The plain loop is what the sources of the recipes have: torchvision's data set of Pillow images, RandomCrop,
-RandomHorizontalFlip, ToTensor, Normalize, a DataLoader with ``--workers`` processes, autocast, torch's optimiser as it
-comes, and the accuracy counted at each step. Both train the same network on the same images in batches of the same
-size, in the same precision; after a warm-up the images of ``--seconds`` are counted in turn, ``--rounds`` times.
-Medians and their ratio are printed. ``--width`` narrows the networks that have ``nfilters``; ``--compile`` adds the
-engine with a compiled network, whose compilation is in the warm-up. On a machine that others use, ``--clock cpu
---workers 0`` counts this process's seconds on the processor, and loads in the same process.
+The plain loop is written as in the sources of the recipes: torchvision's data set of Pillow images, RandomCrop,
+RandomHorizontalFlip, ToTensor, Normalize, a DataLoader with ``--workers`` processes, autocast, torch's optimiser with
+its default implementation, and the accuracy counted at each step. Both train the same network on the same images in
+batches of the same size, in the same precision. After a warm-up, the images trained in ``--seconds`` are counted in
+turn, ``--rounds`` times. Medians and their ratio are printed. ``--width`` sets ``nfilters`` of the networks that have
+this option. ``--compile`` adds the engine with a compiled network; the compilation is part of the warm-up. On a machine
+with other users, ``--clock cpu --workers 0`` loads images in this process and counts its processor seconds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from benchsuite.training.trainer import Trainer, TrainingCompute
 
 
 class Rows(torch.utils.data.Dataset):  # type: ignore[misc]
-    """What torchvision's CIFAR10 is: an array in memory, a Pillow image for each index, a transform."""
+    """A data set like torchvision's CIFAR10: an array in memory, a Pillow image for each index, a transform."""
 
     def __init__(self, array: np.ndarray, labels: np.ndarray, recipe: Recipe) -> None:
         how = recipe.augmentation
@@ -57,7 +57,7 @@ class Rows(torch.utils.data.Dataset):  # type: ignore[misc]
 
 
 def plain(architecture: Architecture, recipe: Recipe, rows: Rows, precision: str, workers: int) -> Iterator[int]:
-    """The plain loop; yields the images of each step, for ever."""
+    """The plain loop; yields the number of images of each step, without end."""
     torch.manual_seed(recipe.seed)
     module, how = architecture.build(10).train(), recipe.optimizer
     if how.name == "sgd":
@@ -86,9 +86,9 @@ def plain(architecture: Architecture, recipe: Recipe, rows: Rows, precision: str
 def engine(
     architecture: Architecture, recipe: Recipe, rows: Rows, samples: Any, compute: TrainingCompute
 ) -> Iterator[int]:
-    """The engine; yields the images of each step, for ever."""
-    made = pictures({rows.array.shape[1]: rows.array}, samples, "cpu")
-    trainer = Trainer(architecture, recipe, made, 10, compute)
+    """The engine; yields the number of images of each step, without end."""
+    images = pictures({rows.array.shape[1]: rows.array}, samples, "cpu")
+    trainer = Trainer(architecture, recipe, images, 10, compute)
     while True:
         before = trainer.seen
         trainer.advance()
@@ -96,7 +96,7 @@ def engine(
 
 
 def rate(steps: Iterator[int], seconds: float, clock: Callable[[], float]) -> float:
-    """Images per second of whole steps that fill at least so many seconds."""
+    """Images per second, over whole steps that take at least ``seconds``."""
     start, images = clock(), 0
     while clock() - start < seconds:
         images += next(steps)
@@ -117,9 +117,9 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     args = parser.parse_args()
     if args.clock == "cpu" and args.workers:
-        parser.error("--clock cpu needs --workers 0: it does not see what other processes do")
+        parser.error("--clock cpu needs --workers 0: it does not count the time of other processes")
     clock = time.perf_counter if args.clock == "wall" else time.process_time
-    keep_freed_memory()  # for both: it counts for the whole process
+    keep_freed_memory()  # for both ways: it applies to the whole process
     catalog = load_plugins()
     _, split = open_dataset(args.data, catalog, "train")
     known = {r.name: r for a in catalog.architectures.values() if isinstance(a, Architecture) for r in a.recipes}
@@ -136,12 +136,12 @@ def main() -> None:
             means["engine --compile"] = TrainingCompute(precision=args.precision, layout=None, compiled=True)
         ways = {way: engine(architecture, recipe, rows, split.samples, how) for way, how in means.items()}
         ways["plain loop"] = plain(architecture, recipe, rows, args.precision, args.workers)
-        found: dict[str, list[float]] = {way: [] for way in ways}
+        rates: dict[str, list[float]] = {way: [] for way in ways}
         for steps in ways.values():
             rate(steps, args.seconds / 2, clock)
         for _, way in itertools.product(range(args.rounds), ways):
-            found[way].append(rate(ways[way], args.seconds, clock))
-        medians = {way: statistics.median(rates) for way, rates in found.items()}
+            rates[way].append(rate(ways[way], args.seconds, clock))
+        medians = {way: statistics.median(measured) for way, measured in rates.items()}
         threads = torch.get_num_threads()
         print(f"{name} ({architecture.name}), batches of {recipe.batch_size}, {args.precision}, {threads} threads:")
         for way, middle in medians.items():

@@ -1,4 +1,4 @@
-"""Fixtures: an isolated cache and home, and the real images where BENCHSUITE_TEST_DATA names their folder."""
+"""Fixtures: an isolated cache and home, and real images from the folder BENCHSUITE_TEST_DATA if it is set."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ settings.load_profile("tests")
 
 @pytest.fixture(autouse=True, scope="session")
 def interruptible() -> None:
-    """Ctrl-C interrupts, whatever started the tests: a shell without job control has it ignored in the background."""
+    """Ctrl-C interrupts the tests, also if they run in the background of a shell that ignores it there."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home, a cache and a results folder of the test's own."""
+    """A separate home, cache and results folder for each test."""
     root = tmp_path_factory.mktemp("isolated")
     for name in ("home", "cache", "results", "torch", "hub"):
         (root / name).mkdir()
@@ -33,13 +33,13 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("TORCH_HOME", str(root / "torch"))
     monkeypatch.setenv("HF_HOME", str(root / "hub"))
     monkeypatch.delenv("BENCHSUITE_DATA", raising=False)
-    monkeypatch.delenv("COLUMNS", raising=False)  # several processes of tests are told that of the terminal
+    monkeypatch.delenv("COLUMNS", raising=False)  # set to the width of the terminal if tests run in several processes
     return root
 
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """Torch computes in one thread: the same sums on every machine."""
+    """Torch computes in one thread, so that sums are the same on every machine."""
     import torch
 
     before = torch.get_num_threads()
@@ -64,11 +64,11 @@ def _unpacked(tmp_path_factory: pytest.TempPathFactory, archive: str, folder: st
 
 @pytest.fixture(scope="session")
 def imagenet500(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """500 ImageNet images as val/WNID/*.JPEG, one for every second class."""
+    """A folder with 500 ImageNet images as val/WNID/*.JPEG, one for every second class."""
     return _unpacked(tmp_path_factory, "imagenet-500.tar", "imagenet-500")
 
 
 @pytest.fixture(scope="session")
 def cifar10_jpeg(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """CIFAR-10 as JPEG files of low quality: train/CLASS and test/CLASS."""
+    """A folder with CIFAR-10 as JPEG files of low quality: train/CLASS and test/CLASS."""
     return _unpacked(tmp_path_factory, "cifar10-jpeg.tar.gz", "cifar10-jpeg")

@@ -1,4 +1,4 @@
-"""The conformance kit: everything that is installed passes it, and what breaks a contract does not."""
+"""Tests of the conformance kit: everything installed passes it, and broken contracts do not."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_real_images_keep_the_contract_of_a_dataset(imagenet500: object, cifar10
 
 @pytest.mark.parametrize("name", toys.TOP1_ERRORS)
 def test_the_toys_answers_are_those_of_a_plain_loop(name: str) -> None:
-    """Each view of each image on its own, through the walk's own pieces; score maps by a loop over windows."""
+    """Each view of each image is computed separately, by the functions of an evaluation; score maps by windows."""
     bound = bind(name, lambda n: CATALOG.find("protocol", n))
     made = views(bound, toys.PREPROCESS, mirror=True)
     split = toys.open_toy(None, "test")
@@ -129,7 +129,7 @@ def test_the_toy_network_computes_what_the_fake_one_does() -> None:
 
 
 def refused(check: Callable[..., None], value: object, **how: Any) -> str:
-    """The one line with which a check refuses a value."""
+    """The error message of one line with which a check rejects a value."""
     with pytest.raises(PluginError) as caught:
         check(value, **how)
     text = str(caught.value)
@@ -138,7 +138,7 @@ def refused(check: Callable[..., None], value: object, **how: Any) -> str:
 
 
 class Twisted:
-    """A network that is built for other classes, or answers otherwise than it should."""
+    """Builds a network that returns ``answer(x)`` for any number of classes."""
 
     def __init__(self, answer: Callable[[Any], Any]) -> None:
         self.answer = answer
@@ -231,7 +231,7 @@ def test_a_family_that_breaks_its_contract_is_refused(changes: dict[str, Any], s
 
 
 def untidy(preprocess: Preprocess, *, flip: bool | None = None, count: int = 1) -> tuple[View, ...]:
-    """Mirrored whatever ``flip`` says."""
+    """Views that are mirrored for any ``flip``."""
     return (center(preprocess, flip=True),)
 
 
@@ -295,7 +295,7 @@ def relabelled(label: Any) -> tuple[Sample, ...]:
 
 
 def judged(*real: Any) -> tuple[Sample, ...]:
-    """The samples with these reassessed labels, over and over."""
+    """The samples with these reassessed labels, repeated in turn."""
     return tuple(dataclasses.replace(s, real=r) for s, r in zip(split().samples, itertools.cycle(real), strict=False))
 
 

@@ -1,4 +1,4 @@
-"""What crashes leave behind: nothing that was finished is lost or done again, and no number is ever wrong."""
+"""Tests of crashes: finished work is neither lost nor repeated, and no number is ever wrong."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROTOCOLS = ["-p", "10crop", "-p", "1crop:resize=10"]
 
 @dataclass
 class Place:
-    """A cache and a results folder of their own, and the processes that work there."""
+    """A separate cache and results folder, and the processes that use them."""
 
     kitchen: Kitchen
     root: Path
@@ -35,7 +35,7 @@ class Place:
     attempts: Any
 
     def start(self, size: int, *options: str, delay: float = 0.0, **environment: str) -> list[Started]:
-        """``size`` processes as ``torchrun`` starts them; one alone knows nothing of it."""
+        """Starts ``size`` processes as ``torchrun`` does; a single one without its environment variables."""
         attempt = next(self.attempts)
         own = {
             "BENCHSUITE_CACHE": str(self.root / "cache"),
@@ -56,7 +56,7 @@ class Place:
         return started
 
     def run(self, size: int, *options: str, **environment: str) -> list[dict[str, Any]]:
-        """The rows of a run to its end, which has to be a good one."""
+        """Runs to the end and returns the rows; asserts that the exit status is 0."""
         started = self.start(size, *options, **environment)
         assert [s.wait() for s in started] == [0] * size, [s.err for s in started]
         assert [s.out for s in started[1:]] == [""] * (size - 1)
@@ -68,7 +68,7 @@ class Place:
         return {f.parent.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
     def finished(self) -> dict[str, tuple[int, int]]:
-        """The chunks on disk, each file with what changes when it is written again."""
+        """The chunk files on disk, each with a value that changes when it is written again."""
         found = {}
         for file in (self.root / "cache").rglob("*.logits"):
             status = file.stat()
@@ -76,7 +76,7 @@ class Place:
         return found
 
     def whole(self) -> set[str]:
-        """The first images of the chunks of which every view is on disk."""
+        """The first images of the chunks with every view on disk."""
         stems = [Path(f).stem for f in self.finished()]
         names = {stem: first for first, stem in chunk_stems().items()}
         return {names[stem] for stem in stems if stems.count(stem) == VIEWS}
@@ -104,7 +104,7 @@ def chunk_stems() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Makes places; the meeting place of all processes is here."""
+    """A function that makes places; holds the store through which the processes meet."""
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     kitchen, attempts = Kitchen(), itertools.count()
     yield lambda: Place(kitchen, tmp_path_factory.mktemp("place"), store.port, attempts)
@@ -113,7 +113,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def right(places: Any) -> dict[str, str]:
-    """What one process comes to that nothing happens to."""
+    """The results of one uninterrupted process."""
     place = places()
     rows = place.run(1)
     assert [row["n"] for row in rows] == [IMAGES] * 2
@@ -150,7 +150,7 @@ def test_fresh_computes_every_chunk_once_more_whatever_is_there(places: Any, rig
 
 
 def end_soon(started: list[Started]) -> None:
-    """Kills what does not end by itself within half a second."""
+    """Kills processes that do not end by themselves within half a second."""
     end = time.monotonic() + 0.5
     while not all(s.ended() for s in started) and time.monotonic() < end:
         time.sleep(0.01)
@@ -227,7 +227,7 @@ def test_an_error_in_one_process_is_one_line_and_keeps_what_is_finished(
 
 
 def one_line(started: Started) -> str:
-    """What a command said that ended with status 2: one line, and nothing on standard output."""
+    """The error of a command with exit status 2: one line, and nothing on standard output."""
     assert started.wait() == 2, started.err
     lines = [line for line in started.err.splitlines() if "random (seed 0)" not in line and "evaluating" not in line]
     assert len(lines) == 1, started.err
@@ -285,7 +285,7 @@ def test_a_damaged_chunk_is_computed_again_with_its_company(places: Any, right: 
 
 
 def test_a_full_disk_is_one_line_and_loses_no_chunk(places: Any, right: dict[str, str]) -> None:
-    """A limit on the size of a file stands for the disk: chunks still fit, predictions do not."""
+    """A limit on the file size simulates the disk: chunks fit, predictions do not."""
     place = places()
     (started,) = place.start(1, LARGEST_FILE="1500")
     line = one_line(started)

@@ -1,4 +1,4 @@
-"""The page on plugins: every hook and field is described as it is, and its examples run."""
+"""Tests of docs/plugins.md: every hook and field is described with its signature, and the examples run."""
 
 import dataclasses
 import inspect

@@ -1,4 +1,4 @@
-"""A real network on JPEG files, through the whole walk, against pipelines written with torchvision and plain loops."""
+"""Tests of a real network on JPEG files through a whole run, compared with torchvision pipelines and plain loops."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @pytest.fixture(scope="module")
 def module() -> Any:
-    """ResNet-18 whose places and images differ: normalisation statistics are not those of a new network."""
+    """ResNet-18 with random normalisation statistics, so that positions and images differ."""
     torch.manual_seed(0)
     made = models.resnet18(num_classes=3)
     for layer in made.modules():
@@ -55,7 +55,7 @@ def files(module: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Walked:
-    """One run through the walk: its answers, the logits of its chunks, and how many views were forwarded."""
+    """One evaluation: its answers, the logits of its chunks, and the number of computed views."""
 
     def __init__(self, files: Path, *protocols: str, batch_size: int = 4, shuffle: bool = False) -> None:
         data, weights = f"folder:{files / 'images'}", str(files / "net.pth")
@@ -95,7 +95,7 @@ def images(question: Question) -> list[Any]:
 
 
 def close(got: Any, wanted: Any) -> None:
-    """Equal to 1e-5, and not because all images are alike."""
+    """Asserts equality to 1e-5, and that not all images are equal."""
     wanted = np.asarray(wanted)
     assert got.shape == wanted.shape
     assert np.ptp(wanted, axis=0).min() > 1e-2

@@ -1,4 +1,4 @@
-"""The exception tree and the grammar of its lines."""
+"""Tests of the exception tree and the grammar of its messages."""
 
 from __future__ import annotations
 

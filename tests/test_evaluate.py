@@ -1,4 +1,4 @@
-"""The whole walk with a predict function of five lines, against answers computed by hand."""
+"""Tests of a whole evaluation with a predict function of five lines, compared with answers computed by hand."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_finished_chunks_are_not_computed_again(tmp_path: Path, monkeypatch: pyt
 
 
 def reads(question: Question, told: list[str], broken: str = "") -> Question:
-    """The question with images that tell when they are read."""
+    """The question with images that record when they are read."""
 
     def read(sample: Sample) -> Any:
         told.append(f"read {sample.id}")
@@ -132,7 +132,7 @@ def test_a_broken_image_of_the_next_chunk_loses_nothing_of_one_that_is_under_way
 
 
 def test_what_a_device_computes_beside_the_host_is_time_as_well(tmp_path: Path) -> None:
-    """Else it would be said to compute faster than it does, by as much as it did while chunks were scored."""
+    """Else the reported speed would be too high, by the time that it computes while chunks are scored."""
     (asked,) = questions("1crop")
     (member,) = asked.members
     spent = []
@@ -168,7 +168,7 @@ def test_damaged_chunk_is_computed_again(tmp_path: Path) -> None:
 
 
 def test_another_data_set_with_the_same_ids_is_not_answered_from_the_first(tmp_path: Path) -> None:
-    """Both are held in memory, and say nothing of the state of an image."""
+    """Both are in memory, and their samples have no stamp."""
 
     def of(name: str, pixels: dict[str, Any]) -> Question:
         samples = tuple(dataclasses.replace(s, stamp="") for s in questions("1crop")[0].samples)
@@ -299,7 +299,7 @@ def test_images_in_another_order_print_no_number(tmp_path: Path) -> None:
 
 
 def test_a_loader_that_reads_ahead_or_hands_on_copies_is_believed(tmp_path: Path) -> None:
-    """Two samples may have one image, and an image may be made another object: then nobody knows whose it is."""
+    """Two samples may share an image, and a loader may copy images: then the sample of an image cannot be checked."""
 
     def ahead(split: Any, samples: Any, then: Any, workers: int) -> Any:
         return (then(image, 0.0) for image in [split.read(s) for s in samples])

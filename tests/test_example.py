@@ -1,4 +1,4 @@
-"""The example distribution: installed, it is found through its entry point, and it is right on real images."""
+"""Tests of the example package: found through its entry point when installed, and right on real images."""
 
 import importlib.metadata
 import json
@@ -78,7 +78,7 @@ def counted(imagenet500, results, *protocols):
 
 
 def assert_errors(run, errors):
-    """One more or less is allowed only where the run itself found a near tie."""
+    """Asserts the errors; one more or less is allowed only if the run found a near tie."""
     assert run["n"] == 500
     assert abs(run["top1_errors"] - errors) <= min(1, run["near_ties"]["top1"]), run
 
@@ -100,7 +100,7 @@ def test_it_counts_51_and_48_errors_with_ten_crops(catalog, imagenet500, tmp_pat
 @pytest.mark.skipif("BENCHSUITE_SLOW" not in os.environ, reason="46000 forward passes: set BENCHSUITE_SLOW=1")
 @pytest.mark.parametrize("protocol", RUNGS)
 def test_each_rung_of_the_committed_ladder_is_what_a_run_of_its_own_gives(catalog, imagenet500, tmp_path, protocol):
-    """The rungs were made by one ``explain`` that shares their views; here each has a cache of its own."""
+    """The rungs were measured by one ``explain`` with common views; here each has its own cache."""
     (rung,) = (r for r in json.loads((LADDER / "ladder.json").read_text())["rungs"] if r["protocol"] == protocol)
     run = counted(imagenet500, tmp_path, protocol)[protocol]
     ours = read_columns(tmp_path / "runs" / run["run_id"], ("id", "rank"))

@@ -1,4 +1,4 @@
-"""Damaged JPEG and PNG files: evaluated as Pillow shows them or refused by name; no hang, no traceback."""
+"""Tests of damaged JPEG and PNG files: evaluated as Pillow decodes them, or errors by name; no hang, no traceback."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 def refusal(call: Any) -> str | None:
-    """What a call refuses, in one line; None where it goes well."""
+    """The error message of a call, one line; None if it succeeds."""
     try:
         call()
     except DataError as error:
@@ -79,7 +79,7 @@ def refusal(call: Any) -> str | None:
 
 
 def evaluated(folder: Path) -> dict[str, Any]:
-    """The columns of a run over a folder with a network of one line."""
+    """The columns of a run over a folder, with a predict function of one line."""
 
     def predict(pixels: Any, flips: Any, view: Any) -> tuple[Any, int]:
         return pixels.reshape(len(pixels), -1)[:, :2].astype(np.float32), 1

@@ -1,4 +1,4 @@
-"""Which way imports point: one order of folders, no circle among the files of one, pure rooms, light plugins."""
+"""Tests of imports: one order of folders, no cycle among the files of one, pure folders, light plugins."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def imports(source: str, module: str, package: bool = False) -> Iterator[Import]
 
 
 def pure(module: str) -> set[str] | None:
-    """What a pure module may import beside the standard library; None for a module that need not be pure."""
+    """What a pure module may import besides the standard library; None for a module that need not be pure."""
     name = module.removeprefix("benchsuite.")
     return PURE_MODULES.get(name, PURE.get(name.partition(".")[0]))
 
@@ -94,7 +94,7 @@ def core_faults(source: str, module: str, package: bool = False) -> list[str]:
 
 
 def circle(files: Mapping[str, str]) -> list[str]:
-    """The modules of a circle of imports, in order, or none. ``files`` are sources by module; lazy imports count."""
+    """The modules of an import cycle in order, or no module. ``files`` are sources by module; lazy imports count."""
     edges = {}
     for module, source in files.items():
         wanted = {found.name for found in imports(source, module) if not found.typing}
@@ -116,7 +116,7 @@ def circle(files: Mapping[str, str]) -> list[str]:
 
 
 def plugin_faults(source: str, module: str) -> list[str]:
-    """What is wrong with the imports of a plugin; ``_private`` siblings may import anything heavy at once."""
+    """What is wrong with the imports of a plugin; ``_private`` siblings may import heavy libraries at once."""
     package, _, name = module.rpartition(".")
     faults = []
     for found in imports(source, module):
@@ -130,7 +130,7 @@ def plugin_faults(source: str, module: str) -> list[str]:
 
 
 def core_modules() -> list[tuple[str, Path]]:
-    """(module, file) of every file of the core but the facade."""
+    """(module, file) of every file of the core except the facade."""
     found = []
     for path in sorted(CORE.rglob("*.py")):
         parts = path.relative_to(CORE).with_suffix("").parts

@@ -1,4 +1,4 @@
-"""What is installed is what the repository holds; continuous integration runs the command of the README."""
+"""Tests of packaging: the installed files are those of the repository; CI runs the command of the README."""
 
 import importlib
 import os

@@ -1,4 +1,4 @@
-"""What is committed under results/: every table is what its runs say, nothing is large, no machine is named."""
+"""Tests of the committed results: tables match their runs, folders are small, no machine is named."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_no_committed_run_names_a_path_of_a_machine() -> None:
 
 
 def test_committed_cells_of_a_grid_say_what_the_grid_says_of_them_and_how_they_are_made_again() -> None:
-    """Nobody printed a number for a cell, but for the one that changes nothing in the recipe it begins from."""
+    """No number is published for a cell, except for the cell that equals its recipe."""
     networks = [a for a in load_plugins(entry_points=False).architectures.values() if isinstance(a, Architecture)]
     words, grids = {}, {}
     for architecture in networks:

@@ -1,49 +1,48 @@
-"""``benchsuite audit RUN``: what the same predictions would have been printed as, under every accounting seen in print.
+"""``benchsuite audit RUN``: the accuracy that each published accounting would have printed for the same predictions.
 
-Without a run it says how likely each accounting makes a claimed accuracy, given the true one.
+With ``--claim`` it prints how likely each accounting prints a claimed accuracy, also without a run, from the exact one.
 """
 
 from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
-from benchsuite.cli.console import add_results, out, print_json
+from benchsuite.cli.console import add_results, out, print_json, print_table
 from benchsuite.errors import BadParameter, expected
-from benchsuite.report.tables.text import image_count
-from benchsuite.stats import digits as number_text
+from benchsuite.report.tables.text import Table, image_count
+from benchsuite.stats.digits import decimals, places, signed, with_interval
 from benchsuite.stats.metrics import Count
 
 Facts = dict[str, Any]
-Table = tuple[list[str], list[list[str]]]
 WIDTH = 100
 
 LEGEND = {
-    "rows": "off: points from the exact accuracy of the last epoch, and how many images that is; other orders: mean "
-    "and standard deviation over random orders of the same images; counted: of how many images the plain mean is as "
-    "noisy; by count: what is off by counting, not because another epoch was chosen.",
-    "claims": ">=, =, <=: how many of the random numbers are printed as the claim or more, as the claim, or less, "
-    "rounded to its places; even odds: of how many independent epochs the best is >= half of the time.",
+    "rows": "off: points from the exact accuracy of the last epoch; images: the same as a number of images; "
+    "other orders: mean and standard deviation over random orders of the same images; counted: number of images whose "
+    "plain mean is as noisy; by count: the part of off that comes from counting, not from the choice of the epoch.",
+    "claims": ">=, =, <=: percentage of the random numbers that, rounded to the decimal places of the claim, are at "
+    "least, exactly or at most the claim; even odds: number of independent epochs of which the best is >= half of the "
+    "time.",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run, how its batches were, and what was claimed."""
+    """The run, the batch sizes to count in, the claim, and the random draws."""
     add = parser.add_argument
-    add("run_name", nargs="?", metavar="RUN", help="an evaluation or a training: its id, the beginning of one, a path")
+    add("run_name", nargs="?", metavar="RUN", help="an evaluation or a training: the beginning of its id, or its path")
     add("--batch-size", action="append", type=int, default=[], metavar="N", help="images in a batch; repeatable")
     add("--world-size", action="append", type=int, default=[], metavar="N", help="processes of a padded split")
-    add("--claim", metavar="PERCENT", help="a printed accuracy: how likely does each accounting make it?")
+    add("--claim", metavar="PERCENT", help="a published accuracy: how likely does each accounting print it?")
     add("--epochs", type=int, metavar="N", help="epochs that the claim was chosen from, all as accurate as the run")
-    add("--accuracy", metavar="PERCENT", help="the exact accuracy, in place of a run")
-    add("--images", type=int, metavar="N", help="images of the split, in place of a run (default: 10000)")
+    add("--accuracy", metavar="PERCENT", help="the exact accuracy, instead of a run")
+    add("--images", type=int, metavar="N", help="images of the split, instead of a run (default: 10000)")
     add("--draws", type=int, default=1000, metavar="N", help="random sets of errors (default: %(default)s)")
     add("--orders", type=int, default=200, metavar="N", help="random orders of the images (default: %(default)s)")
-    add("--seed", type=int, default=0, metavar="N", help="seed of what is random (default: %(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="seed of the random draws (default: %(default)s)")
     add_results(parser)
 
 
@@ -60,135 +59,118 @@ def run(args: argparse.Namespace) -> int:
         accuracy=accuracy,
         **{name: getattr(args, name) for name in ("epochs", "images", "draws", "orders", "seed")},
     )
-    found = audit(request, read(args.results, args.run_name) if args.run_name else None)
+    record = audit(request, read(args.results, args.run_name) if args.run_name else None)
     if args.json:
-        print_json(found)
+        print_json(record)
     else:
-        _print(found, args.claim)
+        _print(record, args.claim)
     return 0
 
 
-def _print(found: Facts, claim: str | None) -> None:
-    """The tables of an audit, then what each accounting does and who counts so."""
-    console, digits = out(), number_text.places(found["n"])
-    lines = _heading(found, digits) if found["rows"] else []
+def _print(record: Facts, claim: str | None) -> None:
+    """Prints the tables of an audit, then what each accounting does and its source."""
+    console, digits = out(), places(record["n"])
+    lines = _heading(record, digits) if record["rows"] else []
     console.print("\n".join(lines), markup=False, soft_wrap=True, end="\n" if lines else "")
-    sizes = found["batch_sizes"]
-    if found["rows"] and len(sizes) == 1:
-        _print_table(console, f"counted in batches of {sizes[0]}", *_one_size(found, digits))
-    elif found["rows"]:
-        _print_table(console, "printed %, and by how many points it is off, in batches of", *_sizes(found, digits))
-    for size in sizes if found["claims"] else ():
-        where = "the last" if found["passes"] == found["epochs"] else "each"
-        epochs = f"{where} of {found['epochs']} epochs" if found["epochs"] > 1 else "one epoch"
-        true = f"{_digits(found['accuracy'], digits)} % of {found['n']} images right in {epochs}"
+    sizes = record["batch_sizes"]
+    if record["rows"] and len(sizes) == 1:
+        _print_titled(console, f"counted in batches of {sizes[0]}", _one_size(record, digits))
+    elif record["rows"]:
+        _print_titled(console, "printed %, and by how many points it is off, in batches of", _sizes(record, digits))
+    for size in sizes if record["claims"] else ():
+        where = "the last" if record["passes"] == record["epochs"] else "each"
+        epochs = f"{where} of {record['epochs']} epochs" if record["epochs"] > 1 else "one epoch"
+        true = f"{decimals(Fraction(record['accuracy']), digits)} % of {record['n']} images right in {epochs}"
         title = f"chance in % to print {claim}: {true}, batches of {size}"
-        _print_table(console, title, *_claimed(found, size, digits))
-    console.print("\n".join(_reasons(found)), markup=False, soft_wrap=True)
+        _print_titled(console, title, _claimed(record, size, digits))
+    console.print("\n".join(_reasons(record)), markup=False, soft_wrap=True)
 
 
-def _heading(found: Facts, digits: int) -> list[str]:
-    hits = Count(found["hits"], found["n"])
-    seen = image_count({"n": found["n"], "of": found["of"]})
-    last = f" in the last of {found['passes']} epochs" if found["passes"] > 1 else ""
-    one = _digits(100 / found["n"], digits)
+def _heading(record: Facts, digits: int) -> list[str]:
+    hits = Count(record["hits"], record["n"])
+    seen = image_count({"n": record["n"], "of": record["of"]})
+    last = f" in the last of {record['passes']} epochs" if record["passes"] > 1 else ""
+    one = decimals(Fraction(100 / record["n"]), digits)
     lines = [
-        found["run_id"],
-        f"exact: {hits.hits} right of {seen}{last}, {number_text.with_interval(hits)} %, an image is {one} points",
+        record["run_id"],
+        f"exact: {hits.hits} right of {seen}{last}, {with_interval(hits)} %, an image is {one} points",
     ]
-    if not found["finished"]:
+    if not record["finished"]:
         lines.append("the training is not finished: these are its epochs so far")
-    if found["recipe_accounting"]:
-        lines.append(f"the source of its recipe counted {found['recipe_accounting']}")
+    if record["recipe_accounting"]:
+        lines.append(f"the source of its recipe counted {record['recipe_accounting']}")
     return lines
 
 
-def _one_size(found: Facts, digits: int) -> Table:
-    """What is printed, by how much it is off and through what, and how the order of the images would change it."""
+def _one_size(record: Facts, digits: int) -> Table:
+    """One row per accounting: the printed number, its difference, and its mean and spread over orders of the images."""
     headers = ["accounting", "printed", "off", "images", "other orders", "counted"]
-    headers += ["epoch", "by count"] if found["passes"] > 1 else []
+    headers += ["epoch", "by count"] if record["passes"] > 1 else []
     lines = []
-    for row in found["rows"]:
+    for row in record["rows"]:
         line = [
             row["accounting"],
-            _digits(row["printed"], digits),
-            _signed(row["off"], digits),
-            _signed(row["off_images"], 1),
-            f"{_digits(row['orders_mean'], digits)} +-{_digits(row['orders_spread'], digits)}",
+            decimals(Fraction(row["printed"]), digits),
+            signed(Fraction(row["off"]), digits),
+            signed(Fraction(row["off_images"]), 1),
+            f"{decimals(Fraction(row['orders_mean']), digits)} +-{decimals(Fraction(row['orders_spread']), digits)}",
             str(round(row["images_counted"])),
         ]
-        parts = [str(row["epoch"]), _signed(row["off_count"], digits)]
-        lines.append(line + (parts if found["passes"] > 1 else []))
+        parts = [str(row["epoch"]), signed(Fraction(row["off_count"]), digits)]
+        lines.append(line + (parts if record["passes"] > 1 else []))
     return headers, lines
 
 
-def _sizes(found: Facts, digits: int) -> Table:
-    """Accountings by batch sizes: ``86.39 +0.48`` in each cell."""
+def _sizes(record: Facts, digits: int) -> Table:
+    """One row per accounting, one column per batch size: the printed number and its difference, ``86.39 +0.48``."""
     lines: dict[str, list[str]] = {}
-    for row in found["rows"]:
+    for row in record["rows"]:
         line = lines.setdefault(row["accounting"], [row["accounting"]])
-        line.append(f"{_digits(row['printed'], digits)} {_signed(row['off'], digits)}")
-    return ["accounting", *map(str, found["batch_sizes"])], list(lines.values())
+        line.append(f"{decimals(Fraction(row['printed']), digits)} {signed(Fraction(row['off']), digits)}")
+    return ["accounting", *map(str, record["batch_sizes"])], list(lines.values())
 
 
-def _claimed(found: Facts, size: int, digits: int) -> Table:
-    """The numbers that independent errors would print, and how many of them reach the claim."""
-    own = any(row["orders_at_least"] is not None for row in found["claims"])
+def _claimed(record: Facts, size: int, digits: int) -> Table:
+    """One row per accounting: what it prints for independent errors, and how much of that reaches the claim."""
+    own = any(row["orders_at_least"] is not None for row in record["claims"])
     headers = ["accounting", "median", "95 % within", ">=", "=", "<="]
     headers += ["orders >=", "orders <="] if own else []
-    headers += ["even odds"] if any(row["epochs_for_even_odds"] for row in found["claims"]) else []
+    headers += ["even odds"] if any(row["epochs_for_even_odds"] for row in record["claims"]) else []
     lines = []
-    for row in found["claims"]:
+    for row in record["claims"]:
         if row["batch_size"] != size:
             continue
-        line = [row["accounting"], _digits(row["median"], digits)]
-        line.append(f"{_digits(row['low'], digits)}..{_digits(row['high'], digits)}")
+        line = [row["accounting"], decimals(Fraction(row["median"]), digits)]
+        line.append(f"{decimals(Fraction(row['low']), digits)}..{decimals(Fraction(row['high']), digits)}")
         names = ["at_least", "rounds_to", "at_most", *(["orders_at_least", "orders_at_most"] if own else [])]
-        line += ["" if row[name] is None else _digits(row[name], 1) for name in names]
+        line += ["" if row[name] is None else decimals(Fraction(row[name]), 1) for name in names]
         if len(headers) > len(line):
             line.append(str(row["epochs_for_even_odds"] or ""))
         lines.append(line)
     return headers, lines
 
 
-def _reasons(found: Facts) -> list[str]:
-    """One paragraph an accounting: its name, what it does, and who counts so."""
-    rows = {row["accounting"]: row for row in found["claims"] or found["rows"]}
+def _reasons(record: Facts) -> list[str]:
+    """One paragraph per accounting: its name, what it does, and its source. Then the legend of the columns."""
+    rows = {row["accounting"]: row for row in record["claims"] or record["rows"]}
     wide = max(map(len, rows)) + 2
     lines = []
     for name, row in rows.items():
         text = f"{name.ljust(wide)}{row['reason']} [{row['source']}]"
         lines += textwrap.wrap(text, WIDTH, subsequent_indent=" " * wide, break_on_hyphens=False)
-    words = [LEGEND["rows"]] if found["rows"] and len(found["batch_sizes"]) == 1 else []
-    words += [LEGEND["claims"], found["note"]] if found["claims"] else []
-    return lines + [line for text in words for line in ("", *textwrap.wrap(text, WIDTH))]
+    notes = [LEGEND["rows"]] if record["rows"] and len(record["batch_sizes"]) == 1 else []
+    notes += [LEGEND["claims"], record["note"]] if record["claims"] else []
+    return lines + [line for text in notes for line in ("", *textwrap.wrap(text, WIDTH))]
 
 
-def _print_table(console: Any, title: str, headers: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.table import Table as Drawn
-    from rich.text import Text
-
+def _print_titled(console: Any, title: str, table: Table) -> None:
+    """Prints the title on a line of its own, of any length, and the table under it."""
     console.print(title, markup=False, soft_wrap=True)
-    table = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for place, header in enumerate(headers):
-        table.add_column(header, justify="right" if place else "left", no_wrap=not place, overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    console.print(table)
-
-
-def _digits(value: float, places: int) -> str:
-    return number_text.decimals(Fraction(value), places)
-
-
-def _signed(value: float, places: int) -> str:
-    text = _digits(value, places)
-    return text if text.startswith("-") else f"+{text}"
+    print_table(console, "", *table, numbers=True)
 
 
 def _percent(option: str, text: str | None) -> Decimal | None:
-    """A percentage as it was typed: the places behind the point are kept. Raises ``BadParameter``."""
+    """A percentage as it was typed, with all its decimal places. Raises ``BadParameter`` if it is no finite number."""
     if text is None:
         return None
     try:

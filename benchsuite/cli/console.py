@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,8 +63,13 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def print_table(console: Any, title: str, headers: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    """Prints a table with a line under its headers; prints nothing if the table has no lines."""
+def print_table(
+    console: Any, title: str, headers: Sequence[str], lines: Sequence[Sequence[str]], *, numbers: bool = False
+) -> None:
+    """Prints a table with a line under its headers; prints nothing if the table has no lines.
+
+    With ``numbers`` the first column names the rows and is never wrapped; the others are right-aligned.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -72,8 +77,9 @@ def print_table(console: Any, title: str, headers: Sequence[str], lines: Sequenc
     if not lines:
         return
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for header in headers:
-        table.add_column(header, overflow="fold")
+    for place, header in enumerate(headers):
+        justify: Literal["left", "right"] = "right" if numbers and place else "left"
+        table.add_column(header, justify=justify, no_wrap=numbers and not place, overflow="fold")
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))
     console.print(table)

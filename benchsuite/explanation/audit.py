@@ -1,6 +1,6 @@
-"""Audit: the same predictions under every accounting, and how likely each of them makes a claimed accuracy.
+"""Counts the predictions of a run under every accounting, and computes how likely each prints a claimed accuracy.
 
-Plain functions that return plain data: counts are integers, accuracies and chances percentages, unrounded.
+The functions return plain data. Counts are integers; accuracies and probabilities are percentages, not rounded.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Numbers = Mapping[str, NDArray[np.float64]]
-    "Random numbers of each tally by its name, (draws, e) in 0..1."
+    "What each tally prints of each epoch in each random draw, by the name of the tally: (draws, e) in 0..1."
 
 
 BATCH_SIZES = (5, 10, 16, 20, 64, 128)
-"""The batch sizes of the published recipes."""
+"""Batch sizes of the published recipes; used if neither the request nor the run has one."""
 
 IMAGES = 10_000
-"""Images of a split where there is no run to say it: the test images of CIFAR-10."""
+"""Number of images assumed without a run: the test images of CIFAR-10."""
 
 NOTE = (
-    "Independent errors overstate what the best epoch gains: real epochs err on the same images. Other orders of a "
-    "run's own predictions, each kept for all epochs, keep what the epochs share."
+    "Independent errors overstate what the best epoch gains: real epochs err on the same images. Random orders of a "
+    "run's own predictions, with the same order for all epochs, keep these common errors."
 )
 
 Row = dict[str, Any]
@@ -40,10 +40,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class AuditRequest:
-    """What is asked of an audit. Percentages are decimals as they were printed: their places say how they are rounded.
+    """The options of ``benchsuite audit``. Percentages are decimals: their decimal places are those of the claim.
 
-    ``accuracy``, ``epochs`` and ``images`` stand in for a run; an evaluation may be said to be one of ``epochs``.
-    ``draws`` are random sets of errors, ``orders`` random orders of the images.
+    ``accuracy`` and ``images`` replace a run. ``epochs`` is the number of epochs that the claim was chosen from; an
+    evaluation counts as one of them, a training has its own number. ``worlds`` are numbers of processes of a padded
+    split. ``draws`` is the number of random sets of errors, ``orders`` the number of random orders of the images.
     """
 
     batch_sizes: tuple[int, ...] = ()
@@ -57,24 +58,47 @@ class AuditRequest:
     seed: int = 0
 
 
-def audit(request: AuditRequest, passes: Correctness | None = None) -> Row:
-    """The object of ``audit --json``: ``rows`` for what a run would have printed, ``claims`` for a claimed accuracy.
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is audited: a run, or a claim with its exact accuracy.
 
-    Raises ``BadParameter`` before any work for what does not go together.
+    ``rates`` (e,) are the exact accuracies in 0..1 of the epochs that a claim may be chosen from. ``correct`` (p, n)
+    bool are the run's own passes, None without a run. p equals e, except for an evaluation that counts as one of e
+    epochs: there p is 1. ``heldout`` (p,) are the run's errors on held-out images, None without them. ``of_run`` are
+    the accountings that apply to p epochs, ``of_claim`` those that apply to e epochs.
+    """
+
+    rates: tuple[Fraction, ...]
+    n: int
+    correct: NDArray[np.bool_] | None
+    heldout: NDArray[Any] | None
+    of_run: tuple[Accounting, ...]
+    of_claim: tuple[Accounting, ...]
+
+    @property
+    def measured(self) -> bool:
+        """Whether the run has a pass for every epoch, so that its own predictions can be tested against the claim."""
+        return self.correct is not None and len(self.correct) == len(self.rates)
+
+
+def audit(request: AuditRequest, passes: Correctness | None = None) -> Row:
+    """The object of ``audit --json``: ``rows`` with what a run would have printed, ``claims`` with probabilities.
+
+    Raises ``BadParameter`` before any computation for options that cannot be combined.
     """
     sizes = _checked(request, passes)
-    rates = _rates(request, passes)
-    found: Row = {
+    subject = _subject(request, passes)
+    record: Row = {
         "run_id": passes.run_id if passes else None,
         "path": passes.path if passes else None,
-        "n": passes.n if passes else request.images or IMAGES,
+        "n": subject.n,
         "of": passes.of if passes else None,
         "hits": int(passes.correct[-1].sum()) if passes else None,
         "passes": len(passes.correct) if passes else None,
         "finished": passes.finished if passes else None,
-        "epochs": len(rates),
+        "epochs": len(subject.rates),
         "batch_sizes": list(sizes),
-        "accuracy": float(100 * rates[-1]),
+        "accuracy": float(100 * subject.rates[-1]),
         "recipe_accounting": passes.accounting if passes else None,
         "claim": None if request.claim is None else float(request.claim),
         "draws": request.draws,
@@ -85,36 +109,42 @@ def audit(request: AuditRequest, passes: Correctness | None = None) -> Row:
         "note": None if request.claim is None else NOTE,
     }
     for size in sizes:
-        orders = _orders(request, passes, size) if passes else {}
-        found["rows"] += rows(request, passes, size, orders) if passes else []
-        found["claims"] += claims(request, passes, size, orders) if request.claim is not None else []
-    return found
+        orders = _orders(request, subject, size)
+        record["rows"] += rows(subject, size, orders)
+        record["claims"] += claims(request, subject, size, orders) if request.claim is not None else []
+    return record
 
 
 def accountings(epochs: int, *, heldout: bool = False, worlds: Sequence[int] = ()) -> list[Accounting]:
-    """Every accounting that prints a number for so many epochs; ``worlds`` replace the usual numbers of processes."""
-    usual = [a for a in CATALOGUE.values() if not (worlds and a.name.startswith("padded-"))]
-    made = usual + [accounting(batch_averaging.padded(world)) for world in dict.fromkeys(worlds)]
-    return [a for a in made if a.applies(epochs, heldout=heldout)]
+    """Every accounting that applies to this number of epochs.
 
-
-def rows(request: AuditRequest, passes: Correctness, batch_size: int, orders: Numbers) -> list[Row]:
-    """What each accounting prints for a run, and by how much it is off.
-
-    ``off`` is from the exact accuracy of the last epoch: ``off_count`` by counting, ``off_choice`` because another
-    epoch was chosen. ``orders_mean`` and ``orders_spread`` (one standard deviation) are over orders of the images,
-    in closed form where there is one, else over ``orders``.
+    ``worlds`` are numbers of processes; they replace those of the catalogue's ``padded-N`` accountings.
     """
-    n, exact = passes.n, passes.rates
-    found = []
-    for a in _applying(request, passes, len(exact)):
-        epoch, value = printed(a, passes.correct, batch_size, passes.heldout)
+    usual = [a for a in CATALOGUE.values() if not (worlds and a.name.startswith("padded-"))]
+    candidates = usual + [accounting(batch_averaging.padded(world)) for world in dict.fromkeys(worlds)]
+    return [a for a in candidates if a.applies(epochs, heldout=heldout)]
+
+
+def rows(subject: Subject, batch_size: int, orders: Numbers) -> list[Row]:
+    """What each accounting prints for a run, and the difference from the exact accuracy; no rows without a run.
+
+    ``off`` is the difference from the exact accuracy of the last epoch, in points. It is the sum of ``off_count``, due
+    to the way of counting, and ``off_choice``, due to the choice of another epoch. ``orders_mean`` and
+    ``orders_spread`` (one standard deviation) are over orders of the images: in closed form where one exists, else over
+    the random ``orders``.
+    """
+    if subject.correct is None:
+        return []
+    n, exact = subject.n, subject.rates
+    lines = []
+    for a in subject.of_run:
+        epoch, value = printed(a, subject.correct, batch_size, subject.heldout)
         if a.tally.name in orders:
-            values = resampling.chosen(a.choice, orders[a.tally.name], passes.heldout)
+            values = resampling.chosen(a.choice, orders[a.tally.name], subject.heldout)
             mean, spread = float(values.mean()), float(values.std())
         if a.choice is LAST and not a.tally.truncates:
-            mean, spread = resampling.of_all_orders(a.tally, passes.correct, batch_size)
-        found.append(
+            mean, spread = resampling.of_all_orders(a.tally, subject.correct, batch_size)
+        lines.append(
             {
                 "accounting": a.name,
                 "batch_size": batch_size,
@@ -131,82 +161,87 @@ def rows(request: AuditRequest, passes: Correctness, batch_size: int, orders: Nu
                 "source": a.source,
             }
         )
-    return found
+    return lines
 
 
-def claims(request: AuditRequest, passes: Correctness | None, batch_size: int, orders: Numbers) -> list[Row]:
-    """How likely each accounting prints the claim, given the exact accuracy of each epoch: chances in percent.
+def claims(request: AuditRequest, subject: Subject, batch_size: int, orders: Numbers) -> list[Row]:
+    """How likely each accounting prints the claim, given the exact accuracy of each epoch: probabilities in percent.
 
-    ``at_least``, ``rounds_to`` and ``at_most`` are for independent errors, the same with ``orders_`` for the run's own
-    predictions in other orders, where they are as many epochs. ``epochs_for_even_odds``: of how many independent
-    epochs the best prints at least the claim half of the time. ``low`` and ``high`` hold 95 % of the numbers.
+    ``at_least``, ``rounds_to`` and ``at_most`` assume independent errors. The same names with ``orders_`` are for the
+    run's own predictions in random orders; they are None unless the run has a pass for every epoch. The best of
+    ``epochs_for_even_odds`` independent epochs prints at least the claim with a probability of one half. 95 % of the
+    printed numbers lie between ``low`` and ``high``; ``one_epoch_spread`` is the standard error of a single epoch.
     """
     import numpy as np
 
-    claim, rates = request.claim, _rates(request, passes)
+    claim, rates, n = request.claim, subject.rates, subject.n
     assert claim is not None
-    n = passes.n if passes else request.images or IMAGES
-    heldout = passes.heldout if passes else None
-    every = _applying(request, passes, len(rates))
     share, sampling = np.array([float(rate) for rate in rates]), {"draws": request.draws, "seed": request.seed}
     drawn = {
         tally.name: resampling.independent(tally, share, n, batch_size, **sampling)
-        for tally in {a.tally.name: a.tally for a in every}.values()
+        for tally in {a.tally.name: a.tally for a in subject.of_claim}.values()
     }
-    found = []
-    for a in every:
-        values = resampling.chosen(a.choice, drawn[a.tally.name], heldout)
+    lines = []
+    for a in subject.of_claim:
+        values = resampling.chosen(a.choice, drawn[a.tally.name], subject.heldout)
         low, middle, high = (100 * np.quantile(values, [0.025, 0.5, 0.975])).tolist()
         single = 100 * batch_averaging.standard_error(a.tally, float(rates[-1]), n, batch_size)
         row = {"accounting": a.name, "batch_size": batch_size, "epochs": len(rates), "one_epoch_spread": single}
         row |= {"median": middle, "low": low, "high": high, **reach(claim, values)}
-        own = passes is not None and len(passes.correct) == len(rates)
-        other = reach(claim, resampling.chosen(a.choice, orders[a.tally.name], heldout) if own else None)
-        row |= {f"orders_{name}": chance for name, chance in other.items()}
+        own = resampling.chosen(a.choice, orders[a.tally.name], subject.heldout) if subject.measured else None
+        row |= {f"orders_{name}": chance for name, chance in reach(claim, own).items()}
         one = reach(claim, drawn[a.tally.name])["at_least"]
         best = a.choice in (BEST, BEST_LATE) and len(set(rates)) == 1
         row["epochs_for_even_odds"] = resampling.epochs_for_even_odds(one / 100) if best and one is not None else None
-        found.append(row | {"reason": a.note, "source": a.source})
-    return found
+        lines.append(row | {"reason": a.note, "source": a.source})
+    return lines
 
 
 def reach(claim: Decimal, values: NDArray[np.float64] | None) -> dict[str, float | None]:
-    """How many percent of the numbers in 0..1 are printed as the claim or more, as the claim, as the claim or less.
+    """Percentage of ``values`` (in 0..1) that are printed as at least the claim, as the claim, as at most the claim.
 
-    They are rounded to the places of the claim, halves upwards; the last bits of a float do not count.
+    The values are rounded to the decimal places of the claim, halves upwards, with a tolerance of 1e-9 points for
+    rounding errors of floats. Every percentage is None if ``values`` is None.
     """
     if values is None:
         return {"at_least": None, "rounds_to": None, "at_most": None}
     half = Decimal(1).scaleb(int(claim.as_tuple().exponent)) / 2
     least = 100 * values >= float(claim - half) - 1e-9
     most = 100 * values < float(claim + half) - 1e-9
-    held = {"at_least": least, "rounds_to": least & most, "at_most": most}
-    return {name: 100 * float(which.mean()) for name, which in held.items()}
+    masks = {"at_least": least, "rounds_to": least & most, "at_most": most}
+    return {name: 100 * float(mask.mean()) for name, mask in masks.items()}
 
 
-def _applying(request: AuditRequest, passes: Correctness | None, epochs: int) -> list[Accounting]:
-    return accountings(epochs, heldout=passes is not None and passes.heldout is not None, worlds=request.worlds)
+def _orders(request: AuditRequest, subject: Subject, batch_size: int) -> Numbers:
+    """What tallies print in random orders of the images, for those accountings that need a simulation.
 
-
-def _orders(request: AuditRequest, passes: Correctness, batch_size: int) -> Numbers:
-    """Numbers in other orders of the tallies that need them: for a claim, a choice, or for want of a closed form."""
-    every = _applying(request, passes, len(passes.correct))
-    claimed = request.claim is not None and request.epochs in (None, len(passes.correct))
-    needed = [a.tally for a in every if claimed or a.choice is not LAST or a.tally.truncates]
+    A claim needs it for every accounting that applies to the run, if the run has a pass for every epoch. Else only a
+    choice of epoch and a tally that truncates need it: they have no closed form. Empty without a run.
+    """
+    if subject.correct is None:
+        return {}
+    claimed = request.claim is not None and subject.measured
+    needed = [a.tally for a in subject.of_run if claimed or a.choice is not LAST or a.tally.truncates]
     return {
-        tally.name: resampling.reordered(tally, passes.correct, batch_size, draws=request.orders, seed=request.seed)
+        tally.name: resampling.reordered(tally, subject.correct, batch_size, draws=request.orders, seed=request.seed)
         for tally in {tally.name: tally for tally in needed}.values()
     }
 
 
-def _rates(request: AuditRequest, passes: Correctness | None) -> tuple[Fraction, ...]:
-    """The exact accuracy of each epoch: a single one stands for all."""
+def _subject(request: AuditRequest, passes: Correctness | None) -> Subject:
+    """The run, or the claim without a run. A single exact accuracy is used for every epoch of the request."""
     rates = passes.rates if passes else (Fraction(request.accuracy or 0) / 100,)
-    return rates * (request.epochs or 1) if len(rates) == 1 else rates
+    epochs = rates * (request.epochs or 1) if len(rates) == 1 else rates
+    heldout = passes.heldout if passes else None
+    of_run, of_claim = (
+        tuple(accountings(len(some), heldout=heldout is not None, worlds=request.worlds)) for some in (rates, epochs)
+    )
+    n = passes.n if passes else request.images or IMAGES
+    return Subject(epochs, n, passes.correct if passes else None, heldout, of_run, of_claim)
 
 
 def _checked(request: AuditRequest, passes: Correctness | None) -> tuple[int, ...]:
-    """The batch sizes to count in. Raises ``BadParameter`` for what does not go together."""
+    """The batch sizes to count in. Raises ``BadParameter`` for options out of range or that cannot be combined."""
     for option, percent in (("--claim", request.claim), ("--accuracy", request.accuracy)):
         if percent is not None and not 0 <= percent <= 100:
             raise BadParameter(expected(option, "a percentage between 0 and 100", str(percent)))

@@ -1,4 +1,4 @@
-"""``benchsuite audit`` as a user types it: streams, exit statuses, tables that fit a terminal of 100 columns."""
+"""Tests of the command ``benchsuite audit``: streams, exit statuses, tables that fit a terminal of 100 columns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def evaluation() -> str:
 
 @pytest.fixture
 def training() -> str:
-    """13 epochs of 10,000 images that get better, and a recipe whose source printed the best smoothed number."""
+    """13 epochs of 10,000 images with rising accuracy, and a recipe whose source printed the best smoothed number."""
     rng = np.random.default_rng(1)
     correct = rng.random((13, 10_000)) < np.linspace(0.5, 0.86, 13)[:, None]
     folder = Path(os.environ["BENCHSUITE_RESULTS"]) / "training" / "pnn-recipe-cd"

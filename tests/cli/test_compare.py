@@ -1,4 +1,4 @@
-"""``benchsuite compare`` and ``benchsuite query`` as a user types them."""
+"""Tests of the commands ``benchsuite compare`` and ``benchsuite query``."""
 
 from __future__ import annotations
 

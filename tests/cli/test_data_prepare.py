@@ -1,4 +1,4 @@
-"""``benchsuite data prepare`` as a user types it."""
+"""Tests of the command ``benchsuite data prepare``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PREPARE = ["data", "prepare"]
 
 @pytest.fixture(autouse=True)
 def boxes_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line finds the toys and the boxes beside what is built in."""
+    """The command line finds the toys and the boxes in addition to the built-in plugins."""
     catalog = load_plugins(entry_points=False, extra=[ToyPlugin(), BoxPlugin()])
     for command in ("_data_prepare", "run"):
         monkeypatch.setattr(f"benchsuite.cli.{command}.load_plugins", lambda: catalog)
@@ -38,7 +38,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """The one line on stderr of a command that is refused."""
+    """The one line on stderr of a command that fails."""
     assert main([*PREPARE, *words]) == 2
     out, err = capsys.readouterr()
     line = err.splitlines()[-1]
@@ -105,7 +105,7 @@ def test_a_data_set_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[s
 
 
 def huge(path: Path, side: int) -> None:
-    """A whole PNG of so many black pixels a side, one bit each: half a megabyte at most, whatever it decodes to."""
+    """A complete PNG of black pixels with one bit each: half a megabyte at most, for any decoded size."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

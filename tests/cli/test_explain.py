@@ -1,4 +1,4 @@
-"""``benchsuite explain`` as a user types it."""
+"""Tests of the command ``benchsuite explain``."""
 
 from __future__ import annotations
 

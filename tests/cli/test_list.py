@@ -1,4 +1,4 @@
-"""``benchsuite list``: every kind, in words and as JSON, and what could not be loaded."""
+"""Tests of ``benchsuite list``: every kind as text and as JSON, and what could not be loaded."""
 
 import argparse
 import functools

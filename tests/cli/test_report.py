@@ -1,4 +1,4 @@
-"""``benchsuite report``: what is written where, what is printed, and what is refused before anything is written."""
+"""Tests of ``benchsuite report``: written files, printed lines, and errors raised before anything is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``benchsuite run`` as a user types it: streams, exit statuses, one line for every mistake."""
+"""Tests of the command ``benchsuite run``: streams, exit statuses, a one-line error for every mistake."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from benchsuite.cli.bars import ProgressLines
 
 @pytest.fixture(autouse=True)
 def toys_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line finds the toys beside what is installed."""
+    """The command line finds the toys in addition to the installed plugins."""
     catalog = load_plugins(extra=[ToyPlugin()])
     monkeypatch.setattr("benchsuite.cli.run.load_plugins", lambda: catalog)
 

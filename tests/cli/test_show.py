@@ -1,4 +1,4 @@
-"""``benchsuite show``: protocols with their views, architectures, published numbers and runs."""
+"""Tests of ``benchsuite show``: protocols with their views, architectures, published numbers and runs."""
 
 import argparse
 import dataclasses
@@ -24,7 +24,7 @@ def weights(name, resize, crop, interpolation="bilinear"):
 
 
 class Networks:
-    """Networks with the names that the ledger knows, without any plugin of benchsuite being asked."""
+    """Networks with names from the ledger, without the built-in plugins."""
 
     __name__ = "networks"
 

@@ -1,4 +1,4 @@
-"""``benchsuite tables``: committed tables are made again from what lies beside them, and a difference fails."""
+"""Tests of ``benchsuite tables``: committed tables are made again from the runs next to them; a difference fails."""
 
 from __future__ import annotations
 

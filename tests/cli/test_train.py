@@ -1,4 +1,4 @@
-"""``benchsuite train`` as a user types it: streams, exit statuses, one line for every mistake."""
+"""Tests of the command ``benchsuite train``: streams, exit statuses, a one-line error for every mistake."""
 
 from __future__ import annotations
 

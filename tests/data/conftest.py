@@ -1,4 +1,4 @@
-"""Fixtures of this folder's tests."""
+"""Fixtures of the tests in this folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Nine pictures of many sizes in two class folders."""
+    """A folder with nine pictures of different sizes in two class folders."""
     chance = np.random.default_rng(0)
     for i in range(9):
         folder = tmp_path / "data" / ("cat" if i % 2 else "dog")

@@ -1,4 +1,4 @@
-"""The decoder gives Pillow's pixels bit for bit, and one line that names the file for everything else."""
+"""Tests of the decoder: Pillow's pixels bit for bit, or a one-line error that names the file."""
 
 import os
 import re

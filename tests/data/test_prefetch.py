@@ -1,4 +1,4 @@
-"""Work ahead of its turn: the bytes in flight are bounded, and nothing waits for ever."""
+"""Tests of reading ahead: the bytes in flight are bounded, and nothing waits for ever."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchsuite.data.prefetch import in_order, reserve
 
 
 class Meter:
-    """The bytes that are held at once, as those who hold them see it."""
+    """Measures the bytes that are held at the same time."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -190,7 +190,7 @@ def test_large_files_are_decoded_a_few_at_a_time(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is asked in Linux' units")
 def test_large_images_in_many_threads_keep_within_memory(tmp_path: Path) -> None:
-    """Eight images of 100 MB, of which the room holds two, and what is freed goes back to the system."""
+    """Eight images of 100 MB, of which the bound allows two at a time; freed memory is returned to the system."""
     Image.new("RGB", (5000, 5000)).save(tmp_path / "0.png", compress_level=1)
     for i in range(1, 8):
         (tmp_path / f"{i}.png").hardlink_to(tmp_path / "0.png")

@@ -1,4 +1,4 @@
-"""The note beside a prepared file: its checksums, and what makes it useless."""
+"""Tests of the note next to a prepared file: its checksums, and what makes it invalid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prepared files: the same pixels, the same counts; whatever is not as it was is refused by name."""
+"""Tests of reading prepared files: the same pixels and counts; an error names whatever has changed."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_images_that_changed_since_are_refused_by_name(pictures: Path, damage: C
 def test_the_command_that_is_named_makes_the_file_that_was_refused(
     pictures: Path, view: View | None, damage: Callable[[Path], str]
 ) -> None:
-    """Another one, of full size, would leave the refused one where it is, to be found and refused again."""
+    """A command for a full-size file would leave the refused file on disk, where it would be refused again."""
     make(pictures, view=view)
     damage(pictures)
     with pytest.raises(DataError) as refused:

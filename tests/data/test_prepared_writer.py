@@ -1,4 +1,4 @@
-"""Making prepared files: every image is read back, nothing is overwritten, a killed process leaves nothing."""
+"""Tests of writing prepared files: every image is read back, nothing is overwritten, a killed process leaves none."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ Pairs = Iterator[tuple[Any, Any]]
 
 
 def spoiled(change: Callable[[Pairs], Pairs], base: Loader = BOX) -> Loader:
-    """A loader whose format writes something else than it is given."""
+    """A loader whose format writes other pixels than it receives."""
 
     def write_other(path: Path, count: int, images: Pairs) -> None:
         pairs = list(change(images))
@@ -140,7 +140,7 @@ def test_a_broken_image_is_named_and_nothing_is_left(pictures: Path) -> None:
 
 
 def killed_while(root: Path, moment: str, out: Path | None = None) -> subprocess.Popen[bytes]:
-    """A process that prepares the pictures and has come to ``moment``, where it waits to be killed."""
+    """A process that prepares the pictures and waits at ``moment`` to be killed."""
     program = (
         "import dataclasses, sys, time\nfrom pathlib import Path\n"
         "from npz_loader import BOX, FORMAT\nfrom prepared_pictures import make\n"

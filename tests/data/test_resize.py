@@ -1,4 +1,4 @@
-"""Geometry and resampling, against torchvision, Pillow and torch."""
+"""Tests of geometry and resampling, compared with torchvision, Pillow and torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def picture(height: int, width: int, seed: int = 0) -> Image.Image:
 
 
 def seen(image: Image.Image, view: View) -> np.ndarray:
-    """What a view sees, by the functions under test: resize, cut, and the mirror that happens on the device."""
+    """The pixels of a view by the tested functions: resize, cut, and the flip that is done on the device."""
     pixels = cut(resize(image, *resized_shape(image.height, image.width, view), view), view)
     return pixels[:, ::-1] if view.flip else pixels
 

@@ -1,4 +1,4 @@
-"""Where jobs run: here, on SLURM, on Ray."""
+"""Tests of where jobs run: on this machine, on SLURM, on Ray."""
 
 from __future__ import annotations
 

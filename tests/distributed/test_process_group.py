@@ -1,4 +1,4 @@
-"""Several processes that train one network: the same recipe, every test image once, and one that writes."""
+"""Tests of several processes training one network: the same recipe, every test image once, one process that writes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROGRAM = Path(__file__).parents[1] / "made" / "training_program.py"
 
 
 def environment(rank: int, size: int, port: int) -> dict[str, str]:
-    """What ``torchrun`` sets."""
+    """The environment variables that ``torchrun`` sets."""
     own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
     return {**os.environ, **own, **where, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROGRAM.parent)}
@@ -41,7 +41,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
-    """What two processes said of two trainings: without batch statistics and dropout, and with them."""
+    """The output of two processes for two trainings: without batch statistics and dropout, and with them."""
     port, results = free_port(), tmp_path_factory.mktemp("together")
     command = [sys.executable, str(PROGRAM), str(results), "quiet,usual", "0", "60"]
     started = [
@@ -55,7 +55,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, A
 
 
 def test_two_processes_without_batch_statistics_train_as_one_does(rows: Any, tmp_path: Path) -> None:
-    """The last batch of an epoch has 4 images; of the 21 test images one process looks at 11, the other at 10."""
+    """The last batch of an epoch has 4 images; of the 21 test images one process evaluates 11, the other 10."""
     together, _ = rows["quiet"]
     request = TrainRequest("tiny", "quiet", device="cpu", precision="fp32", results=tmp_path)
     alone = train(request, toy_training.catalog(), Progress())

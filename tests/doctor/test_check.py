@@ -1,4 +1,4 @@
-"""``benchsuite data check``: what it prints, its exit status, and what it finds in real images."""
+"""Tests of ``benchsuite data check``: its output, its exit status, and its findings on real images."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ COLOURS = np.eye(3, dtype=np.uint8) * 255
 
 
 class Painted:
-    """A data set of plain red and green images, whose labels are as told."""
+    """A data set of plain red and green images with the given labels."""
 
     __name__ = "painted"
 

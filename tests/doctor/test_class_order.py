@@ -1,4 +1,4 @@
-"""The order of the classes, from a network's answers: right orders pass, wrong ones are found and named."""
+"""Tests of the order of classes derived from a network's predictions: right orders pass, wrong ones are named."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchsuite.doctor.findings import Finding
 
 
 def seen(classes: int, each: int, accuracy: float, seed: int = 0) -> tuple[Any, Any]:
-    """True classes, and the answers of a network that is right so often and else says anything."""
+    """True classes, and predictions that are right with the given probability and else random."""
     random = np.random.default_rng(seed)
     true = np.repeat(np.arange(classes), each)
     wrong = random.random(len(true)) >= accuracy
@@ -23,7 +23,7 @@ def seen(classes: int, each: int, accuracy: float, seed: int = 0) -> tuple[Any, 
 
 
 def labelled(order: list[int], true: Any) -> Any:
-    """The labels of true classes that were written in an order: the place of each class in it."""
+    """The labels of true classes for an order of classes: the position of each class in the order."""
     return np.argsort(order)[true]
 
 
@@ -116,7 +116,7 @@ def test_fewer_than_five_images_of_a_class_make_no_ring() -> None:
 
 
 def test_a_better_order_that_a_confused_network_explains_is_no_permutation() -> None:
-    """Of 60 classes, 20 are taken for the next one, always; twice as many hits would be another order."""
+    """Of 60 classes, 20 are always predicted as the next class; another order needs twice as many hits."""
     true, answers = seen(60, 10, 1.0)
     confused = true < 20
     answers = np.where(confused, (true + 1) % 20, true)
@@ -204,7 +204,7 @@ def test_the_order_of_classes_is_told_in_words() -> None:
 
 
 def test_a_network_that_confuses_classes_is_a_note_and_a_ring_of_them_a_failure() -> None:
-    """Of 10 classes, the first two are taken for each other: in 4 of 10 images, and in all but these."""
+    """Of 10 classes, the first two are confused with each other: in 4 of 10 images, and in all but these."""
     true = np.repeat(np.arange(10), 200)
     other = np.where(true < 2, 1 - true, true)
     seldom = np.arange(len(true)) % 10 < 4
@@ -213,7 +213,7 @@ def test_a_network_that_confuses_classes_is_a_note_and_a_ring_of_them_a_failure(
 
 
 def test_an_order_that_the_networks_own_errors_explain_is_a_note() -> None:
-    """The first four of 10 classes are taken for the next, in 4 of 8 images each; the others of these for a fifth."""
+    """The first four of 10 classes are predicted as the next in 4 of 8 images, and as the last class in the others."""
     true = np.repeat(np.arange(10), 80)
     turn = np.arange(len(true)) // 2 % 8
     answers = np.where((true < 4) & (turn < 4), (true + 1) % 4, np.where(true < 4, 9, true))

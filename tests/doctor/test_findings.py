@@ -1,4 +1,4 @@
-"""Findings from what was seen: counts, folders, sizes, copies, and a verdict in plain words."""
+"""Tests of the findings from inspected images: counts, folders, sizes, copies, and the verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a folder that could not be opened."""
+"""Tests of the survey of a folder that could not be opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking at samples one by one: what is odd about a file, without stopping at a broken one."""
+"""Tests of the inspection of single samples: oddities of a file are found, and a broken file does not stop it."""
 
 from __future__ import annotations
 

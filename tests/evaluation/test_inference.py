@@ -1,4 +1,4 @@
-"""Batches through a network: every one, in order, one of them ahead at most, whatever chunks they belong to."""
+"""Tests of inference over batches: every batch, in order, at most one ahead, also across chunks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def plain(pixels: Any, flips: Any, view: View) -> Any:
 
 
 class Ahead:
-    """A network that begins with a batch and is asked for its scores later."""
+    """A network to which a batch is submitted, and whose scores are fetched later."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -54,7 +54,7 @@ def forward(predict: Any) -> tuple[Any, Any]:
 
 
 def portion(samples: int = 9) -> ChunkInProgress:
-    """A chunk of so many samples, of which nothing is there."""
+    """A chunk of this many samples, without any stored logits."""
     return ChunkInProgress([Sample(str(i), 0, str(i), "") for i in range(samples)], "key", VIEWS, {})
 
 
@@ -89,7 +89,7 @@ def test_the_next_chunk_begins_before_the_last_scores_of_one_are_waited_for() ->
 
 
 def test_chunks_that_are_there_are_handed_over_one_by_one() -> None:
-    """They would fill the memory if they waited for a chunk that is computed."""
+    """They would fill the memory if they waited for a chunk that is being computed."""
     network = Ahead()
 
     def asked() -> Any:

@@ -1,4 +1,4 @@
-"""Batching: every piece once, equal shapes only, sizes and bounds as promised."""
+"""Tests of batching: every piece once, equal shapes in a batch, batch sizes and memory bounds."""
 
 from __future__ import annotations
 

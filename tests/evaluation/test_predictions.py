@@ -1,4 +1,4 @@
-"""From scores to rows: ranks, probabilities, margins, and the counts of a run."""
+"""Tests of predictions from scores: ranks, probabilities, margins, and the counts of a run."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_counts_are_those_of_the_ranks_and_near_ties_those_within_the_tolerance(
 
 
 def answer_by_hand(scores: list[float], among: list[int], label: int) -> tuple[int, list[int], float]:
-    """The rank of the label, the five best classes and the label's softmax, over the classes of ``among`` alone."""
+    """The rank of the label, the five best classes and the label's softmax, only over the classes of ``among``."""
     order = sorted(range(len(among)), key=lambda i: (-scores[i], among[i]))
     best = [among[i] for i in order]
     total = sum(math.exp(s) for s in scores)

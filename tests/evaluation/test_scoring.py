@@ -1,4 +1,4 @@
-"""Many questions scored from the same logits: the same columns, to the last bit, as each question alone."""
+"""Tests of scoring several questions from the same logits: bit for bit the columns of each question alone."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_an_ensemble_of_networks_averages_their_scores() -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_other_classes_are_left_out_before_anything_is_averaged(protocol: str) -> None:
-    """As if the network had only the logits of these classes: labels and answers keep their indices."""
+    """As if the network had only the logits of these classes; labels and predictions keep their indices."""
     (question,) = asked(protocol)
     among = (1, 2, 5)
     samples, logits = made_up([question], 12)

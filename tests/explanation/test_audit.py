@@ -1,4 +1,4 @@
-"""Audits: rows computed by hand, chances that can be counted, and questions that make no sense."""
+"""Tests of audits: rows computed by hand, probabilities compared with exact ones, and options that are refused."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_claim_is_rounded_as_it_was_printed() -> None:
 
 
 def test_a_training_is_judged_by_its_own_orders_too() -> None:
-    """Epochs that differ in one image of a hundred: orders keep what they share, independent errors do not."""
+    """Epochs that differ in one image of a hundred: reordering keeps their common errors, independent errors do not."""
     rng = np.random.default_rng(3)
     correct = (rng.random(1000) < 0.85) ^ (rng.random((30, 1000)) < 0.01)
     request = AuditRequest(claim=Decimal("93.0"), draws=300, orders=300)

@@ -1,4 +1,4 @@
-"""Groups of runs on the same images."""
+"""Tests of comparing groups of runs on the same images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ladders: one factor a rung, every rung a protocol of its own, in the order that the design says."""
+"""Tests of ladders: one factor per rung, every rung a protocol, in the designed order."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_protocols_that_share_nothing_known_are_one_step() -> None:
 
 
 def test_scales_whose_shifts_differ_are_not_taken_apart() -> None:
-    """By default ``tta`` shifts by a quarter of the margin of each scale, which no single number of pixels says."""
+    """By default ``tta`` shifts by a quarter of the margin of each scale, which is not one number of pixels."""
     assert taken_apart(bind("tta:scales=256+288", FIND), USUAL) is None
     assert words(ladder("tta:scales=256+288", "fullconv"))[1:] == [
         ("fullconv", "protocol: tta:scales=256+288 -> fullconv")

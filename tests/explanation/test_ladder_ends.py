@@ -1,4 +1,4 @@
-"""From what a user names to the ends of a ladder."""
+"""Tests of the two ends of a ladder, from the names that a user gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The questions between two ends, before anything is run."""
+"""Tests of the plan of a ladder: the questions between its two ends, before anything is run."""
 
 from __future__ import annotations
 

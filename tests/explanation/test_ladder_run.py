@@ -1,4 +1,4 @@
-"""Ladders measured with a toy: every rung is the run that ``benchsuite run`` makes, and costs no view twice."""
+"""Tests of measured ladders with a toy: every rung equals its own ``benchsuite run``; no view is computed twice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ladder(results: Path) -> Ladder:
-    """From one crop to five scales. The runs are kept, so it is measured once."""
+    """A ladder from one crop to five scales, measured once for all tests of the file."""
     return climb(planned(results, "1crop", "multiscale"), Progress())
 
 

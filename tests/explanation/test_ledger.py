@@ -1,4 +1,4 @@
-"""The ledger: every published row is there, parses, and says where it comes from."""
+"""Tests of the ledger: every published row exists, is parsed, and has a source."""
 
 import csv
 import importlib.resources

@@ -1,4 +1,4 @@
-"""Protocols taken apart into factors, and put together again."""
+"""Tests of splitting protocols into factors and combining factors to protocols."""
 
 from __future__ import annotations
 

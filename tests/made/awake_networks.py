@@ -1,4 +1,4 @@
-"""Networks whose every part does something, and the comparison with a slow twin."""
+"""Networks in which every normalisation has an effect, and their comparison with a reference implementation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def awake(module: Any, seed: int = 0) -> Any:
-    """In evaluation, with statistics and scales that make every normalisation do something."""
+    """Puts a module into evaluation mode, with random statistics and scales in every normalisation."""
     generator = torch.Generator().manual_seed(seed)
     for part in module.modules():
         if isinstance(part, (torch.nn.BatchNorm2d, torch.nn.BatchNorm1d)):

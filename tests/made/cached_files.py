@@ -1,4 +1,4 @@
-"""What lies in a folder of the cache."""
+"""The files in a folder of the cache."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A network and images whose answers depend on where one looks: coloured patches, larger than a crop moves.
+"""A network and images whose predictions depend on the crop: coloured patches, larger than the shift of a crop.
 
-The network's three logits are the mean red, green and blue of what it sees, times 40. An image is 3 x 4 patches of
-random colours; its class is the colour that it shows most of, or a random one for every third image.
+The network's three logits are the mean red, green and blue of its input, times 40. An image is 3 x 4 patches of random
+colours. Its class is the most frequent colour, or a random one for every third image.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ N = 45
 
 
 def load(scale: float) -> dict[str, Any]:
-    """The identity, times ``scale``; the second weights look at green twice as hard."""
+    """A diagonal matrix: ``scale`` for red, 40 for green and blue."""
     import torch
 
     return {"2.weight": torch.diag(torch.tensor([scale, 40.0, 40.0]))}
@@ -41,20 +41,20 @@ def images() -> tuple[dict[str, Any], dict[str, int]]:
 
 
 def open_patches(path: str | None, split: str) -> Any:
-    """The images, or every second one with the path ``half``."""
+    """The images; with the path ``half`` only every second one."""
     pixels, labels = images()
     chosen = {name: p for i, (name, p) in enumerate(pixels.items()) if path != "half" or i % 2}
     return split_of(chosen, labels, ("red", "green", "blue"))
 
 
 def backwards(split: Any, samples: Any, then: Any, workers: int) -> Iterator[Any]:
-    """Not exact: every image upside down."""
+    """A loader that is not exact: every image is upside down."""
     for sample in samples:
         yield then(np.ascontiguousarray(split.read(sample)[::-1]), 0.0)
 
 
 class PatchesPlugin:
-    """The network, the images, a loader that is not exact, and the toys' protocol."""
+    """A plugin with the network, the images, a loader that is not exact, and the toys' protocol."""
 
     __name__ = "patches"
 
@@ -83,6 +83,6 @@ CATALOG = load_plugins(entry_points=False, extra=[PatchesPlugin()])
 
 
 def asked(results: Path, *protocols: str, **fields: Any) -> RunRequest:
-    """A question of the network about the images."""
+    """A request to evaluate the network on the images."""
     defaults = {"data": "patches", "device": "cpu", "batch_size": 64, "workers": 0, "results": results}
     return RunRequest(("patches",), protocols, **{**defaults, **fields})

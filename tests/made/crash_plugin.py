@@ -1,8 +1,8 @@
-"""A plugin of small things for tests of crashes: images of noise, a tiny network, and loaders that misbehave.
+"""A small plugin for tests of crashes: images of noise, a tiny network, and loaders that break the contract.
 
-The loader ``logged`` reads as slowly as ``SPECKS_DELAY`` says (seconds an image), and writes what it is asked for to
-the file ``SPECKS_LOG``: a line for each chunk, ``NANOSECONDS PROCESS FIRST-ID``. It begins to read when there is a file
-``SPECKS_GATE``. With ``SPECKS_BESIDE`` the walk runs as it does beside a GPU, a chunk ahead.
+Environment variables control it. The loader ``logged`` waits ``SPECKS_DELAY`` seconds per image, and writes a line for
+each chunk to the file ``SPECKS_LOG``: ``NANOSECONDS PROCESS FIRST-ID``. It waits until the file ``SPECKS_GATE`` exists.
+With ``SPECKS_BESIDE`` an evaluation runs as with a GPU, one chunk ahead.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def build(num_classes: int) -> Any:
 
 
 def read(sample: Sample) -> Any:
-    """Noise of the sample's own size, the same each time."""
+    """Noise of the sample's size, the same each time. Raises ``DataError`` for ids that end in ``SPECKS_BROKEN``."""
     if sample.id.endswith(os.environ.get("SPECKS_BROKEN", "no such id")):
         from benchsuite import DataError
 
@@ -47,13 +47,13 @@ def read(sample: Sample) -> Any:
 
 
 def open_specks(path: str | None, split: str) -> Split:
-    """So many images as the path says."""
+    """A split with the number of images in ``path``, by default 52."""
     samples = tuple(Sample(f"{i:05}", i % len(CLASSES), f"speck {i}", "1") for i in range(int(path or 52)))
     return Split("specks", samples, CLASSES, mirror=True, read=read)
 
 
 def logged(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], Any], workers: int) -> Iterator[Any]:
-    """A plain loop that is slow and keeps a log."""
+    """A plain loop that waits and writes a log."""
     if "SPECKS_LOG" in os.environ:
         with Path(os.environ["SPECKS_LOG"]).open("a", encoding="utf-8") as log:
             log.write(f"{time.time_ns()} {os.getpid()} {samples[0].id}\n")
@@ -67,7 +67,7 @@ def logged(split: Split, samples: Sequence[Sample], then: Callable[[Any, float],
 
 
 def picked(choose: Callable[[Sequence[Sample]], Sequence[Sample]]) -> Any:
-    """A loader that gives other samples than it is asked for."""
+    """A loader that yields the samples that ``choose`` returns instead of the requested ones."""
     return lambda split, samples, then, workers: (then(split.read(s), 0.0) for s in choose(samples))
 
 
@@ -77,26 +77,26 @@ def padded(samples: Sequence[Sample]) -> Sequence[Sample]:
 
 
 def without_last_batch(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Leaves out what makes no whole batch of 8."""
+    """Leaves out the last samples if they are no whole batch of 8."""
     return samples[: len(samples) // 8 * 8]
 
 
 def one_for_another(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """The right number of samples, one of them twice."""
+    """The right number of samples, but the first one twice and the last one missing."""
     return [*samples[:-1], samples[0]]
 
 
 def as_they_come(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], Any], workers: int) -> Any:
-    """Each image once, in the order in which threads have finished them."""
+    """Each image once, in the order in which threads finish them."""
     pool = ThreadPoolExecutor(2)
     gates = {s.id: Event() for s in samples}
 
     def one(i: int) -> Any:
         if i % 2 == 0 and i + 1 < len(samples):
             gates[samples[i + 1].id].wait()
-        made = then(split.read(samples[i]), 0.0)
+        result = then(split.read(samples[i]), 0.0)
         gates[samples[i].id].set()
-        return made
+        return result
 
     with pool:
         futures = [pool.submit(one, i) for i in range(len(samples))]

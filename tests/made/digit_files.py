@@ -1,4 +1,4 @@
-"""Small files in the formats of MNIST and SVHN, made up."""
+"""Small made-up files in the formats of MNIST and SVHN."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def write_mnist(root: Path, prefix: str, count: int, *, packed: bool = False) -> tuple[NDArray[np.uint8], list[int]]:
-    """Noise with a bright square at a place that tells the class. Returns the (n, 28, 28) pixels and the labels."""
+    """Noise with a bright square at the position of the class. Returns the (n, 28, 28) pixels and the labels."""
     random = np.random.default_rng(count)
     labels = [i % 10 for i in range(count)]
     pixels = random.integers(0, 60, (count, 28, 28), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Samples and predictions of a few images, made by the ordinary functions."""
+"""Samples and predictions of a few images, made by benchsuite's own functions."""
 
 from __future__ import annotations
 

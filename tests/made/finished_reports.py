@@ -1,4 +1,4 @@
-"""Reports of made-up runs: small ones, one with a ladder to a printed figure, one whose names are meant to break it."""
+"""Reports of made-up runs: small ones, one with a ladder to a published figure, one with names meant to break it."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ NASTY = (
     "a" * 300,
     "two\nlines\u2028three",
 )
-"""Names of images, classes and models as the worst users write them."""
+"""Names of images, classes and models that could break a page or a table."""
 
 VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
 
 
 class Page(HTMLParser):
-    """A page taken apart: its elements with their attributes, and their text; unclosed elements are found."""
+    """Parses a page: its elements with attributes, their texts, and ``faults`` such as unclosed elements."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -73,7 +73,7 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """All that a reader may see, without scripts and styles."""
+        """All text that a reader can see, without scripts and styles."""
         return "".join(data for tag, data in self.texts if tag not in ("script", "style"))
 
 
@@ -85,7 +85,7 @@ def two_runs(results: Path, n: int = 200, **changes: Any) -> Report:
 
 
 def ladder_file(results: Path, *names: str, **changes: Any) -> Path:
-    """What ``explain --json`` would write of these runs, one factor a step."""
+    """Writes a ladder of these runs as ``explain --json`` does, with one factor per step."""
     rungs = []
     for number, name in enumerate(names):
         counts = json.loads((results / "runs" / name / "manifest.json").read_text())["counts"]
@@ -97,7 +97,7 @@ def ladder_file(results: Path, *names: str, **changes: Any) -> Path:
 
 
 def nasty(results: Path) -> Report:
-    """Two runs whose images, weights, protocols and classes have the nastiest names, and a ladder between them."""
+    """Two runs whose images, weights, protocols and classes have the names ``NASTY``, and a ladder between them."""
     n = 10 * len(NASTY)
     ids = [f"{NASTY[i % len(NASTY)]} {i}".replace("\udcff", "?") for i in range(n)]
     labels = np.arange(n) % 10
@@ -117,7 +117,7 @@ def nasty(results: Path) -> Report:
 
 
 def written(path: Path, report: Report, **options: Any) -> Path:
-    """The report as a page on disk."""
+    """Writes the report as a page; returns its path."""
     text = page(report, **{"title": "benchsuite report", "pictures": {}, **options})
     path.write_text(text, encoding="utf-8")
     return path
@@ -130,7 +130,7 @@ VIEW = {
 
 
 def toy_report(results: Path, *protocols: str, limit: int | None = None) -> Report:
-    """Whole runs of the toy network on the toy images, by the ordinary way."""
+    """A report of real runs of the toy network on the toy images."""
     request = RunRequest(
         ("toy",), protocols or ("1crop", "10crop"), data="toy", device="cpu", limit=limit, results=results
     )

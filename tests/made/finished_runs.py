@@ -1,4 +1,4 @@
-"""Runs made of chosen scores, in memory or on disk, as ``benchsuite run`` would have left them."""
+"""Runs made from given scores, in memory or on disk as ``benchsuite run`` writes them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from benchsuite.storage.run_folder import write_run
 
 
 def scores(n: int, classes: int, seed: int, *, shared: int = 0, noise: float = 1.0) -> Any:
-    """Logits of n images: a part that runs with the same ``shared`` have in common, and a part of their own."""
+    """Logits (n, classes): the sum of a part common to runs with the same ``shared`` and a part of each ``seed``."""
     common = np.random.default_rng(shared).normal(size=(n, classes))
     common[np.arange(n), np.arange(n) % classes] += 2
     return common + noise * np.random.default_rng(seed + 1000).normal(size=(n, classes))
 
 
 def columns(logits: Any, labels: Any = None, ids: Any = None) -> dict[str, Any]:
-    """What a run keeps of these logits; image i is of class i modulo the number of classes."""
+    """The columns that a run stores for these logits; by default image i has class i modulo the number of classes."""
     n, classes = logits.shape
     labels = np.arange(n) % classes if labels is None else labels
     ids = [f"image-{i:05d}" for i in range(n)] if ids is None else ids
@@ -60,7 +60,7 @@ def run(name: str, logits: Any, **changes: Any) -> Run:
 
 
 def saved(results: Path, name: str, logits: Any, **changes: Any) -> Path:
-    """A run on disk; ``without=("brier",)`` leaves columns out, as runs of older versions do."""
+    """Writes a run; ``without=("brier",)`` leaves columns out, as in runs of older versions. Returns its folder."""
     without = changes.pop("without", ())
     made = columns(logits, changes.pop("labels", None), changes.pop("ids", None))
     folder = results / "runs" / name
@@ -73,7 +73,7 @@ TORCHVISION = Preprocess(256, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.
 
 
 def manifest(errors=11935, n=50_000, **changes):
-    """A run of resnet50 with torchvision's first weights, as it lies on disk."""
+    """The manifest of a run of resnet50 with torchvision's first weights, as it is on disk."""
     whole = {
         "run_id": "resnet50-1crop-imagenet-0123456789ab",
         "benchsuite": "0.1.0",

@@ -1,4 +1,4 @@
-"""Trainings made of chosen predictions, on disk as ``benchsuite train`` would have left them, without weights."""
+"""Trainings made from given predictions, on disk as ``benchsuite train`` writes them, without weights."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from benchsuite.training.manifest import as_source
 
 
 def correct(epochs: int, n: int, seed: int = 0) -> Any:
-    """Which of n images are right after each epoch: more and more of them. (epochs, n) bool."""
+    """Which of n images are right after each epoch, (epochs, n) bool; their share rises from 0.2 to 0.8."""
     rng = np.random.default_rng(seed)
     return rng.random((epochs, n)) < np.linspace(0.2, 0.8, epochs)[:, None]
 
 
 def learned(results: Path, name: str, right: Any, batch_size: int = 10, **changes: Any) -> Path:
-    """A finished training on disk; ``heldout`` are errors of each epoch on 50 held-out images."""
+    """Writes a finished training, returns its folder. ``heldout``: errors of each epoch on 50 held-out images."""
     heldout = changes.pop("heldout", None)
     folder, history = results / "training" / name, History(right.shape[1], batch_size)
     for number, row in enumerate(right, 1):

@@ -1,8 +1,8 @@
-"""Commands of benchsuite in processes that start in milliseconds, forked from one that has imported everything.
+"""Runs commands of benchsuite in processes that start in milliseconds: they are forked from a process with all imports.
 
-As a program it serves a test: a line of JSON on standard input, ``{"arguments", "environment", "output"}``, starts a
-command and is answered by the process's number; a line with a number waits for that process and is answered by its
-exit status, negative for a signal.
+Run as a program, this file is that process. It reads lines of JSON from standard input and answers each with one line.
+``{"arguments", "environment", "output"}`` starts a command; the answer is its process id. A process id waits for that
+process; the answer is its exit status, negative for a signal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SPECKS_IN_CHUNK = 4
 
 
 class Kitchen:
-    """The warm process, for a test: it starts commands and waits for them."""
+    """A connection to the process with all imports, for a test: starts commands and waits for them."""
 
     def __init__(self) -> None:
         own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
@@ -33,19 +33,19 @@ class Kitchen:
             env=os.environ | own,
         )
 
-    def _asked(self, line: object) -> int:
+    def _answer(self, line: object) -> int:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(json.dumps(line), file=self.process.stdin, flush=True)
         return int(self.process.stdout.readline())
 
     def start(self, arguments: list[str], environment: dict[str, str], output: Path) -> Started:
-        """Starts ``benchsuite ARGUMENTS``; what it prints goes to OUTPUT.out and OUTPUT.err."""
-        asked = {"arguments": arguments, "environment": environment, "output": str(output)}
-        return Started(self, self._asked(asked), output)
+        """Starts ``benchsuite ARGUMENTS``; its standard output and error are written to OUTPUT.out and OUTPUT.err."""
+        command = {"arguments": arguments, "environment": environment, "output": str(output)}
+        return Started(self, self._answer(command), output)
 
     def close(self) -> None:
-        """Ends the warm process."""
+        """Ends the process."""
         self.process.communicate(timeout=60)
 
 
@@ -59,14 +59,14 @@ class Started:
 
     def wait(self) -> int:
         """Its exit status, negative for a signal."""
-        return self.kitchen._asked(self.pid)
+        return self.kitchen._answer(self.pid)
 
     def ended(self) -> bool:
-        """Whether it has come to an end."""
+        """Whether the process has ended."""
         return Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
 
     def kill(self) -> None:
-        """``kill -9``."""
+        """Kills the process with ``kill -9``."""
         os.kill(self.pid, signal.SIGKILL)
 
     @property
@@ -79,7 +79,7 @@ class Started:
 
 
 def warm() -> None:
-    """Imports what every command needs, with the specks as a plugin and small chunks."""
+    """Imports the modules of every command, adds ``crash_plugin`` and makes chunks small."""
     import crash_plugin
     import pyarrow.parquet  # noqa: F401
     import rich.progress  # noqa: F401
@@ -96,22 +96,22 @@ def warm() -> None:
     evaluate.CHUNK = parallel.CHUNK = SPECKS_IN_CHUNK  # type: ignore[misc]
 
 
-def carry_out(asked: dict[str, Any]) -> int:
-    """Starts a command in a process of its own, and returns its number."""
+def carry_out(command: dict[str, Any]) -> int:
+    """Starts a command in a forked process; returns its process id."""
     pid = os.fork()
     if pid:
         return pid
     status = 70
     try:
         for number, suffix in ((1, ".out"), (2, ".err")):
-            os.dup2(os.open(asked["output"] + suffix, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
-        os.environ |= asked["environment"]
+            os.dup2(os.open(command["output"] + suffix, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+        os.environ |= command["environment"]
         if "LARGEST_FILE" in os.environ:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.environ["LARGEST_FILE"]),) * 2)
         from benchsuite.cli import main
 
-        status = main(asked["arguments"])
+        status = main(command["arguments"])
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -119,14 +119,14 @@ def carry_out(asked: dict[str, Any]) -> int:
 
 
 def serve() -> None:
-    """Reads commands until there are no more."""
+    """Answers lines until standard input ends."""
     warm()
     for line in sys.stdin:
-        asked = json.loads(line)
-        if isinstance(asked, int):
-            print(os.waitstatus_to_exitcode(os.waitpid(asked, 0)[1]), flush=True)
+        message = json.loads(line)
+        if isinstance(message, int):
+            print(os.waitstatus_to_exitcode(os.waitpid(message, 0)[1]), flush=True)
         else:
-            print(carry_out(asked), flush=True)
+            print(carry_out(message), flush=True)
 
 
 if __name__ == "__main__":

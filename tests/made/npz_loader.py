@@ -1,4 +1,4 @@
-"""A loader of prepared files that needs nothing but NumPy: all images of a split in one box, an .npz file."""
+"""A loader of prepared files that needs only NumPy: all images of a split are in one box, an .npz file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchsuite import FileFormat, Loader, Sample, hookimpl
 
 
 def write(path: Path, count: int, images: Iterator[tuple[Sample, Any]]) -> None:
-    """One array for each image, in order."""
+    """Writes one array for each image, in order."""
     arrays = [pixels for _, pixels in images]
     assert len(arrays) == count
     with path.open("wb") as file:
@@ -21,7 +21,7 @@ def write(path: Path, count: int, images: Iterator[tuple[Sample, Any]]) -> None:
 
 
 def open_box(path: Path) -> Any:
-    """Rows of a box."""
+    """Opens a box; returns its ``rows`` function."""
 
     def rows(numbers: Sequence[int], then: Callable[[Any, float], Any], workers: int) -> Iterator[Any]:
         with np.load(path) as box:
@@ -32,7 +32,7 @@ def open_box(path: Path) -> Any:
 
 
 def ready() -> None:
-    """Nothing has to be installed."""
+    """The check of the format: nothing has to be installed."""
 
 
 FORMAT = FileFormat(".box", check=ready, write=write, open=open_box)
@@ -40,7 +40,7 @@ BOX = Loader("box", images=None, exact=True, note="all images in one file", file
 
 
 def darker(path: Path) -> Any:
-    """Rows of a box whose images lose their lowest bits."""
+    """Opens a box; its images lose their two lowest bits."""
     rows = open_box(path)
     return lambda numbers, then, workers: rows(numbers, lambda pixels, s: then(pixels & 0xFC, s), workers)
 
@@ -50,7 +50,7 @@ GREYISH = Loader("box:greyish", images=None, exact=False, note="a little darker 
 
 
 class BoxPlugin:
-    """Both loaders."""
+    """A plugin with both loaders."""
 
     @hookimpl
     def benchsuite_loaders(self) -> list[Loader]:

@@ -1,4 +1,4 @@
-"""A folder of pictures and its prepared file, made by the ordinary functions."""
+"""A folder of pictures and its prepared file, made by benchsuite's own functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small network, its weights, and an architecture and data set that declare them."""
+"""A small network, its weights, and an architecture and a data set for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Net(nn.Module):
 
 
 def trained(classes: int = 5) -> Net:
-    """A network whose every tensor is unlike a new one's."""
+    """A network in which every tensor differs from that of a new network."""
     torch.manual_seed(7)
     module = Net(classes)
     for tensor in module.state_dict().values():
@@ -52,7 +52,7 @@ def equal(module: Any, wanted: Mapping[str, Any]) -> bool:
 
 
 class Intruder:
-    """Creates a file when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace

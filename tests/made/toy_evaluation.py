@@ -1,4 +1,4 @@
-"""The walk without a network: a store on disk, a predict function that counts, and questions about the toys."""
+"""An evaluation without a network: a store on disk, a predict function that counts, and questions about the toys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
 
 
 class CountingPredict:
-    """``fake_predict`` that counts the images it saw, and can break down at the k-th call."""
+    """``fake_predict`` that counts its images, and can raise ``KeyboardInterrupt`` at the k-th call."""
 
     def __init__(self, breaks_at: int | None = None) -> None:
         self.images, self.calls, self.breaks_at = 0, 0, breaks_at
@@ -58,7 +58,7 @@ SETTINGS = Settings(batch_size=4, workers=0)
 
 
 class Counted:
-    """How many views of images networks have been shown."""
+    """Counts the views of images that networks have computed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.views = 0
@@ -72,7 +72,7 @@ class Counted:
 
 
 class Ahead(CountingPredict):
-    """A device that computes beside the host: it is begun with, and waited for."""
+    """A device that computes in parallel with the host; ``told`` records when batches begin and finish."""
 
     def __init__(self, told: list[str]) -> None:
         super().__init__()

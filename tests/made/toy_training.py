@@ -1,4 +1,4 @@
-"""A network, a data set and recipes that train in a moment: 64 images of 8 x 8 pixels in three classes."""
+"""A network, a data set and recipes that train in a second: 64 images of 8 x 8 pixels in three classes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def build(num_classes: int, *, width: int = 4, drop: float = 0.25, norm: bool = 
 
 
 def check(options: Any) -> None:
-    """Widths above 100 need batch normalisation."""
+    """Raises ``BadParameter`` for a width above 100 without batch normalisation."""
     if options["width"] > 100 and not options["norm"]:
         raise BadParameter("Expected norm to be true for a width above 100, got false")
 
@@ -111,7 +111,7 @@ DATASET = Dataset(
 
 
 class Trainees:
-    """The plugin."""
+    """A plugin with the networks and the data set."""
 
     __name__ = "trainees"
 
@@ -125,5 +125,5 @@ class Trainees:
 
 
 def catalog() -> Catalog:
-    """The trainees beside what is built in."""
+    """A catalog with the trainees and the built-in plugins."""
     return load_plugins(entry_points=False, extra=[Trainees()])

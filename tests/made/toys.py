@@ -1,10 +1,10 @@
-"""A toy of each kind, small enough that what comes out at the end can be computed by hand.
+"""A toy of each kind of plugin, small enough that the results can be computed by hand.
 
-The network says "red" or "green": its two logits are the mean red and the mean green of a crop, in 0..1. The images
-are as high as the short side that it asks for, so nothing is resampled:
+The network classifies "red" or "green": its two logits are the mean red and the mean green of a crop, in 0..1. The
+images are as high as the short side of its preprocessing, so nothing is resampled:
 
 =====  ===========================================  =====  ==========================================================
-image  what it shows                                label  what comes out
+image  pixels                                       label  result
 =====  ===========================================  =====  ==========================================================
 a      5 x 5, all red                               red    logits (1, 0): a hit everywhere
 b      5 x 5, all green                             green  logits (0, 1): a hit everywhere
@@ -13,9 +13,9 @@ d      5 x 5, 40 % red with 60 % green              red    logits (0.4, 0.6): a 
 e      5 x 5, all blue                              red    logits (0, 0): a tie, which the lower class wins: a hit
 =====  ===========================================  =====  ==========================================================
 
-``1crop`` therefore errs on c and d. ``10crop`` sees 8 red and 2 green crops of c, ``toy`` two red ones, ``fullconv``
-28 of 48 columns red (24 windows of 4 x 4; the columns of a third are covered 1 + 2 + 3 + 4 + 4, 5 x 4 and
-4 + 4 + 3 + 2 + 1 times): they err on d alone.
+``1crop`` therefore errs on c and d. The other protocols err on d alone. Of image c, ``10crop`` has 8 red and 2 green
+crops, ``toy`` two red ones, and ``fullconv`` counts 28 of 48 columns as red (24 windows of 4 x 4, which cover the
+columns of the thirds 1 + 2 + 3 + 4 + 4, 5 x 4 and 4 + 4 + 3 + 2 + 1 times).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ LABELS = {"a": 0, "b": 1, "c": 0, "d": 0, "e": 0}
 CLASSES = ("red", "green")
 
 TOP1_ERRORS = {"1crop": 2, "10crop": 1, "toy": 1, "fullconv": 1}
-"""Of the 5 images, with the weights ``identity``; top-5 errors are 0, for there are two classes."""
+"""Errors on the 5 images with the weights ``identity``. The top-5 errors are 0, as there are two classes."""
 
 LOGITS_1CROP = {"a": (1.0, 0.0), "b": (0.0, 1.0), "c": (0.0, 1.0), "d": (0.4, 0.6), "e": (0.0, 0.0)}
 P = math.e / (math.e + 1)
@@ -76,13 +76,13 @@ def images() -> dict[str, NDArray[np.uint8]]:
 def split_of(
     pixels: Mapping[str, NDArray[np.uint8]], labels: Mapping[str, int], classes: Sequence[str] = CLASSES
 ) -> Split:
-    """A split of arrays in memory, by id."""
+    """A split of arrays in memory; ``pixels`` and ``labels`` are by id."""
     samples = tuple(Sample(name, labels[name], f"memory:{name}", "1") for name in sorted(pixels))
     return Split("toy", samples, tuple(classes), mirror=True, read=lambda sample: pixels[sample.id])
 
 
 def open_toy(path: str | None, split: str) -> Split:
-    """The five images, whatever split is asked."""
+    """The five images, for any split."""
     return split_of(images(), LABELS)
 
 
@@ -96,7 +96,7 @@ def build_toy(num_classes: int) -> Any:
 
 
 def load_identity() -> dict[str, Any]:
-    """The first class is red, the second green."""
+    """Weights for which the first class is red, the second green."""
     import torch
 
     return {"2.weight": torch.eye(2, 3)}
@@ -112,7 +112,7 @@ def two_corners(preprocess: Preprocess, *, resize: int | None = None, flip: bool
 def one_by_one(
     split: Split, samples: Sequence[Sample], then: Callable[[Any, float], Any], workers: int
 ) -> Iterator[Any]:
-    """A plain loop; the seconds of decoding are said to be none."""
+    """A plain loop; it reports 0 seconds of decoding."""
     for sample in samples:
         yield then(split.read(sample), 0.0)
 
@@ -123,7 +123,7 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def fake_predict(pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View) -> tuple[NDArray[np.float32], int]:
-    """What the toy network with the weights ``identity`` gives for crops, without torch. Mirrors change no mean."""
+    """The logits of the toy network with the weights ``identity`` for crops, without torch. Flips change no mean."""
     means = pixels[..., :2].mean(axis=(1, 2), dtype=np.float64) / 255
     return means.astype(np.float32), 1
 

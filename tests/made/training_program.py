@@ -1,4 +1,4 @@
-"""Trains the toys as a program of its own, which a test kills, starts again, or starts several of.
+"""Trains the toys in a process of its own. Tests kill it, start it again, or start several at once.
 
 python training_program.py RESULTS RECIPE[,RECIPE] SECONDS_A_STEP EVERY
 """
@@ -18,7 +18,7 @@ from benchsuite.training.job import TrainRequest
 
 
 class Slow(Progress):
-    """Takes its time after each step, and says so."""
+    """Prints ``step`` and waits after each step."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -32,5 +32,5 @@ if __name__ == "__main__":
     results, recipes, seconds, every = sys.argv[1:]
     run.EVERY = run.TIMES = float(every)
     for recipe in recipes.split(","):
-        asked = TrainRequest("tiny", recipe, device="cpu", precision="fp32", results=Path(results))
-        print(json.dumps(run.train(asked, toy_training.catalog(), Slow(float(seconds)))))
+        request = TrainRequest("tiny", recipe, device="cpu", precision="fp32", results=Path(results))
+        print(json.dumps(run.train(request, toy_training.catalog(), Slow(float(seconds)))))

@@ -1,3 +1,5 @@
+"""Tests of folding batch normalisations into convolutions: what is folded, what is not, and equal logits."""
+
 from __future__ import annotations
 
 import copy
@@ -18,7 +20,7 @@ SHAPE = (3, 32, 32)
 
 
 def unlike(module: nn.Module) -> nn.Module:
-    """The module with statistics, scales and shifts that are not those of a new one."""
+    """The module with random statistics, scales and shifts."""
     torch.manual_seed(1)
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None:
@@ -55,7 +57,7 @@ def images(n: int = 3) -> Any:
 
 @torch.no_grad()
 def folded(module: nn.Module, shape: tuple[int, int, int] = SHAPE) -> int:
-    """How many were folded; the logits have to stay what they were, on other images than those that ``fold`` saw."""
+    """The number of folded normalisations. Asserts that the logits of new images stay the same."""
     x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(7))
     wanted = module(x)
     count = fold(module, shape)
@@ -138,7 +140,7 @@ def test_a_bias_and_no_affine_part_are_folded_too(norm: Any) -> None:
 
 
 class Standardised(nn.Conv2d):
-    """A convolution whose weights are another function of its parameter."""
+    """A convolution whose weights are a function of its parameter, not the parameter itself."""
 
     def forward(self, x: Any) -> Any:
         weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)

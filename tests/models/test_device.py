@@ -1,4 +1,4 @@
-"""Devices by name."""
+"""Tests of devices by name."""
 
 from __future__ import annotations
 

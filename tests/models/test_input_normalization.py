@@ -1,4 +1,4 @@
-"""Bytes to numbers, against torchvision's ToTensor and Normalize, bit for bit."""
+"""Tests of normalising bytes, bit for bit equal to torchvision's ToTensor and Normalize."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""None"""
+"""Tests of opened networks: normalised pixels, logits, precision, digests, batches that do not fit, compiling."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ def test_other_errors_of_a_network_are_not_taken_for_a_lack_of_memory() -> None:
 
 
 def test_a_compiled_network_is_used_for_crops_and_for_score_maps_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch's tracer is real; what it hands to a compiler is run as it is, and counted."""
+    """torch's tracer is used; the graphs that it passes to the compiler are run uncompiled, and counted."""
     graphs: list[Any] = []
 
     def backend(graph: Any, _: Any) -> Any:
@@ -322,7 +322,7 @@ def test_a_compiled_network_is_used_for_crops_and_for_score_maps_of_any_size(mon
 def test_nothing_is_compiled_within_a_pass_over_crops_however_many_are_in_a_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Else the first batch holds a minute of compiling, and a profile calls it the speed of the network."""
+    """Else the first batch would include a minute of compiling, and a profile would count it as time of the network."""
     graphs: list[Any] = []
 
     def backend(graph: Any, _: Any) -> Any:
@@ -350,7 +350,7 @@ def test_a_network_that_cannot_be_compiled_is_refused_in_one_line(monkeypatch: p
 
 
 def test_a_compiler_that_makes_another_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one that knows nothing of score maps would: it gives the logits of the whole image."""
+    """Like a compiler that ignores score maps and returns the logits of the whole image."""
     whole = {score_map: lambda module, found, x: (module(x).unsqueeze(1), 1)}
     monkeypatch.setattr(torch, "compile", lambda function, **_: whole.get(function, function))
     opened(net()).compile()
@@ -375,7 +375,7 @@ def test_float32_on_cuda_has_no_tf32_in_it() -> None:
     "view", [CROP, *(View(64, dense=True, nominal=32, spatial=s) for s in ("mean", "prob", "gap"))]
 )
 def test_every_number_of_a_pass_is_on_the_device(monkeypatch: pytest.MonkeyPatch, view: View) -> None:
-    """Tensors without numbers, on a GPU that need not be there: torch refuses to mix them with those of the host."""
+    """Fake tensors on a GPU that need not exist: torch raises an error if they are mixed with those of the host."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     mode, scores, devices = FakeTensorMode(), {32: derive(architecture(), net(), 32)}, list[str]()

@@ -1,4 +1,4 @@
-"""One thread comes to the bits of two: what a process computes does not depend on how many share the cores."""
+"""Tests that one and two threads give the same bits: results do not depend on how processes share the cores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def threads_as_before() -> Iterator[None]:
 
 
 def with_threads(work: Any) -> list[Any]:
-    """What it comes to with one thread and with two."""
+    """The results with one thread and with two."""
     found = []
     for threads in (1, 2):
         torch.set_num_threads(threads)

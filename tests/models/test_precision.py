@@ -1,4 +1,4 @@
-"""What a precision means on a device, and which are worth a trial there."""
+"""Tests of precisions: what each means on a device, and which are tried there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def allowed() -> list[bool]:
 
 @pytest.fixture(params=[False, True])
 def before(request: Any) -> Any:
-    """TF32 as somebody else has left it."""
+    """TF32 settings that were changed before."""
     was = allowed()
     for flag in FLAGS:
         flag.allow_tf32 = request.param

@@ -1,3 +1,5 @@
+"""Tests of score maps derived from networks, compared with a loop over windows; and networks without score maps."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -30,7 +32,7 @@ def images(*size: int, n: int = 2) -> torch.Tensor:
 
 
 def awake(module: Any) -> Any:
-    """A network with random normalisation statistics, so that no place of its map is like another."""
+    """A network with random normalisation statistics, so that all positions of its map differ."""
     generator = torch.Generator().manual_seed(1)
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -43,7 +45,7 @@ def awake(module: Any) -> Any:
 
 
 def same(got: Any, wanted: Any) -> None:
-    """Equal to 1e-5 of the largest logit, and not because all places are alike."""
+    """Asserts equality to 1e-5 of the largest logit, and that not all positions are equal."""
     assert got.shape == wanted.shape
     assert (wanted - wanted[:1]).abs().max() > 1e-3 * wanted.abs().max() or len(wanted) == 1
     assert (got - wanted).abs().max() <= 1e-5 * wanted.abs().max()

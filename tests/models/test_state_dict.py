@@ -1,4 +1,4 @@
-"""Checkpoints: what is read, what is refused, and that nothing in them is run."""
+"""Tests of checkpoints: which are read, which are errors, and that no code in them is executed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def checkpoint(folder: Path, name: str, content: Any, **how: Any) -> Path:
 
 
 def refused(path: Path, classes: int = 5) -> str:
-    """The line that refuses a file, whether when it is chosen or when it is read."""
+    """The error message for a file, raised when it is chosen or when it is read."""
     with pytest.raises(WeightsError) as error:
         build(architecture(), chosen(path), classes)
     assert "\n" not in str(error.value)

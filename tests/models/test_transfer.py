@@ -1,4 +1,4 @@
-"""Pixels up, scores down. CUDA's calls are stood in for: what is tested is who waits for whom, and in which order."""
+"""Tests of pixel uploads and score downloads with a fake CUDA: what waits for what, and in which order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_cpu_gets_the_pixels_and_gives_the_scores_at_once() -> None:
 
 
 class Cuda:
-    """Stands in for the parts of ``torch.cuda`` that are used; ``told`` is what happened, in order."""
+    """Replaces the parts of ``torch.cuda`` that are used; ``told`` records the calls in order."""
 
     def __init__(self) -> None:
         self.told: list[str] = []

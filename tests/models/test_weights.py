@@ -1,4 +1,4 @@
-"""None"""
+"""Tests of the choice of weights: declared, trained, random or from a file; failed downloads; keys."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ except WeightsError as error:
     ],
 )
 def test_without_a_network_it_ends_in_seconds(name: str, weights: str, host: str, file: str, isolated: Path) -> None:
-    """A proxy that refuses every connection stands for a machine without a network."""
+    """A proxy that refuses every connection simulates a machine without a network."""
     import os
 
     closed = "http://127.0.0.1:9"

@@ -1,3 +1,5 @@
+"""Tests of the CIFAR ResNets, compared with formulas and with the published sizes."""
+
 from __future__ import annotations
 
 from typing import Any

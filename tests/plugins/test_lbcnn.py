@@ -1,3 +1,5 @@
+"""Tests of LBCNN, compared with formulas and with counts by hand."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,3 +1,5 @@
+"""Tests of the PNN networks, compared with formulas and with the sizes of the original code."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,3 +1,5 @@
+"""Tests of the ResNets, compared with torchvision, timm and the original prototxt."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -28,7 +30,7 @@ FOUND = {a.name: a for a in resnet.benchsuite_architectures()}
 
 
 def bare(name: str) -> Any:
-    """A network whose tensors take no memory: enough to ask for names, shapes and counts."""
+    """A network whose tensors take no memory; enough for names, shapes and counts."""
     with torch.device("meta"):
         return FOUND[name].build(1000)
 

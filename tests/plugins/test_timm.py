@@ -1,3 +1,5 @@
+"""Tests of ``timm:NAME``, compared with timm's own models, weights and transforms."""
+
 from __future__ import annotations
 
 import math
@@ -71,7 +73,7 @@ def test_the_preprocessing_is_timms_at_test_size() -> None:
 
 
 def kinds() -> list[str]:
-    """One model for each way of preprocessing up to 256 pixels, the mean and the size apart."""
+    """One model for each kind of preprocessing up to 256 pixels, without regard to mean and size."""
     found: dict[Any, str] = {}
     for name in TAGGED:
         data = config_of(name)

@@ -1,3 +1,5 @@
+"""Tests of ``torchvision:NAME``, compared with torchvision's own models, weights and transforms."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -130,7 +132,7 @@ def awake(module: Any) -> Any:
 
 
 def stored(isolated: Path, name: str, state: Any) -> tuple[Any, Any]:
-    """A made-up checkpoint where torch looks for downloads: the network as torchvision loads it, and as we do."""
+    """Writes a made-up checkpoint to torch's download folder; returns it loaded by torchvision and by benchsuite."""
     entry = models.get_model_weights(name).DEFAULT
     folder = isolated / "torch" / "hub" / "checkpoints"
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The protocols that come with benchsuite: which views they make, and that each open choice can be reached."""
+"""Tests of the built-in protocols: which views they make, and that each open choice is a parameter."""
 
 from __future__ import annotations
 

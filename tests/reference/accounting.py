@@ -1,6 +1,6 @@
-"""How the programs counted, batch by batch and epoch by epoch, in plain Python: each step as the program takes it.
+"""The accountings of the published programs in plain Python, with the same steps per batch and epoch.
 
-``passes`` is a list of epochs, each a list of 0 and 1 in loader order. Everything is in percent.
+``passes`` is a list of epochs, each a list of 0 and 1 in loader order. All results are in percent.
 """
 
 import math
@@ -8,14 +8,14 @@ from fractions import Fraction
 
 
 def batches(one_pass, batch_size):
-    """What a loader without shuffling or dropping hands out."""
+    """The batches of a loader that neither shuffles nor drops images."""
     return [one_pass[start : start + batch_size] for start in range(0, len(one_pass), batch_size)]
 
 
 class Monitor:
-    """The monitor of juefeix/pnn.pytorch: it smooths unless told not to, and its reset leaves the value alone.
+    """The monitor of juefeix/pnn.pytorch: it smooths by default, and its reset does not change the value.
 
-    The reset gives a loop variable another value, so only the number of images seen goes back to 0.
+    The reset assigns to a loop variable, so only the number of images seen is set to 0.
     """
 
     def __init__(self, smoothing=True, smoothness=0.7, working_reset=False):
@@ -38,7 +38,7 @@ class Monitor:
 
 
 def pnn(passes, batch_size, **monitor):
-    """juefeix/pnn.pytorch: (the number of each epoch, the best). Batches that are not full are not tested."""
+    """juefeix/pnn.pytorch: (the number of each epoch, the best). Incomplete batches are not tested."""
     kept, best, history = Monitor(**monitor), 0, []
     for one_pass in passes:
         kept.reset()
@@ -52,7 +52,7 @@ def pnn(passes, batch_size, **monitor):
 
 
 def klachko(passes, batch_size, integers=False):
-    """michaelklachko/pnn.pytorch: (the number of each epoch, the best). The best is looked for where epoch > 10."""
+    """michaelklachko/pnn.pytorch: (the number of each epoch, the best). The best is of the epochs with epoch > 10."""
     best, history = 0, []
     for epoch, one_pass in enumerate(passes):
         accuracies = []
@@ -66,7 +66,7 @@ def klachko(passes, batch_size, integers=False):
 
 
 def lbcnn(passes, batch_size):
-    """juefeix/lbcnn.torch: (the number of each epoch, what is printed at the end as the best)."""
+    """juefeix/lbcnn.torch: (the number of each epoch, the number printed at the end as the best)."""
     best, history = math.inf, []
     for one_pass in passes:
         total, count = 0.0, 0
@@ -80,7 +80,7 @@ def lbcnn(passes, batch_size):
 
 
 def akamaster(passes, batch_size):
-    """akamaster/pytorch_resnet_cifar10: (the number of each epoch, the best). Its meter weighs batches by size."""
+    """akamaster/pytorch_resnet_cifar10: (the number of each epoch, the best). Its meter weights batches by size."""
     best, history = 0, []
     for one_pass in passes:
         total, count = 0.0, 0
@@ -93,7 +93,7 @@ def akamaster(passes, batch_size):
 
 
 def readme(passes, batch_size):
-    """The README's words: test_accuracy = 0.7 * prev_batch_accuracy + 0.3 * current_batch_accuracy, on full batches."""
+    """As in the README: test_accuracy = 0.7 * prev_batch_accuracy + 0.3 * current_batch_accuracy, on full batches."""
     history = []
     for one_pass in passes:
         previous, printed = 0, 0
@@ -107,7 +107,7 @@ def readme(passes, batch_size):
 
 
 def sampled(n, world):
-    """The images that each of ``world`` processes gets: every image, then the first ones again until it is even."""
+    """The images of each of ``world`` processes: all images, then the first ones again until all have equally many."""
     indices = list(range(n))
     while len(indices) % world:
         indices.append(indices[len(indices) - n])
@@ -115,6 +115,6 @@ def sampled(n, world):
 
 
 def padded(one_pass, world):
-    """The mean over processes of each one's accuracy, exactly."""
+    """The exact mean of the accuracies of the processes."""
     parts = sampled(len(one_pass), world)
     return sum(Fraction(100 * sum(one_pass[i] for i in part), len(part)) for part in parts) / world

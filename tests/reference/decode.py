@@ -1,4 +1,4 @@
-"""The plain way to read an image: one line of Pillow, with whatever it warns about switched off."""
+"""Reference decoder: one line of Pillow, without its warnings."""
 
 import warnings
 

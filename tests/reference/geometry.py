@@ -1,4 +1,4 @@
-"""Slow twins of ``view`` and ``ops``: whole images are mirrored, pixels are copied one at a time, numbers are exact."""
+"""Reference for views and resizing: whole images are mirrored, pixels copied one at a time, with exact fractions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def short_side(height: int, width: int, size: int, long_side: str = "floor") -> 
 
 
 def look(image: Image.Image, view: View) -> NDArray[np.uint8]:
-    """What a view sees of a Pillow image: Pillow resizes it, the whole of it is mirrored, then the square is copied."""
+    """The pixels of a view of a Pillow image: Pillow resizes and mirrors the whole image, then the crop is copied."""
     shape = (
         view.resize
         if isinstance(view.resize, tuple)

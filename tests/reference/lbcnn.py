@@ -1,4 +1,4 @@
-"""Slow twins of LBCNN, written from the formulas: float64 arrays (n, c, h, w), and plain Python for the decay."""
+"""Reference implementation of LBCNN from its formulas: float64 arrays (n, c, h, w); plain Python for the decay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State = Mapping[str, Array]
 
 
 def filtered(x: Array, filters: Array) -> Array:
-    """Sums of the pixels under +1 less those under -1, each place of each map for itself; a border of zeros."""
+    """Convolution with filters of +1, 0 and -1, one output pixel at a time; padded with zeros."""
     n, _, h, w = x.shape
     wide = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     y = np.zeros((n, len(filters), h, w))
@@ -27,7 +27,7 @@ def filtered(x: Array, filters: Array) -> Array:
 
 
 def block(x: Array, state: State, at: str) -> Array:
-    """x + W2 relu(conv(BN x)), with fixed filters or learned ones."""
+    """x + W2 relu(conv(BN x)), with fixed or trained filters."""
     y = normalised(x, state, f"{at}.bn")
     if f"{at}.conv.filters" in state:
         y = filtered(y, state[f"{at}.conv.filters"])
@@ -37,7 +37,7 @@ def block(x: Array, state: State, at: str) -> Array:
 
 
 def network(x: Array, state: State, depth: int) -> Array:
-    """The whole of it; a stem with one channel sees the mean of the three."""
+    """The whole network; the input of a stem with one channel is the mean of the three colours."""
     if state["stem.0.weight"].shape[1] == 1:
         x = x.sum(1, keepdims=True) / 3
     x = act("relu", normalised(convolved(x, state, "stem.0", padding=1), state, "stem.1"))

@@ -1,4 +1,4 @@
-"""Slow twins of ``combine``: one sample at a time, in pure Python, with exact sums."""
+"""Reference implementation of ``combine`` in pure Python: one sample at a time, with exact sums."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def softmax(logits: Row) -> list[float]:
 
 
 def weights(locations: Sequence[int], average: str) -> list[float]:
-    """What each view weighs; the sum is 1."""
+    """The weight of each view; the sum is 1."""
     counted = [1] * len(locations) if average == "equal" else list(locations)
     return [w / sum(counted) for w in counted]
 

@@ -1,4 +1,4 @@
-"""Each optimiser as its paper or torch's documentation has it, one number at a time. Slow and obvious."""
+"""Reference optimisers as in their papers or torch's documentation, for one number at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 Step = Callable[[float, float], float]
-"""(weight, gradient without decay) -> the new weight. Each weight has an optimiser of its own."""
+"""(weight, gradient without decay) -> the new weight. Each weight needs its own step function."""
 
 
 def sgd(rate: float, momentum: float, nesterov: bool, decay: float) -> Step:

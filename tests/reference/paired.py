@@ -1,4 +1,4 @@
-"""Slow twins of the paired statistics: likelihoods maximised by a search, signs and orders counted one by one."""
+"""Reference for the paired statistics: likelihoods maximised by a search, all signs and orders enumerated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 
 def score(fixed: int, broken: int, total: int, change: float) -> float:
-    """The score statistic of a change: the rate of images fixed is the one of greatest likelihood, found by search."""
+    """The score statistic of a change, with the rate of fixed images of greatest likelihood, found by a search."""
     same = total - fixed - broken
 
     def unlikely(rate: float) -> float:
@@ -26,7 +26,7 @@ def score(fixed: int, broken: int, total: int, change: float) -> float:
 
 
 def score_interval(fixed: int, broken: int, total: int, confidence: float) -> tuple[float, float]:
-    """All changes whose score statistic is not significant."""
+    """The interval of all changes whose score statistic is not significant."""
     z, change = norm.ppf((1 + confidence) / 2), (broken - fixed) / total
     edge = 1e-9
 
@@ -38,7 +38,7 @@ def score_interval(fixed: int, broken: int, total: int, confidence: float) -> tu
 
 
 def sign_flips(differences: Sequence[int]) -> Fraction:
-    """The share of all choices of signs whose sum is at least as far from zero."""
+    """The share of all combinations of signs whose sum is at least as far from zero as the observed one."""
     reached = abs(sum(differences))
     sums = [sum(s * d for s, d in zip(signs, differences, strict=True)) for signs in _signs(len(differences))]
     return Fraction(sum(abs(s) >= reached for s in sums), len(sums))
@@ -49,7 +49,7 @@ def _signs(n: int) -> list[tuple[int, ...]]:
 
 
 def permuted(a: Sequence[float], b: Sequence[float]) -> Fraction:
-    """The share of all orders of the runs whose first ``len(a)`` differ in their mean from the rest at least as far."""
+    """The share of all orders of the runs in which the means of the first ``len(a)`` and the rest differ as much."""
 
     def apart(runs: Sequence[float]) -> float:
         first, rest = runs[: len(a)], runs[len(a) :]
@@ -60,7 +60,7 @@ def permuted(a: Sequence[float], b: Sequence[float]) -> Fraction:
 
 
 def shapley(errors: Mapping[frozenset[str], int], factors: Collection[str]) -> tuple[dict[str, list[int]], int]:
-    """The effect of each factor in each order whose sets can all be measured, and the number of those orders."""
+    """The effect of each factor in each order of which all sets are in ``errors``, and the number of those orders."""
     effects: dict[str, list[int]] = {factor: [] for factor in factors}
     orders = 0
     for order in itertools.permutations(sorted(factors)):

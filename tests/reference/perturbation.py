@@ -1,4 +1,4 @@
-"""Slow twins of the PNN networks, written from the formulas: float64 arrays (n, c, h, w), loops over channels, places.
+"""Reference implementation of the PNN networks from their formulas: float64 arrays (n, c, h, w), plain loops.
 
 ``state`` holds a network's tensors by name, as arrays; ``at`` is the name of a layer in it.
 """
@@ -32,7 +32,7 @@ def perturbed(x: Array, noise: Array, level: float, *, shared: bool = False) -> 
 
 
 def act(name: str, x: Array, slope: float = 0.25) -> Array:
-    """The activations by their definitions, without chance (rrelu as in evaluation). ``slope`` is that of prelu."""
+    """The activations by their definitions, without randomness (rrelu as in evaluation). ``slope`` is that of prelu."""
     scale, alpha = 1.0507009873554805, 1.6732632423543772
 
     def one(v: float) -> float:
@@ -51,7 +51,7 @@ def act(name: str, x: Array, slope: float = 0.25) -> Array:
 
 
 def convolved(x: Array, state: State, at: str, stride: int = 1, padding: int = 0, groups: int = 1) -> Array:
-    """A convolution, one output channel, input channel and filter place at a time."""
+    """A convolution, one output channel, input channel and filter position at a time."""
     weight, bias = state[f"{at}.weight"], state.get(f"{at}.bias")
     n, c, _, _ = x.shape
     outputs, own, size, _ = weight.shape
@@ -79,7 +79,7 @@ def normalised(x: Array, state: State, at: str) -> Array:
 
 
 def pooled(x: Array, size: int, stride: int, padding: int = 0, kind: str = "max") -> Array:
-    """Pooling, window by window. The border is below everything for ``max``, and counted zeros for ``avg``."""
+    """Pooling, window by window. The border is -inf for ``max``, and zeros that are counted for ``avg``."""
     border = -math.inf if kind == "max" else 0.0
     wide = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), constant_values=border)
     h, w = ((s - size) // stride + 1 for s in wide.shape[2:])
@@ -114,27 +114,27 @@ def noise_layer(x: Array, state: State, at: str, level: float) -> Array:
 
 
 def filter_layer(x: Array, state: State, at: str, name: str = "relu") -> Array:
-    """Filters, BN, act; padded by 1 where they are larger than 1x1."""
+    """Filters, BN, act; padded by 1 if they are larger than 1x1."""
     padding = int(state[f"{at}.0.weight"].shape[2] > 1)
     return act(name, normalised(convolved(x, state, f"{at}.0", padding=padding), state, f"{at}.1"))
 
 
 def shortcut(x: Array, state: State, at: str, stride: int) -> Array:
-    """The image itself, or a strided 1x1 and BN where the network has one."""
+    """The input itself, or a strided 1x1 and BN if the network has one there."""
     if f"{at}.shortcut.0.weight" not in state:
         return x
     return normalised(convolved(x, state, f"{at}.shortcut.0", stride), state, f"{at}.shortcut.1")
 
 
 def perturb_branch(x: Array, state: State, at: str, stride: int, options: Mapping[str, Any]) -> Array:
-    """Two of Klachko's layers; where the stride is 2, a 2x2 pooling between them halves the map."""
+    """Two of Klachko's layers; if the stride is 2, a 2x2 pooling between them halves the map."""
     y = any_layer(x, state, f"{at}.branch.0", options)
     y = pooled(y, stride, stride, kind=options.get("pool_type", "max"))
     return any_layer(y, state, f"{at}.branch.2", options)
 
 
 def any_layer(x: Array, state: State, at: str, options: Mapping[str, Any]) -> Array:
-    """Masks or filters, whichever the network has there."""
+    """A layer of masks or of filters, depending on the tensors of the network."""
     if f"{at}.perturb.noise" in state:
         return perturb_layer(x, state, at, options.get("level", 0.5), {**options, "use_act": True})
     return filter_layer(x, state, at, options.get("act", "relu"))
@@ -162,7 +162,7 @@ def residual_branch(x: Array, state: State, at: str, stride: int, options: Mappi
 
 
 def staged(x: Array, state: State, branch: Any, options: Mapping[str, Any]) -> Array:
-    """All blocks of a residual network after its stem, the mean over the last map, and the classes."""
+    """All blocks of a residual network after its stem, the mean over the last map, and the linear layer."""
     for stage in range(4):
         block = 0
         while any(name.startswith(f"stages.{stage}.{block}.") for name in state):
@@ -173,7 +173,7 @@ def staged(x: Array, state: State, branch: Any, options: Mapping[str, Any]) -> A
 
 
 def perturb_stem(x: Array, state: State, options: Mapping[str, Any], at: str = "stem") -> Array:
-    """Klachko's first layer: its level is scaled, and its first activation is left out unless ``use_act``."""
+    """Klachko's first layer: its level is scaled, and its first activation is omitted unless ``use_act``."""
     if f"{at}.perturb.noise" not in state:
         return filter_layer(x, state, at, options.get("act", "relu"))
     level = options.get("level", 0.5) * options.get("scale_noise", 1.0)
@@ -214,10 +214,10 @@ def plain(x: Array, state: State, options: Mapping[str, Any], pairs: bool) -> Ar
 
 
 def runs(net: str, first: int, rest: int, size: int = 32) -> bool:
-    """Whether Klachko's code gets through an image: a walk of map sizes under his rules for padding and stride.
+    """Whether Klachko's code can process an image: follows the map sizes with its rules for padding and stride.
 
-    A layer is masks of the size that it was told (0) or a filter: 1 and 3 keep the size, 5 is padded by 1 only, and 7
-    has stride 2 and padding 3.
+    A layer is either masks of a given size (0) or a filter. 1x1 and 3x3 filters keep the size, 5x5 is padded by 1 only,
+    and 7x7 has stride 2 and padding 3.
     """
     if net == "resnet18":
         return True

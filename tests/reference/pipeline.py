@@ -1,4 +1,4 @@
-"""The pixels that reach a network under its own centre crop, through benchsuite's own steps."""
+"""The pixels that a network receives for its own centre crop, computed with benchsuite's functions."""
 
 from __future__ import annotations
 

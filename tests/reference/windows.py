@@ -1,4 +1,4 @@
-"""Score maps the slow way: every window of a feature map is cut out and goes through the head alone."""
+"""Reference for score maps: every window of a feature map is cut out and passed to the head alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def score_map(features: Any, head: Callable[[Any], Any], window: tuple[int, int]) -> Any:
-    """(k, h, w) and a head that takes (1, k, *window) -> (places, c), row by row."""
+    """(k, h, w) and a head that takes (1, k, *window) -> (positions, c), row by row."""
     _, high, wide = features.shape
     scores = []
     for top in range(high - window[0] + 1):
@@ -32,7 +32,7 @@ def averaged(linear: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def over_places(scores: Any, spatial: str) -> list[float]:
-    """One score per class from the (places, c) scores of one image, in plain Python."""
+    """One score per class from the (positions, c) scores of one image, in plain Python."""
     rows = scores.double().tolist()
     columns = list(zip(*rows, strict=True))
     if spatial == "mean":

@@ -1,4 +1,4 @@
-"""The page in a real browser: opens from disk, is quiet, sorts, filters, prints, and does what a keyboard asks."""
+"""Tests of the page in a real browser: opens from disk, logs no message, sorts, filters, prints, keyboard control."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def nasty_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page of the nastiest names."""
+    """A page with the names ``NASTY``."""
     folder = tmp_path_factory.mktemp("nasty")
     return written(folder / "report.html", nasty(folder))
 
 
 class Opened:
-    """A page opened from disk; everything it says or asks for is kept."""
+    """A page opened from disk; its console messages and requests are recorded."""
 
     def __init__(self, browser: Any, path: Path, **options: Any) -> None:
         self.said: list[str] = []
@@ -58,7 +58,7 @@ class Opened:
         return found
 
     def quiet(self) -> None:
-        """Nothing was said on the console, and nothing but the page itself was asked for. Closes the page."""
+        """Asserts that the console is empty and that only the page itself was requested. Closes the page."""
         assert self.said == []
         assert [url for url in self.asked if not url.startswith("data:")] == [self.url]
         self.tab.close()

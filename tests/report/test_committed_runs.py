@@ -1,4 +1,4 @@
-"""Committed runs name no path of a machine, and their counts are those of their predictions."""
+"""Tests that committed runs contain no path of a machine, and that their counts match their predictions."""
 
 from __future__ import annotations
 

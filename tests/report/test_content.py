@@ -1,4 +1,4 @@
-"""What a report shows: which runs are compared, which images changed, what a ladder leaves over."""
+"""Tests of the content of a report: compared runs, changed images, and the rest that a ladder does not explain."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_report_of_all_runs_orders_them_by_images_network_and_views(tmp_path: 
 
 
 def test_runs_that_differ_in_precision_or_pixels_alone_are_told_from_each_other(tmp_path: Path) -> None:
-    """Else a page says ``1crop to 1crop``, and has two rows of the same words."""
+    """Else a page would show ``1crop to 1crop``, and two rows with the same text."""
     logits, question = scores(50, 10, 1), {"question": {"loader": "ffcv:lossy"}}
     asked = saved(tmp_path, "net-1crop-x-aaa", logits)
     manifest = json.loads((asked / "manifest.json").read_text())
@@ -64,7 +64,7 @@ def test_a_user_decides_what_is_compared_with_what(tmp_path: Path) -> None:
 
 
 def pairs_by_hand(entries: list[Entry]) -> list[tuple[str, str]]:
-    """The rule as it is said: of those before it on its images, the first of its network, else protocol, else all."""
+    """The documented rule: of earlier runs on its images the first of its network, else its protocol, else of all."""
     made = []
     for i, entry in enumerate(entries):
         before = [e for e in entries[:i] if e.data == entry.data]

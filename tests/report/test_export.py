@@ -1,4 +1,4 @@
-"""Tables for papers and programs: whatever a name holds, it stays one cell; numbers are read back as they were."""
+"""Tests of tables for papers and programs: any name stays one cell, and numbers are read back unchanged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ A, B = "resnet50-1crop-x-aaa", "resnet50-10crop-x-bbb"
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """A ladder to a printed figure, with shares."""
+    """A ladder to a published figure, with shares."""
     folder = tmp_path_factory.mktemp("report")
     two_runs(folder)
     printed = next(row for row in ledger.load() if row.error is not None and row.k == 1)
@@ -34,12 +34,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 @pytest.fixture(scope="module")
 def worst(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """The report of the nastiest names."""
+    """The report with the names ``NASTY``."""
     return nasty(tmp_path_factory.mktemp("nasty"))
 
 
 def pipes(line: str) -> int:
-    """The pipes of a line that Markdown takes for borders."""
+    """The number of pipes of a line that are cell borders in Markdown."""
     return len(re.findall(r"(?<!\\)(?:\\\\)*\|", line))
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a report: the data set is the very one of the runs, thumbnails are small, all together are limited."""
+"""Tests of the images of a report: from the data set of the runs, small thumbnails, a limit on their total size."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_toy_image_that_ten_crops_fix_is_shown_with_its_answers(tmp_path: Pa
 
 
 class OtherToys(ToyPlugin):
-    """The toys, but the data set has changed since, or is gone."""
+    """The toys with a data set that has changed since the runs, or is missing."""
 
     def __init__(self, change: Any) -> None:
         self.change = change

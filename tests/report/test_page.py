@@ -1,4 +1,4 @@
-"""The page as text: whole, quiet, escaped, small, and the same whenever it is made. The browser's part is elsewhere."""
+"""Tests of the page as text: complete, escaped, small, and reproducible. ``test_browser`` tests it in a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of results: what stands between marks is made again, everything else stays as it is."""
+"""Tests of results pages: the text between marks is made again, everything else stays unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report is asked to be about: names of runs, files of ladders and comparisons, and what is refused."""
+"""Tests of the sources of a report: names of runs, files of ladders and comparisons, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainings in a report: their epochs are counted again, and nothing that contradicts itself is shown."""
+"""Tests of trainings in a report: their epochs are counted again, and contradictory data is an error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from benchsuite.report.tables import trainings
 
 
 def smoothed_by_hand(right: np.ndarray, batch_size: int) -> list[float]:
-    """0.7 of the value before and 0.3 of each full batch, over all epochs; 0 at first."""
+    """0.7 of the previous value plus 0.3 of each full batch, over all epochs; 0 at the start."""
     value, found = 0.0, []
     for row in right:
         for start in range(0, len(row) - batch_size + 1, batch_size):

@@ -1,4 +1,4 @@
-"""``--precision auto``: what passes a check, what does not, and that a decision is made once."""
+"""Tests of ``--precision auto``: what passes the check, what does not, and that a decision is made once."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ IDS = [f"image {i}" for i in range(64)]
 
 
 def logits(n: int = 64, c: int = 7) -> Any:
-    """Every image is clearly of the class i % c: its logit is 10, the others lie in 0..1."""
+    """Logits in which image i is clearly of class i % c: its logit is 10, the others are in 0..1."""
     made = np.random.default_rng(0).uniform(0, 1, (n, c)).astype(np.float32)
     made[np.arange(n), np.arange(n) % c] = 10
     return made
 
 
 def with_tie(exact: Any, i: int, apart: float) -> tuple[Any, Any]:
-    """Image i between two classes whose probabilities are ``apart`` apart, and the same after rounding swaps them."""
+    """Logits in which the two best classes of image i are ``apart`` in probability, and logits with both swapped."""
     a, b = exact.copy(), exact.copy()
     first, second = i % 7, (i + 1) % 7
     margin = 2 * np.arctanh(apart)  # p = sigmoid(m), q = 1 - p: p - q = tanh(m / 2); the rest is e^-30 or less
@@ -121,7 +121,7 @@ def test_a_decision_is_a_line() -> None:
 
 
 def sized(n: int, crop: int, *protocols: str) -> list[Question]:
-    """The toy's questions as if there were n images, and as if its crop had that many pixels."""
+    """The toy's questions, changed to n images and to a crop of that many pixels."""
     preprocess = Preprocess(crop, crop, "bilinear", (0.0,) * 3, (1.0,) * 3)
     made = []
     for question in questions(*protocols):
@@ -162,7 +162,7 @@ def test_the_embedded_digits_are_never_checked() -> None:
 
 
 class Opener:
-    """Opens toys whose logits are off by a part that depends on the precision; counts what it opened."""
+    """Opens toys whose logits have an error that depends on the precision; counts the opened networks."""
 
     def __init__(self, root: Path, off: dict[str, float]) -> None:
         self.root, self.off, self.opened = root, off, list[str]()
@@ -253,7 +253,7 @@ def test_a_damaged_decision_is_made_again(tmp_path: Path, isolated: Path) -> Non
 
 @pytest.fixture
 def bf16_here(monkeypatch: pytest.MonkeyPatch, all_worth: None) -> None:
-    """A device that computes bfloat16 by itself."""
+    """A device with native bfloat16."""
     monkeypatch.setattr("benchsuite.models.precision.candidates", lambda device: ("bf16",))
 
 

@@ -1,4 +1,4 @@
-"""The flat row of a run: what tables, reporters and ``--json`` say of it."""
+"""Tests of the flat row of a run, as used by tables, reporters and ``--json``."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""``--processes`` and ``torchrun`` as a user types them, with a plugin that is installed."""
+"""Tests of ``--processes`` and ``torchrun`` as commands, with an installed plugin."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RUN = ["run", "speck", "--weights", "random", "--device", "cpu", "--loader", "lo
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The specks as a distribution that every new process finds."""
+    """The plugin of the specks, installed so that every new process finds it."""
     about = tmp_path / "site" / "specks-0.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: specks\nVersion: 0\n")
@@ -53,7 +53,7 @@ def log_of(place: Path) -> list[list[str]]:
 
 
 def wait_for(processes: int, place: Path, command: subprocess.Popen[str]) -> list[int]:
-    """The processes that have begun a chunk, when there are so many."""
+    """Waits until this many processes have begun a chunk; returns them."""
     end = time.monotonic() + 120
     while len({pid for _, pid, _ in log_of(place)}) < processes:
         assert command.poll() is None, command.communicate()
@@ -158,7 +158,7 @@ def test_under_torchrun_a_sweep_is_shared_and_the_first_process_talks(
 def test_progress_is_that_of_all_processes_while_the_first_one_still_computes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process writes its whole half during the first chunk of this one."""
+    """Another process writes all chunks of its half during the first chunk of this one."""
     from toy_evaluation import SETTINGS, CountingPredict, opener, questions
 
     from benchsuite.runs import parallel
@@ -185,7 +185,7 @@ def test_progress_is_that_of_all_processes_while_the_first_one_still_computes(
 def test_a_chunk_that_another_process_writes_as_well_counts_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a disk without locks, while this process has begun with it beside the one before."""
+    """On a disk without locks, while this process has already submitted it in parallel with the chunk before."""
     from toy_evaluation import SETTINGS, Ahead, CountingPredict, opener, questions
 
     from benchsuite.runs import parallel
@@ -209,7 +209,7 @@ def test_a_chunk_that_another_process_writes_as_well_counts_once(
 
 
 def test_jobs_of_a_sweep_go_on_when_the_command_is_stopped(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C in a terminal is heard by every process that was started there, and no traceback is seen."""
+    """Ctrl-C in a terminal reaches every process that was started there; no traceback is printed."""
     pytest.importorskip("submitit", reason="the extra slurm is not installed")
     monkeypatch.setenv("SPECKS_GATE", str(installed / "gate"))
     monkeypatch.setenv("BENCHSUITE_RESULTS", str(installed / "results"))
@@ -235,7 +235,7 @@ def test_jobs_of_a_sweep_go_on_when_the_command_is_stopped(installed: Path, monk
 
 
 class Recorded(Crew):
-    """A helper that was told something."""
+    """A worker that returns the given work as that of the leader."""
 
     def __init__(self, work: Any) -> None:
         super().__init__(1, 2, 2)
@@ -334,7 +334,7 @@ def test_of_two_chunks_in_hand_one_can_be_given_up(tmp_path: Path) -> None:
     program += "for place in (1, 2):\n    with held(Path(sys.argv[1]), place, wait=False) as mine: print(mine)\n"
 
     def free() -> list[str]:
-        """Whether another process could have the first, and the second."""
+        """Whether another process can claim the first chunk, and the second."""
         return subprocess.check_output([sys.executable, "-c", program, str(tmp_path / "lock")], text=True).split()
 
     with locks(tmp_path / "lock") as file:

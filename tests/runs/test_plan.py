@@ -1,4 +1,4 @@
-"""From names to questions: keys, what changes them, and every mistake before any work."""
+"""Tests of planning, from names to questions: keys, what changes them, and errors before any computation."""
 
 from __future__ import annotations
 

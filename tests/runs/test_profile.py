@@ -1,4 +1,4 @@
-"""Where the time went: what is shown of a pass, and the advice that follows from it."""
+"""Tests of ``--profile``: the times of a pass, and the advice that follows from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL over runs, and the same as data frames."""
+"""Tests of SQL over runs, and of runs as data frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole run in one process: answers from disk, fresh runs, manifests, storage that fails."""
+"""Tests of a whole run in one process: cached results, fresh runs, manifests, storage errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchsuite.runs.run import run
 
 
 class Heard(Progress):
-    """Keeps what a run tells."""
+    """Records the notes and steps of a run."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -93,7 +93,7 @@ def test_random_weights_are_said_out_loud(tmp_path: Path) -> None:
 
 
 def test_a_network_that_is_compiled_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing else would be said for a minute or two."""
+    """Compiling takes a minute or two without any other message."""
     monkeypatch.setattr("torch.compile", lambda module, **_: module)
     heard = Heard()
     run(toy(tmp_path, compiled=True), CATALOG, heard)

@@ -1,4 +1,4 @@
-"""Sweeps: each cell is answered once, a broken one stops no other, clusters are asked for what is left."""
+"""Tests of sweeps: each cell is computed once, a failed one stops no other, clusters get only the remaining cells."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def file_of(place: Path, text: str) -> str:
 
 
 def test_a_skip_that_no_cell_matches_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A pattern with a slip would else be hours of work that nobody wanted."""
+    """Without the message, a typing error in a pattern could cost hours of unwanted computation."""
     tables = '[[skip]]\nprotocol = "10*"\n[[skip]]\narchitecture = "toy"\nprotocol = "11crop"\n'
     text = 'architectures = "toy"\ndata = "toy"\nprotocols = ["1crop", "10crop"]\n' + tables
     assert main(["sweep", file_of(tmp_path, text), "--dry-run"]) == 0
@@ -78,7 +78,7 @@ def test_a_broken_cell_stops_no_other_and_can_be_asked_again_alone(
 
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``auto`` comes to bfloat16 wherever there are two views or more to compute."""
+    """``auto`` chooses bfloat16 if at least two views are computed."""
     monkeypatch.setattr(
         "benchsuite.runs.auto_precision.worth_it", lambda asked: sum(len(m.views) for q in asked for m in q.members) > 1
     )
@@ -90,7 +90,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_answer_in_the_precision_that_auto_came_to_is_known(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Else it would stay to do for ever, and on SLURM be a job of its own each time."""
+    """Else the cell would never count as done, and on SLURM it would be a new job each time."""
 
     def cells(*options: str) -> list[dict[str, Any]]:
         assert main(["sweep", file, "--json", *options]) == 0
@@ -111,7 +111,7 @@ def test_an_answer_in_the_precision_that_auto_came_to_is_known(
 def test_what_is_left_of_a_lot_keeps_the_precision_of_the_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One crop alone would be too little for a check, and be in float32 beside ten in bfloat16."""
+    """One crop alone is too few for a check, so it would be in float32 and the ten crops in bfloat16."""
     file = file_of(tmp_path, 'architectures = "toy"\nprotocols = ["1crop", "10crop"]\ndata = "toy"\ndevice = "cpu"\n')
     assert main(["sweep", file, "--json"]) == 0
     shutil.rmtree(json.loads(capsys.readouterr().out)["cells"][0]["path"])
@@ -122,7 +122,7 @@ def test_what_is_left_of_a_lot_keeps_the_precision_of_the_whole(
 def test_cells_that_fail_when_they_are_computed_fail_one_by_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A crop of no pixels is found out by the network only."""
+    """Only the network detects a crop of no pixels."""
     text = BROKEN.replace('"fullconv"]', '"10crop:crop=900,resize=5"]')
     assert main(["sweep", file_of(tmp_path, text), "--json"]) == 1
     cells = [c for c in json.loads(capsys.readouterr().out)["cells"] if c["architecture"] == "toy"]
@@ -139,7 +139,7 @@ def test_a_table_of_cells_is_printed_and_reasons_below(tmp_path: Path, capsys: p
 
 
 def test_cells_that_fail_for_one_reason_have_one_line_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder that is not there would else be as many lines as there are cells on it."""
+    """Else a missing folder would print one line for each of its cells."""
     text = 'architectures = "toy"\nprotocols = ["1crop", "10crop"]\ndata = ["imagenet:/no/such", "folder:/nor/this"]\n'
     assert main(["sweep", file_of(tmp_path, text), "--dry-run"]) == 1
     reasons = [line for line in capsys.readouterr().out.splitlines() if "Expected" in line]
@@ -191,7 +191,7 @@ def test_a_cluster_is_not_asked_for_cells_that_are_answered(tmp_path: Path, monk
 def test_what_a_cell_before_has_answered_is_not_said_to_be_done_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Loaders of the same pixels share their answers, and so would seem to share their speed."""
+    """Loaders of the same pixels share their results, and so would seem to share their speed."""
     twin = dataclasses.replace(WITH_ENTRY_POINTS.loaders["torch"], name="twin")
     catalog = dataclasses.replace(WITH_ENTRY_POINTS, loaders={**WITH_ENTRY_POINTS.loaders, "twin": twin})
     asked = parse("s", {**TOY_SWEEP, "protocols": "1crop", "loader": ["torch", "twin"], "device": "cpu"}, catalog)
@@ -231,7 +231,7 @@ def test_without_slurm_a_sweep_on_it_is_one_line(tmp_path: Path, capsys: pytest.
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
 @pytest.mark.skipif("BENCHSUITE_SLOW" not in os.environ, reason="slow: BENCHSUITE_SLOW is not set")
 def test_ray_tasks(tmp_path: Path) -> None:
-    """Ray starts servers and warns, so it has a process of its own."""
+    """Ray starts servers and emits warnings, so it runs in a process of its own."""
     import subprocess
     import sys
 

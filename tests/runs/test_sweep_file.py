@@ -1,4 +1,4 @@
-"""Files of sweeps: every combination that one names, and what is refused."""
+"""Tests of sweep files: every combination, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Architectures and families as declared values."""
+"""Tests of architectures and families as declared values."""
 
 from __future__ import annotations
 

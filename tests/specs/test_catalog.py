@@ -1,4 +1,4 @@
-"""Discovery: what is installed, what is broken, and what two plugins claim."""
+"""Tests of finding plugins: installed ones, broken ones, and names that two plugins use."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def install(folder: Path, name: str, source: str) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder on the import path; what is imported from it is forgotten afterwards."""
+    """An empty folder on the import path; modules imported from it are removed afterwards."""
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
     for module in [m for m in sys.modules if m.endswith("_plugin")]:

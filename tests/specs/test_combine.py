@@ -1,4 +1,4 @@
-"""Combining views, against a slow twin in pure Python and against scipy."""
+"""Tests of combining views, compared with pure Python and with scipy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples at even distances."""
+"""Tests of choosing samples at even distances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what a user types to a bound protocol, and back."""
+"""Tests of parsing parameters to a bound protocol, and of writing them back."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def network(
     size: Literal[3, 7] = 3,
     widths: tuple[int, ...] = (1, 2),
 ) -> tuple[object, ...]:
-    """What it was built with."""
+    """A network that stores the options it was built with."""
     return num_classes, level, masks, learn, size, widths
 
 

@@ -1,4 +1,4 @@
-"""Preprocessing as data, and the views that it asks for."""
+"""Tests of preprocessing as data, and of the views made from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What recipes are made of, and their variants: other epochs, the small scale, the cells of a grid."""
+"""Tests of recipes and their variants: other epochs, the small scale, the cells of a grid."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_grid_is_every_combination_the_shortest_first() -> None:
 
 
 def test_a_cell_of_a_grid_claims_no_number_but_where_it_is_the_recipe_itself() -> None:
-    """What a recipe's source printed is of that recipe; the words about it are no part of what is trained."""
+    """The published number belongs to the recipe itself, not to other cells; it is not part of the training's key."""
     for architecture in {a.name: a for a, _ in ALL}.values():
         for grid in architecture.grids:
             recipe = {r.name: r for r in architecture.recipes}[grid.recipe]

@@ -1,4 +1,4 @@
-"""The declared values: frozen, and small functions on them."""
+"""Tests of the declared values: frozen, with small functions on them."""
 
 from __future__ import annotations
 

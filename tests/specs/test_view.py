@@ -1,4 +1,4 @@
-"""Views as values: what may be said, and that plain data says it again."""
+"""Tests of views as values: allowed fields, and conversion to plain data and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accountings, against what whole programs print at the end of a training."""
+"""Tests of accountings, compared with what whole programs print at the end of a training."""
 
 from __future__ import annotations
 

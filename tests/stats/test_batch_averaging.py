@@ -1,4 +1,4 @@
-"""Tallies, against programs replayed batch by batch, and against the figures that were derived for them."""
+"""Tests of tallies, compared with programs replayed batch by batch and with derived figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calibration, against scikit-learn and plain loops."""
+"""Tests of calibration, compared with scikit-learn and plain loops."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchsuite.stats.calibration import Calibration, brier_bounds, calibration,
 
 
 def predicted(n: int, classes: int, seed: int = 0, sharp: float = 2.0) -> tuple[Any, Any, dict[str, Any]]:
-    """Probabilities, labels, and the columns that a run keeps of them."""
+    """Probabilities, labels, and the columns that a run stores for them."""
     rng = np.random.default_rng(seed)
     logits, labels = rng.normal(size=(n, classes)) * sharp, rng.integers(0, classes, n)
     logits[np.arange(n), labels] += rng.normal(2, 2, n)

@@ -1,4 +1,4 @@
-"""Digits: numbers are rounded once, half up, where they are written."""
+"""Tests of numbers as text: rounded once, half away from zero, when they are written."""
 
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction

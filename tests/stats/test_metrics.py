@@ -1,4 +1,4 @@
-"""Counting, against scikit-learn where there are no ties, and against the definition where there are."""
+"""Tests of counting, compared with scikit-learn without ties and with the definition with ties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chances, against all orders and all outcomes of small passes, and against the figures of the dispute."""
+"""Tests of probabilities, compared with all orders and outcomes of small passes and with the figures of the dispute."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DRAWN += [0.27, 0.4723, 0.641427]
 
 
 def in_all_orders(tally: Tally) -> NDArray[np.float64]:
-    """The numbers of the three epochs in each of the 5,040 orders. (5040, 3)."""
+    """The numbers of the three epochs for each of the 5,040 orders: (5040, 3)."""
     orders = itertools.permutations(range(7))
     return np.array([[float(r) for r in batch_averaging.ratios(tally, PASSES[:, list(order)], 3)] for order in orders])
 
@@ -68,7 +68,7 @@ def test_equal_epochs_stay_equal_in_every_order() -> None:
 @pytest.mark.parametrize("tally", EVERY, ids=lambda t: t.name)
 @pytest.mark.parametrize("batch_size", [3, 20])
 def test_independent_errors_have_the_mean_and_spread_of_all_outcomes(tally: Tally, batch_size: int) -> None:
-    """All 2^7 outcomes of a pass, each with its probability; two epochs of other rates, the second carries on."""
+    """All 2^7 outcomes of a pass, each with its probability; two epochs of different rates."""
     outcomes = np.array(list(itertools.product([0, 1], repeat=7)), dtype=bool)
     drawn = resampling.independent(tally, np.array([0.3, 0.8]), 7, batch_size, draws=4000, seed=3)
     assert drawn.shape == (4000, 2)
@@ -92,7 +92,7 @@ def test_a_network_that_is_always_right_or_wrong_has_no_chances(tally: Tally, ra
 
 
 def test_draws_are_those_of_images_drawn_one_by_one() -> None:
-    """The slow way: every image of every epoch is drawn, and the programs are replayed."""
+    """The reference draws every image of every epoch and replays the programs."""
     rng = np.random.default_rng(8)
     ways = {
         batch_averaging.SMOOTHED: lambda one: replay.pnn(one, 16)[0][-1],

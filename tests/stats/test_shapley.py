@@ -1,4 +1,4 @@
-"""Fair shares of factors in a change."""
+"""Tests of Shapley shares of factors in a change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals, exact tests and fair shares, against scipy, statsmodels and slow twins."""
+"""Tests of intervals and exact tests, compared with scipy, statsmodels and pure Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passes, read back from the folders of evaluations and of trainings."""
+"""Tests of passes read from the folders of evaluations and trainings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache folder, and files that are written whole or not at all."""
+"""Tests of the cache folder, and of files that are written completely or not at all."""
 
 from __future__ import annotations
 

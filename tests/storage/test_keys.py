@@ -1,4 +1,4 @@
-"""Keys: one question, one key, on every machine."""
+"""Tests of keys: the same question has the same key on every machine."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_an_image_without_a_stamp_is_told_by_where_it_lies() -> None:
 
 
 def test_data_sets_share_the_chunks_of_one_plain_reader_and_no_others() -> None:
-    """The files of imagenet are those of imagenet-real; what a closure reads is its own."""
+    """imagenet and imagenet-real read the same files; a closure is a reader of its own."""
     assert chunk_key(SAMPLES, split("one")) == chunk_key(SAMPLES, split("two"))
     assert chunk_key(SAMPLES, split("one")) != chunk_key(SAMPLES, split("one", other))
     for read in (lambda sample: sample.where, functools.partial(plain), "".join):

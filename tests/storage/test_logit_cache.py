@@ -1,4 +1,4 @@
-"""Logits on disk: what was written whole is read back, and anything else is as if it were not there."""
+"""Tests of logits on disk: complete chunks are read back, and anything else counts as missing."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_one_flipped_bit_anywhere_makes_a_chunk_unread(data: st.DataObject) -> N
 def test_views_computed_together_are_read_together_or_not_at_all(
     store: ChunkStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file may be there that cannot be read, or come to be there once it was looked for."""
+    """A file may exist that cannot be read, or be written after the check for it."""
     both = [digest("one"), digest("two")]
     for key in both:
         store.write(key, CHUNK_KEY, LOGITS, PLACES, company=both)

@@ -1,4 +1,4 @@
-"""Predictions: one row per sample, asserted; runs that are whole or absent."""
+"""Tests of run folders: one row per sample, and runs that are complete or absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The built-in datasets: the right images under the right labels, and one line for what is wrong with a folder."""
+"""Tests of the built-in datasets: images with the right labels, and one-line errors for bad folders."""
 
 import codecs
 import gzip
@@ -249,7 +249,7 @@ def test_two_images_of_one_name_are_both_named(tmp_path):
 
 @pytest.fixture(params=["imagenet", "folder", "cifar10"])
 def tree(request, tmp_path):
-    """An opener and the class folder of a small dataset that it opens: two images for each class."""
+    """A function that opens a small dataset, and its class folder: two images for each class."""
     names = {"imagenet": (TENCH, SHARK), "folder": ("cat", "dog"), "cifar10": cifar10.CLASSES}[request.param]
     root = tmp_path / "test" if request.param == "cifar10" else tmp_path
     for name in names:
@@ -407,7 +407,7 @@ def planes(n, seed=0):
 
 
 def python2_pickle(data, names):
-    """What Python 2's cPickle wrote, byte by byte: protocol 2, texts as byte strings, numpy under its old name."""
+    """The bytes that Python 2's cPickle writes: protocol 2, texts as byte strings, numpy under its old module name."""
     text = lambda word: b"U" + bytes([len(word)]) + word  # noqa: E731
     array = b"cnumpy.core.multiarray\n_reconstruct\nq\x02cnumpy\nndarray\nq\x03K\x00\x85" + text(b"b") + b"\x87Rq\x04("
     array += b"K\x01M" + struct.pack("<H", len(data)) + b"M" + struct.pack("<H", data.shape[1]) + b"\x86"
@@ -464,7 +464,7 @@ def test_cifar_training_rows_run_through_the_five_batches(tmp_path):
 
 
 class Attack:
-    """Pickled, it is a call."""
+    """An object whose pickle is a function call."""
 
     def __init__(self, call, *arguments):
         self.call = call, arguments

@@ -1,4 +1,4 @@
-"""MNIST and SVHN: the right pictures under the right labels, and a recipe that learns from them."""
+"""Tests of MNIST and SVHN: images with the right labels, and a recipe that trains on them."""
 
 from __future__ import annotations
 

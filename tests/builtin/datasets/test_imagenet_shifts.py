@@ -1,4 +1,4 @@
-"""ImageNet-V2, -A, -R and ReaL labels: indices from the folders' names, answers among 200 classes, lists of labels."""
+"""Tests of ImageNet-V2, -A, -R and ReaL: indices from folder names, predictions among 200 classes, lists of labels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fails(opened: Callable[..., Split], path: Any, pattern: str, split: str = "t
 
 @pytest.fixture(scope="module")
 def subset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """200 class folders, with the text file that the archives hold."""
+    """200 class folders, with the text file of the published archives."""
     root = tmp_path_factory.mktemp("imagenet-a")
     for i, name in enumerate(SUBSET):
         write(root / name / "0.1_same name in each.png", i)
@@ -151,7 +151,7 @@ def test_a_softmax_over_all_classes_inside_the_network_is_refused_on_a_subset(
 
 @pytest.fixture
 def validation(tmp_path: Path) -> Path:
-    """Three validation images in class folders, and real.json beside them."""
+    """Three validation images in class folders, and real.json next to them."""
     for number, name in ((1, IDS[0]), (2, IDS[0]), (50_000, IDS[999])):
         write(tmp_path / "val" / name / f"ILSVRC2012_val_{number:08d}.png", number)
     lists: list[list[int]] = [[]] * 50_000

@@ -1,4 +1,4 @@
-"""ffcv: the reference decoder's pixels, whatever is asked of its files; and the one line where it is not installed."""
+"""Tests of ffcv: always the reference decoder's pixels, and a one-line error if ffcv is not installed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FFCV, LOSSY = CATALOG.loaders["ffcv"], CATALOG.loaders["ffcv:lossy"]
 
 @pytest.fixture(scope="module")
 def installed() -> None:
-    """ffcv, which not every machine has."""
+    """Skips the test if ffcv is not installed."""
     try:
         _ffcv_installed.check()
     except DataError as error:
@@ -38,7 +38,7 @@ def installed() -> None:
 
 
 def split_of(shapes: list[tuple[int, int]]) -> Split:
-    """Noise of these heights and widths, each image its own."""
+    """Different noise images of these heights and widths."""
     samples = tuple(Sample(f"{i:04}", i % 3, f"noise {i}") for i in range(len(shapes)))
 
     def read(sample: Sample) -> Any:
@@ -268,7 +268,7 @@ def test_a_byte_that_changed_in_an_image_is_found_when_it_is_read(
 
 
 def test_of_a_jpeg_that_cannot_be_decoded_nothing_is_there_that_was_before(installed: None) -> None:
-    """ffcv goes on with what it got: it must not be the right pixels by chance, or those of another image."""
+    """ffcv continues with its buffer, which must not hold the right pixels by chance, or those of another image."""
     from ffcv.fields.rgb_image import IMAGE_MODES, RGBImageField
 
     from benchsuite.builtin.loaders._beton_rows import Stored
@@ -317,7 +317,7 @@ def test_loaders_are_listed_without_ffcv(tmp_path: Path) -> None:
 
 
 def errors() -> Iterator[tuple[Exception, str]]:
-    """What imports say when something is missing or does not fit, and what helps."""
+    """Import errors for missing or incompatible packages, with the advice for each."""
     everything = "apt-get install -y g++ pkg-config libopencv-dev libturbojpeg0-dev && pip install 'benchsuite[ffcv]'"
     yield ModuleNotFoundError("No module named 'ffcv'", name="ffcv"), everything
     again = "libopencv-dev libturbojpeg0-dev && pip install --force-reinstall"

@@ -1,4 +1,4 @@
-"""The reference loader: every sample once, in order, whatever the threads do; and no thread is left behind."""
+"""Tests of the reference loader: every sample once, in order, with any number of threads; no thread is left running."""
 
 import os
 import signal

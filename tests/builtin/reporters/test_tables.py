@@ -1,4 +1,4 @@
-"""Reporters: what a table needs is escaped, and what a program reads back is what was measured."""
+"""Tests of the reporters: special characters are escaped, and numbers are read back unchanged."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Scales, ticks and places of labels."""
+"""Tests of scales, ticks and positions of labels."""
 
 from __future__ import annotations
 

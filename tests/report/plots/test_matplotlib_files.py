@@ -1,4 +1,4 @@
-"""Plots as files: whole images, the same bytes each time, and no name that matplotlib takes for mathematics."""
+"""Tests of plots as files: complete images, the same bytes each time, and names never parsed as mathematics."""
 
 from __future__ import annotations
 

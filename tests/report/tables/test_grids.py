@@ -1,4 +1,4 @@
-"""The table of a grid, and what each of its factors changes: against a plain loop over all pairs."""
+"""Tests of the table of a grid and the effects of its factors, compared with a plain loop over all pairs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def table(path: Path, rows: list[dict[str, str]]) -> Path:
 
 
 def rows_of(seed: int) -> list[dict[str, str]]:
-    """A full factorial in which the level says nothing without noise, and in which one training failed."""
+    """A full factorial in which the level has no effect without noise, and in which one training failed."""
     chance, made = random.Random(seed), dict[str, str]()
     rows = []
     for rate, noise, level in itertools.product(*FACTORS.values()):

@@ -1,4 +1,4 @@
-"""Tables: rounding, the flat row of a run, results side by side, and printed figures beside them."""
+"""Tests of text tables: rounding, the flat row of a run, several results, and published figures next to them."""
 
 from decimal import Decimal
 
