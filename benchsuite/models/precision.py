@@ -19,7 +19,7 @@ _BF16_CPU = ("avx512_bf16", "amx_bf16", "bf16")
 
 @contextmanager
 def computing(precision: str, device: Any) -> Iterator[None]:
-    """Context for a forward pass in a precision. Without tf32, CUDA computes convolutions in float32; torch would not."""
+    """Context for a forward pass in a precision. On CUDA, fp32 turns off TF32, torch's default for convolutions."""
     lower = DTYPES[precision] is not torch.float32
     with _tf32(precision == "tf32"), torch.autocast(device.type, DTYPES[precision] if lower else None, lower):
         yield
