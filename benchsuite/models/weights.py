@@ -42,39 +42,39 @@ class ChosenWeights:
 
 
 def choose(
-    architecture: Architecture, dataset: Dataset, asked: str | None, seed: int, results: Path | None = None
+    architecture: Architecture, dataset: Dataset, weights: str | None, seed: int, results: Path | None = None
 ) -> ChosenWeights:
-    """The weights that ``--weights`` (``asked``) means for this network and dataset. A file is hashed, not loaded.
+    """The weights that a value of ``--weights`` means for this network and dataset. A file is hashed, not loaded.
 
     ``results`` is the folder whose trainings can be given by their id. Raises ``WeightsError`` when nothing can be
     chosen or the file is of another network, and ``UnknownName`` for a name that is not declared.
     """
     declared = {w.name: w for w in architecture.weights}
     usual = usual_preprocess(dataset, architecture)
-    if asked is None and dataset.recipe is not None:
+    if weights is None and dataset.recipe is not None:
         recipe = fitted(dataset.recipe, usual, architecture)
         label, key = f"trained here ({recipe.name})", digest(trains(recipe))
         return ChosenWeights(label, key, usual, path=trained_path(architecture, recipe), recipe=recipe)
-    if asked == "random":
+    if weights == "random":
         return ChosenWeights(f"random (seed {seed})", f"random:{seed}", usual, seed=seed)
-    if asked is None:
+    if weights is None:
         if not declared or dataset.preprocess is not None:
             what = "declares no weights" if not declared else f"declares none for {dataset.name}"
             raise WeightsError(
                 f"Expected --weights for {architecture.name} on {dataset.name}, got none: the architecture {what}. "
                 "Give a file (.pth, .pt, .safetensors) or random"
             )
-        asked = next(iter(declared))
-    if asked in declared:
-        w = declared[asked]
+        weights = next(iter(declared))
+    if weights in declared:
+        w = declared[weights]
         return ChosenWeights(w.name, f"{architecture.name}:{w.name}:{w.source}", w.preprocess, declared=w)
-    training = results / "training" / asked / "last.safetensors" if results else Path(asked)
-    path = training if training.is_file() else Path(asked).expanduser()
+    training = results / "training" / weights / "last.safetensors" if results else Path(weights)
+    path = training if training.is_file() else Path(weights).expanduser()
     if not path.is_file():
-        if path.suffix.lower() in SUFFIXES or os.sep in asked:
-            raise WeightsError(expected("--weights", "a name or a file", f"{asked}, which is no file"))
+        if path.suffix.lower() in SUFFIXES or os.sep in weights:
+            raise WeightsError(expected("--weights", "a name or a file", f"{weights}, which is no file"))
         trainings = [p.parent.name for p in results.glob("training/*/last.safetensors")] if results else []
-        raise unknown_name(f"weights of {architecture.name}", asked, [*declared, "random", *trainings])
+        raise unknown_name(f"weights of {architecture.name}", weights, [*declared, "random", *trainings])
     with path.open("rb") as file:
         key = hashlib.file_digest(file, "sha256").hexdigest()
     preprocess, trained = _stored_metadata(path)
