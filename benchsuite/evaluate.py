@@ -1,4 +1,7 @@
-"""The walk of one image, from samples to counts. Read this file first; it follows section 3 of the design."""
+"""How a run is computed: images -> views -> batches -> logits, cached in chunks -> predictions -> counts.
+
+Read this file first: ``evaluate``, then ``fill``, which yields a network's logits. ``evaluation/`` holds the steps.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,11 @@ from benchsuite.storage.logit_cache import CHUNK, ChunkStore, chunked
 
 @dataclass(slots=True)
 class OpenNetwork:
-    """A network that is ready for ``views``, the store of its chunks, and what its pass has cost so far.
+    """A network that is ready to compute ``views``, the cache of its logits (``store``), and the time it took so far.
 
-    ``start`` submits a batch and returns how to wait for its scores; None for a network that computes within
-    ``predict``. ``folded`` counts the batch normalisations folded into convolutions, and ``busy()`` returns the seconds
-    that the network itself has computed so far.
+    ``start`` submits a batch and returns a function that waits for its scores; None if ``predict`` computes them at
+    once. ``folded`` is the number of batch normalisations that were folded into convolutions. ``busy()`` returns the
+    seconds that the network itself has computed so far.
     """
 
     predict: Predict
@@ -43,17 +46,17 @@ class OpenNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What changes the speed of a pass and nothing else. ``turn`` is held while the network computes."""
+    """What affects only the speed. ``turn`` is held while the network computes; threads that resize wait for it."""
 
     batch_size: int
     workers: int
-    fresh: bool = False  # compute chunks again that are in the cache
+    fresh: bool = False  # compute chunks again even if they are in the cache
     turn: AbstractContextManager[Any] = field(default_factory=nullcontext)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One row per sample, the counts, and the networks they came from."""
+    """The answer to a question: ``columns`` with one row per sample, the counts, and the networks of its members."""
 
     question: Question
     columns: dict[str, Any]
@@ -67,40 +70,41 @@ def evaluate(
     settings: Settings,
     advance: Callable[[int], None],
 ) -> Iterator[Answer]:
-    """Answers questions about the same samples. Each network is opened once and sees each distinct view once.
+    """Answers questions about the same samples. Each network is opened once and computes each distinct view once.
 
-    ``advance(k)`` is told of every k (sample, view) pairs that are done. A broken image raises ``DataError``; the
-    chunks that are finished stay, and the same call goes on from them.
+    Questions about one network are scored chunk by chunk, ensembles of several networks at the end, from the cache.
+    ``advance(k)`` is called for every k (sample, view) pairs that are done. A broken image raises ``DataError``.
+    Finished chunks stay in the cache, so the same call continues from there.
     """
     opened: dict[Identity, OpenNetwork] = {}
-    parts: list[list[dict[str, Any]]] = [[] for _ in questions]
+    predicted: list[list[dict[str, Any]]] = [[] for _ in questions]
     for identity, (member, views) in networks(questions).items():
         network = opened[identity] = open_network(member, views)
-        alone = [i for i, q in enumerate(questions) if {m.identity for m in q.members} == {identity}]
+        own = [i for i, q in enumerate(questions) if {m.identity for m in q.members} == {identity}]
         chunks = list(chunked(questions[0].samples, CHUNK))
-        filled = fill(network, questions[0].images, chunks, settings, advance)
-        for samples, logits in zip(chunks, filled, strict=True):
-            for block in score([questions[i] for i in alone], samples, {identity: logits}) if alone else ():
-                for i, found in zip(alone, block, strict=True):
-                    parts[i].append(found)
-    for question, part in zip(questions, parts, strict=True):
-        columns = predictions.join(part or list(of_several(question, opened)), question.samples)
+        logits_of_chunks = fill(network, questions[0].images, chunks, settings, advance)
+        for samples, logits in zip(chunks, logits_of_chunks, strict=True):
+            for block in score([questions[i] for i in own], samples, {identity: logits}) if own else ():
+                for i, rows in zip(own, block, strict=True):
+                    predicted[i].append(rows)
+    for question, blocks in zip(questions, predicted, strict=True):
+        columns = predictions.join(blocks or list(of_several(question, opened)), question.samples)
         counts = predictions.count(columns, TOLERANCE[question.precision])
         yield Answer(question, columns, counts, tuple(opened[m.identity] for m in question.members))
 
 
 def of_several(question: Question, opened: dict[Identity, OpenNetwork]) -> Iterator[dict[str, Any]]:
-    """The predictions of an ensemble of several networks, whose logits are all in their stores by now."""
+    """The predictions of an ensemble of several networks, from their logits, which are all in their stores by now."""
     for samples in chunked(question.samples, CHUNK):
         chunk, logits = chunk_key(samples, question.split), dict[Identity, dict[View, Any]]()
         for member in question.members:
             store = opened[member.identity].store
-            read = {v: store.read(view_key(v), chunk) for v in member.views}
-            if not all(read.values()):
-                rule = "left alone until the run is over"
-                raise StorageError(expected("the cache", rule, "logits that are gone or damaged", str(store.root)))
-            logits.setdefault(member.identity, {}).update(read)
-        yield from (found for (found,) in score([question], samples, logits))
+            stored = {v: store.read(view_key(v), chunk) for v in member.views}
+            if not all(stored.values()):
+                rule = "unchanged until the run is over"
+                raise StorageError(expected("the cache", rule, "logits that are missing or damaged", str(store.root)))
+            logits.setdefault(member.identity, {}).update(stored)
+        yield from (rows for (rows,) in score([question], samples, logits))
 
 
 def fill(
@@ -110,17 +114,17 @@ def fill(
     settings: Settings,
     advance: Callable[[int], None],
 ) -> Iterator[dict[View, Any]]:
-    """The logits and places of each chunk for each view, in order; what is not in the cache is computed and written.
+    """The logits and places of each chunk, by view, in order. What is not in the cache is computed and written to it.
 
     On CUDA the first batch of the next chunk is submitted before a finished chunk is yielded.
     """
-    names, seconds = {v: view_key(v) for v in network.views}, network.seconds
+    view_keys, seconds = {v: view_key(v) for v in network.views}, network.seconds
 
-    def pending() -> Iterator[PendingBatch]:
+    def pending() -> Iterator[PendingBatch]:  # an empty batch ends a chunk
         for samples in chunks:
             key = chunk_key(samples, images.split)
-            kept = {} if settings.fresh else network.store.read_all([*names.values()], key)
-            cached = {v: kept[name] for v, name in names.items() if name in kept}
+            stored = {} if settings.fresh else network.store.read_all([*view_keys.values()], key)
+            cached = {v: stored[name] for v, name in view_keys.items() if name in stored}
             chunk = ChunkInProgress(samples, key, network.views, cached)
             advance(len(samples) * len(cached))
             if chunk.views:
@@ -137,9 +141,9 @@ def fill(
             advance(len(batch))
             continue
         if chunk.views:
-            chunk.write(network.store, names)
+            chunk.write(network.store, view_keys)
             seconds.images += len(chunk.samples)
             seconds.total += time.perf_counter() - since
         yield chunk.logits
-        if network.start is None or not chunk.views:  # else the device has computed batches of the next chunk meanwhile
+        if network.start is None or not chunk.views:  # else the device computed the next chunk meanwhile
             since = time.perf_counter()

@@ -234,7 +234,7 @@ def test_logits_that_are_gone_before_an_ensemble_has_read_them_are_one_line(tmp_
         pass
     assert len(list(of_several(asked, {member.identity: network}))) == 1
     next(tmp_path.rglob("*.logits")).unlink()
-    with pytest.raises(StorageError, match="Expected the cache to be left alone"):
+    with pytest.raises(StorageError, match="Expected the cache to be unchanged"):
         list(of_several(asked, {member.identity: network}))
 
 

@@ -1,1 +1,1 @@
-"""The parts of ``evaluate.py``: the question, the input pipeline, inference, scores, predictions."""
+"""The steps of ``evaluate.py``: the question, the input pipeline, inference, scoring, predictions."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Logits = tuple[NDArray[np.float32], NDArray[np.int64]]
-    """(n, c) logits of a view, and the (n,) number of places that each is a mean of."""
+    """(n, c) logits of a view, and (n,): the number of places that each row is a mean of."""
 
 
 class ChunkInProgress:
@@ -43,8 +43,11 @@ class ChunkInProgress:
     def put(self, batch: Sequence[Piece], scores: NDArray[np.float32], places: int) -> None:
         """Stores the (n, c) scores of a batch. Raises ``BenchsuiteError`` unless there is one row for each piece."""
         if len(scores) != len(batch):
-            got = f"of {len(scores)}: no number is printed"
-            raise BenchsuiteError(expected("the logits", f"of the {len(batch)} images of a batch", got))
+            rule, got = (
+                f"one row for each of the {len(batch)} images of a batch",
+                f"{len(scores)}: no number is printed",
+            )
+            raise BenchsuiteError(expected("the logits", rule, got))
         if self._logits is None:
             self._logits = np.full((*self._places.shape, scores.shape[1]), np.nan, dtype=np.float32)
         where = [p.sample for p in batch], [p.view for p in batch]
@@ -59,7 +62,7 @@ class ChunkInProgress:
 
 
 PendingBatch = tuple[ChunkInProgress, list[Piece]]
-"""A batch of a chunk. An empty batch follows the last one of a chunk, once every image is known to have been read."""
+"""A batch of a chunk. An empty batch follows the last one, once it is checked that every image has been read."""
 
 ScoredBatch = tuple[ChunkInProgress, list[Piece], "NDArray[np.float32]", int]
 """A batch, its (n, c) logits, and the number of places that each score is a mean of."""
@@ -72,7 +75,7 @@ def scored(
     turn: AbstractContextManager[Any],
     seconds: Seconds,
 ) -> Iterator[ScoredBatch]:
-    """Each batch with its scores. Holds ``turn`` while the network computes; adds the time to ``seconds.forward``.
+    """Yields each batch with its scores. Holds ``turn`` while a batch is submitted; times ``seconds.forward``.
 
     With ``start``, one batch is submitted ahead: its scores are fetched after the next batch has been submitted, or
     when reading the next one fails, so that nothing computed is lost. Without it every batch is done by ``predict``.

@@ -1,4 +1,4 @@
-"""From decoded images to batches: one resize per scale, crops are slices of it, equal shapes are batched."""
+"""From decoded images to batches: resizes once per scale, slices the crops, and batches pieces of equal shape."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ T = TypeVar("T")
 
 
 HELD_BYTES = 256 * 2**20
-"""Pixels that may wait for company before the fullest group is sent as it is."""
+"""Upper bound in bytes on pieces waiting for a full batch; beyond it the largest group is sent incomplete."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """The pixels that one view sees of one sample: uint8 (h, w, 3), and where their score belongs."""
+    """The pixels of one view of one sample, uint8 (h, w, 3), and the indices of both within a chunk."""
 
     sample: int
     view: int
@@ -42,9 +42,9 @@ class Piece:
 def batches(
     pieces: Iterable[Piece], views: tuple[View, ...], size: int, held: int = HELD_BYTES
 ) -> Iterator[list[Piece]]:
-    """Groups pieces by shape and kind of view; a batch holds as many pixels as ``size`` views of the usual shape.
+    """Groups pieces by shape and kind of view into batches of as many pixels as ``size`` of the smallest views have.
 
-    The order of the pieces alone decides which batches are made. ``held`` bounds the bytes that wait.
+    The batches depend on the order of the pieces only. ``held`` is the bound on waiting bytes, see ``HELD_BYTES``.
     """
     waiting: dict[tuple[object, ...], list[Piece]] = {}
     usual = min(_side(v) for v in views) ** 2
@@ -69,19 +69,19 @@ def batches(
 
 
 def _side(view: View) -> int:
-    """The side of the smallest square that a view may look at."""
+    """The side in pixels of the smallest square that a view may show."""
     if view.crop is not None:
         return view.crop.size
     return view.nominal or (min(view.resize) if isinstance(view.resize, tuple) else view.resize)
 
 
 LARGE = 2**24
-"""Bytes of a resized image that is not kept for a crop of it."""
+"""Size in bytes of a resized image above which small crops are copied, so that the image can be freed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cuts:
-    """What every view sees of one image: uint8 (h, w, 3) in the order of the views; and the seconds it took."""
+    """The pixels of one image in every view, uint8 (h, w, 3), in the order of the views; and the seconds it took."""
 
     pixels: list[Any]
     decode: float
@@ -89,7 +89,7 @@ class Cuts:
 
 
 def cutter(views: tuple[View, ...], turn: AbstractContextManager[Any]) -> Callable[[Any, float], Cuts]:
-    """What a loader's worker does with a decoded image, for these views, once it has its ``turn``."""
+    """Returns what a loader's worker calls with a decoded image: it waits for ``turn``, resizes and cuts the views."""
 
     def then(image: Any, decoded: float) -> Cuts:
         with turn:
@@ -102,29 +102,29 @@ def cutter(views: tuple[View, ...], turn: AbstractContextManager[Any]) -> Callab
             shape = resized_shape(height, width, view)
             key = (shape, view.interpolation, view.antialias)
             if key not in scales:
-                reserve(resizing.resize_bytes(*shape, view))  # a narrow image may become a hundred times as large
+                reserve(resizing.resize_bytes(*shape, view))  # resizing may enlarge a narrow image a hundredfold
                 scales[key] = resizing.resize(image, *shape, view)
-            pixels.append(_apart(resizing.cut(scales[key], view), scales[key]))
+            pixels.append(_own_copy(resizing.cut(scales[key], view), scales[key]))
         return Cuts(pixels, decoded, time.perf_counter() - start)
 
     return then
 
 
-def _apart(part: Any, whole: Any) -> Any:
-    """A crop of a large image as an array of its own: a slice would keep all of the image until its batch is done."""
+def _own_copy(part: Any, whole: Any) -> Any:
+    """A small crop of a large image as a copy: a slice would keep the whole image in memory until its batch is done."""
     return part.copy() if whole.nbytes > LARGE and 8 * part.nbytes < whole.nbytes else part
 
 
 _LAST = threading.local()
-"""``read`` of this thread: the image that ``split.read`` gave and the id of its sample, until it is cut.
+"""Per thread, ``read``: the image that ``split.read`` returned last and the id of its sample, until it is cut.
 
-The id is None after several reads: a loader that reads ahead is not followed.
+The id is None if the thread read more than one image since the last cut; then the order cannot be checked.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
-    """``split.read`` that keeps what was read. A loader's worker process has a copy of its own, which is not seen."""
+class _RecordedRead:
+    """``split.read`` that records the ids. A loader's worker process has its own copy, whose ids are not known here."""
 
     read: Callable[[Sample], Any]
     ids: list[str] = field(default_factory=list)
@@ -136,36 +136,36 @@ class _Counted:
         return image
 
 
-def _named(then: Callable[[Any, float], Cuts]) -> Callable[[Any, float], tuple[str | None, Cuts]]:
-    """``then`` that also says whose image it was, if that is the one that this thread has just read."""
+def _with_id(then: Callable[[Any, float], Cuts]) -> Callable[[Any, float], tuple[str | None, Cuts]]:
+    """``then`` that also returns the sample's id, if the image is the one that this thread read last; else None."""
 
-    def named(image: Any, seconds: float) -> tuple[str | None, Cuts]:
+    def identified(image: Any, seconds: float) -> tuple[str | None, Cuts]:
         last, name = getattr(_LAST, "read", None) or (None, None)
         _LAST.read = None
         return name if last is image else None, then(image, seconds)
 
-    return named
+    return identified
 
 
 def once_each(
     loader: Loader, split: Split, samples: Sequence[Sample], then: Callable[[Any, float], Cuts], workers: int
 ) -> Iterator[Cuts]:
-    """What a loader yields of these samples, in order.
+    """Yields what ``then`` returns for each of these samples, in order, as a loader reads them.
 
-    Raises ``BenchsuiteError`` for a loader that reads one of them twice or leaves one out, even if their number is
-    right, and for one that gives them in another order: labels would be those of other images. Loaders that read by
-    other means than ``split.read`` have to see to it themselves.
+    Raises ``BenchsuiteError`` if the loader reads a sample twice or leaves one out, even if their number is right. Also
+    raises it if the loader yields them in another order: images would get the labels of others. Loaders that do not
+    read through ``split.read`` must ensure this themselves.
     """
-    assert loader.images is not None, "a loader that reads a file is opened before its images are asked for"
-    read, wrong = _Counted(split.read), ""
-    found = loader.images(dataclasses.replace(split, read=read), samples, _named(then), workers)
+    assert loader.images is not None, "a loader of a prepared file has no images before it is opened"
+    read, wrong = _RecordedRead(split.read), ""
+    results = loader.images(dataclasses.replace(split, read=read), samples, _with_id(then), workers)
     try:
-        for i, (name, cuts) in enumerate(found):
+        for i, (name, cuts) in enumerate(results):
             if name is not None and not wrong and i < len(samples) and name != samples[i].id:
                 wrong = f"Expected the loader {loader.name} to give {samples[i].id} next, got {name}"
             yield cuts
     finally:
-        getattr(found, "close", lambda: None)()
+        getattr(results, "close", lambda: None)()
     if read.ids and (len(read.ids) != len(samples) or set(read.ids) != {s.id for s in samples}):
         got = f"{len(set(read.ids))} distinct of {len(read.ids)}"
         raise BenchsuiteError(
@@ -177,9 +177,9 @@ def once_each(
 
 
 def pieces(images: Iterator[Cuts], count: int, seconds: Seconds) -> Iterator[Piece]:
-    """The pieces of all images in order; adds to ``seconds`` what was waited for, decoded and resized.
+    """The pieces of all images in order; adds the time of waiting, decoding and resizing to ``seconds``.
 
-    Raises ``BenchsuiteError`` when a loader gives more or fewer than ``count`` images: padded, repeated or dropped.
+    Raises ``BenchsuiteError`` if a loader yields more or fewer than ``count`` images (padded, repeated or dropped).
     """
     sample = 0
     while True:

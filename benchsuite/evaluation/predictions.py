@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 def rows(
     samples: Sequence[Sample], scores: NDArray[np.float64], how: Combine, among: Sequence[int] = ()
 ) -> dict[str, Any]:
-    """What is kept of each sample: the columns ``COLUMNS``, and ``REAL``. (n, c) scores -> columns of length n.
+    """The predictions of samples: ``COLUMNS``, and ``REAL`` if a label was reassessed. (n, c) scores -> n rows.
 
-    ``among`` are the class indices that the scores belong to, rising; by default 0..c-1.
+    ``among`` are the class indices that the scores belong to, in ascending order; by default 0..c-1.
 
-    ``rank`` is the place of the true class (0 is best), ``margin1`` and ``margin5`` how far the decision at 1 and 5
-    is from flipping, in the space of the scores; probabilities are the scores normalised to sum to 1; ``brier`` is the
-    sum over classes of the squared distance of probability and truth.
+    ``rank`` is the rank of the true class (0 is best). ``margin1`` and ``margin5`` are how far the top-1 and the top-5
+    decision are from flipping, in the space of the scores. Probabilities are normalised to sum to 1: the softmax of
+    logits, or the scores themselves. ``brier`` is the sum over classes of (probability - truth) squared.
     """
     import numpy as np
 
@@ -38,7 +38,7 @@ def rows(
     total = weight.sum(axis=1, keepdims=True)
     true = np.take_along_axis(weight, place[:, None], axis=1) / total
     squares = np.einsum("nc,nc->n", weight, weight)[:, None] / total**2
-    found: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "id": [s.id for s in samples],
         "label": labels.astype(np.int32),
         "rank": rank.astype(np.int32),
@@ -51,12 +51,15 @@ def rows(
     }
     if any(s.real is not None for s in samples):
         answers = index[best[:, 0]].tolist()
-        found[REAL] = [a in s.real if s.real else None for a, s in zip(answers, samples, strict=True)]
-    return found
+        columns[REAL] = [a in s.real if s.real else None for a, s in zip(answers, samples, strict=True)]
+    return columns
 
 
 def join(parts: Sequence[dict[str, Any]], samples: Sequence[Sample]) -> dict[str, Any]:
-    """The columns of all chunks, one row per sample, asserted: the ids are exactly those of the split, in order."""
+    """Joins the columns of all blocks: one row per sample.
+
+    Raises ``BenchsuiteError`` unless the ids are exactly those of ``samples``, in order.
+    """
     import numpy as np
 
     whole = {
@@ -74,7 +77,8 @@ def join(parts: Sequence[dict[str, Any]], samples: Sequence[Sample]) -> dict[str
 def count(columns: dict[str, Any], tolerance: float) -> dict[str, int]:
     """Integer counts of a run: n, errors at 1 and 5, and decisions within ``tolerance`` of flipping.
 
-    Where labels were reassessed, ``real_n`` images have any, and the first answer of ``real_errors`` is none of them.
+    If labels were reassessed: ``real_n`` images have reassessed labels, and the top-1 answer of ``real_errors`` of them
+    is none of these labels.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""What an evaluation answers: networks, views, samples, precision, as frozen values."""
+"""Questions, which an evaluation answers: networks, views, samples and precision, as frozen values."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from benchsuite.specs.view import View, distinct
 from benchsuite.storage import keys
 
 Identity = tuple[str, str]
-"""What makes two networks the same one: the architecture's name and the key of its weights."""
+"""Identifies a network: the architecture's name and the key of its weights."""
 
 TOLERANCE = {"fp32": 1e-5, "tf32": 2e-3, "bf16": 2e-2, "fp16": 2e-3}
-"""How close two scores may be before rounding in the forward pass could swap them: a near tie."""
+"""Two scores that differ by at most this are a near tie: rounding in the forward pass could swap them."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a user typed after ``run``, in words."""
+    """The arguments of ``run``, as the user typed them; None where an option was not given."""
 
     architectures: tuple[str, ...]
     protocols: tuple[str, ...]
@@ -56,7 +56,7 @@ class ImageSource:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One network of a question: where its weights come from, its views, and how they are merged."""
+    """One network of a question: the source of its weights, its views, and how their scores are merged."""
 
     architecture: Architecture
     owner: str
@@ -74,12 +74,11 @@ class Member:
 class Question:
     """One run: networks, a protocol, samples, and the ``request`` that it was planned from.
 
-    ``identity`` is what the digest in the run's id is made of. ``precision_checks`` are the decisions of ``--precision
+    The digest in the run's id is that of ``identity``. ``precision_checks`` are the decisions of ``--precision
     auto`` behind the precision, one for each network; empty where the precision was not chosen by a check.
     """
 
     request: RunRequest
-
     run_id: str
     members: tuple[Member, ...]
     bound: Bound
@@ -110,7 +109,7 @@ class Question:
 
 
 def networks(questions: Sequence[Question]) -> dict[Identity, tuple[Member, tuple[View, ...]]]:
-    """Each distinct network of all questions, with the union of the views that they ask of it."""
+    """Each distinct network of all questions, with the union of the views that it has to compute."""
     wanted: dict[Identity, tuple[Member, tuple[View, ...]]] = {}
     for member in chain.from_iterable(q.members for q in questions):
         _, views = wanted.get(member.identity, (member, ()))

@@ -1,4 +1,4 @@
-"""From the logits of one chunk to what is kept of its samples: every question from the same logits, in one go."""
+"""From the logits of one chunk to predictions, for all questions that use these logits."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
 
 Logits = Mapping[tuple[str, str], Mapping[View, "tuple[NDArray[np.float32], NDArray[np.int64]]"]]
-"""Of each network, by its identity, and each view: (n, c) logits and (n,) places."""
+"""By network (its identity) and view: (n, c) logits, and (n,), the number of places that each row is a mean of."""
 
 BLOCK = 2**16
-"""Scores that are worked on at a time: as many as stay in a core's own cache."""
+"""Scores that a thread works on at a time: as many as stay in a core's own cache."""
 
 MOST_THREADS = 4
-"""Beyond so many, memory is what scoring waits for."""
+"""With more threads scoring is not faster, because it waits for memory."""
 
 
 def score(questions: Sequence[Question], samples: Sequence[Sample], logits: Logits) -> Iterator[list[dict[str, Any]]]:
-    """The predictions of a chunk, a block of samples at a time: one set of columns for each question.
+    """Yields the predictions of a chunk, block of samples by block: one set of columns for each question.
 
-    What several questions average, such as the softmax of the centre crop, is computed once. Blocks are shared out
-    among the cores, which are idle between two chunks of forward passes.
+    What several questions average, such as the softmax of the centre crop, is computed once. Blocks are computed in
+    parallel, as the cores are idle between the forward passes of two chunks.
     """
     views = next(iter(logits.values()))
     step = max(1, BLOCK // next(iter(views.values()))[0].shape[1])
 
     def block(start: int) -> list[dict[str, Any]]:
         rows = slice(start, start + step)
-        parts = {i: {v: (x[rows], n[rows]) for v, (x, n) in made.items()} for i, made in logits.items()}
+        parts = {i: {v: (x[rows], n[rows]) for v, (x, n) in by_view.items()} for i, by_view in logits.items()}
         shared: dict[Any, Any] = {}
         return [_columns(question, samples[rows], parts, shared) for question in questions]
 
@@ -48,7 +48,7 @@ def score(questions: Sequence[Question], samples: Sequence[Sample], logits: Logi
 
 
 def _columns(question: Question, samples: Sequence[Sample], logits: Logits, shared: dict[Any, Any]) -> dict[str, Any]:
-    """Each member's views are combined, then the members of an ensemble."""
+    """The predictions of one question: combines the views of each member, then the members of an ensemble."""
     import numpy as np
 
     among = question.split.among
@@ -64,14 +64,14 @@ def _columns(question: Question, samples: Sequence[Sample], logits: Logits, shar
 
 
 def _combined(member: Member, logits: Logits, shared: dict[Any, Any], among: Sequence[int]) -> NDArray[np.float64]:
-    """The scores of one network from its views, by its combine rule. -> (n, c), c classes or those of ``among``."""
+    """The scores of one network, combined from its views by its rule: (n, c), for all classes or those of ``among``."""
     import numpy as np
 
-    how, found, values = member.combine, logits[member.identity], []
+    how, by_view, values = member.combine, logits[member.identity], []
     for view in member.views:
         key = member.identity, view, how.space, how.rule == "geometric"
         if key not in shared:
-            x = found[view][0]
+            x = by_view[view][0]
             shared[key] = in_space(x[:, list(among)] if among else x, how)
         values.append(shared[key])
-    return merge(values, how, np.stack([found[view][1] for view in member.views], axis=1))
+    return merge(values, how, np.stack([by_view[view][1] for view in member.views], axis=1))

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Seconds:
-    """Where the time of a pass went: decode and resize are summed over workers, the rest is wall clock."""
+    """Where the time of a pass went, in seconds; ``images`` is the number of images that were computed.
+
+    ``decode`` and ``resize`` are summed over workers, the rest is wall clock.
+    """
 
     decode: float = 0.0
     wait: float = 0.0

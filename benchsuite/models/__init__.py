@@ -1,1 +1,1 @@
-"""A network with its weights on its device."""
+"""Networks: weights, device, precision, forward pass, score maps."""

@@ -1,7 +1,7 @@
-"""Batch normalisation folded into the convolution before it: the same function in fewer passes over memory.
+"""Folds batch normalisations into the convolutions before them: the same function in fewer passes over memory.
 
-Which belong together is found by watching a forward pass, never by name, and the network has to show on noise that its
-logits are the same but for rounding; else it stays as it was.
+The pairs are found by recording a forward pass, never by name. The folded network is then run on random noise: if its
+logits differ by more than rounding, the folding is undone.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 CLOSE = 1e-5
-"""How far a logit may move, as a part of the largest one. Rounding alone moves them by about a tenth of this."""
+"""Largest allowed change of a logit, relative to the largest logit. Rounding alone causes about a tenth of this."""
 
-_LOOKS = frozenset(("__get__", "dim", "size", "numel", "stride", "is_contiguous", "is_floating_point"))
-"""Functions that ask for a tensor's kind and not for its numbers."""
+_METADATA_CALLS = frozenset(("__get__", "dim", "size", "numel", "stride", "is_contiguous", "is_floating_point"))
+"""Functions that read a tensor's shape, type or layout, but not its values."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FoldablePair:
-    """A convolution whose output goes into a batch normalisation and nowhere else; ``parent.name`` is the latter."""
+    """A convolution whose output is read by one batch normalisation only; the latter is ``parent.name``."""
 
     convolution: nn.Conv2d
     norm: nn.BatchNorm2d
@@ -35,42 +35,47 @@ class _FoldablePair:
 
 
 class _CallRecorder(TorchFunctionMode):  # type: ignore[misc]
-    """Sees whose weights each convolution and normalisation of a forward pass uses, and who reads their outputs."""
+    """Records the convolutions and batch normalisations of a forward pass, and what reads the convolutions' outputs.
+
+    ``outputs`` maps the id of an output to the id of its convolution's weight and a reference to the output; ``reads``
+    counts per weight how often the output was read; ``calls`` counts the calls per weight (of a normalisation: per
+    running mean); ``pairs`` lists (weight, running mean) of each convolution whose output was normalised.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.made: dict[int, tuple[int, Any]] = {}
-        self.read: Counter[int] = Counter()
+        self.outputs: dict[int, tuple[int, Any]] = {}
+        self.reads: Counter[int] = Counter()
         self.calls: Counter[int] = Counter()
-        self.found: list[tuple[int, int]] = []
+        self.pairs: list[tuple[int, int]] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         values = [*args, *(kwargs or {}).values()]
-        if getattr(func, "__name__", "") not in _LOOKS:
+        if getattr(func, "__name__", "") not in _METADATA_CALLS:
             flat = [v for a in values for v in (a if isinstance(a, (tuple, list)) else (a,))]
-            self.read.update(weight for v in flat if (weight := self._source(v)) is not None)
+            self.reads.update(weight for v in flat if (weight := self._source(v)) is not None)
         result = func(*args, **(kwargs or {}))
         if func is F.conv2d and len(values) > 1:
             self.calls[id(values[1])] += 1
-            self.made[id(result)] = id(values[1]), weakref.ref(result)
+            self.outputs[id(result)] = id(values[1]), weakref.ref(result)
         elif func is F.batch_norm and len(values) > 1:
             self.calls[id(values[1])] += 1
             weight = self._source(values[0])
             if weight is not None:
-                self.found.append((weight, id(values[1])))
+                self.pairs.append((weight, id(values[1])))
         return result
 
     def _source(self, value: Any) -> int | None:
-        """The id of the weight of the convolution whose output a tensor is."""
-        weight, output = self.made.get(id(value), (None, lambda: None))
+        """The id of the weight of the convolution that returned this tensor; None for other tensors."""
+        weight, output = self.outputs.get(id(value), (None, lambda: None))
         return weight if output() is value and value is not None else None
 
 
 def fold(module: nn.Module, shape: tuple[int, int, int]) -> int:
-    """Folds what can be folded, in place; how many normalisations that are, 0 if the network stays as it was.
+    """Folds batch normalisations in place and returns how many; 0 if the network is unchanged.
 
-    ``module`` is in evaluation mode and on the CPU; ``shape`` (channels, height, width) is that of an image which it
-    takes. Afterwards its state is no longer that of the checkpoint.
+    ``module`` must be in evaluation mode and on the CPU. ``shape`` is the (channels, height, width) of an image that it
+    accepts. After folding, the state of the module is no longer that of the checkpoint.
     """
     if not any(isinstance(layer, nn.BatchNorm2d) for layer in module.modules()):
         return 0
@@ -92,15 +97,15 @@ def fold(module: nn.Module, shape: tuple[int, int, int]) -> int:
 
 
 def _pairs(module: nn.Module, recorder: _CallRecorder) -> Iterator[_FoldablePair]:
-    """What was seen to belong together, each used once in the pass and known by one name."""
+    """The pairs that can be folded: both layers are called once, and the normalisation has one place in the module."""
     convolutions = {id(m.weight): m for m in module.modules() if isinstance(m, nn.Conv2d)}
     layers = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d) and m.running_mean is not None]
     norms = {id(m.running_mean): m for m in layers}
     places = [(id(child), parent, name) for parent in module.modules() for name, child in parent._modules.items()]
     owners = Counter(child for child, _, _ in places)
-    for weight, mean in recorder.found:
+    for weight, mean in recorder.pairs:
         convolution, norm = convolutions.get(weight), norms.get(mean)
-        once = recorder.read[weight] == recorder.calls[weight] == recorder.calls[mean] == 1
+        once = recorder.reads[weight] == recorder.calls[weight] == recorder.calls[mean] == 1
         if convolution is None or norm is None or norm.training or not once or owners[id(norm)] != 1:
             continue
         if not (convolution.weight.dtype == norm.running_mean.dtype == torch.float32):
@@ -109,7 +114,7 @@ def _pairs(module: nn.Module, recorder: _CallRecorder) -> Iterator[_FoldablePair
 
 
 def _merge(pair: _FoldablePair) -> None:
-    """Scales the weights in float64; what a kind of normalisation does beside it, its children, stays in its place."""
+    """Folds a pair, computed in float64. Child modules of the normalisation stay in its place, without identities."""
     convolution, norm = pair.convolution, pair.norm
     scale = (norm.running_var.double() + norm.eps).rsqrt()
     shift = -norm.running_mean.double()
@@ -128,10 +133,10 @@ def _merge(pair: _FoldablePair) -> None:
 
 
 def _same(module: nn.Module, noise: Any, wanted: Any) -> bool:
-    """Whether the logits are what they were, but for rounding."""
+    """Whether the logits are the same as before, within rounding (``CLOSE``)."""
     try:
         with torch.no_grad():
             got = module(noise)
-    except Exception:  # whatever a network does with its parts that a forward pass did not show
+    except Exception:  # a network may use its layers in ways that the recorded pass did not show
         return False
     return bool((got - wanted).abs().max() <= CLOSE * wanted.abs().max())

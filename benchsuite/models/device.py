@@ -1,4 +1,4 @@
-"""What a network is computed with: the device by its name, the precision, and whether torch compiles it."""
+"""How a network is computed: the name of the device, the precision, and whether torch compiles it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchsuite.errors import DataError, expected, first_line
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """What a network is computed with. It decides the speed and the last digits of the logits."""
+    """How a network is computed. It affects the speed and the last digits of the logits."""
 
     device: str = "cpu"
     precision: str = "fp32"
@@ -20,7 +20,7 @@ class Compute:
 
 
 def device_here(name: str) -> str:
-    """The device of this process for ``--device NAME``, ``auto`` included. Raises ``DataError`` if it is missing."""
+    """The device of this process for ``--device NAME``, also for ``auto``. Raises ``DataError`` if it is missing."""
     return pick_device(own_device(pick_device(name)))
 
 
@@ -41,14 +41,14 @@ def pick_device(name: str) -> str:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
         got = f"{name}: {first_line(error)}"
-        raise DataError(expected("--device", "auto or a device that is there", got)) from None
+        raise DataError(expected("--device", "auto or a device that exists", got)) from None
     return name
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc to keep freed memory: tensors of several MiB cost a page fault per 4 KiB otherwise.
+    """Makes glibc keep freed memory for reuse; otherwise new tensors of several MiB cost a page fault per 4 KiB.
 
-    Changes no result. Does nothing where the C library is another one.
+    Changes no result. Does nothing with another C library.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -56,5 +56,5 @@ def keep_freed_memory() -> None:
         return
     trim_threshold, mmap_threshold, mmap_max = -1, -3, -4
     mallopt(mmap_threshold, 32 * 2**20)
-    mallopt(mmap_max, 0)  # maps of the first layers at 640 pixels are larger than any threshold
+    mallopt(mmap_max, 0)  # feature maps of the first layers at 640 pixels are larger than any threshold
     mallopt(trim_threshold, 2**31 - 1)

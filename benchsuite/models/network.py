@@ -33,10 +33,10 @@ COMPILED = 0.05
 
 
 class Network:
-    """A loaded network, which is a ``Predict``. ``seconds`` is the time that it has computed so far.
+    """A loaded network; it implements ``Predict``. ``seconds`` is the time that it has computed so far.
 
-    ``scores`` holds the score map of each nominal size that dense views ask for. ``fits`` is how many pixels of views
-    fit into the memory of the device at once; None until a batch did not fit.
+    ``scores`` holds the ``ScoreMap`` for each nominal size of the dense views. ``fits`` is how many pixels of a batch
+    fit into the memory of the device; None as long as every batch has fit.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class Network:
         digest: str | None = None,
         folded: int = 0,
     ) -> None:
-        """Moves the module to the device, in evaluation mode; bf16 and fp16 change the type of its weights.
+        """Moves the module to the device, in evaluation mode; for bf16 and fp16, casts the weights of plain layers.
 
-        ``digest`` is that of the weights before ``folded`` batch normalisations were folded into them; by default that
-        of the module as it is. ``compute.compiled`` has no effect here: see ``compile``.
+        ``digest`` is the digest of the weights before ``folded`` batch normalisations were folded into them; by default
+        it is computed from the module. ``compute.compiled`` has no effect here: see ``compile``.
         """
         self.device = torch.device(compute.device)
         self.digest, self.folded = digest or state_digest(module), folded
@@ -70,16 +70,18 @@ class Network:
     def __call__(
         self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View
     ) -> tuple[NDArray[np.float32], int]:
-        """uint8 (n, h, w, 3), bool (n,) -> float32 (n, c) and the places behind each score."""
+        """uint8 (n, h, w, 3), bool (n,) -> float32 (n, c) and the number of places that each score is a mean of."""
         return self.begin(pixels, flips, view)()
 
     @property
     def start(self) -> Callable[..., Finish] | None:
         """``begin`` on CUDA, where it returns before the batch is computed; None on other devices."""
-        return self.begin if self.transfer.beside else None
+        return self.begin if self.transfer.overlaps else None
 
     def begin(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View) -> Finish:
-        """Submits a batch and returns a function that waits for its scores. CUDA computes in between.
+        """Submits a batch and returns a function that waits for its scores.
+
+        On CUDA it returns before the batch is computed. On other devices the batch is computed here.
 
         A batch that does not fit into the memory of the device is halved until its parts fit, and so are later batches.
         Raises ``BenchsuiteError`` for a single image that does not fit.
@@ -101,29 +103,29 @@ class Network:
         return lambda: self._finish(parts)
 
     def compile(self, *, crops: bool = True) -> None:
-        """Compiles the network: for batches of any number of ``crops``, if wanted, and for score maps of any size.
+        """Compiles the network for batches of any number of crops (if ``crops``), and for score maps of any size.
 
         torch makes the batch size dynamic when it sees a second one. It sees two here, so that no batch of a pass is
-        compiled again; a batch of one crop is a separate program. Raises ``BenchsuiteError`` if torch cannot compile
-        the network, or if the compiled one gives other logits.
+        compiled again; only a batch of one crop is a separate program. Raises ``BenchsuiteError`` if torch cannot
+        compile the network, or if the logits of the compiled network differ by more than ``COMPILED``.
         """
         crop, random = self.preprocess.crop, np.random.default_rng(0)
         views = [View(crop)] * 2 * crops + [View(n, dense=True, nominal=n) for n in self.scores]
         shapes = [(2, v.nominal, v.nominal + 32, 3) if v.dense else (2 + i, crop, crop, 3) for i, v in enumerate(views)]
         trials = [random.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
 
-        def tried() -> list[tuple[NDArray[np.float32], int]]:
+        def logits() -> list[tuple[NDArray[np.float32], int]]:
             return [self(x, np.zeros(len(x), dtype=bool), v) for x, v in zip(trials, views, strict=True)]
 
-        wanted = tried()
+        wanted = logits()
         self.crops, self.maps = torch.compile(self.module), torch.compile(score_map, dynamic=True)
         try:
-            got = tried()
+            got = logits()
         except Exception as error:
             raise BenchsuiteError(expected("--compile", "possible for this network here", first_line(error))) from error
         for (a, places), (b, of) in zip(got, wanted, strict=True):
             if places != of or not np.abs(a - b).max() <= COMPILED * np.abs(b).max():
-                raise BenchsuiteError(expected("--compile", "of the same logits as without it", "others on noise"))
+                raise BenchsuiteError(expected("the logits with --compile", "those without it", "others on noise"))
         self.seconds = 0.0
 
     @property
@@ -132,7 +134,7 @@ class Network:
         return self.crops is not self.module
 
     def _begin(self, pixels: Any, flips: Any, view: View) -> tuple[Callable[[], Scores], int] | None:
-        """Submits a batch: how to fetch its scores, and the places behind each. None if memory does not suffice."""
+        """Submits a batch. Returns how to fetch its scores, and the places of each; None if memory does not suffice."""
         try:
             with torch.inference_mode(), computing(self.precision, self.device):
                 mark = self.transfer.begin()
@@ -146,19 +148,19 @@ class Network:
         return None
 
     def _scores(self, x: Any, view: View) -> tuple[Any, int]:
-        """float32 (n, 3, h, w) -> float32 (n, c) on the device, and the places behind each score."""
+        """float32 (n, 3, h, w) -> float32 (n, c) on the device, and the number of places behind each score."""
         if view.dense and view.spatial != "gap":
             logits, places = self.maps(self.module, self.scores[view.nominal], x)
-            return _over_places(logits.float(), view.spatial), places
+            return _pool_places(logits.float(), view.spatial), places
         return (self.module if view.dense else self.crops)(x).float(), 1
 
-    def _finish(self, begun: Sequence[tuple[Callable[[], Scores], int]]) -> tuple[NDArray[np.float32], int]:
-        made = [finish() for finish, _ in begun]
-        self.seconds += sum(spent for _, spent in made)
-        return np.concatenate([scores for scores, _ in made]) if len(made) > 1 else made[0][0], begun[0][1]
+    def _finish(self, parts: Sequence[tuple[Callable[[], Scores], int]]) -> tuple[NDArray[np.float32], int]:
+        results = [finish() for finish, _ in parts]
+        self.seconds += sum(spent for _, spent in results)
+        return np.concatenate([scores for scores, _ in results]) if len(results) > 1 else results[0][0], parts[0][1]
 
     def normalised(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_]) -> Any:
-        """uint8 (n, h, w, 3) -> float32 (n, 3, h, w), mirrored where asked."""
+        """uint8 (n, h, w, 3) -> float32 (n, 3, h, w), mirrored where ``flips`` is true."""
         x = self.transfer.up(pixels)
         if flips.all():
             x = x.flip(2)
@@ -175,9 +177,9 @@ def open_network(
     classes: int,
     compute: Compute,
 ) -> Network:
-    """Checks a module with its weights against the views to come, before any image is read, and moves it to its device.
+    """Checks a module with its weights against the views before any image is read, and moves it to its device.
 
-    Folds batch normalisations into the convolutions before them, where that changes logits by rounding only. Compiles
+    Folds batch normalisations into the convolutions before them, if that changes logits by rounding only. Compiles
     the network if ``compute`` says so. Raises ``UnsupportedProtocol`` for a dense view or a crop size that the network
     cannot take, and ``DataError`` for a number of classes other than ``classes``.
     """
@@ -185,10 +187,10 @@ def open_network(
     squares = {preprocess.crop} | {v.crop.size for v in views if v.crop}
     whole = {v.resize for v in views if not v.crop and isinstance(v.resize, tuple)}
     for size in sorted({(s, s) for s in squares} | whole):
-        made = _try(architecture, module, size)
-        if made != classes:
+        outputs = _try(architecture, module, size)
+        if outputs != classes:
             raise DataError(
-                expected(f"the number of classes of {architecture.name}", f"{classes}, that of the dataset", made)
+                expected(f"the number of classes of {architecture.name}", f"{classes}, that of the dataset", outputs)
             )
     digest = state_digest(module)
     folded = fold(module, (architecture.input.channels, preprocess.crop, preprocess.crop))
@@ -242,7 +244,7 @@ def _try(architecture: Architecture, module: Callable[[Any], Any], size: tuple[i
     return int(out.shape[1])
 
 
-def _over_places(logits: Any, spatial: str) -> Any:
+def _pool_places(logits: Any, spatial: str) -> Any:
     """One score per image from its score map. (n, places, c) -> (n, c)."""
     if spatial == "prob":
         return logits.log_softmax(2).logsumexp(1) - math.log(logits.shape[1])

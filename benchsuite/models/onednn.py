@@ -1,4 +1,4 @@
-"""Convolutions and linear layers on a CPU by one library, whatever the number of threads: to the same bits."""
+"""Convolutions and linear layers on a CPU by oneDNN, so that the bits do not depend on the number of threads."""
 
 from __future__ import annotations
 
@@ -12,55 +12,55 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 _SMALL = 1e-4
-"""How far a sum of a few dozen products of numbers about 1 may be off in float32, generously."""
-
+"""Generous bound on the float32 error of a sum of a few dozen products of numbers of about 1."""
 
 _FEW = 20480
-"""Numbers of a single image up to which torch convolves it by MKL, whatever the kernel."""
+"""Largest single input, in elements, that torch itself convolves by MKL, whatever the kernel."""
 
 
 class _Mode(TorchFunctionMode):  # type: ignore[misc]
-    """Hands float32 linear layers to oneDNN, and those convolutions that torch would not."""
+    """Computes by oneDNN all float32 linear layers, and those convolutions that torch would compute in another way."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        by, kwargs = _BY.get(func), kwargs or {}
-        made = None if by is None else by(*args, **kwargs)
-        return func(*args, **kwargs) if made is None else made
+        replacement, kwargs = _REPLACEMENTS.get(func), kwargs or {}
+        result = None if replacement is None else replacement(*args, **kwargs)
+        return func(*args, **kwargs) if result is None else result
 
 
 @contextmanager
 def onednn(device: Any) -> Iterator[None]:
-    """Meanwhile a CPU computes float32 by oneDNN, where torch is built with it. For networks that are not compiled.
+    """Context in which a CPU computes float32 by oneDNN, if torch is built with it. For networks that are not compiled.
 
-    By itself torch takes other means for a 1x1 convolution of a small batch with one thread than with two, and MKL for
-    linear layers and single small images, which sums in another order with other numbers of threads: the last bit of a
-    logit would depend on how many processes share the cores. Linear layers are up to twice as fast that way. oneDNN is
-    asked by torch's own inner functions, which are tried first: a torch in which they are others does without.
+    Without this, torch computes a 1x1 convolution of a small batch in another way with one thread than with two. It
+    also uses MKL for linear layers and for small single images, and MKL sums in another order when the number of
+    threads changes. The last bit of a logit would then depend on how many processes share the cores. Linear layers are
+    also up to twice as fast by oneDNN. The calls use internal functions of torch, which are tested first; with a torch
+    where they do not work as expected, nothing is replaced.
     """
-    if device.type != "cpu" or not _there():
+    if device.type != "cpu" or not _available():
         yield
         return
     with _Mode():
         yield
 
 
-def _there() -> bool:
-    """Whether torch has oneDNN, and the user has not turned it off."""
-    return bool(torch.backends.mkldnn.is_available() and torch._C._get_mkldnn_enabled() and _tried())
+def _available() -> bool:
+    """Whether torch has oneDNN, its internal functions work, and the user has not turned it off."""
+    return bool(torch.backends.mkldnn.is_available() and torch._C._get_mkldnn_enabled() and _works())
 
 
 @cache
-def _tried() -> bool:
-    """Whether torch's functions for oneDNN are those that are expected here, and come to what they should."""
+def _works() -> bool:
+    """Whether torch's internal functions for oneDNN exist and return the right results on random numbers."""
     generator = torch.Generator().manual_seed(0)
     x, weight, bias = (torch.randn(*s, generator=generator) for s in ((1, 6, 5, 7), (4, 3, 3, 2), (4,)))
     rows, matrix = (torch.randn(*s, generator=generator) for s in ((2, 3, 7), (5, 7)))
     try:
-        found = _convolution(x, weight, bias, (2, 1), (0, 1), 1, 2), _linear(rows, matrix)
+        results = _convolution(x, weight, bias, (2, 1), (0, 1), 1, 2), _linear(rows, matrix)
         exact = [t.double() for t in (x, weight, bias, rows, matrix)]
         wanted = F.conv2d(*exact[:3], (2, 1), (0, 1), 1, 2), F.linear(*exact[3:])
-        return all(bool((a - b).abs().max() < _SMALL) for a, b in zip(found, wanted, strict=True))
-    except Exception:  # whatever another version says to these arguments
+        return all(bool((a - b).abs().max() < _SMALL) for a, b in zip(results, wanted, strict=True))
+    except Exception:  # another version of torch may raise anything for these arguments
         return False
 
 
@@ -73,28 +73,28 @@ def _convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Any:
-    """(n, k, h, w) -> (n, c, h, w), where torch itself may take something else than oneDNN; else None."""
+    """(n, k, h, w) -> (n, c, h, w). None where torch itself uses oneDNN, or where oneDNN cannot be used."""
     small, point = len(input) == 1 and input.numel() <= _FEW, weight.shape[2:] == (1, 1)
     if not (small or (point and torch.get_num_threads() == 1)) or input.dim() != 4 or not _plain(input, weight, bias):
         return None
     if isinstance(padding, str):
         if not point:
             return None
-        padding = 0  # both words mean nothing to a kernel of 1x1
+        padding = 0  # "same" and "valid" both mean no padding for a 1x1 kernel
     return torch.ops.aten.mkldnn_convolution.default(
         input, weight, bias, _pair(padding), _pair(stride), _pair(dilation), groups
     )
 
 
 def _linear(input: Any, weight: Any, bias: Any = None) -> Any:
-    """(..., k) -> (..., c), or None."""
+    """(..., k) -> (..., c), or None where oneDNN cannot be used."""
     if input.dim() < 2 or not _plain(input, weight, bias):
         return None
     return torch.ops.mkldnn._linear_pointwise.default(input, weight, bias, "none", [], "")
 
 
 def _plain(*tensors: Any) -> bool:
-    """Whether all of them are dense float32 numbers on a CPU, and there are any."""
+    """Whether all tensors are non-empty, dense, float32 and on a CPU, and autocast is off."""
     return not torch.is_autocast_enabled("cpu") and all(
         t.dtype is torch.float32 and t.layout is torch.strided and t.device.type == "cpu" and t.numel() > 0
         for t in tensors
@@ -107,4 +107,4 @@ def _pair(size: Any) -> tuple[int, int]:
     return values[0], values[-1]
 
 
-_BY: dict[Any, Callable[..., Any]] = {F.conv2d: _convolution, F.linear: _linear}
+_REPLACEMENTS: dict[Any, Callable[..., Any]] = {F.conv2d: _convolution, F.linear: _linear}

@@ -1,4 +1,4 @@
-"""Number formats of a forward pass: what each means on a device, and which are worth a trial there."""
+"""Number formats of a forward pass: what each means on a device, and which ones ``--precision auto`` tries there."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import torch
 from benchsuite.errors import BadParameter, expected
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""The type that weights and maps have. tf32 multiplies float32 numbers with 10 bits of mantissa, on CUDA."""
+"""The type of weights and feature maps. tf32, on CUDA only, multiplies float32 numbers with 10 bits of mantissa."""
 
 _BF16_CPU = ("avx512_bf16", "amx_bf16", "bf16")
-"""Names of what a processor can do; without one of them bfloat16 is emulated, and slower than float32."""
+"""Names of processor features; without any of them bfloat16 is emulated, and slower than float32."""
 
 
 @contextmanager
 def computing(precision: str, device: Any) -> Iterator[None]:
-    """What a forward pass runs in. On CUDA, float32 is float32 in convolutions too, where torch's default is TF32."""
+    """Context for a forward pass in a precision. On CUDA, fp32 turns off TF32, torch's default for convolutions."""
     lower = DTYPES[precision] is not torch.float32
     with _tf32(precision == "tf32"), torch.autocast(device.type, DTYPES[precision] if lower else None, lower):
         yield
@@ -27,7 +27,7 @@ def computing(precision: str, device: Any) -> Iterator[None]:
 
 @contextmanager
 def _tf32(wanted: bool) -> Iterator[None]:
-    """Allows TF32 in matrix products and convolutions, or forbids it; afterwards all is as it was."""
+    """Allows or forbids TF32 in matrix products and convolutions; restores the flags at the end."""
     flags = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [flag.allow_tf32 for flag in flags]
     for flag in flags:
@@ -40,7 +40,7 @@ def _tf32(wanted: bool) -> Iterator[None]:
 
 
 def candidates(device: str) -> tuple[str, ...]:
-    """The precisions below float32 that a device computes by itself, the fastest first. The same at every call."""
+    """The precisions below float32 that a device computes natively, the fastest first. The same at every call."""
     kind = torch.device(device).type
     if kind == "cuda":
         if torch.cuda.is_bf16_supported(including_emulation=False):
@@ -52,10 +52,10 @@ def candidates(device: str) -> tuple[str, ...]:
 def check(precision: str, device: str) -> None:
     """Raises ``BadParameter`` for a precision that a device does not have."""
     if precision == "tf32" and torch.device(device).type != "cuda":
-        raise BadParameter(expected("--precision tf32", "asked of a CUDA device", device))
+        raise BadParameter(expected("--precision tf32", "used on a CUDA device", device))
 
 
 def _cpu_has_bf16() -> bool:
-    """Whether the processor says so; to a torch that does not ask it (before 2.6), it does not."""
-    known: Any = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(known.get(name) for name in _BF16_CPU)
+    """Whether the processor computes bfloat16 natively. False with torch before 2.6, which cannot tell."""
+    features: Any = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(features.get(name) for name in _BF16_CPU)

@@ -1,4 +1,4 @@
-"""What an evaluation needs of a network: scores for pixels. A function of five lines is enough for a test."""
+"""What an evaluation needs of a network: a function from pixels to scores. Tests use one of five lines."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ Start = Callable[["NDArray[np.uint8]", "NDArray[np.bool_]", View], Finish]
 
 
 class Predict(Structural):
-    """All that an evaluation needs of a network.
+    """The function that an evaluation calls to compute scores.
 
-    ``predict(pixels, flips, view)``: uint8 (n, h, w, 3), bool (n,) and the view (``flip`` comes from ``flips``) ->
-    float32 (n, c) logits and the number of places that each score is a mean of (1 for a crop).
+    ``predict(pixels, flips, view)``: uint8 (n, h, w, 3), bool (n,) and the view, whose own ``flip`` is
+    ignored in favour of ``flips`` -> float32 (n, c) logits and the number of places that each score is a mean of (1 for
+    a crop).
     """
 
     def __call__(

@@ -1,8 +1,9 @@
-"""Score maps for any network that ends in a global pooling: found by watching forward passes, never by name.
+"""Score maps for any network that ends in a global pooling, found by recording forward passes, never by name.
 
-The last pooling of a whole feature map is given windows of that map, as large as the map at the nominal size and moved
-at stride 1; what follows then runs once per window. Before it is used, a network shows on noise that nothing but the
-pooled map reaches its logits, that the map grows with the image, and that each place is the window's own logits.
+The map of the last global pooling is cut into windows of the size that it has at the nominal image size, at stride 1.
+The pooling and what follows it then run once per window. Before that is used, three checks on random noise must pass:
+only the pooled map reaches the logits; the map grows with the image; and the logits of a place (the first and the last
+are compared) are those of its window alone.
 """
 
 from __future__ import annotations
@@ -27,12 +28,17 @@ _PRODUCTS = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.b
 _SOFTMAX = (torch.softmax, torch.Tensor.softmax, F.softmax)
 _MIXING = frozenset((*_ATTENTION, *_PRODUCTS, *_SOFTMAX))
 _GROWTH = (64, 96)
-"""Pixels (down, right) that the larger trial image has more than the nominal one: 2 x 3 places at stride 32."""
+"""Pixels (down, right) by which the larger trial image exceeds the nominal size: 2 and 3 places at stride 32."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreMap:
-    """How a network makes a score map: which pooling calls are the global ones, and the window (h, w) in features."""
+    """How to compute a score map of a network.
+
+    ``calls`` are the numbers of the global pooling calls within a forward pass, and ``window`` is the size (h, w) of a
+    window of the feature map. ``parts`` are the two halves of the network if its plugin declares them; ``calls`` is
+    then empty.
+    """
 
     calls: tuple[int, ...]
     window: tuple[int, int]
@@ -41,7 +47,10 @@ class ScoreMap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pooling:
-    """One pooling call of a forward pass: its number, the (n, k, h, w) map, and what had happened before."""
+    """One pooling call of a forward pass: its number, the tensor passed to it, and that tensor as (n, k, h, w).
+
+    ``whole`` says whether it pools the whole map, ``attended`` whether places were mixed before it (see ``_attends``).
+    """
 
     call: int
     given: Any
@@ -55,9 +64,9 @@ class _Refused(Exception):
 
 
 class _PoolingRecorder(TorchFunctionMode):  # type: ignore[misc]
-    """Numbers the poolings of a forward pass; the maps of the calls in ``target`` are replaced by ``swap(map, pool)``.
+    """Records the poolings of a forward pass; replaces the maps of the calls in ``target`` by ``swap(map, pool)``.
 
-    ``pool`` is the function that pools one window, or None where the call itself has to see the whole window.
+    ``pool`` is the moving-window function that equals the call, or None if the call itself must see whole windows.
     """
 
     def __init__(self, target: Sequence[int] = (), swap: Callable[[Any, Any], Any] | None = None) -> None:
@@ -91,7 +100,11 @@ class _PoolingRecorder(TorchFunctionMode):  # type: ignore[misc]
 
 
 def derive(architecture: Architecture, module: Any, nominal: int) -> ScoreMap:
-    """The score map of a network in evaluation mode on any device. Raises ``UnsupportedProtocol`` with the reason."""
+    """Finds out how to compute the score map of a network, which is in evaluation mode, on any device.
+
+    ``nominal`` is the side in pixels of the image that gives one window. Raises ``UnsupportedProtocol`` with the reason
+    if there is no score map.
+    """
     try:
         if architecture.dense is None or architecture.input.fixed:
             raise _Refused("its input size is fixed")
@@ -102,86 +115,92 @@ def derive(architecture: Architecture, module: Any, nominal: int) -> ScoreMap:
         images = [torch.randn(1, architecture.input.channels, *s, generator=generator).to(device) for s in sizes]
         with torch.inference_mode():
             if callable(architecture.dense):
-                return _given(architecture.dense(module), module, images)
-            return _found(module, images)
+                return _from_parts(architecture.dense(module), module, images)
+            return _from_pooling(module, images)
     except _Refused as reason:
         raise no_score_map(architecture.name, nominal, str(reason)) from None
 
 
-def score_map(module: Callable[[Any], Any], found: ScoreMap, x: Any) -> tuple[Any, int]:
-    """Logits at every place of the window. (n, 3, H, W) -> (n, places, c) and the number of places, row by row."""
+def score_map(module: Callable[[Any], Any], spec: ScoreMap, x: Any) -> tuple[Any, int]:
+    """Logits at every place of the window, row by row. (n, 3, H, W) -> (n, places, c), and the number of places."""
     n = x.shape[0]
-    if found.parts is not None:
-        windows = _windows(found.parts.features(x), found.window, F.avg_pool2d)
-        logits = found.parts.head(windows)
+    if spec.parts is not None:
+        windows = _windows(spec.parts.features(x), spec.window, F.avg_pool2d)
+        logits = spec.parts.head(windows)
         places = windows.shape[0] // n
     else:
-        with _PoolingRecorder(found.calls, lambda features, pool: _windows(features, found.window, pool)) as recorder:
+        with _PoolingRecorder(spec.calls, lambda features, pool: _windows(features, spec.window, pool)) as recorder:
             logits = module(x)
         places = recorder.batch // n
     return logits.reshape(n, places, -1), places
 
 
-def _given(parts: DenseParts, module: Any, images: Sequence[Any]) -> ScoreMap:
-    """Checks the parts that a plugin gives: one window is the network's own logits, and a larger image works."""
+def _from_parts(parts: DenseParts, module: Any, images: Sequence[Any]) -> ScoreMap:
+    """The score map from the parts that a plugin declares.
+
+    Raises ``_Refused`` unless one window gives the network's own logits and a larger image can be computed.
+    """
     h, w = _run(parts.features, images[0]).shape[2:]
-    found = ScoreMap((), (int(h), int(w)), parts)
-    one, places = _run(lambda x: score_map(module, found, x), images[0])
+    spec = ScoreMap((), (int(h), int(w)), parts)
+    one, places = _run(lambda x: score_map(module, spec, x), images[0])
     if places != 1 or not _close(one[:, 0], _run(module, images[0])):
         raise _Refused("one window does not give the network's own logits")
-    _run(lambda x: score_map(module, found, x), images[2])
-    return found
+    _run(lambda x: score_map(module, spec, x), images[2])
+    return spec
 
 
-def _found(module: Any, images: Sequence[Any]) -> ScoreMap:
-    """The last pooling, or poolings of one map, that passes every check. Raises ``_Refused`` for the last one."""
+def _from_pooling(module: Any, images: Sequence[Any]) -> ScoreMap:
+    """The score map from the last global pooling, or poolings of one map, that passes every check.
+
+    Raises ``_Refused`` if there is none, with what is wrong with the last one.
+    """
     with _PoolingRecorder() as recorder:
         own = _run(module, images[0])
     reasons = []
     for pooling in reversed([p for p in recorder.poolings if p.whole]):
         calls = tuple(p.call for p in recorder.poolings if p.given is pooling.given)
-        found = ScoreMap(calls, (int(pooling.features.shape[2]), int(pooling.features.shape[3])))
+        spec = ScoreMap(calls, (int(pooling.features.shape[2]), int(pooling.features.shape[3])))
         try:
-            _check(module, found, pooling, own, images)
+            _check(module, spec, pooling, own, images)
         except _Refused as reason:
             reasons.append(reason)
         else:
-            return found
+            return spec
     raise reasons[0] if reasons else _Refused("it ends in no global pooling of a feature map")
 
 
-def _check(module: Any, found: ScoreMap, pooling: _Pooling, own: Any, images: Sequence[Any]) -> None:
-    """Shows on noise that the poolings found make a score map. Raises ``_Refused`` with the first thing amiss."""
+def _check(module: Any, spec: ScoreMap, pooling: _Pooling, own: Any, images: Sequence[Any]) -> None:
+    """Checks on random noise that these poolings give a score map. Raises ``_Refused`` for the first failure."""
     if pooling.attended:
         raise _Refused("it attends over places before its global pooling")
     image, other, larger = images
-    if not _close(_with_map(module, found, other, pooling.features), own):
+    if not _close(_with_map(module, spec, other, pooling.features), own):
         raise _Refused("more than the map of its last global pooling reaches the logits")
     maps: list[Any] = []
 
     def keep(features: Any, pool: Any) -> Any:
         maps.append(features)
-        return _windows(features, found.window, pool)
+        return _windows(features, spec.window, pool)
 
-    with _PoolingRecorder(found.calls, keep):
+    with _PoolingRecorder(spec.calls, keep):
         logits = _run(module, larger)
-    if not maps or maps[0].shape[2:] == found.window:
+    if not maps or maps[0].shape[2:] == spec.window:
         raise _Refused("the map of its last global pooling does not grow with the image")
-    (h, w), (high, wide) = found.window, maps[0].shape[2:]
+    (h, w), (high, wide) = spec.window, maps[0].shape[2:]
     for place, top, left in ((0, 0, 0), (len(logits) - 1, high - h, wide - w)):
-        one = _with_map(module, found, image, maps[0][:, :, top : top + h, left : left + w])
+        one = _with_map(module, spec, image, maps[0][:, :, top : top + h, left : left + w])
         if not _close(logits[place : place + 1], one):
             raise _Refused("a place of its map is not its window's own logits")
 
 
-def _with_map(module: Any, found: ScoreMap, image: Any, features: Any) -> Any:
+def _with_map(module: Any, spec: ScoreMap, image: Any, features: Any) -> Any:
     """The logits of an image whose last feature map is replaced by another one."""
-    with _PoolingRecorder(found.calls, lambda _, pool: features):
+    with _PoolingRecorder(spec.calls, lambda _, pool: features):
         return _run(module, image)
 
 
 def _run(module: Callable[[Any], Any], image: Any) -> Any:
-    """A forward pass whose failure is a reason to refuse."""
+    """A forward pass; raises ``_Refused`` if it fails."""
     try:
         return module(image)
     except Exception as error:
@@ -189,14 +208,14 @@ def _run(module: Callable[[Any], Any], image: Any) -> Any:
 
 
 def _close(one: Any, other: Any) -> bool:
-    """Equal but for float rounding, measured against the largest logit."""
+    """Whether logits are equal within float rounding: 1e-4 of the largest logit."""
     if one.shape != other.shape:
         return False
     return bool((one - other).abs().max() <= 1e-4 * max(1e-6, float(other.abs().max())))
 
 
 def _order(func: Any, x: Any, args: Any, kwargs: Any) -> tuple[int, ...] | None:
-    """The order of axes that makes a pooled tensor (n, k, h, w); None for what is no pooling over height and width."""
+    """The order of axes that makes a pooled tensor (n, k, h, w); None unless the call pools over height and width."""
     if not isinstance(x, torch.Tensor) or x.dim() != 4:
         return None
     if func in _MEANS or func in _MAXIMA:
@@ -207,7 +226,7 @@ def _order(func: Any, x: Any, args: Any, kwargs: Any) -> tuple[int, ...] | None:
 
 
 def _is_whole(func: Any, features: Any, args: Any, kwargs: Any) -> bool:
-    """Whether a pooling takes all of the map to an output of fixed size."""
+    """Whether a pooling reduces the whole map to an output of fixed size."""
     if func in _ADAPTIVE:
         return None not in _pair(args[1] if len(args) > 1 else kwargs["output_size"])
     if func in (F.avg_pool2d, F.max_pool2d):
@@ -218,7 +237,7 @@ def _is_whole(func: Any, features: Any, args: Any, kwargs: Any) -> bool:
 
 
 def _pool_of_one(func: Any, args: Any, kwargs: Any) -> Any:
-    """The moving-window function equal to a pooling call that makes one place of each window; None if there is none."""
+    """The moving-window function that equals a pooling of a window to one place; None if there is none."""
     if func in _ADAPTIVE and _pair(args[1] if len(args) > 1 else kwargs["output_size"]) != (1, 1):
         return None
     if func in _MEANS or func is F.adaptive_avg_pool2d:
@@ -240,7 +259,7 @@ def _windows(features: Any, window: tuple[int, int], pool: Any) -> Any:
 def _attends(func: Any, args: Any, kwargs: Any) -> bool:
     """Whether a call mixes places: attention, a product of two feature tensors, or a softmax over the last axis.
 
-    A product with a weight does not, nor does a softmax over branches, as in SKNet and ResNeSt.
+    A product with a weight does not mix places, and neither does a softmax over branches, as in SKNet and ResNeSt.
     """
     if func in _ATTENTION:
         return True

@@ -21,33 +21,33 @@ TRAINED_KEY = "benchsuite.trained"
 def read_state(path: Path) -> Mapping[str, Any]:
     """The tensors of a checkpoint by name, without the prefix of DataParallel. Nothing in the file is executed.
 
-    Raises ``WeightsError`` for a file that is no checkpoint, is damaged, or asks for code when it is read.
+    Raises ``WeightsError`` for a file that is no checkpoint, is damaged, or would run code when it is read.
     """
     import torch
 
-    found: Any = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
+    content: Any = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
     for key in ("state_dict", "model", "model_state_dict"):
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping) or not all(isinstance(v, torch.Tensor) for v in found.values()):
-        raise WeightsError(expected("a checkpoint", "a dictionary of tensors", type(found).__name__, str(path)))
-    state = OrderedDict((name.removeprefix("module."), tensor) for name, tensor in found.items())
-    if len(state) < len(found):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(v, torch.Tensor) for v in content.values()):
+        raise WeightsError(expected("a checkpoint", "a dictionary of tensors", type(content).__name__, str(path)))
+    state = OrderedDict((name.removeprefix("module."), tensor) for name, tensor in content.items())
+    if len(state) < len(content):
         raise WeightsError(expected("a checkpoint", "of one network", "names with and without 'module.'", str(path)))
     return state
 
 
 def save_state(path: Path, module: Any, preprocess: Preprocess, trained: Mapping[str, str] | None = None) -> None:
-    """Writes a network's tensors as safetensors, with the preprocessing that it was trained with beside them.
+    """Writes a network's tensors as safetensors, with the preprocessing of its training in the file's metadata.
 
-    ``trained`` says what they are: the ``architecture`` with its options, and a ``label`` for people.
+    ``trained`` describes the network: the ``architecture`` with its options, and a ``label`` for people.
     """
     from safetensors.torch import save
 
     tensors = {n: t.detach().cpu().contiguous().clone() for n, t in module.state_dict().items()}
-    about = {PREPROCESS_KEY: json.dumps(dataclasses.asdict(preprocess))}
-    about |= {TRAINED_KEY: json.dumps(dict(trained))} if trained else {}
-    path.write_bytes(save(tensors, about))
+    metadata = {PREPROCESS_KEY: json.dumps(dataclasses.asdict(preprocess))}
+    metadata |= {TRAINED_KEY: json.dumps(dict(trained))} if trained else {}
+    path.write_bytes(save(tensors, metadata))
 
 
 def _read_safetensors(path: Path) -> Any:
@@ -56,7 +56,9 @@ def _read_safetensors(path: Path) -> Any:
     try:
         return load_file(path)
     except Exception as error:
-        raise WeightsError(expected("a checkpoint", "a whole .safetensors", _reason(error), str(path))) from None
+        raise WeightsError(
+            expected("a checkpoint", "a complete .safetensors file", _reason(error), str(path))
+        ) from None
 
 
 def _read_pickle(path: Path) -> Any:
@@ -74,30 +76,36 @@ def _read_pickle(path: Path) -> Any:
     except WeightsError:
         raise
     except Exception as error:
-        raise WeightsError(expected("a checkpoint", "tensors in a whole file", _reason(error), str(path))) from None
+        raise WeightsError(expected("a checkpoint", "tensors in a complete file", _reason(error), str(path))) from None
 
 
-def _beside(path: Path) -> tuple[Preprocess | None, dict[str, str]]:
-    """What ``save_state`` wrote beside the tensors: the preprocessing, and what was trained. None and {} for others."""
+def _stored_metadata(path: Path) -> tuple[Preprocess | None, dict[str, str]]:
+    """The preprocessing and the ``trained`` that ``save_state`` wrote into a file; None and {} for other files."""
     if path.suffix.lower() != ".safetensors":
         return None, {}
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "np") as file:
-            about = file.metadata() or {}
-        trained = {str(k): str(v) for k, v in json.loads(about.get(TRAINED_KEY, "{}")).items()}
-        if PREPROCESS_KEY not in about:
+            metadata = file.metadata() or {}
+        trained = {str(k): str(v) for k, v in json.loads(metadata.get(TRAINED_KEY, "{}")).items()}
+        if PREPROCESS_KEY not in metadata:
             return None, trained
-        stored = json.loads(about[PREPROCESS_KEY])
+        stored = json.loads(metadata[PREPROCESS_KEY])
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
         return Preprocess(**fields), trained
     except (SafetensorError, ValueError, TypeError, AttributeError) as error:
-        raise WeightsError(expected("a checkpoint", "a whole .safetensors", _reason(error), str(path))) from None
+        raise WeightsError(
+            expected("a checkpoint", "a complete .safetensors file", _reason(error), str(path))
+        ) from None
 
 
 def _load(module: Any, state: Mapping[str, Any], what: str) -> None:
-    """Copies a checkpoint into a network whose tensors it has to name, all of them and no others."""
+    """Copies a checkpoint into a network.
+
+    Raises ``WeightsError`` unless the checkpoint has exactly the network's tensors, with their shapes. Only
+    ``num_batches_tracked`` may be missing.
+    """
     own = module.state_dict()
     wrong = [n for n in own if n in state and own[n].shape != state[n].shape]
     missing = [n for n in own if n not in state and not n.endswith("num_batches_tracked")]
@@ -120,9 +128,9 @@ def _load(module: Any, state: Mapping[str, Any], what: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Why a file could not be read or got, in one line."""
+    """Why a file could not be read or downloaded, in one line."""
     text = str(error)
-    asked = re.search(r"GLOBAL ([\w.]+)", text)
-    if asked:
-        return f"one that asks for {asked[1].rstrip('.')} when it is read, which could run code (refused)"
+    imported = re.search(r"GLOBAL ([\w.]+)", text)
+    if imported:
+        return f"one that imports {imported[1].rstrip('.')} when it is read, which could run code (refused)"
     return first_line(error).rstrip(".")

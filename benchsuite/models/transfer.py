@@ -1,4 +1,4 @@
-"""Pixels to a device and scores back: at once on a CPU, beside the computation on CUDA."""
+"""Copies pixels to a device and scores back: synchronously on a CPU, in parallel with the computation on CUDA."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Scores = tuple["NDArray[np.float32]", float]
 
 
 class DirectTransfer:
-    """To and from a device that computes while one waits: the CPU, or one without streams."""
+    """Copies to and from a device without streams, such as the CPU: the host waits for every copy."""
 
-    beside = False
+    overlaps = False
 
     def __init__(self, device: Any) -> None:
         self.device = device
 
     def begin(self) -> float:
-        """A mark where the work on a batch begins."""
+        """The time at which the work on a batch begins, in seconds; it is passed to ``down``."""
         return time.perf_counter()
 
     def up(self, pixels: NDArray[Any]) -> Any:
@@ -34,40 +34,41 @@ class DirectTransfer:
         return torch.from_numpy(pixels).to(self.device)
 
     def down(self, scores: Any, begun: float) -> Callable[[], Scores]:
-        """The scores, which are there when this returns."""
-        found = scores.cpu().numpy()
-        made: Scores = (found, time.perf_counter() - begun)
-        return lambda: made
+        """Waits for the scores, and returns a function that returns them."""
+        logits = scores.cpu().numpy()
+        result: Scores = (logits, time.perf_counter() - begun)
+        return lambda: result
 
 
 class OverlappedTransfer:
-    """To and from CUDA: pixels go up from pinned memory on a stream of their own while the batch before is computed.
+    """Copies to and from CUDA. Pixels are copied on a separate stream while the previous batch is computed.
 
-    Scores come down behind their own batch, so that waiting for them does not wait for the next one.
+    Scores are copied on the computing stream right after their own batch, so waiting for them does not wait for the
+    next batch. All copies use pinned memory.
     """
 
-    beside = True
+    overlaps = True
 
     def __init__(self, device: Any) -> None:
         self.device = device
-        self.side = torch.cuda.Stream(device)
+        self.upload_stream = torch.cuda.Stream(device)
 
     def begin(self) -> Any:
-        """An event before the work on a batch."""
+        """An event at which the work on a batch begins; it is passed to ``down``."""
         return self._mark()
 
     def up(self, pixels: NDArray[Any]) -> Any:
-        """The array as a tensor on the device, which the computing stream waits for and the host does not."""
+        """The array as a tensor on the device. The computing stream waits for the copy, the host does not."""
         pinned = torch.from_numpy(pixels).pin_memory()
         computing = torch.cuda.current_stream(self.device)
-        with torch.cuda.stream(self.side):
-            there = pinned.to(self.device, non_blocking=True)
-        computing.wait_stream(self.side)
-        there.record_stream(computing)  # else its memory could be given away while it is still read
-        return there
+        with torch.cuda.stream(self.upload_stream):
+            copied = pinned.to(self.device, non_blocking=True)
+        computing.wait_stream(self.upload_stream)
+        copied.record_stream(computing)  # else its memory could be reused while it is still read
+        return copied
 
     def down(self, scores: Any, begun: Any) -> Callable[[], Scores]:
-        """The scores, once they have come down."""
+        """Submits the copy of the scores, and returns a function that waits for it and returns them."""
         host = torch.empty(scores.shape, dtype=scores.dtype).pin_memory()
         host.copy_(scores, non_blocking=True)
         done = self._mark()
@@ -85,5 +86,5 @@ class OverlappedTransfer:
 
 
 def transfer(device: Any) -> DirectTransfer | OverlappedTransfer:
-    """The way to a device and back."""
+    """The transfer for a device: overlapped on CUDA, else direct."""
     return OverlappedTransfer(device) if device.type == "cuda" else DirectTransfer(device)

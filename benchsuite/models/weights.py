@@ -1,4 +1,4 @@
-"""Weights: chosen by name, file, or training; read without running code; checked against the network."""
+"""Weights: chosen by name, by file or by a recipe; read without running code; checked against the network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import WeightsError, expected, unknown_name
-from benchsuite.models.state_dict import _beside, _load, _reason, read_state
+from benchsuite.models.state_dict import _load, _reason, _stored_metadata, read_state
 from benchsuite.specs.architecture import Architecture, Weights
 from benchsuite.specs.dataset import Dataset
 from benchsuite.specs.preprocess import Preprocess
@@ -21,12 +21,16 @@ from benchsuite.storage.files import cache_dir
 from benchsuite.storage.keys import digest
 
 SUFFIXES = (".pth", ".pt", ".th", ".tar", ".bin", ".ckpt", ".safetensors", ".caffemodel", ".npz")
-"""What tells a file that is not there from a name that nobody declares."""
+"""Suffixes of ``--weights`` values that are treated as a path, so that a missing file is not reported as a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenWeights:
-    """The weights of one run: a label for people, a key for digests, and the preprocessing that goes with them."""
+    """The weights of one run: a label for people, a key for digests, and the preprocessing that they need.
+
+    They come from exactly one source: ``declared`` by the architecture, a file at ``path``, or ``seed`` (random). With
+    a ``recipe``, ``path`` is where its training writes them.
+    """
 
     label: str
     key: str
@@ -38,50 +42,50 @@ class ChosenWeights:
 
 
 def choose(
-    architecture: Architecture, dataset: Dataset, asked: str | None, seed: int, results: Path | None = None
+    architecture: Architecture, dataset: Dataset, weights: str | None, seed: int, results: Path | None = None
 ) -> ChosenWeights:
-    """What ``--weights`` means for this network and dataset. Reads a file's digest; loads nothing.
+    """The weights that a value of ``--weights`` means for this network and dataset. A file is hashed, not loaded.
 
-    ``results`` is the folder whose trainings may be named. Raises ``WeightsError`` when nothing can be chosen or the
-    file is of another network, and ``UnknownName`` for a name that is not declared.
+    ``results`` is the folder whose trainings can be given by their id. Raises ``WeightsError`` when nothing can be
+    chosen or the file is of another network, and ``UnknownName`` for a name that is not declared.
     """
     declared = {w.name: w for w in architecture.weights}
     usual = usual_preprocess(dataset, architecture)
-    if asked is None and dataset.recipe is not None:
+    if weights is None and dataset.recipe is not None:
         recipe = fitted(dataset.recipe, usual, architecture)
         label, key = f"trained here ({recipe.name})", digest(trains(recipe))
         return ChosenWeights(label, key, usual, path=trained_path(architecture, recipe), recipe=recipe)
-    if asked == "random":
+    if weights == "random":
         return ChosenWeights(f"random (seed {seed})", f"random:{seed}", usual, seed=seed)
-    if asked is None:
+    if weights is None:
         if not declared or dataset.preprocess is not None:
             what = "declares no weights" if not declared else f"declares none for {dataset.name}"
             raise WeightsError(
                 f"Expected --weights for {architecture.name} on {dataset.name}, got none: the architecture {what}. "
                 "Give a file (.pth, .pt, .safetensors) or random"
             )
-        asked = next(iter(declared))
-    if asked in declared:
-        w = declared[asked]
+        weights = next(iter(declared))
+    if weights in declared:
+        w = declared[weights]
         return ChosenWeights(w.name, f"{architecture.name}:{w.name}:{w.source}", w.preprocess, declared=w)
-    training = results / "training" / asked / "last.safetensors" if results else Path(asked)
-    path = training if training.is_file() else Path(asked).expanduser()
+    training = results / "training" / weights / "last.safetensors" if results else Path(weights)
+    path = training if training.is_file() else Path(weights).expanduser()
     if not path.is_file():
-        if path.suffix.lower() in SUFFIXES or os.sep in asked:
-            raise WeightsError(expected("--weights", "a name or a file", f"{asked}, which is no file"))
+        if path.suffix.lower() in SUFFIXES or os.sep in weights:
+            raise WeightsError(expected("--weights", "a name or a file", f"{weights}, which is no file"))
         trainings = [p.parent.name for p in results.glob("training/*/last.safetensors")] if results else []
-        raise unknown_name(f"weights of {architecture.name}", asked, [*declared, "random", *trainings])
+        raise unknown_name(f"weights of {architecture.name}", weights, [*declared, "random", *trainings])
     with path.open("rb") as file:
         key = hashlib.file_digest(file, "sha256").hexdigest()
-    preprocess, trained = _beside(path)
-    of, name = trained.get("architecture", architecture.name), architecture.name
-    if of != name and of.partition(":")[0] == name.partition(":")[0]:
-        raise WeightsError(expected("the architecture", f"{of}, that of the weights", name, str(path)))
+    preprocess, trained = _stored_metadata(path)
+    trained_as, name = trained.get("architecture", architecture.name), architecture.name
+    if trained_as != name and trained_as.partition(":")[0] == name.partition(":")[0]:
+        raise WeightsError(expected("the architecture", f"{trained_as}, that of the weights", name, str(path)))
     return ChosenWeights(trained.get("label", path.name), key, preprocess or usual, path=path)
 
 
 def usual_preprocess(dataset: Dataset, architecture: Architecture) -> Preprocess:
-    """What goes with networks trained on a data set, at the network's own size where that is fixed."""
+    """The preprocessing of networks trained on a data set, at the network's own input size if that is fixed."""
     usual = dataset.preprocess or architecture.preprocess
     if dataset.preprocess is None or not architecture.input.fixed:
         return usual
@@ -89,30 +93,34 @@ def usual_preprocess(dataset: Dataset, architecture: Architecture) -> Preprocess
 
 
 def fitted(recipe: Recipe, usual: Preprocess, architecture: Architecture) -> Recipe:
-    """A data set's recipe for any network, at the only size where a network has one."""
+    """A data set's recipe for one architecture.
+
+    Unchanged if its preprocessing is ``usual`` and the input size of the network is not fixed. Else with ``usual``, and
+    trained at the crop size of ``usual`` only.
+    """
     if usual == recipe.preprocess and not architecture.input.fixed:
         return recipe
     return dataclasses.replace(recipe, preprocess=usual, sizes=(usual.crop,), first_sizes=())
 
 
 def trained_path(architecture: Architecture, recipe: Recipe) -> Path:
-    """Where weights that a recipe made for an architecture are kept, in the user's cache."""
+    """The file in the user's cache for the weights that a recipe trains of an architecture."""
     key = digest([architecture.name, trains(recipe)])[:12]
     name = architecture.name.replace(":", "_").replace("/", "_")
     return cache_dir() / "weights" / f"{name}-{recipe.name}-{key}.safetensors"
 
 
 def trains(recipe: Recipe) -> dict[str, Any]:
-    """What a recipe's weights depend on: all its fields but those that only name, describe or count."""
+    """The fields of a recipe that its weights depend on: all but those that name, describe or count."""
     described = ("name", "source", "expected", "cost", "note", "accounting", "count_batch", "mini")
     return {name: value for name, value in dataclasses.asdict(recipe).items() if name not in described}
 
 
 def build(architecture: Architecture, chosen: ChosenWeights, classes: int) -> Any:
-    """The network with its weights, on the CPU. Downloads declared weights by their library's own means.
+    """The network with its weights, on the CPU. Declared weights are downloaded by their library.
 
-    What a download prints goes to stderr. Raises ``WeightsError`` in one line: no connection (and which file to put
-    where), another network's checkpoint, a checkpoint that would run code.
+    What a download prints goes to stderr. Raises ``WeightsError`` with one line if there is no connection (it names the
+    file to provide and where), or if the checkpoint is of another network or would run code.
     """
     import torch
 

@@ -1,1 +1,1 @@
-"""``benchsuite run``, ``sweep`` and ``query``: from what was typed to a run folder."""
+"""``benchsuite run``, ``sweep`` and ``query``: from the command line to run folders."""

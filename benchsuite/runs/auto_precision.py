@@ -32,13 +32,13 @@ T = TypeVar("T")
 
 
 SAMPLE = 64
-"""How many images, evenly spaced, are computed in both precisions."""
+"""How many images, evenly spaced, are computed in float32 and in a lower precision."""
 
 WORTH = 4
-"""The check is made if a run has this many times the pixels of the sample. At twice the speed it pays from 3 on."""
+"""A check is made only if a run has this many times the pixels of the sample. At twice the speed it pays from 3 on."""
 
 USUAL = 224
-"""Crops smaller than this side, in pixels, count as crops of this side: runs on small images are short anyway."""
+"""Side in pixels. Smaller crops count as crops of this side, because runs on small images are short anyway."""
 
 BOUNDS = {"tf32": 0.01, "fp16": 0.01, "bf16": 0.05}
 """Largest allowed difference of logits, relative to the largest one, after subtracting each image's mean over classes.
@@ -47,10 +47,10 @@ Softmax does not depend on that mean.
 """
 
 FLIPS = SAMPLE // 16
-"""How many near ties may change their top-1 class."""
+"""How many of the sample's images may change their top-1 class, if each is a near tie."""
 
 NetworkOpener = Callable[[Member, str], OpenNetwork]
-"""Opens a network in a precision; its images are read by ``READER``."""
+"""Opens a network in a precision. Its images are read by ``READER``."""
 
 
 def _one_by_one(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
@@ -62,10 +62,10 @@ READER = Loader("reference", images=_one_by_one, exact=True, note="the images of
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How precisions are tried. ``device`` is the device as the user named it.
+    """How precisions are tried. ``device`` is the device's name as the user gave it.
 
-    ``precisions()`` returns those to try, the fastest first. Like ``open_network``, it is called only if no decision is
-    kept in the cache.
+    ``precisions()`` returns the precisions to try, the fastest first. It and ``open_network`` are called only if the
+    cache holds no decision.
     """
 
     device: str
@@ -89,7 +89,7 @@ def settled(questions: Sequence[Question], trial: Trial) -> Iterator[Question]:
 
 
 def worth_it(questions: Sequence[Question]) -> bool:
-    """Whether the views of all questions together are enough to compute that a faster precision is worth a check."""
+    """Whether the questions need enough computation, all views together, to make a check worth its time."""
     n = len(questions[0].samples)
     for member, views in networks(questions).values():
         crop = member.weights.preprocess.crop
@@ -99,17 +99,17 @@ def worth_it(questions: Sequence[Question]) -> bool:
 
 
 def decide(question: Question, member: Member, trial: Trial) -> dict[str, Any]:
-    """The decision about a network on the images of a question: read from the cache, else made and kept there.
+    """The decision about a network on the images of a question: read from the cache, else made and written there.
 
     ``{"precision", "images", "checks": [...]}``, the checks in the order in which precisions were tried.
     """
     path = cache_dir() / "precision" / f"{keys.digest(_identity(question, member, trial.device))[:32]}.json"
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        decision = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        kept = None
-    if isinstance(kept, dict) and kept.get("precision") in TOLERANCE:
-        return kept
+        decision = None
+    if isinstance(decision, dict) and decision.get("precision") in TOLERANCE:
+        return decision
     decision = _checked(question, member, trial)
     with writing(path) as part:
         part.write_text(json.dumps(decision, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -140,10 +140,11 @@ def _checked(question: Question, member: Member, trial: Trial) -> dict[str, Any]
 def compared(
     exact: NDArray[np.float32], other: NDArray[np.float32], ids: Sequence[str], precision: str
 ) -> dict[str, Any]:
-    """What a precision changes. (n, c) float32 logits of the same images in float32 and in ``precision``.
+    """Compares the logits of the same images in float32 and in ``precision``, both (n, c) float32.
 
-    It passes if every logit is finite and within ``BOUNDS``, and every image keeps its top-1 class but for at most
-    ``FLIPS`` near ties: those whose two classes' probabilities in float32 are within ``TOLERANCE``. They are named.
+    A precision passes if every logit is finite and within ``BOUNDS``, and every image keeps its top-1 class except for
+    at most ``FLIPS`` near ties. A near tie is an image whose probabilities of the two classes in float32 differ by at
+    most ``TOLERANCE``. ``changed`` lists the images whose class changes.
     """
     import numpy as np
 
@@ -170,7 +171,7 @@ def described(decision: dict[str, Any]) -> str:
     """A decision in one line."""
     words = [f"precision auto: {decision['precision']}"]
     if not decision["checks"]:
-        words.append("this device computes nothing below float32 by itself")
+        words.append("this device computes no precision below float32 natively")
     for check in decision["checks"]:
         words.append(f"{check['precision']} against float32 on {decision['images']} images: {_outcome(check)}")
     return "; ".join(words)
@@ -178,9 +179,9 @@ def described(decision: dict[str, Any]) -> str:
 
 def _outcome(check: dict[str, Any]) -> str:
     if check["difference"] is None:
-        return "logits that are not finite, refused"
+        return "some logits are not finite, refused"
     flips = ", ".join(f"{c['id']} ({c['apart']:.2g} apart)" for c in check["changed"])
-    top1 = f"another top-1 for {flips}" if flips else "the same top-1"
+    top1 = f"a different top-1 for {flips}" if flips else "the same top-1"
     off = f"logits off by {100 * check['difference']:.2g} % of the largest, {100 * check['bound']:g} % allowed"
     verdict = "passed" if check["passed"] else "refused"
     ties = f", near ties (within {check['tolerance']:g})" if flips and check["passed"] else ""
@@ -188,7 +189,7 @@ def _outcome(check: dict[str, Any]) -> str:
 
 
 def _identity(question: Question, member: Member, device: str) -> dict[str, Any]:
-    """What a decision depends on. Computed without torch, so that a kept decision is read at once."""
+    """What a decision depends on. Computed without importing torch, so that a cached decision is read at once."""
     return {
         "rule": [SAMPLE, FLIPS, BOUNDS, TOLERANCE],
         "scores": keys.SCORES,
@@ -204,4 +205,4 @@ def _identity(question: Question, member: Member, device: str) -> dict[str, Any]
 
 
 def _silent(steps: int) -> None:
-    """Progress of a check is not shown."""
+    """Ignores progress: that of a check is not shown."""

@@ -1,4 +1,4 @@
-"""The manifest of a run: everything that is needed to do it again, and its flat form, a row of results."""
+"""The manifest of a run: everything that is needed to repeat it. Also its flat form, a row of results."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from benchsuite.storage.run_folder import read_manifest
 
 
 def folder(results: Path, question: Question) -> Path:
-    """Where a run is kept: RESULTS/runs/RUN-ID."""
+    """The folder of a run: RESULTS/runs/RUN-ID."""
     return results / "runs" / question.run_id
 
 
 def answered(results: Path, question: Question) -> dict[str, Any] | None:
-    """The manifest of a finished run that asked the same of the same files; None where there is none.
+    """The manifest of a finished run that answers the question; None if there is none.
 
-    Files whose size or time of change differs since then make the question new.
+    A run on files whose size or modification time has changed since does not count.
     """
     manifest = read_manifest(folder(results, question))
     same = manifest is not None and manifest["dataset"]["fingerprint"] == question.fingerprint
@@ -38,7 +38,7 @@ def answered(results: Path, question: Question) -> dict[str, Any] | None:
 
 
 def make(answer: Answer, settings: Settings, device: str, shared: list[str]) -> dict[str, Any]:
-    """The manifest of an answer: plain JSON data. ``shared`` are the protocols that the pass computed together."""
+    """The manifest of an answer, as JSON data. ``shared`` are the protocols that shared a network with it."""
     q = answer.question
     request = q.request
     seconds = sum((o.seconds for o in answer.opened), Seconds())
@@ -82,7 +82,7 @@ def make(answer: Answer, settings: Settings, device: str, shared: list[str]) -> 
 
 
 def _member(member: Member, opened: OpenNetwork) -> dict[str, Any]:
-    """One network of a run: its weights and what it was shown."""
+    """One network of a run: its weights, preprocessing and views."""
     return {
         "architecture": member.architecture.name,
         "owner": member.owner,
@@ -94,7 +94,7 @@ def _member(member: Member, opened: OpenNetwork) -> dict[str, Any]:
 
 
 def _dataset(question: Question) -> dict[str, Any]:
-    """The images of a run: how many of how many, and digests of what they are."""
+    """The images of a run: how many of the split were evaluated, and digests that identify them."""
     split = question.split
     return {
         "name": split.name,
@@ -109,7 +109,7 @@ def _dataset(question: Question) -> dict[str, Any]:
 
 
 def _numerics(answer: Answer, settings: Settings, device: str) -> dict[str, Any]:
-    """What rounds and what hurries: the precision and why it was chosen, the device, the loader, batches, threads."""
+    """What affects rounding and speed: the precision and its checks, the device, the loader, batches, threads."""
     import torch
 
     return {
@@ -127,7 +127,7 @@ def _numerics(answer: Answer, settings: Settings, device: str) -> dict[str, Any]
 
 
 def command(question: Question) -> str:
-    """The command line that asks this question again."""
+    """The command line that repeats the run of a question."""
     request = question.request
     words = ["benchsuite", "run", *(m.architecture.name for m in question.members), "-p", question.bound.label]
     for option in ("data", "weights", "limit"):
@@ -140,7 +140,7 @@ def command(question: Question) -> str:
 
 
 def _by_default(question: Question) -> bool:
-    """Whether ``auto`` comes to this precision for this question alone."""
+    """Whether ``--precision auto`` would choose this precision for the question alone, so that it need not be given."""
     checked = bool(question.precision_checks) or not auto_precision.worth_it([question])
     return question.request.precision == "auto" and question.precision == "fp32" and checked
 
@@ -148,12 +148,12 @@ def _by_default(question: Question) -> bool:
 def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str, Any]:
     """A run as the flat object of ``run --json``: counts are integers, errors and intervals unrounded percentages.
 
-    ``resize``, ``crop`` and ``interpolation`` list what its views use, ``of`` is the size of the whole split; ``exact``
-    says that the pixels were the reference decoder's. Where answers were chosen ``among`` some classes, that is their
-    number; where labels were reassessed, ``real_n`` images have any, and ``real_errors`` of their answers are none of
-    them.
+    ``resize``, ``crop`` and ``interpolation`` list the values of its views. ``of`` is the size of the whole split, and
+    ``exact`` is true if the pixels were those of the reference decoder. ``among`` is the number of classes if answers
+    were chosen from some classes only. If labels were reassessed, ``real_n`` images have reassessed labels, and the
+    answer to ``real_errors`` of these images is none of them.
     """
-    asked, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
+    request, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
     n, top1, top5 = counts["n"], counts["top1_errors"], counts["top5_errors"]
     sizes = {tuple(v["resize"]) if isinstance(v["resize"], list) else v["resize"] for v in views}
     return {
@@ -171,12 +171,12 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
         "top5_error": 100 * top5 / n,
         "views": len(views),
         "precision": manifest["numerics"]["precision"],
-        "loader": asked["loader"],
-        "exact": asked.get("question", {}).get("loader") is None,
+        "loader": request["loader"],
+        "exact": request.get("question", {}).get("loader") is None,
         "images_per_second": manifest["images_per_second"],
         "seconds": dict(manifest["seconds"]),
         "cached": cached,
-        "limit": asked["limit"],
+        "limit": request["limit"],
         "near_ties": {k: counts[f"{k}_near_ties"] for k in ("top1", "top5")} | {"tolerance": counts["tolerance"]},
         "of": manifest["dataset"]["of"],
         "resize": sorted(sizes, key=lambda size: size if isinstance(size, tuple) else (size, size)),
@@ -188,7 +188,7 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
 
 
 def _real(counts: Mapping[str, int]) -> dict[str, Any]:
-    """The keys of reassessed labels, where a run has them; without an image that has a label there is no error."""
+    """The keys about reassessed labels, if there are any. Error and interval are None if no image has such a label."""
     if "real_n" not in counts:
         return {}
     n, errors = counts["real_n"], counts["real_errors"]

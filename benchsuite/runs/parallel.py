@@ -1,8 +1,8 @@
 """One evaluation by several processes. They share the chunks through files, and the leader joins the results.
 
-Each chunk is computed by the one process that claims it, in the same batches whoever it is. A process begins with every
-``size``-th chunk and then takes chunks that nobody has claimed. The claim of a process that dies is released, so
-another process computes the chunk. Nothing is padded. Only the leader waits, at the end.
+Each chunk is computed by the process that claims it; its batches do not depend on which process that is. A process
+begins with every ``size``-th chunk and then takes chunks that nobody has claimed. The claim of a process that dies is
+released, so another process computes the chunk. Nothing is padded. Only the leader waits, at the end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NetworkOpener = Callable[[Member, tuple[View, ...]], OpenNetwork]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """One chunk for one network."""
+    """One chunk of samples to compute with one network."""
 
     network: OpenNetwork
     view_keys: Sequence[str]
@@ -42,7 +42,7 @@ class Task:
     key: str
 
     def is_done(self) -> bool:
-        """Whether its logits are in the cache, whoever wrote them."""
+        """Whether the cache has its logits, from any process."""
         return self.network.store.holds(self.view_keys, self.key)
 
 
@@ -174,21 +174,21 @@ def heard(crew: Crew, questions: Sequence[Question]) -> list[Question]:
             got = "another folder than that of the first process"
             raise StorageError(expected("the cache", "a folder that all processes share", got, str(cache_dir())))
     runs = work.get("runs", {})
-    precisions = sorted({precision for _, precision in runs.values()})  # chosen by --precision auto, if that was asked
-    asked = [made for q in questions for made in (q, *(at_precision(q, p, ()) for p in precisions if p != q.precision))]
-    own = {q.run_id: q for q in asked}
-    other = [name for name, (seen, _) in runs.items() if name not in own or own[name].fingerprint != seen]
-    if other:
-        got = f"others for {other[0]}"
+    precisions = sorted({precision for _, precision in runs.values()})  # of --precision auto, if it was used
+    known = [v for q in questions for v in (q, *(at_precision(q, p, ()) for p in precisions if p != q.precision))]
+    own = {q.run_id: q for q in known}
+    different = [name for name, (seen, _) in runs.items() if name not in own or own[name].fingerprint != seen]
+    if different:
+        got = f"others for {different[0]}"
         raise BenchsuiteError(expected(f"the images of process {crew.rank}", "those of the first process", got))
     return [own[name] for name in runs]
 
 
 @contextmanager
 def _announced(crew: Crew) -> Iterator[Callable[[Work], None]]:
-    """How the leader sends the work to the other processes, which are stopped at the end.
+    """Yields the function by which the leader sends the work to the other processes. They are stopped at the end.
 
-    A file in the cache shows them whether their cache is the same folder.
+    It also writes a file to the cache, by which they see whether their cache is the same folder.
     """
     token = cache_dir() / f".shared-{uuid.uuid4().hex}"
 
@@ -201,7 +201,7 @@ def _announced(crew: Crew) -> Iterator[Callable[[Work], None]]:
         yield announce
     finally:
         crew.stop()
-        with suppress(OSError):  # of a folder that cannot be written, which has been reported by now
+        with suppress(OSError):  # the folder cannot be written, which has been reported by now
             token.unlink(missing_ok=True)
 
 

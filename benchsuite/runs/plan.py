@@ -1,4 +1,4 @@
-"""From names to questions: everything about a run is known, and its key made, before any work begins."""
+"""From names to questions: everything about a run, and its id, is known before any work begins."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEFAULT_DATA = "digits"
 
 
 def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
-    """Every question of a command, in the order of architectures, then protocols.
+    """The questions of a command: for each architecture its protocols, then the ensembles.
 
     Raises a ``BenchsuiteError`` for any name, parameter, folder or file that does not fit, before any network is built.
     """
@@ -35,11 +35,11 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     recalled = [_recall(name, request, catalog) for name in request.architectures]
     data = _one_dataset(request.data, [r.data for r in recalled if r])
     dataset, split = open_dataset(data, catalog)
-    found = [
+    named = [
         (catalog.architecture(r.architecture if r else name), r.weights if r else request.weights, r)
         for name, r in zip(request.architectures, recalled, strict=True)
     ]
-    chosen = [(a, choose(a, dataset, weights, request.seed, request.results), r) for a, weights, r in found]
+    chosen = [(a, choose(a, dataset, weights, request.seed, request.results), r) for a, weights, r in named]
     questions = []
     for bound in (b for b in bounds if b.inner is None):
         if any(r for _, _, r in chosen):
@@ -59,9 +59,10 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
 
 
 def under(question: Question, request: RunRequest, protocol: str, catalog: Catalog) -> Question:
-    """The same network on the same dataset, which is not opened again, with another protocol, loader or precision.
+    """The same network and dataset with another protocol, and the loader and precision of ``request``.
 
-    Raises a ``BenchsuiteError`` for what does not fit, and for a protocol or a question of several networks.
+    The dataset is not opened again. Raises a ``BenchsuiteError`` if the protocol does not fit, and if the protocol or
+    the question is of several networks.
     """
     bound, loader = _bind(protocol, catalog), catalog.find("loader", request.loader)
     if bound.inner is not None or len(question.members) > 1:
@@ -74,7 +75,7 @@ def under(question: Question, request: RunRequest, protocol: str, catalog: Catal
 
 @dataclass(frozen=True, slots=True)
 class _RecalledRun:
-    """A finished run that is asked to be a member of an ensemble: what it was a question of."""
+    """What a finished run evaluated, to be repeated as a member of an ensemble."""
 
     architecture: str
     weights: str | None
@@ -83,16 +84,16 @@ class _RecalledRun:
 
 
 def _recall(name: str, request: RunRequest, catalog: Catalog) -> _RecalledRun | None:
-    """The question of a run, if ``name`` is one: a folder with a manifest, or an id in the results folder."""
-    known = name in catalog.architectures or ":" in name
-    here = (request.results / "runs" / name / "manifest.json").is_file() or Path(name, "manifest.json").is_file()
-    if known or not here:
+    """The run that ``name`` names: a folder with a manifest, or an id in the results folder. None for other names."""
+    declared = name in catalog.architectures or ":" in name
+    is_run = (request.results / "runs" / name / "manifest.json").is_file() or Path(name, "manifest.json").is_file()
+    if declared or not is_run:
         return None
     manifest = read_manifest(find_run(request.results, name))
     if manifest is None or len(manifest["members"]) != 1:
-        raise BadParameter(expected("a run in an ensemble", "whole and of one network", name))
-    member, command = manifest["members"][0], manifest["asked"]
-    return _RecalledRun(member["architecture"], command["weights"], manifest["protocol"]["label"], command["data"])
+        raise BadParameter(expected("a run in an ensemble", "complete and of one network", name))
+    member, options = manifest["members"][0], manifest["asked"]
+    return _RecalledRun(member["architecture"], options["weights"], manifest["protocol"]["label"], options["data"])
 
 
 def _one_dataset(given: str | None, recalled: Sequence[str | None]) -> str:
@@ -162,7 +163,7 @@ def _question(
 
 
 def _identity(member: Member) -> dict[str, Any]:
-    """What a run's id depends on of a member."""
+    """What a run's id depends on, of one member."""
     return {
         "architecture": member.architecture.name,
         "owner": member.owner,

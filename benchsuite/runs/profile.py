@@ -1,4 +1,4 @@
-"""Where the time of a pass went, what it could have been, and what to do about it."""
+"""Where the time of a pass went, which speed would have been possible, and how to reach it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from typing import Any
 from benchsuite.evaluate import OpenNetwork
 
 WAITED = 0.15
-"""A pass that waits for images for less than this part of its time is as fast as its network."""
+"""A pass that waits for images for less than this fraction of its time is limited by its network."""
 
 HOW = ("precision", "device", "loader", "workers", "processes", "batch_size")
-"""What of a manifest's numerics decides how long a pass takes."""
+"""The keys of a manifest's numerics that affect how long a pass takes."""
 
 
 def record(opened: Sequence[OpenNetwork], device: str) -> dict[str, Any]:
-    """What a manifest keeps beside the seconds: ``alone`` (images/s of the forward pass by itself, the limit) and
-    ``peak_memory`` in bytes, of the process and, on CUDA, of the device's tensors.
+    """What a manifest keeps in addition to the seconds.
+
+    ``alone`` is the images/s of the forward pass by itself, which is the limit of a pass. ``peak_memory`` is the
+    process's, in bytes, and ``device_memory`` that of the tensors on a CUDA device. Each is None if it is not known.
     """
     alone = sum(one.busy() for one in opened)
     images = sum(one.seconds.images for one in opened)
@@ -34,14 +36,15 @@ def record(opened: Sequence[OpenNetwork], device: str) -> dict[str, Any]:
 def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Where the time of a run's pass went, as one flat object.
 
-    ``wait``, ``forward`` and ``other`` are wall clock and make up ``total``; ``decode`` and ``resize`` are summed over
-    the workers and lie within the wait or beside the rest. ``bound`` is what a faster run would need: ``forward``,
-    ``decode`` or ``resize``; None where every chunk was there already. ``of_limit`` is the part of the limit reached.
+    ``wait``, ``forward`` and ``other`` are wall clock and add up to ``total``. ``decode`` and ``resize`` are summed
+    over the workers, which work during the wait and in parallel with the rest. ``bound`` is what limits the speed:
+    ``forward``, ``decode`` or ``resize``; None if every chunk was in the cache. ``of_limit`` is the fraction of the
+    speed limit that was reached.
     """
     seconds, kept, numerics = manifest["seconds"], manifest.get("profile", {}), manifest["numerics"]
     total, images, rate = seconds["total"], manifest["images_computed"], manifest["images_per_second"]
     alone = kept.get("alone")
-    found = {
+    result = {
         "runs": [manifest["run_id"]],
         "protocols": [manifest["protocol"]["label"]],
         "architecture": manifest["architecture"]["name"],
@@ -56,16 +59,16 @@ def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "device_memory": kept.get("device_memory"),
         **{name: numerics.get(name) for name in HOW},
     }
-    found["bound"] = _bound(found)
+    result["bound"] = _bound(result)
     done = {name for name in ("compiled", "chosen") if numerics.get(name)}
     if manifest.get("asked", {}).get("precision") == "auto":
-        done.add("chosen")  # also where it came to fp32 without a check, on a few images
-    found["advice"] = _advice(found, done)
-    return found
+        done.add("chosen")  # also if auto chose fp32 without a check, because there are few images
+    result["advice"] = _advice(result, done)
+    return result
 
 
 def profiles(manifests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One profile for each pass: runs that were computed together have theirs in common."""
+    """One profile for each pass: runs that were computed together share a profile."""
     passes: dict[Any, dict[str, Any]] = {}
     for manifest in manifests:
         one = profile(manifest)
@@ -78,41 +81,41 @@ def profiles(manifests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(passes.values())
 
 
-def _bound(found: Mapping[str, Any]) -> str | None:
-    if not found["images"] or not found["total"]:
+def _bound(profiled: Mapping[str, Any]) -> str | None:
+    if not profiled["images"] or not profiled["total"]:
         return None
-    if found["wait"] < WAITED * found["total"]:
+    if profiled["wait"] < WAITED * profiled["total"]:
         return "forward"
-    return "decode" if found["decode"] >= found["resize"] else "resize"
+    return "decode" if profiled["decode"] >= profiled["resize"] else "resize"
 
 
-def _advice(found: Mapping[str, Any], done: set[str]) -> list[str]:
-    """What would make the next such run faster, the most promising first, without what is ``done``."""
-    bound, cores = found["bound"], os.cpu_count() or 1
+def _advice(profiled: Mapping[str, Any], done: set[str]) -> list[str]:
+    """What would make such a run faster, the most promising first, without the options in ``done``."""
+    bound, cores = profiled["bound"], os.cpu_count() or 1
     if bound is None:
-        return ["Every chunk was there already, nothing was computed: --fresh measures."]
+        return ["Every chunk was in the cache already, so nothing was computed: --fresh computes and measures again."]
     if bound == "forward":
         words = ["The network takes nearly all of the time."]
-        if found["precision"] == "fp32" and "chosen" not in done:
+        if profiled["precision"] == "fp32" and "chosen" not in done:
             words.append("--precision auto takes a lower precision if a check against float32 passes.")
-        elif found["precision"] == "fp16" and found["device"] == "cpu":
+        elif profiled["precision"] == "fp16" and profiled["device"] == "cpu":
             words.append("fp16 is slow on most processors: --precision auto takes what is fast here.")
-        elif found["precision"] == "tf32":
+        elif profiled["precision"] == "tf32":
             words.append("--precision bf16 is faster still.")
-        if found["device"] != "cpu":
-            words.append(f"--batch-size above {found['batch_size']} may help if the device has memory left.")
+        if profiled["device"] != "cpu":
+            words.append(f"--batch-size above {profiled['batch_size']} may help if the device has memory left.")
         if "compiled" not in done:
             words.append(
                 "--compile can help a network of many small layers; it takes a minute or two before the first batch."
             )
         return words
     words = [f"The network waits for images; {'decoding' if bound == 'decode' else 'resizing'} them takes longest."]
-    processes = found["processes"] or 1
+    processes = profiled["processes"] or 1
     share = cores // processes
-    if found["workers"] < share:
+    if profiled["workers"] < share:
         each = " in each process" if processes > 1 else ""
-        words.append(f"--workers {share}: {found['workers']} are at work{each}, the machine has {cores} cores.")
-    if bound == "decode" and found["loader"] == "torch":
+        words.append(f"--workers {share}: {profiled['workers']} are at work{each}, the machine has {cores} cores.")
+    if bound == "decode" and profiled["loader"] == "torch":
         words.append("--loader ffcv reads a prepared file, whose pixels need no decoding.")
     elif bound == "resize":
         words.append("Fewer scales, or protocols that share their scales in one run, resize less.")
@@ -120,7 +123,7 @@ def _advice(found: Mapping[str, Any], done: set[str]) -> list[str]:
 
 
 def _peak_memory() -> int | None:
-    """The most memory that this process has had, in bytes; None where the system does not tell."""
+    """The peak memory of this process in bytes; None if the system does not report it."""
     if importlib.util.find_spec("resource") is None:
         return None
     import resource
@@ -131,7 +134,10 @@ def _peak_memory() -> int | None:
 
 
 def _high_water() -> int | None:
-    """Linux's own count: the other one begins with what the process had before it became this program."""
+    """The peak in bytes that Linux reports in /proc; None elsewhere.
+
+    ``ru_maxrss`` also counts the memory of the process before it started this program.
+    """
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -140,7 +146,7 @@ def _high_water() -> int | None:
 
 
 def _device_memory(device: str) -> int | None:
-    """The most memory that tensors had on a CUDA device, in bytes."""
+    """The peak memory of tensors on a CUDA device in bytes; None for other devices."""
     if not device.startswith("cuda"):
         return None
     import torch

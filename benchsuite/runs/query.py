@@ -1,4 +1,4 @@
-"""SQL over all runs, and the same as data frames."""
+"""SQL over all runs and predictions, and both as pandas DataFrames."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ INSTALL = "pip install 'benchsuite[query]'"
 
 
 def load_runs(results: Path | str | None = None) -> Any:
-    """Every whole run of a results folder as a pandas DataFrame, one row each, by run id.
+    """Every complete run of a results folder as a pandas DataFrame, one row each, by run id.
 
-    The columns are those of ``run --json``, flat: ``seconds_forward``, ``top1_low``, ``near_ties_top1``; with the
+    The columns are those of ``run --json``, flattened (``seconds_forward``, ``top1_low``, ``near_ties_top1``), and the
     command, the time, the digests and the versions. ``results`` is by default BENCHSUITE_RESULTS or ./results.
     """
     import pandas as pd
@@ -28,41 +28,41 @@ def load_runs(results: Path | str | None = None) -> Any:
 
 
 def load_predictions(results: Path | str | None = None) -> Any:
-    """Every prediction of every whole run as a pandas DataFrame: ``run_id`` and the columns of predictions.parquet.
+    """Every prediction of every complete run as a pandas DataFrame: ``run_id`` and the columns of predictions.parquet.
 
-    A column that a run does not hold, such as ``brier`` in old ones, is empty there.
+    A column that a run does not have, such as ``brier`` in old runs, is empty for it.
     """
     import pandas as pd
 
-    found = [
+    frames = [
         run_folder.read_predictions(Path(row["path"])).assign(run_id=row["run_id"]) for row in _rows(_folder(results))
     ]
-    if not found:
+    if not frames:
         return pd.DataFrame(columns=["run_id", *run_folder.COLUMNS])
-    whole = pd.concat(found, ignore_index=True)
+    whole = pd.concat(frames, ignore_index=True)
     return whole[["run_id", *(name for name in whole.columns if name != "run_id")]]
 
 
 def query(sql: str, results: Path | str | None = None) -> Any:
-    """The answer to a question in SQL over the tables ``runs`` and ``predictions``, as a pandas DataFrame.
+    """The result of an SQL query over the tables ``runs`` and ``predictions``, as a pandas DataFrame.
 
-    The SQL is DuckDB's. The predictions stay in their files and are read as far as the question needs them. Raises
-    ``BadParameter`` for SQL that does not work, and ``StorageError`` without DuckDB or without a run.
+    The SQL dialect is DuckDB's. Predictions are read from their files as far as the query needs them. Raises
+    ``BadParameter`` for SQL that fails, and ``StorageError`` if DuckDB is not installed or there is no run.
     """
     with _tables(_folder(results)) as connection:
-        return _asked(connection, sql).df()
+        return _execute(connection, sql).df()
 
 
 def rows(sql: str, results: Path | str | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """The same as plain Python values: the names of the columns, and the rows."""
+    """The result of ``query`` as plain Python values: the names of the columns, and the rows."""
     with _tables(_folder(results)) as connection:
-        found = _asked(connection, sql)
-        return list(found.columns), found.fetchall()
+        relation = _execute(connection, sql)
+        return list(relation.columns), relation.fetchall()
 
 
 @contextlib.contextmanager
 def _tables(results: Path) -> Iterator[Any]:
-    """A connection to DuckDB, in memory, that knows the two tables; nothing is fetched from the network."""
+    """An in-memory DuckDB connection with the two tables; nothing is fetched from the network."""
     try:
         import duckdb
     except ImportError:
@@ -82,18 +82,18 @@ def _tables(results: Path) -> Iterator[Any]:
         yield connection
 
 
-def _asked(connection: Any, sql: str) -> Any:
-    """The answer as a relation of DuckDB."""
+def _execute(connection: Any, sql: str) -> Any:
+    """The result as a relation of DuckDB."""
     import duckdb
 
     try:
-        found = connection.sql(sql)
+        relation = connection.sql(sql)
     except duckdb.Error as error:
         reason = " ".join(str(error).split())
         raise BadParameter(expected("a query", "SQL over the tables runs and predictions", reason)) from None
-    if found is None:
-        raise BadParameter(expected("a query", "one that has an answer", sql))
-    return found
+    if relation is None:
+        raise BadParameter(expected("a query", "one that returns a table", sql))
+    return relation
 
 
 def _folder(results: Path | str | None) -> Path:

@@ -1,4 +1,4 @@
-"""A whole ``run``: questions, the answers that are there already, training if needed, evaluation, results on disk."""
+"""A complete ``run``: plans the questions, finds finished runs, trains if needed, evaluates, and writes results."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import write_run
 
 TALLIED = 64
-"""Questions whose predictions are held at once where only their counts are wanted."""
+"""How many questions ``tally`` evaluates at once: it bounds the predictions in memory."""
 
 
 def run(request: RunRequest, catalog: Catalog, progress: Progress) -> list[dict[str, Any]]:
-    """Answers everything that was asked; returns the flat rows of ``run --json`` in the order of the questions.
+    """Carries out a ``run`` command; returns the flat rows of ``run --json`` in the order of the questions.
 
-    Raises a ``BenchsuiteError`` for every mistake of a user; results that were finished before it are on disk.
+    Raises a ``BenchsuiteError`` for every mistake of a user; results that were finished before are on disk.
     """
     crew = gather(request.processes, digest(repr(request)), help_along, (request,))
     try:
         try:
             questions = plan(request, catalog)
         except BenchsuiteError:
-            if crew.given_up():  # over the same mistake, which is one line from one process
+            if crew.given_up():  # the leader reports the same mistake, so that it is printed once
                 return []
             raise
         if request.data is None:
             progress.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
-        if crew.leads and request.precision == "auto":  # the others hear what it came to
-            questions = _settled(request, questions, progress)
+        if crew.leads and request.precision == "auto":  # the other processes receive its decision
+            questions = _with_auto_precision(request, questions, progress)
         return answer(request, questions, progress, crew)
     finally:
         crew.stop()
@@ -59,22 +59,22 @@ def run(request: RunRequest, catalog: Catalog, progress: Progress) -> list[dict[
 def answer(
     request: RunRequest, questions: Sequence[Question], progress: Progress, crew: Crew = ALONE
 ) -> list[dict[str, Any]]:
-    """The rows of ``run`` for questions about the same samples, which ``request`` is the command of.
+    """The rows of ``run`` for questions about the same samples, which were planned from ``request``.
 
-    Of several processes the leader has them; the others help, and have none.
+    With several processes only the leader returns rows. The others compute their share and return an empty list.
     """
     if not crew.leads:
         for _ in _work(request, parallel.heard(crew, questions), Progress(), crew):
             pass
         return []
-    done = {} if request.fresh else _answered(request.results, questions)
+    done = {} if request.fresh else _finished(request.results, questions)
     todo = [q for q in questions if q.run_id not in done]
     if todo:
         _check_writable(request.results)
-        for found, manifest in chain.from_iterable(
+        for answered, manifest in chain.from_iterable(
             _work(request, same, progress, crew) for same in _by_precision(todo)
         ):
-            write_run(run_manifest.folder(request.results, found.question), manifest, found.columns)
+            write_run(run_manifest.folder(request.results, answered.question), manifest, answered.columns)
             done[manifest["run_id"]] = manifest
     fresh = {q.run_id for q in todo}
     return [
@@ -84,8 +84,8 @@ def answer(
     ]
 
 
-def _settled(request: RunRequest, questions: Sequence[Question], progress: Progress) -> list[Question]:
-    """The questions in the precision that ``auto`` chooses, once for each network and its images."""
+def _with_auto_precision(request: RunRequest, questions: Sequence[Question], progress: Progress) -> list[Question]:
+    """The questions in the precision that ``--precision auto`` chooses for each network on these images."""
 
     def precisions() -> tuple[str, ...]:
         from benchsuite.models.device import pick_device
@@ -108,34 +108,38 @@ def _settled(request: RunRequest, questions: Sequence[Question], progress: Progr
 
 
 def _by_precision(questions: Sequence[Question]) -> list[list[Question]]:
-    """The questions that one pass can answer: a network has one precision in a pass."""
+    """Groups questions by precision: a network has only one precision in a pass."""
     return [[q for q in questions if q.precision == name] for name in dict.fromkeys(q.precision for q in questions)]
 
 
 def help_along(crew: Crew, request: RunRequest) -> None:
-    """What a process does that ``--processes`` started: its part of the same command."""
+    """Computes a share of the command; called in the processes that ``--processes`` starts."""
     answer(request, plan(request, load_plugins()), Progress(), crew)
 
 
 def tally(request: RunRequest, questions: Sequence[Question], progress: Progress) -> dict[str, dict[str, int]]:
-    """The counts of each question by its run's id. Only logits are written: for many questions of a moment."""
-    counts = {run_id: dict(m["counts"]) for run_id, m in _answered(request.results, questions).items()}
+    """The counts of each question, by run id. Only logits are written, no run folders.
+
+    For many questions whose runs are not worth keeping.
+    """
+    counts = {run_id: dict(m["counts"]) for run_id, m in _finished(request.results, questions).items()}
     todo = [q for q in questions if q.run_id not in counts]
     for start in range(0, len(todo), TALLIED):
-        for found, _ in _work(request, todo[start : start + TALLIED], progress):
-            counts[found.question.run_id] = found.counts
+        for answered, _ in _work(request, todo[start : start + TALLIED], progress):
+            counts[answered.question.run_id] = answered.counts
     return counts
 
 
-def _answered(results: Path, questions: Sequence[Question]) -> dict[str, Mapping[str, Any]]:
-    found = {q.run_id: run_manifest.answered(results, q) for q in questions}
-    return {run_id: manifest for run_id, manifest in found.items() if manifest is not None}
+def _finished(results: Path, questions: Sequence[Question]) -> dict[str, Mapping[str, Any]]:
+    """The manifests of the questions that a finished run answers, by run id."""
+    manifests = {q.run_id: run_manifest.answered(results, q) for q in questions}
+    return {run_id: manifest for run_id, manifest in manifests.items() if manifest is not None}
 
 
 def _work(
     request: RunRequest, todo: list[Question], progress: Progress, crew: Crew = ALONE
 ) -> Iterator[tuple[Answer, dict[str, Any]]]:
-    """Evaluates what no run answers yet: each answer with its manifest, as soon as it is there."""
+    """Evaluates the questions in ``todo``; yields each answer with its manifest as soon as it is computed."""
     from benchsuite.models import precision
     from benchsuite.models.device import keep_freed_memory
 
@@ -166,16 +170,19 @@ def _work(
         return opened
 
     try:
-        for found in parallel.evaluate_together(todo, open_network, settings, progress.advance, crew):
-            q = found.question
+        for answered in parallel.evaluate_together(todo, open_network, settings, progress.advance, crew):
+            q = answered.question
             shared = [other.bound.label for other in todo if other is not q and _share(other, q)]
-            yield found, run_manifest.make(found, settings, device, shared)
+            yield answered, run_manifest.make(answered, settings, device, shared)
     finally:
         progress.stop()
 
 
 def _with_open_loader(todo: Sequence[Question], request: RunRequest, progress: Progress) -> list[Question]:
-    """The questions with a loader that is ready for the views of all of them; what it reads has to be there."""
+    """The questions with their loader opened for the views of all of them.
+
+    Raises ``DataError`` if the prepared file that the loader reads is missing or unsuitable.
+    """
     first = todo[0]
     views = distinct(tuple(v for q in todo for m in q.members for v in m.views))
     loader = opened(first.loader, first.split, first.samples, views, request.data or first.dataset.name)
@@ -185,13 +192,14 @@ def _with_open_loader(todo: Sequence[Question], request: RunRequest, progress: P
 
 
 def _share(a: Question, b: Question) -> bool:
+    """Whether two questions have a network in common."""
     return bool({m.identity for m in a.members} & {m.identity for m in b.members})
 
 
 def _open(
     source: ImageSource, member: Member, views: tuple[View, ...], compute: Compute, progress: Progress
 ) -> OpenNetwork:
-    """Builds a network, trains it if the data set has a recipe for it, and opens the store of its chunks."""
+    """Builds a network with its weights, which are trained by now, and opens the store of its chunks."""
     from benchsuite.models import weights
     from benchsuite.models.network import open_network
 
@@ -246,23 +254,26 @@ def _train(question: Question, member: Member, progress: Progress) -> None:
 
 
 def _batch_size(device: str, questions: list[Question]) -> int:
-    """Views in a batch: 8 of 224 pixels on a CPU, 512 elsewhere, or as many smaller ones as have their pixels.
+    """Views in a batch: 8 of 224 pixels on a CPU, 512 elsewhere; for smaller crops up to 8 times as many.
 
-    512 of one view are all that a chunk has; a device of too little memory for them finds out how many fit.
+    A chunk has only 512 samples, so 512 is all of one view. If they do not fit into the memory of the device, the
+    network finds out how many do.
     """
     crop = min(m.weights.preprocess.crop for q in questions for m in q.members)
     return int((8 if device == "cpu" else 512) * max(1.0, min(8.0, (224 / crop) ** 2)))
 
 
 def _workers(device: str) -> int:
-    """Decoding threads: all cores but one beside a GPU; on the CPU all of them.
+    """Number of decoding threads: all cores but one with a GPU, all cores on a CPU.
 
-    There they take turns with the network: its threads wait for each other, and one that is interrupted stops them all.
+    On a CPU the threads take turns with the network. The network's own threads wait for each other, so interrupting
+    one of them would stop them all.
     """
     return max(1, cores() - 1) if device != "cpu" else cores()
 
 
 def _check_writable(results: Path) -> None:
+    """Raises ``StorageError`` if the results folder cannot be written, before any work is done."""
     with writing(results / "runs" / ".writable") as part:
         part.touch()
     (results / "runs" / ".writable").unlink(missing_ok=True)

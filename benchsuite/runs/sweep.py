@@ -1,4 +1,4 @@
-"""A whole ``sweep``: what is answered already, the lots that are left, and the state of every cell on disk."""
+"""A complete ``sweep``: finds finished runs, runs the remaining jobs, and keeps the state of every cell on disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ from benchsuite.storage.files import writing
 
 @dataclass(slots=True)
 class CellState:
-    """How far a cell is: ``to do``, ``running``, ``done``, ``answered`` (from its run), or ``failed``."""
+    """The state of a cell: ``to do``, ``running``, ``done``, ``answered`` (by a finished run), or ``failed``.
+
+    ``error`` is the line of a failure, ``row`` the flat result of a run.
+    """
 
     state: str = "to do"
     error: str | None = None
@@ -34,12 +37,14 @@ class CellState:
 
 
 Outcome = tuple[SweepCell, CellState]
+
 Tell = Callable[[SweepCell, CellState], None]
+"""Called for every change of a cell's state."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepOptions:
-    """What of a sweep is done, where, and in which folder its results lie."""
+    """Which cells of a sweep to run, in which place, and the folder for results."""
 
     results: Path
     place: str = "local"
@@ -49,14 +54,14 @@ class SweepOptions:
 
 @dataclass(slots=True)
 class SweepStates:
-    """The states of the chosen cells, and the file that keeps those of all."""
+    """The states of the chosen cells, and the file that keeps the states of all cells."""
 
     path: Path
     states: dict[SweepCell, CellState] = field(default_factory=dict)
     kept: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def set(self, cell: SweepCell, state: CellState, tell: Tell) -> None:
-        """A cell has come so far; said and written down when that is new."""
+        """Sets the state of a cell and passes it to ``tell``; ``write`` saves it."""
         self.states[cell] = state
         run_id = state.row["run_id"] if state.row else None
         self.kept[cell.label] = {"state": state.state, "error": state.error, "run_id": run_id}
@@ -69,9 +74,9 @@ class SweepStates:
 
 
 def board(sweep: Sweep, choice: SweepOptions) -> SweepStates:
-    """The chosen cells before anything is known of them.
+    """The chosen cells, all of them to do, and the states that the file keeps from before.
 
-    Raises ``BadParameter`` where the ones that failed are asked for and there are none.
+    Raises ``BadParameter`` for ``--last-failed`` if no cell has failed.
     """
     path = choice.results / "sweeps" / f"{sweep.name}.json"
     try:
@@ -82,130 +87,138 @@ def board(sweep: Sweep, choice: SweepOptions) -> SweepStates:
     if choice.last_failed:
         chosen = tuple(c for c in chosen if kept.get(c.label, {}).get("state") == "failed")
         if not chosen:
-            raise BadParameter(expected("--last-failed", "asked after a cell has failed", "no failed cell", str(path)))
+            raise BadParameter(expected("--last-failed", "used after a cell has failed", "no failed cell", str(path)))
     return SweepStates(path, {cell: CellState() for cell in chosen}, kept)
 
 
-def survey(sweep: Sweep, choice: SweepOptions, catalog: Catalog, made: SweepStates, tell: Tell) -> list[SweepJob]:
-    """Finds out which cells are answered and which cannot be; returns the lots that are left."""
+def survey(
+    sweep: Sweep, choice: SweepOptions, catalog: Catalog, cell_states: SweepStates, tell: Tell
+) -> list[SweepJob]:
+    """Sets the state of cells that are answered already or cannot be answered; returns the jobs that are left."""
     left = []
     catalog = _opening_once(catalog)
-    for lot in lots(sweep, list(made.states), choice.results, fresh=choice.fresh):
+    for job in lots(sweep, list(cell_states.states), choice.results, fresh=choice.fresh):
         todo = []
-        for cell, state in _surveyed(lot, catalog):
+        for cell, state in _states_before(job, catalog):
             if state.state == "to do":
                 todo.append(cell)
-                made.states[cell] = state
+                cell_states.states[cell] = state
             else:
-                made.set(cell, state, tell)
-        left += [lot.of(todo)] if todo else []
+                cell_states.set(cell, state, tell)
+        left += [job.of(todo)] if todo else []
     return left
 
 
 def sweep(
-    asked: Sweep, choice: SweepOptions, catalog: Catalog, progress: Progress, tell: Tell
+    spec: Sweep, choice: SweepOptions, catalog: Catalog, progress: Progress, tell: Tell
 ) -> dict[SweepCell, CellState]:
-    """Carries out a sweep, or goes on with it; returns the state of every chosen cell.
+    """Runs a sweep, or continues it; returns the state of every chosen cell.
 
-    A cell that cannot be done says why, and the others go on. Of ``torchrun``'s processes the first one leads, the
-    others help with every lot. ``tell`` hears of every change. Raises a ``BenchsuiteError`` for what makes it
-    pointless to begin.
+    A cell that fails keeps its error, and the other cells go on. Under ``torchrun`` the first process leads, and the
+    others compute their share of every job. ``tell`` is called for every change of a state. Raises a
+    ``BenchsuiteError`` if the sweep cannot begin.
     """
     executors.check(choice.place)
     if process_group.asked():
         if choice.place != "local":
             raise BadParameter(expected("--on", "local under torchrun", choice.place))
-        rest = {key: value for key, value in asked.fixed.items() if key != "processes"}  # there are torchrun's
-        asked = dataclasses.replace(asked, fixed=rest)
-    if choice.place != "local":  # elsewhere the working folder may be another one
+        rest = {key: value for key, value in spec.fixed.items() if key != "processes"}  # torchrun decides how many
+        spec = dataclasses.replace(spec, fixed=rest)
+    if choice.place != "local":  # the working folder may differ in other places
         choice = dataclasses.replace(choice, results=choice.results.absolute())
-    crew = gather(1, f"sweep {asked.name}", help_along, ())
+    crew = gather(1, f"sweep {spec.name}", help_along, ())
     try:
         if not crew.leads:
-            for lot in _heard(crew.hear(), asked, choice):
-                help_along(lot, catalog)
+            for job in _jobs_from_leader(crew.hear(), spec, choice):
+                help_along(job, catalog)
             return {}
-        made = board(asked, choice)
-        left = survey(asked, choice, catalog, made, tell)
-        crew.tell({"lots": [[asked.cells.index(cell) for cell in lot.cells] for lot in left]})
-        made.write()
-        for i, state, found in _events(asked, choice, left, catalog, progress):
-            outcomes = found if state == "done" else [(cell, CellState(state, found)) for cell in left[i].cells]
+        cell_states = board(spec, choice)
+        left = survey(spec, choice, catalog, cell_states, tell)
+        crew.tell({"lots": [[spec.cells.index(cell) for cell in job.cells] for job in left]})
+        cell_states.write()
+        for i, state, result in _events(spec, choice, left, catalog, progress):
+            outcomes = result if state == "done" else [(cell, CellState(state, result)) for cell in left[i].cells]
             for cell, new in outcomes:
-                made.set(cell, new, tell)
-            made.write()
-        return made.states
+                cell_states.set(cell, new, tell)
+            cell_states.write()
+        return cell_states.states
     finally:
         crew.stop()
 
 
-def help_along(lot: SweepJob, catalog: Catalog) -> None:
-    """What the other processes of ``torchrun`` do for a lot; the leader finds its errors by itself."""
+def help_along(job: SweepJob, catalog: Catalog) -> None:
+    """Computes a share of a job, in the other processes of ``torchrun``. The leader raises its errors by itself."""
     try:
-        run(lot.asked, catalog, Progress())
+        run(job.asked, catalog, Progress())
     except BenchsuiteError:
         return
 
 
-def carry_out(lot: SweepJob) -> list[Outcome]:
-    """The work for a lot, on whatever machine."""
-    return attempt(lot, load_plugins(), Progress())
+def carry_out(job: SweepJob) -> list[Outcome]:
+    """Runs a job, possibly on another machine."""
+    return attempt(job, load_plugins(), Progress())
 
 
-def attempt(lot: SweepJob, catalog: Catalog, progress: Progress) -> list[Outcome]:
-    """Answers the cells of a lot together; if that fails, one by one, so that each has an answer or its own reason."""
+def attempt(job: SweepJob, catalog: Catalog, progress: Progress) -> list[Outcome]:
+    """Answers the cells of a job together; if that fails, one by one, so that each has an answer or its own error."""
     try:
-        rows = run(lot.asked, catalog, progress)
+        rows = run(job.asked, catalog, progress)
     except BenchsuiteError as error:
-        if len(lot.cells) == 1:
-            return [(lot.cells[0], CellState("failed", str(error)))]
-        return [outcome for cell in lot.cells for outcome in attempt(lot.of([cell]), catalog, progress)]
+        if len(job.cells) == 1:
+            return [(job.cells[0], CellState("failed", str(error)))]
+        return [outcome for cell in job.cells for outcome in attempt(job.of([cell]), catalog, progress)]
     states = [CellState("answered" if row["cached"] else "done", row=row) for row in rows]
-    return list(zip(lot.cells, states, strict=True))
+    return list(zip(job.cells, states, strict=True))
 
 
 def _events(
-    asked: Sweep, choice: SweepOptions, left: Sequence[SweepJob], catalog: Catalog, progress: Progress
+    spec: Sweep, choice: SweepOptions, left: Sequence[SweepJob], catalog: Catalog, progress: Progress
 ) -> Iterator[executors.Event]:
-    options = asked.places.get(choice.place, {})
-    if not left:  # a cluster would be asked for nothing
+    """Runs the jobs in the chosen place; yields each change of a job's state."""
+    options = spec.places.get(choice.place, {})
+    if not left:  # submit nothing to a cluster
         return iter(())
     if choice.place == "slurm":
-        return executors.slurm(left, carry_out, options, choice.results / "sweeps" / f"{asked.name}-slurm")
+        return executors.slurm(left, carry_out, options, choice.results / "sweeps" / f"{spec.name}-slurm")
     if choice.place == "ray":
         return executors.ray(left, carry_out, options)
-    return executors.local(left, lambda lot: attempt(lot, catalog, progress))
+    return executors.local(left, lambda job: attempt(job, catalog, progress))
 
 
-def _surveyed(lot: SweepJob, catalog: Catalog) -> list[Outcome]:
+def _states_before(job: SweepJob, catalog: Catalog) -> list[Outcome]:
+    """The state of each cell of a job before it runs: answered, failed (it cannot be planned), or to do."""
     try:
-        questions = plan(lot.asked, catalog)
+        questions = plan(job.asked, catalog)
     except BenchsuiteError as error:
-        if len(lot.cells) == 1:
-            return [(lot.cells[0], CellState("failed", str(error)))]
-        return [outcome for cell in lot.cells for outcome in _surveyed(lot.of([cell]), catalog)]
-    auto = lot.asked.precision == "auto" and auto_precision.worth_it(questions)
-    rows = [None if lot.fresh else _row(lot.results, _possible(q) if auto else [q], checked=auto) for q in questions]
+        if len(job.cells) == 1:
+            return [(job.cells[0], CellState("failed", str(error)))]
+        return [outcome for cell in job.cells for outcome in _states_before(job.of([cell]), catalog)]
+    auto = job.asked.precision == "auto" and auto_precision.worth_it(questions)
+    rows = [
+        None if job.fresh else _row(job.results, _in_every_precision(q) if auto else [q], checked=auto)
+        for q in questions
+    ]
     left = [q for q, row in zip(questions, rows, strict=True) if row is None]
     if (
         auto and left and not auto_precision.worth_it(left)
-    ):  # they alone would come to another precision than all together
+    ):  # alone, these would get another precision than all together
         rows = [None] * len(rows)
     return [
         (cell, CellState("answered", row=row) if row else CellState())
-        for cell, row in zip(lot.cells, rows, strict=True)
+        for cell, row in zip(job.cells, rows, strict=True)
     ]
 
 
-def _possible(question: Question) -> list[Question]:
-    """A question in every precision that ``auto`` may have come to, here or on the machine that answered it."""
+def _in_every_precision(question: Question) -> list[Question]:
+    """A question in every precision that ``auto`` may have chosen, here or on the machine that answered it."""
     return [at_precision(question, name, ()) for name in TOLERANCE]
 
 
 def _row(results: Path, questions: Sequence[Question], *, checked: bool) -> dict[str, Any] | None:
-    """The row of the first question that has an answer; of those ``checked``, one that ``auto`` chose the precision of.
+    """The row of the first question that a finished run answers; None if there is none.
 
-    Which one that is on this machine is known after a check only, which takes the network.
+    If ``checked``, only runs whose precision ``auto`` chose count, in any precision: which one it would be on this
+    machine is known only after a check, and that needs the network.
     """
     for question in questions:
         manifest = run_manifest.answered(results, question)
@@ -217,15 +230,15 @@ def _row(results: Path, questions: Sequence[Question], *, checked: bool) -> dict
     return None
 
 
-def _heard(work: Mapping[str, Any], asked: Sweep, choice: SweepOptions) -> list[SweepJob]:
-    """The lots that the leader has told."""
+def _jobs_from_leader(work: Mapping[str, Any], spec: Sweep, choice: SweepOptions) -> list[SweepJob]:
+    """The jobs that the leader has announced."""
     return [
-        SweepJob(tuple(asked.cells[i] for i in numbers), asked.fixed, choice.results, choice.fresh)
+        SweepJob(tuple(spec.cells[i] for i in numbers), spec.fixed, choice.results, choice.fresh)
         for numbers in work.get("lots", [])
     ]
 
 
 def _opening_once(catalog: Catalog) -> Catalog:
-    """The catalog whose datasets open each folder once, for many questions about it."""
+    """The catalog with data sets that open each folder only once, for many questions about it."""
     opening = {n: dataclasses.replace(d, open=functools.cache(d.open)) for n, d in catalog.datasets.items()}
     return dataclasses.replace(catalog, datasets=opening)

@@ -1,4 +1,4 @@
-"""Sweeps: a TOML file names architectures, protocols, data sets and more; every combination of them is a cell."""
+"""Reads sweeps: a TOML file names architectures, protocols, data sets and more; every combination is a cell."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AXES: dict[str, tuple[str, type, Any]] = {
     "seed": ("seed", int, 0),
     "protocols": ("protocol", str, "1crop"),
 }
-"""What a file may list, or give once: the key, the field of a cell, its type, and its value where a file is silent."""
+"""Keys of the file that take one value or a list: key -> (field of a cell, type, default)."""
 
 FIXED: dict[str, tuple[type, int]] = {
     "device": (str, 0),
@@ -35,15 +35,15 @@ FIXED: dict[str, tuple[type, int]] = {
     "limit": (int, 1),
     "processes": (int, 1),
 }
-"""What holds for all cells of a sweep: its type, and the least of a number."""
+"""Keys of the file that apply to all cells: key -> (type, smallest value of a number)."""
 
 PLACES = ("slurm", "ray")
-"""Tables with options for where the cells are computed."""
+"""Tables of the file with options for the place where the cells are computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepCell:
-    """One combination; ``weights`` is empty for the usual ones."""
+    """One combination; ``weights`` is empty for the default weights."""
 
     architecture: str
     data: str
@@ -55,7 +55,7 @@ class SweepCell:
 
     @property
     def label(self) -> str:
-        """The cell in words; the same words are the same cell."""
+        """The cell in words, which identify it. Fields with default values are left out."""
         usual = {"weights": "", "precision": "auto", "loader": "torch", "seed": 0}
         rest = [f"{k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v]
         return " ".join([self.architecture, self.protocol, self.data, *rest])
@@ -63,9 +63,9 @@ class SweepCell:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a file asks for. ``fixed`` are fields of ``RunRequest``; ``places`` the options of SLURM and Ray.
+    """A sweep file. ``fixed`` are fields of ``RunRequest``, ``places`` the options of SLURM and Ray.
 
-    ``idle`` are the tables of ``skip`` that no cell matches, in words.
+    ``idle`` describes the tables of ``skip`` that match no cell, one text each.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class SweepJob:
-    """The cells of one network on one data set, which share their forward passes: what is computed in one piece."""
+    """The cells of one network on one data set, which share forward passes and are computed together."""
 
     cells: tuple[SweepCell, ...]
     fixed: Mapping[str, Any]
@@ -86,7 +86,7 @@ class SweepJob:
 
     @property
     def asked(self) -> RunRequest:
-        """The command that answers all of its cells."""
+        """The ``run`` command that answers all cells of the job."""
         first = self.cells[0]
         own = {name: getattr(first, name) for name in ("data", "precision", "loader", "seed")}
         return RunRequest(
@@ -100,53 +100,55 @@ class SweepJob:
         )
 
     def of(self, cells: Sequence[SweepCell]) -> SweepJob:
-        """The same with fewer cells."""
+        """The same job with only these cells."""
         return SweepJob(tuple(cells), self.fixed, self.results, self.fresh)
 
 
 def read(path: Path, catalog: Catalog) -> Sweep:
-    """The sweep of a file. Every name in it is looked up, so a misspelt one is refused before any work.
+    """Reads a sweep file. Every name in it is looked up, so a misspelt name is refused before any work.
 
-    Raises ``DataError`` for a file that is not there or is no TOML, ``BadParameter`` and ``UnknownName`` for what it
-    says.
+    Raises ``DataError`` for a file that is missing or no TOML, and ``BadParameter`` or ``UnknownName`` for wrong
+    contents.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows write a mark first
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows may write a byte order mark
     except OSError as error:
         raise DataError(expected("the sweep", "a TOML file", error.strerror or str(error), str(path))) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(expected("the sweep", "a TOML file", str(error), str(path))) from None
-    return parse(path.stem, found, catalog)
+    return parse(path.stem, table, catalog)
 
 
-def parse(name: str, found: Mapping[str, Any], catalog: Catalog) -> Sweep:
+def parse(name: str, table: Mapping[str, Any], catalog: Catalog) -> Sweep:
     """The sweep that a table describes; see ``read``."""
     where = f"{name}.toml"
     known = (*AXES, *FIXED, *PLACES, "skip")
-    for key in found:
+    for key in table:
         if key not in known:
             raise _unknown_key(key, known, where)
-    if "architectures" not in found:
+    if "architectures" not in table:
         raise BadParameter(expected("architectures", "one or more names", "none", where))
-    axes = {field: _axis(key, found.get(key, usual), kind, where) for key, (field, kind, usual) in AXES.items()}
+    axes = {field: _axis(key, table.get(key, usual), kind, where) for key, (field, kind, usual) in AXES.items()}
     _check_names(axes, catalog, where)
-    skip = _tables("skip", found.get("skip", []), where)
+    skip = _tables("skip", table.get("skip", []), where)
     for key in (key for pattern in skip for key in pattern):
         if key not in axes:
             raise _unknown_key(key, axes, f"skip of {where}")
     combined = [SweepCell(*values) for values in itertools.product(*axes.values())]
     cells = tuple(cell for cell in combined if not any(_matches(cell, pattern) for pattern in skip))
     if not cells:
-        raise BadParameter(expected("skip", "something that leaves cells to do", "every cell skipped", where))
-    fixed = {key: _fixed(key, found[key], where) for key in FIXED if key in found}
-    places = {key: _tables(key, [found[key]], where)[0] for key in PLACES if key in found}
+        raise BadParameter(
+            expected("skip", "narrower, so that it leaves at least one cell", "every cell skipped", where)
+        )
+    fixed = {key: _fixed(key, table[key], where) for key in FIXED if key in table}
+    places = {key: _tables(key, [table[key]], where)[0] for key in PLACES if key in table}
     idle = [p for p in skip if not any(_matches(cell, p) for cell in combined)]
     words = tuple(", ".join(f"{key} = {value!r}" for key, value in pattern.items()) for pattern in idle)
     return Sweep(name, cells, fixed, places, words)
 
 
 def lots(sweep: Sweep, cells: Sequence[SweepCell], results: Path, *, fresh: bool) -> list[SweepJob]:
-    """Cells that differ in their protocol only, together."""
+    """Groups cells into jobs: cells that differ only in their protocol are one job."""
     groups: dict[tuple[Any, ...], list[SweepCell]] = {}
     for cell in cells:
         key = cell.architecture, cell.data, cell.weights, cell.precision, cell.loader, cell.seed
@@ -201,7 +203,7 @@ def _check_names(axes: Mapping[str, Sequence[Any]], catalog: Catalog, where: str
     for text in axes["protocol"]:
         label = parameters.bind(text, lambda name: catalog.find("protocol", name)).label
         if label in labels:
-            raise BadParameter(expected("each of protocols", "another one", f"{labels[label]} and {text}", where))
+            raise BadParameter(expected("each of protocols", "different", f"{labels[label]} and {text}", where))
         labels[label] = text
     for text in axes["data"]:
         catalog.find("dataset", text.partition(":")[0])

@@ -139,7 +139,9 @@ def test_what_has_begun_is_handed_over_before_an_error_of_the_next_batch() -> No
 
 
 def test_logits_of_one_image_are_not_taken_for_those_of_all() -> None:
-    with pytest.raises(BenchsuiteError, match="logits to be of the 3 images of a batch, got of 1"):
+    with pytest.raises(
+        BenchsuiteError, match="logits to be one row for each of the 3 images of a batch, got 1: no number"
+    ):
         portion().put(batch(1, 2, 3), np.zeros((1, 5), np.float32), 1)
 
 

@@ -30,7 +30,7 @@ def build(num_classes: int) -> Any:
     if os.environ.get("SPECKS_BESIDE"):
         from benchsuite.models.transfer import DirectTransfer
 
-        DirectTransfer.beside = True
+        DirectTransfer.overlaps = True
 
     features = nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 32, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
     return nn.Sequential(*features, nn.Flatten(), nn.Linear(32, num_classes))

@@ -78,5 +78,5 @@ def test_a_gpu_tries_what_it_computes_by_itself(
 def test_tf32_is_refused_where_there_is_none() -> None:
     precision.check("tf32", "cuda:0")
     precision.check("bf16", "cpu")
-    with pytest.raises(BadParameter, match="Expected --precision tf32 to be asked of a CUDA device, got cpu"):
+    with pytest.raises(BadParameter, match="Expected --precision tf32 to be used on a CUDA device, got cpu"):
         precision.check("tf32", "cpu")

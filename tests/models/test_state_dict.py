@@ -124,7 +124,7 @@ def test_a_checkpoint_that_would_run_code_is_refused_and_does_not_run(tmp_path: 
 def test_what_a_training_script_keeps_beside_its_tensors_is_refused_by_name(tmp_path: Path) -> None:
     state = trained().state_dict()
     script = checkpoint(tmp_path, "script.pth", {"state_dict": state, "args": argparse.Namespace(lr=0.1)})
-    assert "one that asks for argparse.Namespace when it is read" in refused(script)
+    assert "one that imports argparse.Namespace when it is read" in refused(script)
     whole = checkpoint(tmp_path, "whole.pth", trained())
     assert "small_network.Net when it is read" in refused(whole)
     number = checkpoint(tmp_path, "number.pth", {"state_dict": state, "best": np.float64(1)})
@@ -137,10 +137,10 @@ def test_what_a_training_script_keeps_beside_its_tensors_is_refused_by_name(tmp_
         ("net.pth", b"<!DOCTYPE html><html>404</html>", "torch.save wrote, got a file that begins with b'<!DOCTYP'"),
         ("net.pth", b"version https://git-lfs.github.com/spec/v1", "begins with b'version '"),
         ("net.pth", b"", "torch.save wrote, got an empty file"),
-        ("net.pth", b"PK\x03\x04 and no more", "tensors in a whole file"),
-        ("net.pth", b"\x80\x02 and no more", "tensors in a whole file"),
-        ("net.safetensors", b"<!DOCTYPE html><html>404</html>", "a whole .safetensors"),
-        ("net.safetensors", b"", "a whole .safetensors"),
+        ("net.pth", b"PK\x03\x04 and no more", "tensors in a complete file"),
+        ("net.pth", b"\x80\x02 and no more", "tensors in a complete file"),
+        ("net.safetensors", b"<!DOCTYPE html><html>404</html>", "a complete .safetensors file"),
+        ("net.safetensors", b"", "a complete .safetensors file"),
         ("net.caffemodel", b"\n\x09ResNet-50", "torch.save wrote"),
     ],
 )
@@ -186,4 +186,4 @@ def test_metadata_that_is_no_preprocessing_is_refused(tmp_path: Path) -> None:
     for i, text in enumerate(("{", "[1]", json.dumps({"resize": 3}), json.dumps({"shape": 3}))):
         path = tmp_path / f"{i}.safetensors"
         save_file(trained().state_dict(), path, metadata={"benchsuite.preprocess": text})
-        assert "to be a whole .safetensors" in refused(path)
+        assert "to be a complete .safetensors file" in refused(path)

@@ -109,14 +109,14 @@ def test_a_decision_is_a_line() -> None:
     checks = [compared(logits(), -logits(), IDS, "bf16"), compared(a, b, IDS, "bf16")]
     line = described({"precision": "bf16", "images": 64, "checks": checks})
     assert line.startswith(
-        "precision auto: bf16; bf16 against float32 on 64 images: another top-1 for image 0 (1 apart)"
+        "precision auto: bf16; bf16 against float32 on 64 images: a different top-1 for image 0 (1 apart)"
     )
     assert line.endswith(
-        "another top-1 for image 5 (0.01 apart), near ties (within 0.02), logits off by 0.081 % of the largest, 5 % "
-        "allowed, passed"
+        "a different top-1 for image 5 (0.01 apart), near ties (within 0.02), logits off by 0.081 % of the largest, "
+        "5 % allowed, passed"
     )
     assert described({"precision": "fp32", "images": 64, "checks": []}).endswith(
-        "computes nothing below float32 by itself"
+        "computes no precision below float32 natively"
     )
 
 
@@ -222,7 +222,7 @@ def test_a_device_without_a_faster_precision_computes_nothing_for_the_decision(t
     assert one.precision == "fp32"
     assert one.run_id == questions("1crop")[0].run_id
     assert open_network.opened == []
-    assert "nothing below float32" in described(one.precision_checks[0])
+    assert "no precision below float32" in described(one.precision_checks[0])
 
 
 @pytest.mark.usefixtures("all_worth")

@@ -87,7 +87,7 @@ def test_lists_stay_lists(results: Path) -> None:
         ("select nothing from runs", "nothing"),
         ("selec 1", "syntax error"),
         ("select * from run", "run"),
-        ("", "one that has an answer"),
+        ("", "one that returns a table"),
     ],
 )
 def test_sql_that_does_not_work_is_one_line(results: Path, sql: str, said: str) -> None:

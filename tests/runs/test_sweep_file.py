@@ -58,7 +58,7 @@ def test_skipped_cells_match_every_pattern_of_a_table() -> None:
         ({"limit": 0}, "limit to be at least 1, got 0 (s.toml)"),
         ({"workers": -1}, "workers to be at least 0"),
         ({"processes": 0}, "processes to be at least 1"),
-        ({"protocols": ["10crop", "1crop", "10crop:flip=true"]}, "another one, got 10crop and 10crop:flip=true"),
+        ({"protocols": ["10crop", "1crop", "10crop:flip=true"]}, "different, got 10crop and 10crop:flip=true"),
         ({"weights": 3}, "weights to be text"),
         ({"skip": {"protocol": "1crop"}}, "[[skip]]"),
         ({"skip": [{"protocols": "1crop"}]}, "did you mean 'protocol'"),
