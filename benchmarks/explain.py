@@ -26,7 +26,7 @@ from benchsuite.evaluation import scoring
 from benchsuite.evaluation.question import RunRequest, networks
 from benchsuite.explanation.ladder_ends import between_protocols
 from benchsuite.explanation.ladder_plan import LadderPlan, make_plan
-from benchsuite.explanation.ladder_run import climb
+from benchsuite.explanation.ladder_run import measure
 from benchsuite.models.device import Compute
 from benchsuite.progress import Progress
 from benchsuite.runs.run import _open
@@ -113,25 +113,25 @@ def timed_scoring() -> list[float]:
     return spent
 
 
-def measure(args: argparse.Namespace, results: Path) -> None:
+def timed(args: argparse.Namespace, results: Path) -> None:
     """Prints the seconds of the four parts."""
     catalog = load_plugins(entry_points=False, extra=[MadeUp(args.images, args.classes)])
     request = RunRequest(("madeup",), (), data="madeup", device="cpu", results=results)
-    plan = make_plan(*between_protocols(request, "1crop", args.goal, catalog), catalog, fair=False)
+    plan = make_plan(*between_protocols(request, "1crop", args.goal, catalog), catalog, shapley=False)
     start = time.perf_counter()
     make_up(plan)
     cost = plan.cost
     print(f"{cost.runs} runs, {cost.views} views, {args.images} x {args.classes}")
     print(f"made up in {time.perf_counter() - start:.1f} s")
     spent, clock, began, cpu = timed_scoring(), Clock(), time.perf_counter(), time.process_time()
-    ladder = climb(plan, clock)
+    ladder = measure(plan, clock)
     end, spent_after = time.perf_counter(), time.process_time() - clock.cpu
     print(f"after   {end - clock.last:6.2f} s   (CPU {spent_after:.2f} s)")
     print(f"scoring {spent[0]:6.2f} s")
     print(f"whole   {end - began:6.2f} s   (CPU {time.process_time() - cpu:.2f} s)")
     assert ladder.left_over == 0
     start = time.perf_counter()
-    climb(plan, Clock())
+    measure(plan, Clock())
     print(f"again   {time.perf_counter() - start:6.2f} s")
 
 
@@ -144,7 +144,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["BENCHSUITE_CACHE"] = str(Path(folder, "cache"))
-        measure(args, Path(folder, "results"))
+        timed(args, Path(folder, "results"))
 
 
 if __name__ == "__main__":

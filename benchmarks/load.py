@@ -27,7 +27,7 @@ import numpy as np
 from benchsuite import Loader, Split, load_plugins
 from benchsuite.data.prefetch import cores
 from benchsuite.data.prepared_note import PreparedSpec
-from benchsuite.data.prepared_reader import opened
+from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.data.prepared_writer import prepare
 from benchsuite.progress import Progress
 from benchsuite.specs.catalog import open_dataset
@@ -75,7 +75,7 @@ def compare(data: str, args: argparse.Namespace, catalog: Any) -> None:
     _, split = open_dataset(data, catalog)
     n, reference, chosen = len(split.samples), catalog.find("loader", "torch"), catalog.find("loader", args.loader)
     note = prepare(PreparedSpec(chosen, split, data), Progress(), args.workers)
-    fast = opened(chosen, split, split.samples, (), data)
+    fast = open_prepared(chosen, split, split.samples, (), data)
     same = identical(fast, split)
     if chosen.exact and same != n:
         raise SystemExit(f"only {same} of {n} images with the reference decoder's pixels")

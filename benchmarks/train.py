@@ -30,7 +30,7 @@ from benchsuite.models.device import keep_freed_memory
 from benchsuite.models.precision import DTYPES
 from benchsuite.specs.catalog import open_dataset
 from benchsuite.specs.parameters import options
-from benchsuite.training.images import kept, pictures
+from benchsuite.training.images import cached_pixels, training_images
 from benchsuite.training.trainer import Trainer, TrainingCompute
 
 
@@ -87,7 +87,7 @@ def engine(
     architecture: Architecture, recipe: Recipe, rows: Rows, samples: Any, compute: TrainingCompute
 ) -> Iterator[int]:
     """The engine; yields the number of images of each step, without end."""
-    images = pictures({rows.array.shape[1]: rows.array}, samples, "cpu")
+    images = training_images({rows.array.shape[1]: rows.array}, samples, "cpu")
     trainer = Trainer(architecture, recipe, images, 10, compute)
     while True:
         before = trainer.seen
@@ -129,7 +129,7 @@ def main() -> None:
         if "nfilters" in options(catalog.architecture(recipe.architecture)):
             own["nfilters"] = args.width
         architecture = catalog.architecture(recipe.architecture, tuple(own.items()))
-        array = kept(split, split.samples, recipe.preprocess, recipe.preprocess.crop)
+        array = cached_pixels(split, split.samples, recipe.preprocess, recipe.preprocess.crop)
         rows = Rows(array, np.array([s.label for s in split.samples]), recipe)
         means = {"engine": TrainingCompute(precision=args.precision, layout=None)}
         if args.compile:

@@ -14,7 +14,7 @@ from typing import Any
 from benchsuite.errors import StorageError, expected
 from benchsuite.evaluation import predictions
 from benchsuite.evaluation.inference import ChunkInProgress, PendingBatch, scored
-from benchsuite.evaluation.input_pipeline import batches, cutter, once_each, pieces
+from benchsuite.evaluation.input_pipeline import batches, cutter, pieces, read_once_each
 from benchsuite.evaluation.question import TOLERANCE, Identity, ImageSource, Member, Question, networks
 from benchsuite.evaluation.scoring import score
 from benchsuite.evaluation.timing import Seconds
@@ -129,7 +129,7 @@ def fill(
             advance(len(samples) * len(cached))
             if chunk.views:
                 then = cutter(chunk.views, settings.turn)
-                cuts = once_each(images.loader, images.split, samples, then, settings.workers)
+                cuts = read_once_each(images.loader, images.split, samples, then, settings.workers)
                 for batch in batches(pieces(cuts, len(samples), seconds), chunk.views, settings.batch_size):
                     yield chunk, batch
             yield chunk, []

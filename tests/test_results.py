@@ -42,7 +42,7 @@ def test_a_result_is_small_and_holds_predictions_but_no_images_or_weights(folder
 
 def test_no_committed_run_names_a_path_of_a_machine() -> None:
     assert committed_runs.committed(RESULTS)
-    assert [found.path for found in committed_runs.kept(RESULTS)] == []
+    assert [found.path for found in committed_runs.files_with_paths(RESULTS)] == []
     for path in RESULTS.glob("*/**/*"):
         if path.suffix in (".parquet", ".npz", ".csv", ".svg"):
             assert not re.search(rb"/(home|root|work|tmp|Users)/", path.read_bytes()), path

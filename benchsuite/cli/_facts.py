@@ -11,7 +11,7 @@ from benchsuite.data import resize
 from benchsuite.errors import StorageError, expected
 from benchsuite.explanation import ledger
 from benchsuite.explanation.ledger import Published
-from benchsuite.explanation.reproduction import measured_by
+from benchsuite.explanation.reproduction import run_command
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs import dataset as datasets
 from benchsuite.specs import parameters
@@ -150,7 +150,7 @@ def published(catalog: Catalog, row: Published) -> Facts:
 
     If there is no command, ``remark`` says why. Fields that the source does not state are empty.
     """
-    command, remark = measured_by(catalog, row)
+    command, remark = run_command(catalog, row)
     how, origin = ledger.method(row), ledger.quoted(row)
     return {
         "kind": "published",

@@ -12,7 +12,7 @@ from benchsuite.errors import BadParameter, expected
 
 if TYPE_CHECKING:
     from benchsuite.explanation.comparison import Comparison, Paired, Side
-    from benchsuite.explanation.group_comparison import Between, GroupComparison
+    from benchsuite.explanation.group_comparison import GroupChange, GroupComparison
 
 AGAINST = "vs"
 """The word between two groups of runs."""
@@ -189,7 +189,7 @@ def _calibration(before: Side, after: Side) -> Iterator[tuple[str, ...]]:
             yield name, *(" to ".join(dict.fromkeys(pair)) for pair in bounds), "not stored by both"
 
 
-def _interval(result: Paired | Between, n: int) -> str:
+def _interval(result: Paired | GroupChange, n: int) -> str:
     """``-1.40 [-2.70, -0.10]`` in percent points."""
     from benchsuite.stats.digits import places, signed
 

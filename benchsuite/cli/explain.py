@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchsuite.cli.bars import bars
 from benchsuite.cli.console import columns, out, print_json, print_table
-from benchsuite.cli.run import add_evaluation, asked
+from benchsuite.cli.run import add_evaluation, run_request
 from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import load_plugins
 
@@ -73,11 +73,11 @@ def _ends(args: argparse.Namespace, catalog: Catalog) -> tuple[LadderEnd, Ladder
         raise BadParameter(expected("explain", rule, names))
     if args.start is not None:
         _refuse(args, {"top5": False}, "used only to explain published figures")
-        return ladder_ends.between_protocols(asked(args, args.names, ()), args.start, args.goal, catalog)
+        return ladder_ends.between_protocols(run_request(args, args.names, ()), args.start, args.goal, catalog)
     if len(args.names) == 2:
         _refuse(args, ASKED, "used only with --from and --to, as a run is measured with its own options")
         _refuse(args, {"top5": False}, "used only to explain published figures")
-        return ladder_ends.between_runs(asked(args, (), ()), args.names[0], args.names[1], catalog)
+        return ladder_ends.between_runs(run_request(args, (), ()), args.names[0], args.names[1], catalog)
     _refuse(
         args,
         ASKED | {"plan": False, "shapley": False, "accounting": None},
@@ -128,8 +128,8 @@ def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
 def _explain_measured(args: argparse.Namespace, ends: tuple[LadderEnd, LadderEnd], catalog: Catalog) -> int:
     from benchsuite.explanation import ladder_plan, ladder_run
 
-    counting = ladder_run.way_of_counting(args.accounting) if args.accounting else None
-    plan = ladder_plan.make_plan(*ends, catalog, fair=args.shapley)
+    counting = ladder_run.parse_accounting(args.accounting) if args.accounting else None
+    plan = ladder_plan.make_plan(*ends, catalog, shapley=args.shapley)
     if args.plan:
         if args.json:
             print_json(ladder_plan.flat(plan))
@@ -139,7 +139,7 @@ def _explain_measured(args: argparse.Namespace, ends: tuple[LadderEnd, LadderEnd
     progress = bars()
     for line in plan_text(plan):
         progress.note(line)
-    ladder = ladder_run.climb(plan, progress, counting)
+    ladder = ladder_run.measure(plan, progress, counting)
     if args.json:
         print_json(ladder_run.flat(ladder))
     else:
@@ -201,7 +201,7 @@ def ladder_text(ladder: Ladder) -> Iterator[str]:
     if ladder.counted is not None:
         whole, steps = whole + ladder.counted.change, steps + 1
     yield f"measured change: {signed(whole, digits)} in {steps} steps, on {_images(ladder)}"
-    for when, row in zip(("from", "to"), ladder.printed, strict=True):
+    for when, row in zip(("from", "to"), ladder.published, strict=True):
         if row is not None:
             yield f"published figure ({when}): {row.error} % [{row.id}]"
     yield f"left over: {signed(ladder.left_over, digits)}"

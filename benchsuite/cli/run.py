@@ -68,7 +68,7 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     add_results(parser)
 
 
-def asked(args: argparse.Namespace, architectures: Sequence[str], protocols: Sequence[str]) -> RunRequest:
+def run_request(args: argparse.Namespace, architectures: Sequence[str], protocols: Sequence[str]) -> RunRequest:
     """The ``RunRequest`` for these networks and protocols with the options of ``add_evaluation``."""
     from benchsuite.evaluation.question import RunRequest
 
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     expectations = [_expectation(text) for text in args.expect]
     catalog = load_plugins()
     reporter = None if args.format == "table" else catalog.find("reporter", args.format)
-    request = asked(args, args.architectures, args.protocol or ["1crop"])
+    request = run_request(args, args.architectures, args.protocol or ["1crop"])
     request = dataclasses.replace(request, processes=args.processes)
     progress = bars() if leads() else Progress()
     for name, reason in catalog.broken:
@@ -138,9 +138,9 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
 
 def _print_checks(rows: list[dict[str, Any]]) -> None:
     """Prints the precision that ``--precision auto`` chose and the check behind it, a line for each network."""
-    from benchsuite.runs.auto_precision import described
+    from benchsuite.runs.auto_precision import describe_decision
 
-    lines = [f"{row['architecture']}: {described(d)}" for row in rows for d in row.get("precision_check", ())]
+    lines = [f"{row['architecture']}: {describe_decision(d)}" for row in rows for d in row.get("precision_check", ())]
     for line in dict.fromkeys(lines):
         out().print(line, markup=False, soft_wrap=True)
 

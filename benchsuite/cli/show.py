@@ -147,9 +147,9 @@ def run_text(facts: Facts) -> Iterator[str]:
     yield "seconds"
     yield from columns((part, digits.decimals(Fraction(spent), 2)) for part, spent in facts["seconds"].items())
     if manifest["numerics"].get("chosen"):
-        from benchsuite.runs.auto_precision import described
+        from benchsuite.runs.auto_precision import describe_decision
 
-        yield from (f"  {described(decision)}" for decision in manifest["numerics"]["chosen"])
+        yield from (f"  {describe_decision(decision)}" for decision in manifest["numerics"]["chosen"])
     for title in ("asked", "weights", "dataset", "numerics", "versions", "hardware"):
         yield title
         plain = {key: value for key, value in manifest[title].items() if not isinstance(value, dict | list)}

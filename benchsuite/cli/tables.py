@@ -35,11 +35,11 @@ def run(args: argparse.Namespace) -> int:
     from benchsuite.report.results_tables import maker
 
     make = maker(load_plugins())
-    with_paths = list(committed_runs.kept(args.results))
+    with_paths = list(committed_runs.files_with_paths(args.results))
     if not args.check:
         for file in with_paths:
             committed_runs.write(file)
-    pages = [results_pages.again(path, make) for path in args.pages or results_pages.pages_in(args.results)]
+    pages = [results_pages.regenerate(path, make) for path in args.pages or results_pages.pages_in(args.results)]
     faults = [*committed_runs.faults(args.results), *(fault for page in pages for fault in page.faults)]
     changed = [path for page in pages for path in page.changed]
     differs = bool(faults or (args.check and (with_paths or changed)))

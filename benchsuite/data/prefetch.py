@@ -21,7 +21,7 @@ T = TypeVar("T")
 AHEAD = 4
 """Images in flight per worker: enough to keep it busy, few enough to bound memory."""
 
-ROOM = 2**30
+BYTES_IN_FLIGHT = 2**30
 """Upper bound in bytes on decoded images in flight. A larger image is let in when it is the oldest in flight."""
 
 LARGE = 2**26
@@ -38,7 +38,7 @@ def in_order(
 ) -> Generator[T, None, None]:
     """Yields ``work(item)`` of every item, in order.
 
-    ``work`` runs in ``workers`` threads, with at most ``AHEAD * workers`` items and ``ROOM`` bytes in flight; 0 workers
+    ``work`` runs in ``workers`` threads, with at most ``AHEAD * workers`` items and ``BYTES_IN_FLIGHT`` bytes; 0
     means the calling thread. An item's bytes are its ``weight`` plus what ``work`` requests with ``reserve``; they
     count until its result is taken. An exception of an item is raised unchanged when its turn comes. Closing the
     iterator cancels items that have not begun and waits for the others. Raises ``BadParameter`` for negative
@@ -79,7 +79,7 @@ def give_back() -> None:
 def _threaded(
     items: Iterable[I], work: Callable[[I], T], workers: int, weight: Callable[[I], int] | None
 ) -> Generator[T, None, None]:
-    pool, budget = ThreadPoolExecutor(workers, thread_name_prefix="benchsuite-images"), _ByteBudget(ROOM)
+    pool, budget = ThreadPoolExecutor(workers, thread_name_prefix="benchsuite-images"), _ByteBudget(BYTES_IN_FLIGHT)
     in_flight: deque[Future[T]] = deque()
 
     def one(ticket: int, item: I) -> T:

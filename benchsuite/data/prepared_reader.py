@@ -28,7 +28,7 @@ from benchsuite.specs.view import View
 T = TypeVar("T")
 
 
-def opened(loader: Loader, split: Split, samples: Sequence[Sample], views: Sequence[View], data: str) -> Loader:
+def open_prepared(loader: Loader, split: Split, samples: Sequence[Sample], views: Sequence[View], data: str) -> Loader:
     """The loader with an ``images`` that reads its prepared file; a loader that reads no file is returned unchanged.
 
     ``images`` yields full images, or resized ones if there are ``views`` and all of them begin with the resize of a

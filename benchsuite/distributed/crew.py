@@ -32,31 +32,31 @@ _MOMENT = timedelta(seconds=20)
 class Crew:
     """The processes of one evaluation; this process is number ``rank`` of ``size``. This class is a single process.
 
-    ``here`` is the number of these processes on this machine.
+    ``local_size`` is the number of these processes on this machine.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1, here: int = 1) -> None:
-        self.rank, self.size, self.here = rank, size, here
+    def __init__(self, rank: int = 0, size: int = 1, local_size: int = 1) -> None:
+        self.rank, self.size, self.local_size = rank, size, local_size
 
     @property
     def leads(self) -> bool:
         """Whether this process writes the results and prints."""
         return self.rank == 0
 
-    def tell(self, work: Work) -> None:
+    def send(self, work: Work) -> None:
         """Sends the work to the other processes, which then begin. Called by the leader."""
 
-    def hear(self) -> Work:
+    def receive(self) -> Work:
         """Returns the work that the leader sent; empty if the leader stopped."""
         return {}
 
-    def given_up(self) -> bool:
+    def leader_stopped(self) -> bool:
         """Whether the leader has already stopped; it has then printed what is wrong with the command."""
         return False
 
     def threads(self, usual: int) -> int:
         """Returns how many of ``usual`` torch threads this process should use: its share, at least 1."""
-        return max(1, usual // self.here)
+        return max(1, usual // self.local_size)
 
     def check(self) -> None:
         """Raises the error of another process, if one failed."""
@@ -75,7 +75,7 @@ class SpawnedWorker(Crew):
         super().__init__(rank, size, _needed(size, work))
         self.work = work
 
-    def hear(self) -> Work:
+    def receive(self) -> Work:
         return self.work
 
 
@@ -91,12 +91,12 @@ class SpawningLeader(Crew):
         self.target, self.arguments = target, arguments
         self.started: dict[Any, Any] = {}
 
-    def tell(self, work: Work) -> None:
+    def send(self, work: Work) -> None:
         import multiprocessing
 
         context = multiprocessing.get_context("spawn")  # a forked process would hang in torch's threads
-        self.here = _needed(self.size, work)
-        for rank in range(1, self.here):
+        self.local_size = _needed(self.size, work)
+        for rank in range(1, self.local_size):
             receiver, sender = context.Pipe(duplex=False)
             crew = SpawnedWorker(rank, self.size, work)
             process = context.Process(target=_run_worker, args=(sender, crew, self.target, self.arguments))
@@ -139,17 +139,17 @@ class TorchrunWorker(Crew):
         super().__init__(rank, size, int(os.environ.get("LOCAL_WORLD_SIZE", size)))
         self.name = name
 
-    def tell(self, work: Work) -> None:
+    def send(self, work: Work) -> None:
         _store().set(self.name, json.dumps(work))
         _store().get(self.name)  # set() may return before the value is stored
 
-    def hear(self) -> Work:
+    def receive(self) -> Work:
         try:
             return self._receive(_PATIENCE)
         except RuntimeError as error:
             raise _unreachable(error) from error
 
-    def given_up(self) -> bool:
+    def leader_stopped(self) -> bool:
         if self.leads:
             return False
         try:
@@ -169,7 +169,7 @@ class TorchrunWorker(Crew):
 
     def stop(self) -> None:
         if self.leads:
-            self.tell({})
+            self.send({})
 
 
 @functools.cache
@@ -194,7 +194,7 @@ def gather(size: int, name: str, target: Callable[..., None], arguments: tuple[A
 
     Raises ``BadParameter`` if both are requested.
     """
-    if process_group.asked():
+    if process_group.under_torchrun():
         if size > 1:
             raise errors.BadParameter(expected("--processes", "left to torchrun", size))
         return TorchrunWorker(name)

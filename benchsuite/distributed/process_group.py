@@ -74,14 +74,14 @@ class Group:
                 distributed.broadcast(buffer, 0)
 
 
-def asked() -> bool:
+def under_torchrun() -> bool:
     """Whether ``torchrun`` started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
 
 
 def leads() -> bool:
     """Whether this process is the one that writes and prints. It needs no group."""
-    return not asked() or os.environ["RANK"] == "0"
+    return not under_torchrun() or os.environ["RANK"] == "0"
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def group(device: str) -> Iterator[Group]:
     Without torchrun it is a group of one process. The group is made once and kept until the process ends. If it were
     made again for a second training, a process could still find the rendezvous of the first group and wait forever.
     """
-    if not asked():
+    if not under_torchrun():
         yield Group()
         return
     from torch import distributed

@@ -139,7 +139,7 @@ def _examine(
     samples = split.samples
     chosen = {s.id for s in (samples if request.full else spread(samples, DECODED))}
     try:
-        seen = inspection.look(split, chosen, progress.start, progress.advance)
+        seen = inspection.examine_all(split, chosen, progress.start, progress.advance)
         progress.start("comparing files of equal size", len(samples))
         return seen, inspection.same_bytes(samples, progress.advance)
     finally:
@@ -174,7 +174,7 @@ def _result(
         *counts(samples, split.classes, census),
         *misplaced(samples),
         *reassessed(samples, split.classes, census),
-        *ignored(inspection.beside(samples)),
+        *ignored(inspection.other_files(samples)),
         *readable(samples, seen),
         *sizes(samples, seen, census, crop),
         *lossy(seen, census),

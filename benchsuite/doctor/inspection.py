@@ -81,7 +81,7 @@ def examine(split: Split, sample: Sample) -> Examined:
     return dataclasses.replace(head, width=width, height=height, pixels=state.hexdigest())
 
 
-def look(
+def examine_all(
     split: Split, chosen: Collection[str], start: Callable[[str, int], None], advance: Callable[[int], None]
 ) -> list[Examined]:
     """Examines every sample of a split; decodes those ``chosen`` by id and those whose header does not suffice.
@@ -147,7 +147,7 @@ def groups(samples: Sequence[Sample], keys: Sequence[str]) -> list[tuple[Sample,
     return [tuple(group) for group in by_key.values() if len(group) > 1]
 
 
-def beside(samples: Sequence[Sample]) -> Counter[str]:
+def other_files(samples: Sequence[Sample]) -> Counter[str]:
     """Counts the other files in the folders of the images, by suffix or as ``hidden``."""
     known = {sample.where for sample in samples}
     folders = {where.rpartition(os.sep)[0]: where for where in known}

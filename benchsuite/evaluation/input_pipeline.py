@@ -147,7 +147,7 @@ def _with_id(then: Callable[[Any, float], Cuts]) -> Callable[[Any, float], tuple
     return identified
 
 
-def once_each(
+def read_once_each(
     loader: Loader, split: Split, samples: Sequence[Sample], then: Callable[[Any, float], Cuts], workers: int
 ) -> Iterator[Cuts]:
     """Yields what ``then`` returns for each of these samples, in order, as a loader reads them.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchsuite.errors import BadParameter, expected
 from benchsuite.stats import batch_averaging, resampling
-from benchsuite.stats.accounting import BEST, BEST_LATE, CATALOGUE, LAST, Accounting, accounting, printed
+from benchsuite.stats.accounting import BEST, BEST_LATE, CATALOGUE, LAST, Accounting, accounting, printed_accuracy
 from benchsuite.storage.correctness import Correctness
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def rows(subject: Subject, batch_size: int, orders: Numbers) -> list[Row]:
     n, exact = subject.n, subject.rates
     lines = []
     for a in subject.of_run:
-        epoch, value = printed(a, subject.correct, batch_size, subject.heldout)
+        epoch, value = printed_accuracy(a, subject.correct, batch_size, subject.heldout)
         if a.tally.name in orders:
             values = resampling.chosen(a.choice, orders[a.tally.name], subject.heldout)
             mean, spread = float(values.mean()), float(values.std())

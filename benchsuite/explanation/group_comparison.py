@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Between:
+class GroupChange:
     """The change of the mean error rate between two groups, at top-1 or top-5, as fractions.
 
     ``low``, ``high`` (95 %) and ``p`` (an exact sign-flip test; McNemar's test for one run in each group) tell whether
@@ -51,8 +51,8 @@ class GroupComparison:
     before: tuple[Side, ...]
     after: tuple[Side, ...]
     n: int
-    top1: Between
-    top5: Between
+    top1: GroupChange
+    top5: GroupChange
     agree_before: float | None
     agree_after: float | None
     agree_between: float
@@ -85,7 +85,7 @@ def compare_groups(before: Sequence[Run], after: Sequence[Run]) -> GroupComparis
     )
 
 
-def between(before: Sequence[NDArray[np.bool_]], after: Sequence[NDArray[np.bool_]]) -> Between:
+def between(before: Sequence[NDArray[np.bool_]], after: Sequence[NDArray[np.bool_]]) -> GroupChange:
     """The statistics of two groups of error columns, each (n,) bool (True: wrong), with images in the same order."""
     import numpy as np
 
@@ -96,7 +96,7 @@ def between(before: Sequence[NDArray[np.bool_]], after: Sequence[NDArray[np.bool
     else:
         low, high = significance.mean_interval(np.asarray(images / (len(before) * len(after))))
     rates = [[float(x.mean()) for x in group] for group in (before, after)]
-    return Between(
+    return GroupChange(
         Fraction(int(a.sum()), n * len(before)),
         Fraction(int(b.sum()), n * len(after)),
         low,

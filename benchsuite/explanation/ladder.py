@@ -15,8 +15,8 @@ from benchsuite.explanation.protocol_factors import (
     ProtocolFactors,
     bound_as,
     express,
+    factors_of,
     replaced,
-    setting,
     shown,
 )
 from benchsuite.specs.parameters import Bound, show
@@ -90,7 +90,7 @@ def rungs(start: Bound, goal: Bound, context: ProtocolContext) -> list[Rung]:
     If both protocols are made of known factors, one factor changes at a time, in the order of ``changes``. If not, one
     parameter changes at a time, in the order of their names; between different protocols the whole protocol changes.
     """
-    a, b = taken_apart(start, context), taken_apart(goal, context)
+    a, b = factors_of_protocol(start, context), factors_of_protocol(goal, context)
     if a is None or b is None:
         return _by_parameters(start, goal, context)
     if _to_fewer_places(a, b):
@@ -98,19 +98,19 @@ def rungs(start: Bound, goal: Bound, context: ProtocolContext) -> list[Rung]:
     return _by_factors((a, start), (b, goal), context)
 
 
-def taken_apart(bound: Bound, context: ProtocolContext) -> ProtocolFactors | None:
+def factors_of_protocol(bound: Bound, context: ProtocolContext) -> ProtocolFactors | None:
     """The factors of a protocol; None if no built-in protocol with parameters makes and merges exactly these views."""
-    factors = setting(context.views(bound), bound.combine)
+    factors = factors_of(context.views(bound), bound.combine)
     return factors if factors is not None and express(factors, context) else None
 
 
-def carried(bound: Bound, old: ProtocolContext, new: ProtocolContext) -> Bound:
+def carried_over(bound: Bound, old: ProtocolContext, new: ProtocolContext) -> Bound:
     """A protocol for the weights of ``new`` that keeps the sizes it has with the weights of ``old``.
 
     Unchanged if both have the same preprocessing, or if the protocol is not made of known factors or does not fit the
     new weights.
     """
-    factors = None if old.preprocess == new.preprocess else taken_apart(bound, old)
+    factors = None if old.preprocess == new.preprocess else factors_of_protocol(bound, old)
     return (express(factors, new) if factors else None) or bound
 
 
@@ -146,7 +146,7 @@ def subsets(start: Bound, goal: Bound, context: ProtocolContext) -> dict[frozens
     Sets of factors that no protocol has are left out. Raises ``BadParameter`` for no factors, for more than ``MOST``,
     and for protocols that are not made of known factors.
     """
-    a, b = taken_apart(start, context), taken_apart(goal, context)
+    a, b = factors_of_protocol(start, context), factors_of_protocol(goal, context)
     if a is None or b is None:
         got = f"{start.label}, {goal.label}"
         raise BadParameter(expected("--shapley", "used between protocols made of known factors", got))

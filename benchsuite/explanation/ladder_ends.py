@@ -25,7 +25,7 @@ def between_protocols(request: RunRequest, start: str, goal: str, catalog: Catal
     A published figure stands for the protocol of its source. ``request`` names one architecture. Raises a
     ``BenchsuiteError`` for anything that does not fit, before any network is built.
     """
-    rows = [printed(text) for text in (start, goal)]
+    rows = [published_figure(text) for text in (start, goal)]
     first = None if rows[0] else start
     (question,) = plan(dataclasses.replace(request, protocols=(first or "1crop",)), catalog)
     texts = [
@@ -45,7 +45,7 @@ def between_runs(request: RunRequest, start: str, goal: str, catalog: Catalog) -
     the options that do not change a result are used. Raises ``UnknownName`` for a run that does not exist, and
     ``StorageError`` for a run that is broken or whose command would make another run today.
     """
-    rows = [None if _is_run(request.results, text) else printed(text) for text in (start, goal)]
+    rows = [None if _is_run(request.results, text) else published_figure(text) for text in (start, goal)]
     if all(rows):
         got = f"two published figures: {start}, {goal}"
         raise BadParameter(expected("at least one end of a ladder", "a run, as published figures hold no images", got))
@@ -84,7 +84,7 @@ def of_run(request: RunRequest, name: str, catalog: Catalog) -> LadderEnd:
     return LadderEnd(question)
 
 
-def printed(text: str) -> Published | None:
+def published_figure(text: str) -> Published | None:
     """The published figure with this id; None if the ledger has none.
 
     Raises ``BadParameter`` if no run can measure it: a figure at top-5, without a value or without a protocol.

@@ -13,7 +13,7 @@ from typing import Any
 from benchsuite.data import resize
 from benchsuite.errors import BadParameter, DataError, expected
 from benchsuite.evaluation.question import Question, RunRequest, networks
-from benchsuite.explanation.ladder import Factor, carried, rungs, subsets
+from benchsuite.explanation.ladder import Factor, carried_over, rungs, subsets
 from benchsuite.explanation.ledger import Published
 from benchsuite.explanation.protocol_factors import ProtocolContext
 from benchsuite.runs import manifest
@@ -31,7 +31,7 @@ class LadderEnd:
     """One end of a ladder: a question, and the published figure that it reproduces, if any."""
 
     question: Question
-    printed: Published | None = None
+    published: Published | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ class LadderPlan:
     cost: Cost
 
 
-def make_plan(start: LadderEnd, goal: LadderEnd, catalog: Catalog, *, fair: bool) -> LadderPlan:
+def make_plan(start: LadderEnd, goal: LadderEnd, catalog: Catalog, *, shapley: bool) -> LadderPlan:
     """The plan of a ladder between two questions. Network and weights change first, then loader, precision and device.
 
-    The factors of the protocol change last. With ``fair``, the plan also has a question for every set of these factors.
-    Reads a few images for their sizes. Raises ``DataError`` unless both ends have the same images, and ``BadParameter``
-    for an ensemble; with ``fair`` also for protocols whose orders cannot be averaged.
+    The factors of the protocol change last. With ``shapley``, the plan also has a question for every set of these
+    factors. Reads a few images for their sizes. Raises ``DataError`` unless both ends have the same images, and
+    ``BadParameter`` for an ensemble; with ``shapley`` also for protocols whose orders cannot be averaged.
     """
     for end in (start, goal):
         if len(end.question.members) > 1:
@@ -86,14 +86,14 @@ def make_plan(start: LadderEnd, goal: LadderEnd, catalog: Catalog, *, fair: bool
         raise DataError(expected("the ends of a ladder", "evaluated on the same images", got))
     planned = [PlannedRung((), start.question)]
     old, new = _context(start.question, catalog), _context(goal.question, catalog)
-    protocol = carried(start.question.bound, old, new).label
+    protocol = carried_over(start.question.bound, old, new).label
     for factors, changed in _network_steps(start, goal):
         planned.append(PlannedRung(factors, under(goal.question, changed, protocol, catalog)))
     first = planned[-1].question.bound
     for rung in rungs(first, goal.question.bound, new)[1:]:
         planned.append(PlannedRung(rung.factors, _with_protocol(goal, rung.bound.label, catalog)))
     sets: dict[frozenset[str], Question] = {}
-    if fair:
+    if shapley:
         sets = {s: _with_protocol(goal, b.label, catalog) for s, b in subsets(first, goal.question.bound, new).items()}
     return LadderPlan((start, goal), tuple(planned), sets, _cost(planned, goal.question.request, sets.values()))
 

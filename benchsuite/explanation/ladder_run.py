@@ -53,7 +53,7 @@ class MeasuredRung:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class Recounted:
     """The error rate of the last rung under another accounting: the same predictions, counted as another program would.
 
     ``error`` is in percent; ``change`` is its difference from the exact error rate, in percentage points. Both are
@@ -71,7 +71,7 @@ class Counted:
 class Ladder:
     """A measured ladder. ``left_over`` is the change that its steps do not explain, in percentage points, exactly.
 
-    It is zero unless an end stands for a published figure (``printed``: one for each end, or None). ``because`` lists
+    It is zero unless an end stands for a published figure (``published``: one for each end, or None). ``because`` lists
     possible reasons in words. ``shares`` are the Shapley values of the protocol's factors, in errors, averaged over
     ``orders`` orders of changing them; empty unless they were requested. ``counted`` is the second end under another
     accounting than the exact one; None unless that was requested.
@@ -82,15 +82,15 @@ class Ladder:
     of: int
     cost: Cost
     steps: tuple[MeasuredRung, ...]
-    printed: tuple[Published | None, Published | None]
+    published: tuple[Published | None, Published | None]
     left_over: Fraction
     because: tuple[str, ...]
     shares: tuple[tuple[str, Share], ...]
     orders: int
-    counted: Counted | None = None
+    counted: Recounted | None = None
 
 
-def way_of_counting(text: str) -> tuple[Accounting, int]:
+def parse_accounting(text: str) -> tuple[Accounting, int]:
     """Parses ``NAME:BATCH``, such as ``smoothed:64``: an accounting of a single pass, and its batch size.
 
     Raises ``UnknownName`` for an unknown accounting, and ``BadParameter`` for one that chooses among epochs or a batch
@@ -103,7 +103,7 @@ def way_of_counting(text: str) -> tuple[Accounting, int]:
     return how, int(size)
 
 
-def climb(plan: LadderPlan, progress: Progress, counting: tuple[Accounting, int] | None = None) -> Ladder:
+def measure(plan: LadderPlan, progress: Progress, counting: tuple[Accounting, int] | None = None) -> Ladder:
     """Runs the rungs of a plan, as ``benchsuite run`` would, and compares each with the one before.
 
     A rung costs forward passes only for views whose logits are not cached. ``counting`` is an accounting and a batch
@@ -111,14 +111,14 @@ def climb(plan: LadderPlan, progress: Progress, counting: tuple[Accounting, int]
     """
     rows = list(_run_rungs(plan.rungs, progress))
     steps = list(_compared(plan.rungs, rows))
-    printed = plan.ends[0].printed, plan.ends[1].printed
+    published = plan.ends[0].published, plan.ends[1].published
     measured = [Fraction(rows[i]["top1_errors"], rows[i]["n"]) for i in (0, -1)]
-    ends = [own if p is None else _error(p) for p, own in zip(printed, measured, strict=True)]
+    ends = [own if p is None else _error(p) for p, own in zip(published, measured, strict=True)]
     explained = sum((step.top1.change for step in steps if step.top1 is not None), Fraction(0))
     counted = _counted(rows[-1], *counting) if counting else None
     if counted is not None:
         explained += counted.change / 100
-        ends[1] = counted.error / 100 if printed[1] is None else ends[1]
+        ends[1] = counted.error / 100 if published[1] is None else ends[1]
     shares, orders = _shares(plan, progress)
     return Ladder(
         dataset=rows[0]["dataset"],
@@ -126,10 +126,10 @@ def climb(plan: LadderPlan, progress: Progress, counting: tuple[Accounting, int]
         of=rows[0]["of"],
         cost=plan.cost,
         steps=tuple(steps),
-        printed=printed,
+        published=published,
         left_over=100 * (ends[1] - ends[0] - explained),
         because=tuple(
-            dict.fromkeys(w for p, row in zip(printed, (rows[0], rows[-1]), strict=True) for w in _reasons(p, row))
+            dict.fromkeys(w for p, row in zip(published, (rows[0], rows[-1]), strict=True) for w in _reasons(p, row))
         ),
         shares=tuple(sorted(shares.items(), key=lambda share: share[1].mean)),
         orders=orders,
@@ -137,12 +137,12 @@ def climb(plan: LadderPlan, progress: Progress, counting: tuple[Accounting, int]
     )
 
 
-def _counted(row: Mapping[str, Any], how: Accounting, batch_size: int) -> Counted:
+def _counted(row: Mapping[str, Any], how: Accounting, batch_size: int) -> Recounted:
     """A run under an accounting, with its images in the order in which its predictions are stored."""
     right = run_folder.read_columns(Path(row["path"]), ("rank",))["rank"] == 0
-    _, value = accounting.printed(how, right[None, :], batch_size)
+    _, value = accounting.printed_accuracy(how, right[None, :], batch_size)
     error = 100 * (1 - value)
-    return Counted(how.name, batch_size, how.note, error, error - Fraction(100 * row["top1_errors"], row["n"]))
+    return Recounted(how.name, batch_size, how.note, error, error - Fraction(100 * row["top1_errors"], row["n"]))
 
 
 def _run_rungs(planned: Sequence[PlannedRung], progress: Progress) -> Iterator[dict[str, Any]]:
@@ -183,28 +183,28 @@ def _shares(plan: LadderPlan, progress: Progress) -> tuple[dict[str, Share], int
     return shapley.shapley({s: counts[q.run_id]["top1_errors"] for s, q in plan.sets.items()})
 
 
-def _error(printed: Published) -> Fraction:
-    assert printed.error is not None, "the figure of an end has a value"
-    return Fraction(printed.error) / 100
+def _error(published: Published) -> Fraction:
+    assert published.error is not None, "the figure of an end has a value"
+    return Fraction(published.error) / 100
 
 
-def _reasons(printed: Published | None, row: Mapping[str, Any]) -> list[str]:
+def _reasons(published: Published | None, row: Mapping[str, Any]) -> list[str]:
     """In words, in what a published figure and the end of the ladder that stands for it differ as measurements.
 
     Sizes, resampling and other parameters are left out, since the end was run with those of the source.
     """
-    if printed is None:
+    if published is None:
         return []
     sizes = ("with ", "other size", "other resampling")
-    reasons = [f"{printed.id}: {words}" for words in differences(printed, row) if not words.startswith(sizes)]
-    if not printed.accounting.startswith("exact"):
-        reasons.append(f"{printed.id}: accounting {printed.accounting or 'not stated'}")
+    reasons = [f"{published.id}: {words}" for words in differences(published, row) if not words.startswith(sizes)]
+    if not published.accounting.startswith("exact"):
+        reasons.append(f"{published.id}: accounting {published.accounting or 'not stated'}")
     return reasons
 
 
 def flat(ladder: Ladder) -> dict[str, Any]:
     """A ladder as one object for JSON: counts are integers, errors and changes are unrounded percentages."""
-    printed = {w: p and p.id for w, p in zip(("printed_before", "printed_after"), ladder.printed, strict=True)}
+    printed = {w: p and p.id for w, p in zip(("printed_before", "printed_after"), ladder.published, strict=True)}
     return {
         **{field: getattr(ladder, field) for field in ("dataset", "n", "of")},
         "cost": dataclasses.asdict(ladder.cost),
@@ -221,7 +221,7 @@ def flat(ladder: Ladder) -> dict[str, Any]:
     }
 
 
-def _flat_counted(counted: Counted) -> dict[str, Any]:
+def _flat_counted(counted: Recounted) -> dict[str, Any]:
     return dataclasses.asdict(counted) | {field: float(getattr(counted, field)) for field in ("error", "change")}
 
 

@@ -57,7 +57,7 @@ class ProtocolContext:
         return views(bound, self.preprocess, self.mirror)
 
 
-def setting(distinct_views: tuple[View, ...], combine: Combine) -> ProtocolFactors | None:
+def factors_of(distinct_views: tuple[View, ...], combine: Combine) -> ProtocolFactors | None:
     """The factors of distinct views and their combine rule.
 
     None unless the views are all combinations of some scales, places and mirror images, and equal in all else. None
@@ -120,7 +120,7 @@ def express(wanted: ProtocolFactors, context: ProtocolContext) -> Bound | None:
         given = own | {field: getattr(wanted, field) for field in (*OVERRIDES, *MERGING)}
         bound = bound_as(name, given, context)
         wanted_views = () if bound is None else context.views(bound)
-        if bound is None or setting(wanted_views, bound.combine) != wanted:
+        if bound is None or factors_of(wanted_views, bound.combine) != wanted:
             continue
         for key in list(given):
             fewer = {k: v for k, v in given.items() if k != key}

@@ -13,7 +13,7 @@ from benchsuite.explanation import ledger
 from benchsuite.explanation.ladder import Factor
 from benchsuite.explanation.ledger import Published, identity
 from benchsuite.explanation.protocol_factors import shown
-from benchsuite.explanation.reproduction import measured_by, parted_by
+from benchsuite.explanation.reproduction import ladder_command, run_command
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.view import Interpolation
 
@@ -31,7 +31,7 @@ TESTING = ("protocol", "resize", "crop size", "interpolation", "rounding", "merg
 
 FACTORS = ("weights", "variant", "recipe", *TESTING, "accounting", "evaluation code", "dataset")
 
-UNSAID = ("variant", "recipe", "merge space", "mirror images")
+OPEN_IF_UNSTATED = ("variant", "recipe", "merge space", "mirror images")
 """Factors that are open between figures of different weights even if neither source states them."""
 
 SIZED = ("1crop", "10crop", "multicrop", "tta")
@@ -134,9 +134,9 @@ def difference(before: Published, after: Published) -> Difference:
     """The factors in which two figures of one model differ, and what may be concluded from these figures alone.
 
     A factor that applies to only one of them is part of its protocol, and no difference of its own; it is open if it is
-    in ``UNSAID`` and not stated. Figures of the same weights have the same variant and recipe, whatever the sources
-    call them. A factor that applies to both and that neither source states is open only if it is in ``UNSAID`` and the
-    weights differ.
+    in ``OPEN_IF_UNSTATED`` and not stated. Figures of the same weights have the same variant and recipe, whatever the
+    sources call them. A factor that applies to both and that neither source states is open only if it is in
+    ``OPEN_IF_UNSTATED`` and the weights differ.
     """
     a, b = attributes(before), attributes(after)
     same_weights = a["weights"] == b["weights"]
@@ -146,9 +146,9 @@ def difference(before: Published, after: Published) -> Difference:
     for name in (name for name in FACTORS if name not in trained):
         first, second = a[name], b[name]
         stated = bool(first and second)
-        if None in (first, second) and (first == second or first or second or name not in UNSAID):
+        if None in (first, second) and (first == second or first or second or name not in OPEN_IF_UNSTATED):
             continue
-        if first == second and (stated or same_weights or name not in UNSAID):
+        if first == second and (stated or same_weights or name not in OPEN_IF_UNSTATED):
             continue
         vague = not stated or (name == "variant" and _vaguer(str(first), str(second)))
         (unknown if vague else differing).append(Factor(name, _value_text(before, name), _value_text(after, name)))
@@ -233,8 +233,8 @@ def _tree(
     def below(name: str, depth: int) -> Iterator[PublishedFigure]:
         row, near = by_id[name], parents[name]
         tests = near is not None and near.factors and all(factor.name in TESTING for factor in near.factors)
-        ladder = parted_by(catalog, by_id[near.before], row) if near is not None and tests else None
-        yield PublishedFigure(row, depth, near, _across(row, near, rows), measured_by(catalog, row)[0], ladder)
+        ladder = ladder_command(catalog, by_id[near.before], row) if near is not None and tests else None
+        yield PublishedFigure(row, depth, near, _across(row, near, rows), run_command(catalog, row)[0], ladder)
         for child, diff in parents.items():
             if diff is not None and diff.before == name:
                 yield from below(child, depth + 1)

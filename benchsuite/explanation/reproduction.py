@@ -14,7 +14,7 @@ from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.view import Interpolation
 
 
-def measured_by(catalog: Catalog, row: Published) -> tuple[str | None, str]:
+def run_command(catalog: Catalog, row: Published) -> tuple[str | None, str]:
     """The command that measures a published figure again, and what the user has to fill in; or None and the reason."""
     missing = _missing(catalog, row)
     if missing:
@@ -32,7 +32,7 @@ def measured_by(catalog: Catalog, row: Published) -> tuple[str | None, str]:
     return words, f"PATH is the folder of your {row.dataset}"
 
 
-def parted_by(catalog: Catalog, before: Published, after: Published) -> str | None:
+def ladder_command(catalog: Catalog, before: Published, after: Published) -> str | None:
     """The command that measures the change between two published figures of the same weights, one factor at a time.
 
     None if benchsuite lacks something that either figure needs.

@@ -26,7 +26,9 @@ def device_here(name: str) -> str:
 
 def own_device(device: str) -> str:
     """Under torchrun, ``cuda`` is the card with this process's local rank. Other names are returned unchanged."""
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if process_group.asked() and device == "cuda" else device
+    return (
+        f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if process_group.under_torchrun() and device == "cuda" else device
+    )
 
 
 def pick_device(name: str) -> str:

@@ -41,7 +41,7 @@ def committed(results: Path) -> list[Path]:
     return sorted(path.parent for path in manifests)
 
 
-def kept(results: Path) -> Iterator[CommittedFile]:
+def files_with_paths(results: Path) -> Iterator[CommittedFile]:
     """Every JSON file of committed results that contains a path. Raises ``StorageError`` for a file that is no JSON."""
     ladders = sorted(path for path in results.glob("*/*.json") if path.parent.name not in ("runs", "training"))
     for path in [*(folder / "manifest.json" for folder in committed(results)), *ladders]:

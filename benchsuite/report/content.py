@@ -97,37 +97,37 @@ class Changed:
 class Pair:
     """Two runs on the same images. ``p_holm`` is corrected for all pairs of the ladder, or of the set of images.
 
-    ``changed`` are the fixed and broken images that changed most; ``found.top1`` counts all of them. It is empty if
+    ``changed`` are the fixed and broken images that changed most; ``comparison.top1`` counts all of them. It is empty if
     the report shows no details of the pair.
     """
 
     name: str
     before: Entry
     after: Entry
-    found: Comparison
+    comparison: Comparison
     p_holm: float
     changed: tuple[Changed, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LadderContent:
-    """A measured ladder: its runs in order, the pairs of neighbouring runs, and the file's other data (``told``)."""
+    """A measured ladder: its runs in order, the pairs of neighbouring runs, and the file's other data (``file``)."""
 
     name: str
     entries: tuple[Entry, ...]
     pairs: tuple[Pair, ...]
-    told: LadderFile
+    file: LadderFile
 
     @property
     def gaps(self) -> tuple[Fraction, Fraction]:
         """The differences of published figures and measured ends, in percentage points; 0 where there is no figure.
 
-        The first is measured minus published, the second is published minus measured, where ``told.counted`` is added
+        The first is measured minus published, the second is published minus measured, where ``file.counted`` is added
         to the measured rate. Their sum is ``left_over``.
         """
         ends = [Fraction(100 * e.row["top1_errors"], e.row["n"]) for e in (self.entries[0], self.entries[-1])]
-        ends[1] += self.told.counted[1] if self.told.counted is not None else 0
-        first, last = (None if p is None or p.error is None else Fraction(p.error) for p in self.told.printed)
+        ends[1] += self.file.counted[1] if self.file.counted is not None else 0
+        first, last = (None if p is None or p.error is None else Fraction(p.error) for p in self.file.published)
         return ends[0] - (ends[0] if first is None else first), (ends[1] if last is None else last) - ends[1]
 
     @property

@@ -48,7 +48,7 @@ def markdown_table(sheet: Sheet) -> str:
     ruler = "|".join(" ---: " if column.number else " --- " for column in sheet.columns)
     lines = [_line(column.title for column in sheet.columns), f"|{ruler}|"]
     lines += [_line(cell.text for cell in row) for row in sheet.rows]
-    return "\n\n".join([*map(plain, sheet.said), "\n".join(lines)])
+    return "\n\n".join([*map(plain, sheet.remarks), "\n".join(lines)])
 
 
 def plain(text: str) -> str:
@@ -64,7 +64,7 @@ def latex(report: Report, title: str) -> str:
     """Each table as a ``tabular`` that needs no package; titles, the summary and remarks on all rows are comments."""
     parts = [_comment(title), _comment(summary(report))]
     for sheet in in_paper(report):
-        parts += ["", _comment(sheet.title), *map(_comment, sheet.said), *_tabular(sheet)]
+        parts += ["", _comment(sheet.title), *map(_comment, sheet.remarks), *_tabular(sheet)]
     return "\n".join(parts) + "\n"
 
 
@@ -119,7 +119,7 @@ def _lines(report: Report) -> Iterator[Mapping[str, Any]]:
     yield from ({"table": "run", **run_data(entry)} for entry in report.entries)
     for ladder in report.ladders:
         for number, pair in enumerate(ladder.pairs, 1):
-            factors = runs.factor_words(ladder.told.factors[number])
+            factors = runs.factor_words(ladder.file.factors[number])
             yield {"table": "rung", "ladder": ladder.name, "rung": number, "factors": factors, **_plain(pair)}
     yield from ({"table": "pair", **_plain(pair)} for pair in report.pairs)
     for one in report.trainings:
@@ -173,14 +173,14 @@ def epoch_data(epoch: Epoch) -> dict[str, Any]:
 
 def pair_data(pair: Pair) -> dict[str, Any]:
     """A pair as one object, with the keys of ``compare --json``."""
-    return comparison.flat(pair.found, pair.p_holm)
+    return comparison.flat(pair.comparison, pair.p_holm)
 
 
 def _ladder_data(ladder: LadderContent) -> dict[str, Any]:
     return {
         "rungs": [entry.run_id for entry in ladder.entries],
-        "factors": [[dataclasses.asdict(factor) for factor in factors] for factors in ladder.told.factors],
+        "factors": [[dataclasses.asdict(factor) for factor in factors] for factors in ladder.file.factors],
         "steps": [pair_data(pair) for pair in ladder.pairs],
         "left_over": float(ladder.left_over),
-        "because": list(ladder.told.because),
+        "because": list(ladder.file.because),
     }

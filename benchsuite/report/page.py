@@ -133,7 +133,7 @@ def _pair(report: Report, pair: Pair, shown: Sequence[Picture]) -> str:
     """The classes and images of a pair in a closed ``<details>``; empty for a pair that is only a row of the table."""
     if not pair.changed:
         return ""
-    top1 = pair.found.top1
+    top1 = pair.comparison.top1
     what = runs.pair_words(pair.before, pair.after, network=report.networks() > 1)
     words = f"{what}: {top1.fixed} fixed, {top1.broken} broken"
     body = [_plot(figures.classes(report, pair), HALF), _sheet(runs.classes(report, pair), NESTED_ROWS)]
@@ -146,7 +146,7 @@ def _pair(report: Report, pair: Pair, shown: Sequence[Picture]) -> str:
 def _gallery(report: Report, pair: Pair, shown: Sequence[Picture], *, fixed: bool) -> str:
     if not shown:
         return ""
-    every = pair.found.top1.fixed if fixed else pair.found.top1.broken
+    every = pair.comparison.top1.fixed if fixed else pair.comparison.top1.broken
     words = f"{'Fixed' if fixed else 'Broken'}: {len(shown)} of {every} images"
     cards = "".join(_card(report, pair.before, picture) for picture in shown)
     return tag("h3", escaped(words)) + tag("ul", cards, cls="gallery")
@@ -170,7 +170,7 @@ def _card(report: Report, entry: Entry, picture: Picture) -> str:
 def _calibration(report: Report) -> str:
     plots = _plots(figures.reliabilities(report), SMALL, "small")
     part = f"The first {figures.MOST_RUNS} of {len(report.entries)} runs are drawn."
-    note = tag("p", part, cls="said") if len(report.entries) > figures.MOST_RUNS else ""
+    note = tag("p", part, cls="remark") if len(report.entries) > figures.MOST_RUNS else ""
     return _sheet(runs.calibrations(report)) + note + plots
 
 
@@ -199,7 +199,7 @@ def _manifests(entries: Iterable[Entry | TrainingContent]) -> str:
             lines.append(tag("pre", escaped(text), tabindex="0", **{"aria-label": f"manifest of {entry.run_id}"}))
         else:
             note = "This manifest is left out to keep the page small; benchsuite show prints it."
-            lines.append(tag("p", note, cls="said"))
+            lines.append(tag("p", note, cls="remark"))
         body = tag("summary", escaped(entry.run_id)) + tag("div", "".join(lines))
         parts.append(tag("details", body, id=f"run-{entry.run_id}"))
     return "\n".join(parts)
@@ -210,7 +210,7 @@ def _ties(entry: Entry) -> Iterator[str]:
     ties = entry.row["near_ties"]
     if ties["top1"] or ties["top5"]:
         words = f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5"
-        yield tag("p", escaped(words), cls="said")
+        yield tag("p", escaped(words), cls="remark")
 
 
 def _plots(plots: Iterable[Figure], wide: float, cls: str) -> str:
@@ -234,10 +234,10 @@ def _sheet(sheet: Sheet, first: int = ROWS) -> str:
     rows = "\n".join(tag("tr", "".join(map(_cell, row, numeric))) for row in sheet.rows[:first])
     table = tag("table", tag("thead", tag("tr", head)) + tag("tbody", rows), **{"aria-label": sheet.title})
     area = tag("div", table, cls="scroll", role="region", tabindex="0", **{"aria-label": sheet.title})
-    said = "".join(tag("p", _unbroken(words), cls="said") for words in sheet.said)
+    remarks = "".join(tag("p", _unbroken(words), cls="remark") for words in sheet.remarks)
     more = [[_data(cell, n) for cell, n in zip(row, numeric, strict=True)] for row in sheet.rows[first:]]
     data = f'<script type="application/json">{embedded(more)}</script>' if more else ""
-    return tag("div", said + area + data, cls="sheet", id=sheet.name)
+    return tag("div", remarks + area + data, cls="sheet", id=sheet.name)
 
 
 def _cell(cell: Cell, number: bool) -> str:

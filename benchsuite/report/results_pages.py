@@ -64,7 +64,7 @@ def pages_in(results: Path) -> list[Path]:
     return pages
 
 
-def again(path: Path, make: Maker) -> Page:
+def regenerate(path: Path, make: Maker) -> Page:
     """Regenerates every table of the page. Raises ``DataError`` for a begin mark or an end mark without the other."""
     text = _read(path)
     lines, files, faults, tables = list[str](), dict[Path, str](), list[str](), 0

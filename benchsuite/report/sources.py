@@ -24,7 +24,7 @@ RULE = "what benchsuite explain --json or compare --json wrote"
 class LadderFile:
     """A ladder read from a file: the folders of its runs, the factors that changed before each, and data of no run.
 
-    ``printed`` are the published figures of the two ends, None where there is none; ``because`` are sentences on why
+    ``published`` are the published figures of the two ends, None where there is none; ``because`` are sentences on why
     they may differ from the measured rates. ``shares`` are (factor, mean, least, most) in percentage points, averaged
     over ``orders`` orders, and empty if they were not requested. ``counted`` is another accounting of the last run, in
     words, and its change of the error in percentage points.
@@ -32,7 +32,7 @@ class LadderFile:
 
     folders: tuple[Path, ...]
     factors: tuple[tuple[Factor, ...], ...]
-    printed: tuple[Published | None, Published | None]
+    published: tuple[Published | None, Published | None]
     because: tuple[str, ...]
     shares: tuple[tuple[str, float, float, float], ...]
     orders: int

@@ -72,7 +72,7 @@ def _significance(pairs: Sequence[Pair]) -> str:
     beyond = sum(pair.p_holm <= ALPHA for pair in pairs)
     if len(pairs) > 1:
         return f"{beyond or 'None'} of {len(pairs)} changes between runs {'is' if beyond < 2 else 'are'} {BEYOND}."
-    top1 = pairs[0].found.top1
+    top1 = pairs[0].comparison.top1
     verdict = "beyond chance" if beyond else "may be chance"
     images = f"{several(top1.fixed, 'image')} fixed and {top1.broken} broken"
     return f"{images}: {verdict} (exact McNemar p {_equals(p_value(top1.p))})."
@@ -110,12 +110,12 @@ def _ladder(ladder: LadderContent) -> str:
         f"{beyond or 'none'} of them {BEYOND}."
     )
     factors, pair = max(
-        zip(ladder.told.factors[1:], ladder.pairs, strict=True), key=lambda step: abs(step[1].found.top1.change)
+        zip(ladder.file.factors[1:], ladder.pairs, strict=True), key=lambda step: abs(step[1].comparison.top1.change)
     )
-    if len(ladder.pairs) > 1 and pair.found.top1.change and factors:
-        change = signed(100 * pair.found.top1.change, digits)
+    if len(ladder.pairs) > 1 and pair.comparison.top1.change and factors:
+        change = signed(100 * pair.comparison.top1.change, digits)
         words += f" The largest is {change}, {runs.factor_words(factors)}."
-    if any(ladder.told.printed):
+    if any(ladder.file.published):
         points = signed(ladder.left_over, digits)
         words += f" No step accounts for {points} points of the published difference."
     return words

@@ -40,7 +40,7 @@ class TrainingContent:
     row: Mapping[str, Any]
     manifest: Mapping[str, Any]
     epochs: tuple[Epoch, ...]
-    passes: Correctness
+    correctness: Correctness
 
     @property
     def run_id(self) -> str:

@@ -73,7 +73,7 @@ class Trial:
     precisions: Callable[[], tuple[str, ...]]
 
 
-def settled(questions: Sequence[Question], trial: Trial) -> Iterator[Question]:
+def in_chosen_precision(questions: Sequence[Question], trial: Trial) -> Iterator[Question]:
     """The questions, planned in float32, in the precision that ``auto`` chooses.
 
     If there is little to compute they stay in float32, unchecked. The networks of an ensemble share one precision.
@@ -167,7 +167,7 @@ def compared(
     }
 
 
-def described(decision: dict[str, Any]) -> str:
+def describe_decision(decision: dict[str, Any]) -> str:
     """A decision in one line."""
     words = [f"precision auto: {decision['precision']}"]
     if not decision["checks"]:

@@ -18,7 +18,7 @@ from benchsuite.specs.parameters import show
 from benchsuite.specs.view import view_data
 from benchsuite.stats.metrics import Count
 from benchsuite.stats.significance import wilson
-from benchsuite.storage.environment import surroundings
+from benchsuite.storage.environment import environment
 from benchsuite.storage.run_folder import read_manifest
 
 
@@ -77,7 +77,7 @@ def make(answer: Answer, settings: Settings, device: str, shared: list[str]) -> 
         "profile": profile.record(answer.opened, device),
         "images_per_second": rate,
         "shared_pass": shared,
-        **surroundings(),
+        **environment(),
     }
 
 

@@ -162,14 +162,14 @@ def _tasks(questions: Sequence[Question], opened: dict[Identity, OpenNetwork]) -
             yield Task(network, keys, samples, chunk_key(samples, questions[0].split))
 
 
-def heard(crew: Crew, questions: Sequence[Question]) -> list[Question]:
+def announced(crew: Crew, questions: Sequence[Question]) -> list[Question]:
     """The questions that the leader has announced, among those that this process has planned.
 
     Raises ``StorageError`` if the leader uses another cache folder, and ``BenchsuiteError`` if it sees other files.
     """
-    work = crew.hear()
+    work = crew.receive()
     if work and not (cache_dir() / work["token"]).is_file():
-        work = crew.hear()  # the leader may have finished since
+        work = crew.receive()  # the leader may have finished since
         if work:
             got = "another folder than that of the first process"
             raise StorageError(expected("the cache", "a folder that all processes share", got, str(cache_dir())))
@@ -195,7 +195,7 @@ def _announced(crew: Crew) -> Iterator[Callable[[Work], None]]:
     def announce(work: Work) -> None:
         with writing(token) as part:
             part.touch()
-        crew.tell({"token": token.name, **work})
+        crew.send({"token": token.name, **work})
 
     try:
         yield announce

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from benchsuite.data.prefetch import cores
-from benchsuite.data.prepared_reader import opened
+from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluate import Answer, OpenNetwork, Settings
@@ -39,12 +39,12 @@ def run(request: RunRequest, catalog: Catalog, progress: Progress) -> list[dict[
 
     Raises a ``BenchsuiteError`` for every mistake of a user; results that were finished before are on disk.
     """
-    crew = gather(request.processes, digest(repr(request)), help_along, (request,))
+    crew = gather(request.processes, digest(repr(request)), assist, (request,))
     try:
         try:
             questions = plan(request, catalog)
         except BenchsuiteError:
-            if crew.given_up():  # the leader reports the same mistake, so that it is printed once
+            if crew.leader_stopped():  # the leader reports the same mistake, so that it is printed once
                 return []
             raise
         if request.data is None:
@@ -64,7 +64,7 @@ def answer(
     With several processes only the leader returns rows. The others compute their share and return an empty list.
     """
     if not crew.leads:
-        for _ in _work(request, parallel.heard(crew, questions), Progress(), crew):
+        for _ in _work(request, parallel.announced(crew, questions), Progress(), crew):
             pass
         return []
     done = {} if request.fresh else _finished(request.results, questions)
@@ -104,7 +104,7 @@ def _with_auto_precision(request: RunRequest, questions: Sequence[Question], pro
         return _open(source, member, (center(member.weights.preprocess),), compute, Progress())
 
     trial = auto_precision.Trial(request.device, open_network, precisions)
-    return list(auto_precision.settled(questions, trial))
+    return list(auto_precision.in_chosen_precision(questions, trial))
 
 
 def _by_precision(questions: Sequence[Question]) -> list[list[Question]]:
@@ -112,7 +112,7 @@ def _by_precision(questions: Sequence[Question]) -> list[list[Question]]:
     return [[q for q in questions if q.precision == name] for name in dict.fromkeys(q.precision for q in questions)]
 
 
-def help_along(crew: Crew, request: RunRequest) -> None:
+def assist(crew: Crew, request: RunRequest) -> None:
     """Computes a share of the command; called in the processes that ``--processes`` starts."""
     answer(request, plan(request, load_plugins()), Progress(), crew)
 
@@ -153,7 +153,7 @@ def _work(
         keep_freed_memory()
     settings = Settings(
         request.batch_size or _batch_size(device, todo),
-        request.workers if request.workers is not None else max(1, _workers(device) // crew.here),
+        request.workers if request.workers is not None else max(1, _workers(device) // crew.local_size),
         request.fresh,
         Lock() if device == "cpu" else nullcontext(),
     )
@@ -185,7 +185,7 @@ def _with_open_loader(todo: Sequence[Question], request: RunRequest, progress: P
     """
     first = todo[0]
     views = distinct(tuple(v for q in todo for m in q.members for v in m.views))
-    loader = opened(first.loader, first.split, first.samples, views, request.data or first.dataset.name)
+    loader = open_prepared(first.loader, first.split, first.samples, views, request.data or first.dataset.name)
     if not loader.exact:
         progress.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
     return [dataclasses.replace(q, loader=loader) for q in todo]

@@ -119,22 +119,22 @@ def sweep(
     ``BenchsuiteError`` if the sweep cannot begin.
     """
     executors.check(choice.place)
-    if process_group.asked():
+    if process_group.under_torchrun():
         if choice.place != "local":
             raise BadParameter(expected("--on", "local under torchrun", choice.place))
         rest = {key: value for key, value in spec.fixed.items() if key != "processes"}  # torchrun decides how many
         spec = dataclasses.replace(spec, fixed=rest)
     if choice.place != "local":  # the working folder may differ in other places
         choice = dataclasses.replace(choice, results=choice.results.absolute())
-    crew = gather(1, f"sweep {spec.name}", help_along, ())
+    crew = gather(1, f"sweep {spec.name}", assist, ())
     try:
         if not crew.leads:
-            for job in _jobs_from_leader(crew.hear(), spec, choice):
-                help_along(job, catalog)
+            for job in _jobs_from_leader(crew.receive(), spec, choice):
+                assist(job, catalog)
             return {}
         cell_states = board(spec, choice)
         left = survey(spec, choice, catalog, cell_states, tell)
-        crew.tell({"lots": [[spec.cells.index(cell) for cell in job.cells] for job in left]})
+        crew.send({"lots": [[spec.cells.index(cell) for cell in job.cells] for job in left]})
         cell_states.write()
         for i, state, result in _events(spec, choice, left, catalog, progress):
             outcomes = result if state == "done" else [(cell, CellState(state, result)) for cell in left[i].cells]
@@ -146,7 +146,7 @@ def sweep(
         crew.stop()
 
 
-def help_along(job: SweepJob, catalog: Catalog) -> None:
+def assist(job: SweepJob, catalog: Catalog) -> None:
     """Computes a share of a job, in the other processes of ``torchrun``. The leader raises its errors by itself."""
     try:
         run(job.asked, catalog, Progress())

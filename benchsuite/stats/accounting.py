@@ -55,7 +55,7 @@ class Accounting:
         return epochs >= self.choice.epochs and (heldout or not self.choice.heldout)
 
 
-def printed(
+def printed_accuracy(
     accounting: Accounting, correct: NDArray[np.bool_], batch_size: int, heldout: NDArray[Any] | None = None
 ) -> tuple[int, Fraction]:
     """The printed epoch, from 0, and its number in 0..1, for (e, n) bool in loader order and (e,) held-out errors."""

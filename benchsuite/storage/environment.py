@@ -11,7 +11,7 @@ from typing import Any
 PACKAGES = ("benchsuite", "numpy", "pillow", "torch", "torchvision", "timm", "pyarrow")
 
 
-def surroundings() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     """The environment that a manifest records: the ``versions`` of Python and the packages, and the ``hardware``."""
     return {
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},

@@ -135,10 +135,10 @@ class Feed:
             chosen, draws = chosen[part], draws.part(part)
         x, padding = batch(pixels, chosen.to(pixels.device), augmentation, draws)
         y = self.pictures.labels.index_select(0, chosen.to(self.pictures.labels.device))
-        x, y = on(x, self.device), on(y, self.device)
+        x, y = to_device(x, self.device), to_device(y, self.device)
         x = self.inputs(x)
         if padding is not None and augmentation.fill == "mean":
-            x.masked_fill_(on(padding, self.device).permute(0, 3, 1, 2), 0.0)
+            x.masked_fill_(to_device(padding, self.device).permute(0, 3, 1, 2), 0.0)
         return Batch(x, y, whole)
 
     def mean_image(self) -> Any:
@@ -152,7 +152,7 @@ class Feed:
         return ((mean / 255 * how.range - offset) / scale).float()
 
 
-def on(x: Any, device: torch.device) -> Any:
+def to_device(x: Any, device: torch.device) -> Any:
     """The tensor on the device. Copies to a GPU are asynchronous, from pinned memory."""
     if x.device.type == device.type:
         return x

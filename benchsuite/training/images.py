@@ -66,7 +66,7 @@ def read(split: Split, samples: Sequence[Sample], preprocess: Preprocess, size: 
     return pixels
 
 
-def kept(split: Split, samples: Sequence[Sample], preprocess: Preprocess, size: int) -> NDArray[np.uint8]:
+def cached_pixels(split: Split, samples: Sequence[Sample], preprocess: Preprocess, size: int) -> NDArray[np.uint8]:
     """As ``read``, but from a file in the user's cache, which is written if it does not exist or is damaged.
 
     The file's name is a digest of the samples' ids and states and of the view, so changed images are read again.
@@ -111,7 +111,7 @@ def _check_memory(images: int, size: int, name: str) -> None:
         )
 
 
-def pictures(arrays: dict[int, NDArray[np.uint8]], samples: Sequence[Sample], device: str) -> TrainingImages:
+def training_images(arrays: dict[int, NDArray[np.uint8]], samples: Sequence[Sample], device: str) -> TrainingImages:
     """The arrays of images by size and the samples' labels, each where ``place`` puts it."""
     labels = np.array([s.label for s in samples], dtype=np.int64)
     return TrainingImages({size: place(array, device) for size, array in arrays.items()}, place(labels, device))

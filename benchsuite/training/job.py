@@ -18,7 +18,7 @@ from benchsuite.specs.recipe import Changes, Grid, Level, Recipe, Schedule
 from benchsuite.storage import keys
 
 SCALES = ("full", "mini")
-UNPRINTED = "no number in print"
+NOT_PUBLISHED = "no number in print"
 """The field ``expected`` of a grid's cell whose recipe was published nowhere."""
 
 
@@ -34,7 +34,7 @@ def scaled(recipe: Recipe, scale: str) -> Recipe:
     mini = recipe.mini
     if mini is None:
         raise BadParameter(expected("--scale", f"full, the only scale of {recipe.name}", scale))
-    shorter = lasting(recipe, max(1, round(recipe.epochs / mini.shorter)))
+    shorter = with_epochs(recipe, max(1, round(recipe.epochs / mini.shorter)))
     optimizer = dataclasses.replace(recipe.optimizer, learning_rate=recipe.optimizer.learning_rate * mini.rate)
     return dataclasses.replace(
         shorter,
@@ -48,7 +48,7 @@ def scaled(recipe: Recipe, scale: str) -> Recipe:
     )
 
 
-def lasting(recipe: Recipe, epochs: int) -> Recipe:
+def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
     """The recipe with another number of epochs, which its name says: ``akamaster-20@epochs=3``.
 
     Milestones and a warm-up in epochs are scaled in proportion, so every phase of the schedule is still trained. Raises
@@ -100,7 +100,7 @@ def changed(recipe: Recipe, changes: Changes) -> Recipe:
 def cells(grid: Grid, recipe: Recipe) -> list[tuple[tuple[Level, ...], Recipe]]:
     """Every combination of levels with its recipe, named after the grid and the levels, the fewest epochs first.
 
-    The published number of the recipe holds for that recipe only: a cell that differs from it has ``UNPRINTED``.
+    The published number of the recipe holds for that recipe only: a cell that differs from it has ``NOT_PUBLISHED``.
     """
     combinations = []
     for levels in itertools.product(*(levels for _, levels in grid.factors)):
@@ -109,7 +109,7 @@ def cells(grid: Grid, recipe: Recipe) -> list[tuple[tuple[Level, ...], Recipe]]:
         for level in levels:
             cell = changed(cell, level.changes)
         if cell != dataclasses.replace(recipe, name=name, mini=cell.mini):
-            cell = dataclasses.replace(cell, source=grid.source, expected=UNPRINTED)
+            cell = dataclasses.replace(cell, source=grid.source, expected=NOT_PUBLISHED)
         note = f"Begins from the recipe {recipe.name}. {grid.note}".strip()
         combinations.append((levels, dataclasses.replace(cell, cost="not estimated", note=note)))
     return sorted(combinations, key=lambda cell: cell[1].epochs)
@@ -175,7 +175,7 @@ def job(request: TrainRequest, declared: Recipe, catalog: Catalog, opened: tuple
     ``opened`` are the training and the test split, if they are open already.
     """
     recipe = scaled(declared, request.scale)
-    recipe = lasting(recipe, request.epochs) if request.epochs is not None else recipe
+    recipe = with_epochs(recipe, request.epochs) if request.epochs is not None else recipe
     recipe = dataclasses.replace(recipe, seed=request.seed) if request.seed is not None else recipe
     architecture = catalog.architecture(request.architecture, recipe.options)
     train, test = opened or open_splits(request, recipe, catalog)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchsuite.stats import accounting
 from benchsuite.stats.metrics import Count
 from benchsuite.stats.significance import wilson
-from benchsuite.storage.environment import surroundings
+from benchsuite.storage.environment import environment
 from benchsuite.storage.keys import digest_lines
 from benchsuite.training.history import History
 from benchsuite.training.job import Job, TrainRequest
@@ -93,7 +93,7 @@ def make(
         "numerics": trainer.numerics(),
         "seconds": seconds,
         "images_per_second": learned / seconds["train"] if seconds["train"] else None,
-        **surroundings(),
+        **environment(),
     }
 
 
@@ -122,7 +122,7 @@ def as_source(
     how = accounting.find(name)
     if not how.applies(len(correct), heldout=heldout is not None):
         return None
-    epoch, accuracy = accounting.printed(how, correct, batch_size, heldout)
+    epoch, accuracy = accounting.printed_accuracy(how, correct, batch_size, heldout)
     return {"accounting": how.name, "epoch": epoch + 1, "top1_error": float(100 * (1 - accuracy)), "note": how.note}
 
 

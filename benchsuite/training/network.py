@@ -24,12 +24,12 @@ _CLEARLY_FASTER = 0.85
 _BATCH = 16
 
 
-def laid(module: Any, layout: Layout, device: Any) -> Any:
+def in_layout(module: Any, layout: Layout, device: Any) -> Any:
     """The module on a device, in a memory format."""
     return moved(module, device) if layout == "channels-last" else module.to(device)
 
 
-def pick(name: str, module: Any, shape: tuple[int, int, int, int], context: Callable[[], Any]) -> Layout:
+def faster_layout(name: str, module: Any, shape: tuple[int, int, int, int], context: Callable[[], Any]) -> Layout:
     """The faster layout for batches of a shape; channels last unless the other one is clearly faster.
 
     ``context()`` is the context of the forward pass. The measured choice is kept in the user's cache under ``name``,
@@ -58,7 +58,7 @@ def seconds(module: Any, shape: tuple[int, int, int, int], context: Callable[[],
     CPU time does not include what other programs do. Neither the module nor the random state changes.
     """
     with torch.random.fork_rng(devices=[]):
-        copies = [laid(copy.deepcopy(module), layout, "cpu").train() for layout in LAYOUTS]
+        copies = [in_layout(copy.deepcopy(module), layout, "cpu").train() for layout in LAYOUTS]
         batches = [torch.randn(shape), torch.randn(shape).contiguous(memory_format=torch.channels_last)][::-1]
         spent: list[list[float]] = [[], []]
         for _ in range(4):

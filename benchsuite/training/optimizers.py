@@ -64,7 +64,7 @@ def set_rate(optimiser: Any, rate: float, momentum: float | None) -> None:
                 group["momentum"] = momentum
 
 
-def clear(optimiser: Any) -> None:
+def clear_gradients(optimiser: Any) -> None:
     """Clears the gradients of trainable parameters; those of frozen parameters stay zero."""
     for group in optimiser.param_groups:
         for parameter in group["params"]:

@@ -124,14 +124,16 @@ class _Work:
     def _images(self) -> tuple[TrainingImages, TrainingImages, TrainingImages | None]:
         """The training, test and held-out images, in memory; None without held-out images."""
         from benchsuite.training import images
-        from benchsuite.training.images import pictures
+        from benchsuite.training.images import training_images
 
         job = self.job
         how = job.recipe.preprocess
         test_sizes = (how.crop,)
 
         def load(split: Split, samples: Sequence[Sample], sizes: Sequence[int]) -> TrainingImages:
-            return pictures({s: images.kept(split, samples, how, s) for s in sizes}, samples, self.device)
+            return training_images(
+                {s: images.cached_pixels(split, samples, how, s) for s in sizes}, samples, self.device
+            )
 
         if not self.group.leads:
             self.group.wait()  # until the leader has filled the cache of images
@@ -201,9 +203,9 @@ class _Work:
 
     def _right(self, images: TrainingImages) -> NDArray[np.bool_]:
         """Which of these images the network classifies correctly: (n,) bool."""
-        from benchsuite.training.trainer import right
+        from benchsuite.training.trainer import correct_answers
 
-        return right(self.trainer.module, images, self.job.recipe.preprocess, self.group)
+        return correct_answers(self.trainer.module, images, self.job.recipe.preprocess, self.group)
 
     def _note_epoch(self) -> None:
         """Notes the errors of the epoch that was just tested."""

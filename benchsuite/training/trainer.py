@@ -31,9 +31,9 @@ from benchsuite.storage.files import writing
 from benchsuite.training import network, optimizers, schedules
 from benchsuite.training.batches import Feed
 from benchsuite.training.checkpoints import State
-from benchsuite.training.images import TrainingImages, pictures, read
+from benchsuite.training.images import TrainingImages, read, training_images
 from benchsuite.training.multi_size import MultiSizeMode
-from benchsuite.training.network import Layout, laid, pick
+from benchsuite.training.network import Layout, faster_layout, in_layout
 from benchsuite.training.schedules import Clock
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Trainer:
         self.mode = MultiSizeMode(several_sizes=True) if several else None
         self.module = network.build(architecture, recipe, self.feed, classes)
         self.layout = compute.layout or compute.group.collect(self._faster_layout(architecture))[0]
-        self.module = laid(self.module, self.layout, self.device)
+        self.module = in_layout(self.module, self.layout, self.device)
         self.frozen = optimizers.freeze(self.module, recipe)
         self.optimiser = optimizers.make(self.module, recipe)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=compute.precision == "fp16")
@@ -122,7 +122,7 @@ class Trainer:
         with self._context():
             out = self.forward(batch.x.contiguous() if self.layout == "contiguous" else batch.x)
         loss = F.cross_entropy(out.float(), batch.y, reduction="sum") * (self.compute.group.size / batch.whole)
-        optimizers.clear(self.optimiser)
+        optimizers.clear_gradients(self.optimiser)
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimiser)
         self.scaler.update()
@@ -188,7 +188,7 @@ class Trainer:
     def _faster_layout(self, architecture: Architecture) -> Layout:
         side = self.feed.sizes[0]
         shape = (self.feed.batch_size, architecture.input.channels, side, side)
-        return pick(f"{architecture.name} {self.compute.precision}", self.module, shape, self._context)
+        return faster_layout(f"{architecture.name} {self.compute.precision}", self.module, shape, self._context)
 
     @property
     def _clock(self) -> Clock:
@@ -283,7 +283,7 @@ def fit(architecture: Architecture, recipe: Recipe, split: Split, progress: Prog
     device = "cuda" if torch.cuda.is_available() else "cpu"
     arrays = {size: read(split, split.samples, recipe.preprocess, size) for size in schedules.sizes(recipe)}
     compute = TrainingCompute(device, pick_precision("auto", device))
-    trainer = Trainer(architecture, recipe, pictures(arrays, split.samples, device), len(split.classes), compute)
+    trainer = Trainer(architecture, recipe, training_images(arrays, split.samples, device), len(split.classes), compute)
     progress.start(f"training {architecture.name}", trainer.steps)
     try:
         while trainer.step < trainer.steps:
@@ -305,7 +305,7 @@ def pick_precision(requested: str, device: str) -> str:
     return next((name for name in candidates(device) if name != "tf32"), "fp32")
 
 
-def right(module: Any, images: TrainingImages, preprocess: Preprocess, group: Group) -> NDArray[np.bool_]:
+def correct_answers(module: Any, images: TrainingImages, preprocess: Preprocess, group: Group) -> NDArray[np.bool_]:
     """Which images the network classifies correctly: (n,) bool, in their order.
 
     Computed in float32, as ``benchsuite run`` does. Each process evaluates its share of the images, each image once.

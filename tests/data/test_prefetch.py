@@ -38,7 +38,7 @@ class Meter:
 def test_bytes_in_flight_stay_below_the_room_and_one_image(
     monkeypatch: pytest.MonkeyPatch, seed: int, workers: int
 ) -> None:
-    monkeypatch.setattr(prefetch, "ROOM", 100)
+    monkeypatch.setattr(prefetch, "BYTES_IN_FLIGHT", 100)
     chance = random.Random(seed)
     sizes = [chance.choice([0, 1, 10, 40, 90, 100, 250]) for _ in range(60)]
     meter = Meter()
@@ -60,7 +60,7 @@ def test_bytes_in_flight_stay_below_the_room_and_one_image(
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_known_weights_bound_what_is_begun(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
-    monkeypatch.setattr(prefetch, "ROOM", 100)
+    monkeypatch.setattr(prefetch, "BYTES_IN_FLIGHT", 100)
     begun: list[int] = []
 
     def items() -> object:
@@ -76,13 +76,13 @@ def test_known_weights_bound_what_is_begun(monkeypatch: pytest.MonkeyPatch, work
 
 
 def test_an_image_larger_than_the_room_is_alone_and_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prefetch, "ROOM", 10)
+    monkeypatch.setattr(prefetch, "BYTES_IN_FLIGHT", 10)
     assert list(in_order([1000] * 20, lambda n: reserve(n) or n, 4)) == [1000] * 20
     assert list(in_order([1000] * 20, lambda n: n, 4, weight=lambda n: n)) == [1000] * 20
 
 
 def test_the_oldest_gets_in_though_the_younger_hold_all_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prefetch, "ROOM", 10)
+    monkeypatch.setattr(prefetch, "BYTES_IN_FLIGHT", 10)
     younger = threading.Event()
 
     def work(i: int) -> int:
@@ -96,7 +96,7 @@ def test_the_oldest_gets_in_though_the_younger_hold_all_the_room(monkeypatch: py
 
 
 def test_closing_wakes_who_waits_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prefetch, "ROOM", 10)
+    monkeypatch.setattr(prefetch, "BYTES_IN_FLIGHT", 10)
     stream = in_order(range(8), lambda i: reserve(10) or i, 4)
     assert next(stream) == 0
     start = time.perf_counter()
@@ -106,7 +106,7 @@ def test_closing_wakes_who_waits_for_room(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_elsewhere_there_is_always_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prefetch, "ROOM", 1)
+    monkeypatch.setattr(prefetch, "BYTES_IN_FLIGHT", 1)
     reserve(10**12)
     assert list(in_order([10**12], lambda n: reserve(n) or n, 0)) == [10**12]
     list(in_order([1], lambda n: n, 1))
@@ -169,7 +169,7 @@ def test_no_decoder_takes_more_memory_than_was_asked_for(tmp_path: Path, name: s
 
 
 def test_large_files_are_decoded_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prefetch, "ROOM", 3 * 4 * 10_000)
+    monkeypatch.setattr(prefetch, "BYTES_IN_FLIGHT", 3 * 4 * 10_000)
     for i in range(12):
         Image.new("RGB", (100, 100), (i, 0, 0)).save(tmp_path / f"{i:02}.png")
     meter = Meter()

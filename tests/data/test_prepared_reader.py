@@ -19,7 +19,7 @@ from toys import TOP1_ERRORS
 
 from benchsuite import DataError, Loader, View
 from benchsuite.data.prepared_note import PreparedSpec
-from benchsuite.data.prepared_reader import opened
+from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.data.prepared_writer import prepare
 from benchsuite.data.resize import resize
 from benchsuite.evaluation.question import RunRequest
@@ -216,7 +216,7 @@ def test_a_resized_file_is_refused_for_any_other_view_and_the_full_one_serves_al
     whole, small = (pixels_of(use(pictures, *views), split, split.samples) for views in ((view, other), (view,)))
     assert [p.shape for p in whole] == [np.asarray(split.read(s)).shape for s in split.samples]
     assert all(min(p.shape[:2]) == 8 for p in small)
-    unknown = opened(BOX, split, split.samples, (), "folder")
+    unknown = open_prepared(BOX, split, split.samples, (), "folder")
     assert [p.shape for p in pixels_of(unknown, split, split.samples)] == [p.shape for p in whole]
 
 

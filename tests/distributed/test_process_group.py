@@ -87,12 +87,12 @@ def test_the_parts_of_a_batch_are_every_image_once(size: int) -> None:
 
 def test_a_process_alone_leads_and_takes_the_device_that_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert not process_group.asked()
+    assert not process_group.under_torchrun()
     assert leads()
     assert own_device("cuda") == "cuda"
     for name, value in environment(1, 2, 1).items():
         monkeypatch.setenv(name, value)
-    assert process_group.asked()
+    assert process_group.under_torchrun()
     assert not leads()
     assert own_device("cuda") == "cuda:1"
     assert own_device("cpu") == "cpu"

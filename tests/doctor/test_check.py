@@ -116,7 +116,7 @@ def test_weights_that_cannot_be_had_are_said_before_any_image_is_looked_at(monke
                 yield dataclasses.replace(a, weights=gone)
 
     catalog = load_plugins(entry_points=False, extra=[NoWeights(), Painted(flipped=False)])
-    monkeypatch.setattr("benchsuite.doctor.inspection.look", lambda *how: pytest.fail("images were looked at"))
+    monkeypatch.setattr("benchsuite.doctor.inspection.examine_all", lambda *how: pytest.fail("images were looked at"))
     with pytest.raises(WeightsError, match="Cannot get the weights identity of toy"):
         checkup(CheckRequest("painted", model="toy", weights="identity", device="cpu"), catalog, Progress())
 

@@ -13,7 +13,7 @@ from PIL import Image
 from benchsuite import Sample
 from benchsuite.builtin.datasets import folder
 from benchsuite.doctor.folder_survey import header_errors, survey
-from benchsuite.doctor.inspection import beside, every, examine, groups, look, same_bytes
+from benchsuite.doctor.inspection import every, examine, examine_all, groups, other_files, same_bytes
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 
@@ -42,7 +42,7 @@ def root(tmp_path: Path) -> Path:
 def looked(root: Path, *, decode: bool) -> dict[str, Any]:
     split = folder.open_folder(str(root), "test")
     chosen = {s.id for s in split.samples} if decode else set()
-    seen = look(split, chosen, lambda title, total: None, lambda k: None)
+    seen = examine_all(split, chosen, lambda title, total: None, lambda k: None)
     return {s.id: e for s, e in zip(split.samples, seen, strict=True)}
 
 
@@ -75,7 +75,7 @@ def test_progress_tells_of_every_header_and_of_every_decoded_image(root: Path) -
     ):
         told: list[str] = []
         steps.clear()
-        look(split, chosen, lambda title, n, told=told: told.append(title), steps.append)
+        examine_all(split, chosen, lambda title, n, told=told: told.append(title), steps.append)
         assert (told, sum(steps)) == (titles, total)
 
 
@@ -130,8 +130,8 @@ def test_what_lies_beside_the_images_is_counted_by_kind(root: Path) -> None:
     for name in ("._plain.jpg", "labels.txt", "b.txt", "Makefile"):
         (root / "a" / name).write_text("x")
     split = folder.open_folder(str(root), "test")
-    assert beside(split.samples) == {"hidden": 1, ".txt": 2, "no suffix": 1}
-    assert beside([dataclasses.replace(split.samples[0], where="row 1 of digits")]) == {}
+    assert other_files(split.samples) == {"hidden": 1, ".txt": 2, "no suffix": 1}
+    assert other_files([dataclasses.replace(split.samples[0], where="row 1 of digits")]) == {}
 
 
 def test_a_folder_that_is_no_data_set_is_surveyed(root: Path) -> None:

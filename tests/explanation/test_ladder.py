@@ -9,8 +9,8 @@ from reference import paired as twin
 from toys import ToyPlugin
 
 from benchsuite import BadParameter, BenchsuiteError, Preprocess, load_plugins
-from benchsuite.explanation.ladder import MOST, Factor, Rung, carried, changes, rungs, subsets, taken_apart
-from benchsuite.explanation.protocol_factors import ProtocolContext, setting
+from benchsuite.explanation.ladder import MOST, Factor, Rung, carried_over, changes, factors_of_protocol, rungs, subsets
+from benchsuite.explanation.protocol_factors import ProtocolContext, factors_of
 from benchsuite.specs.parameters import bind, finder
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
@@ -118,7 +118,7 @@ def test_a_ladder_changes_one_factor_at_a_time_between_any_two_protocols(
     assert len(set(labels)) == len(labels)
     assert all(len(rung.factors) == 1 for rung in made[1:])
     for before, after in itertools.pairwise(made):
-        a, b = (setting(frame.views(rung.bound), rung.bound.combine) for rung in (before, after))
+        a, b = (factors_of(frame.views(rung.bound), rung.bound.combine) for rung in (before, after))
         assert a is not None
         assert b is not None
         changed = {field for field in a.__slots__ if getattr(a, field) != getattr(b, field)}
@@ -161,16 +161,16 @@ def test_protocols_that_share_nothing_known_are_one_step() -> None:
 
 def test_scales_whose_shifts_differ_are_not_taken_apart() -> None:
     """By default ``tta`` shifts by a quarter of the margin of each scale, which is not one number of pixels."""
-    assert taken_apart(bind("tta:scales=256+288", FIND), USUAL) is None
+    assert factors_of_protocol(bind("tta:scales=256+288", FIND), USUAL) is None
     assert words(ladder("tta:scales=256+288", "fullconv"))[1:] == [
         ("fullconv", "protocol: tta:scales=256+288 -> fullconv")
     ]
 
 
 def test_a_protocol_keeps_its_sizes_when_it_is_carried_to_other_weights() -> None:
-    assert carried(bind("1crop", FIND), USUAL, NEWER).label == "1crop:resize=256"
-    assert carried(bind("1crop", FIND), USUAL, USUAL).label == "1crop"
-    assert carried(bind("toy", FIND), USUAL, NEWER).label == "toy"
+    assert carried_over(bind("1crop", FIND), USUAL, NEWER).label == "1crop:resize=256"
+    assert carried_over(bind("1crop", FIND), USUAL, USUAL).label == "1crop"
+    assert carried_over(bind("toy", FIND), USUAL, NEWER).label == "toy"
 
 
 @pytest.mark.parametrize(("start", "goal", "frame"), [("1crop", "multiscale", USUAL), ("1crop", "multiscale", DIGITS)])
@@ -179,12 +179,12 @@ def test_every_set_of_factors_that_a_protocol_has_is_found_once(start: str, goal
     everything = max(found, key=len)
     assert found[frozenset()].label == start
     assert found[everything].label == goal
-    a, b = (taken_apart(bind(text, FIND), frame) for text in (start, goal))
+    a, b = (factors_of_protocol(bind(text, FIND), frame) for text in (start, goal))
     assert a is not None
     assert b is not None
     assert everything == {c.name for c in changes(a, b) if not c.optional}
     for names, bound in found.items():
-        here = taken_apart(bound, frame)
+        here = factors_of_protocol(bound, frame)
         assert here is not None
         assert ("crops" in names) == (here.places == "dense")
         assert ("scale 384" in names) == (384 in here.scales)

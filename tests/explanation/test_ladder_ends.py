@@ -30,15 +30,15 @@ def test_two_protocols_are_asked_of_one_network(tmp_path: Path) -> None:
     start, goal = between_protocols(asked(tmp_path), "1crop", "multiscale:merge=logit", CATALOG)
     assert [end.question.bound.label for end in (start, goal)] == ["1crop", "multiscale:merge=logit"]
     assert start.question.members[0].identity == goal.question.members[0].identity
-    assert start.printed is None
+    assert start.published is None
 
 
 def test_a_printed_figure_is_tested_as_its_source_tests(tmp_path: Path) -> None:
     start, goal = between_protocols(asked(tmp_path), "1crop", "fb-10crop-50-top1", CATALOG)
     assert goal.question.bound.label == "10crop:crop=224,interpolation=bicubic,merge=logit,resize=256,rounding=ceil"
-    assert goal.printed is not None
-    assert goal.printed.value == "22.24"
-    assert start.printed is None
+    assert goal.published is not None
+    assert goal.published.value == "22.24"
+    assert start.published is None
 
 
 @pytest.mark.parametrize("name", ["he-gh-1c-resnet-50-top5", "he-t4-other-vggv5-top1", "dn-fig3-resnet"])
@@ -82,7 +82,7 @@ def test_a_printed_figure_is_taken_with_the_network_of_the_run(tmp_path: Path, r
         ends = between_runs(nothing_asked(tmp_path), *names, CATALOG)
         assert {end.question.weights for end in ends} == {"reddish"}
         printed = ends[names.index("he-t4-ms-resnet-50-top1")]
-        assert printed.printed is not None
+        assert printed.published is not None
         assert printed.question.bound.label == "multiscale:scales=224+256+384+480+640"
 
 

@@ -29,7 +29,7 @@ def ends(
 
 
 def test_each_rung_is_a_question_with_a_command_of_its_own(tmp_path: Path) -> None:
-    made = make_plan(*ends(tmp_path), CATALOG, fair=False)
+    made = make_plan(*ends(tmp_path), CATALOG, shapley=False)
     assert len(made.rungs) == 9
     assert made.sets == {}
     for rung in made.rungs:
@@ -42,7 +42,7 @@ def test_each_rung_is_a_question_with_a_command_of_its_own(tmp_path: Path) -> No
 
 def test_the_cost_counts_distinct_views_and_their_pixels(tmp_path: Path) -> None:
     """Crops of 14: five, and five mirrored; the whole image at 16 without and with windows; four more scales; twice."""
-    made = make_plan(*ends(tmp_path), CATALOG, fair=False)
+    made = make_plan(*ends(tmp_path), CATALOG, shapley=False)
     assert (made.cost.runs, made.cost.answered, made.cost.images) == (9, 0, N)
     assert made.cost.views == 10 + 2 * (1 + 5)
     crops, smallest = 10 * 14 * 14, 2 * (2 * 16 * 16 + 14 * 14 + 24 * 24 + 30 * 30 + 40 * 40)
@@ -51,26 +51,26 @@ def test_the_cost_counts_distinct_views_and_their_pixels(tmp_path: Path) -> None
 
 def test_answered_rungs_cost_nothing(tmp_path: Path) -> None:
     run(asked(tmp_path, "1crop", "10crop"), CATALOG, Progress())
-    part = make_plan(*ends(tmp_path), CATALOG, fair=False).cost
+    part = make_plan(*ends(tmp_path), CATALOG, shapley=False).cost
     assert (part.answered, part.views) == (2, 5 + 2 * 6)
-    labels = [rung.question.bound.label for rung in make_plan(*ends(tmp_path), CATALOG, fair=False).rungs]
+    labels = [rung.question.bound.label for rung in make_plan(*ends(tmp_path), CATALOG, shapley=False).rungs]
     run(asked(tmp_path, *labels), CATALOG, Progress())
-    whole = make_plan(*ends(tmp_path), CATALOG, fair=False).cost
+    whole = make_plan(*ends(tmp_path), CATALOG, shapley=False).cost
     assert (whole.answered, whole.views, whole.pixels) == (9, 0, 0)
     fresh = []
     for end in ends(tmp_path):
         again = dataclasses.replace(end.question.request, fresh=True)
         fresh.append(dataclasses.replace(end, question=dataclasses.replace(end.question, request=again)))
-    assert make_plan(fresh[0], fresh[1], CATALOG, fair=False).cost.answered == 0
+    assert make_plan(fresh[0], fresh[1], CATALOG, shapley=False).cost.answered == 0
 
 
 def factors(start: LadderEnd, goal: LadderEnd) -> list[list[str]]:
-    return [[str(f) for f in rung.factors] for rung in make_plan(start, goal, CATALOG, fair=False).rungs]
+    return [[str(f) for f in rung.factors] for rung in make_plan(start, goal, CATALOG, shapley=False).rungs]
 
 
 def test_weights_change_first_and_sizes_stay_until_their_own_rung(tmp_path: Path) -> None:
     start, goal = ends(tmp_path, goal="10crop", weights="reddish")
-    made = make_plan(start, goal, CATALOG, fair=False)
+    made = make_plan(start, goal, CATALOG, shapley=False)
     assert [(rung.question.weights, rung.question.bound.label) for rung in made.rungs] == [
         ("even", "1crop"),
         ("reddish", "1crop:resize=16"),
@@ -107,17 +107,17 @@ def test_the_same_precision_in_other_words_is_no_rung(tmp_path: Path) -> None:
 def test_ends_of_other_images_are_refused(tmp_path: Path) -> None:
     start, goal = ends(tmp_path, data="patches:half")
     with pytest.raises(DataError, match=f"evaluated on the same images, got {N} of toy and {N // 2} of toy"):
-        make_plan(start, goal, CATALOG, fair=False)
+        make_plan(start, goal, CATALOG, shapley=False)
 
 
 def test_an_ensemble_is_refused(tmp_path: Path) -> None:
     several = dataclasses.replace(asked(tmp_path, "ensemble"), architectures=("patches", "patches2"))
     with pytest.raises(BadParameter, match=r"of one network, got patches\+patches2"):
-        make_plan(end(asked(tmp_path, "1crop")), end(several), CATALOG, fair=False)
+        make_plan(end(asked(tmp_path, "1crop")), end(several), CATALOG, shapley=False)
 
 
 def test_every_set_of_factors_is_a_question_too(tmp_path: Path) -> None:
-    made = make_plan(*ends(tmp_path, goal="10crop:merge=logit"), CATALOG, fair=True)
+    made = make_plan(*ends(tmp_path, goal="10crop:merge=logit"), CATALOG, shapley=True)
     assert len(made.sets) == 8
     assert made.cost.runs == len({q.run_id for q in made.sets.values()} | {r.question.run_id for r in made.rungs})
     everything = max(made.sets, key=len)
@@ -126,7 +126,7 @@ def test_every_set_of_factors_is_a_question_too(tmp_path: Path) -> None:
 
 
 def test_flat_data_is_json_with_commands(tmp_path: Path) -> None:
-    data = json.loads(json.dumps(flat(make_plan(*ends(tmp_path, goal="10crop"), CATALOG, fair=False))))
+    data = json.loads(json.dumps(flat(make_plan(*ends(tmp_path, goal="10crop"), CATALOG, shapley=False))))
     assert [rung["command"] for rung in data["rungs"]] == [
         "benchsuite run patches -p 1crop --data patches",
         "benchsuite run patches -p 10crop:flip=false --data patches",

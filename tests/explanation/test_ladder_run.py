@@ -17,7 +17,7 @@ from benchsuite.explanation import ledger
 from benchsuite.explanation.comparison import compare, open_run
 from benchsuite.explanation.ladder_ends import between_protocols
 from benchsuite.explanation.ladder_plan import LadderEnd, LadderPlan, make_plan
-from benchsuite.explanation.ladder_run import Ladder, climb, flat
+from benchsuite.explanation.ladder_run import Ladder, flat, measure
 from benchsuite.progress import Progress
 from benchsuite.runs.plan import plan
 from benchsuite.runs.run import run
@@ -25,9 +25,9 @@ from benchsuite.stats.significance import holm
 from benchsuite.storage.run_folder import read_columns
 
 
-def planned(results: Path, start: str, goal: str, *, fair: bool = False, **fields: Any) -> LadderPlan:
+def planned(results: Path, start: str, goal: str, *, shapley: bool = False, **fields: Any) -> LadderPlan:
     question = asked(results, **fields)
-    return make_plan(*between_protocols(question, start, goal, CATALOG), CATALOG, fair=fair)
+    return make_plan(*between_protocols(question, start, goal, CATALOG), CATALOG, shapley=shapley)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ladder(results: Path) -> Ladder:
     """A ladder from one crop to five scales, measured once for all tests of the file."""
-    return climb(planned(results, "1crop", "multiscale"), Progress())
+    return measure(planned(results, "1crop", "multiscale"), Progress())
 
 
 def test_a_ladder_costs_at_most_the_forward_passes_of_its_distinct_views(
@@ -47,15 +47,15 @@ def test_a_ladder_costs_at_most_the_forward_passes_of_its_distinct_views(
     counted = Counted(monkeypatch)
     made = planned(tmp_path, "1crop", "multiscale")
     assert counted.views == 0
-    climb(made, Progress())
+    measure(made, Progress())
     assert counted.views == N * made.cost.views == N * 22
-    climb(planned(tmp_path, "1crop", "multiscale"), Progress())
+    measure(planned(tmp_path, "1crop", "multiscale"), Progress())
     assert counted.views == N * 22
-    climb(planned(tmp_path / "elsewhere", "1crop", "multiscale"), Progress())
+    measure(planned(tmp_path / "elsewhere", "1crop", "multiscale"), Progress())
     assert counted.views == N * 22  # no run is there, but all logits are kept
-    climb(planned(tmp_path, "1crop", "multiscale:merge=logit"), Progress())
+    measure(planned(tmp_path, "1crop", "multiscale:merge=logit"), Progress())
     assert counted.views == N * 22
-    climb(planned(tmp_path, "fullconv", "multiscale:scales=16+18"), Progress())
+    measure(planned(tmp_path, "fullconv", "multiscale:scales=16+18"), Progress())
     assert counted.views == N * (22 + 2)
 
 
@@ -89,11 +89,11 @@ def test_steps_are_paired_with_the_rung_before_and_add_up_to_the_whole(ladder: L
     assert sum(changes) == Fraction(ladder.steps[-1].top1_errors - first.top1_errors, N)
     assert any(changes)
     assert ladder.left_over == 0
-    assert (ladder.because, ladder.printed, ladder.shares, ladder.orders) == ((), (None, None), (), 0)
+    assert (ladder.because, ladder.published, ladder.shares, ladder.orders) == ((), (None, None), (), 0)
 
 
 def test_the_way_down_undoes_the_way_up(ladder: Ladder, results: Path) -> None:
-    down = climb(planned(results, "multiscale", "1crop"), Progress())
+    down = measure(planned(results, "multiscale", "1crop"), Progress())
     assert [step.run_id for step in down.steps] == [step.run_id for step in reversed(ladder.steps)]
     undone = [(s.top1.broken, s.top1.fixed) for s in reversed(down.steps) if s.top1]
     assert undone == [(s.top1.fixed, s.top1.broken) for s in ladder.steps if s.top1]
@@ -101,8 +101,8 @@ def test_the_way_down_undoes_the_way_up(ladder: Ladder, results: Path) -> None:
 
 
 def test_fair_shares_are_averages_over_every_order_of_runs(results: Path, tmp_path: Path) -> None:
-    made = planned(results, "1crop", "10crop:merge=logit,resize=20", fair=True)
-    found = climb(made, Progress())
+    made = planned(results, "1crop", "10crop:merge=logit,resize=20", shapley=True)
+    found = measure(made, Progress())
     labels = {names: question.bound.label for names, question in made.sets.items()}
     rows = run(asked(tmp_path, *dict.fromkeys(labels.values())), CATALOG, Progress())
     errors = {row["protocol"]: row["top1_errors"] for row in rows}
@@ -117,7 +117,7 @@ def test_fair_shares_are_averages_over_every_order_of_runs(results: Path, tmp_pa
 
 
 def test_fair_shares_write_no_runs_but_those_of_the_rungs(tmp_path: Path) -> None:
-    found = climb(planned(tmp_path, "1crop", "10crop:merge=logit,resize=20", fair=True), Progress())
+    found = measure(planned(tmp_path, "1crop", "10crop:merge=logit,resize=20", shapley=True), Progress())
     written = {folder.name for folder in (tmp_path / "runs").iterdir() if folder.is_dir()}
     assert written == {step.run_id for step in found.steps}
     assert found.cost.runs > len(written)
@@ -127,7 +127,7 @@ def test_what_a_printed_figure_leaves_over_is_said_with_its_reasons(results: Pat
     row = next(r for r in ledger.load() if r.id == "he-gh-10c-resnet-50-top1")
     (question,) = plan(asked(results, "10crop"), CATALOG)
     start, _ = between_protocols(asked(results), "1crop", "10crop", CATALOG)
-    found = climb(make_plan(start, LadderEnd(question, row), CATALOG, fair=False), Progress())
+    found = measure(make_plan(start, LadderEnd(question, row), CATALOG, shapley=False), Progress())
     measured = Fraction(100 * found.steps[-1].top1_errors, N)
     assert found.left_over == Fraction("22.9") - measured
     assert found.left_over != 0
@@ -144,7 +144,7 @@ def test_a_ladder_over_weights_and_loader_is_made_of_ordinary_runs(tmp_path: Pat
     for protocol, fields in (("1crop", {}), ("fullconv", {"weights": "reddish", "loader": "backwards"})):
         (question,) = plan(asked(tmp_path, protocol, **fields), CATALOG)
         ends.append(LadderEnd(question))
-    found = climb(make_plan(ends[0], ends[1], CATALOG, fair=False), Progress())
+    found = measure(make_plan(ends[0], ends[1], CATALOG, shapley=False), Progress())
     names = [factor.name for step in found.steps for factor in step.factors]
     assert names == ["weights", "decoder", "resize", "crops", "mirror images", "crops", "pooling"]
     (last,) = run(asked(tmp_path, "fullconv", weights="reddish", loader="backwards"), CATALOG, Progress())

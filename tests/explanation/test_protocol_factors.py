@@ -13,8 +13,8 @@ from benchsuite.explanation.protocol_factors import (
     ProtocolFactors,
     bound_as,
     express,
+    factors_of,
     replaced,
-    setting,
     shown,
 )
 from benchsuite.specs.parameters import bind, finder
@@ -42,13 +42,13 @@ def test_a_protocol_taken_apart_and_expressed_again_makes_the_same_views(text: s
         made = frame.views(bound)
     except BenchsuiteError:
         pytest.skip("too large a crop for these weights")
-    found = setting(made, bound.combine)
+    found = factors_of(made, bound.combine)
     assert found is not None
     again = express(found, frame)
     assert again is not None
     assert set(frame.views(again)) == set(made)
     assert again.combine == bound.combine
-    assert setting(frame.views(again), again.combine) == found
+    assert factors_of(frame.views(again), again.combine) == found
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_protocol_taken_apart_and_expressed_again_makes_the_same_views(text: s
 def test_the_shortest_protocol_is_found(text: str, short: str) -> None:
     frame = FRAMES["usual"]
     bound = bind(text, frame.find)
-    found = setting(frame.views(bound), bound.combine)
+    found = factors_of(frame.views(bound), bound.combine)
     assert found is not None
     again = express(found, frame)
     assert again is not None
@@ -76,7 +76,7 @@ def test_the_shortest_protocol_is_found(text: str, short: str) -> None:
 def test_what_a_setting_says_is_what_the_views_are() -> None:
     frame = FRAMES["usual"]
     bound = bind("10crop:interpolation=bicubic,rounding=ceil,merge=logit", frame.find)
-    assert setting(frame.views(bound), bound.combine) == ProtocolFactors(
+    assert factors_of(frame.views(bound), bound.combine) == ProtocolFactors(
         scales=(256,),
         crop=224,
         interpolation="bicubic",
@@ -106,14 +106,14 @@ CROPS = [
 
 @pytest.mark.parametrize("made", CROPS)
 def test_views_that_are_no_product_of_known_factors_are_not_expressed(made: tuple[View, ...]) -> None:
-    found = setting(made, Combine())
+    found = factors_of(made, Combine())
     assert found is None or express(found, FRAMES["usual"]) is None
 
 
 def test_a_setting_that_no_protocol_has_is_not_expressed() -> None:
     frame = FRAMES["usual"]
     bound = bind("10crop", frame.find)
-    found = setting(frame.views(bound), bound.combine)
+    found = factors_of(frame.views(bound), bound.combine)
     assert found is not None
     for fields in ({"scales": (256, 288)}, {"scales": (200,)}, {"spatial": "mean"}, {"average": "locations"}):
         assert express(replaced(found, **fields), frame) is None
@@ -143,7 +143,7 @@ def test_random_settings_are_expressed_exactly_or_not_at_all() -> None:
         bound = express(wanted, frame)
         if bound is not None:
             expressed += 1
-            assert setting(frame.views(bound), bound.combine) == wanted
+            assert factors_of(frame.views(bound), bound.combine) == wanted
     assert expressed > 60
 
 
@@ -159,7 +159,7 @@ def test_every_field_of_a_setting_can_be_shown() -> None:
     frame = FRAMES["usual"]
     for text in ("10crop", "multiscale"):
         bound = bind(text, frame.find)
-        found = setting(frame.views(bound), bound.combine)
+        found = factors_of(frame.views(bound), bound.combine)
         assert found is not None
         words = {field.name: shown(field.name, getattr(found, field.name)) for field in dataclasses.fields(found)}
         assert words["flip"] == "with mirror images"

@@ -7,8 +7,8 @@ from toys import ToyPlugin
 
 from benchsuite import Preprocess, load_plugins
 from benchsuite.explanation import ledger
-from benchsuite.explanation.protocol_factors import ProtocolContext, setting
-from benchsuite.explanation.reproduction import label, measured_by, parted_by
+from benchsuite.explanation.protocol_factors import ProtocolContext, factors_of
+from benchsuite.explanation.reproduction import label, ladder_command, run_command
 from benchsuite.specs.parameters import bind, finder
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
@@ -35,7 +35,7 @@ def test_a_source_is_repeated_with_its_sizes_its_resampling_and_its_merging(name
 def test_what_the_source_states_is_in_the_views() -> None:
     frame = ProtocolContext(finder(CATALOG.protocols), USUAL, mirror=True)
     bound = bind(label(CATALOG, ROWS["fb-10crop-50-top1"], USUAL), frame.find)
-    found = setting(frame.views(bound), bound.combine)
+    found = factors_of(frame.views(bound), bound.combine)
     assert found is not None
     assert (found.interpolation, found.rounding, found.places, found.flip) == ("bicubic", "ceil", "five", True)
     assert (found.merge, found.scales, found.crop) == ("logit", (256,), 224)
@@ -47,7 +47,7 @@ OWN = [row for row in ROWS.values() if row.value and ":" not in row.architecture
 
 @pytest.mark.parametrize("row", OWN, ids=lambda row: row.id)
 def test_every_figure_has_a_command_that_binds_or_a_reason(row: ledger.Published) -> None:
-    command, remark = measured_by(CATALOG, row)
+    command, remark = run_command(CATALOG, row)
     assert remark
     known = (
         row.architecture in CATALOG.architectures,
@@ -66,6 +66,6 @@ def test_what_lies_between_two_figures_is_measured_by_one_command() -> None:
     ids = ("tv-v1-50-top1", "tv-v2-50-top1", "he-gh-1c-resnet-50-top1", "he-t4-other-vggv5-top1")
     first, second, he, other = (ROWS[name] for name in ids)
     asked = "benchsuite explain resnet50 --data imagenet:PATH --weights IMAGENET1K_V2"
-    assert parted_by(CATALOG, first, second) == f"{asked} --from tv-v1-50-top1 --to tv-v2-50-top1"
-    assert "resnet50.v1 --data imagenet:PATH --weights FILE" in str(parted_by(CATALOG, first, he))
-    assert parted_by(CATALOG, first, other) is None
+    assert ladder_command(CATALOG, first, second) == f"{asked} --from tv-v1-50-top1 --to tv-v2-50-top1"
+    assert "resnet50.v1 --data imagenet:PATH --weights FILE" in str(ladder_command(CATALOG, first, he))
+    assert ladder_command(CATALOG, first, other) is None

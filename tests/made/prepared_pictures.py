@@ -12,7 +12,7 @@ from toys import ToyPlugin
 
 from benchsuite import Catalog, Loader, Split, View, load_plugins
 from benchsuite.data.prepared_note import PreparedSpec
-from benchsuite.data.prepared_reader import opened
+from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.data.prepared_writer import prepare
 from benchsuite.progress import Progress
 from benchsuite.specs.catalog import open_dataset
@@ -31,7 +31,7 @@ def make(root: Path, loader: Loader = BOX, **fields: Any) -> dict[str, Any]:
 
 def use(root: Path, *views: View, loader: Loader = BOX, split: Split | None = None) -> Loader:
     split = split or split_of(root)
-    return opened(loader, split, split.samples, views or (FULL,), f"folder:{root}")
+    return open_prepared(loader, split, split.samples, views or (FULL,), f"folder:{root}")
 
 
 def pixels_of(loader: Loader, split: Split, samples: Any) -> list[Any]:

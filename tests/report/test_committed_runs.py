@@ -65,12 +65,12 @@ def test_manifests_and_ladders_of_committed_folders_are_cleaned_and_a_users_own_
         told(folder, command="benchsuite run a --data imagenet:/data/imagenet")
     ladder = tmp_path / "digits" / "ladder.json"
     ladder.write_text(json.dumps({"rungs": [{"path": "/home/me/results/runs/a"}]}))
-    found = list(committed_runs.kept(tmp_path))
+    found = list(committed_runs.files_with_paths(tmp_path))
     assert [k.path for k in found] == [one / "manifest.json", course / "manifest.json", ladder]
     assert found[1].paths == ["/home/me/cifar"]
     for kept in found:
         committed_runs.write(kept)
-    assert list(committed_runs.kept(tmp_path)) == []
+    assert list(committed_runs.files_with_paths(tmp_path)) == []
     assert json.loads(ladder.read_text()) == {"rungs": [{"path": "PATH"}]}
     assert "/data/imagenet" in (own / "manifest.json").read_text()
     assert run_folder.read_manifest(one) is not None

@@ -95,7 +95,7 @@ def test_each_run_is_compared_with_the_nearest_kin_before_it(tmp_path: Path) -> 
     assert len(found) == 12, "of each set of images all but the first"
     for data in ("one", "other"):
         mine = [pair for pair in report.pairs if pair.before.data == data]
-        assert [p.p_holm for p in mine] == pytest.approx(significance.holm([p.found.top1.p for p in mine]))
+        assert [p.p_holm for p in mine] == pytest.approx(significance.holm([p.comparison.top1.p for p in mine]))
 
 
 def test_the_images_that_changed_most_come_first_with_their_answers(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_the_images_that_changed_most_come_first_with_their_answers(tmp_path: Pa
     assert [(c.id, c.fixed, c.after) for c in pair.changed] == [
         line for _, _, line in sorted(slow, key=lambda s: s[:2])
     ]
-    assert len(pair.changed) == pair.found.top1.fixed + pair.found.top1.broken > 10
+    assert len(pair.changed) == pair.comparison.top1.fixed + pair.comparison.top1.broken > 10
 
 
 def test_many_pairs_share_the_room_for_images_and_the_last_have_no_details(
@@ -154,7 +154,7 @@ def test_what_a_ladder_leaves_over_is_exact_and_lies_at_its_ends(tmp_path: Path)
     (ladder,) = read(sources(tmp_path, (str(ladder_file(tmp_path, A, B, **extra)),))).ladders
     errors = [Fraction(entry.row["top1_errors"], 200) * 100 for entry in ladder.entries]
     assert ladder.gaps == (errors[0] - Fraction(str(first.error)), Fraction(str(second.error)) - errors[1])
-    steps = sum(100 * pair.found.top1.change for pair in ladder.pairs)
+    steps = sum(100 * pair.comparison.top1.change for pair in ladder.pairs)
     assert Fraction(str(first.error)) + ladder.left_over + steps == Fraction(str(second.error))
 
 
@@ -164,7 +164,7 @@ def test_a_ladder_without_printed_figures_leaves_nothing_over(tmp_path: Path) ->
     (ladder,) = report.ladders
     assert ladder.left_over == 0
     assert report.pairs == ()
-    there, back = (pair.found.top1.change for pair in ladder.pairs)
+    there, back = (pair.comparison.top1.change for pair in ladder.pairs)
     assert there == -back != 0
     assert len(report.entries) == 2
 

@@ -102,7 +102,7 @@ def test_csv_is_read_back_with_every_number_unrounded(report: Report) -> None:
         assert float(line["ece"]) == entry.side.calibration.ece
         assert float(line["megapixels"]) == entry.megapixels
     rung, pair = lines[2:]
-    found = report.pairs[0].found.top1
+    found = report.pairs[0].comparison.top1
     for line in (rung, pair):
         assert (int(line["top1_fixed"]), int(line["top1_broken"])) == (found.fixed, found.broken)
         assert float(line["top1_change_interval_low"]) == 100 * found.low
@@ -125,7 +125,7 @@ def test_json_is_strict_and_in_the_words_of_compare(report: Report) -> None:
     assert [run["run_id"] for run in data["runs"]] == [A, B]
     assert "cached" not in data["runs"][0]
     (pair,) = report.pairs
-    assert data["comparisons"] == [json.loads(json.dumps(comparison.flat(pair.found, pair.p_holm)))]
+    assert data["comparisons"] == [json.loads(json.dumps(comparison.flat(pair.comparison, pair.p_holm)))]
     (ladder,) = data["ladders"]
     assert ladder["rungs"] == [A, B]
     assert ladder["left_over"] == float(report.ladders[0].left_over)

@@ -168,10 +168,10 @@ def test_a_waterfall_leads_from_the_first_rate_to_the_last_without_a_gap(tmp_pat
 def test_a_change_for_the_better_has_the_tone_of_the_better(tmp_path: Path) -> None:
     (ladder,) = laddered(tmp_path).ladders
     for row, pair in zip(figures.waterfall(ladder).rows[1:-1], ladder.pairs, strict=True):
-        change = pair.found.top1.change
+        change = pair.comparison.top1.change
         assert row.bars[0].tone == ("better" if change < 0 else "worse")
         assert row.interval == pytest.approx(
-            (row.bars[0].start + 100 * pair.found.top1.low, row.bars[0].start + 100 * pair.found.top1.high)
+            (row.bars[0].start + 100 * pair.comparison.top1.low, row.bars[0].start + 100 * pair.comparison.top1.high)
         )
 
 
@@ -179,8 +179,8 @@ def test_plots_of_classes_count_every_image_that_changed(tmp_path: Path) -> None
     report = two_runs(tmp_path)
     (pair,) = report.pairs
     bars = [bar for row in figures.classes(report, pair).rows for bar in row.bars]
-    assert sum(-bar.end for bar in bars if bar.tone == "better") == pair.found.top1.fixed
-    assert sum(bar.end for bar in bars if bar.tone == "worse") == pair.found.top1.broken
+    assert sum(-bar.end for bar in bars if bar.tone == "better") == pair.comparison.top1.fixed
+    assert sum(bar.end for bar in bars if bar.tone == "worse") == pair.comparison.top1.broken
 
 
 def test_costs_are_drawn_only_where_they_differ(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_the_summary_says_what_was_measured_and_what_can_be_believed(tmp_path: P
     told = f"On madeup (200 images) the top-1 error of resnet50 under 1crop is {rate}."
     assert summary(read(sources(tmp_path, ()))) == told
     report = two_runs(tmp_path)
-    top1 = report.pairs[0].found.top1
+    top1 = report.pairs[0].comparison.top1
     words = summary(report)
     assert words.startswith("2 runs of 1 network under 2 protocols on one set of images. On madeup (200 images)")
     assert f"{top1.fixed} images fixed and {top1.broken} broken" in words

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import DataError, StorageError
-from benchsuite.report.results_pages import END, RenderedTable, again, pages_in, parts
+from benchsuite.report.results_pages import END, RenderedTable, pages_in, parts, regenerate
 
 PAGE = f"""# Title
 
@@ -41,7 +41,7 @@ def made(folder: Path, words: list[str]) -> RenderedTable:
 def test_tables_are_made_again_and_prose_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text(PAGE)
-    page = again(path, made)
+    page = regenerate(path, made)
     name = tmp_path.name
     assert page.files[0] == (
         path,
@@ -53,7 +53,7 @@ def test_tables_are_made_again_and_prose_is_kept(tmp_path: Path) -> None:
     assert page.changed == (path, tmp_path / "plot.svg")
     assert page.write() == (path, tmp_path / "plot.svg")
     assert (tmp_path / "plot.svg").read_text() == "<svg/>"
-    assert again(path, made).changed == ()
+    assert regenerate(path, made).changed == ()
 
 
 def test_a_table_that_cannot_be_made_stays_and_is_told(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_table_that_cannot_be_made_stays_and_is_told(tmp_path: Path) -> None:
     def refused(folder: Path, words: list[str]) -> RenderedTable:
         raise DataError(f"no {words[0]}")
 
-    page = again(path, refused)
+    page = regenerate(path, refused)
     assert page.faults == ("no runs", "no other")
     assert page.changed == ()
 
@@ -82,7 +82,7 @@ def test_marks_that_do_not_pair_are_one_line_with_their_place(tmp_path: Path, te
     path = tmp_path / "page.md"
     path.write_text(text)
     with pytest.raises(DataError, match=said) as caught:
-        again(path, made)
+        regenerate(path, made)
     assert "page.md" in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -53,7 +53,7 @@ def test_a_ladder_names_its_runs_factors_printed_figures_and_shares(tmp_path: Pa
     (told,) = found.ladders
     assert names(told.folders) == [A, B]
     assert told.factors == ((), (Factor("factor 1", "a", "b"),))
-    assert told.printed == (None, printed)
+    assert told.published == (None, printed)
     assert told.because == ("other weights",)
     assert told.shares == (("flip", -0.5, -1.0, 0.25),)
     assert told.orders == 6
@@ -149,7 +149,7 @@ def test_what_explain_and_compare_print_is_what_a_report_reads(tmp_path: Path) -
     catalog = load_plugins(entry_points=False, extra=[ToyPlugin()])
     request = RunRequest(("toy",), (), data="toy", device="cpu", results=tmp_path)
     ends = ladder_ends.between_protocols(request, "1crop", "10crop", catalog)
-    ladder = ladder_run.climb(make_plan(*ends, catalog, fair=True), Progress())
+    ladder = ladder_run.measure(make_plan(*ends, catalog, shapley=True), Progress())
     path = tmp_path / "ladder.json"
     path.write_text(json.dumps(ladder_run.flat(ladder)))
     (told,) = sources(tmp_path, (str(path),)).ladders

@@ -106,7 +106,7 @@ def test_the_table_says_what_was_counted_and_what_would_have_been_printed(tmp_pa
     assert cells["parameters"] == "1234"
     assert cells["best held-out %"] == f"{100 * (~right[2]).sum() / 60:.2f} (epoch 3)"
     assert cells["counted as its source %"].endswith(f"(epoch {epoch + 1})")
-    assert "mini" in sheet.said[0]
+    assert "mini" in sheet.remarks[0]
     others = trainings.accountings(found)
     counted = dict(zip((c.title for c in others.columns), (cell.text for cell in others.rows[0]), strict=True))
     assert counted["exact-best"] == f"{100 * right.mean(axis=1).max():.2f}"

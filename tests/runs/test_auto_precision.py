@@ -17,7 +17,7 @@ from benchsuite.evaluate import OpenNetwork
 from benchsuite.evaluation.question import Member, Question, RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision
-from benchsuite.runs.auto_precision import FLIPS, Trial, compared, described, settled, worth_it
+from benchsuite.runs.auto_precision import FLIPS, Trial, compared, describe_decision, in_chosen_precision, worth_it
 from benchsuite.runs.plan import plan
 from benchsuite.runs.run import run
 from benchsuite.specs.preprocess import center
@@ -101,13 +101,13 @@ def test_what_is_no_number_is_refused(value: float) -> None:
     assert not found["passed"]
     assert found["difference"] is None
     json.dumps(found, allow_nan=False)
-    assert "not finite, refused" in described({"precision": "fp32", "images": 64, "checks": [found]})
+    assert "not finite, refused" in describe_decision({"precision": "fp32", "images": 64, "checks": [found]})
 
 
 def test_a_decision_is_a_line() -> None:
     a, b = with_tie(logits(), 5, 0.01)
     checks = [compared(logits(), -logits(), IDS, "bf16"), compared(a, b, IDS, "bf16")]
-    line = described({"precision": "bf16", "images": 64, "checks": checks})
+    line = describe_decision({"precision": "bf16", "images": 64, "checks": checks})
     assert line.startswith(
         "precision auto: bf16; bf16 against float32 on 64 images: a different top-1 for image 0 (1 apart)"
     )
@@ -115,7 +115,7 @@ def test_a_decision_is_a_line() -> None:
         "a different top-1 for image 5 (0.01 apart), near ties (within 0.02), logits off by 0.081 % of the largest, "
         "5 % allowed, passed"
     )
-    assert described({"precision": "fp32", "images": 64, "checks": []}).endswith(
+    assert describe_decision({"precision": "fp32", "images": 64, "checks": []}).endswith(
         "computes no precision below float32 natively"
     )
 
@@ -198,19 +198,19 @@ def test_the_first_precision_that_passes_is_taken_and_the_decision_kept(
     tmp_path: Path, off: dict[str, float], opened: list[str], chosen: str
 ) -> None:
     open_network = Opener(tmp_path, off)
-    made = list(settled(questions("1crop", "10crop"), Trial("cpu", open_network, lambda: ("bf16", "tf32"))))
+    made = list(in_chosen_precision(questions("1crop", "10crop"), Trial("cpu", open_network, lambda: ("bf16", "tf32"))))
     assert open_network.opened == opened
     assert {q.precision for q in made} == {chosen}
     (decision,) = {json.dumps(q.precision_checks) for q in made}
     assert [c["precision"] for c in json.loads(decision)[0]["checks"]] == opened[1:]
-    again = list(settled(questions("10crop"), Trial("cpu", Opener(tmp_path, {"bf16": 9.0}), pytest.fail)))
+    again = list(in_chosen_precision(questions("10crop"), Trial("cpu", Opener(tmp_path, {"bf16": 9.0}), pytest.fail)))
     assert [q.run_id for q in again] == [q.run_id for q in made if q.bound.label == "10crop"]
     assert again[0].precision_checks == made[0].precision_checks
 
 
 @pytest.mark.usefixtures("all_worth")
 def test_a_question_in_the_chosen_precision_is_the_one_that_names_it(tmp_path: Path) -> None:
-    (auto,) = settled(questions("10crop"), Trial("auto", Opener(tmp_path, {}), lambda: ("bf16",)))
+    (auto,) = in_chosen_precision(questions("10crop"), Trial("auto", Opener(tmp_path, {}), lambda: ("bf16",)))
     (named,) = questions("10crop", precision="bf16")
     assert (auto.run_id, auto.precision, auto.identity) == (named.run_id, "bf16", named.identity)
 
@@ -218,11 +218,11 @@ def test_a_question_in_the_chosen_precision_is_the_one_that_names_it(tmp_path: P
 @pytest.mark.usefixtures("all_worth")
 def test_a_device_without_a_faster_precision_computes_nothing_for_the_decision(tmp_path: Path) -> None:
     open_network = Opener(tmp_path, {})
-    (one,) = settled(questions("1crop"), Trial("cpu", open_network, tuple))
+    (one,) = in_chosen_precision(questions("1crop"), Trial("cpu", open_network, tuple))
     assert one.precision == "fp32"
     assert one.run_id == questions("1crop")[0].run_id
     assert open_network.opened == []
-    assert "no precision below float32" in described(one.precision_checks[0])
+    assert "no precision below float32" in describe_decision(one.precision_checks[0])
 
 
 @pytest.mark.usefixtures("all_worth")
@@ -233,21 +233,21 @@ def test_another_network_other_images_or_another_machine_are_another_decision(
     tmp_path: Path, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = fields.pop("device", "cpu")
-    list(settled(questions("1crop"), Trial("cpu", Opener(tmp_path, {}), lambda: ("bf16",))))
+    list(in_chosen_precision(questions("1crop"), Trial("cpu", Opener(tmp_path, {}), lambda: ("bf16",))))
     if fields.pop("machine", None):
         monkeypatch.setattr("platform.node", lambda: "other")
     again = Opener(tmp_path / "again", {})
-    list(settled(questions("1crop", **fields), Trial(device, again, lambda: ("bf16",))))
+    list(in_chosen_precision(questions("1crop", **fields), Trial(device, again, lambda: ("bf16",))))
     assert again.opened == ["fp32", "bf16"]
 
 
 @pytest.mark.usefixtures("all_worth")
 def test_a_damaged_decision_is_made_again(tmp_path: Path, isolated: Path) -> None:
-    list(settled(questions("1crop"), Trial("cpu", Opener(tmp_path, {}), lambda: ("bf16",))))
+    list(in_chosen_precision(questions("1crop"), Trial("cpu", Opener(tmp_path, {}), lambda: ("bf16",))))
     (file,) = (isolated / "cache" / "precision").iterdir()
     for text in ("", "{", "[]", '{"precision": "fp8"}'):
         file.write_text(text)
-        (one,) = settled(questions("1crop"), Trial("cpu", Opener(tmp_path, {}), lambda: ("bf16",)))
+        (one,) = in_chosen_precision(questions("1crop"), Trial("cpu", Opener(tmp_path, {}), lambda: ("bf16",)))
         assert one.precision == "bf16"
 
 

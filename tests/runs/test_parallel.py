@@ -20,7 +20,7 @@ from benchsuite.distributed.crew import Crew, SpawnedWorker, SpawningLeader, Tor
 from benchsuite.evaluate import fill
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
-from benchsuite.runs.parallel import heard
+from benchsuite.runs.parallel import announced
 from benchsuite.runs.run import run
 from benchsuite.storage.locks import held, locks
 
@@ -241,7 +241,7 @@ class Recorded(Crew):
         super().__init__(1, 2, 2)
         self.work = work
 
-    def hear(self) -> Any:
+    def receive(self) -> Any:
         return self.work
 
 
@@ -252,15 +252,15 @@ def test_a_process_with_another_cache_or_other_images_says_so() -> None:
 
     (question,) = questions("1crop")
     with pytest.raises(StorageError, match="a folder that all processes share"):
-        heard(Recorded({"token": ".shared-0", "runs": {}}), [question])
+        announced(Recorded({"token": ".shared-0", "runs": {}}), [question])
     (cache_dir() / ".shared-0").touch()
     with pytest.raises(BenchsuiteError, match="images of process 1"):
-        heard(Recorded({"token": ".shared-0", "runs": {question.run_id: ["others", "fp32"]}}), [question])
+        announced(Recorded({"token": ".shared-0", "runs": {question.run_id: ["others", "fp32"]}}), [question])
     with pytest.raises(BenchsuiteError, match="images of process 1"):
-        heard(Recorded({"token": ".shared-0", "runs": {"no such run": ["0", "fp32"]}}), [question])
+        announced(Recorded({"token": ".shared-0", "runs": {"no such run": ["0", "fp32"]}}), [question])
     told = {"token": ".shared-0", "runs": {question.run_id: [question.fingerprint, "fp32"]}}
-    assert heard(Recorded(told), [question]) == [question]
-    assert heard(Recorded({}), [question]) == []
+    assert announced(Recorded(told), [question]) == [question]
+    assert announced(Recorded({}), [question]) == []
 
 
 def test_the_others_compute_in_the_precision_that_the_first_process_came_to() -> None:
@@ -273,7 +273,7 @@ def test_the_others_compute_in_the_precision_that_the_first_process_came_to() ->
     (cache_dir() / ".shared-0").touch()
     chosen = at_precision(question, "bf16", ({"precision": "bf16"},))
     told = {"token": ".shared-0", "runs": {chosen.run_id: [question.fingerprint, "bf16"]}}
-    (found,) = heard(Recorded(told), [question])
+    (found,) = announced(Recorded(told), [question])
     assert (found.run_id, found.precision) == (chosen.run_id, "bf16") != (question.run_id, question.precision)
 
 
@@ -297,7 +297,7 @@ def test_the_crew_is_the_one_that_was_started(monkeypatch: pytest.MonkeyPatch) -
 def test_under_torchrun_the_crew_is_its_processes_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     crew = gather(1, "name", print, ())
     assert isinstance(crew, TorchrunWorker)
-    assert (crew.rank, crew.size, crew.here, crew.leads) == (1, 4, 2, False)
+    assert (crew.rank, crew.size, crew.local_size, crew.leads) == (1, 4, 2, False)
     assert crew.threads(8) == 4
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     assert crew.threads(8) == 8, "there it is meant for each process"

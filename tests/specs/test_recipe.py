@@ -12,7 +12,7 @@ from benchsuite.models.weights import trains
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.recipe import Recipe, __name__
 from benchsuite.stats import accounting
-from benchsuite.training.job import cells, changed, lasting, scaled
+from benchsuite.training.job import cells, changed, scaled, with_epochs
 
 KINDS = [Optimizer, Warmup, Schedule, Augmentation, Mini, Level, Grid]
 ALL = [
@@ -52,30 +52,30 @@ def test_parts_that_cannot_be_are_refused(make, words) -> None:
 
 
 def test_other_epochs_move_every_milestone_in_proportion_and_the_name_says_so() -> None:
-    short = lasting(dataclasses.replace(toy_training.USUAL, epochs=200, schedule=steps((100, 150), 0.1)), 4)
+    short = with_epochs(dataclasses.replace(toy_training.USUAL, epochs=200, schedule=steps((100, 150), 0.1)), 4)
     assert (short.epochs, short.schedule.milestones, short.schedule.factors) == (4, (2.0, 3.0), (0.1, 0.1 * 0.1))
     assert short.name == "usual@epochs=4"
-    assert lasting(toy_training.USUAL, toy_training.USUAL.epochs) is toy_training.USUAL
+    assert with_epochs(toy_training.USUAL, toy_training.USUAL.epochs) is toy_training.USUAL
     with pytest.raises(BadParameter, match="at least 1"):
-        lasting(toy_training.USUAL, 0)
+        with_epochs(toy_training.USUAL, 0)
 
 
 def test_epochs_counted_from_one_are_counted_from_nought_in_a_variant() -> None:
     recipe = dataclasses.replace(toy_training.USUAL, epochs=150, schedule=steps((61, 91), 0.2, first=1))
-    assert lasting(recipe, 15).schedule.milestones == (6.0, 9.0)
-    assert lasting(recipe, 15).schedule.first == 0
+    assert with_epochs(recipe, 15).schedule.milestones == (6.0, 9.0)
+    assert with_epochs(recipe, 15).schedule.first == 0
 
 
 def test_milestones_in_iterations_become_epochs_and_a_warm_up_shrinks_unless_it_waits_for_an_error() -> None:
     warm = dataclasses.replace(steps((32_000, 48_000), 0.1, unit="iterations"), warmup=Warmup(0.1, epochs=2))
     recipe = dataclasses.replace(toy_training.USUAL, epochs=164, iterations=64_000, schedule=warm)
-    short = lasting(recipe, 4)
+    short = with_epochs(recipe, 4)
     assert (short.iterations, short.schedule.unit, short.schedule.milestones) == (None, "epochs", (2.0, 3.0))
     assert short.schedule.warmup == Warmup(0.1, epochs=2 * 4 / 164)
     waiting = dataclasses.replace(warm, warmup=Warmup(0.1, until_error=0.8))
-    assert lasting(dataclasses.replace(recipe, schedule=waiting), 4).schedule.warmup == Warmup(0.1, until_error=0.8)
+    assert with_epochs(dataclasses.replace(recipe, schedule=waiting), 4).schedule.warmup == Warmup(0.1, until_error=0.8)
     with pytest.raises(BadParameter, match="iterations"):
-        lasting(dataclasses.replace(recipe, iterations=None), 4)
+        with_epochs(dataclasses.replace(recipe, iterations=None), 4)
 
 
 def test_the_small_scale_says_so_in_its_name_and_still_counts_in_the_batches_of_the_source() -> None:
@@ -85,7 +85,7 @@ def test_the_small_scale_says_so_in_its_name_and_still_counts_in_the_batches_of_
     assert mini.optimizer.learning_rate == pytest.approx(0.1)
     assert dict(mini.options) == {"width": 2}
     assert mini.schedule.milestones == (1.0, 1.5)
-    assert lasting(mini, 1).name == "usual@mini,epochs=1"
+    assert with_epochs(mini, 1).name == "usual@mini,epochs=1"
     assert scaled(toy_training.USUAL, "full") is toy_training.USUAL
 
 

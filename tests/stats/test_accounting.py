@@ -12,7 +12,17 @@ from reference import accounting as replay
 
 from benchsuite import UnknownName
 from benchsuite.stats import batch_averaging
-from benchsuite.stats.accounting import BEST, BEST_LATE, CATALOGUE, LAST, LOWEST, Accounting, accounting, find, printed
+from benchsuite.stats.accounting import (
+    BEST,
+    BEST_LATE,
+    CATALOGUE,
+    LAST,
+    LOWEST,
+    Accounting,
+    accounting,
+    find,
+    printed_accuracy,
+)
 
 RUNS = st.tuples(st.integers(12, 20), st.integers(1, 25)).flatmap(
     lambda shape: st.lists(
@@ -22,7 +32,7 @@ RUNS = st.tuples(st.integers(12, 20), st.integers(1, 25)).flatmap(
 
 
 def number(name: str, passes: list[list[int]], batch_size: int) -> float:
-    return float(100 * printed(find(name), np.array(passes, dtype=bool), batch_size)[1])
+    return float(100 * printed_accuracy(find(name), np.array(passes, dtype=bool), batch_size)[1])
 
 
 @given(RUNS, st.integers(1, 30))
@@ -65,20 +75,20 @@ def test_every_accounting_prints_what_its_program_prints(passes: list[list[int]]
 def test_the_epoch_that_is_printed_is_counted_from_0_and_the_first_of_equals() -> None:
     right = [3, 9, 1, 9, 1, 0, 0, 0, 0, 0, 0, 2, 5, 5, 4]
     correct = np.arange(10)[None, :] < np.array(right)[:, None]
-    assert printed(find("exact"), correct, 10) == (14, Fraction(4, 10))
-    assert printed(find("exact-best"), correct, 10) == (1, Fraction(9, 10))
-    assert printed(find("exact-best-after-10"), correct, 10) == (12, Fraction(5, 10))
-    assert printed(accounting(batch_averaging.EXACT, LOWEST), correct, 10) == (5, 0)
+    assert printed_accuracy(find("exact"), correct, 10) == (14, Fraction(4, 10))
+    assert printed_accuracy(find("exact-best"), correct, 10) == (1, Fraction(9, 10))
+    assert printed_accuracy(find("exact-best-after-10"), correct, 10) == (12, Fraction(5, 10))
+    assert printed_accuracy(accounting(batch_averaging.EXACT, LOWEST), correct, 10) == (5, 0)
 
 
 def test_lbcnn_keeps_the_worst_epoch_as_its_best() -> None:
     correct = np.arange(10)[None, :] < np.array([8, 3, 9])[:, None]
-    assert printed(find("batch-mean-lowest"), correct, 5) == (1, Fraction(3, 10))
+    assert printed_accuracy(find("batch-mean-lowest"), correct, 5) == (1, Fraction(3, 10))
 
 
 def test_the_best_epoch_on_held_out_images_knows_nothing_of_the_test() -> None:
     correct = np.arange(10)[None, :] < np.array([9, 8, 5])[:, None]
-    assert printed(find("exact-best-heldout"), correct, 5, np.array([7, 3, 3])) == (1, Fraction(8, 10))
+    assert printed_accuracy(find("exact-best-heldout"), correct, 5, np.array([7, 3, 3])) == (1, Fraction(8, 10))
     assert not find("exact-best-heldout").applies(3, heldout=False)
     assert find("exact-best-heldout").applies(3, heldout=True)
 

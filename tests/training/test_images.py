@@ -14,7 +14,7 @@ from PIL import Image
 from benchsuite import DataError, Preprocess, Sample, Split, center
 from benchsuite.evaluation.input_pipeline import cutter
 from benchsuite.training import images
-from benchsuite.training.images import kept, read
+from benchsuite.training.images import cached_pixels, read
 
 WIDE = Preprocess(20, 16, "bicubic", (0.5,) * 3, (0.5,) * 3)
 
@@ -67,24 +67,24 @@ def test_many_images_are_read_in_order_by_threads() -> None:
 
 def test_the_second_time_nothing_is_read() -> None:
     split, seen = counting(pictures())
-    first = kept(split, split.samples, WIDE, 16)
+    first = cached_pixels(split, split.samples, WIDE, 16)
     assert len(seen) == 7
-    assert np.array_equal(kept(split, split.samples, WIDE, 16), first)
+    assert np.array_equal(cached_pixels(split, split.samples, WIDE, 16), first)
     assert len(seen) == 7
-    kept(split, split.samples, WIDE, 24)
-    kept(split, split.samples, dataclasses.replace(WIDE, interpolation="bilinear"), 16)
-    kept(split, split.samples[1:], WIDE, 16)
+    cached_pixels(split, split.samples, WIDE, 24)
+    cached_pixels(split, split.samples, dataclasses.replace(WIDE, interpolation="bilinear"), 16)
+    cached_pixels(split, split.samples[1:], WIDE, 16)
     assert len(seen) == 7 * 3 + 6
 
 
 def test_a_picture_that_changed_and_a_damaged_cache_are_read_again(isolated: Path) -> None:
     split, seen = counting(pictures())
-    first = kept(split, split.samples, WIDE, 16)
+    first = cached_pixels(split, split.samples, WIDE, 16)
     (file,) = (isolated / "cache" / "pixels").iterdir()
     file.write_bytes(file.read_bytes()[:-9])
-    assert np.array_equal(kept(split, split.samples, WIDE, 16), first)
+    assert np.array_equal(cached_pixels(split, split.samples, WIDE, 16), first)
     changed = tuple(dataclasses.replace(s, stamp="other") if s.id == "p3" else s for s in split.samples)
-    kept(split, changed, WIDE, 16)
+    cached_pixels(split, changed, WIDE, 16)
     assert len(seen) == 21
 
 
@@ -94,7 +94,7 @@ def test_a_broken_picture_is_named_and_nothing_is_kept(isolated: Path) -> None:
 
     split = dataclasses.replace(pictures(), read=broken)
     with pytest.raises(DataError, match="p0"):
-        kept(split, split.samples, WIDE, 16)
+        cached_pixels(split, split.samples, WIDE, 16)
     assert not (isolated / "cache" / "pixels").exists()
 
 

@@ -12,7 +12,7 @@ import toy_training
 
 from benchsuite import load_plugins
 from benchsuite.training import network
-from benchsuite.training.network import laid, pick, rest_residual_branches, seconds
+from benchsuite.training.network import faster_layout, in_layout, rest_residual_branches, seconds
 
 SHAPE = (8, 3, 8, 8)
 
@@ -25,7 +25,7 @@ def picked(monkeypatch: pytest.MonkeyPatch, times: list[float] | None, name: str
         return times
 
     monkeypatch.setattr(network, "seconds", measure)
-    return pick(name, toy_training.build(3), SHAPE, contextlib.nullcontext)
+    return faster_layout(name, toy_training.build(3), SHAPE, contextlib.nullcontext)
 
 
 def test_channels_last_unless_the_other_is_clearly_faster(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,9 +59,9 @@ def test_a_module_is_laid_out_with_tensors_of_any_rank() -> None:
     module = toy_training.build(3)
     module.register_buffer("masks", torch.zeros(1, 3, 2, 4, 4))
     for layout, where in (("channels-last", True), ("contiguous", False)):
-        moved = laid(toy_training.build(3), layout, "cpu")
+        moved = in_layout(toy_training.build(3), layout, "cpu")
         assert moved[0].weight.is_contiguous(memory_format=torch.channels_last) is where
-    assert laid(module, "channels-last", "cpu").masks.shape == (1, 3, 2, 4, 4)
+    assert in_layout(module, "channels-last", "cpu").masks.shape == (1, 3, 2, 4, 4)
 
 
 BUILT_IN = load_plugins(entry_points=False)

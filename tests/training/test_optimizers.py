@@ -12,7 +12,7 @@ from toy_training import USUAL
 
 from benchsuite import BadParameter, Optimizer
 from benchsuite.specs.recipe import OPTIMIZERS
-from benchsuite.training.optimizers import clear, freeze, make, set_rate
+from benchsuite.training.optimizers import clear_gradients, freeze, make, set_rate
 
 CASES = {
     "sgd": (Optimizer("sgd", 0.1), twins.sgd(0.1, 0, False, 0)),
@@ -52,7 +52,7 @@ def test_ten_steps_are_those_of_the_twin(name: str) -> None:
     freeze(module, recipe)
     optimiser = make(module, recipe)
     for _ in range(10):
-        clear(optimiser)
+        clear_gradients(optimiser)
         loss(module.weight).backward()
         optimiser.step()
         value = twin(value, gradient(value))
@@ -72,7 +72,7 @@ def test_decay_shrinks_what_is_frozen_where_the_recipe_says_so() -> None:
     assert freeze(module, recipe) == 1
     optimiser = make(module, recipe)
     for _ in range(5):
-        clear(optimiser)
+        clear_gradients(optimiser)
         loss(module.weight).backward()
         optimiser.step()
         value = twin(value, 0.0)

@@ -35,7 +35,7 @@ from benchsuite import (
 from benchsuite.evaluation.question import RunRequest as Evaluation
 from benchsuite.progress import Progress
 from benchsuite.runs.run import run
-from benchsuite.stats.accounting import find, printed
+from benchsuite.stats.accounting import find, printed_accuracy
 from benchsuite.training import run as training_run
 from benchsuite.training.job import TrainRequest
 from benchsuite.training.run import train
@@ -110,7 +110,7 @@ def test_a_training_leaves_a_table_predictions_weights_and_a_manifest(tmp_path: 
 
 def test_the_source_s_way_of_counting_is_printed_beside_the_exact_last_epoch(tmp_path: Path) -> None:
     row = train(train_request(tmp_path), CATALOG, Progress())
-    epoch, accuracy = printed(find("exact-best"), bits(row), 10)
+    epoch, accuracy = printed_accuracy(find("exact-best"), bits(row), 10)
     assert row["as_source"]["epoch"] == epoch + 1
     assert row["as_source"]["top1_error"] == pytest.approx(float(100 * (1 - accuracy)))
     assert row["as_source"]["accounting"] == "exact-best"

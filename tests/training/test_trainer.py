@@ -32,12 +32,12 @@ from benchsuite.runs import run as runs
 from benchsuite.runs.plan import RunRequest
 from benchsuite.training import batches
 from benchsuite.training import trainer as engine
-from benchsuite.training.images import TrainingImages, pictures, read
-from benchsuite.training.trainer import Trainer, TrainingCompute, right
+from benchsuite.training.images import TrainingImages, read, training_images
+from benchsuite.training.trainer import Trainer, TrainingCompute, correct_answers
 
 SPLIT = toy_training.open_dots(None, "train")
 ARRAY = read(SPLIT, SPLIT.samples, toy_training.PREPROCESS, toy_training.SIDE)
-IMAGES = pictures({toy_training.SIDE: ARRAY}, SPLIT.samples, "cpu")
+IMAGES = training_images({toy_training.SIDE: ARRAY}, SPLIT.samples, "cpu")
 QUIET = dataclasses.replace(toy_training.USUAL, options=(("drop", 0.0), ("width", 6)))
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -158,7 +158,7 @@ def test_lower_precisions_learn_about_the_same(precision: str) -> None:
 def test_several_sizes_come_in_turn() -> None:
     arrays = {size: read(SPLIT, SPLIT.samples, toy_training.PREPROCESS, size) for size in (8, 12)}
     recipe = dataclasses.replace(toy_training.USUAL, sizes=(8, 12, 12), augmentation=Augmentation(shift=4))
-    training = trainer(recipe, images=pictures(arrays, SPLIT.samples, "cpu"))
+    training = trainer(recipe, images=training_images(arrays, SPLIT.samples, "cpu"))
     seen: list[int] = []
     training.module.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[-1]))
     run(training, 6)
@@ -253,7 +253,7 @@ def test_a_network_of_other_classes_or_sizes_is_refused_before_any_step() -> Non
 
 def test_right_answers_are_those_of_one_image_after_the_other_with_ties_to_the_lower_class() -> None:
     module = run(trainer(toy_training.USUAL), 9).module
-    correct = right(module, IMAGES, toy_training.PREPROCESS, TrainingCompute().group)
+    correct = correct_answers(module, IMAGES, toy_training.PREPROCESS, TrainingCompute().group)
     assert module.training
     module.eval()
     for i, image in enumerate(ARRAY):
@@ -263,7 +263,7 @@ def test_right_answers_are_those_of_one_image_after_the_other_with_ties_to_the_l
     tied = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 3))
     for parameter in tied.parameters():
         torch.nn.init.zeros_(parameter)
-    correct = right(tied, IMAGES, toy_training.PREPROCESS, TrainingCompute().group)
+    correct = correct_answers(tied, IMAGES, toy_training.PREPROCESS, TrainingCompute().group)
     assert np.array_equal(correct, IMAGES.labels.numpy() == 0)
 
 

@@ -21,7 +21,7 @@ def figures(report: Report) -> Iterator[Figure]:
     """Every plot of a report, in the order of the page."""
     for ladder in report.ladders:
         yield waterfall(ladder)
-        yield from ([shares(ladder)] if ladder.told.shares else [])
+        yield from ([shares(ladder)] if ladder.file.shares else [])
     yield from costs(report)
     yield from ([changes(report)] if report.pairs else [])
     for pair in every_pair(report):
@@ -41,10 +41,10 @@ def waterfall(ladder: LadderContent) -> Bars:
     n = first.row["n"]
     rows = [*_published(ladder, 0), _rate(first, first.row["protocol"])]
     for before, after, pair, factors in zip(
-        ladder.entries, ladder.entries[1:], ladder.pairs, ladder.told.factors[1:], strict=False
+        ladder.entries, ladder.entries[1:], ladder.pairs, ladder.file.factors[1:], strict=False
     ):
         start, end = (float(_error(e)) for e in (before, after))
-        interval = (start + 100 * pair.found.top1.low, start + 100 * pair.found.top1.high)
+        interval = (start + 100 * pair.comparison.top1.low, start + 100 * pair.comparison.top1.high)
         label = "; ".join(f"{f.name}: {f.after}" for f in factors) or runs.pair_words(before, after)
         rows.append(Row(label, _change(pair), (Bar(start, end, _tone(end - start)),), interval=interval))
     rows += [_rate(last, last.row["protocol"]), *_counted(ladder), *_published(ladder, 1)]
@@ -54,9 +54,9 @@ def waterfall(ladder: LadderContent) -> Bars:
 
 def _counted(ladder: LadderContent) -> list[Row]:
     """The row for the change by another accounting than the exact one; none if the ladder has no such accounting."""
-    if ladder.told.counted is None:
+    if ladder.file.counted is None:
         return []
-    words, change = ladder.told.counted
+    words, change = ladder.file.counted
     start, digits = _error(ladder.entries[-1]), places(ladder.entries[0].row["n"])
     bar = Bar(float(start), float(start + change), _tone(float(change)))
     return [Row(f"accounting: {words}", signed(change, digits), (bar,))]
@@ -64,7 +64,7 @@ def _counted(ladder: LadderContent) -> list[Row]:
 
 def _published(ladder: LadderContent, end: int) -> list[Row]:
     """The rows for the published figure of an end, and for the gap between it and the measured rate."""
-    row, gap = ladder.told.printed[end], ladder.gaps[end]
+    row, gap = ladder.file.published[end], ladder.gaps[end]
     if row is None or row.error is None:
         return []
     error, digits = float(row.error), places(ladder.entries[0].row["n"])
@@ -85,9 +85,9 @@ def shares(ladder: LadderContent) -> Bars:
     digits = places(ladder.entries[0].row["n"])
     rows = tuple(
         Row(factor, signed(Fraction(mean), digits), mark=mean, interval=(least, most), tone=_tone(mean))
-        for factor, mean, least, most in ladder.told.shares
+        for factor, mean, least, most in ladder.file.shares
     )
-    title = f"{runs.ladder_title(ladder)}: each factor on average over {ladder.told.orders} orders"
+    title = f"{runs.ladder_title(ladder)}: each factor on average over {ladder.file.orders} orders"
     about = "The effect of each factor averaged over all orders, with the least and the most of any order."
     return Bars(f"{ladder.name}-shares", title, about, "change of top-1 error, points", rows, zero=True)
 
@@ -123,14 +123,14 @@ def _point(x: float, entry: Entry) -> Point:
 
 def changes(report: Report) -> Bars:
     """The change of every pair with its interval; of more than ``MOST_ROWS`` pairs, those that changed most."""
-    most = sorted(report.pairs, key=lambda pair: -abs(pair.found.top1.change))[:MOST_ROWS]
+    most = sorted(report.pairs, key=lambda pair: -abs(pair.comparison.top1.change))[:MOST_ROWS]
     rows = tuple(
         Row(
             runs.pair_words(pair.before, pair.after, network=report.networks() > 1),
             _change(pair),
-            mark=float(100 * pair.found.top1.change),
-            interval=(100 * pair.found.top1.low, 100 * pair.found.top1.high),
-            tone=_tone(float(pair.found.top1.change)),
+            mark=float(100 * pair.comparison.top1.change),
+            interval=(100 * pair.comparison.top1.low, 100 * pair.comparison.top1.high),
+            tone=_tone(float(pair.comparison.top1.change)),
         )
         for pair in report.pairs
         if pair in most
@@ -142,7 +142,7 @@ def changes(report: Report) -> Bars:
 
 def classes(report: Report, pair: Pair) -> Bars:
     """Images fixed (to the left) and broken (to the right) in the classes that changed most."""
-    most = pair.found.classes[:MOST_CLASSES]
+    most = pair.comparison.classes[:MOST_CLASSES]
     rows = tuple(
         Row(
             report.class_name(pair.before, c.label),
@@ -151,7 +151,11 @@ def classes(report: Report, pair: Pair) -> Bars:
         )
         for c in most
     )
-    part = "" if len(most) == len(pair.found.classes) else f", {len(most)} of {len(pair.found.classes)} that changed"
+    part = (
+        ""
+        if len(most) == len(pair.comparison.classes)
+        else f", {len(most)} of {len(pair.comparison.classes)} that changed"
+    )
     title = f"Images fixed and broken, by class{part}: {runs.pair_words(pair.before, pair.after)}"
     about = f"Images fixed and broken in each of {len(most)} classes."
     return Bars(
@@ -218,6 +222,6 @@ def _percent(value: Fraction, n: int) -> str:
 
 
 def _change(pair: Pair) -> str:
-    top1, digits = pair.found.top1, places(pair.found.top1.n)
+    top1, digits = pair.comparison.top1, places(pair.comparison.top1.n)
     low, high = (signed(100 * Fraction(bound), digits) for bound in (top1.low, top1.high))
     return f"{signed(100 * top1.change, digits)} [{low}, {high}]"

@@ -47,13 +47,13 @@ def pairs(report: Report) -> Sheet:
         (
             *_words(pair),
             Cell(pair.before.images.removesuffix(" images")),
-            *_paired(pair.found.top1, pair.p_holm),
+            *_paired(pair.comparison.top1, pair.p_holm),
             _agreement(pair),
         )
         for pair in report.pairs
     )
     columns = (Column("before"), Column("after"), Column("images"), *CHANGE, Column("same answer %", True))
-    notes = dict.fromkeys(n for p in report.pairs if p.before.data != p.after.data for n in p.found.notes)
+    notes = dict.fromkeys(n for p in report.pairs if p.before.data != p.after.data for n in p.comparison.notes)
     return once(Sheet("comparisons", "Comparisons", columns, rows, tuple(notes)))
 
 
@@ -62,10 +62,10 @@ def rungs(ladder: LadderContent) -> Sheet:
     first, *others = ladder.entries
     columns = (Column("protocol"), Column("what changed"), *_numbers("top-1 error %", "95 % interval"), *CHANGE)
     rows = [(*_rung(first, "the start"), *(Cell("") for _ in CHANGE))]
-    for entry, factors, pair in zip(others, ladder.told.factors[1:], ladder.pairs, strict=True):
-        rows.append((*_rung(entry, factor_words(factors)), *_paired(pair.found.top1, pair.p_holm)))
-    if ladder.told.counted is not None:
-        rows.append(tuple(_counted(others[-1], *ladder.told.counted)))
+    for entry, factors, pair in zip(others, ladder.file.factors[1:], ladder.pairs, strict=True):
+        rows.append((*_rung(entry, factor_words(factors)), *_paired(pair.comparison.top1, pair.p_holm)))
+    if ladder.file.counted is not None:
+        rows.append(tuple(_counted(others[-1], *ladder.file.counted)))
     return Sheet(ladder.name, ladder_title(ladder), columns, tuple(rows), tuple(left_over(ladder)))
 
 
@@ -100,13 +100,13 @@ def ladder_title(ladder: LadderContent) -> str:
 
 def left_over(ladder: LadderContent) -> Iterator[str]:
     """Sentences about the published figures, the difference that no rung accounts for, and its possible causes."""
-    figures = [figure for figure in ladder.told.printed if figure is not None]
+    figures = [figure for figure in ladder.file.published if figure is not None]
     for row in figures:
         yield f"published: {row.error} %, {row.source} [{row.id}]"
     if figures:
         points = signed(ladder.left_over, places(ladder.entries[0].row["n"]))
         yield f"left over: {points} points, which no step accounts for"
-        yield from ladder.told.because
+        yield from ladder.file.because
 
 
 def shares(ladder: LadderContent) -> Sheet:
@@ -114,9 +114,9 @@ def shares(ladder: LadderContent) -> Sheet:
     digits = places(ladder.entries[0].row["n"])
     rows = tuple(
         (Cell(factor), *(Cell(signed(Fraction(v), digits), v) for v in values))
-        for factor, *values in ladder.told.shares
+        for factor, *values in ladder.file.shares
     )
-    remark = f"averaged over {ladder.told.orders} orders of changing the protocol's factors (Shapley), percent points"
+    remark = f"averaged over {ladder.file.orders} orders of changing the protocol's factors (Shapley), percent points"
     columns = (Column("factor"), *_numbers("on average", "at least", "at most"))
     return Sheet(f"{ladder.name}-shares", "Fair shares", columns, rows, (remark,))
 
@@ -149,7 +149,7 @@ def classes(report: Report, pair: Pair) -> Sheet:
             Cell(p_value(c.p), c.p),
             Cell(p_value(c.p_holm), c.p_holm),
         )
-        for c in pair.found.classes
+        for c in pair.comparison.classes
     )
     return Sheet(f"{pair.name}-classes", "Classes that changed", columns, rows)
 
@@ -167,7 +167,7 @@ def images(report: Report, pair: Pair) -> Sheet:
         )
         for image in pair.changed
     )
-    every = pair.found.top1.fixed + pair.found.top1.broken
+    every = pair.comparison.top1.fixed + pair.comparison.top1.broken
     remarks = () if len(rows) == every else (f"the {len(rows)} of {every} whose true class gained or lost most",)
     numbers = _numbers("true class before %", "after %")
     return Sheet(f"{pair.name}-images", "Images that changed", (*columns, *numbers), rows, remarks)
@@ -215,7 +215,7 @@ def _paired(paired: Paired, p_holm: float) -> Iterator[Cell]:
 
 
 def _agreement(pair: Pair) -> Cell:
-    share = Count(pair.found.agree, pair.found.top1.n)
+    share = Count(pair.comparison.agree, pair.comparison.top1.n)
     return Cell(percent(share), float(100 * share.ratio))
 
 

@@ -32,25 +32,25 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table: its id on the page, its title, its columns and rows, and remarks on all rows (``said``)."""
+    """A table: its id on the page, its title, its columns and rows, and ``remarks`` on all rows."""
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 NAMES = tuple(Column(title) for title in ("network", "weights", "protocol", "images"))
-SAID = frozenset(column.title for column in NAMES) | {"numerics"}
+IN_REMARK = frozenset(column.title for column in NAMES) | {"numerics"}
 """Columns that are replaced by a remark above the table if they are the same in every row."""
 
 
 def once(sheet: Sheet) -> Sheet:
-    """The table with a remark above it in place of the ``SAID`` columns that are the same in every row."""
+    """The table with a remark above it in place of the ``IN_REMARK`` columns that are the same in every row."""
     if len(sheet.rows) < 2:
         return sheet
-    named = [i for i, column in enumerate(sheet.columns) if column.title in SAID]
+    named = [i for i, column in enumerate(sheet.columns) if column.title in IN_REMARK]
     same = [i for i in named if len({row[i].text for row in sheet.rows}) == 1]
     if all(sheet.columns[i].number for i in range(len(sheet.columns)) if i not in same):
         same = [i for i in same if sheet.columns[i].title != "protocol"]
@@ -60,7 +60,7 @@ def once(sheet: Sheet) -> Sheet:
         sheet,
         columns=tuple(sheet.columns[i] for i in kept),
         rows=tuple(tuple(row[i] for i in kept) for row in sheet.rows),
-        said=(*sheet.said, *(["Every row: " + "; ".join(words)] if words else [])),
+        remarks=(*sheet.remarks, *(["Every row: " + "; ".join(words)] if words else [])),
     )
 
 

@@ -114,21 +114,21 @@ def accountings(content: Sequence[TrainingContent]) -> Sheet:
 
 
 def _counted(one: TrainingContent) -> Iterator[Cell]:
-    size = one.passes.batch_size
+    size = one.correctness.batch_size
     assert size is not None, "a training has batches"
     yield Cell(str(one.row["architecture"]))
     yield Cell(_recipe(one))
     yield whole(size)
     for name in ACCOUNTINGS:
-        counted = manifest.as_source(name, one.passes.correct, size, None)
+        counted = manifest.as_source(name, one.correctness.correct, size, None)
         yield Cell("") if counted is None else number(100 - counted["top1_error"], 2)
 
 
 def _accuracy(one: TrainingContent, accounting: str) -> Fraction:
     """The accuracy of a training in percent under an accounting that needs no more than one epoch."""
-    size = one.passes.batch_size
+    size = one.correctness.batch_size
     assert size is not None, "a training has batches"
-    counted = manifest.as_source(accounting, one.passes.correct, size, None)
+    counted = manifest.as_source(accounting, one.correctness.correct, size, None)
     assert counted is not None, "the accounting needs no more than one epoch"
     return Fraction(100 - counted["top1_error"])
 

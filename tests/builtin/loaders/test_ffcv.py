@@ -19,7 +19,7 @@ from PIL import Image
 from benchsuite import DataError, Loader, Sample, Split, View, load_plugins
 from benchsuite.builtin.loaders import _ffcv_installed
 from benchsuite.data.prepared_note import PreparedSpec
-from benchsuite.data.prepared_reader import opened
+from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.data.prepared_writer import prepare
 from benchsuite.progress import Progress
 from benchsuite.specs.catalog import open_dataset
@@ -63,7 +63,7 @@ def smooth_of(shapes: list[tuple[int, int]]) -> Split:
 
 def ready(split: Split, loader: Loader = FFCV, **fields: Any) -> Loader:
     prepare(PreparedSpec(loader, split, split.name, **fields), Progress(), 1)
-    return opened(loader, split, split.samples, (fields.get("view") or View(9),), split.name)
+    return open_prepared(loader, split, split.samples, (fields.get("view") or View(9),), split.name)
 
 
 def pixels_of(loader: Loader, split: Split, samples: Any, workers: int = 0) -> list[Any]:
@@ -244,7 +244,7 @@ def test_tables_that_lead_out_of_the_file_or_an_image_are_refused(
     with pytest.raises(
         DataError, match=r"one with complete tables, got a damaged one \(.*beton\): make it again with: "
     ):
-        opened(loader, split, split.samples, (), "smooth")
+        open_prepared(loader, split, split.samples, (), "smooth")
 
 
 @pytest.mark.parametrize("loader", [FFCV, LOSSY], ids=lambda loader: loader.name)
@@ -260,7 +260,7 @@ def test_a_byte_that_changed_in_an_image_is_found_when_it_is_read(
     raw[int(places["ptr"][6]) + int(places["size"][6]) // 2] ^= 0x55
     file.write_bytes(raw)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    use = opened(loader, split, split.samples, (), "smooth")
+    use = open_prepared(loader, split, split.samples, (), "smooth")
     assert len(pixels_of(use, split, split.samples[:6], workers)) == 6
     with pytest.raises(DataError, match=r"with the pixels that were checked, got other pixels for 0006 \(.*--fresh\)"):
         pixels_of(use, split, split.samples, workers)

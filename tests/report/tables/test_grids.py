@@ -73,7 +73,7 @@ def test_the_table_has_a_line_for_every_combination_and_says_which_failed(tmp_pa
     sheet = grid(table(tmp_path / "toy.csv", rows_of(2)))
     assert len(sheet.rows) == 12
     assert sum("Expected the loss" in line[-1].text for line in sheet.rows) == 1
-    assert sheet.said == ("scale mini: smaller than the recipe",)
+    assert sheet.remarks == ("scale mini: smaller than the recipe",)
 
 
 def test_errors_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
