@@ -106,8 +106,8 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
     question = _question(request)
     questions = plan(question, catalog) if question else []
     _get_weights(questions, progress)
-    seen, copies = _examine(request, split, progress)
-    judged, broken = None, any(e.error for e in seen)
+    examination = _examine(request, split, progress)
+    judged, broken = None, any(e.error for e in examination.seen)
     if question and broken:
         progress.note(f"{request.model} is not run: some images cannot be read")
     elif question:
@@ -115,7 +115,7 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
         judged = _judge(request, split, Path(row["path"]))
     own = dataset.preprocess.crop if dataset.preprocess else CROP
     crop = questions[0].members[0].weights.preprocess.crop if questions else own
-    return _result(request, dataset, split, (seen, copies), crop, judged)
+    return _result(request, dataset, split, examination, crop, judged)
 
 
 def flat(result: CheckResult) -> dict[str, Any]:
@@ -132,16 +132,44 @@ def conclusion(result: CheckResult) -> str:
     return "The data set cannot be opened." if result.failure else verdict(result.findings)
 
 
-def _examine(
-    request: CheckRequest, split: Split, progress: Progress
-) -> tuple[list[Examined], list[tuple[Sample, ...]]]:
-    """What was found about each sample, and the groups of samples with the same bytes."""
+@dataclass(frozen=True, slots=True)
+class _Examination:
+    """What was found about each of ``samples`` (``seen``), and the groups of those with the same bytes (``copies``)."""
+
+    samples: tuple[Sample, ...]
+    seen: list[Examined]
+    copies: list[tuple[Sample, ...]]
+
+    @property
+    def decoded(self) -> int:
+        """How many samples were decoded."""
+        return sum(bool(e.pixels) for e in self.seen)
+
+    @property
+    def pixels_digest(self) -> str:
+        """A digest of ids, labels and pixels, if every sample was decoded; else empty."""
+        if self.decoded < len(self.samples):
+            return ""
+        lines = (f"{s.id} {s.label} {e.pixels}" for s, e in zip(self.samples, self.seen, strict=True))
+        return keys.digest_lines(lines)
+
+    def same_pixels(self) -> list[Finding]:
+        """Images whose pixels are equal although their bytes differ; nothing unless every sample was decoded."""
+        if self.decoded < len(self.samples):
+            return []
+        same_bytes = {s.id for group in self.copies for s in group}
+        groups = inspection.groups(self.samples, [e.pixels for e in self.seen])
+        return duplicates("pixels but different bytes", [g for g in groups if not {s.id for s in g} <= same_bytes])
+
+
+def _examine(request: CheckRequest, split: Split, progress: Progress) -> _Examination:
+    """Reads the headers of all images, decodes some or all of them, and compares files of equal size."""
     samples = split.samples
     chosen = {s.id for s in (samples if request.full else spread(samples, DECODED))}
     try:
         seen = inspection.examine_all(split, chosen, progress.start, progress.advance)
         progress.start("comparing files of equal size", len(samples))
-        return seen, inspection.same_bytes(samples, progress.advance)
+        return _Examination(samples, seen, inspection.same_bytes(samples, progress.advance))
     finally:
         progress.stop()
 
@@ -162,14 +190,13 @@ def _result(
     request: CheckRequest,
     dataset: Dataset,
     split: Split,
-    examined: tuple[list[Examined], list[tuple[Sample, ...]]],
+    examination: _Examination,
     crop: int,
     judged: class_order.ClassOrder | None,
 ) -> CheckResult:
     """The result of a check: what was examined, as findings."""
-    samples, (seen, copies) = split.samples, examined
+    samples, seen = examination.samples, examination.seen
     census = next((c for c in dataset.census if c.split == request.split), None)
-    whole = all(e.pixels for e in seen)
     findings = [
         *counts(samples, split.classes, census),
         *misplaced(samples),
@@ -179,8 +206,8 @@ def _result(
         *sizes(samples, seen, census, crop),
         *lossy(seen, census),
         *oddities(samples, seen),
-        *duplicates("bytes", copies),
-        *(_same_pixels(samples, seen, copies) if whole else []),
+        *duplicates("bytes", examination.copies),
+        *examination.same_pixels(),
         *synset_order(samples),
         *number_order(samples),
         *class_order.order(judged, request.model or "", split.classes),
@@ -192,22 +219,10 @@ def _result(
         tuple(findings),
         len(samples),
         len({s.label for s in samples}),
-        sum(bool(e.pixels) for e in seen),
+        examination.decoded,
         samples_digest(samples),
-        _pixels_digest(samples, seen) if whole else "",
+        examination.pixels_digest,
     )
-
-
-def _same_pixels(samples: tuple[Sample, ...], seen: list[Examined], copies: Any) -> list[Finding]:
-    """Images whose pixels are equal although the bytes of their files differ."""
-    same = {s.id for group in copies for s in group}
-    groups = inspection.groups(samples, [e.pixels for e in seen])
-    return duplicates("pixels but different bytes", [g for g in groups if not {s.id for s in g} <= same])
-
-
-def _pixels_digest(samples: tuple[Sample, ...], seen: list[Examined]) -> str:
-    lines = (f"{s.id} {s.label} {e.pixels}" for s, e in zip(samples, seen, strict=True))
-    return keys.digest_lines(lines)
 
 
 def _question(request: CheckRequest) -> Run | None:

@@ -97,8 +97,8 @@ class Changed:
 class Pair:
     """Two runs on the same images. ``p_holm`` is corrected for all pairs of the ladder, or of the set of images.
 
-    ``changed`` are the fixed and broken images that changed most; ``comparison.top1`` counts all of them. It is empty if
-    the report shows no details of the pair.
+    ``changed`` are the fixed and broken images that changed most; ``comparison.top1`` counts all of them. It is empty
+    if the report shows no details of the pair.
     """
 
     name: str
