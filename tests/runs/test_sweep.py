@@ -20,6 +20,12 @@ from benchsuite.runs.sweep import SweepOptions, sweep
 from benchsuite.runs.sweep_file import parse
 
 
+@pytest.fixture(autouse=True)
+def toys_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line finds the toys in addition to the installed plugins."""
+    monkeypatch.setattr("benchsuite.cli.sweep.load_plugins", lambda: WITH_ENTRY_POINTS)
+
+
 def file_of(place: Path, text: str) -> str:
     path = place / "toys.toml"
     path.write_text(text)
