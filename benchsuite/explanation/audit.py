@@ -31,8 +31,8 @@ IMAGES = 10_000
 """Number of images assumed without a run: the test images of CIFAR-10."""
 
 NOTE = (
-    "Independent errors overstate what the best epoch gains: real epochs err on the same images. Random orders of a "
-    "run's own predictions, with the same order for all epochs, keep these common errors."
+    "Independent errors overstate what the best epoch gains: real epochs err on the same images. Other orders of a "
+    "run's own predictions, each kept for all epochs, keep what the epochs share."
 )
 
 Row = dict[str, Any]

@@ -22,7 +22,7 @@ from benchsuite.runs.sweep_file import parse
 
 @pytest.fixture(autouse=True)
 def toys_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line finds the toys in addition to what is installed."""
+    """The command line finds the toys in addition to the installed plugins."""
     monkeypatch.setattr("benchsuite.cli.sweep.load_plugins", lambda: WITH_ENTRY_POINTS)
 
 
