@@ -75,7 +75,9 @@ def scored(
     turn: AbstractContextManager[Any],
     seconds: Seconds,
 ) -> Iterator[ScoredBatch]:
-    """Yields each batch with its scores. Holds ``turn`` while a batch is submitted; times ``seconds.forward``.
+    """Yields each batch with its scores. Holds ``turn`` while a batch is submitted.
+
+    The time of submitting batches and of waiting for scores is added to ``seconds.forward``.
 
     With ``start``, one batch is submitted ahead: its scores are fetched after the next batch has been submitted, or
     when reading the next one fails, so that nothing computed is lost. Without it every batch is done by ``predict``.
