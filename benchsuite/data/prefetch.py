@@ -14,9 +14,7 @@ from typing import TypeVar
 from benchsuite.errors import BadParameter, expected
 
 I = TypeVar("I")  # noqa: E741
-
 T = TypeVar("T")
-
 
 AHEAD = 4
 """Images in flight per worker: enough to keep it busy, few enough to bound memory."""

@@ -1,4 +1,4 @@
-"""Executors of a sweep: its lots run in this process, as an array of SLURM jobs, or on Ray."""
+"""Executors of a sweep: its jobs run in this process, as an array on SLURM, or on Ray."""
 
 from __future__ import annotations
 
@@ -12,30 +12,28 @@ from benchsuite.distributed.crew import interrupts_blocked
 from benchsuite.errors import BadParameter, BenchsuiteError, expected, first_line, unknown_name
 
 L = TypeVar("L")
-
 R = TypeVar("R")
 
-
 Event = tuple[int, str, Any]
-"""(index of a lot, state, value): ``running``, None; ``done``, what ``work`` returned; ``failed``, one line why."""
+"""(index of a job, state, value): ``running``, None; ``done``, what ``work`` returned; ``failed``, one line why."""
 
 EXTRAS = {"slurm": "submitit", "ray": "ray"}
 PAUSE = 1.0
 """Seconds between two checks of the states of the jobs."""
 
 
-def local(lots: Sequence[L], work: Callable[[L], R]) -> Iterator[Event]:
-    """Runs the lots one after the other in this process."""
-    for i, lot in enumerate(lots):
+def local(jobs: Sequence[L], work: Callable[[L], R]) -> Iterator[Event]:
+    """Runs the jobs one after the other in this process."""
+    for i, job in enumerate(jobs):
         yield i, "running", None
         try:
-            yield i, "done", work(lot)
+            yield i, "done", work(job)
         except BenchsuiteError as error:
             yield i, "failed", str(error)
 
 
-def slurm(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any], folder: Path) -> Iterator[Event]:
-    """Submits an array of jobs with submitit, one job for each lot; the logs are written to ``folder``.
+def slurm(jobs: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any], folder: Path) -> Iterator[Event]:
+    """Submits the jobs as one array with submitit; the logs are written to ``folder``.
 
     ``options`` are submitit's parameters (``slurm_partition``, ``timeout_min``, ``gpus_per_node`` ...); ``cluster`` may
     be ``local`` or ``debug``, which need no SLURM. Running jobs continue when this process ends.
@@ -54,22 +52,22 @@ def slurm(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any],
     except Exception as error:
         raise BadParameter(expected("the table [slurm]", "parameters of submitit", first_line(error))) from error
     with interrupts_blocked():  # jobs of cluster = "local" are child processes, and continue as SLURM's do
-        jobs = dict(enumerate(executor.map_array(work, lots)))
+        submitted = dict(enumerate(executor.map_array(work, jobs)))
     running: set[int] = set()
-    while jobs:
-        for i, job in list(jobs.items()):
+    while submitted:
+        for i, job in list(submitted.items()):
             if job.done():
-                del jobs[i]
+                del submitted[i]
                 yield _ended(i, job.result)
             elif i not in running and job.state == "RUNNING":
                 running.add(i)
                 yield i, "running", None
-        if jobs:
+        if submitted:
             time.sleep(PAUSE)
 
 
-def ray(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any]) -> Iterator[Event]:
-    """Runs the lots as Ray tasks. ``options`` are those of ``ray.remote``, and ``address``, the cluster's."""
+def ray(jobs: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any]) -> Iterator[Event]:
+    """Runs the jobs as Ray tasks. ``options`` are those of ``ray.remote``, and ``address``, the cluster's."""
     module = _module("ray")
     options = dict(options)
     address = options.pop("address", None)
@@ -80,7 +78,7 @@ def ray(lots: Sequence[L], work: Callable[[L], R], options: Mapping[str, Any]) -
             remote = module.remote(work).options(**{"max_retries": 3, **options})
         except (ValueError, TypeError) as error:
             raise BadParameter(expected("the table [ray]", "options of ray.remote", first_line(error))) from error
-        pending = {remote.remote(lot): i for i, lot in enumerate(lots)}
+        pending = {remote.remote(job): i for i, job in enumerate(jobs)}
         while pending:
             ready, _ = module.wait([*pending], num_returns=1)
             for reference in ready:

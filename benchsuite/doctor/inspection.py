@@ -20,7 +20,6 @@ from benchsuite.specs.dataset import Sample, Split
 
 T = TypeVar("T")
 
-
 ORIENTATION = 0x0112
 """The EXIF tag of a picture's orientation; 1 is upright."""
 NAMED = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".pgm": "PPM"}

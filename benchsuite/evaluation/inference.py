@@ -58,7 +58,7 @@ class ChunkInProgress:
         assert self._logits is not None, "a chunk has samples"
         for i, view in enumerate(self.views):
             self.logits[view] = self._logits[:, i], self._places[:, i]
-            store.write(names[view], self.key, *self.logits[view], company=[names[v] for v in self.views])
+            store.write(names[view], self.key, *self.logits[view], group=[names[v] for v in self.views])
 
 
 PendingBatch = tuple[ChunkInProgress, list[Piece]]

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-
 HELD_BYTES = 256 * 2**20
 """Upper bound in bytes on pieces waiting for a full batch; beyond it the largest group is sent incomplete."""
 

@@ -63,16 +63,16 @@ class Entry:
         words = self.row["precision"], self.manifest["numerics"]["device"], self.row["loader"]
         return ", ".join((*words, *([] if self.row["exact"] else ["not exact"])))
 
-    def under(self, other: Entry) -> str:
+    def protocol_against(self, other: Entry) -> str:
         """The protocol, followed by the precision and the pixels where they differ from those of the other run."""
         own, its = ([named(e.manifest) for named in (comparison.precision, comparison.pixels)] for e in (self, other))
         return " ".join(
             [self.row["protocol"], *(word for word, another in zip(own, its, strict=True) if word != another)]
         )
 
-    def beside(self, other: Entry) -> str:
+    def name_against(self, other: Entry) -> str:
         """The architecture and ``under(other)``: a name that distinguishes this run from the other one."""
-        return f"{self.row['architecture']} {self.under(other)}"
+        return f"{self.row['architecture']} {self.protocol_against(other)}"
 
     @property
     def images(self) -> str:

@@ -16,7 +16,6 @@ from benchsuite.stats.significance import ALPHA
 MOST_GROUPS = 3
 """At most this many sets of images have their best and worst run named."""
 
-
 BEYOND = f"beyond chance (exact McNemar, Holm p ≤ {ALPHA})"
 
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-
 SAMPLE = 64
 """How many images, evenly spaced, are computed in float32 and in a lower precision."""
 

@@ -19,7 +19,7 @@ from benchsuite.runs import auto_precision
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.runs.plan import plan
 from benchsuite.runs.run import run
-from benchsuite.runs.sweep_file import Sweep, SweepCell, SweepJob, lots
+from benchsuite.runs.sweep_file import Sweep, SweepCell, SweepJob, jobs
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.storage.files import writing
 
@@ -97,7 +97,7 @@ def survey(
     """Sets the state of cells that are answered already or cannot be answered; returns the jobs that are left."""
     left = []
     catalog = _opening_once(catalog)
-    for job in lots(sweep, list(cell_states.states), choice.results, fresh=choice.fresh):
+    for job in jobs(sweep, list(cell_states.states), choice.results, fresh=choice.fresh):
         todo = []
         for cell, state in _states_before(job, catalog):
             if state.state == "to do":
@@ -134,7 +134,7 @@ def sweep(
             return {}
         cell_states = board(spec, choice)
         left = survey(spec, choice, catalog, cell_states, tell)
-        crew.send({"lots": [[spec.cells.index(cell) for cell in job.cells] for job in left]})
+        crew.send({"jobs": [[spec.cells.index(cell) for cell in job.cells] for job in left]})
         cell_states.write()
         for i, state, result in _events(spec, choice, left, catalog, progress):
             outcomes = result if state == "done" else [(cell, CellState(state, result)) for cell in left[i].cells]
@@ -149,7 +149,7 @@ def sweep(
 def assist(job: SweepJob, catalog: Catalog) -> None:
     """Computes a share of a job, in the other processes of ``torchrun``. The leader raises its errors by itself."""
     try:
-        run(job.asked, catalog, Progress())
+        run(job.request, catalog, Progress())
     except BenchsuiteError:
         return
 
@@ -162,7 +162,7 @@ def carry_out(job: SweepJob) -> list[Outcome]:
 def attempt(job: SweepJob, catalog: Catalog, progress: Progress) -> list[Outcome]:
     """Answers the cells of a job together; if that fails, one by one, so that each has an answer or its own error."""
     try:
-        rows = run(job.asked, catalog, progress)
+        rows = run(job.request, catalog, progress)
     except BenchsuiteError as error:
         if len(job.cells) == 1:
             return [(job.cells[0], CellState("failed", str(error)))]
@@ -188,12 +188,12 @@ def _events(
 def _states_before(job: SweepJob, catalog: Catalog) -> list[Outcome]:
     """The state of each cell of a job before it runs: answered, failed (it cannot be planned), or to do."""
     try:
-        questions = plan(job.asked, catalog)
+        questions = plan(job.request, catalog)
     except BenchsuiteError as error:
         if len(job.cells) == 1:
             return [(job.cells[0], CellState("failed", str(error)))]
         return [outcome for cell in job.cells for outcome in _states_before(job.of([cell]), catalog)]
-    auto = job.asked.precision == "auto" and auto_precision.worth_it(questions)
+    auto = job.request.precision == "auto" and auto_precision.worth_it(questions)
     rows = [
         None if job.fresh else _row(job.results, _in_every_precision(q) if auto else [q], checked=auto)
         for q in questions
@@ -234,7 +234,7 @@ def _jobs_from_leader(work: Mapping[str, Any], spec: Sweep, choice: SweepOptions
     """The jobs that the leader has announced."""
     return [
         SweepJob(tuple(spec.cells[i] for i in numbers), spec.fixed, choice.results, choice.fresh)
-        for numbers in work.get("lots", [])
+        for numbers in work.get("jobs", [])
     ]
 
 

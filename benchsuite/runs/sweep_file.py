@@ -85,7 +85,7 @@ class SweepJob:
     fresh: bool = False
 
     @property
-    def asked(self) -> RunRequest:
+    def request(self) -> RunRequest:
         """The ``run`` command that answers all cells of the job."""
         first = self.cells[0]
         own = {name: getattr(first, name) for name in ("data", "precision", "loader", "seed")}
@@ -147,7 +147,7 @@ def parse(name: str, table: Mapping[str, Any], catalog: Catalog) -> Sweep:
     return Sweep(name, cells, fixed, places, words)
 
 
-def lots(sweep: Sweep, cells: Sequence[SweepCell], results: Path, *, fresh: bool) -> list[SweepJob]:
+def jobs(sweep: Sweep, cells: Sequence[SweepCell], results: Path, *, fresh: bool) -> list[SweepJob]:
     """Groups cells into jobs: cells that differ only in their protocol are one job."""
     groups: dict[tuple[Any, ...], list[SweepCell]] = {}
     for cell in cells:

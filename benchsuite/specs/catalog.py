@@ -23,7 +23,6 @@ from benchsuite.specs.reporter import Reporter
 
 T = TypeVar("T")
 
-
 BUILT_IN = (
     "benchsuite.plugins",
     "benchsuite.protocols",

@@ -38,7 +38,7 @@ class ChunkStore:
     """The cached chunks of one network with one numeric setting. A damaged or missing chunk is read as None.
 
     Views that were computed in the same batches must be reused or recomputed together, because batching changes the
-    last bit of a logit. Each file therefore stores the group of views it was computed with (``company``). If one file
+    last bit of a logit. Each file therefore stores the group of views it was computed with (``group``). If one file
     of the group is missing or damaged, the whole group counts as missing; recomputing it gives the same bits.
     """
 
@@ -56,10 +56,10 @@ class ChunkStore:
     def read_all(self, view_keys: Sequence[str], chunk_key: str) -> dict[str, Part]:
         """The usable views of a chunk, by key. A damaged file is deleted; the other views of its group are left out."""
         loaded = {key: part for key in view_keys if (part := self._load(key, chunk_key)) is not None}
-        others = {name for *_, company in loaded.values() for name in company}
+        others = {name for *_, group in loaded.values() for name in group}
         unread = {key[:_NAME] for key in view_keys if key not in loaded}  # even if another process has written it since
         absent = {name for name in others if name in unread or not self.path(name, chunk_key).is_file()}
-        return {key: (x, n) for key, (x, n, company) in loaded.items() if absent.isdisjoint(company)}
+        return {key: (x, n) for key, (x, n, group) in loaded.items() if absent.isdisjoint(group)}
 
     def holds(self, view_keys: Sequence[str], chunk_key: str) -> bool:
         """Whether every one of these views has a file; the contents are not checked."""
@@ -71,18 +71,18 @@ class ChunkStore:
         chunk_key: str,
         logits: NDArray[Any],
         locations: NDArray[Any],
-        company: Sequence[str] = (),
+        group: Sequence[str] = (),
     ) -> None:
         """Writes a chunk atomically. Raises ``StorageError``, for example when the disk is full.
 
-        ``company`` has the keys of all views that were computed in the same batches.
+        ``group`` has the keys of all views that were computed in the same batches.
         """
         import numpy as np
 
         buffer = io.BytesIO()
         np.save(buffer, np.ascontiguousarray(logits, dtype=np.float32), allow_pickle=False)
         np.save(buffer, np.ascontiguousarray(locations, dtype=np.int64), allow_pickle=False)
-        np.save(buffer, np.array([key[:_NAME] for key in company], dtype=f"U{_NAME}"), allow_pickle=False)
+        np.save(buffer, np.array([key[:_NAME] for key in group], dtype=f"U{_NAME}"), allow_pickle=False)
         body = buffer.getvalue()
         with writing(self.path(view_key, chunk_key)) as part:
             part.write_bytes(hashlib.sha256(body).digest() + body)
@@ -112,8 +112,8 @@ class ChunkStore:
         buffer = io.BytesIO(data)
         buffer.seek(_DIGEST)
         logits, places = (np.load(buffer, allow_pickle=False) for _ in range(2))
-        company = np.load(buffer, allow_pickle=False).tolist() if buffer.tell() < len(data) else []
-        return logits, places, company
+        group = np.load(buffer, allow_pickle=False).tolist() if buffer.tell() < len(data) else []
+        return logits, places, group
 
 
 class Claims:

@@ -8,7 +8,6 @@ from typing import Any
 
 EPOCHS, CORRECT = "epochs.parquet", "correct.npz"
 
-
 LAST, BEST, CHECKPOINT = "last.safetensors", "best-heldout.safetensors", "checkpoint.pt"
 
 

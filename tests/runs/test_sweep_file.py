@@ -11,18 +11,18 @@ from toy_evaluation import TOY_SWEEP, WITH_ENTRY_POINTS
 
 from benchsuite import BadParameter, DataError, UnknownName
 from benchsuite.evaluation.question import TOLERANCE
-from benchsuite.runs.sweep_file import SweepCell, lots, parse, read
+from benchsuite.runs.sweep_file import SweepCell, jobs, parse, read
 
 
 def test_cells_are_every_combination_and_those_of_one_network_are_one_lot() -> None:
     found = parse("s", {**TOY_SWEEP, "seed": [0, 1, 2], "precision": ["fp32", "bf16"], "limit": 4}, WITH_ENTRY_POINTS)
     assert len(found.cells) == len(set(found.cells)) == 2 * 3 * 2
-    made = lots(found, found.cells, Path("r"), fresh=False)
-    assert [len(lot.cells) for lot in made] == [2] * 6
-    assert made[0].asked.protocols == ("1crop", "10crop")
-    assert made[0].asked.weights is None
-    assert made[0].asked.limit == 4
-    assert len({repr(lot.asked) for lot in made}) == 6
+    made = jobs(found, found.cells, Path("r"), fresh=False)
+    assert [len(job.cells) for job in made] == [2] * 6
+    assert made[0].request.protocols == ("1crop", "10crop")
+    assert made[0].request.weights is None
+    assert made[0].request.limit == 4
+    assert len({repr(job.request) for job in made}) == 6
     assert found.cells[-1].label == "toy 10crop toy precision=bf16 seed=2"
     assert SweepCell("a", "b", "", "auto", "torch", 0, "p").label == "a p b"
 

@@ -75,7 +75,7 @@ def test_views_computed_together_are_read_together_or_not_at_all(
     """A file may exist that cannot be read, or be written after the check for it."""
     both = [digest("one"), digest("two")]
     for key in both:
-        store.write(key, CHUNK_KEY, LOGITS, PLACES, company=both)
+        store.write(key, CHUNK_KEY, LOGITS, PLACES, group=both)
     assert len(store.read_all(both, CHUNK_KEY)) == 2
     real = Path.read_bytes
 

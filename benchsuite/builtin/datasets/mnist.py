@@ -108,7 +108,6 @@ MNIST = Dataset(
     census=(Census("test", 10_000, 10, size=(28, 28)), Census("train", 60_000, 10, size=(28, 28))),
 )
 
-
 FASHION_CLASSES = (
     "T-shirt/top",
     "Trouser",

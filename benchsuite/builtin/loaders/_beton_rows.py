@@ -30,7 +30,6 @@ from benchsuite.builtin.loaders._ffcv_installed import torch_threads_kept
 
 T = TypeVar("T")
 
-
 AHEAD = 1
 """Batches that ffcv keeps ready, in addition to the one that it fills and the one in use."""
 

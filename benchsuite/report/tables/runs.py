@@ -182,7 +182,7 @@ def published(report: Report) -> Sheet:
 
 def pair_words(before: Entry, after: Entry, *, network: bool = True) -> str:
     """``resnet50: 1crop to 10crop``: what both share is named once; without ``network``, a shared network is not."""
-    a, b, one, other = before.row, after.row, before.under(after), after.under(before)
+    a, b, one, other = before.row, after.row, before.protocol_against(after), after.protocol_against(before)
     if before.network == after.network:
         return f"{a['architecture'] + ': ' if network else ''}{one} to {other}"
     same = a["architecture"] == b["architecture"]
@@ -196,8 +196,8 @@ def pair_words(before: Entry, after: Entry, *, network: bool = True) -> str:
 
 def _words(pair: Pair) -> Iterator[Cell]:
     """The cells of the two runs of a pair; the second one links to the details of the pair."""
-    yield Cell(pair.before.beside(pair.after))
-    yield Cell(pair.after.beside(pair.before), link=pair.name if pair.changed else "")
+    yield Cell(pair.before.name_against(pair.after))
+    yield Cell(pair.after.name_against(pair.before), link=pair.name if pair.changed else "")
 
 
 CHANGE = (*(Column(t, True) for t in ("change", "95 % interval", "fixed", "broken", "p", "p (Holm)")),)
