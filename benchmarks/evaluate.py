@@ -34,7 +34,6 @@ from benchsuite.models.device import keep_freed_memory
 from benchsuite.models.precision import DTYPES
 from benchsuite.progress import Progress
 from benchsuite.runs.run import run
-from benchsuite.specs.catalog import open_dataset
 
 
 def ours(args: argparse.Namespace, catalog: Any, *, default: bool = False) -> float:
@@ -111,7 +110,7 @@ def main() -> None:
     args = parser.parse_args()
     keep_freed_memory()
     catalog = load_plugins()
-    _, split = open_dataset(args.data, catalog)
+    _, split = catalog.open_dataset(args.data)
     n = min(args.limit, len(split.samples))
     plain = catalog.architecture(args.architecture).build(len(split.classes)).eval()
     module = copy.deepcopy(plain).to(memory_format=torch.channels_last)

@@ -30,7 +30,6 @@ from benchsuite.data.prepared_note import PreparedSpec
 from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.data.prepared_writer import prepare
 from benchsuite.progress import Progress
-from benchsuite.specs.catalog import open_dataset
 from benchsuite.storage.logit_cache import CHUNK, chunked
 
 _OPEN: list[Split] = []
@@ -39,7 +38,7 @@ _OPEN: list[Split] = []
 
 def join_pool(data: str) -> None:
     """Opens the data set in a new process of the pool."""
-    _OPEN.append(open_dataset(data, load_plugins())[1])
+    _OPEN.append(load_plugins().open_dataset(data)[1])
 
 
 def read(number: int) -> Any:
@@ -72,7 +71,7 @@ def identical(fast: Loader, split: Split) -> int:
 
 def compare(data: str, args: argparse.Namespace, catalog: Any) -> None:
     """Prints the table of one data set."""
-    _, split = open_dataset(data, catalog)
+    _, split = catalog.open_dataset(data)
     n, reference, chosen = len(split.samples), catalog.find("loader", "torch"), catalog.find("loader", args.loader)
     note = prepare(PreparedSpec(chosen, split, data), Progress(), args.workers)
     fast = open_prepared(chosen, split, split.samples, (), data)

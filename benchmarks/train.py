@@ -28,7 +28,6 @@ from PIL import Image
 from benchsuite import Architecture, Recipe, load_plugins
 from benchsuite.models.device import keep_freed_memory
 from benchsuite.models.precision import DTYPES
-from benchsuite.specs.catalog import open_dataset
 from benchsuite.specs.parameters import options
 from benchsuite.training.images import cached_pixels, training_images
 from benchsuite.training.trainer import Trainer, TrainingCompute
@@ -121,7 +120,7 @@ def main() -> None:
     clock = time.perf_counter if args.clock == "wall" else time.process_time
     keep_freed_memory()  # for both ways: it applies to the whole process
     catalog = load_plugins()
-    _, split = open_dataset(args.data, catalog, "train")
+    _, split = catalog.open_dataset(args.data, "train")
     known = {r.name: r for a in catalog.architectures.values() if isinstance(a, Architecture) for r in a.recipes}
     for name in args.recipes:
         recipe = known[name]

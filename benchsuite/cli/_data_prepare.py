@@ -43,14 +43,13 @@ def run(args: argparse.Namespace) -> int:
     from benchsuite.data.prefetch import cores
     from benchsuite.data.prepared_note import PreparedSpec
     from benchsuite.data.prepared_writer import prepare
-    from benchsuite.specs.catalog import open_dataset
 
     catalog = load_plugins()
     view = _view(args)
     loader = _loader(catalog, args.loader)
     if args.workers is not None and args.workers < 0:
         raise BadParameter(expected("--workers", "0 or more", args.workers))
-    _, split = open_dataset(args.data, catalog)
+    _, split = catalog.open_dataset(args.data)
     spec = PreparedSpec(loader, split, args.data, view, args.out, args.fresh)
     start = time.perf_counter()
     try:

@@ -31,7 +31,7 @@ from benchsuite.models import weights
 from benchsuite.progress import Progress
 from benchsuite.runs.plan import plan
 from benchsuite.runs.run import answer
-from benchsuite.specs.catalog import Catalog, open_dataset
+from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Dataset, Sample, Split, SplitName, spread
 from benchsuite.storage import keys, run_folder
 from benchsuite.storage.files import cache_dir
@@ -92,7 +92,7 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
     root = Path(path.partition(",")[0]).expanduser() if path else None
     progress.note(f"opening {request.data}")
     try:
-        dataset, split = open_dataset(request.data, catalog, request.split)
+        dataset, split = catalog.open_dataset(request.data, request.split)
     except DataError as error:
         if root is None or not root.is_dir():
             raise

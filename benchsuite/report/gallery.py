@@ -12,7 +12,7 @@ from benchsuite.errors import BadParameter, BenchsuiteError, expected
 from benchsuite.report.content import Changed, Entry, Pair
 from benchsuite.report.markup import size_words
 from benchsuite.runs.plan import DEFAULT_DATA
-from benchsuite.specs.catalog import Catalog, open_dataset
+from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Split, spread
 from benchsuite.storage import keys
 
@@ -56,7 +56,7 @@ def opened(
     splits: dict[str, Split] = {}
     notes: list[str] = []
     for text in options:
-        split = open_dataset(text, catalog)[1]
+        split = catalog.open_dataset(text)[1]
         matching = {group[0].data: split for group in groups if _same(split, group[0])}
         if not matching:
             names = " or ".join(dict.fromkeys(group[0].images for group in groups))
@@ -68,7 +68,7 @@ def opened(
             continue
         text = next(filter(None, (e.manifest["asked"].get("data") for e in group)), DEFAULT_DATA)
         try:
-            split = open_dataset(text, catalog)[1]
+            split = catalog.open_dataset(text)[1]
         except BenchsuiteError as error:
             notes.append(f"no pictures and class names of {entry.images}: {error}")
             continue

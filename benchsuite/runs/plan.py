@@ -13,7 +13,7 @@ from benchsuite.evaluation.question import TOLERANCE, Member, Question, RunReque
 from benchsuite.models.weights import ChosenWeights, choose
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture
-from benchsuite.specs.catalog import Catalog, open_dataset
+from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Dataset, Split, spread
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.parameters import Bound
@@ -34,7 +34,7 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     loader: Loader = catalog.find("loader", request.loader)
     recalled = [_recall(name, request, catalog) for name in request.architectures]
     data = _one_dataset(request.data, [r.data for r in recalled if r])
-    dataset, split = open_dataset(data, catalog)
+    dataset, split = catalog.open_dataset(data)
     named = [
         (catalog.architecture(r.architecture if r else name), r.weights if r else request.weights, r)
         for name, r in zip(request.architectures, recalled, strict=True)

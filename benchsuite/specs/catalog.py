@@ -72,6 +72,19 @@ class Catalog:
             raise unknown_name(kind, name, known, self._broken_hint())
         return known[name]
 
+    def open_dataset(self, text: str, part: SplitName = "test") -> tuple[Dataset, Split]:
+        """``imagenet:PATH`` -> the dataset and its opened split ``part``. Raises ``UnknownName`` or ``DataError``."""
+        name, colon, path = text.partition(":")
+        dataset: Dataset = self.find("dataset", name)
+        if dataset.path == "required" and not path:
+            raise DataError(f"Expected {name}:PATH, got {name!r} without a path. {dataset.download}".strip())
+        if dataset.path == "none" and colon:
+            raise DataError(expected("the data set", f"{name} without a path, because it is embedded", text))
+        split = dataset.open(path or None, part)
+        if not split.samples:
+            raise DataError(expected("the data set", "at least one image", "none", text))
+        return dataset, split
+
     def owner(self, kind: str, name: str) -> str:
         """The plugin that declared a name, with the version of its distribution if it has one."""
         prefix = name.partition(":")[0]
@@ -164,20 +177,6 @@ def _collect(
             declared[value.name] = value
             owners[kind, value.name] = owner
     return dict(sorted(declared.items()))
-
-
-def open_dataset(text: str, catalog: Catalog, part: SplitName = "test") -> tuple[Dataset, Split]:
-    """``imagenet:PATH`` -> the dataset and its opened split ``part``. Raises ``UnknownName`` or ``DataError``."""
-    name, colon, path = text.partition(":")
-    dataset: Dataset = catalog.find("dataset", name)
-    if dataset.path == "required" and not path:
-        raise DataError(f"Expected {name}:PATH, got {name!r} without a path. {dataset.download}".strip())
-    if dataset.path == "none" and colon:
-        raise DataError(expected("the data set", f"{name} without a path, because it is embedded", text))
-    split = dataset.open(path or None, part)
-    if not split.samples:
-        raise DataError(expected("the data set", "at least one image", "none", text))
-    return dataset, split
 
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -12,7 +12,7 @@ from typing import Any
 from benchsuite.errors import BadParameter, expected, unknown_name
 from benchsuite.models.weights import fitted, trains, usual_preprocess
 from benchsuite.specs.architecture import Architecture
-from benchsuite.specs.catalog import Catalog, open_dataset
+from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Sample, Split, spread
 from benchsuite.specs.recipe import Changes, Grid, Level, Recipe, Schedule
 from benchsuite.storage import keys
@@ -206,7 +206,7 @@ def open_splits(request: TrainRequest, recipe: Recipe, catalog: Catalog) -> tupl
     if name != recipe.dataset:
         catalog.find("dataset", name)
         raise BadParameter(expected("--data", f"{recipe.dataset}, the data set of the recipe {recipe.name}", data))
-    return open_dataset(data, catalog, "train")[1], open_dataset(data, catalog)[1]
+    return catalog.open_dataset(data, "train")[1], catalog.open_dataset(data)[1]
 
 
 def find_recipe(request: TrainRequest, catalog: Catalog) -> Recipe:

@@ -25,7 +25,6 @@ from benchsuite.data.resize import resize
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs.run import run
-from benchsuite.specs.catalog import open_dataset
 from benchsuite.specs.view import resized_shape
 
 
@@ -41,7 +40,7 @@ def test_a_prepared_file_gives_the_pixels_of_the_images_in_any_order(pictures: P
 
 @pytest.mark.parametrize("protocol", ["1crop", "10crop", "fullconv"])
 def test_a_run_from_a_prepared_file_is_the_same_run(tmp_path: Path, protocol: str) -> None:
-    (_, split), results = open_dataset("toy", CATALOG), {}
+    (_, split), results = CATALOG.open_dataset("toy"), {}
     prepare(PreparedSpec(BOX, split, "toy"), Progress(), 0)
     for name in ("torch", "box"):
         request = RunRequest(
@@ -55,7 +54,7 @@ def test_a_run_from_a_prepared_file_is_the_same_run(tmp_path: Path, protocol: st
 
 
 def test_a_run_with_a_loader_that_is_not_exact_is_another_run_and_says_so(tmp_path: Path) -> None:
-    _, split = open_dataset("toy", CATALOG)
+    _, split = CATALOG.open_dataset("toy")
     prepare(PreparedSpec(GREYISH, split, "toy"), Progress(), 0)
     told: list[str] = []
 

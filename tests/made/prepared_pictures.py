@@ -15,14 +15,13 @@ from benchsuite.data.prepared_note import PreparedSpec
 from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.data.prepared_writer import prepare
 from benchsuite.progress import Progress
-from benchsuite.specs.catalog import open_dataset
 
 CATALOG: Catalog = load_plugins(entry_points=False, extra=[ToyPlugin(), BoxPlugin()])
 FULL = View(64)
 
 
 def split_of(root: Path) -> Split:
-    return open_dataset(f"folder:{root}", CATALOG)[1]
+    return CATALOG.open_dataset(f"folder:{root}")[1]
 
 
 def make(root: Path, loader: Loader = BOX, **fields: Any) -> dict[str, Any]:

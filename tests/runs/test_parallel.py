@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,12 @@ from typing import Any
 import pytest
 
 from benchsuite import BadParameter, BenchsuiteError, StorageError
-from benchsuite.distributed.crew import Crew, SpawnedWorker, SpawningLeader, TorchrunWorker, gather
+from benchsuite.distributed.crew import Crew
 from benchsuite.evaluate import fill
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs.parallel import announced
 from benchsuite.runs.run import run
-from benchsuite.storage.locks import held, locks
 
 IMAGES, CHUNKS = 2100, 5
 RUN = ["run", "speck", "--weights", "random", "--device", "cpu", "--loader", "logged", "--data", f"specks:{IMAGES}"]
@@ -277,76 +275,8 @@ def test_the_others_compute_in_the_precision_that_the_first_process_came_to() ->
     assert (found.run_id, found.precision) == (chosen.run_id, "bf16") != (question.run_id, question.precision)
 
 
-@pytest.fixture
-def under_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-
-
-def test_the_crew_is_the_one_that_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert gather(1, "name", print, ()).size == 1
-    several = gather(3, "name", print, ())
-    assert isinstance(several, SpawningLeader)
-    assert (several.size, several.leads) == (3, True)
-    assert [SpawnedWorker(2, 3, {}).threads(usual) for usual in (1, 6, 7)] == [1, 2, 2]
-
-
-@pytest.mark.usefixtures("under_torchrun")
-def test_under_torchrun_the_crew_is_its_processes_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    crew = gather(1, "name", print, ())
-    assert isinstance(crew, TorchrunWorker)
-    assert (crew.rank, crew.size, crew.local_size, crew.leads) == (1, 4, 2, False)
-    assert crew.threads(8) == 4
-    monkeypatch.setenv("OMP_NUM_THREADS", "8")
-    assert crew.threads(8) == 8, "there it is meant for each process"
-    with pytest.raises(BadParameter, match="torchrun"):
-        gather(2, "name", print, ())
-
-
 def test_the_number_of_processes_is_checked(tmp_path: Path) -> None:
     from toy_evaluation import CATALOG
 
     with pytest.raises(BadParameter, match="--processes"):
         run(RunRequest(("toy",), ("1crop",), data="toy", results=tmp_path, processes=0), CATALOG, Progress())
-
-
-def test_a_lock_is_for_one_process_and_free_when_that_is_killed(tmp_path: Path) -> None:
-    program = "import sys, time; from pathlib import Path; from benchsuite.storage.locks import held\n"
-    program += "with held(Path(sys.argv[1]), 7, wait=True) as mine:\n    print(mine, flush=True); time.sleep(60)\n"
-    other = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True)
-    assert other.stdout is not None
-    assert other.stdout.readline() == "True\n"
-    with held(tmp_path / "lock", 7, wait=False) as mine, held(tmp_path / "lock2", 7, wait=False) as another:
-        assert not mine
-        assert another
-    with held(tmp_path / "lock", 8, wait=False) as mine:
-        assert mine
-    threading.Timer(0.2, other.kill).start()
-    with held(tmp_path / "lock", 7, wait=True) as mine:
-        assert mine
-    other.communicate()
-
-
-def test_of_two_chunks_in_hand_one_can_be_given_up(tmp_path: Path) -> None:
-    program = "import sys; from pathlib import Path; from benchsuite.storage.locks import held\n"
-    program += "for place in (1, 2):\n    with held(Path(sys.argv[1]), place, wait=False) as mine: print(mine)\n"
-
-    def free() -> list[str]:
-        """Whether another process can claim the first chunk, and the second."""
-        return subprocess.check_output([sys.executable, "-c", program, str(tmp_path / "lock")], text=True).split()
-
-    with locks(tmp_path / "lock") as file:
-        assert file.take(1, wait=False)
-        assert file.take(2, wait=False)
-        assert free() == ["False", "False"]
-        file.drop(1)
-        assert free() == ["True", "False"]
-    assert free() == ["True", "True"]
-
-
-def test_a_lock_in_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="Cannot write"), held(tmp_path / "file" / "lock", wait=False):
-        pass

@@ -122,3 +122,20 @@ def test_describe_tells_views_apart_in_words() -> None:
 def test_describe_is_one_line_for_any_view(view: View) -> None:
     assert "\n" not in describe(view)
     assert ("mirrored" in describe(view)) is view.flip
+
+
+@pytest.mark.parametrize(
+    ("view", "size", "pixels"),
+    [
+        (View(256, Crop(224)), (300, 500), 224 * 224),
+        (View(256, Crop(224)), (10, 10), 224 * 224),
+        (View(256), (300, 500), 256 * 426),
+        (View(256, long_side="round"), (300, 500), 256 * 427),
+        (View(256), (256, 999), 256 * 999),
+        (View((100, 50)), (300, 500), 100 * 50),
+        (View(480, dense=True, nominal=224), (1, 1), 480 * 480),
+    ],
+    ids=str,
+)
+def test_the_pixels_of_a_view_are_those_that_a_network_sees(view: View, size: tuple[int, int], pixels: int) -> None:
+    assert view.pixels(*size) == pixels

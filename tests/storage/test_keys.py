@@ -15,7 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import Sample, Split
-from benchsuite.storage.keys import canonical, chunk_key, digest, digest_lines, run_id
+from benchsuite.storage.keys import (
+    canonical,
+    chunk_key,
+    digest,
+    digest_lines,
+    fingerprint,
+    run_id,
+    samples_digest,
+)
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -116,3 +124,15 @@ def test_data_sets_share_the_chunks_of_one_plain_reader_and_no_others() -> None:
         keys = {chunk_key(SAMPLES, split(name, read)) for name in ("one", "two")}
         assert len(keys) == 2
         assert chunk_key(SAMPLES, split("one")) not in keys
+
+
+def test_a_digest_of_samples_is_of_ids_labels_and_content_and_of_reassessed_labels_where_wanted() -> None:
+    plain = [Sample("a", 0, "/here/a", "12@now"), Sample("b", 1, "/here/b", "34@now")]
+    elsewhere = [Sample("a", 0, "/there/a", "12@then"), Sample("b", 1, "/there/b", "34@then")]
+    assert samples_digest(plain) == samples_digest(elsewhere)
+    assert fingerprint(plain) != fingerprint(elsewhere)
+    for other in (Sample("c", 1, "/here/b", "34"), Sample("b", 0, "/here/b", "34"), Sample("b", 1, "/here/b", "35")):
+        assert samples_digest([plain[0], other]) != samples_digest(plain)
+    judged = [dataclasses.replace(s, real=(s.label, 7)) for s in plain]
+    assert samples_digest(judged) != samples_digest(plain)
+    assert samples_digest(judged, real=False) == samples_digest(plain) == samples_digest(plain, real=False)

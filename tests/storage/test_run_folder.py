@@ -13,7 +13,15 @@ import pytest
 from few_predictions import MANIFEST, columns
 
 from benchsuite import StorageError, UnknownName
-from benchsuite.storage.run_folder import COLUMNS, find_run, read_manifest, read_predictions, runs_in, write_run
+from benchsuite.storage.run_folder import (
+    COLUMNS,
+    find_run,
+    read_manifest,
+    read_predictions,
+    read_whole_manifest,
+    runs_in,
+    write_run,
+)
 
 
 def saved(results: Path, name: str, n: int = 6) -> Path:
@@ -151,3 +159,11 @@ def test_a_manifest_is_readable_text(tmp_path: Path) -> None:
     assert json.loads(text) == MANIFEST
     assert "größer" in text
     assert text.endswith("}\n")
+
+
+def test_the_manifest_of_a_run_that_is_not_whole_is_refused_with_its_folder(tmp_path: Path) -> None:
+    write_run(tmp_path, MANIFEST, columns())
+    assert read_whole_manifest(tmp_path) == read_manifest(tmp_path) == MANIFEST
+    (tmp_path / "predictions.parquet").unlink()
+    with pytest.raises(StorageError, match=f"whole: a manifest and its predictions, got a broken one .{tmp_path}"):
+        read_whole_manifest(tmp_path)

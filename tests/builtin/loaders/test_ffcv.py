@@ -22,7 +22,6 @@ from benchsuite.data.prepared_note import PreparedSpec
 from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.data.prepared_writer import prepare
 from benchsuite.progress import Progress
-from benchsuite.specs.catalog import open_dataset
 
 CATALOG = load_plugins(entry_points=False)
 FFCV, LOSSY = CATALOG.loaders["ffcv"], CATALOG.loaders["ffcv:lossy"]
@@ -300,7 +299,7 @@ def test_the_lossy_way_is_near_and_not_exact_and_shrinks_to_500(installed: None)
 
 
 def test_real_images_are_pillows(installed: None, imagenet500: Path) -> None:
-    _, split = open_dataset(f"imagenet:{imagenet500}", CATALOG)
+    _, split = CATALOG.open_dataset(f"imagenet:{imagenet500}")
     chosen = Split("imagenet", split.samples[::10], split.classes, split.mirror, split.read)
     for sample, found in zip(chosen.samples, pixels_of(ready(chosen), chosen, chosen.samples, 2), strict=True):
         np.testing.assert_array_equal(found, np.asarray(split.read(sample)))
