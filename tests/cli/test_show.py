@@ -171,7 +171,7 @@ def test_a_published_number_shows_every_field_that_the_source_fills(run):
 def command(catalog, row_id, architecture="net50"):
     """The command for a row of the ledger whose network is ``net50``."""
     row = next(r for r in ledger.load() if r.id == row_id)
-    return _facts.measured_by(catalog, dataclasses.replace(row, architecture=architecture))
+    return _facts.run_command(catalog, dataclasses.replace(row, architecture=architecture))
 
 
 def test_the_command_that_measures_a_number_again(catalog):
@@ -213,7 +213,7 @@ def test_a_number_that_cannot_be_measured_again_says_why(catalog, row_id, archit
 def test_a_number_of_a_data_set_that_is_not_there_says_so(catalog):
     row = next(r for r in ledger.load() if r.id == "lbcnn-gh-svhn")
     fewer = dataclasses.replace(catalog, datasets={n: d for n, d in catalog.datasets.items() if n != "svhn"})
-    told = _facts.measured_by(fewer, dataclasses.replace(row, architecture="net50"))
+    told = _facts.run_command(fewer, dataclasses.replace(row, architecture="net50"))
     assert told == (None, "benchsuite has no dataset 'svhn'")
     assert command(catalog, "lbcnn-gh-svhn")[0] == "benchsuite run net50 -p 1crop --data svhn:PATH --weights FILE"
 

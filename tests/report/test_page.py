@@ -142,7 +142,7 @@ def test_what_is_the_same_in_every_row_is_said_once_and_a_name_is_always_left() 
     rows = tuple((Cell("resnet50"), Cell(protocol), Cell("1", 1)) for protocol in ("1crop", "10crop"))
     once = sheet.once(Sheet("s", "S", columns, rows))
     assert [c.title for c in once.columns] == ["protocol", "errors"]
-    assert once.said == ("Every row: network resnet50",)
+    assert once.remarks == ("Every row: network resnet50",)
     alike = sheet.once(Sheet("s", "S", columns, (rows[0], rows[0])))
     assert [c.title for c in alike.columns] == ["protocol", "errors"]
     single = Sheet("s", "S", columns, rows[:1])
