@@ -1,6 +1,6 @@
 """The protocols as they are usually written: torchvision's transforms, and one image at a time for score maps.
 
-``buckets.py`` and ``protocols.py`` compare benchsuite with it. Each way is timed in a process of its own: benchsuite
+``multiscale.py`` and ``protocols.py`` compare benchsuite with it. Each way is timed in a process of its own: benchsuite
 makes the C library keep freed memory, which would make the plain way faster too.
 """
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forked_commands import SPECKS_IN_CHUNK, Kitchen, Started
+from forked_commands import SPECKS_IN_CHUNK, ForkServer, Started
 from torch.distributed import TCPStore
 
 IMAGES = 50
@@ -29,7 +29,7 @@ PROTOCOLS = ["-p", "10crop", "-p", "1crop:resize=10"]
 class Place:
     """A separate cache and results folder, and the processes that use them."""
 
-    kitchen: Kitchen
+    server: ForkServer
     root: Path
     port: int
     attempts: Any
@@ -52,7 +52,7 @@ class Place:
         for rank in range(size):
             several = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)} if size > 1 else {}
             output = self.root / f"{attempt}-{rank}"
-            started.append(self.kitchen.start(words, own | several | environment, output))
+            started.append(self.server.start(words, own | several | environment, output))
         return started
 
     def run(self, size: int, *options: str, **environment: str) -> list[dict[str, Any]]:
@@ -106,9 +106,9 @@ def chunk_stems() -> dict[str, str]:
 def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A function that makes places; holds the store through which the processes meet."""
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    kitchen, attempts = Kitchen(), itertools.count()
-    yield lambda: Place(kitchen, tmp_path_factory.mktemp("place"), store.port, attempts)
-    kitchen.close()
+    server, attempts = ForkServer(), itertools.count()
+    yield lambda: Place(server, tmp_path_factory.mktemp("place"), store.port, attempts)
+    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import pytest
 from npz_loader import BOX, FORMAT, GREYISH
 from PIL import Image
 from prepared_pictures import CATALOG, FULL, change, make, pixels_of, split_of, use
+from recorded_progress import RecordedProgress
 from toys import TOP1_ERRORS
 
 from benchsuite import DataError, Loader, View
@@ -56,18 +57,13 @@ def test_a_run_from_a_prepared_file_is_the_same_run(tmp_path: Path, protocol: st
 def test_a_run_with_a_loader_that_is_not_exact_is_another_run_and_says_so(tmp_path: Path) -> None:
     _, split = CATALOG.open_dataset("toy")
     prepare(PreparedSpec(GREYISH, split, "toy"), Progress(), 0)
-    told: list[str] = []
-
-    class Heard(Progress):
-        def note(self, text: str) -> None:
-            told.append(text)
-
+    progress = RecordedProgress()
     rows = []
     for name in ("torch", "box:greyish"):
         request = RunRequest(("toy",), ("1crop",), "toy", loader=name, device="cpu", results=tmp_path)
-        rows += run(request, CATALOG, Heard())
+        rows += run(request, CATALOG, progress)
     assert rows[0]["run_id"] != rows[1]["run_id"]
-    assert [note for note in told if "box:greyish" in note and "not" in note]
+    assert [note for note in progress.notes if "box:greyish" in note and "not" in note]
     manifest = json.loads(Path(rows[1]["path"], "manifest.json").read_text())
     assert manifest["numerics"]["loader"] == "box:greyish"
     assert "--loader box:greyish" in manifest["command"]

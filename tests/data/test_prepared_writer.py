@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from npz_loader import BOX, FORMAT, GREYISH, write
 from prepared_pictures import CATALOG, FULL, change, make, pixels_of, split_of, use
+from recorded_progress import RecordedProgress
 
 from benchsuite import BadParameter, BenchsuiteError, DataError, Loader, PluginError, StorageError, View, testing
 from benchsuite.data import prepared_writer
@@ -218,15 +219,12 @@ def test_what_another_process_has_made_meanwhile_is_not_made_again(
 def test_files_of_an_earlier_state_of_the_images_are_named(pictures: Path, tmp_path: Path) -> None:
     first, small = make(pictures), make(pictures, view=View(8))
     change(pictures)
-    told: list[str] = []
-
-    class Heard(Progress):
-        def note(self, text: str) -> None:
-            told.append(text)
-
+    progress = RecordedProgress()
     for _ in range(2):
-        prepare(PreparedSpec(BOX, split_of(pictures), f"folder:{pictures}"), Heard(), 2)
-    assert told == [f"{first['file']} was made from another state of these images: delete it unless you still need it"]
+        prepare(PreparedSpec(BOX, split_of(pictures), f"folder:{pictures}"), progress, 2)
+    assert progress.notes == [
+        f"{first['file']} was made from another state of these images: delete it unless you still need it"
+    ]
     assert Path(small["file"]).exists()
 
 

@@ -20,7 +20,7 @@ from typing import Any
 SPECKS_IN_CHUNK = 4
 
 
-class Kitchen:
+class ForkServer:
     """A connection to the process with all imports, for a test: starts commands and waits for them."""
 
     def __init__(self) -> None:
@@ -53,13 +53,13 @@ class Kitchen:
 class Started:
     """A command that was started."""
 
-    kitchen: Kitchen
+    server: ForkServer
     pid: int
     output: Path
 
     def wait(self) -> int:
         """Its exit status, negative for a signal."""
-        return self.kitchen._answer(self.pid)
+        return self.server._answer(self.pid)
 
     def ended(self) -> bool:
         """Whether the process has ended."""

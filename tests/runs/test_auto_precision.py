@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from recorded_progress import RecordedProgress
 from toy_evaluation import CATALOG, questions
 from toys import TOP1_ERRORS, ToyPlugin, fake_predict
 
@@ -257,14 +258,6 @@ def bf16_here(monkeypatch: pytest.MonkeyPatch, all_worth: None) -> None:
     monkeypatch.setattr("benchsuite.models.precision.candidates", lambda device: ("bf16",))
 
 
-class Heard(Progress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
 @pytest.mark.usefixtures("bf16_here")
 def test_a_run_says_what_auto_came_to_and_is_answered_at_once_the_second_time(tmp_path: Path) -> None:
     request = RunRequest(("toy",), ("1crop", "fullconv"), data="toy", device="cpu", results=tmp_path)
@@ -277,11 +270,11 @@ def test_a_run_says_what_auto_came_to_and_is_answered_at_once_the_second_time(tm
     assert manifest is not None
     assert manifest["numerics"]["chosen"] == [check]
     assert manifest["command"].endswith("--precision bf16")
-    heard = Heard()
-    again = run(request, CATALOG, heard)
+    progress = RecordedProgress()
+    again = run(request, CATALOG, progress)
     assert all(r["cached"] for r in again)
     assert again[0]["precision_check"] == [check]
-    assert heard.notes == []
+    assert progress.notes == []
     (named,) = run(dataclasses.replace(request, precision="bf16", protocols=("1crop",)), CATALOG, Progress())
     assert named["cached"]
     assert "precision_check" not in named

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from recorded_progress import RecordedProgress
 from toy_evaluation import CATALOG
 from toys import TOP1_ERRORS
 
@@ -18,47 +19,33 @@ from benchsuite.progress import Progress
 from benchsuite.runs.run import run
 
 
-class Heard(Progress):
-    """Records the notes and steps of a run."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.done = 0
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def advance(self, steps: int, detail: str = "") -> None:
-        self.done += steps
-
-
 def toy(results: Path, *protocols: str, **fields: Any) -> RunRequest:
     defaults: dict[str, Any] = {"data": "toy", "device": "cpu", "results": results}
     return RunRequest(("toy",), protocols or ("1crop",), **{**defaults, **fields})
 
 
 def test_counts_and_rows_of_a_run(tmp_path: Path) -> None:
-    heard = Heard()
-    rows = run(toy(tmp_path, "1crop", "10crop", "fullconv"), CATALOG, heard)
+    progress = RecordedProgress()
+    rows = run(toy(tmp_path, "1crop", "10crop", "fullconv"), CATALOG, progress)
     assert {r["protocol"]: r["top1_errors"] for r in rows} == {
         p: TOP1_ERRORS[p] for p in ("1crop", "10crop", "fullconv")
     }
     assert all(r["n"] == 5 and not r["cached"] and r["limit"] is None for r in rows)
     assert [r["views"] for r in rows] == [1, 10, 2]
-    assert heard.done == 5 * 12
+    assert progress.done == 5 * 12
 
 
 def test_asking_twice_answers_from_disk_and_fresh_does_it_again(tmp_path: Path) -> None:
     (first,) = run(toy(tmp_path), CATALOG, Progress())
-    heard = Heard()
-    (second,) = run(toy(tmp_path), CATALOG, heard)
+    progress = RecordedProgress()
+    (second,) = run(toy(tmp_path), CATALOG, progress)
     assert second["cached"]
-    assert heard.done == 0
+    assert progress.done == 0
     assert {k: v for k, v in second.items() if k != "cached"} == {k: v for k, v in first.items() if k != "cached"}
-    heard = Heard()
-    (third,) = run(toy(tmp_path, fresh=True), CATALOG, heard)
+    progress = RecordedProgress()
+    (third,) = run(toy(tmp_path, fresh=True), CATALOG, progress)
     assert not third["cached"]
-    assert heard.done == 5
+    assert progress.done == 5
 
 
 def test_manifest_and_predictions_are_whole(tmp_path: Path) -> None:
@@ -87,17 +74,17 @@ def test_ensemble_of_finished_runs(tmp_path: Path) -> None:
 
 
 def test_random_weights_are_said_out_loud(tmp_path: Path) -> None:
-    heard = Heard()
-    run(toy(tmp_path, weights="random"), CATALOG, heard)
-    assert any("random" in note for note in heard.notes)
+    progress = RecordedProgress()
+    run(toy(tmp_path, weights="random"), CATALOG, progress)
+    assert any("random" in note for note in progress.notes)
 
 
 def test_a_network_that_is_compiled_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiling takes a minute or two without any other message."""
     monkeypatch.setattr("torch.compile", lambda module, **_: module)
-    heard = Heard()
-    run(toy(tmp_path, compiled=True), CATALOG, heard)
-    assert heard.notes == ["compiling toy, which takes a minute or two"]
+    progress = RecordedProgress()
+    run(toy(tmp_path, compiled=True), CATALOG, progress)
+    assert progress.notes == ["compiling toy, which takes a minute or two"]
 
 
 def test_a_check_of_precisions_is_said_to_be_on_as_many_images_as_there_are(
@@ -105,9 +92,9 @@ def test_a_check_of_precisions_is_said_to_be_on_as_many_images_as_there_are(
 ) -> None:
     monkeypatch.setattr("benchsuite.runs.auto_precision.worth_it", lambda _: True)
     monkeypatch.setattr("benchsuite.models.precision.candidates", lambda _: ("bf16",))
-    heard = Heard()
-    run(toy(tmp_path, precision="auto"), CATALOG, heard)
-    assert heard.notes == [f"toy in {name} on 5 images, to choose a precision" for name in ("fp32", "bf16")]
+    progress = RecordedProgress()
+    run(toy(tmp_path, precision="auto"), CATALOG, progress)
+    assert progress.notes == [f"toy in {name} on 5 images, to choose a precision" for name in ("fp32", "bf16")]
 
 
 def test_dense_protocol_on_a_network_without_score_map_is_refused_before_any_image(tmp_path: Path) -> None:
@@ -146,8 +133,8 @@ def test_full_disk_loses_nothing_that_was_finished(tmp_path: Path, monkeypatch: 
         with pytest.raises(StorageError, match="No space left"):
             run(toy(tmp_path), CATALOG, Progress())
     assert not list(tmp_path.glob("runs/*/manifest.json"))
-    heard = Heard()
-    (row,) = run(toy(tmp_path), CATALOG, heard)
+    progress = RecordedProgress()
+    (row,) = run(toy(tmp_path), CATALOG, progress)
     assert row["top1_errors"] == TOP1_ERRORS["1crop"]
     assert row["images_per_second"] is None, "the chunks of the first try are used"
 

@@ -13,6 +13,7 @@ import torch
 import torchvision.transforms.v2.functional as T
 import toy_training
 from PIL import Image
+from recorded_progress import RecordedProgress
 
 from benchsuite import (
     Augmentation,
@@ -296,24 +297,9 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "candidates", lambda device: ())
 
 
-class Recorder(Progress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.total = self.done = 0
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def start(self, title: str, total: int) -> None:
-        self.total += total
-
-    def advance(self, steps: int, detail: str = "") -> None:
-        self.done += steps
-
-
 def test_a_fitted_network_knows_its_digits_and_the_seed_makes_it() -> None:
     easy = dataclasses.replace(SMALL, sizes=(32,), epochs=4)
-    recorder = Recorder()
+    recorder = RecordedProgress()
     module = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), recorder)
     again = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), Progress())
     assert not module.training
@@ -323,7 +309,7 @@ def test_a_fitted_network_knows_its_digits_and_the_seed_makes_it() -> None:
 
 
 def test_weights_are_written_whole_once_and_not_made_again(tmp_path: Path) -> None:
-    path, recorder = tmp_path / "w.safetensors", Recorder()
+    path, recorder = tmp_path / "w.safetensors", RecordedProgress()
     digits = toy_training.open_dots(None, "train")
     recipe = dataclasses.replace(toy_training.ADAM, epochs=1)
     engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: digits, recorder)
@@ -343,11 +329,11 @@ def test_a_run_without_data_trains_the_asked_network_once_and_evaluates_it(tmp_p
     quick = dataclasses.replace(SMALL, sizes=(32,))
     dataset = dataclasses.replace(catalog.datasets["digits"], recipe=quick)
     catalog = dataclasses.replace(catalog, datasets={**catalog.datasets, "digits": dataset})
-    recorder = Recorder()
+    recorder = RecordedProgress()
     (row,) = runs.run(RunRequest(("tiny:width=5",), ("1crop",), device="cpu", results=tmp_path), catalog, recorder)
     assert (row["architecture"], row["weights"], row["n"]) == ("tiny:width=5", "trained here (digits-1)", 360)
     assert any("training tiny:width=5 on digits once" in note for note in recorder.notes)
-    recorder = Recorder()
+    recorder = RecordedProgress()
     runs.run(RunRequest(("tiny:width=5",), ("10crop:resize=36",), device="cpu", results=tmp_path), catalog, recorder)
     assert not any("training" in note for note in recorder.notes)
 

@@ -1,6 +1,6 @@
 """How well reading and computing overlap, measured with a simulated device that computes in parallel with the host.
 
-``python benchmarks/beside.py [--images 5120] [--read 3.0] [--compute 0.3] [--workers 8] [--rounds 3]``
+``python benchmarks/overlap.py [--images 5120] [--read 3.0] [--compute 0.3] [--workers 8] [--rounds 3]``
 
 Each image takes ``--read`` milliseconds of a worker, each view ``--compute`` milliseconds of the device. Both only
 wait, so that no processor is the limit. Three things are timed in turn: reading alone, the device alone, and a whole

@@ -1,0 +1,22 @@
+"""Progress that records what it is told."""
+
+from __future__ import annotations
+
+from benchsuite.progress import Progress
+
+
+class RecordedProgress(Progress):
+    """Keeps the ``notes``, and adds up the steps: ``done`` of ``total``."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.total = self.done = 0
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def start(self, title: str, total: int) -> None:
+        self.total += total
+
+    def advance(self, steps: int, detail: str = "") -> None:
+        self.done += steps
