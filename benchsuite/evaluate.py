@@ -143,7 +143,7 @@ def fill(
         if chunk.views:
             chunk.write(network.store, view_keys)
             seconds.images += len(chunk.samples)
-            seconds.total += time.perf_counter() - since
+            since = seconds.lap(since)
         yield chunk.logits
         if network.start is None or not chunk.views:  # else the device computed the next chunk meanwhile
             since = time.perf_counter()

@@ -143,6 +143,7 @@ def test_what_a_device_computes_beside_the_host_is_time_as_well(tmp_path: Path) 
             time.sleep(0.2)
         spent.append(network.seconds.total)
     assert spent[0] > 0.4 > spent[1]
+    assert spent[0] < 0.6, "two pauses between three chunks, each counted once"
     again = opener(tmp_path / "0", Ahead([]))(member, member.views)
     assert len(list(fill(again, asked.images, chunks, SETTINGS, lambda _: None))) == 3
     assert again.seconds.total == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 
@@ -18,6 +19,12 @@ class Seconds:
     forward: float = 0.0
     total: float = 0.0
     images: int = 0
+
+    def lap(self, since: float) -> float:
+        """Adds the time since ``since`` to ``total``; returns the time now, when the next lap begins."""
+        now = time.perf_counter()
+        self.total += now - since
+        return now
 
     def __add__(self, other: Seconds) -> Seconds:
         return Seconds(*(getattr(self, n) + getattr(other, n) for n in self.__slots__))

@@ -25,10 +25,25 @@ def device_here(name: str) -> str:
 
 
 def own_device(device: str) -> str:
-    """Under torchrun, ``cuda`` is the card with this process's local rank. Other names are returned unchanged."""
-    return (
-        f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if process_group.under_torchrun() and device == "cuda" else device
-    )
+    """``cuda`` is the GPU with this process's local rank, counted round if there are fewer GPUs than processes.
+
+    Other names, and ``cuda`` in a process that is alone, are returned unchanged.
+    """
+    import torch
+
+    if device != "cuda" or not process_group.under_torchrun():
+        return device
+    return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % max(1, torch.cuda.device_count())}"
+
+
+def hardware(device: str) -> dict[str, str]:
+    """What decides the last bits of a forward pass: the kind of device and torch; on CUDA also the GPU and cuDNN."""
+    import torch
+
+    known = {"device": device.partition(":")[0], "torch": torch.__version__}
+    if known["device"] == "cuda":
+        known |= {"gpu": torch.cuda.get_device_name(device), "cudnn": str(torch.backends.cudnn.version())}
+    return known
 
 
 def pick_device(name: str) -> str:

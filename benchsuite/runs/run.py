@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from threading import Lock
@@ -16,7 +17,7 @@ from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluate import Answer, OpenNetwork, Settings
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
-from benchsuite.models.device import Compute, device_here
+from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision, parallel
 from benchsuite.runs import manifest as run_manifest
@@ -141,7 +142,6 @@ def _work(
 ) -> Iterator[tuple[Answer, dict[str, Any]]]:
     """Evaluates the questions in ``todo``; yields each answer with its manifest as soon as it is computed."""
     from benchsuite.models import precision
-    from benchsuite.models.device import keep_freed_memory
 
     if not todo:
         return
@@ -149,8 +149,7 @@ def _work(
     device = device_here(request.device)
     precision.check(todo[0].precision, device)
     compute = Compute(device, todo[0].precision, request.compiled)
-    if device == "cpu":
-        keep_freed_memory()
+    keep_freed_memory()
     settings = Settings(
         request.batch_size or _batch_size(device, todo),
         request.workers if request.workers is not None else max(1, _workers(device) // crew.local_size),
@@ -217,7 +216,8 @@ def _open(
         "state": network.digest,
         "preprocess": dataclasses.asdict(chosen.preprocess),
         "precision": compute.precision,
-        "device": compute.device.partition(":")[0],
+        **hardware(compute.device),
+        "pillow": metadata.version("pillow"),  # another version may resize to other pixels
         "loader": None if source.loader.exact else source.loader.name,
     }
     if network.folded:

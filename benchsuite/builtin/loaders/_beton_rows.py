@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from ffcv.fields.rgb_image import IMAGE_MODES
 from ffcv.libffcv import imdecode, memcpy
-from ffcv.loader import Loader, OrderOption
+from ffcv.loader import Loader, OrderOption, epoch_iterator
 from ffcv.loader import loader as loading
 from ffcv.loader.epoch_iterator import EpochIterator
 from ffcv.memory_managers import OSCacheManager
@@ -87,6 +87,7 @@ class _Cache(OSCacheManager):  # type: ignore[misc]
 
 
 loading.OSCacheManager = _Cache
+epoch_iterator.IS_CUDA = False  # pixels stay on the host; else ffcv makes CUDA streams, even for a run on the CPU
 
 
 class _Batches(EpochIterator):  # type: ignore[misc]

@@ -358,3 +358,13 @@ def test_preparing_without_ffcv_says_so_and_leaves_nothing(monkeypatch: pytest.M
     with pytest.raises(DataError, match=r"got No module named 'ffcv.fields' \(apt-get install"):
         ready(split_of([(4, 4)]))
     assert not list(Path(os.environ["BENCHSUITE_CACHE"]).rglob("*.beton*"))
+
+
+def test_ffcv_makes_no_cuda_streams_as_its_pixels_stay_on_the_host(installed: None) -> None:
+    program = (
+        "import torch\ntorch.cuda.is_available = lambda: True\n"
+        "from benchsuite.builtin.loaders import _beton_rows\nfrom ffcv.loader import epoch_iterator\n"
+        "print(epoch_iterator.IS_CUDA)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
