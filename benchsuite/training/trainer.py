@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from benchsuite.distributed.process_group import Group
 from benchsuite.errors import TrainingError, expected
-from benchsuite.models.device import Compute
+from benchsuite.models.device import Compute, device_here
 from benchsuite.models.input_normalization import InputNormalization
 from benchsuite.models.precision import DTYPES, candidates
 from benchsuite.models.state_dict import save_state
@@ -260,9 +260,9 @@ _TEST_BATCH = 500
 
 
 def ensure(
-    architecture: Architecture, recipe: Recipe, path: Path, train: Callable[[], Split], progress: Progress
+    architecture: Architecture, recipe: Recipe, path: Path, train: Callable[[], Split], device: str, progress: Progress
 ) -> None:
-    """Trains a network on the split that ``train()`` opens and writes its weights to ``path``, atomically.
+    """Trains a network by ``fit`` on the split that ``train()`` opens; writes its weights to ``path``, atomically.
 
     Does nothing if the file exists.
     """
@@ -270,17 +270,20 @@ def ensure(
         return
     split = train()
     progress.note(f"training {architecture.name} on {split.name} once ({recipe.cost}); kept in {path}")
-    module = fit(architecture, recipe, split, progress)
+    module = fit(architecture, recipe, split, device, progress)
     with writing(path) as part:
         save_state(part, module, recipe.preprocess)
 
 
-def fit(architecture: Architecture, recipe: Recipe, split: Split, progress: Progress) -> Any:
-    """Trains a network on the first CUDA device, else on the CPU; returns it on the CPU, in evaluation mode.
+def fit(architecture: Architecture, recipe: Recipe, split: Split, device: str, progress: Progress) -> Any:
+    """Trains a network on the device of ``--device``; returns it on the CPU, in evaluation mode.
 
-    The precision is that of ``auto``. The same seed, machine and number of threads give the same weights.
+    ``auto`` is CUDA where it works, else the CPU; the precision is that of ``--precision auto``. The same seed, machine
+    and number of threads give the same weights.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_here(device)
     arrays = {size: read(split, split.samples, recipe.preprocess, size) for size in schedules.sizes(recipe)}
     compute = TrainingCompute(device, pick_precision("auto", device))
     trainer = Trainer(architecture, recipe, training_images(arrays, split.samples, device), len(split.classes), compute)

@@ -18,6 +18,7 @@ from recorded_progress import RecordedProgress
 from benchsuite import (
     Augmentation,
     BadParameter,
+    Catalog,
     DataError,
     Optimizer,
     Recipe,
@@ -300,8 +301,8 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fitted_network_knows_its_digits_and_the_seed_makes_it() -> None:
     easy = dataclasses.replace(SMALL, sizes=(32,), epochs=4)
     recorder = RecordedProgress()
-    module = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), recorder)
-    again = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), Progress())
+    module = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), "cpu", recorder)
+    again = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), "cpu", Progress())
     assert not module.training
     assert recorder.done == recorder.total == 4 * (1437 // 64)
     mine, theirs = module.state_dict(), again.state_dict()
@@ -312,24 +313,73 @@ def test_weights_are_written_whole_once_and_not_made_again(tmp_path: Path) -> No
     path, recorder = tmp_path / "w.safetensors", RecordedProgress()
     digits = toy_training.open_dots(None, "train")
     recipe = dataclasses.replace(toy_training.ADAM, epochs=1)
-    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: digits, recorder)
+    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: digits, "cpu", recorder)
     assert recorder.done == recorder.total == 7
-    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: pytest.fail("opened again"), recorder)
+    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: pytest.fail("opened again"), "cpu", recorder)
     assert recorder.done == 7
     assert set(read_state(path)) == set(toy_training.build(3).state_dict())
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StorageError, match="Cannot write"):
         engine.ensure(
-            toy_training.ARCHITECTURE, recipe, tmp_path / "file" / "w.safetensors", lambda: digits, Progress()
+            toy_training.ARCHITECTURE, recipe, tmp_path / "file" / "w.safetensors", lambda: digits, "cpu", Progress()
         )
 
 
-def test_a_run_without_data_trains_the_asked_network_once_and_evaluates_it(tmp_path: Path, monkeypatch: Any) -> None:
+def quick_catalog() -> Catalog:
+    """The toys; a network without weights is trained on digits of 32 pixels, for one epoch."""
     catalog = toy_training.catalog()
     quick = dataclasses.replace(SMALL, sizes=(32,))
     dataset = dataclasses.replace(catalog.datasets["digits"], recipe=quick)
-    catalog = dataclasses.replace(catalog, datasets={**catalog.datasets, "digits": dataset})
-    recorder = RecordedProgress()
+    return dataclasses.replace(catalog, datasets={**catalog.datasets, "digits": dataset})
+
+
+class NotTrained(Exception):
+    """Raised by the fixture's ``Trainer`` in place of a training."""
+
+
+@pytest.fixture
+def devices(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The devices of trainings, none of which is done, on a machine with a GPU that need not exist."""
+    found: list[str] = []
+
+    def refuse(architecture: Any, recipe: Any, pictures: Any, classes: int, compute: TrainingCompute) -> Any:
+        found.append(compute.device)
+        raise NotTrained
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(engine, "Trainer", refuse)
+    monkeypatch.setattr(engine, "training_images", lambda arrays, samples, device: IMAGES)
+    monkeypatch.setattr("benchsuite.models.device.pick_device", lambda name: name)
+    return found
+
+
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_a_run_on_the_cpu_also_trains_there(
+    tmp_path: Path, devices: list[str], monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    monkeypatch.setattr("benchsuite.runs.auto_precision.worth_it", lambda _: True)
+    monkeypatch.setattr("benchsuite.models.precision.candidates", lambda _: ("bf16",))
+    request = RunRequest(("tiny",), ("1crop",), device="cpu", precision=precision, results=tmp_path)
+    with pytest.raises(NotTrained):
+        runs.run(request, quick_catalog(), Progress())
+    assert devices == ["cpu"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpu", "used"),
+    [("auto", True, "cuda"), ("auto", False, "cpu"), ("cuda:1", True, "cuda:1"), ("cpu", True, "cpu")],
+)
+def test_a_network_is_trained_on_the_asked_device_and_by_default_on_a_gpu_if_there_is_one(
+    devices: list[str], monkeypatch: pytest.MonkeyPatch, asked: str, gpu: bool, used: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    with pytest.raises(NotTrained):
+        engine.fit(toy_training.ARCHITECTURE, toy_training.USUAL, SPLIT, asked, Progress())
+    assert devices == [used]
+
+
+def test_a_run_without_data_trains_the_asked_network_once_and_evaluates_it(tmp_path: Path) -> None:
+    catalog, recorder = quick_catalog(), RecordedProgress()
     (row,) = runs.run(RunRequest(("tiny:width=5",), ("1crop",), device="cpu", results=tmp_path), catalog, recorder)
     assert (row["architecture"], row["weights"], row["n"]) == ("tiny:width=5", "trained here (digits-1)", 360)
     assert any("training tiny:width=5 on digits once" in note for note in recorder.notes)
