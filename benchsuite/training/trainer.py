@@ -19,7 +19,7 @@ from benchsuite.distributed.process_group import Group
 from benchsuite.errors import TrainingError, expected
 from benchsuite.models.device import Compute, device_here
 from benchsuite.models.input_normalization import InputNormalization
-from benchsuite.models.precision import DTYPES, candidates
+from benchsuite.models.precision import candidates, computing
 from benchsuite.models.state_dict import save_state
 from benchsuite.progress import Progress
 from benchsuite.specs.architecture import Architecture
@@ -123,7 +123,8 @@ class Trainer:
             out = self.forward(batch.x.contiguous() if self.layout == "contiguous" else batch.x)
         loss = F.cross_entropy(out.float(), batch.y, reduction="sum") * (self.compute.group.size / batch.whole)
         optimizers.clear_gradients(self.optimiser)
-        self.scaler.scale(loss).backward()
+        with computing("fp32", self.device):  # gradients without TF32; autocast is for the forward pass only
+            self.scaler.scale(loss).backward()
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.step += 1
@@ -201,15 +202,10 @@ class Trainer:
 
     @contextlib.contextmanager
     def _context(self) -> Iterator[None]:
-        """Context of the forward pass: autocast for lower precisions, ``MultiSizeMode`` for images of several sizes."""
-        lower = self.compute.precision != "fp32"
-        with contextlib.ExitStack() as stack:
-            if self.mode is not None:
-                self.mode.progress = self.step / self.steps
-                stack.enter_context(self.mode)
-            stack.enter_context(
-                torch.autocast(self.device.type, DTYPES[self.compute.precision] if lower else None, lower)
-            )
+        """Context of the forward pass: its precision, and ``MultiSizeMode`` for images of several sizes."""
+        if self.mode is not None:
+            self.mode.progress = self.step / self.steps
+        with self.mode or contextlib.nullcontext(), computing(self.compute.precision, self.device):
             yield
 
     def _count(self, loss: Any, hits: Any, images: int) -> None:
@@ -311,8 +307,8 @@ def pick_precision(requested: str, device: str) -> str:
 def correct_answers(module: Any, images: TrainingImages, preprocess: Preprocess, group: Group) -> NDArray[np.bool_]:
     """Which images the network classifies correctly: (n,) bool, in their order.
 
-    Computed in float32, as ``benchsuite run`` does. Each process evaluates its share of the images, each image once.
-    Ties go to the lower class.
+    Computed in float32 without TF32, as ``benchsuite run`` does. Each process evaluates its share of the images, each
+    image once. Ties go to the lower class.
     """
     array, labels = images.sizes[preprocess.crop], images.labels
     device = next(module.parameters()).device
@@ -322,7 +318,7 @@ def correct_answers(module: Any, images: TrainingImages, preprocess: Preprocess,
     group.agree(module)
     was_training = module.training
     module.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), computing("fp32", device):
         for chosen in own.split(_TEST_BATCH):
             x = array.index_select(0, chosen.to(array.device)).to(device, non_blocking=True)
             scores = module(inputs(x)).double().cpu().numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,38 @@ def test_right_answers_are_those_of_one_image_after_the_other_with_ties_to_the_l
         torch.nn.init.zeros_(parameter)
     correct = correct_answers(tied, IMAGES, toy_training.PREPROCESS, TrainingCompute().group)
     assert np.array_equal(correct, IMAGES.labels.numpy() == 0)
+
+
+TF32 = torch.backends.cuda.matmul, torch.backends.cudnn
+
+
+@pytest.fixture
+def tf32_allowed() -> Iterator[None]:
+    """TF32 is allowed in all operations when the training begins."""
+    before = [flag.allow_tf32 for flag in TF32]
+    for flag in TF32:
+        flag.allow_tf32 = True
+    yield
+    for flag, value in zip(TF32, before, strict=True):
+        flag.allow_tf32 = value
+
+
+@pytest.mark.usefixtures("tf32_allowed")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_tf32_is_off_in_training_and_test_and_autocast_in_the_backward_pass(precision: str) -> None:
+    seen: list[list[bool]] = []
+
+    def note(*_: Any) -> None:
+        seen.append([*(flag.allow_tf32 for flag in TF32), torch.is_autocast_enabled("cpu")])
+
+    training, lower = trainer(QUIET, TrainingCompute(precision=precision)), precision != "fp32"
+    training.module[0].register_forward_pre_hook(note)
+    training.module[0].weight.register_hook(note)
+    run(training, 2)
+    correct_answers(training.module, IMAGES, toy_training.PREPROCESS, training.compute.group)
+    forward, backward, test = [False, False, lower], [False, False, False], [False, False, False]
+    assert seen == [forward, backward, forward, backward, test]
+    assert [flag.allow_tf32 for flag in TF32] == [True, True]
 
 
 def test_words_say_how_the_epoch_goes() -> None:
