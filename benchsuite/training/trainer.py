@@ -6,6 +6,7 @@ import contextlib
 import copy
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,8 +60,9 @@ class Trainer:
     """Trains one network by a recipe: ``step`` of ``steps`` steps are done, an epoch has ``per_epoch`` of them.
 
     ``module`` is the network itself, ``words`` the loss and accuracy of the epoch so far as text, ``rate`` the learning
-    rate of the last step. The same seed, machine and number of threads give the same weights, also if the training is
-    interrupted and resumed with ``state`` and ``restore``.
+    rate of the last step. The same seed gives the same weights, also if the training is interrupted and resumed with
+    ``state`` and ``restore``: on the CPU with the same machine and number of threads; on CUDA, within
+    ``deterministic``, with the same GPU, torch and cuDNN, as far as torch has deterministic kernels.
     """
 
     def __init__(
@@ -251,6 +253,34 @@ class Trainer:
         return self.device if self.device.type == "cuda" else torch.device("cpu")
 
 
+@contextlib.contextmanager
+def deterministic(device: str) -> Iterator[None]:
+    """Context of a training on a device. On CUDA, torch uses deterministic kernels where it has them.
+
+    torch warns of each operation that has none, once. cuDNN does not choose its algorithms by measuring them. At the
+    end, torch's settings are as before. On other devices nothing changes.
+    """
+    if torch.device(device).type != "cuda":
+        yield
+        return
+    cudnn, measures = torch.backends.cudnn, torch.backends.cudnn.benchmark
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("once", ".*does not have a deterministic implementation", UserWarning)
+        # Older versions of torch warn of cuBLAS unless CUBLAS_WORKSPACE_CONFIG is set. That is not needed: torch gives
+        # cuBLAS a workspace for each stream. Nor is it safe once CUDA is in use: some versions read the variable at
+        # each product, and would tell cuBLAS a larger size than that of the workspace.
+        warnings.filterwarnings("ignore", "Deterministic behavior was enabled", UserWarning)
+        torch.use_deterministic_algorithms(True, warn_only=warns or not enabled)
+        cudnn.benchmark = False
+        try:
+            yield
+        finally:
+            cudnn.benchmark = measures
+            torch.use_deterministic_algorithms(enabled, warn_only=warns)
+
+
 _TEST_BATCH = 500
 """Images in a batch of the test; the errors do not depend on it."""
 
@@ -274,22 +304,24 @@ def ensure(
 def fit(architecture: Architecture, recipe: Recipe, split: Split, device: str, progress: Progress) -> Any:
     """Trains a network on the device of ``--device``; returns it on the CPU, in evaluation mode.
 
-    ``auto`` is CUDA where it works, else the CPU; the precision is that of ``--precision auto``. The same seed, machine
-    and number of threads give the same weights.
+    ``auto`` is CUDA where it works, else the CPU; the precision is that of ``--precision auto``. The same seed gives
+    the same weights under the conditions of ``Trainer``.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     device = device_here(device)
     arrays = {size: read(split, split.samples, recipe.preprocess, size) for size in schedules.sizes(recipe)}
     compute = TrainingCompute(device, pick_precision("auto", device))
-    trainer = Trainer(architecture, recipe, training_images(arrays, split.samples, device), len(split.classes), compute)
-    progress.start(f"training {architecture.name}", trainer.steps)
-    try:
-        while trainer.step < trainer.steps:
-            trainer.advance()
-            progress.advance(1, trainer.words)
-    finally:
-        progress.stop()
+    images = training_images(arrays, split.samples, device)
+    with deterministic(device):
+        trainer = Trainer(architecture, recipe, images, len(split.classes), compute)
+        progress.start(f"training {architecture.name}", trainer.steps)
+        try:
+            while trainer.step < trainer.steps:
+                trainer.advance()
+                progress.advance(1, trainer.words)
+        finally:
+            progress.stop()
     return trainer.module.cpu().eval()
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,8 @@ from benchsuite.runs.plan import RunRequest
 from benchsuite.training import batches
 from benchsuite.training import trainer as engine
 from benchsuite.training.images import TrainingImages, read, training_images
+from benchsuite.training.job import TrainRequest
+from benchsuite.training.run import train
 from benchsuite.training.trainer import Trainer, TrainingCompute, correct_answers
 
 SPLIT = toy_training.open_dots(None, "train")
@@ -437,3 +441,72 @@ def test_the_recipe_of_the_digits_is_what_was_measured() -> None:
     assert RECIPE.augmentation == Augmentation(shift=12)
     assert not RECIPE.partial
     assert RECIPE.rest
+
+
+def determinism() -> tuple[bool, bool, bool]:
+    """Whether deterministic kernels are used, whether others only cause a warning, and whether cuDNN measures."""
+    enabled = torch.are_deterministic_algorithms_enabled()
+    return enabled, torch.is_deterministic_algorithms_warn_only_enabled(), torch.backends.cudnn.benchmark
+
+
+@pytest.fixture(params=[(False, False, False), (False, False, True), (True, True, True), (True, False, False)])
+def determinism_before(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[bool, bool, bool]]:
+    """Settings that a program has made before the training."""
+    enabled, warns, measures = request.param
+    torch.use_deterministic_algorithms(enabled, warn_only=warns)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", measures)
+    yield request.param
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_kernels_are_deterministic_on_cuda_until_the_training_ends_or_fails(
+    determinism_before: Any, device: str
+) -> None:
+    refuses = determinism_before[:2] == (True, False)
+    with engine.deterministic(device):
+        assert determinism() == (True, not refuses, False)
+    assert determinism() == determinism_before
+    with pytest.raises(KeyError), engine.deterministic(device):
+        raise KeyError
+    assert determinism() == determinism_before
+
+
+@pytest.mark.parametrize("device", ["cpu", "mps"])
+def test_kernels_on_other_devices_are_as_before(determinism_before: Any, device: str) -> None:
+    with engine.deterministic(device):
+        assert determinism() == determinism_before
+    assert determinism() == determinism_before
+
+
+def test_a_kernel_that_is_not_deterministic_is_named_once_and_cublas_is_not() -> None:
+    with warnings.catch_warnings(record=True) as found, engine.deterministic("cuda"):
+        for _ in range(2):
+            warnings.warn("toy_pool_backward_cuda does not have a deterministic implementation, but ...", stacklevel=1)
+            warnings.warn("Deterministic behavior was enabled with ..., but it uses CuBLAS", stacklevel=1)
+    assert [str(w.message).split()[0] for w in found] == ["toy_pool_backward_cuda"]
+
+
+@pytest.mark.parametrize("command", ["fit", "train"])
+def test_all_steps_of_a_training_are_deterministic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    events: list[str] = []
+
+    @contextmanager
+    def recorded(device: str) -> Iterator[None]:
+        events.append(f"begin on {device}")
+        yield
+        events.append("end")
+
+    class Recorder(Progress):
+        def advance(self, steps: int, detail: str = "") -> None:
+            events.append("step")
+
+    monkeypatch.setattr(engine, "deterministic", recorded)
+    if command == "fit":
+        engine.fit(toy_training.ARCHITECTURE, toy_training.USUAL, SPLIT, "cpu", Recorder())
+    else:
+        request = TrainRequest("tiny", "usual", device="cpu", precision="fp32", results=tmp_path)
+        train(request, toy_training.catalog(), Recorder())
+    assert events == ["begin on cpu", *["step"] * 28, "end"]
