@@ -88,15 +88,23 @@ def leads() -> bool:
 def group(device: str) -> Iterator[Group]:
     """The group of ``torchrun``'s processes, with NCCL on CUDA devices and Gloo elsewhere.
 
+    A CUDA device has its number in its name (``cuda:1``). It becomes the current device of this process, where
+    ``collect`` puts its tensors, and the group is bound to it, so that ``wait`` does not guess one.
+
     Without torchrun it is a group of one process. The group is made once and kept until the process ends. If it were
     made again for a second training, a process could still find the rendezvous of the first group and wait forever.
     """
     if not under_torchrun():
         yield Group()
         return
+    import torch
     from torch import distributed
 
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        if device.startswith("cuda"):
+            torch.cuda.set_device(device)
+            distributed.init_process_group("nccl", device_id=torch.device(device))
+        else:
+            distributed.init_process_group("gloo")
         atexit.register(distributed.destroy_process_group)
     yield Group(distributed.get_rank(), distributed.get_world_size())

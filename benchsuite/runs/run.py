@@ -99,7 +99,7 @@ def _with_auto_precision(request: RunRequest, questions: Sequence[Question], pro
 
         count = min(auto_precision.SAMPLE, len(questions[0].samples))
         progress.note(f"{member.architecture.name} in {precision} on {count} images, to choose a precision")
-        _train(questions[0], member, progress)
+        _train(questions[0], member, request.device, progress)
         source = ImageSource(questions[0].split, auto_precision.READER)
         compute = Compute(pick_device(request.device), precision)
         return _open(source, member, (center(member.weights.preprocess),), compute, Progress())
@@ -161,7 +161,7 @@ def _work(
     started: list[bool] = []
 
     def open_network(member: Member, views: tuple[View, ...]) -> OpenNetwork:
-        _train(todo[0], member, progress)
+        _train(todo[0], member, request.device, progress)
         opened = _open(todo[0].images, member, views, compute, progress)
         if not started:
             started.append(True)
@@ -235,10 +235,10 @@ def _open(
     )
 
 
-def _train(question: Question, member: Member, progress: Progress) -> None:
+def _train(question: Question, member: Member, device: str, progress: Progress) -> None:
     """Trains the member's weights if they come from a recipe of the data set and are not on disk yet.
 
-    One process trains, others wait for it.
+    ``device`` is that of ``--device``. One process trains, others wait for it.
     """
     recipe, path = member.weights.recipe, member.weights.path
     if recipe is None or path is None or path.is_file():
@@ -250,7 +250,9 @@ def _train(question: Question, member: Member, progress: Progress) -> None:
         if not free:
             progress.note(f"waiting for another process, which is training {member.architecture.name}")
     with held(lock, wait=True):
-        trainer.ensure(member.architecture, recipe, path, lambda: question.dataset.open(None, "train"), progress)
+        trainer.ensure(
+            member.architecture, recipe, path, lambda: question.dataset.open(None, "train"), device, progress
+        )
 
 
 def _batch_size(device: str, questions: list[Question]) -> int:

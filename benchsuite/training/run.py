@@ -55,11 +55,12 @@ def carry_out(job: Job, request: TrainRequest, progress: Progress) -> dict[str, 
     from benchsuite.distributed import process_group
     from benchsuite.models import device as compute_device
     from benchsuite.models.device import keep_freed_memory
+    from benchsuite.training.trainer import deterministic
 
     device = compute_device.device_here(request.device)
     if device == "cpu":
         keep_freed_memory()
-    with process_group.group(device) as group:
+    with process_group.group(device) as group, deterministic(device):
         work = _Work(job, request, folder, device, group, progress if group.leads else Progress())
         return training_manifest.row(work.run(), folder, cached=False)
 

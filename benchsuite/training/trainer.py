@@ -6,6 +6,7 @@ import contextlib
 import copy
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,9 @@ import torch.nn.functional as F
 
 from benchsuite.distributed.process_group import Group
 from benchsuite.errors import TrainingError, expected
-from benchsuite.models.device import Compute
+from benchsuite.models.device import Compute, device_here
 from benchsuite.models.input_normalization import InputNormalization
-from benchsuite.models.precision import DTYPES, candidates
+from benchsuite.models.precision import candidates, computing
 from benchsuite.models.state_dict import save_state
 from benchsuite.progress import Progress
 from benchsuite.specs.architecture import Architecture
@@ -59,8 +60,9 @@ class Trainer:
     """Trains one network by a recipe: ``step`` of ``steps`` steps are done, an epoch has ``per_epoch`` of them.
 
     ``module`` is the network itself, ``words`` the loss and accuracy of the epoch so far as text, ``rate`` the learning
-    rate of the last step. The same seed, machine and number of threads give the same weights, also if the training is
-    interrupted and resumed with ``state`` and ``restore``.
+    rate of the last step. The same seed gives the same weights, also if the training is interrupted and resumed with
+    ``state`` and ``restore``: on the CPU with the same machine and number of threads; on CUDA, within
+    ``deterministic``, with the same GPU, torch and cuDNN, as far as torch has deterministic kernels.
     """
 
     def __init__(
@@ -123,7 +125,8 @@ class Trainer:
             out = self.forward(batch.x.contiguous() if self.layout == "contiguous" else batch.x)
         loss = F.cross_entropy(out.float(), batch.y, reduction="sum") * (self.compute.group.size / batch.whole)
         optimizers.clear_gradients(self.optimiser)
-        self.scaler.scale(loss).backward()
+        with computing("fp32", self.device):  # gradients without TF32; autocast is for the forward pass only
+            self.scaler.scale(loss).backward()
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.step += 1
@@ -201,15 +204,10 @@ class Trainer:
 
     @contextlib.contextmanager
     def _context(self) -> Iterator[None]:
-        """Context of the forward pass: autocast for lower precisions, ``MultiSizeMode`` for images of several sizes."""
-        lower = self.compute.precision != "fp32"
-        with contextlib.ExitStack() as stack:
-            if self.mode is not None:
-                self.mode.progress = self.step / self.steps
-                stack.enter_context(self.mode)
-            stack.enter_context(
-                torch.autocast(self.device.type, DTYPES[self.compute.precision] if lower else None, lower)
-            )
+        """Context of the forward pass: its precision, and ``MultiSizeMode`` for images of several sizes."""
+        if self.mode is not None:
+            self.mode.progress = self.step / self.steps
+        with self.mode or contextlib.nullcontext(), computing(self.compute.precision, self.device):
             yield
 
     def _count(self, loss: Any, hits: Any, images: int) -> None:
@@ -255,14 +253,42 @@ class Trainer:
         return self.device if self.device.type == "cuda" else torch.device("cpu")
 
 
+@contextlib.contextmanager
+def deterministic(device: str) -> Iterator[None]:
+    """Context of a training on a device. On CUDA, torch uses deterministic kernels where it has them.
+
+    torch warns of each operation that has none, once. cuDNN does not choose its algorithms by measuring them. At the
+    end, torch's settings are as before. On other devices nothing changes.
+    """
+    if torch.device(device).type != "cuda":
+        yield
+        return
+    cudnn, measures = torch.backends.cudnn, torch.backends.cudnn.benchmark
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("once", ".*does not have a deterministic implementation", UserWarning)
+        # Older versions of torch warn of cuBLAS unless CUBLAS_WORKSPACE_CONFIG is set. That is not needed: torch gives
+        # cuBLAS a workspace for each stream. Nor is it safe once CUDA is in use: some versions read the variable at
+        # each product, and would tell cuBLAS a larger size than that of the workspace.
+        warnings.filterwarnings("ignore", "Deterministic behavior was enabled", UserWarning)
+        torch.use_deterministic_algorithms(True, warn_only=warns or not enabled)
+        cudnn.benchmark = False
+        try:
+            yield
+        finally:
+            cudnn.benchmark = measures
+            torch.use_deterministic_algorithms(enabled, warn_only=warns)
+
+
 _TEST_BATCH = 500
 """Images in a batch of the test; the errors do not depend on it."""
 
 
 def ensure(
-    architecture: Architecture, recipe: Recipe, path: Path, train: Callable[[], Split], progress: Progress
+    architecture: Architecture, recipe: Recipe, path: Path, train: Callable[[], Split], device: str, progress: Progress
 ) -> None:
-    """Trains a network on the split that ``train()`` opens and writes its weights to ``path``, atomically.
+    """Trains a network by ``fit`` on the split that ``train()`` opens; writes its weights to ``path``, atomically.
 
     Does nothing if the file exists.
     """
@@ -270,27 +296,32 @@ def ensure(
         return
     split = train()
     progress.note(f"training {architecture.name} on {split.name} once ({recipe.cost}); kept in {path}")
-    module = fit(architecture, recipe, split, progress)
+    module = fit(architecture, recipe, split, device, progress)
     with writing(path) as part:
         save_state(part, module, recipe.preprocess)
 
 
-def fit(architecture: Architecture, recipe: Recipe, split: Split, progress: Progress) -> Any:
-    """Trains a network on the first CUDA device, else on the CPU; returns it on the CPU, in evaluation mode.
+def fit(architecture: Architecture, recipe: Recipe, split: Split, device: str, progress: Progress) -> Any:
+    """Trains a network on the device of ``--device``; returns it on the CPU, in evaluation mode.
 
-    The precision is that of ``auto``. The same seed, machine and number of threads give the same weights.
+    ``auto`` is CUDA where it works, else the CPU; the precision is that of ``--precision auto``. The same seed gives
+    the same weights under the conditions of ``Trainer``.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_here(device)
     arrays = {size: read(split, split.samples, recipe.preprocess, size) for size in schedules.sizes(recipe)}
     compute = TrainingCompute(device, pick_precision("auto", device))
-    trainer = Trainer(architecture, recipe, training_images(arrays, split.samples, device), len(split.classes), compute)
-    progress.start(f"training {architecture.name}", trainer.steps)
-    try:
-        while trainer.step < trainer.steps:
-            trainer.advance()
-            progress.advance(1, trainer.words)
-    finally:
-        progress.stop()
+    images = training_images(arrays, split.samples, device)
+    with deterministic(device):
+        trainer = Trainer(architecture, recipe, images, len(split.classes), compute)
+        progress.start(f"training {architecture.name}", trainer.steps)
+        try:
+            while trainer.step < trainer.steps:
+                trainer.advance()
+                progress.advance(1, trainer.words)
+        finally:
+            progress.stop()
     return trainer.module.cpu().eval()
 
 
@@ -308,8 +339,8 @@ def pick_precision(requested: str, device: str) -> str:
 def correct_answers(module: Any, images: TrainingImages, preprocess: Preprocess, group: Group) -> NDArray[np.bool_]:
     """Which images the network classifies correctly: (n,) bool, in their order.
 
-    Computed in float32, as ``benchsuite run`` does. Each process evaluates its share of the images, each image once.
-    Ties go to the lower class.
+    Computed in float32 without TF32, as ``benchsuite run`` does. Each process evaluates its share of the images, each
+    image once. Ties go to the lower class.
     """
     array, labels = images.sizes[preprocess.crop], images.labels
     device = next(module.parameters()).device
@@ -319,7 +350,7 @@ def correct_answers(module: Any, images: TrainingImages, preprocess: Preprocess,
     group.agree(module)
     was_training = module.training
     module.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), computing("fp32", device):
         for chosen in own.split(_TEST_BATCH):
             x = array.index_select(0, chosen.to(array.device)).to(device, non_blocking=True)
             scores = module(inputs(x)).double().cpu().numpy()

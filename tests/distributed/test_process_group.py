@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import toy_training
 from safetensors.torch import load_file
 
@@ -97,3 +98,33 @@ def test_a_process_alone_leads_and_takes_the_device_that_was_asked(monkeypatch: 
     assert own_device("cuda") == "cuda:1"
     assert own_device("cpu") == "cpu"
     assert dataclasses.asdict(Group()) == {"rank": 0, "size": 1}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What ``group`` asks of torch as process 1 of 2, in order; nothing is done."""
+    found: list[Any] = []
+    for name, value in environment(1, 2, 1).items():
+        monkeypatch.setenv(name, value)
+    answers = {"is_initialized": False, "get_rank": 1, "get_world_size": 2}
+    for name, answer in answers.items():
+        monkeypatch.setattr(torch.distributed, name, lambda answer=answer: answer)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: found.append(("set_device", device)))
+    monkeypatch.setattr(
+        torch.distributed, "init_process_group", lambda backend, **options: found.append((backend, options))
+    )
+    monkeypatch.setattr(process_group.atexit, "register", lambda function: None)
+    return found
+
+
+def test_processes_on_gpus_each_take_their_own_before_they_meet(calls: list[Any]) -> None:
+    """Otherwise the tensors of ``collect`` and ``wait`` would be on the first GPU in all processes."""
+    with process_group.group("cuda:1") as group:
+        assert group == Group(1, 2)
+    assert calls == [("set_device", "cuda:1"), ("nccl", {"device_id": torch.device("cuda", 1)})]
+
+
+def test_processes_on_cpus_meet_without_a_device(calls: list[Any]) -> None:
+    with process_group.group("cpu") as group:
+        assert group == Group(1, 2)
+    assert calls == [("gloo", {})]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from recorded_progress import RecordedProgress
 from benchsuite import (
     Augmentation,
     BadParameter,
+    Catalog,
     DataError,
     Optimizer,
     Recipe,
@@ -34,6 +38,8 @@ from benchsuite.runs.plan import RunRequest
 from benchsuite.training import batches
 from benchsuite.training import trainer as engine
 from benchsuite.training.images import TrainingImages, read, training_images
+from benchsuite.training.job import TrainRequest
+from benchsuite.training.run import train
 from benchsuite.training.trainer import Trainer, TrainingCompute, correct_answers
 
 SPLIT = toy_training.open_dots(None, "train")
@@ -268,6 +274,38 @@ def test_right_answers_are_those_of_one_image_after_the_other_with_ties_to_the_l
     assert np.array_equal(correct, IMAGES.labels.numpy() == 0)
 
 
+TF32 = torch.backends.cuda.matmul, torch.backends.cudnn
+
+
+@pytest.fixture
+def tf32_allowed() -> Iterator[None]:
+    """TF32 is allowed in all operations when the training begins."""
+    before = [flag.allow_tf32 for flag in TF32]
+    for flag in TF32:
+        flag.allow_tf32 = True
+    yield
+    for flag, value in zip(TF32, before, strict=True):
+        flag.allow_tf32 = value
+
+
+@pytest.mark.usefixtures("tf32_allowed")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_tf32_is_off_in_training_and_test_and_autocast_in_the_backward_pass(precision: str) -> None:
+    seen: list[list[bool]] = []
+
+    def note(*_: Any) -> None:
+        seen.append([*(flag.allow_tf32 for flag in TF32), torch.is_autocast_enabled("cpu")])
+
+    training, lower = trainer(QUIET, TrainingCompute(precision=precision)), precision != "fp32"
+    training.module[0].register_forward_pre_hook(note)
+    training.module[0].weight.register_hook(note)
+    run(training, 2)
+    correct_answers(training.module, IMAGES, toy_training.PREPROCESS, training.compute.group)
+    forward, backward, test = [False, False, lower], [False, False, False], [False, False, False]
+    assert seen == [forward, backward, forward, backward, test]
+    assert [flag.allow_tf32 for flag in TF32] == [True, True]
+
+
 def test_words_say_how_the_epoch_goes() -> None:
     training = run(trainer(toy_training.USUAL), 3)
     loss, wrong, seen = training.epoch_counts()
@@ -300,8 +338,8 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fitted_network_knows_its_digits_and_the_seed_makes_it() -> None:
     easy = dataclasses.replace(SMALL, sizes=(32,), epochs=4)
     recorder = RecordedProgress()
-    module = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), recorder)
-    again = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), Progress())
+    module = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), "cpu", recorder)
+    again = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), "cpu", Progress())
     assert not module.training
     assert recorder.done == recorder.total == 4 * (1437 // 64)
     mine, theirs = module.state_dict(), again.state_dict()
@@ -312,24 +350,73 @@ def test_weights_are_written_whole_once_and_not_made_again(tmp_path: Path) -> No
     path, recorder = tmp_path / "w.safetensors", RecordedProgress()
     digits = toy_training.open_dots(None, "train")
     recipe = dataclasses.replace(toy_training.ADAM, epochs=1)
-    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: digits, recorder)
+    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: digits, "cpu", recorder)
     assert recorder.done == recorder.total == 7
-    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: pytest.fail("opened again"), recorder)
+    engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: pytest.fail("opened again"), "cpu", recorder)
     assert recorder.done == 7
     assert set(read_state(path)) == set(toy_training.build(3).state_dict())
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StorageError, match="Cannot write"):
         engine.ensure(
-            toy_training.ARCHITECTURE, recipe, tmp_path / "file" / "w.safetensors", lambda: digits, Progress()
+            toy_training.ARCHITECTURE, recipe, tmp_path / "file" / "w.safetensors", lambda: digits, "cpu", Progress()
         )
 
 
-def test_a_run_without_data_trains_the_asked_network_once_and_evaluates_it(tmp_path: Path, monkeypatch: Any) -> None:
+def quick_catalog() -> Catalog:
+    """The toys; a network without weights is trained on digits of 32 pixels, for one epoch."""
     catalog = toy_training.catalog()
     quick = dataclasses.replace(SMALL, sizes=(32,))
     dataset = dataclasses.replace(catalog.datasets["digits"], recipe=quick)
-    catalog = dataclasses.replace(catalog, datasets={**catalog.datasets, "digits": dataset})
-    recorder = RecordedProgress()
+    return dataclasses.replace(catalog, datasets={**catalog.datasets, "digits": dataset})
+
+
+class NotTrained(Exception):
+    """Raised by the fixture's ``Trainer`` in place of a training."""
+
+
+@pytest.fixture
+def devices(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The devices of trainings, none of which is done, on a machine with a GPU that need not exist."""
+    found: list[str] = []
+
+    def refuse(architecture: Any, recipe: Any, pictures: Any, classes: int, compute: TrainingCompute) -> Any:
+        found.append(compute.device)
+        raise NotTrained
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(engine, "Trainer", refuse)
+    monkeypatch.setattr(engine, "training_images", lambda arrays, samples, device: IMAGES)
+    monkeypatch.setattr("benchsuite.models.device.pick_device", lambda name: name)
+    return found
+
+
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_a_run_on_the_cpu_also_trains_there(
+    tmp_path: Path, devices: list[str], monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    monkeypatch.setattr("benchsuite.runs.auto_precision.worth_it", lambda _: True)
+    monkeypatch.setattr("benchsuite.models.precision.candidates", lambda _: ("bf16",))
+    request = RunRequest(("tiny",), ("1crop",), device="cpu", precision=precision, results=tmp_path)
+    with pytest.raises(NotTrained):
+        runs.run(request, quick_catalog(), Progress())
+    assert devices == ["cpu"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpu", "used"),
+    [("auto", True, "cuda"), ("auto", False, "cpu"), ("cuda:1", True, "cuda:1"), ("cpu", True, "cpu")],
+)
+def test_a_network_is_trained_on_the_asked_device_and_by_default_on_a_gpu_if_there_is_one(
+    devices: list[str], monkeypatch: pytest.MonkeyPatch, asked: str, gpu: bool, used: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    with pytest.raises(NotTrained):
+        engine.fit(toy_training.ARCHITECTURE, toy_training.USUAL, SPLIT, asked, Progress())
+    assert devices == [used]
+
+
+def test_a_run_without_data_trains_the_asked_network_once_and_evaluates_it(tmp_path: Path) -> None:
+    catalog, recorder = quick_catalog(), RecordedProgress()
     (row,) = runs.run(RunRequest(("tiny:width=5",), ("1crop",), device="cpu", results=tmp_path), catalog, recorder)
     assert (row["architecture"], row["weights"], row["n"]) == ("tiny:width=5", "trained here (digits-1)", 360)
     assert any("training tiny:width=5 on digits once" in note for note in recorder.notes)
@@ -354,3 +441,72 @@ def test_the_recipe_of_the_digits_is_what_was_measured() -> None:
     assert RECIPE.augmentation == Augmentation(shift=12)
     assert not RECIPE.partial
     assert RECIPE.rest
+
+
+def determinism() -> tuple[bool, bool, bool]:
+    """Whether deterministic kernels are used, whether others only cause a warning, and whether cuDNN measures."""
+    enabled = torch.are_deterministic_algorithms_enabled()
+    return enabled, torch.is_deterministic_algorithms_warn_only_enabled(), torch.backends.cudnn.benchmark
+
+
+@pytest.fixture(params=[(False, False, False), (False, False, True), (True, True, True), (True, False, False)])
+def determinism_before(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[bool, bool, bool]]:
+    """Settings that a program has made before the training."""
+    enabled, warns, measures = request.param
+    torch.use_deterministic_algorithms(enabled, warn_only=warns)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", measures)
+    yield request.param
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_kernels_are_deterministic_on_cuda_until_the_training_ends_or_fails(
+    determinism_before: Any, device: str
+) -> None:
+    refuses = determinism_before[:2] == (True, False)
+    with engine.deterministic(device):
+        assert determinism() == (True, not refuses, False)
+    assert determinism() == determinism_before
+    with pytest.raises(KeyError), engine.deterministic(device):
+        raise KeyError
+    assert determinism() == determinism_before
+
+
+@pytest.mark.parametrize("device", ["cpu", "mps"])
+def test_kernels_on_other_devices_are_as_before(determinism_before: Any, device: str) -> None:
+    with engine.deterministic(device):
+        assert determinism() == determinism_before
+    assert determinism() == determinism_before
+
+
+def test_a_kernel_that_is_not_deterministic_is_named_once_and_cublas_is_not() -> None:
+    with warnings.catch_warnings(record=True) as found, engine.deterministic("cuda"):
+        for _ in range(2):
+            warnings.warn("toy_pool_backward_cuda does not have a deterministic implementation, but ...", stacklevel=1)
+            warnings.warn("Deterministic behavior was enabled with ..., but it uses CuBLAS", stacklevel=1)
+    assert [str(w.message).split()[0] for w in found] == ["toy_pool_backward_cuda"]
+
+
+@pytest.mark.parametrize("command", ["fit", "train"])
+def test_all_steps_of_a_training_are_deterministic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    events: list[str] = []
+
+    @contextmanager
+    def recorded(device: str) -> Iterator[None]:
+        events.append(f"begin on {device}")
+        yield
+        events.append("end")
+
+    class Recorder(Progress):
+        def advance(self, steps: int, detail: str = "") -> None:
+            events.append("step")
+
+    monkeypatch.setattr(engine, "deterministic", recorded)
+    if command == "fit":
+        engine.fit(toy_training.ARCHITECTURE, toy_training.USUAL, SPLIT, "cpu", Recorder())
+    else:
+        request = TrainRequest("tiny", "usual", device="cpu", precision="fp32", results=tmp_path)
+        train(request, toy_training.catalog(), Recorder())
+    assert events == ["begin on cpu", *["step"] * 28, "end"]
