@@ -69,9 +69,9 @@ class OverlappedTransfer:
 
     def down(self, scores: Any, begun: Any) -> Callable[[], Scores]:
         """Submits the copy of the scores, and returns a function that waits for it and returns them."""
-        host = torch.empty(scores.shape, dtype=scores.dtype).pin_memory()
+        host = torch.empty(scores.shape, dtype=scores.dtype, pin_memory=True)
         host.copy_(scores, non_blocking=True)
-        done = self._mark()
+        done = self._mark(blocking=True)
 
         def finish() -> Scores:
             done.synchronize()
@@ -79,8 +79,9 @@ class OverlappedTransfer:
 
         return finish
 
-    def _mark(self) -> Any:
-        event = torch.cuda.Event(enable_timing=True)
+    def _mark(self, *, blocking: bool = False) -> Any:
+        """An event on the computing stream. A host that waits for a ``blocking`` one sleeps; else it spins a core."""
+        event = torch.cuda.Event(enable_timing=True, blocking=blocking)
         event.record(torch.cuda.current_stream(self.device))
         return event
 

@@ -42,14 +42,16 @@ class Cuda:
                 cuda.told.append(f"{self.name} waits for {other.name}")
 
         class Event:
-            def __init__(self, enable_timing: bool) -> None:
+            def __init__(self, enable_timing: bool, blocking: bool = False) -> None:
                 assert enable_timing
+                self.blocking = blocking
                 self.number = sum(t.startswith("mark") for t in cuda.told)
 
             def record(self, stream: Any) -> None:
                 cuda.told.append(f"mark {self.number} on {stream.name}")
 
             def synchronize(self) -> None:
+                assert self.blocking, "a host that spins takes a core from the decoding threads"
                 cuda.told.append(f"host waits for mark {self.number}")
 
             def elapsed_time(self, end: Any) -> float:
@@ -57,6 +59,12 @@ class Cuda:
 
         self.stream_type, self.event = Stream, Event
         self.main = Stream(name="main")
+
+    def empty(self, *shape: Any, pin_memory: bool = False, **options: Any) -> Any:
+        """``torch.empty``, which needs a GPU for pinned memory."""
+        if pin_memory:
+            self.told.append("allocated pinned")
+        return torch.zeros(*shape, **options)
 
     @contextmanager
     def stream(self, stream: Any) -> Iterator[None]:
@@ -73,6 +81,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     monkeypatch.setattr(torch.cuda, "stream", made.stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: made.main)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: made.told.append("pinned") or self)
+    monkeypatch.setattr(torch, "empty", made.empty)
     monkeypatch.setattr(torch.Tensor, "record_stream", lambda self, s: made.told.append(f"kept for {s.name}"))
     return made
 
@@ -94,6 +103,13 @@ def test_scores_are_read_only_after_their_own_mark(cuda: Cuda) -> None:
     assert cuda.told[-1] == "host waits for mark 1"
     np.testing.assert_array_equal(scores, np.arange(6.0).reshape(2, 3))
     assert spent == 1.0
+
+
+def test_memory_for_scores_is_allocated_pinned_and_not_copied_there(cuda: Cuda) -> None:
+    way = OverlappedTransfer(CPU)
+    way.down(torch.zeros(2, 3), way.begin())
+    assert "allocated pinned" in cuda.told
+    assert "pinned" not in cuda.told
 
 
 def test_scores_of_two_batches_do_not_share_their_memory(cuda: Cuda) -> None:
