@@ -137,10 +137,9 @@ class Network:
         """Submits a batch. Returns how to fetch its scores, and the places of each; None if memory does not suffice."""
         try:
             with torch.inference_mode(), computing(self.precision, self.device):
-                mark = self.transfer.begin()
                 with onednn(self.device) if self.precision == "fp32" and not self.compiled else nullcontext():
                     scores, places = self._scores(self.normalised(pixels, flips), view)
-                return self.transfer.down(scores, mark), places
+                return self.transfer.down(scores), places
         except torch.cuda.OutOfMemoryError:
             pass  # handled below: the error keeps the tensors alive that must be freed first
         if self.device.type == "cuda":

@@ -386,7 +386,7 @@ def test_every_number_of_a_pass_is_on_the_device(monkeypatch: pytest.MonkeyPatch
         def up(self, pixels: Any) -> Any:
             return torch.empty(pixels.shape, dtype=torch.from_numpy(pixels).dtype, device=self.device)
 
-        def down(self, scores: Any, begun: float) -> Any:
+        def down(self, scores: Any) -> Any:
             devices.append(scores.device.type)
             return lambda: (np.zeros(tuple(scores.shape), np.float32), 0.0)
 

@@ -19,10 +19,9 @@ def test_a_cpu_gets_the_pixels_and_gives_the_scores_at_once() -> None:
     way = transfer(CPU)
     assert isinstance(way, DirectTransfer)
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
-    begun = way.begin()
     there = way.up(pixels)
     assert there.dtype == torch.uint8
-    scores, spent = way.down(there.float().mean((1, 2)), begun)()
+    scores, spent = way.down(there.float().mean((1, 2)))()
     np.testing.assert_array_equal(scores, pixels.mean((1, 2)))
     assert spent > 0
 
@@ -90,14 +89,25 @@ def test_cuda_copies_on_a_side_stream_and_the_computation_waits_for_it(cuda: Cud
     way = OverlappedTransfer(CPU)
     pixels = np.arange(6, dtype=np.uint8)
     there = way.up(pixels)
-    assert cuda.told == ["pinned", "on side", "off side", "main waits for side", "kept for main"]
+    assert cuda.told[:5] == ["pinned", "on side", "off side", "main waits for side", "kept for main"]
     np.testing.assert_array_equal(there.numpy(), pixels)
+
+
+def test_pinning_and_copying_pixels_are_no_time_of_the_network(cuda: Cuda) -> None:
+    """A mark before them is reached at once by a device that waits for pixels, and counts all that the host does."""
+    way = OverlappedTransfer(CPU)
+    way.up(np.arange(6, dtype=np.uint8))
+    way.up(np.ones(2, dtype=bool))
+    assert cuda.told.index("main waits for side") < cuda.told.index("mark 0 on main")
+    assert cuda.told[-1] == "mark 1 on main"
+    _, spent = way.down(torch.zeros(2, 3))()
+    assert spent == 1.0, "from the last upload, mark 1, to mark 2"
 
 
 def test_scores_are_read_only_after_their_own_mark(cuda: Cuda) -> None:
     way = OverlappedTransfer(CPU)
-    begun = way.begin()
-    finish = way.down(torch.arange(6.0).view(2, 3), begun)
+    way.up(np.arange(6, dtype=np.uint8))
+    finish = way.down(torch.arange(6.0).view(2, 3))
     assert not any("host waits" in t for t in cuda.told)
     scores, spent = finish()
     assert cuda.told[-1] == "host waits for mark 1"
@@ -107,18 +117,30 @@ def test_scores_are_read_only_after_their_own_mark(cuda: Cuda) -> None:
 
 def test_memory_for_scores_is_allocated_pinned_and_not_copied_there(cuda: Cuda) -> None:
     way = OverlappedTransfer(CPU)
-    way.down(torch.zeros(2, 3), way.begin())
+    way.up(np.arange(6, dtype=np.uint8))
+    cuda.told.clear()
+    way.down(torch.zeros(2, 3))
     assert "allocated pinned" in cuda.told
     assert "pinned" not in cuda.told
 
 
 def test_scores_of_two_batches_do_not_share_their_memory(cuda: Cuda) -> None:
     way, scores = OverlappedTransfer(CPU), torch.zeros(1, 2)
-    first = way.down(scores, way.begin())
+    way.up(np.arange(6, dtype=np.uint8))
+    first = way.down(scores)
     scores += 1
-    second = way.down(scores, way.begin())
+    second = way.down(scores)
     assert second()[0].tolist() == [[1, 1]]
     assert first()[0].tolist() == [[0, 0]]
+
+
+def test_the_time_of_a_batch_does_not_change_when_the_next_one_is_uploaded(cuda: Cuda) -> None:
+    way, pixels = OverlappedTransfer(CPU), np.arange(6, dtype=np.uint8)
+    finishes = []
+    for _ in range(2):
+        way.up(pixels)
+        finishes.append(way.down(torch.zeros(1, 2)))
+    assert [finish()[1] for finish in finishes] == [1.0, 1.0]
 
 
 def test_only_a_cuda_device_has_a_side_stream(cuda: Cuda) -> None:
