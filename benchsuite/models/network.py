@@ -74,6 +74,11 @@ class Network:
         return self.begin(pixels, flips, view)()
 
     @property
+    def pinning(self) -> float:
+        """The time that the host has spent copying pixels to pinned memory so far, in seconds; 0 on a CPU."""
+        return self.transfer.pinning
+
+    @property
     def start(self) -> Callable[..., Finish] | None:
         """``begin`` on CUDA, where it returns before the batch is computed; None on other devices."""
         return self.begin if self.transfer.overlaps else None

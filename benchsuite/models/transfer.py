@@ -20,10 +20,11 @@ Scores = tuple["NDArray[np.float32]", float]
 class DirectTransfer:
     """Copies to and from a device without streams, such as the CPU: the host waits for every copy.
 
-    The device works on a batch from its last ``up`` to its ``down``.
+    The device works on a batch from its last ``up`` to its ``down``. ``pinning`` is the time that the host has spent
+    copying pixels to pinned memory, in seconds: none.
     """
 
-    overlaps = False
+    overlaps, pinning = False, 0.0
 
     def __init__(self, device: Any) -> None:
         self.device, self._begun = device, 0.0
@@ -48,6 +49,7 @@ class OverlappedTransfer:
     next batch. All copies use pinned memory.
 
     The device works on a batch from the end of its last ``up``, so that copying is not counted, to its ``down``.
+    ``pinning`` is the time that the host has spent copying pixels to pinned memory so far, in seconds.
     """
 
     overlaps = True
@@ -56,10 +58,13 @@ class OverlappedTransfer:
         self.device = device
         self._begun: Any = None
         self.upload_stream = torch.cuda.Stream(device)
+        self.pinning = 0.0
 
     def up(self, pixels: NDArray[Any]) -> Any:
         """The array as a tensor on the device. The computing stream waits for the copy, the host does not."""
+        began = time.perf_counter()
         pinned = torch.from_numpy(pixels).pin_memory()
+        self.pinning += time.perf_counter() - began
         computing = torch.cuda.current_stream(self.device)
         with torch.cuda.stream(self.upload_stream):
             copied = pinned.to(self.device, non_blocking=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from benchsuite.models import transfer as transfers
 from benchsuite.models.transfer import DirectTransfer, OverlappedTransfer, transfer
 
 CPU = torch.device("cpu")
@@ -132,6 +134,16 @@ def test_scores_of_two_batches_do_not_share_their_memory(cuda: Cuda) -> None:
     second = way.down(scores)
     assert second()[0].tolist() == [[1, 1]]
     assert first()[0].tolist() == [[0, 0]]
+
+
+def test_the_time_of_pinning_is_counted(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0.0, 2.0, 10.0, 13.0])
+    monkeypatch.setattr(transfers, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    way = OverlappedTransfer(CPU)
+    assert way.pinning == DirectTransfer(CPU).pinning == 0
+    way.up(np.arange(6, dtype=np.uint8))
+    way.up(np.ones(2, dtype=bool))
+    assert way.pinning == 2 + 3
 
 
 def test_the_time_of_a_batch_does_not_change_when_the_next_one_is_uploaded(cuda: Cuda) -> None:
