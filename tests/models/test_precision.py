@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,6 +40,69 @@ def test_tf32_is_on_for_tf32_alone_and_all_is_as_it_was_afterwards(name: str, be
     with pytest.raises(KeyError), precision.computing(name, CPU):
         raise KeyError
     assert allowed() == [before] * 2
+
+
+NEW = ("backends", "cudnn", "matmul", "conv", "rnn")
+"""torch's new switches: one for all of torch, one for CUDA, and one for each kind of operation there."""
+
+
+@pytest.fixture
+def switches() -> Iterator[dict[str, Any]]:
+    """The new switches by name. Afterwards all are as at the start of a process."""
+    if not hasattr(torch.backends, "fp32_precision"):
+        pytest.skip("torch before 2.9 has no new switches")
+    cudnn = torch.backends.cudnn
+    owners = torch.backends, cudnn, torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn
+    found = dict(zip(NEW, owners, strict=True))
+    yield found
+    for name in ("backends", "cudnn"):
+        found[name].fp32_precision = "none"
+    for flag, value in zip(FLAGS, (False, True), strict=True):
+        flag.allow_tf32 = value
+
+
+@pytest.mark.parametrize("name", sorted(precision.DTYPES))
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"matmul": "tf32"},
+        {"conv": "ieee"},
+        {"conv": "ieee", "rnn": "ieee"},
+        {"matmul": "tf32", "conv": "ieee"},
+        {"backends": "tf32"},
+        {"cudnn": "tf32"},
+        {"backends": "ieee"},
+    ],
+    ids=str,
+)
+def test_a_process_that_has_set_the_new_switches_can_compute(
+    switches: dict[str, Any], name: str, chosen: dict[str, str]
+) -> None:
+    for part, value in chosen.items():
+        switches[part].fp32_precision = value
+    was = {part: switches[part].fp32_precision for part in NEW}
+    for _ in range(2):  # the second time after TF32 was forbidden and allowed again
+        with precision.computing(name, CPU):
+            inside = {switches[part].fp32_precision == "tf32" for part in ("matmul", "conv", "rnn")}
+        assert inside == {name == "tf32"}
+        assert {part: switches[part].fp32_precision for part in NEW} == was
+
+
+def test_a_switch_for_all_of_torch_does_not_bring_tf32_back_into_float32(switches: dict[str, Any]) -> None:
+    with precision.computing("fp32", CPU):
+        pass  # products are float32 by name from now on, so that all old switches can be read
+    switches["backends"].fp32_precision = "tf32"
+    with precision.computing("fp32", CPU):
+        assert "tf32" not in {switches[part].fp32_precision for part in ("matmul", "conv", "rnn")}
+
+
+def test_a_torch_without_new_switches_has_the_old_ones_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    matmul, cudnn = SimpleNamespace(allow_tf32=True), SimpleNamespace(allow_tf32=True)
+    monkeypatch.setattr(torch.backends, "cudnn", cudnn)
+    monkeypatch.setattr(torch.backends.cuda, "matmul", matmul)
+    with precision.computing("fp32", CPU):
+        assert (matmul.allow_tf32, cudnn.allow_tf32) == (False, False)
+    assert (matmul.allow_tf32, cudnn.allow_tf32) == (True, True)
 
 
 @pytest.mark.parametrize(("name", "lower"), [("fp32", None), ("tf32", None), ("bf16", torch.bfloat16)])
