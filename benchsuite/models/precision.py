@@ -19,9 +19,16 @@ _BF16_CPU = ("avx512_bf16", "amx_bf16", "bf16")
 
 @contextmanager
 def computing(precision: str, device: Any) -> Iterator[None]:
-    """Context for a forward pass in a precision. On CUDA, fp32 turns off TF32, torch's default for convolutions."""
+    """Context for a forward pass in a precision. On CUDA, fp32 turns off TF32, torch's default for convolutions.
+
+    On CUDA the same batch gives the same bits on the same model of GPU with the same software, if it has memory to
+    spare: cuDNN takes only algorithms that add in the same order each time, and does not choose among them by their
+    speed. With little memory it may take another algorithm. A batch of another size, another GPU or another version
+    may change the last bits, and so the predictions of images that are near a tie.
+    """
     lower = DTYPES[precision] is not torch.float32
-    with _set(_tf32(precision == "tf32")), torch.autocast(device.type, DTYPES[precision] if lower else None, lower):
+    switches = [*_tf32(precision == "tf32"), *_repeatable()]
+    with _set(switches), torch.autocast(device.type, DTYPES[precision] if lower else None, lower):
         yield
 
 
@@ -57,6 +64,11 @@ def _tf32(wanted: bool) -> list[Switch]:
         if getattr(cudnn, "fp32_precision", "none") != "tf32":
             return old
     return [(owner, "fp32_precision", "tf32" if wanted else "ieee") for owner in (matmul, cudnn.conv, cudnn.rnn)]
+
+
+def _repeatable() -> list[Switch]:
+    """The switches with which cuDNN takes the same algorithm each time, and one that gives the same bits each time."""
+    return [(torch.backends.cudnn, "deterministic", True), (torch.backends.cudnn, "benchmark", False)]
 
 
 def candidates(device: str) -> tuple[str, ...]:

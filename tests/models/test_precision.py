@@ -42,6 +42,22 @@ def test_tf32_is_on_for_tf32_alone_and_all_is_as_it_was_afterwards(name: str, be
     assert allowed() == [before] * 2
 
 
+@pytest.mark.parametrize("name", sorted(precision.DTYPES))
+@pytest.mark.parametrize("chosen", [(False, False), (False, True), (True, True)])
+def test_cudnn_takes_the_same_algorithms_each_time_and_is_as_it_was_afterwards(
+    monkeypatch: pytest.MonkeyPatch, name: str, chosen: tuple[bool, bool]
+) -> None:
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "deterministic", chosen[0])
+    monkeypatch.setattr(cudnn, "benchmark", chosen[1])
+    with precision.computing(name, CPU):
+        assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
+    assert (cudnn.deterministic, cudnn.benchmark) == chosen
+    with pytest.raises(KeyError), precision.computing(name, CPU):
+        raise KeyError
+    assert (cudnn.deterministic, cudnn.benchmark) == chosen
+
+
 NEW = ("backends", "cudnn", "matmul", "conv", "rnn")
 """torch's new switches: one for all of torch, one for CUDA, and one for each kind of operation there."""
 
@@ -97,7 +113,8 @@ def test_a_switch_for_all_of_torch_does_not_bring_tf32_back_into_float32(switche
 
 
 def test_a_torch_without_new_switches_has_the_old_ones_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    matmul, cudnn = SimpleNamespace(allow_tf32=True), SimpleNamespace(allow_tf32=True)
+    matmul = SimpleNamespace(allow_tf32=True)
+    cudnn = SimpleNamespace(allow_tf32=True, deterministic=False, benchmark=False)
     monkeypatch.setattr(torch.backends, "cudnn", cudnn)
     monkeypatch.setattr(torch.backends.cuda, "matmul", matmul)
     with precision.computing("fp32", CPU):
