@@ -75,7 +75,9 @@ def candidates(device: str) -> tuple[str, ...]:
     """The precisions below float32 that a device computes natively, the fastest first. The same at every call."""
     kind = torch.device(device).type
     if kind == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
+        with torch.cuda.device(device):  # torch asks the current one
+            bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        if bf16:
             return ("bf16", "tf32")
         return ("fp16",) if torch.cuda.get_device_capability(device) >= (7, 0) else ()
     return ("bf16",) if kind == "cpu" and _cpu_has_bf16() else ()

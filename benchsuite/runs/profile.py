@@ -22,11 +22,21 @@ HOW = ("precision", "device", "loader", "workers", "processes", "batch_size")
 """The keys of a manifest's numerics that affect how long a pass takes."""
 
 
+def begin(device: str) -> None:
+    """Begins a pass: the peak memory of a CUDA device is measured from here on."""
+    if _on_cuda(device):
+        import torch
+
+        torch.cuda.init()  # before that a device has no statistics
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def record(opened: Sequence[OpenNetwork], device: str) -> dict[str, Any]:
     """What a manifest keeps in addition to the seconds.
 
     ``alone`` is the images/s of the forward pass by itself, which is the limit of a pass. ``peak_memory`` is the
-    process's, in bytes, and ``device_memory`` that of the tensors on a CUDA device. Each is None if it is not known.
+    process's, in bytes, and ``device_memory`` that of the tensors on a CUDA device since ``begin``. Each is None if it
+    is not known.
     """
     alone = sum(one.busy() for one in opened)
     images = sum(one.seconds.images for one in opened)
@@ -167,9 +177,13 @@ def _high_water() -> int | None:
 
 
 def _device_memory(device: str) -> int | None:
-    """The peak memory of tensors on a CUDA device in bytes; None for other devices."""
-    if not device.startswith("cuda"):
+    """The peak memory of tensors on a CUDA device in bytes since ``begin``; None for other devices."""
+    if not _on_cuda(device):
         return None
     import torch
 
     return int(torch.cuda.max_memory_allocated(device))
+
+
+def _on_cuda(device: str) -> bool:
+    return device.startswith("cuda")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -152,9 +153,20 @@ def test_a_cpu_tries_bfloat16_only_if_it_has_it(monkeypatch: Any, knows: dict[st
 def test_a_gpu_tries_what_it_computes_by_itself(
     monkeypatch: Any, bf16: bool, capability: tuple[int, int], tried: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+    """The current GPU is another one, which has what this one has not."""
+    current = ["cuda:0"]
+
+    @contextmanager
+    def device(name: str) -> Iterator[None]:
+        current.append(name)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16 == (current[-1] == "cuda:1"))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert precision.candidates("cuda:1") == tried
+    assert current == ["cuda:0"]
 
 
 def test_tf32_is_refused_where_there_is_none() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from toy_evaluation import CATALOG
 
 from benchsuite.evaluate import OpenNetwork
@@ -15,8 +16,8 @@ from benchsuite.evaluation.question import RunRequest
 from benchsuite.evaluation.timing import Seconds
 from benchsuite.progress import Progress
 from benchsuite.report.tables.text import profile_table
-from benchsuite.runs.profile import profile, profiles, record
-from benchsuite.runs.run import run
+from benchsuite.runs import run as running
+from benchsuite.runs.profile import begin, profile, profiles, record
 from benchsuite.storage.run_folder import read_manifest
 
 SECONDS = {"decode": 2.0, "wait": 1.0, "resize": 1.5, "forward": 8.0, "total": 10.0}
@@ -213,9 +214,48 @@ def test_peak_memory_is_that_of_this_process() -> None:
     assert after >= before
 
 
+class Statistics:
+    """The peak memory of two GPUs, in bytes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.peak = {"cuda:0": 7, "cuda:1": 9}
+        self.told: list[str] = []
+        monkeypatch.setattr(torch.cuda, "init", lambda: self.told.append("init"))
+        monkeypatch.setattr(torch.cuda, "max_memory_allocated", self.peak.get)
+        monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", self.reset)
+
+    def reset(self, device: str) -> None:
+        self.told.append(f"reset {device}")
+        self.peak[device] = 0
+
+
+def test_the_peak_of_a_device_is_that_since_its_pass_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = Statistics(monkeypatch)
+    begin("cuda:1")
+    assert gpus.told == ["init", "reset cuda:1"]
+    gpus.peak["cuda:1"] = 5
+    assert record([], "cuda:1")["device_memory"] == 5
+    assert record([], "cuda:0")["device_memory"] == 7
+    begin("cpu")
+    assert record([], "cpu")["device_memory"] is None
+    assert len(gpus.told) == 2
+
+
+def test_every_pass_of_a_run_begins_its_profile_before_a_network_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    opened = running._open
+    monkeypatch.setattr("benchsuite.runs.profile.begin", lambda device: told.append(f"begin {device}"))
+    monkeypatch.setattr(running, "_open", lambda *args: told.append("open") or opened(*args))
+    for name in ("1crop", "10crop"):
+        running.run(RunRequest(("toy",), (name,), data="toy", device="cpu", results=tmp_path), CATALOG, Progress())
+    assert told == ["begin cpu", "open"] * 2
+
+
 def test_a_real_run_keeps_what_a_profile_needs(tmp_path: Path) -> None:
     request = RunRequest(("toy",), ("1crop", "10crop"), data="toy", device="cpu", results=tmp_path)
-    rows = run(request, CATALOG, Progress())
+    rows = running.run(request, CATALOG, Progress())
     found = [read_manifest(Path(row["path"])) for row in rows]
     (one,) = profiles([m for m in found if m])
     json.dumps(one, allow_nan=False)
