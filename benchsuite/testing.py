@@ -51,7 +51,7 @@ def result(architecture: str, protocol: str, limit: int | None = None) -> dict[s
     named = {"run_id": run, "path": f"results/runs/{run}", "architecture": architecture, "protocol": protocol}
     counts = {"n": 8, "top1_errors": 3, "top1_error": 37.5, "top5_errors": 1, "top5_error": 12.5, "views": 1}
     speed: dict[str, Any] = {"images_per_second": 21.5, "cached": False, "limit": limit}
-    speed["seconds"] = {"decode": 0.1, "wait": 0.0, "resize": 0.05, "forward": 0.2, "total": 0.37}
+    speed["seconds"] = {"decode": 0.1, "wait": 0.0, "resize": 0.05, "prepare": 0.01, "forward": 0.2, "total": 0.37}
     how = {"weights": "probe", "dataset": "probe", "precision": "fp32", "loader": "probe"}
     return named | counts | speed | how | {"top1_interval": [13.684429, 69.425748]}
 

@@ -16,7 +16,7 @@ import numpy as np
 from benchsuite.errors import BenchsuiteError, expected
 from benchsuite.evaluation.input_pipeline import Piece
 from benchsuite.evaluation.timing import Seconds
-from benchsuite.models.predict import Finish, Predict, Start
+from benchsuite.models.predict import Finish, Predict, Start, pinning
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 from benchsuite.storage.logit_cache import ChunkStore
@@ -77,7 +77,8 @@ def scored(
 ) -> Iterator[ScoredBatch]:
     """Yields each batch with its scores. Holds ``turn`` while a batch is submitted.
 
-    The time of submitting batches and of waiting for scores is added to ``seconds.forward``.
+    The time of making batches is added to ``seconds.prepare``, that of submitting them and of waiting for scores to
+    ``seconds.forward``.
 
     With ``start``, one batch is submitted ahead: its scores are fetched after the next batch has been submitted, or
     when reading the next one fails, so that nothing computed is lost. Without it every batch is done by ``predict``.
@@ -98,10 +99,8 @@ def scored(
             if pending is None:
                 break
             chunk, batch = pending
-            began = time.perf_counter()
             with turn:
-                finish = _submit(predict, start, chunk, batch)
-            seconds.forward += time.perf_counter() - began
+                finish = _submit(predict, start, chunk, batch, seconds)
         except Exception:
             yield from fetched()
             raise
@@ -113,14 +112,27 @@ def scored(
     yield from fetched()
 
 
-def _submit(predict: Predict, start: Start | None, chunk: ChunkInProgress, batch: Sequence[Piece]) -> Finish:
-    """Submits a batch, or computes it at once without ``start``; returns a function that returns its scores."""
+def _submit(
+    predict: Predict, start: Start | None, chunk: ChunkInProgress, batch: Sequence[Piece], seconds: Seconds
+) -> Finish:
+    """Submits a batch, or computes it at once without ``start``; returns a function that returns its scores.
+
+    Adds the time of making one array and of copying it to pinned memory to ``seconds.prepare``, the rest to
+    ``seconds.forward``.
+    """
     if not batch:
         return lambda: (np.zeros((0, 0), dtype=np.float32), 0)
+    began, pinned_before = time.perf_counter(), pinning(predict)
     pixels = np.stack([p.pixels for p in batch])
     flips = np.array([chunk.views[p.view].flip for p in batch])
     view = chunk.views[batch[0].view]
-    if start is not None:
-        return start(pixels, flips, view)
-    scores = predict(pixels, flips, view)
+    stacked = time.perf_counter()
+    finish = start(pixels, flips, view) if start is not None else _done(predict(pixels, flips, view))
+    pinned = pinning(predict) - pinned_before
+    seconds.prepare += stacked - began + pinned
+    seconds.forward += time.perf_counter() - stacked - pinned
+    return finish
+
+
+def _done(scores: tuple[NDArray[np.float32], int]) -> Finish:
     return lambda: scores

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 class Seconds:
     """Where the time of a pass went, in seconds; ``images`` is the number of images that were computed.
 
-    ``decode`` and ``resize`` are summed over workers, the rest is wall clock.
+    ``decode`` and ``resize`` are summed over workers, the rest is wall clock. ``prepare`` is the time in which the host
+    makes batches of images and copies them to where the device reads them; it is not in ``forward``.
     """
 
     decode: float = 0.0
     wait: float = 0.0
     resize: float = 0.0
+    prepare: float = 0.0
     forward: float = 0.0
     total: float = 0.0
     images: int = 0

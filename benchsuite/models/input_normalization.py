@@ -17,6 +17,7 @@ class InputNormalization:
 
     def __init__(self, preprocess: Preprocess, device: Any) -> None:
         self.preprocess = preprocess
+        self.largest = torch.tensor(255.0, device=device)  # CUDA multiplies by the reciprocal of a number of the host
         self.mean, self.std = (torch.tensor(v, device=device) for v in (preprocess.mean, preprocess.std))
 
     def __call__(self, pixels: Any) -> Any:
@@ -31,7 +32,7 @@ class InputNormalization:
         n, c, h, w = x.shape
         rows = x.permute(0, 2, 3, 1).view(n, h, w * c)  # in memory order: one long row is faster than w short ones
         if self.preprocess.range != 255:
-            rows.div_(255)
+            rows.div_(self.largest)
             if self.preprocess.range != 1:
                 rows.mul_(self.preprocess.range)
         rows.sub_(self.mean.expand(c).repeat(w)).div_(self.std.expand(c).repeat(w))

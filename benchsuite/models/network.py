@@ -15,6 +15,7 @@ from benchsuite.errors import BenchsuiteError, DataError, UnsupportedProtocol, e
 from benchsuite.models.batchnorm_folding import fold
 from benchsuite.models.device import Compute
 from benchsuite.models.input_normalization import InputNormalization
+from benchsuite.models.memory import lacks_memory
 from benchsuite.models.onednn import onednn
 from benchsuite.models.precision import DTYPES, computing
 from benchsuite.models.predict import Finish
@@ -74,6 +75,11 @@ class Network:
         return self.begin(pixels, flips, view)()
 
     @property
+    def pinning(self) -> float:
+        """The time that the host has spent copying pixels to pinned memory so far, in seconds; 0 on a CPU."""
+        return self.transfer.pinning
+
+    @property
     def start(self) -> Callable[..., Finish] | None:
         """``begin`` on CUDA, where it returns before the batch is computed; None on other devices."""
         return self.begin if self.transfer.overlaps else None
@@ -84,7 +90,8 @@ class Network:
         On CUDA it returns before the batch is computed. On other devices the batch is computed here.
 
         A batch that does not fit into the memory of the device is halved until its parts fit, and so are later batches.
-        Raises ``BenchsuiteError`` for a single image that does not fit.
+        Raises ``BenchsuiteError`` for a single image that does not fit, but torch's own error if it may have another
+        reason.
         """
         n, area = len(pixels), pixels.shape[1] * pixels.shape[2]
         parts: list[tuple[Callable[[], Scores], int]] = []
@@ -134,15 +141,20 @@ class Network:
         return self.crops is not self.module
 
     def _begin(self, pixels: Any, flips: Any, view: View) -> tuple[Callable[[], Scores], int] | None:
-        """Submits a batch. Returns how to fetch its scores, and the places of each; None if memory does not suffice."""
+        """Submits a batch. Returns how to fetch its scores, and the places of each; None if memory does not suffice.
+
+        Raises the errors of torch that have another reason, or that may have one and concern a single image.
+        """
         try:
             with torch.inference_mode(), computing(self.precision, self.device):
-                mark = self.transfer.begin()
                 with onednn(self.device) if self.precision == "fp32" and not self.compiled else nullcontext():
                     scores, places = self._scores(self.normalised(pixels, flips), view)
-                return self.transfer.down(scores, mark), places
-        except torch.cuda.OutOfMemoryError:
-            pass  # handled below: the error keeps the tensors alive that must be freed first
+                return self.transfer.down(scores), places
+        except RuntimeError as error:
+            certain = isinstance(error, torch.cuda.OutOfMemoryError)
+            if not lacks_memory(error) or (len(pixels) == 1 and not certain):
+                raise
+            # handled below: the error keeps the tensors alive that must be freed first
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -19,31 +19,65 @@ _BF16_CPU = ("avx512_bf16", "amx_bf16", "bf16")
 
 @contextmanager
 def computing(precision: str, device: Any) -> Iterator[None]:
-    """Context for a forward pass in a precision. On CUDA, fp32 turns off TF32, torch's default for convolutions."""
+    """Context for a forward pass in a precision. On CUDA, fp32 turns off TF32, torch's default for convolutions.
+
+    On CUDA the same batch gives the same bits on the same model of GPU with the same software, if it has memory to
+    spare: cuDNN takes only algorithms that add in the same order each time, and does not choose among them by their
+    speed. With little memory it may take another algorithm. A batch of another size, another GPU or another version
+    may change the last bits, and so the predictions of images that are near a tie.
+    """
     lower = DTYPES[precision] is not torch.float32
-    with _tf32(precision == "tf32"), torch.autocast(device.type, DTYPES[precision] if lower else None, lower):
+    switches = [*_tf32(precision == "tf32"), *_repeatable()]
+    with _set(switches), torch.autocast(device.type, DTYPES[precision] if lower else None, lower):
         yield
+
+
+Switch = tuple[Any, str, Any]
+"""One of torch's global settings: its owner, its name, and a value for it."""
 
 
 @contextmanager
-def _tf32(wanted: bool) -> Iterator[None]:
-    """Allows or forbids TF32 in matrix products and convolutions; restores the flags at the end."""
-    flags = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = [flag.allow_tf32 for flag in flags]
-    for flag in flags:
-        flag.allow_tf32 = wanted
+def _set(switches: Sequence[Switch]) -> Iterator[None]:
+    """Sets torch's global settings, and restores them at the end."""
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in switches]
     try:
+        for owner, name, value in switches:
+            setattr(owner, name, value)
         yield
     finally:
-        for flag, value in zip(flags, before, strict=True):
-            flag.allow_tf32 = value
+        for owner, name, value in before:
+            setattr(owner, name, value)
+
+
+def _tf32(wanted: bool) -> list[Switch]:
+    """The switches that allow or forbid TF32 in matrix products, convolutions and recurrent layers.
+
+    They are the old ones (``allow_tf32``), which inductor still reads. Since torch 2.9 there are new ones
+    (``fp32_precision``). If the process has set those, torch may refuse to read the old ones, or a new one for all of
+    torch or cuDNN may allow what an old one forbids. Then they are the new ones.
+    """
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    old = [(owner, "allow_tf32", wanted) for owner in (matmul, cudnn)]
+    with suppress(RuntimeError):
+        for owner, name, _ in old:
+            getattr(owner, name)
+        if getattr(cudnn, "fp32_precision", "none") != "tf32":
+            return old
+    return [(owner, "fp32_precision", "tf32" if wanted else "ieee") for owner in (matmul, cudnn.conv, cudnn.rnn)]
+
+
+def _repeatable() -> list[Switch]:
+    """The switches with which cuDNN takes the same algorithm each time, and one that gives the same bits each time."""
+    return [(torch.backends.cudnn, "deterministic", True), (torch.backends.cudnn, "benchmark", False)]
 
 
 def candidates(device: str) -> tuple[str, ...]:
     """The precisions below float32 that a device computes natively, the fastest first. The same at every call."""
     kind = torch.device(device).type
     if kind == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
+        with torch.cuda.device(device):  # torch asks the current one
+            bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        if bf16:
             return ("bf16", "tf32")
         return ("fp16",) if torch.cuda.get_device_capability(device) >= (7, 0) else ()
     return ("bf16",) if kind == "cpu" and _cpu_has_bf16() else ()

@@ -72,7 +72,7 @@ def make(answer: Answer, settings: Settings, device: str, shared: list[str]) -> 
         "dataset": _dataset(q),
         "numerics": _numerics(answer, settings, device),
         "counts": {**answer.counts, "tolerance": TOLERANCE[q.precision]},
-        "seconds": {n: getattr(seconds, n) for n in ("decode", "wait", "resize", "forward", "total")},
+        "seconds": {n: getattr(seconds, n) for n in ("decode", "wait", "resize", "prepare", "forward", "total")},
         "images_computed": seconds.images,
         "profile": profile.record(answer.opened, device),
         "images_per_second": rate,

@@ -10,19 +10,33 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.evaluate import OpenNetwork
+from benchsuite.storage.logit_cache import CHUNK
 
 WAITED = 0.15
-"""A pass that waits for images for less than this fraction of its time is limited by its network."""
+"""A pass that waits for images for less than this fraction of its time is limited by its network.
+
+So is a pass whose network rests for less than this fraction.
+"""
 
 HOW = ("precision", "device", "loader", "workers", "processes", "batch_size")
 """The keys of a manifest's numerics that affect how long a pass takes."""
+
+
+def begin(device: str) -> None:
+    """Begins a pass: the peak memory of a CUDA device is measured from here on."""
+    if _on_cuda(device):
+        import torch
+
+        torch.cuda.init()  # before that a device has no statistics
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def record(opened: Sequence[OpenNetwork], device: str) -> dict[str, Any]:
     """What a manifest keeps in addition to the seconds.
 
     ``alone`` is the images/s of the forward pass by itself, which is the limit of a pass. ``peak_memory`` is the
-    process's, in bytes, and ``device_memory`` that of the tensors on a CUDA device. Each is None if it is not known.
+    process's, in bytes, and ``device_memory`` that of the tensors on a CUDA device since ``begin``. Each is None if it
+    is not known.
     """
     alone = sum(one.busy() for one in opened)
     images = sum(one.seconds.images for one in opened)
@@ -36,10 +50,10 @@ def record(opened: Sequence[OpenNetwork], device: str) -> dict[str, Any]:
 def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Where the time of a run's pass went, as one flat object.
 
-    ``wait``, ``forward`` and ``other`` are wall clock and add up to ``total``. ``decode`` and ``resize`` are summed
-    over the workers, which work during the wait and in parallel with the rest. ``bound`` is what limits the speed:
-    ``forward``, ``decode`` or ``resize``; None if every chunk was in the cache. ``of_limit`` is the fraction of the
-    speed limit that was reached.
+    ``wait``, ``prepare``, ``forward`` and ``other`` are wall clock and add up to ``total``. ``prepare`` is None for old
+    runs, which counted it in ``forward``. ``decode`` and ``resize`` are summed over the workers, which work during the
+    wait and in parallel with the rest. ``bound`` is what limits the speed: ``forward``, ``prepare``, ``decode`` or
+    ``resize``; None if every chunk was in the cache. ``of_limit`` is the fraction of the speed limit that was reached.
     """
     seconds, kept, numerics = manifest["seconds"], manifest.get("profile", {}), manifest["numerics"]
     total, images, rate = seconds["total"], manifest["images_computed"], manifest["images_per_second"]
@@ -49,8 +63,8 @@ def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "protocols": [manifest["protocol"]["label"]],
         "architecture": manifest["architecture"]["name"],
         "images": images,
-        **{name: seconds[name] for name in ("decode", "resize", "wait", "forward")},
-        "other": max(0.0, total - seconds["wait"] - seconds["forward"]),
+        **{name: seconds.get(name) for name in ("decode", "resize", "wait", "prepare", "forward")},
+        "other": max(0.0, total - seconds["wait"] - seconds.get("prepare", 0.0) - seconds["forward"]),
         "total": total,
         "images_per_second": rate,
         "forward_alone": alone,
@@ -63,7 +77,7 @@ def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
     done = {name for name in ("compiled", "chosen") if numerics.get(name)}
     if manifest.get("asked", {}).get("precision") == "auto":
         done.add("chosen")  # also if auto chose fp32 without a check, because there are few images
-    result["advice"] = _advice(result, done)
+    result["advice"] = _advice(result, done, _largest_batch(manifest))
     return result
 
 
@@ -84,14 +98,27 @@ def profiles(manifests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _bound(profiled: Mapping[str, Any]) -> str | None:
     if not profiled["images"] or not profiled["total"]:
         return None
+    if (profiled["of_limit"] or 0.0) > 1 - WAITED:  # on CUDA it computes while the host waits and prepares
+        return "forward"
+    if (profiled["prepare"] or 0.0) > max(profiled["wait"], profiled["forward"]):
+        return "prepare"
     if profiled["wait"] < WAITED * profiled["total"]:
         return "forward"
     return "decode" if profiled["decode"] >= profiled["resize"] else "resize"
 
 
-def _advice(profiled: Mapping[str, Any], done: set[str]) -> list[str]:
-    """What would make such a run faster, the most promising first, without the options in ``done``."""
+def _largest_batch(manifest: Mapping[str, Any]) -> int:
+    """The size in views of the largest batch that is possible: all views of a chunk, for one network."""
+    return CHUNK * max(len(member["views"]) for member in manifest["members"])
+
+
+def _advice(profiled: Mapping[str, Any], done: set[str], largest: int) -> list[str]:
+    """What would make such a run faster, the most promising first, without the options in ``done``.
+
+    ``largest`` is the size of the largest batch that is possible.
+    """
     bound, cores = profiled["bound"], os.cpu_count() or 1
+    processes = profiled["processes"] or 1
     if bound is None:
         return ["Every chunk was in the cache already, so nothing was computed: --fresh computes and measures again."]
     if bound == "forward":
@@ -102,15 +129,19 @@ def _advice(profiled: Mapping[str, Any], done: set[str]) -> list[str]:
             words.append("fp16 is slow on most processors: --precision auto takes what is fast here.")
         elif profiled["precision"] == "tf32":
             words.append("--precision bf16 is faster still.")
-        if profiled["device"] != "cpu":
+        if profiled["device"] != "cpu" and profiled["batch_size"] < largest:
             words.append(f"--batch-size above {profiled['batch_size']} may help if the device has memory left.")
         if "compiled" not in done:
             words.append(
                 "--compile can help a network of many small layers; it takes a minute or two before the first batch."
             )
         return words
+    if bound == "prepare":
+        words = ["The network waits for the host, which makes the batches in one thread of each process."]
+        if 2 * processes <= cores:
+            words.append(f"--processes {2 * processes}: each process makes its own batches, also on one GPU.")
+        return words
     words = [f"The network waits for images; {'decoding' if bound == 'decode' else 'resizing'} them takes longest."]
-    processes = profiled["processes"] or 1
     share = cores // processes
     if profiled["workers"] < share:
         each = " in each process" if processes > 1 else ""
@@ -146,9 +177,13 @@ def _high_water() -> int | None:
 
 
 def _device_memory(device: str) -> int | None:
-    """The peak memory of tensors on a CUDA device in bytes; None for other devices."""
-    if not device.startswith("cuda"):
+    """The peak memory of tensors on a CUDA device in bytes since ``begin``; None for other devices."""
+    if not _on_cuda(device):
         return None
     import torch
 
     return int(torch.cuda.max_memory_allocated(device))
+
+
+def _on_cuda(device: str) -> bool:
+    return device.startswith("cuda")

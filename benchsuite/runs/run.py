@@ -19,7 +19,7 @@ from benchsuite.evaluate import Answer, OpenNetwork, Settings
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory
 from benchsuite.progress import Progress
-from benchsuite.runs import auto_precision, parallel
+from benchsuite.runs import auto_precision, parallel, profile
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.runs.plan import DEFAULT_DATA, plan
 from benchsuite.specs.catalog import Catalog, load_plugins
@@ -150,6 +150,7 @@ def _work(
     precision.check(todo[0].precision, device)
     compute = Compute(device, todo[0].precision, request.compiled)
     keep_freed_memory()
+    profile.begin(device)
     settings = Settings(
         request.batch_size or _batch_size(device, todo),
         request.workers if request.workers is not None else max(1, _workers(device) // crew.local_size),

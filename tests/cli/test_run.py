@@ -40,7 +40,7 @@ def test_json_is_one_object_on_stdout_and_nothing_else(capsys: pytest.CaptureFix
         *("seconds", "cached", "limit"),
     }
     assert contract <= set(rows[0])
-    assert set(rows[0]["seconds"]) == {"decode", "wait", "resize", "forward", "total"}
+    assert set(rows[0]["seconds"]) == {"decode", "wait", "resize", "prepare", "forward", "total"}
     assert rows[0]["top1_error"] == 40.0
 
 

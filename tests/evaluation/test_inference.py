@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchsuite import BenchsuiteError, Crop, DataError, Sample, View
+from benchsuite.evaluation import inference
 from benchsuite.evaluation.inference import ChunkInProgress, scored
 from benchsuite.evaluation.input_pipeline import Piece
 from benchsuite.evaluation.timing import Seconds
@@ -156,6 +158,42 @@ def test_the_network_computes_in_its_turn_and_its_time_is_counted() -> None:
         assert not turn.locked()
     assert held == [True, True]
     assert seconds.forward > 0
+
+
+class Clocked:
+    """A network on a clock that only work moves: it copies pixels for 3 seconds, submits for 1 and computes for 7."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = self.pinning = 0.0
+        monkeypatch.setattr(inference, "time", SimpleNamespace(perf_counter=lambda: self.now))
+        stack = np.stack
+
+        def slow(arrays: Any) -> Any:
+            self.now += 2
+            return stack(arrays)
+
+        monkeypatch.setattr(np, "stack", slow)
+
+    def start(self, pixels: Any, flips: Any, view: View) -> Any:
+        self.pinning += 3
+        self.now += 3 + 1
+
+        def finish() -> Any:
+            self.now += 7
+            return pixels[:, 0, 0, :1].astype(np.float32), 1
+
+        return finish
+
+    def __call__(self, pixels: Any, flips: Any, view: View) -> Any:
+        return self.start(pixels, flips, view)()
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_making_and_copying_a_batch_is_no_time_of_the_network(monkeypatch: pytest.MonkeyPatch, ahead: bool) -> None:
+    network, seconds = Clocked(monkeypatch), Seconds()
+    asked = [(portion(), batch(1)), (portion(), batch(2)), (portion(), [])]
+    assert len(list(scored(network, network.start if ahead else None, asked, nullcontext(), seconds))) == 3
+    assert (seconds.prepare, seconds.forward) == (2 * (2 + 3), 2 * (1 + 7))
 
 
 def test_an_error_of_the_network_leaves_the_turn_free() -> None:

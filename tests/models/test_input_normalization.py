@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms import functional
 
 from benchsuite import Preprocess
@@ -35,6 +36,29 @@ def test_every_value_is_that_of_torchvision() -> None:
     found = made(pixels)
     assert found.dtype == torch.float32
     assert torch.equal(found, wanted)
+
+
+def test_every_quotient_by_255_is_that_of_to_tensor() -> None:
+    wanted = torch.stack([functional.to_tensor(p) for p in every_value()])
+    found = made(every_value(), (0.0,), (1.0,))
+    assert len(wanted.unique()) == 256
+    assert torch.equal(found, wanted)
+
+
+def test_pixels_are_divided_by_tensors_of_their_device() -> None:
+    """CUDA multiplies by the reciprocal of a Python number, which changes the last bit of half of the quotients."""
+    divisors: list[Any] = []
+
+    class Watched(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func.overloadpacket in (torch.ops.aten.div, torch.ops.aten.div_):
+                divisors.append(args[1])
+            return func(*args, **(kwargs or {}))
+
+    inputs = InputNormalization(Preprocess(8, 8, "bilinear", MEAN, STD), "meta")
+    with Watched():
+        inputs(torch.from_numpy(every_value()).to("meta"))
+    assert [getattr(d, "device", torch.device("cpu")).type for d in divisors] == ["meta", "meta"]
 
 
 @pytest.mark.parametrize("channels", [1, 3])

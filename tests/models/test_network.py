@@ -17,6 +17,7 @@ from benchsuite import Architecture, BenchsuiteError, Crop, DataError, Input, Pr
 from benchsuite.models import network as networks
 from benchsuite.models.device import Compute
 from benchsuite.models.network import Network, open_network, state_digest
+from benchsuite.models.predict import pinning
 from benchsuite.models.score_map import derive, score_map
 from benchsuite.models.transfer import DirectTransfer
 
@@ -107,6 +108,13 @@ def test_the_time_in_the_network_adds_up() -> None:
     first = it.seconds
     it(images(), np.zeros(4, dtype=bool), CROP)
     assert 0 < first < it.seconds
+
+
+def test_a_network_says_how_long_the_host_has_copied_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = network()
+    assert pinning(it) == pinning(it.begin) == 0
+    monkeypatch.setattr(it.transfer, "pinning", 1.5)
+    assert pinning(it) == 1.5
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -235,14 +243,15 @@ def test_probabilities_over_places_are_a_logarithm_of_their_mean() -> None:
 class Small(nn.Module):
     """The toy network on a device whose memory holds ``most`` pixels of images at once."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, error: BaseException | None = None) -> None:
         super().__init__()
         self.net, self.most, self.sizes = net(), most, list[int]()
+        self.error = error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
     def forward(self, x: Any) -> Any:
         self.sizes.append(len(x))
         if x.shape[0] * x.shape[2] * x.shape[3] > self.most:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+            raise self.error
         return self.net(x)
 
 
@@ -286,13 +295,34 @@ def test_an_image_that_does_not_fit_alone_is_refused_with_its_size() -> None:
         it(images(), np.zeros(4, dtype=bool), CROP)
 
 
-def test_other_errors_of_a_network_are_not_taken_for_a_lack_of_memory() -> None:
-    class Broken(nn.Module):
-        def forward(self, x: Any) -> Any:
-            raise RuntimeError("broken")
+@pytest.mark.parametrize(
+    "words", ["CUDA error: out of memory", "GET was unable to find an engine to execute this computation"]
+)
+def test_a_batch_is_halved_whichever_library_finds_no_memory(words: str) -> None:
+    pixels, flips = images(5), np.zeros(5, dtype=bool)
+    wanted, _ = network()(pixels, flips, CROP)
+    it = network(module=Small(2 * 32 * 32, RuntimeError(words)))
+    np.testing.assert_allclose(it(pixels, flips, CROP)[0], wanted, rtol=1e-5, atol=1e-6)
+    assert it.fits == 2 * 32 * 32
 
-    with pytest.raises(RuntimeError, match="broken"):
-        network(module=nn.Sequential(net(), Broken()))(images(), np.zeros(4, dtype=bool), CROP)
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_the_error_itself_is_raised_if_a_single_image_fails_for_what_may_be_another_reason(n: int) -> None:
+    error = RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if ...")
+    module = Small(32 * 32 - 1, error)
+    with pytest.raises(RuntimeError) as raised:
+        network(module=module)(images(n), np.zeros(n, dtype=bool), CROP)
+    assert raised.value is error
+    assert module.sizes[-1] == 1
+
+
+def test_other_errors_of_a_network_are_not_taken_for_a_lack_of_memory() -> None:
+    for error in (RuntimeError("broken"), ValueError("out of memory, says a plugin")):
+        module = Small(0, error)
+        with pytest.raises(type(error)) as raised:
+            network(module=module)(images(), np.zeros(4, dtype=bool), CROP)
+        assert raised.value is error
+        assert module.sizes == [4], "no smaller batch is tried"
 
 
 def test_a_compiled_network_is_used_for_crops_and_for_score_maps_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,7 +416,7 @@ def test_every_number_of_a_pass_is_on_the_device(monkeypatch: pytest.MonkeyPatch
         def up(self, pixels: Any) -> Any:
             return torch.empty(pixels.shape, dtype=torch.from_numpy(pixels).dtype, device=self.device)
 
-        def down(self, scores: Any, begun: float) -> Any:
+        def down(self, scores: Any) -> Any:
             devices.append(scores.device.type)
             return lambda: (np.zeros(tuple(scores.shape), np.float32), 0.0)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from benchsuite.models import transfer as transfers
 from benchsuite.models.transfer import DirectTransfer, OverlappedTransfer, transfer
 
 CPU = torch.device("cpu")
@@ -19,10 +21,9 @@ def test_a_cpu_gets_the_pixels_and_gives_the_scores_at_once() -> None:
     way = transfer(CPU)
     assert isinstance(way, DirectTransfer)
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
-    begun = way.begin()
     there = way.up(pixels)
     assert there.dtype == torch.uint8
-    scores, spent = way.down(there.float().mean((1, 2)), begun)()
+    scores, spent = way.down(there.float().mean((1, 2)))()
     np.testing.assert_array_equal(scores, pixels.mean((1, 2)))
     assert spent > 0
 
@@ -42,14 +43,16 @@ class Cuda:
                 cuda.told.append(f"{self.name} waits for {other.name}")
 
         class Event:
-            def __init__(self, enable_timing: bool) -> None:
+            def __init__(self, enable_timing: bool, blocking: bool = False) -> None:
                 assert enable_timing
+                self.blocking = blocking
                 self.number = sum(t.startswith("mark") for t in cuda.told)
 
             def record(self, stream: Any) -> None:
                 cuda.told.append(f"mark {self.number} on {stream.name}")
 
             def synchronize(self) -> None:
+                assert self.blocking, "a host that spins takes a core from the decoding threads"
                 cuda.told.append(f"host waits for mark {self.number}")
 
             def elapsed_time(self, end: Any) -> float:
@@ -57,6 +60,12 @@ class Cuda:
 
         self.stream_type, self.event = Stream, Event
         self.main = Stream(name="main")
+
+    def empty(self, *shape: Any, pin_memory: bool = False, **options: Any) -> Any:
+        """``torch.empty``, which needs a GPU for pinned memory."""
+        if pin_memory:
+            self.told.append("allocated pinned")
+        return torch.zeros(*shape, **options)
 
     @contextmanager
     def stream(self, stream: Any) -> Iterator[None]:
@@ -73,6 +82,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     monkeypatch.setattr(torch.cuda, "stream", made.stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: made.main)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: made.told.append("pinned") or self)
+    monkeypatch.setattr(torch, "empty", made.empty)
     monkeypatch.setattr(torch.Tensor, "record_stream", lambda self, s: made.told.append(f"kept for {s.name}"))
     return made
 
@@ -81,14 +91,25 @@ def test_cuda_copies_on_a_side_stream_and_the_computation_waits_for_it(cuda: Cud
     way = OverlappedTransfer(CPU)
     pixels = np.arange(6, dtype=np.uint8)
     there = way.up(pixels)
-    assert cuda.told == ["pinned", "on side", "off side", "main waits for side", "kept for main"]
+    assert cuda.told[:5] == ["pinned", "on side", "off side", "main waits for side", "kept for main"]
     np.testing.assert_array_equal(there.numpy(), pixels)
+
+
+def test_pinning_and_copying_pixels_are_no_time_of_the_network(cuda: Cuda) -> None:
+    """A mark before them is reached at once by a device that waits for pixels, and counts all that the host does."""
+    way = OverlappedTransfer(CPU)
+    way.up(np.arange(6, dtype=np.uint8))
+    way.up(np.ones(2, dtype=bool))
+    assert cuda.told.index("main waits for side") < cuda.told.index("mark 0 on main")
+    assert cuda.told[-1] == "mark 1 on main"
+    _, spent = way.down(torch.zeros(2, 3))()
+    assert spent == 1.0, "from the last upload, mark 1, to mark 2"
 
 
 def test_scores_are_read_only_after_their_own_mark(cuda: Cuda) -> None:
     way = OverlappedTransfer(CPU)
-    begun = way.begin()
-    finish = way.down(torch.arange(6.0).view(2, 3), begun)
+    way.up(np.arange(6, dtype=np.uint8))
+    finish = way.down(torch.arange(6.0).view(2, 3))
     assert not any("host waits" in t for t in cuda.told)
     scores, spent = finish()
     assert cuda.told[-1] == "host waits for mark 1"
@@ -96,13 +117,42 @@ def test_scores_are_read_only_after_their_own_mark(cuda: Cuda) -> None:
     assert spent == 1.0
 
 
+def test_memory_for_scores_is_allocated_pinned_and_not_copied_there(cuda: Cuda) -> None:
+    way = OverlappedTransfer(CPU)
+    way.up(np.arange(6, dtype=np.uint8))
+    cuda.told.clear()
+    way.down(torch.zeros(2, 3))
+    assert "allocated pinned" in cuda.told
+    assert "pinned" not in cuda.told
+
+
 def test_scores_of_two_batches_do_not_share_their_memory(cuda: Cuda) -> None:
     way, scores = OverlappedTransfer(CPU), torch.zeros(1, 2)
-    first = way.down(scores, way.begin())
+    way.up(np.arange(6, dtype=np.uint8))
+    first = way.down(scores)
     scores += 1
-    second = way.down(scores, way.begin())
+    second = way.down(scores)
     assert second()[0].tolist() == [[1, 1]]
     assert first()[0].tolist() == [[0, 0]]
+
+
+def test_the_time_of_pinning_is_counted(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0.0, 2.0, 10.0, 13.0])
+    monkeypatch.setattr(transfers, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    way = OverlappedTransfer(CPU)
+    assert way.pinning == DirectTransfer(CPU).pinning == 0
+    way.up(np.arange(6, dtype=np.uint8))
+    way.up(np.ones(2, dtype=bool))
+    assert way.pinning == 2 + 3
+
+
+def test_the_time_of_a_batch_does_not_change_when_the_next_one_is_uploaded(cuda: Cuda) -> None:
+    way, pixels = OverlappedTransfer(CPU), np.arange(6, dtype=np.uint8)
+    finishes = []
+    for _ in range(2):
+        way.up(pixels)
+        finishes.append(way.down(torch.zeros(1, 2)))
+    assert [finish()[1] for finish in finishes] == [1.0, 1.0]
 
 
 def test_only_a_cuda_device_has_a_side_stream(cuda: Cuda) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from toy_evaluation import CATALOG
 
 from benchsuite.evaluate import OpenNetwork
@@ -15,20 +16,26 @@ from benchsuite.evaluation.question import RunRequest
 from benchsuite.evaluation.timing import Seconds
 from benchsuite.progress import Progress
 from benchsuite.report.tables.text import profile_table
-from benchsuite.runs.profile import profile, profiles, record
-from benchsuite.runs.run import run
+from benchsuite.runs import run as running
+from benchsuite.runs.profile import begin, profile, profiles, record
 from benchsuite.storage.run_folder import read_manifest
 
 SECONDS = {"decode": 2.0, "wait": 1.0, "resize": 1.5, "forward": 8.0, "total": 10.0}
 
 
-def manifest(protocol: str = "1crop", seconds: dict[str, float] = SECONDS, **numerics: Any) -> dict[str, Any]:
+PREPARED = SECONDS | {"prepare": 5.0, "forward": 3.0}
+
+
+def manifest(
+    protocol: str = "1crop", seconds: dict[str, float] = SECONDS, views: int = 1, **numerics: Any
+) -> dict[str, Any]:
     """A pass of 100 images in 10 seconds whose network alone needs 5."""
     usual = {"precision": "fp32", "device": "cpu", "loader": "torch", "workers": 2, "batch_size": 8, "compiled": False}
     return {
         "run_id": f"net-{protocol}",
         "architecture": {"name": "net"},
         "protocol": {"label": protocol},
+        "members": [{"views": [{}] * views}],
         "seconds": dict(seconds),
         "images_computed": 100,
         "images_per_second": 10.0,
@@ -44,19 +51,65 @@ def test_the_parts_of_the_wall_clock_make_up_the_whole() -> None:
     assert (found["images_per_second"], found["forward_alone"], found["of_limit"]) == (10, 20, 0.5)
 
 
+def test_making_batches_is_neither_the_network_nor_the_rest() -> None:
+    found = profile(manifest(seconds=PREPARED))
+    assert found["wait"] + found["prepare"] + found["forward"] + found["other"] == found["total"] == 10
+    assert (found["prepare"], found["forward"], found["other"]) == (5, 3, 1)
+
+
+def test_a_run_that_did_not_count_making_batches_still_has_a_profile() -> None:
+    found = profile(manifest())
+    assert (found["prepare"], found["other"], found["bound"]) == (None, 1, "forward")
+    headers, (line,) = profile_table([found])
+    assert dict(zip(headers, line, strict=True))["prepare s"] == ""
+
+
 @pytest.mark.parametrize(
     ("changed", "bound", "said"),
     [
         ({}, "forward", "--precision auto"),
+        ({"prepare": 4.0, "forward": 4.0}, "forward", "--precision auto"),
+        ({"prepare": 4.1, "forward": 3.9}, "prepare", "--processes 2"),
+        ({"prepare": 4.0, "forward": 2.0, "wait": 3.9}, "prepare", "--processes 2"),
+        ({"prepare": 3.0, "forward": 2.0, "wait": 4.0}, "decode", "--loader ffcv"),
         ({"wait": 1.49}, "forward", "--compile"),
         ({"wait": 1.51}, "decode", "--loader ffcv"),
         ({"wait": 4.0, "resize": 2.1}, "resize", "Fewer scales"),
     ],
 )
-def test_what_a_pass_waits_for_decides_the_advice(changed: dict[str, float], bound: str, said: str) -> None:
+def test_what_a_pass_waits_for_decides_the_advice(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, float], bound: str, said: str
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
     found = profile(manifest(seconds=SECONDS | changed))
     assert found["bound"] == bound
     assert said in " ".join(found["advice"])
+
+
+def test_a_host_that_makes_batches_is_advised_more_processes_and_no_larger_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    advice = profile(manifest(seconds=PREPARED, views=10, device="cuda", processes=4))["advice"]
+    assert advice[0].startswith("The network waits for the host")
+    assert "--processes 8" in advice[1]
+    assert "--batch-size" not in " ".join(advice)
+    assert len(profile(manifest(seconds=PREPARED, processes=8))["advice"]) == 1, "no core is left for another process"
+
+
+@pytest.mark.parametrize("changed", [{"prepare": 5.0, "forward": 3.0}, {"wait": 5.0, "forward": 4.0}])
+def test_a_device_that_computes_while_the_host_works_is_the_limit(changed: dict[str, float]) -> None:
+    made = manifest(seconds=SECONDS | changed, device="cuda")
+    made["profile"]["alone"] = 11.0
+    assert profile(made)["bound"] == "forward"
+
+
+@pytest.mark.parametrize(
+    ("views", "size", "advised"), [(1, 511, True), (1, 512, False), (10, 512, True), (2, 1024, False)]
+)
+def test_no_batch_is_advised_that_is_larger_than_a_chunk(views: int, size: int, advised: bool) -> None:
+    advice = " ".join(profile(manifest(views=views, device="cuda", batch_size=size))["advice"])
+    assert (f"--batch-size above {size}" in advice) == advised
 
 
 def test_idle_cores_are_the_first_advice_to_a_pass_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +135,7 @@ def test_cores_that_other_processes_work_on_are_not_idle(monkeypatch: pytest.Mon
         ({"precision": "tf32", "device": "cuda"}, "auto", "--precision bf16 is faster"),
         ({"precision": "fp16"}, "float32", "--precision auto"),
         ({"precision": "fp16", "device": "cuda"}, "--precision", "--batch-size"),
-        ({"device": "cuda", "batch_size": 512}, "ffcv", "--batch-size above 512"),
+        ({"device": "cuda", "batch_size": 256}, "ffcv", "--batch-size above 256"),
     ],
     ids=str,
 )
@@ -121,7 +174,8 @@ def test_a_pass_that_computed_nothing_says_how_to_measure() -> None:
 
 
 def test_the_table_rounds_once_and_shows_shares() -> None:
-    headers, (line,) = profile_table(profiles([manifest("1crop"), manifest("10crop")]))
+    seconds = SECONDS | {"prepare": 0.5, "forward": 7.5}
+    headers, (line,) = profile_table(profiles([manifest("1crop", seconds), manifest("10crop", seconds)]))
     cells = dict(zip(headers, line, strict=True))
     assert cells == {
         "architecture": "net",
@@ -130,7 +184,8 @@ def test_the_table_rounds_once_and_shows_shares() -> None:
         "decode s": "2.00",
         "resize s": "1.50",
         "wait s": "1.00 (10.0 %)",
-        "forward s": "8.00 (80.0 %)",
+        "prepare s": "0.50 (5.0 %)",
+        "forward s": "7.50 (75.0 %)",
         "other s": "1.00 (10.0 %)",
         "total s": "10.00",
         "images/s": "10.0",
@@ -159,9 +214,48 @@ def test_peak_memory_is_that_of_this_process() -> None:
     assert after >= before
 
 
+class Statistics:
+    """The peak memory of two GPUs, in bytes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.peak = {"cuda:0": 7, "cuda:1": 9}
+        self.told: list[str] = []
+        monkeypatch.setattr(torch.cuda, "init", lambda: self.told.append("init"))
+        monkeypatch.setattr(torch.cuda, "max_memory_allocated", self.peak.get)
+        monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", self.reset)
+
+    def reset(self, device: str) -> None:
+        self.told.append(f"reset {device}")
+        self.peak[device] = 0
+
+
+def test_the_peak_of_a_device_is_that_since_its_pass_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = Statistics(monkeypatch)
+    begin("cuda:1")
+    assert gpus.told == ["init", "reset cuda:1"]
+    gpus.peak["cuda:1"] = 5
+    assert record([], "cuda:1")["device_memory"] == 5
+    assert record([], "cuda:0")["device_memory"] == 7
+    begin("cpu")
+    assert record([], "cpu")["device_memory"] is None
+    assert len(gpus.told) == 2
+
+
+def test_every_pass_of_a_run_begins_its_profile_before_a_network_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    opened = running._open
+    monkeypatch.setattr("benchsuite.runs.profile.begin", lambda device: told.append(f"begin {device}"))
+    monkeypatch.setattr(running, "_open", lambda *args: told.append("open") or opened(*args))
+    for name in ("1crop", "10crop"):
+        running.run(RunRequest(("toy",), (name,), data="toy", device="cpu", results=tmp_path), CATALOG, Progress())
+    assert told == ["begin cpu", "open"] * 2
+
+
 def test_a_real_run_keeps_what_a_profile_needs(tmp_path: Path) -> None:
     request = RunRequest(("toy",), ("1crop", "10crop"), data="toy", device="cpu", results=tmp_path)
-    rows = run(request, CATALOG, Progress())
+    rows = running.run(request, CATALOG, Progress())
     found = [read_manifest(Path(row["path"])) for row in rows]
     (one,) = profiles([m for m in found if m])
     json.dumps(one, allow_nan=False)
@@ -169,4 +263,5 @@ def test_a_real_run_keeps_what_a_profile_needs(tmp_path: Path) -> None:
     assert one["images"] == 5
     assert 0 < one["images_per_second"] < one["forward_alone"]
     assert one["forward"] <= one["total"]
+    assert one["prepare"] > 0
     assert one["advice"]

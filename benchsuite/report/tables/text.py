@@ -139,6 +139,7 @@ PROFILE = (
     "decode s",
     "resize s",
     "wait s",
+    "prepare s",
     "forward s",
     "other s",
     "total s",
@@ -161,7 +162,7 @@ def profile_table(profiles: Iterable[Mapping[str, Any]]) -> Table:
                 " + ".join(one["protocols"]),
                 str(one["images"]),
                 *(decimals(Fraction(one[part]), 2) for part in ("decode", "resize")),
-                *(_with_share(one[part], total) for part in ("wait", "forward", "other")),
+                *(_with_share(one[part], total) for part in ("wait", "prepare", "forward", "other")),
                 decimals(Fraction(total), 2),
                 *("" if one[r] is None else decimals(Fraction(one[r]), 1) for r in _RATES),
                 "" if one["of_limit"] is None else decimals(Fraction(one["of_limit"]), 2),
@@ -171,8 +172,10 @@ def profile_table(profiles: Iterable[Mapping[str, Any]]) -> Table:
     return list(PROFILE), lines
 
 
-def _with_share(part: float, total: float) -> str:
-    """Seconds and their share of the total: ``1.25 (10.0 %)``."""
+def _with_share(part: float | None, total: float) -> str:
+    """Seconds and their share of the total: ``1.25 (10.0 %)``; empty if they were not counted."""
+    if part is None:
+        return ""
     share = f" ({decimals(100 * Fraction(part) / Fraction(total), 1)} %)" if total else ""
     return decimals(Fraction(part), 2) + share
 
