@@ -30,8 +30,8 @@ class OpenNetwork:
     """A network that is ready to compute ``views``, the cache of its logits (``store``), and the time it took so far.
 
     ``start`` submits a batch and returns a function that waits for its scores; None if ``predict`` computes them at
-    once. ``folded`` is the number of batch normalisations that were folded into convolutions. ``busy()`` returns the
-    seconds that the network itself has computed so far.
+    once. ``folded`` is the number of batch normalisations that were folded into convolutions. ``busy()`` and
+    ``pinning()`` return the seconds that the network itself has computed, and has copied to pinned memory, so far.
     """
 
     predict: Predict
@@ -41,6 +41,7 @@ class OpenNetwork:
     start: Start | None = None
     folded: int = 0
     busy: Callable[[], float] = float
+    pinning: Callable[[], float] = float
     seconds: Seconds = field(default_factory=Seconds)
 
 
@@ -82,8 +83,7 @@ def evaluate(
         network = opened[identity] = open_network(member, views)
         own = [i for i, q in enumerate(questions) if {m.identity for m in q.members} == {identity}]
         chunks = list(chunked(questions[0].samples, CHUNK))
-        logits_of_chunks = fill(network, questions[0].images, chunks, settings, advance)
-        for samples, logits in zip(chunks, logits_of_chunks, strict=True):
+        for samples, logits in zip(chunks, fill(network, questions[0].images, chunks, settings, advance), strict=True):
             for block in score([questions[i] for i in own], samples, {identity: logits}) if own else ():
                 for i, rows in zip(own, block, strict=True):
                     predicted[i].append(rows)
@@ -118,9 +118,9 @@ def fill(
 
     On CUDA the first batch of the next chunk is submitted before a finished chunk is yielded.
     """
-    view_keys, seconds = {v: view_key(v) for v in network.views}, network.seconds
+    view_keys, seconds, turn = {v: view_key(v) for v in network.views}, network.seconds, settings.turn
 
-    def pending() -> Iterator[PendingBatch]:  # an empty batch ends a chunk
+    def todo() -> Iterator[PendingBatch]:  # an empty batch ends a chunk
         for samples in chunks:
             key = chunk_key(samples, images.split)
             stored = {} if settings.fresh else network.store.read_all([*view_keys.values()], key)
@@ -128,14 +128,14 @@ def fill(
             chunk = ChunkInProgress(samples, key, network.views, cached)
             advance(len(samples) * len(cached))
             if chunk.views:
-                then = cutter(chunk.views, settings.turn)
+                then = cutter(chunk.views, turn)
                 cuts = read_once_each(images.loader, images.split, samples, then, settings.workers)
                 for batch in batches(pieces(cuts, len(samples), seconds), chunk.views, settings.batch_size):
                     yield chunk, batch
             yield chunk, []
 
     since = time.perf_counter()
-    for chunk, batch, scores, places in scored(network.predict, network.start, pending(), settings.turn, seconds):
+    for chunk, batch, scores, places in scored(network.predict, network.start, todo(), turn, seconds, network.pinning):
         if batch:
             chunk.put(batch, scores, places)
             advance(len(batch))

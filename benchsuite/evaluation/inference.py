@@ -7,7 +7,7 @@ never waits.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from benchsuite.errors import BenchsuiteError, expected
 from benchsuite.evaluation.input_pipeline import Piece
 from benchsuite.evaluation.timing import Seconds
-from benchsuite.models.predict import Finish, Predict, Start, pinning
+from benchsuite.models.predict import Finish, Predict, Start
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 from benchsuite.storage.logit_cache import ChunkStore
@@ -74,11 +74,13 @@ def scored(
     batches: Iterable[PendingBatch],
     turn: AbstractContextManager[Any],
     seconds: Seconds,
+    pinning: Callable[[], float] = float,
 ) -> Iterator[ScoredBatch]:
     """Yields each batch with its scores. Holds ``turn`` while a batch is submitted.
 
     The time of making batches is added to ``seconds.prepare``, that of submitting them and of waiting for scores to
-    ``seconds.forward``.
+    ``seconds.forward``. ``pinning()`` returns the seconds that submitting has spent on copies to pinned memory so far,
+    which count as ``prepare`` too.
 
     With ``start``, one batch is submitted ahead: its scores are fetched after the next batch has been submitted, or
     when reading the next one fails, so that nothing computed is lost. Without it every batch is done by ``predict``.
@@ -100,7 +102,7 @@ def scored(
                 break
             chunk, batch = pending
             with turn:
-                finish = _submit(predict, start, chunk, batch, seconds)
+                finish = _submit(predict, start, chunk, batch, seconds, pinning)
         except Exception:
             yield from fetched()
             raise
@@ -113,22 +115,23 @@ def scored(
 
 
 def _submit(
-    predict: Predict, start: Start | None, chunk: ChunkInProgress, batch: Sequence[Piece], seconds: Seconds
+    predict: Predict,
+    start: Start | None,
+    chunk: ChunkInProgress,
+    batch: Sequence[Piece],
+    seconds: Seconds,
+    pinning: Callable[[], float],
 ) -> Finish:
-    """Submits a batch, or computes it at once without ``start``; returns a function that returns its scores.
-
-    Adds the time of making one array and of copying it to pinned memory to ``seconds.prepare``, the rest to
-    ``seconds.forward``.
-    """
+    """Submits a batch, or computes it at once without ``start``; returns a function that returns its scores."""
     if not batch:
         return lambda: (np.zeros((0, 0), dtype=np.float32), 0)
-    began, pinned_before = time.perf_counter(), pinning(predict)
+    began, pinned_before = time.perf_counter(), pinning()
     pixels = np.stack([p.pixels for p in batch])
     flips = np.array([chunk.views[p.view].flip for p in batch])
     view = chunk.views[batch[0].view]
     stacked = time.perf_counter()
     finish = start(pixels, flips, view) if start is not None else _done(predict(pixels, flips, view))
-    pinned = pinning(predict) - pinned_before
+    pinned = pinning() - pinned_before
     seconds.prepare += stacked - began + pinned
     seconds.forward += time.perf_counter() - stacked - pinned
     return finish

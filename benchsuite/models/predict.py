@@ -20,14 +20,6 @@ Start = Callable[["NDArray[np.uint8]", "NDArray[np.bool_]", View], Finish]
 """Submits a batch, with the arguments of ``Predict``, and returns before it is computed."""
 
 
-def pinning(predict: Predict) -> float:
-    """The time that the host has spent copying pixels to pinned memory so far, in seconds.
-
-    A ``Network`` counts it as ``pinning``; 0 for a function that does not.
-    """
-    return float(getattr(predict, "pinning", 0.0))
-
-
 class Predict(Structural):
     """The function that an evaluation calls to compute scores.
 

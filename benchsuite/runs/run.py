@@ -233,6 +233,7 @@ def _open(
         start=network.start,
         folded=network.folded,
         busy=lambda: network.seconds,
+        pinning=lambda: network.pinning,
     )
 
 

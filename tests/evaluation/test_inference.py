@@ -192,7 +192,9 @@ class Clocked:
 def test_making_and_copying_a_batch_is_no_time_of_the_network(monkeypatch: pytest.MonkeyPatch, ahead: bool) -> None:
     network, seconds = Clocked(monkeypatch), Seconds()
     asked = [(portion(), batch(1)), (portion(), batch(2)), (portion(), [])]
-    assert len(list(scored(network, network.start if ahead else None, asked, nullcontext(), seconds))) == 3
+    start = network.start if ahead else None
+    batches = scored(network, start, asked, nullcontext(), seconds, lambda: network.pinning)
+    assert len(list(batches)) == 3
     assert (seconds.prepare, seconds.forward) == (2 * (2 + 3), 2 * (1 + 7))
 
 
