@@ -91,6 +91,7 @@ def test_a_process_alone_leads_and_takes_the_device_that_was_asked(monkeypatch: 
     assert not process_group.under_torchrun()
     assert leads()
     assert own_device("cuda") == "cuda"
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     for name, value in environment(1, 2, 1).items():
         monkeypatch.setenv(name, value)
     assert process_group.under_torchrun()
