@@ -142,3 +142,18 @@ def test_full_disk_loses_nothing_that_was_finished(tmp_path: Path, monkeypatch: 
 def test_device_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BenchsuiteError, match="--device"):
         run(toy(tmp_path, device="nothing"), CATALOG, Progress())
+
+
+def test_logits_of_other_hardware_or_libraries_are_not_taken_for_those_of_this_run(
+    tmp_path: Path, isolated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def caches(name: str) -> int:
+        """How many caches of logits exist after a run into a results folder of its own."""
+        run(toy(tmp_path / name), CATALOG, Progress())
+        return len(list((isolated / "cache" / "chunks").iterdir()))
+
+    assert [caches("first"), caches("again")] == [1, 1]
+    monkeypatch.setattr("benchsuite.runs.run.hardware", lambda device: {"device": device, "torch": "99"})
+    assert [caches("other torch"), caches("again")] == [2, 2]
+    monkeypatch.setattr("benchsuite.runs.run.metadata.version", lambda package: "99")
+    assert caches("other Pillow") == 3
