@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchsuite.data.decode import SUFFIXES, check_header
 from benchsuite.doctor.findings import WNID, Finding, ignored, number
-from benchsuite.doctor.inspection import READERS, _kind, every
+from benchsuite.doctor.inspection import READERS, every, file_kind
 from benchsuite.errors import DataError
 
 
@@ -42,7 +42,7 @@ def survey(root: Path, split: str = "test") -> Survey:
         elif inside:
             content.nested += [(place / name).as_posix() for name in inside]
         images = [n for n in sorted(files) if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
-        content.others.update(_kind(name) for name in set(files).difference(images))
+        content.others.update(file_kind(name) for name in set(files).difference(images))
         content.images += [f"{folder}{os.sep}{name}" for name in images]
         if place.parts:
             content.folders[place.parts[0]] += len(images)

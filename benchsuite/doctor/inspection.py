@@ -151,7 +151,7 @@ def other_files(samples: Sequence[Sample]) -> Counter[str]:
     known = {sample.where for sample in samples}
     folders = {where.rpartition(os.sep)[0]: where for where in known}
     return Counter(
-        _kind(entry.name)
+        file_kind(entry.name)
         for folder, image in folders.items()
         if Path(image).is_file()
         for entry in os.scandir(folder or os.curdir)
@@ -180,5 +180,6 @@ def _header(path: Path) -> tuple[Examined, bool]:
     return head, whole and tail.endswith((b"\xff\xd9", b"IEND\xaeB`\x82"))
 
 
-def _kind(name: str) -> str:
+def file_kind(name: str) -> str:
+    """How a file that is no sample is counted: as hidden, by its suffix in lower case, or without one."""
     return "hidden" if name.startswith(".") else Path(name).suffix.lower() or "no suffix"

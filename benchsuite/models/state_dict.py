@@ -57,7 +57,7 @@ def _read_safetensors(path: Path) -> Any:
         return load_file(path)
     except Exception as error:
         raise WeightsError(
-            expected("a checkpoint", "a complete .safetensors file", _reason(error), str(path))
+            expected("a checkpoint", "a complete .safetensors file", failure_reason(error), str(path))
         ) from None
 
 
@@ -76,10 +76,12 @@ def _read_pickle(path: Path) -> Any:
     except WeightsError:
         raise
     except Exception as error:
-        raise WeightsError(expected("a checkpoint", "tensors in a complete file", _reason(error), str(path))) from None
+        raise WeightsError(
+            expected("a checkpoint", "tensors in a complete file", failure_reason(error), str(path))
+        ) from None
 
 
-def _stored_metadata(path: Path) -> tuple[Preprocess | None, dict[str, str]]:
+def stored_metadata(path: Path) -> tuple[Preprocess | None, dict[str, str]]:
     """The preprocessing and the ``trained`` that ``save_state`` wrote into a file; None and {} for other files."""
     if path.suffix.lower() != ".safetensors":
         return None, {}
@@ -96,11 +98,11 @@ def _stored_metadata(path: Path) -> tuple[Preprocess | None, dict[str, str]]:
         return Preprocess(**fields), trained
     except (SafetensorError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(
-            expected("a checkpoint", "a complete .safetensors file", _reason(error), str(path))
+            expected("a checkpoint", "a complete .safetensors file", failure_reason(error), str(path))
         ) from None
 
 
-def _load(module: Any, state: Mapping[str, Any], what: str) -> None:
+def load_into(module: Any, state: Mapping[str, Any], what: str) -> None:
     """Copies a checkpoint into a network.
 
     Raises ``WeightsError`` unless the checkpoint has exactly the network's tensors, with their shapes. Only
@@ -124,10 +126,10 @@ def _load(module: Any, state: Mapping[str, Any], what: str) -> None:
     try:
         module.load_state_dict(named, strict=False)
     except Exception as error:
-        raise WeightsError(expected("the checkpoint", "one of this network", _reason(error), what)) from error
+        raise WeightsError(expected("the checkpoint", "one of this network", failure_reason(error), what)) from error
 
 
-def _reason(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     """Why a file could not be read or downloaded, in one line."""
     text = str(error)
     imported = re.search(r"GLOBAL ([\w.]+)", text)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import WeightsError, expected, unknown_name
-from benchsuite.models.state_dict import _load, _reason, _stored_metadata, read_state
+from benchsuite.models.state_dict import failure_reason, load_into, read_state, stored_metadata
 from benchsuite.specs.architecture import Architecture, Weights
 from benchsuite.specs.dataset import Dataset
 from benchsuite.specs.preprocess import Preprocess
@@ -77,7 +77,7 @@ def choose(
         raise unknown_name(f"weights of {architecture.name}", weights, [*declared, "random", *trainings])
     with path.open("rb") as file:
         key = hashlib.file_digest(file, "sha256").hexdigest()
-    preprocess, trained = _stored_metadata(path)
+    preprocess, trained = stored_metadata(path)
     trained_as, name = trained.get("architecture", architecture.name), architecture.name
     if trained_as != name and trained_as.partition(":")[0] == name.partition(":")[0]:
         raise WeightsError(expected("the architecture", f"{trained_as}, that of the weights", name, str(path)))
@@ -133,11 +133,11 @@ def build(architecture: Architecture, chosen: ChosenWeights, classes: int) -> An
         except WeightsError:
             raise
         except Exception as error:
-            what = f"Cannot get the weights {chosen.label} of {architecture.name}: {_reason(error)}."
+            what = f"Cannot get the weights {chosen.label} of {architecture.name}: {failure_reason(error)}."
             raise WeightsError(f"{what} {chosen.declared.file}".strip()) from error
     elif chosen.path is not None:
         state = read_state(chosen.path)
     else:
         return module
-    _load(module, state, f"{architecture.name}, weights {chosen.label}")
+    load_into(module, state, f"{architecture.name}, weights {chosen.label}")
     return module

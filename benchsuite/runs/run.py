@@ -17,7 +17,7 @@ from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluate import Answer, OpenNetwork, Settings
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
-from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory
+from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision, parallel, profile
 from benchsuite.runs import manifest as run_manifest
@@ -89,14 +89,11 @@ def _with_auto_precision(request: RunRequest, questions: Sequence[Question], pro
     """The questions in the precision that ``--precision auto`` chooses for each network on these images."""
 
     def precisions() -> tuple[str, ...]:
-        from benchsuite.models.device import pick_device
         from benchsuite.models.precision import candidates
 
         return candidates(pick_device(request.device))
 
     def open_network(member: Member, precision: str) -> OpenNetwork:
-        from benchsuite.models.device import pick_device
-
         count = min(auto_precision.SAMPLE, len(questions[0].samples))
         progress.note(f"{member.architecture.name} in {precision} on {count} images, to choose a precision")
         _train(questions[0], member, request.device, progress)

@@ -7,15 +7,8 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchsuite.errors import StorageError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Part = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 def cache_dir() -> Path:
@@ -25,7 +18,8 @@ def cache_dir() -> Path:
     return Path(own) if own else Path(base, "benchsuite")
 
 
-def _delete(path: Path) -> None:
+def delete(path: Path) -> None:
+    """Deletes a file, if that is possible. Raises nothing."""
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
 
@@ -45,4 +39,4 @@ def writing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(f"Cannot write {path}: {error.strerror or error}") from error
     finally:
-        _delete(part)
+        delete(part)

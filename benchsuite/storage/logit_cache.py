@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchsuite.storage.files import _delete, writing
+from benchsuite.storage.files import delete, writing
 from benchsuite.storage.locks import Locks, locks
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class ChunkStore:
     def forget(self, view_keys: Sequence[str], chunk_key: str) -> None:
         """Deletes the files of these views of a chunk."""
         for key in view_keys:
-            _delete(self.path(key, chunk_key))
+            delete(self.path(key, chunk_key))
 
     @contextlib.contextmanager
     def claims(self) -> Iterator[Claims]:
@@ -107,7 +107,7 @@ class ChunkStore:
         except OSError:
             return None
         if hashlib.sha256(memoryview(data)[_DIGEST:]).digest() != data[:_DIGEST]:
-            _delete(path)
+            delete(path)
             return None
         buffer = io.BytesIO(data)
         buffer.seek(_DIGEST)

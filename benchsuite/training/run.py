@@ -53,11 +53,10 @@ def carry_out(job: Job, request: TrainRequest, progress: Progress) -> dict[str, 
     if done is not None:
         return training_manifest.row(done, folder, cached=True)
     from benchsuite.distributed import process_group
-    from benchsuite.models import device as compute_device
-    from benchsuite.models.device import keep_freed_memory
+    from benchsuite.models.device import device_here, keep_freed_memory
     from benchsuite.training.trainer import deterministic
 
-    device = compute_device.device_here(request.device)
+    device = device_here(request.device)
     if device == "cpu":
         keep_freed_memory()
     with process_group.group(device) as group, deterministic(device):

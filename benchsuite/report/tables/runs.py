@@ -8,7 +8,7 @@ from fractions import Fraction
 from benchsuite.explanation.comparison import Paired
 from benchsuite.explanation.ladder import Factor
 from benchsuite.report.content import Entry, LadderContent, Pair, Report
-from benchsuite.report.tables.sheet import NAMES, Cell, Column, Sheet, _numbers, number, once, rate, whole
+from benchsuite.report.tables.sheet import NAMES, Cell, Column, Sheet, number, number_columns, once, rate, whole
 from benchsuite.report.tables.text import published_table
 from benchsuite.stats.calibration import Calibration
 from benchsuite.stats.digits import decimals, p_value, percent, places, signed
@@ -20,8 +20,8 @@ def runs(report: Report) -> Sheet:
     columns = (
         *NAMES,
         Column("numerics"),
-        *_numbers("top-1 errors", "top-1 error %", "95 % interval", "top-5 error %", "95 % interval"),
-        *_numbers("views", "Mpx an image", "images/s"),
+        *number_columns("top-1 errors", "top-1 error %", "95 % interval", "top-5 error %", "95 % interval"),
+        *number_columns("views", "Mpx an image", "images/s"),
         Column("run"),
     )
     return once(Sheet("runs", "Results", columns, tuple(tuple(_run(entry)) for entry in report.entries)))
@@ -60,7 +60,7 @@ def pairs(report: Report) -> Sheet:
 def rungs(ladder: LadderContent) -> Sheet:
     """The rungs of a ladder; the first one has no change."""
     first, *others = ladder.entries
-    columns = (Column("protocol"), Column("what changed"), *_numbers("top-1 error %", "95 % interval"), *CHANGE)
+    columns = (Column("protocol"), Column("what changed"), *number_columns("top-1 error %", "95 % interval"), *CHANGE)
     rows = [(*_rung(first, "the start"), *(Cell("") for _ in CHANGE))]
     for entry, factors, pair in zip(others, ladder.file.factors[1:], ladder.pairs, strict=True):
         rows.append((*_rung(entry, factor_words(factors)), *_paired(pair.comparison.top1, pair.p_holm)))
@@ -117,7 +117,7 @@ def shares(ladder: LadderContent) -> Sheet:
         for factor, *values in ladder.file.shares
     )
     remark = f"averaged over {ladder.file.orders} orders of changing the protocol's factors (Shapley), percent points"
-    columns = (Column("factor"), *_numbers("on average", "at least", "at most"))
+    columns = (Column("factor"), *number_columns("on average", "at least", "at most"))
     return Sheet(f"{ladder.name}-shares", "Fair shares", columns, rows, (remark,))
 
 
@@ -125,7 +125,11 @@ def calibrations(report: Report) -> Sheet:
     """The calibration error, log loss and Brier score of each run."""
     several = len({e.numerics for e in report.entries}) > 1  # then two runs may differ in nothing else
     rows = tuple((*_names(e), *[Cell(e.numerics)] * several, *_calibration(e.side.calibration)) for e in report.entries)
-    columns = (*NAMES, *[Column("numerics")] * several, *_numbers("calibration error %", "log loss", "Brier score"))
+    columns = (
+        *NAMES,
+        *[Column("numerics")] * several,
+        *number_columns("calibration error %", "log loss", "Brier score"),
+    )
     return once(Sheet("calibration", "Calibration", columns, rows))
 
 
@@ -141,7 +145,7 @@ def _calibration(calibration: Calibration) -> Iterator[Cell]:
 
 def classes(report: Report, pair: Pair) -> Sheet:
     """The classes in which an image was fixed or broken, the largest change first."""
-    columns = (Column("class"), *_numbers("images", "errors before", "after", "fixed", "broken", "p", "p (Holm)"))
+    columns = (Column("class"), *number_columns("images", "errors before", "after", "fixed", "broken", "p", "p (Holm)"))
     rows = tuple(
         (
             Cell(report.class_name(pair.before, c.label)),
@@ -169,7 +173,7 @@ def images(report: Report, pair: Pair) -> Sheet:
     )
     every = pair.comparison.top1.fixed + pair.comparison.top1.broken
     remarks = () if len(rows) == every else (f"the {len(rows)} of {every} whose true class gained or lost most",)
-    numbers = _numbers("true class before %", "after %")
+    numbers = number_columns("true class before %", "after %")
     return Sheet(f"{pair.name}-images", "Images that changed", (*columns, *numbers), rows, remarks)
 
 

@@ -64,7 +64,8 @@ def once(sheet: Sheet) -> Sheet:
     )
 
 
-def _numbers(*titles: str) -> Iterable[Column]:
+def number_columns(*titles: str) -> Iterable[Column]:
+    """Columns of numbers with these titles."""
     return (Column(title, True) for title in titles)
 
 
