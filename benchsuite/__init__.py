@@ -31,8 +31,9 @@ from benchsuite.specs.dataset import Census, Dataset, Sample, Split, SplitName
 from benchsuite.specs.hookspecs import hookimpl
 from benchsuite.specs.loader import FileFormat, Loader
 from benchsuite.specs.parameters import bind
+from benchsuite.specs.perturbation import Perturbation
 from benchsuite.specs.preprocess import Preprocess, center, view
-from benchsuite.specs.protocol import Protocol
+from benchsuite.specs.protocol import Protocol, perturbing
 from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, Recipe, Schedule, Warmup, steps
 from benchsuite.specs.reporter import Reporter
 from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
@@ -72,6 +73,7 @@ __all__ = [
     "Loader",
     "Mini",
     "Optimizer",
+    "Perturbation",
     "PluginError",
     "Preprocess",
     "Protocol",
@@ -106,6 +108,7 @@ __all__ = [
     "load_plugins",
     "load_predictions",
     "load_runs",
+    "perturbing",
     "result_table",
     "steps",
     "unknown_name",

@@ -66,15 +66,17 @@ def resize_bytes(height: int, width: int, view: View) -> int:
 def cut(pixels: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """The crop of a view from a resized image, not yet mirrored. (H, W, 3) -> (h, w, 3), a slice.
 
-    A mirrored view crops the mirrored image, so its columns are counted from the right.
+    A mirrored view crops the mirrored image, so its columns are counted from the right. A view whose perturbation needs
+    the whole image is not cropped here.
     """
-    if view.crop is None:
+    crop = view.early_crop
+    if crop is None:
         return pixels
     height, width = pixels.shape[:2]
-    top, left = crop_origin(height, width, view.crop)
+    top, left = crop_origin(height, width, crop)
     if view.flip:
-        left = width - view.crop.size - left
-    return pixels[top : top + view.crop.size, left : left + view.crop.size]
+        left = width - crop.size - left
+    return pixels[top : top + crop.size, left : left + crop.size]
 
 
 def _sample(pixels: NDArray[Any], size: int, axis: int, interpolation: str) -> NDArray[Any]:

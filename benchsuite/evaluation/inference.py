@@ -16,7 +16,7 @@ import numpy as np
 from benchsuite.errors import BenchsuiteError, expected
 from benchsuite.evaluation.input_pipeline import Piece
 from benchsuite.evaluation.timing import Seconds
-from benchsuite.models.predict import Finish, Predict, Start
+from benchsuite.models.predict import Finish, Places, Predict, Start
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 from benchsuite.storage.logit_cache import ChunkStore
@@ -40,7 +40,7 @@ class ChunkInProgress:
         self._logits: NDArray[np.float32] | None = None
         self._places = np.zeros((len(samples), len(self.views)), dtype=np.int64)
 
-    def put(self, batch: Sequence[Piece], scores: NDArray[np.float32], places: int) -> None:
+    def put(self, batch: Sequence[Piece], scores: NDArray[np.float32], places: Places) -> None:
         """Stores the (n, c) scores of a batch. Raises ``BenchsuiteError`` unless there is one row for each piece."""
         if len(scores) != len(batch):
             rule, got = (
@@ -64,8 +64,8 @@ class ChunkInProgress:
 PendingBatch = tuple[ChunkInProgress, list[Piece]]
 """A batch of a chunk. An empty batch follows the last one, once it is checked that every image has been read."""
 
-ScoredBatch = tuple[ChunkInProgress, list[Piece], "NDArray[np.float32]", int]
-"""A batch, its (n, c) logits, and the number of places that each score is a mean of."""
+ScoredBatch = tuple[ChunkInProgress, list[Piece], "NDArray[np.float32]", Places]
+"""A batch, its (n, c) logits, and their ``Places``."""
 
 
 def scored(
@@ -129,13 +129,14 @@ def _submit(
     pixels = np.stack([p.pixels for p in batch])
     flips = np.array([chunk.views[p.view].flip for p in batch])
     view = chunk.views[batch[0].view]
+    known = ([chunk.samples[p.sample] for p in batch],) if view.perturbation is not None else ()
     stacked = time.perf_counter()
-    finish = start(pixels, flips, view) if start is not None else _done(predict(pixels, flips, view))
+    finish = start(pixels, flips, view, *known) if start is not None else _done(predict(pixels, flips, view, *known))
     pinned = pinning() - pinned_before
     seconds.prepare += stacked - began + pinned
     seconds.forward += time.perf_counter() - stacked - pinned
     return finish
 
 
-def _done(scores: tuple[NDArray[np.float32], int]) -> Finish:
+def _done(scores: tuple[NDArray[np.float32], Places]) -> Finish:
     return lambda: scores

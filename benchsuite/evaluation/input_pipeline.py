@@ -29,6 +29,10 @@ HELD_BYTES = 256 * 2**20
 """Upper bound in bytes on pieces waiting for a full batch; beyond it the largest group is sent incomplete."""
 
 
+ATTACKED, ATTACKED_PIXELS = 128, 2**20
+"""Largest number of images, and of pixels, in a batch of an attacked view. It needs the memory of a training step."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
     """The pixels of one view of one sample, uint8 (h, w, 3), and the indices of both within a chunk."""
@@ -44,16 +48,34 @@ def batches(
     """Groups pieces by shape and kind of view into batches of as many pixels as ``size`` of the smallest views have.
 
     The batches depend on the order of the pieces only. ``held`` is the bound on waiting bytes, see ``HELD_BYTES``.
+
+    An attacked view has batches of its own, of ``ATTACKED`` images, whatever ``size``, ``held`` and the other views
+    are: the last bit of a gradient depends on the batch, and an attack multiplies it.
     """
-    waiting: dict[tuple[object, ...], list[Piece]] = {}
+    waiting, attacked = dict[tuple[object, ...], list[Piece]](), dict[tuple[object, ...], list[Piece]]()
     usual = min(_side(v) for v in views) ** 2
     bytes_held = 0
     for piece in pieces:
         view = views[piece.view]
         height, width = piece.pixels.shape[:2]
-        key: tuple[object, ...] = (height, width, view.dense, view.nominal, view.spatial)
-        group = waiting.setdefault(key, [])
+        alone = piece.view if view.attacked else None
+        key: tuple[object, ...] = (
+            height,
+            width,
+            view.dense,
+            view.nominal,
+            view.spatial,
+            view.perturbation,
+            _late_crop(view),
+            alone,
+        )
+        groups = attacked if view.attacked else waiting
+        group = groups.setdefault(key, [])
         group.append(piece)
+        if view.attacked:
+            if len(group) >= max(1, min(ATTACKED, ATTACKED_PIXELS // (height * width))):
+                yield attacked.pop(key)
+            continue
         bytes_held += height * width * 3
         if len(group) >= max(1, size * usual // (height * width)):
             full = key
@@ -65,12 +87,18 @@ def batches(
         bytes_held -= sum(p.pixels.shape[0] * p.pixels.shape[1] * 3 for p in batch)
         yield batch
     yield from waiting.values()
+    yield from attacked.values()
+
+
+def _late_crop(view: View) -> object:
+    """The crop that is cut on the device, if any: a batch has one."""
+    return view.crop if view.early_crop is None else None
 
 
 def _side(view: View) -> int:
     """The side in pixels of the smallest square that a view may show."""
-    if view.crop is not None:
-        return view.crop.size
+    if view.early_crop is not None:
+        return view.early_crop.size
     return view.nominal or (min(view.resize) if isinstance(view.resize, tuple) else view.resize)
 
 

@@ -29,11 +29,31 @@ class InputNormalization:
         if self.preprocess.channel_order == "BGR":
             x = x.flip(1)
         x = x.to(torch.float32, memory_format=torch.channels_last)
-        n, c, h, w = x.shape
-        rows = x.permute(0, 2, 3, 1).view(n, h, w * c)  # in memory order: one long row is faster than w short ones
+        rows = _rows(x)
         if self.preprocess.range != 255:
             rows.div_(self.largest)
             if self.preprocess.range != 1:
                 rows.mul_(self.preprocess.range)
+        c, w = x.shape[1], x.shape[3]
         rows.sub_(self.mean.expand(c).repeat(w)).div_(self.std.expand(c).repeat(w))
         return x
+
+    def unit(self, pixels: Any) -> Any:
+        """uint8 (n, h, w, c) -> float32 (n, c, h, w) in [0, 1], in the same order of channels, channels last."""
+        x = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last)
+        _rows(x).div_(self.largest)
+        return x
+
+    def of_unit(self, x: Any) -> Any:
+        """float32 (n, c, h, w) in [0, 1], RGB -> the input of the network. Differentiable; ``x`` is not changed."""
+        x = x.flip(1) if self.preprocess.channel_order == "BGR" else x
+        if self.preprocess.range != 1:
+            x = x * self.preprocess.range
+        mean, std = (v.view(1, -1, 1, 1) for v in (self.mean, self.std))
+        return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def _rows(x: Any) -> Any:
+    """(n, c, h, w) that is channels last in memory -> (n, h, w * c), in memory order: faster than w short rows."""
+    n, c, h, w = x.shape
+    return x.permute(0, 2, 3, 1).view(n, h, w * c)

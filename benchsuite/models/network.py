@@ -5,29 +5,35 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from benchsuite.data.resize import crop_origin
 from benchsuite.errors import BenchsuiteError, DataError, UnsupportedProtocol, expected, first_line
 from benchsuite.models.batchnorm_folding import fold
 from benchsuite.models.device import Compute
 from benchsuite.models.input_normalization import InputNormalization
 from benchsuite.models.memory import lacks_memory
 from benchsuite.models.onednn import onednn
+from benchsuite.models.perturbed_batch import PerturbedBatch, perturbed
 from benchsuite.models.precision import DTYPES, computing
-from benchsuite.models.predict import Finish
+from benchsuite.models.predict import Finish, Places
 from benchsuite.models.score_map import ScoreMap, derive, score_map
 from benchsuite.models.transfer import Scores, transfer
 from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.dataset import Sample
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.view import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+
+_Part = tuple[Callable[[], Scores], Callable[[], Places]]
+"""How to fetch the scores and the places of a part of a batch."""
 
 COMPILED = 0.05
 """Largest allowed difference of a compiled network's logits, relative to the largest logit: rounding in bfloat16."""
@@ -69,10 +75,10 @@ class Network:
         self.seconds = 0.0
 
     def __call__(
-        self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View
-    ) -> tuple[NDArray[np.float32], int]:
-        """uint8 (n, h, w, 3), bool (n,) -> float32 (n, c) and the number of places that each score is a mean of."""
-        return self.begin(pixels, flips, view)()
+        self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View, samples: Sequence[Sample] = ()
+    ) -> tuple[NDArray[np.float32], Places]:
+        """uint8 (n, h, w, 3), bool (n,) -> float32 (n, c) and ``Places``. A perturbed view needs the ``samples``."""
+        return self.begin(pixels, flips, view, samples)()
 
     @property
     def pinning(self) -> float:
@@ -84,7 +90,9 @@ class Network:
         """``begin`` on CUDA, where it returns before the batch is computed; None on other devices."""
         return self.begin if self.transfer.overlaps else None
 
-    def begin(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View) -> Finish:
+    def begin(
+        self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View, samples: Sequence[Sample] = ()
+    ) -> Finish:
         """Submits a batch and returns a function that waits for its scores.
 
         On CUDA it returns before the batch is computed. On other devices the batch is computed here.
@@ -94,11 +102,11 @@ class Network:
         reason.
         """
         n, area = len(pixels), pixels.shape[1] * pixels.shape[2]
-        parts: list[tuple[Callable[[], Scores], int]] = []
+        parts: list[_Part] = []
         at = 0
         while at < n:
             step = min(n - at, max(1, self.fits // area) if self.fits else n)
-            part = self._begin(pixels[at : at + step], flips[at : at + step], view)
+            part = self._begin(pixels[at : at + step], flips[at : at + step], view, samples[at : at + step])
             if part is not None:
                 parts.append(part)
                 at += step
@@ -121,7 +129,7 @@ class Network:
         shapes = [(2, v.nominal, v.nominal + 32, 3) if v.dense else (2 + i, crop, crop, 3) for i, v in enumerate(views)]
         trials = [random.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
 
-        def logits() -> list[tuple[NDArray[np.float32], int]]:
+        def logits() -> list[tuple[NDArray[np.float32], Places]]:
             return [self(x, np.zeros(len(x), dtype=bool), v) for x, v in zip(trials, views, strict=True)]
 
         wanted = logits()
@@ -140,16 +148,18 @@ class Network:
         """Whether ``compile`` has been called."""
         return self.crops is not self.module
 
-    def _begin(self, pixels: Any, flips: Any, view: View) -> tuple[Callable[[], Scores], int] | None:
-        """Submits a batch. Returns how to fetch its scores, and the places of each; None if memory does not suffice.
+    def _begin(self, pixels: Any, flips: Any, view: View, samples: Sequence[Sample]) -> _Part | None:
+        """Submits a batch. Returns how to fetch its scores and places; None if memory does not suffice.
 
         Raises the errors of torch that have another reason, or that may have one and concern a single image.
         """
         try:
-            with torch.inference_mode(), computing(self.precision, self.device):
-                with onednn(self.device) if self.precision == "fp32" and not self.compiled else nullcontext():
+            with computing(self.precision, self.device):
+                if view.perturbation is not None:
+                    return self._perturbed(pixels, flips, view, samples)
+                with torch.inference_mode(), self._own_kernels():
                     scores, places = self._scores(self.normalised(pixels, flips), view)
-                return self.transfer.down(scores), places
+                return self.transfer.down(scores), lambda: places
         except RuntimeError as error:
             certain = isinstance(error, torch.cuda.OutOfMemoryError)
             if not lacks_memory(error) or (len(pixels) == 1 and not certain):
@@ -159,6 +169,35 @@ class Network:
             torch.cuda.empty_cache()
         return None
 
+    def _perturbed(self, pixels: Any, flips: Any, view: View, samples: Sequence[Sample]) -> _Part:
+        """Submits a batch of a perturbed view. Only attacks are computed with gradients."""
+        assert view.perturbation is not None, "the view is perturbed"
+        if view.attacked:
+            self.module.requires_grad_(False)  # of the weights
+        with torch.no_grad() if view.attacked else torch.inference_mode():
+            x = self.inputs.unit(self._mirrored(pixels, flips))
+            batch = PerturbedBatch(samples, self.device, self._logits if view.attacked else None)
+            x = perturbed(view.perturbation, x, batch)
+            if view.early_crop is None and view.crop is not None:
+                top, left = crop_origin(x.shape[2], x.shape[3], view.crop)
+                x = x[:, :, top : top + view.crop.size, left : left + view.crop.size]
+            x = self.inputs.of_unit(x)
+            with self._own_kernels():
+                scores, places = self._scores(x, view)
+            fetch = self.transfer.down(scores)
+        vanished = batch.vanished
+        if vanished is None:
+            return fetch, lambda: places
+        return fetch, lambda: (~vanished).long().cpu().numpy()
+
+    def _logits(self, x: Any) -> Any:
+        """Differentiable: pixels in [0, 1], (n, 3, h, w) -> logits (n, c), in float32."""
+        return self.module(self.inputs.of_unit(x)).float()
+
+    def _own_kernels(self) -> AbstractContextManager[None]:
+        """Context of a forward pass without gradients: see ``onednn``."""
+        return onednn(self.device) if self.precision == "fp32" and not self.compiled else nullcontext()
+
     def _scores(self, x: Any, view: View) -> tuple[Any, int]:
         """float32 (n, 3, h, w) -> float32 (n, c) on the device, and the number of places behind each score."""
         if view.dense and view.spatial != "gap":
@@ -166,19 +205,27 @@ class Network:
             return _pool_places(logits.float(), view.spatial), places
         return (self.module if view.dense else self.crops)(x).float(), 1
 
-    def _finish(self, parts: Sequence[tuple[Callable[[], Scores], int]]) -> tuple[NDArray[np.float32], int]:
+    def _finish(self, parts: Sequence[_Part]) -> tuple[NDArray[np.float32], Places]:
         results = [finish() for finish, _ in parts]
+        places = [places() for _, places in parts]
         self.seconds += sum(spent for _, spent in results)
-        return np.concatenate([scores for scores, _ in results]) if len(results) > 1 else results[0][0], parts[0][1]
+        if len(results) == 1:
+            return results[0][0], places[0]
+        joined = places[0] if isinstance(places[0], int) else np.concatenate([np.atleast_1d(p) for p in places])
+        return np.concatenate([scores for scores, _ in results]), joined
 
     def normalised(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_]) -> Any:
         """uint8 (n, h, w, 3) -> float32 (n, 3, h, w), mirrored where ``flips`` is true."""
+        return self.inputs(self._mirrored(pixels, flips))
+
+    def _mirrored(self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_]) -> Any:
+        """uint8 (n, h, w, 3) -> the same on the device, mirrored where ``flips`` is true."""
         x = self.transfer.up(pixels)
         if flips.all():
-            x = x.flip(2)
-        elif flips.any():
-            x = torch.where(self.transfer.up(flips).view(-1, 1, 1, 1), x.flip(2), x)
-        return self.inputs(x)
+            return x.flip(2)
+        if flips.any():
+            return torch.where(self.transfer.up(flips).view(-1, 1, 1, 1), x.flip(2), x)
+        return x
 
 
 def open_network(
@@ -191,9 +238,9 @@ def open_network(
 ) -> Network:
     """Checks a module with its weights against the views before any image is read, and moves it to its device.
 
-    Folds batch normalisations into the convolutions before them, if that changes logits by rounding only. Compiles
-    the network if ``compute`` says so. Raises ``UnsupportedProtocol`` for a dense view or a crop size that the network
-    cannot take, and ``DataError`` for a number of classes other than ``classes``.
+    Folds batch normalisations into the convolutions before them, if that changes logits by rounding only and no view is
+    attacked. Compiles the network if ``compute`` says so. Raises ``UnsupportedProtocol`` for a dense view or a crop
+    size that the network cannot take, and ``DataError`` for a number of classes other than ``classes``.
     """
     module.eval()
     squares = {preprocess.crop} | {v.crop.size for v in views if v.crop}
@@ -205,7 +252,8 @@ def open_network(
                 expected(f"the number of classes of {architecture.name}", f"{classes}, that of the dataset", outputs)
             )
     digest = state_digest(module)
-    folded = fold(module, (architecture.input.channels, preprocess.crop, preprocess.crop))
+    attacked = any(v.attacked for v in views)  # by the gradient of the network as it is
+    folded = 0 if attacked else fold(module, (architecture.input.channels, preprocess.crop, preprocess.crop))
     scores = {n: derive(architecture, module, n) for n in sorted({v.nominal for v in views if v.dense})}
     network = Network(module, preprocess, compute, scores, digest=digest, folded=folded)
     if compute.compiled:

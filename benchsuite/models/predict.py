@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 from typing import Protocol as Structural
 
+from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 
 if TYPE_CHECKING:
@@ -13,10 +14,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-Finish = Callable[[], "tuple[NDArray[np.float32], int]"]
+Places: TypeAlias = "int | NDArray[np.int64]"
+"""The number of places that each score is a mean of: 1 for a crop.
+
+For an attacked view, (n,) int64: 1, or 0 if the gradient of an image's loss vanishes, so that the attack says nothing.
+"""
+
+Finish = Callable[[], "tuple[NDArray[np.float32], Places]"]
 """Waits for a submitted batch; returns its float32 (n, c) logits and the number of places behind each score."""
 
-Start = Callable[["NDArray[np.uint8]", "NDArray[np.bool_]", View], Finish]
+Start = Callable[..., Finish]
 """Submits a batch, with the arguments of ``Predict``, and returns before it is computed."""
 
 
@@ -24,10 +31,10 @@ class Predict(Structural):
     """The function that an evaluation calls to compute scores.
 
     ``predict(pixels, flips, view)``: uint8 (n, h, w, 3), bool (n,) and the view, whose own ``flip`` is
-    ignored in favour of ``flips`` -> float32 (n, c) logits and the number of places that each score is a mean of (1 for
-    a crop).
+    ignored in favour of ``flips`` -> float32 (n, c) logits and the ``Places``. If the view has a perturbation, the
+    samples of the batch follow as a fourth argument.
     """
 
     def __call__(
-        self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View
-    ) -> tuple[NDArray[np.float32], int]: ...
+        self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View, samples: Sequence[Sample] = ...
+    ) -> tuple[NDArray[np.float32], Places]: ...

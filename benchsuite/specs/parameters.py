@@ -9,11 +9,13 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal, Union, get_args, get_origin
 
 from benchsuite.errors import BadParameter, BenchsuiteError, expected, unknown_name
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.combine import Average, Combine, Rule, Space
+from benchsuite.specs.perturbation import Perturbation, decimal
 from benchsuite.specs.preprocess import Preprocess, with_overrides
 from benchsuite.specs.protocol import Protocol
 from benchsuite.specs.recipe import Options
@@ -25,7 +27,10 @@ MERGING: dict[str, Any] = {"merge": Space, "rule": Rule, "average": Average}
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A protocol with its parameters: what one run evaluates. ``label`` names only values other than the defaults."""
+    """A protocol with its parameters: what one run evaluates. ``label`` names only values other than the defaults.
+
+    ``inner`` is the protocol of an ensemble's members, ``of`` the one whose views a perturbing protocol changes.
+    """
 
     protocol: Protocol
     label: str
@@ -33,11 +38,14 @@ class Bound:
     overrides: tuple[tuple[str, Any], ...]
     combine: Combine
     inner: Bound | None = None
+    of: Bound | None = None
 
 
 @functools.lru_cache(maxsize=256)
 def parameters(protocol: Protocol) -> Mapping[str, tuple[Any, Any]]:
     """The parameters that a user may write after the colon: name -> (type, default); None where the weights decide."""
+    if protocol.perturb is not None:  # resize, crop and merging are those of the other protocol
+        return _keywords(protocol.perturb) | {"of": (str, "1crop")}
     own, combine = _keywords(protocol.views), protocol.combine
     merging = dict(zip(MERGING, (combine.space, combine.rule, combine.average), strict=True))
     shared = {} if protocol.members else {n: (t, None) for n, t in OVERRIDES.items()}
@@ -50,6 +58,8 @@ def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
     protocol = find(name.strip())
     known = parameters(protocol)
     given = _given(tail, known, f"parameter of {name}", text)
+    if protocol.perturb is not None:
+        return _bind_perturbing(protocol, given, known, find, text)
     inner = bind(_inner(str(given.get("protocol", known["protocol"][1]))), find) if protocol.members else None
     if inner is not None and inner.protocol.members:
         raise BadParameter(
@@ -68,10 +78,46 @@ def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
     return Bound(protocol, label, own, overrides, combine, inner)
 
 
+def _bind_perturbing(
+    protocol: Protocol,
+    given: dict[str, Any],
+    known: Mapping[str, tuple[Any, Any]],
+    find: Callable[[str], Protocol],
+    text: str,
+) -> Bound:
+    """A protocol that changes the pixels of another protocol's views. Its scores are combined as those of the other."""
+    of = bind(_inner(str(given.get("of", known["of"][1]))), find)
+    if of.inner is not None or of.of is not None:
+        rule = "a protocol of one network that does not change pixels"
+        raise BadParameter(expected(f"of of {protocol.name}", rule, of.label, text))
+    given = dict(sorted((given | {"of": _outer(of.label)}).items()))
+    changed = {k: v for k, v in given.items() if v != known[k][1]}
+    label = _label(protocol.name, changed)
+    bound = Bound(protocol, label, tuple(given.items()), (), of.combine, of=of)
+    perturbation(bound)
+    return bound
+
+
+def perturbation(bound: Bound) -> Perturbation | None:
+    """The change of pixels that a bound protocol makes; None if it makes none."""
+    if bound.protocol.perturb is None:
+        return None
+    try:
+        return bound.protocol.perturb(**{k: v for k, v in bound.parameters if k != "of"})
+    except BenchsuiteError as error:
+        raise type(error)(f"{error} [protocol {bound.label}]") from None
+
+
 def views(bound: Bound, preprocess: Preprocess, mirror: bool) -> tuple[View, ...]:
     """The distinct views of a bound protocol for one network and dataset; an ensemble's are those of its members."""
     if bound.inner is not None:
         return views(bound.inner, preprocess, mirror)
+    if bound.of is not None:
+        change = perturbation(bound)
+        try:
+            return tuple(dataclasses.replace(v, perturbation=change) for v in views(bound.of, preprocess, mirror))
+        except BenchsuiteError as error:
+            raise type(error)(f"{error} [protocol {bound.label}]") from None
     hints = parameters(bound.protocol)
     chosen = dict(bound.parameters)
     if "flip" in hints and hints["flip"][1] is None and chosen.get("flip") is None:
@@ -174,8 +220,13 @@ def parse(key: str, text: str, kind: Any, where: str) -> Any:
         return text.lower() in ("true", "1", "yes")
     try:
         return kind(text)
-    except ValueError:
-        word = {int: "a whole number", float: "a number"}.get(kind, getattr(kind, "__name__", str(kind)))
+    except (ValueError, ZeroDivisionError):
+        names: dict[Any, str] = {
+            int: "a whole number",
+            float: "a number",
+            Fraction: "a number or a fraction such as 8/255",
+        }
+        word = names.get(kind, getattr(kind, "__name__", str(kind)))
         raise BadParameter(expected(key, word, text or "nothing", where)) from None
 
 
@@ -187,6 +238,8 @@ def show(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return "+".join(show(v) for v in value)
+    if isinstance(value, Fraction):
+        return decimal(value)
     return str(value)
 
 

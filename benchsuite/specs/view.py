@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from benchsuite.errors import BadParameter, expected
+from benchsuite.specs.perturbation import (
+    Perturbation,
+    describe_perturbation,
+    perturbation_data,
+    perturbation_from_data,
+)
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 LongSide = Literal["floor", "round"]
@@ -62,6 +68,7 @@ class View:
     makes a score map with a window as large as the feature map at ``nominal`` pixels, moved at stride 1; ``spatial``
     says how the map becomes one score: ``mean`` of logits (VGG, He et al.), ``gap`` (one global pooling, no window),
     ``prob`` (mean of softmax over places), ``avgmax`` (half mean, half maximum, as timm's TestTimePoolHead).
+    ``perturbation`` changes the mirrored crop before it is normalised.
     """
 
     resize: int | tuple[int, int]
@@ -73,6 +80,7 @@ class View:
     interpolation: Interpolation = "bilinear"
     antialias: bool = True
     long_side: LongSide = "floor"
+    perturbation: Perturbation | None = None
 
     def __post_init__(self) -> None:
         sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)
@@ -90,6 +98,9 @@ class View:
             raise BadParameter(
                 expected("the shorter side of a dense view", f"at least the nominal crop of {self.nominal}", min(sides))
             )
+        if self.dense and self.attacked:
+            got = f"{self.perturbation.name if self.perturbation else ''} of a whole image, as it makes a score map"
+            raise BadParameter(expected("a view that needs the gradient", "a crop", got))
         _one_of("spatial", self.spatial, Spatial)
         _one_of("interpolation", self.interpolation, Interpolation)
         _one_of("long_side", self.long_side, LongSide)
@@ -97,6 +108,16 @@ class View:
             raise BadParameter(
                 expected("interpolation", "nearest, bilinear or bicubic without antialias", self.interpolation)
             )
+
+    @property
+    def attacked(self) -> bool:
+        """Whether the perturbation needs the gradient of the network's loss."""
+        return self.perturbation is not None and self.perturbation.needs == "gradient"
+
+    @property
+    def early_crop(self) -> Crop | None:
+        """The crop that is cut before the pixels reach the device; None if a perturbation needs the whole image."""
+        return None if self.perturbation is not None and self.perturbation.on == "image" else self.crop
 
     def pixels(self, height: int, width: int) -> int:
         """How many pixels of an image of size (height, width) a network sees in this view."""
@@ -143,8 +164,10 @@ def flips(wanted: bool) -> tuple[bool, ...]:
 
 
 def view_data(view: View) -> dict[str, Any]:
-    """The view as plain JSON data with every field, as used in keys and manifests."""
-    return dataclasses.asdict(view)
+    """The view as plain JSON data with every field, as used in keys and manifests; ``perturbation`` only if given."""
+    data = dataclasses.asdict(dataclasses.replace(view, perturbation=None))
+    del data["perturbation"]
+    return data | ({"perturbation": perturbation_data(view.perturbation)} if view.perturbation is not None else {})
 
 
 def view_from_data(data: dict[str, Any]) -> View:
@@ -155,6 +178,8 @@ def view_from_data(data: dict[str, Any]) -> View:
     if fields["crop"] is not None:
         crop: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields["crop"].items()}
         fields["crop"] = Crop(**crop)
+    if fields.get("perturbation") is not None:
+        fields["perturbation"] = perturbation_from_data(fields["perturbation"])
     return View(**fields)
 
 
@@ -176,6 +201,8 @@ def describe(view: View) -> str:
         words.append(f"dense, window of {view.nominal}, {view.spatial}")
     if view.flip:
         words.append("mirrored")
+    if view.perturbation is not None:
+        words.append(describe_perturbation(view.perturbation))
     return ", ".join(words)
 
 
