@@ -66,7 +66,7 @@ def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
             expected("the protocol of an ensemble's members", "another than an ensemble", inner.label, text)
         )
     if inner is not None and "protocol" in given:
-        given["protocol"] = _outer(inner.label)
+        given["protocol"] = nested(inner.label)
     given = dict(sorted(given.items()))
     changed = {k: v for k, v in given.items() if v != known[k][1]}
     combine = Combine(*(given.get(n, known[n][1]) for n in ("rule", "merge", "average")))
@@ -90,7 +90,7 @@ def _bind_perturbing(
     if of.inner is not None or of.of is not None:
         rule = "a protocol of one network that does not change pixels"
         raise BadParameter(expected(f"of of {protocol.name}", rule, of.label, text))
-    given = dict(sorted((given | {"of": _outer(of.label)}).items()))
+    given = dict(sorted((given | {"of": nested(of.label)}).items()))
     changed = {k: v for k, v in given.items() if v != known[k][1]}
     label = _label(protocol.name, changed)
     bound = Bound(protocol, label, tuple(given.items()), (), of.combine, of=of)
@@ -259,7 +259,7 @@ def _inner(text: str) -> str:
     return text[:-1].replace("(", ":", 1) if text.endswith(")") else text
 
 
-def _outer(label: str) -> str:
+def nested(label: str) -> str:
     """The inverse of ``_inner``: ``multiscale:flip=false`` as it is written inside another protocol."""
     name, colon, tail = label.partition(":")
     return f"{name}({tail})" if colon else name
