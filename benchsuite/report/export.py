@@ -14,7 +14,7 @@ from benchsuite.explanation import comparison
 from benchsuite.report.content import Entry, LadderContent, Pair, Report
 from benchsuite.report.markup import printable
 from benchsuite.report.summary import summary
-from benchsuite.report.tables import runs, trainings
+from benchsuite.report.tables import frequency, runs, trainings
 from benchsuite.report.tables.sheet import Sheet
 from benchsuite.report.training_content import Epoch, TrainingContent
 
@@ -38,6 +38,7 @@ def in_paper(report: Report) -> list[Sheet]:
     sheets = [runs.runs(report)]
     for ladder in report.ladders:
         sheets += [runs.rungs(ladder), runs.shares(ladder)]
+    sheets += [table(content) for content in report.frequencies for table in (frequency.accuracy, frequency.energy)]
     sheets += [runs.pairs(report), runs.calibrations(report), runs.published(report)]
     sheets += [table(report.trainings) for table in (trainings.trainings, trainings.accountings)]
     return [sheet for sheet in sheets if sheet.rows]

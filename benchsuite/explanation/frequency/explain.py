@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,6 +55,7 @@ def _counted(plan: FrequencyPlan, rows: Sequence[Row], under_attack: Sequence[Ro
     return {
         **{name: rows[0][name] for name in ("run_id", "architecture", "weights", "protocol", "dataset", "n", "of")},
         "side": plan.side,
+        "at": plan.at,
         "radius": plan.radius,
         "clean_right": rows[0]["n"] - rows[0]["top1_errors"],
         "curve": tuple(counts.at_radius(step.radius, clean, low, high) for step, low, high in pairs),
@@ -113,21 +113,3 @@ def _measured(
 
     device = pick_device(question.request.device)
     return measure(question, plan.view, changed, device, progress), measured_from
-
-
-def flat(found: FrequencyAnalysis, file: Path) -> dict[str, Any]:
-    """An analysis as one object for JSON: the fields of its file, intervals of the accuracies in percent, and paths."""
-    data = dataclasses.asdict(found)
-    for counted, at in zip(data["curve"], found.curve, strict=True):
-        for name, run in (("low", at.low), ("high", at.high)):
-            counted[name] |= {"accuracy": _percentages(found, run.right), "p": run.p}
-        counted |= {"swapped_share": _percentages(found, at.swapped), "by_chance": float(at.by_chance)}
-    return data | {"clean_accuracy": _percentages(found, found.clean_right), "file": str(file)}
-
-
-def _percentages(found: FrequencyAnalysis, right: int) -> dict[str, Any]:
-    """A rate in percent, unrounded, with its 95 % Wilson interval."""
-    from benchsuite.stats.significance import wilson
-
-    count = found.accuracy(right)
-    return {"percent": float(100 * count.ratio), "interval": [100 * bound for bound in wilson(count)]}

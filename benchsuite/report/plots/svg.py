@@ -108,7 +108,7 @@ def _points(figure: Points, wide: float) -> tuple[float, list[str]]:
     every = [p for s in figure.series for p in s.points]
     legend, top = _legend([s.label for s in figure.series], wide) if len(figure.series) > 1 else ([], 8.0)
     height = top + (wide * 0.62 if not figure.square else wide - 50)
-    ys = (0.0, 1.0) if figure.square else around(v for p in every for v in (p.y, p.low, p.high))
+    ys = (0.0, 1.0) if figure.square else around(heights(figure))
     marks = ticks(*ys, 5)
     left = max(width(t, size) for t in written(marks)) + 26
     y_of = Scale(*ys, height, top)
@@ -120,17 +120,32 @@ def _points(figure: Points, wide: float) -> tuple[float, list[str]]:
     parts += _upright(y_of, left, wide - 8, figure.y, marks)
     if figure.square:
         parts.append(_line(x_of(0), y_of(0), x_of(1), y_of(1), "link"))
+    if figure.level is not None:
+        parts += _level(*figure.level, y_of, left, wide - 8)
     at = apart([(x_of(p.x), y_of(p.y)) for p in every])
     places = iter(at)
     for number, series in enumerate(figure.series):
         own = list(itertools.islice(places, len(series.points)))
-        if figure.square:
+        if figure.square or figure.joined:
             parts.append(tag("path", "", cls=f"join s{number % len(SHAPES)}", d="M" + "L".join(map(_pair, own))))
         for point, (x, y) in zip(series.points, own, strict=True):
             parts.append(tag("g", "".join(_point(point, series, x, y, y_of, number % len(SHAPES)))))
-    if not figure.square:
+    if not figure.square and not figure.joined:
         parts += _labels(every, at, (left + 2, top, wide - 2, height - 2))
     return height + 40, parts
+
+
+def heights(figure: Points) -> Iterator[float]:
+    """All values along the vertical axis of a plot of points."""
+    yield from (v for series in figure.series for p in series.points for v in (p.y, p.low, p.high))
+    yield from [] if figure.level is None else [figure.level[1]]
+
+
+def _level(name: str, value: float, y_of: Scale, left: float, right: float) -> Iterator[str]:
+    """A horizontal line with its name, which is below the line if there is no room above it."""
+    y = y_of(value)
+    yield _line(left, y, right, y, "level")
+    yield _text(left + 4, y - 6 if y - 18 > y_of.end else y + 16, name, "start", "label")
 
 
 def _lines(figure: Lines, wide: float) -> tuple[float, list[str]]:
