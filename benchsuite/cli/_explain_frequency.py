@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, catalog: Catalog) -> int:
             progress.note(note)
         files.append(args.html)
     if args.json:
-        print_json(flat(found, file))
+        print_json({**flat(found), "files": [str(path) for path in files]})
     else:
         print(*text(found), sep="\n")
         print(f"written to {' and '.join(map(str, files))}; the runs are in {args.results / 'runs'}")

@@ -76,9 +76,10 @@ class RadiusCounts:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A run under an attack, and the clean run on the same n images."""
+    """A run under an attack, which ``words`` describe, and the clean run on the same n images."""
 
     protocol: str
+    words: str
     run_id: str
     clean_run_id: str
     n: int
@@ -227,14 +228,14 @@ def write(file: Path, analysis: FrequencyAnalysis) -> None:
         part.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8", newline="\n")
 
 
-def flat(found: FrequencyAnalysis, file: Path) -> dict[str, Any]:
-    """An analysis as one object for JSON: the fields of its file, intervals of the accuracies in percent, and paths."""
+def flat(found: FrequencyAnalysis) -> dict[str, Any]:
+    """An analysis as one object for JSON: the fields of its file, and rates in percent with their intervals."""
     data = dataclasses.asdict(found)
     for counted, at in zip(data["curve"], found.curve, strict=True):
         for name, run in (("low", at.low), ("high", at.high)):
             counted[name] |= {"accuracy": _percentages(found, run.right), "p": run.p}
         counted |= {"swapped_share": _percentages(found, at.swapped), "by_chance": float(at.by_chance)}
-    return data | {"clean_accuracy": _percentages(found, found.clean_right), "file": str(file)}
+    return data | {"clean_accuracy": _percentages(found, found.clean_right)}
 
 
 def _percentages(found: FrequencyAnalysis, right: int) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def attacked(found: FrequencyAnalysis) -> str:
     if attack is None:
         return f"No attack and no gradient: {found.left_out}."
     clean, right = (percentage(Count(right, attack.n)) for right in (attack.clean_right, attack.right))
-    text = f"Accuracy under {attack.protocol}: {right} of {attack.n:,} images; {clean} without it."
+    text = f"Accuracy under {attack.words}: {right} of {attack.n:,} images; {clean} without it."
     if measured.vanished:
         text += f" The gradient of {measured.vanished} images is zero everywhere: the attack says nothing about them."
     return text

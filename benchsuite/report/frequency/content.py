@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -43,12 +42,12 @@ class CurvePoint:
 class FrequencyContent:
     """Accuracy by radius of one network on one set of images, and its ``analysis``, if there is one.
 
-    ``unit`` says what a radius counts, ``clean`` is the accuracy on the pictures as they are. ``data`` is the digest of
-    the images. ``views`` are the first drawn view of the clean, the low-pass and the high-pass run at the radius of the
-    analysis; ``pictures`` are drawn from them if the data set is opened.
+    ``row`` is that of the clean run of the analysis, or of the first of the filtered runs. ``unit`` says what a radius
+    counts, ``clean`` is the accuracy on the pictures as they are. ``data`` is the digest of the images. ``views`` are
+    the drawn view of the clean, the low-pass and the high-pass run at the radius of the analysis; ``pictures`` are made
+    from them if the data set is opened.
     """
 
-    name: str
     row: Mapping[str, Any]
     data: str
     unit: str
@@ -58,28 +57,32 @@ class FrequencyContent:
     views: tuple[View, View, View] | None = None
     pictures: tuple[DrawnTriple, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """The id of the section on a page, and the beginning of the names of its plots."""
+        return f"frequency-{self.row['run_id']}"
+
 
 def read(runs: Sequence[RunOnDisk]) -> tuple[FrequencyContent, ...]:
     """The analyses next to these runs, then the curves of filtered runs that belong to none of them.
 
     Raises ``DataError`` for an analysis that cannot be read.
     """
-    numbers = itertools.count(1)
     found, covered = list[FrequencyContent](), set[str]()
     for run in runs:
         analysis = analyses.read(analyses.path(run.folder.parent.parent, run.row["run_id"]))
         if analysis is not None:
             covered |= set(analysis.run_ids)
-            found.append(_of_analysis(f"frequency-{next(numbers)}", run, analysis))
+            found.append(_of_analysis(run, analysis))
     left = [run for run in runs if run.row["run_id"] not in covered]
     for group in _grouped(left).values():
         points = tuple(_points(group))
         if len(points) > 1:
-            found.append(_of_runs(f"frequency-{next(numbers)}", group, points, runs))
+            found.append(_of_runs(group, points, runs))
     return tuple(found)
 
 
-def _of_analysis(name: str, run: RunOnDisk, analysis: FrequencyAnalysis) -> FrequencyContent:
+def _of_analysis(run: RunOnDisk, analysis: FrequencyAnalysis) -> FrequencyContent:
     points = tuple(
         CurvePoint(Fraction(at.radius), analysis.accuracy(at.low.right), analysis.accuracy(at.high.right))
         for at in analysis.curve
@@ -91,7 +94,7 @@ def _of_analysis(name: str, run: RunOnDisk, analysis: FrequencyAnalysis) -> Freq
     drawn = (views[0], views[1], views[2]) if len(views) == 3 else None
     data = str(run.manifest["dataset"]["digest"])
     clean = analysis.accuracy(analysis.clean_right)
-    return FrequencyContent(name, run.row, data, "waves per side", clean, points, analysis, drawn)
+    return FrequencyContent(run.row, data, "waves per side", clean, points, analysis, drawn)
 
 
 def _grouped(runs: Iterable[RunOnDisk]) -> dict[tuple[Any, ...], list[RunOnDisk]]:
@@ -137,16 +140,14 @@ def _points(group: Sequence[RunOnDisk]) -> Iterator[CurvePoint]:
         yield CurvePoint(radius, counts[radius].get("low"), counts[radius].get("high"))
 
 
-def _of_runs(
-    name: str, group: Sequence[RunOnDisk], points: tuple[CurvePoint, ...], runs: Sequence[RunOnDisk]
-) -> FrequencyContent:
+def _of_runs(group: Sequence[RunOnDisk], points: tuple[CurvePoint, ...], runs: Sequence[RunOnDisk]) -> FrequencyContent:
     first = group[0]
     same = [r for r in runs if _network(r) == _network(first) and nested(r.row["protocol"]) == _of(first)]
     filtered = _filter(first)
     fraction = filtered is not None and filtered["parameters"].get("unit") == "fraction"
     unit = "waves per pixel" if fraction else "waves per side"
     clean = _right(same[0]) if same else None
-    return FrequencyContent(name, first.row, str(first.manifest["dataset"]["digest"]), unit, clean, points)
+    return FrequencyContent(first.row, str(first.manifest["dataset"]["digest"]), unit, clean, points)
 
 
 def _right(run: RunOnDisk) -> Count:

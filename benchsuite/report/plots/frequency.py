@@ -51,21 +51,23 @@ def _radius(radius: Fraction) -> str:
 
 
 def energies(content: FrequencyContent) -> Iterator[Lines]:
-    """The shares of the energy in each ring and within each radius: of the pictures, the gradient and the attack."""
+    """The shares of the energy in each ring (gradient and attack) and within each radius (also the pictures)."""
     if content.analysis is None:
         return
     measured = content.analysis.measurement
-    known = measured.energies
+    known = dict(measured.energies)
+    pictures = known.pop("pictures", None)
     noise = even_shares(measured.side, measured.side)
     x = f"radius r, {content.unit}"
     if known:
-        rings = _lines([(name, energy.share) for name, energy in known], noise)
+        rings = [_line(name, energy.share) for name, energy in known.items()]
         title = "Energy in each ring, between r − 1 and r"
         about = f"The share of the energy in each of {len(noise)} rings."
-        yield Lines(f"{content.name}-rings", title, about, x, "% of the energy", rings)
-        within = _lines([(name, energy.within) for name, energy in known], _summed(noise))
-        about = f"The share of the energy within each of {len(noise)} radii."
-        yield Lines(f"{content.name}-within", "Energy within r", about, x, "% of the energy", within)
+        yield Lines(f"{content.name}-rings", title, about, x, "% of the energy", (*rings, _line(NOISE, noise)))
+    within = [_line(name, energy.within) for name, energy in known.items()]
+    within += [_line(NOISE, _summed(noise))] + ([] if pictures is None else [_line("pictures", pictures.within)])
+    about = f"The share of the energy within each of {len(noise)} radii."
+    yield Lines(f"{content.name}-within", "Energy within r", about, x, "% of the energy", tuple(within))
 
 
 def kernels(content: FrequencyContent) -> Iterator[Lines]:
@@ -73,20 +75,17 @@ def kernels(content: FrequencyContent) -> Iterator[Lines]:
     found = None if content.analysis is None else content.analysis.measurement.kernels
     if found is not None:
         unit = 200 / found.side
-        within: Sequence[tuple[str, Sequence[float]]] = [("kernels", found.energy.within)]
-        lines = _lines(within, _summed(even_shares(found.side, found.side)), unit)
+        noise = _summed(even_shares(found.side, found.side))
+        lines = (_line("kernels", found.energy.within, unit), _line(NOISE, noise, unit))
         title = f"Energy of the kernels within r: {found.layer}"
         about = f"The share of the energy of {found.count} kernels within each radius."
         x = "radius r, % of the Nyquist frequency"
         yield Lines(f"{content.name}-kernels", title, about, x, "% of the energy", lines)
 
 
-def _lines(named: Sequence[tuple[str, Sequence[float]]], noise: Sequence[float], unit: float = 1.0) -> tuple[Line, ...]:
-    """Lines of shares by ring, in percent; the last is that of noise."""
-    every = [*named, (NOISE, noise)]
-    return tuple(
-        Line(name, tuple((unit * ring, 100 * share) for ring, share in enumerate(shares))) for name, shares in every
-    )
+def _line(name: str, shares: Sequence[float], unit: float = 1.0) -> Line:
+    """A line through shares by ring, in percent; ``unit`` is the distance of two rings."""
+    return Line(name, tuple((unit * ring, 100 * share) for ring, share in enumerate(shares)))
 
 
 def _summed(shares: Sequence[float]) -> list[float]:

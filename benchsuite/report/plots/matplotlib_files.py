@@ -128,11 +128,10 @@ def _points(figure: Points) -> Any:
         axes.set_xscale("log")
     if figure.square:
         axes.plot([0, 1], [0, 1], color=TONES["open"], linewidth=0.8, linestyle=":")
+    named: list[tuple[Any, str]] = []
     if figure.level is not None:
-        name, value = figure.level
-        axes.axhline(value, color=TONES["plain"], linewidth=0.8, linestyle="--")
-        style = {"textcoords": "offset points", "fontsize": 7, "color": QUIET}
-        axes.annotate(printable(name), (0, value), (3, 3), xycoords=axes.get_yaxis_transform(), **style)
+        level = axes.axhline(figure.level[1], color=TONES["plain"], linewidth=0.8, linestyle="--")
+        named.append((level, printable(figure.level[0])))
     xs = (0.0, 1.0) if figure.square else (around_log if figure.log else around)(p.x for p in every)
     ys = (0.0, 1.0) if figure.square else around(heights(figure))
     axes.set(xlim=xs, ylim=ys)
@@ -143,12 +142,12 @@ def _points(figure: Points) -> Any:
     canvas.draw_without_rendering()
     at = axes.transData.inverted().transform(apart(axes.transData.transform([(p.x, p.y) for p in every]).tolist()))
     places = iter(at.tolist())
-    drawn, joined = [], figure.square or figure.joined
+    joined = figure.square or figure.joined
     for number, series in enumerate(figure.series):
         own = [next(places) for _ in series.points]
-        drawn.append(_series(axes, series, own, number % len(MARKS), joined=joined))
-    if len(figure.series) > 1:
-        axes.legend(drawn, [printable(s.label) for s in figure.series], frameon=False, fontsize=8)
+        named.append((_series(axes, series, own, number % len(MARKS), joined=joined), printable(series.label)))
+    if len(named) > 1:
+        axes.legend(*zip(*named, strict=True), frameon=False, fontsize=8)
     if not figure.square and not figure.joined:
         _labels(canvas, axes, [p.label for p in every], at)
     return canvas
