@@ -1,12 +1,14 @@
 """The conformance kit for plugins: each check returns None, or raises ``PluginError`` with one line.
 
-``check_architecture(a)``, ``check_protocol(p)``, ``check_dataset(d)``, ``check_loader(l)`` and ``check_reporter(r)``
-check that a declared value keeps what the rest of benchsuite relies on. The built-in plugins pass these checks too.
+``check_architecture(a)``, ``check_protocol(p)``, ``check_dataset(d)``, ``check_loader(l)``, ``check_reporter(r)`` and
+``check_transform(t)`` check that a declared value keeps what the rest of benchsuite relies on. The built-in plugins
+pass these checks too.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
 import json
 import math
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchsuite.errors import BenchsuiteError, DataError, PluginError, UnknownName, expected
 from benchsuite.specs import dataset, parameters
-from benchsuite.specs.architecture import Architecture, Family
+from benchsuite.specs.architecture import Architecture, Family, Transform
 from benchsuite.specs.catalog import NAME
 from benchsuite.specs.combine import Combine
 from benchsuite.specs.dataset import Dataset, Sample, faults, spread
@@ -198,6 +200,25 @@ def check_reporter(r: Reporter) -> None:
         it.needs(name in text, "the text", "one that names every result", f"one without {name}")
 
 
+def check_transform(t: Transform, architecture: Architecture | None = None) -> None:
+    """Checks name, note, source and parameters, and that a changed network still maps images to logits.
+
+    ``apply`` is tried with its defaults on ``architecture`` with random weights, by default on a small network with two
+    convolutions, a batch normalisation and a linear layer.
+    """
+    it = Checker(f"transform {t.name}")
+    it.declares(t.name, note=t.note, source=t.source)
+    with it.runs("the parameters of apply"):
+        known = parameters.transform_parameters(t)
+    for key, (_, default) in known.items():
+        it.needs(default is not inspect.Parameter.empty, f"the parameter {key}", "one with a default", "none")
+    with it.runs("the defaults of apply"):
+        bound = parameters.bind_transform(t.name, lambda _: t)
+        again = parameters.bind_transform(bound.name, lambda _: t)
+    it.needs(again.name == bound.name, "the name with its parameters", bound.name, again.name)
+    _check_applied(bound, architecture or Architecture("probe", _probe_network, PROBES[2]), it)
+
+
 def _check_family(family: Family, member: str | None, build: bool) -> None:
     it = Checker(f"family {family.name}")
     it.declares(family.prefix)
@@ -233,6 +254,38 @@ def _check_built(a: Architecture, it: Checker) -> None:
 
         with it.runs("the score map of dense"):
             derive(a, module, size)
+
+
+def _check_applied(bound: Transform, a: Architecture, it: Checker) -> None:
+    import torch
+
+    apply: Callable[..., object] = bound.apply
+    size, logits = a.preprocess.crop, []
+    images = torch.rand(2, a.input.channels, size, size, generator=torch.Generator().manual_seed(0))
+    for seed in (1, 2):  # apply must not use torch's own random numbers
+        zeros = torch.zeros_like(images[:1])
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            module = a.build(7).eval()
+            torch.manual_seed(seed)
+            with it.runs(f"apply on {a.name}"):
+                returned = apply(module, zeros)
+        it.needs(returned is None, "what apply returns", "None, as it changes the module itself", returned)
+        it.needs(not bool(zeros.any()), "the image", "unchanged by apply", "a changed one")
+        with it.runs("the network after apply"), torch.inference_mode():
+            logits.append(module.eval()(images))
+        shape = tuple(logits[-1].shape)
+        it.needs(shape == (2, 7), "the output for 2 images and 7 classes after apply", "of shape (2, 7)", shape)
+        it.needs(bool(logits[-1].isfinite().all()), "the logits after apply", "finite", "others")
+    it.needs(torch.equal(*logits), "the logits after apply", "the same each time", "others")
+
+
+def _probe_network(classes: int) -> Any:
+    """A small network for images of any size."""
+    from torch import nn
+
+    stem = (nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2))
+    return nn.Sequential(*stem, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes))
 
 
 def _check_views(p: Protocol, known: Mapping[str, Any], preprocess: Preprocess, mirror: bool) -> None:
