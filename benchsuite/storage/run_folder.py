@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 COLUMNS = ("id", "label", "rank", "top5", "probability5", "probability_true", "margin1", "margin5", "brier")
 REAL = "real"
 """Extra column for reassessed labels: whether the top-1 class is one of them; null for images without any."""
+VANISHED = "vanished"
+"""Extra column of runs under attack: whether the gradient of the image's loss is zero everywhere."""
 
 
 def write_run(folder: Path, manifest: dict[str, Any], columns: dict[str, Any]) -> None:
