@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from benchsuite.errors import BenchsuiteError, UnsupportedProtocol, expected, first_line
+from benchsuite.models.memory import lacks_memory
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.perturbation import Perturbation
 
@@ -63,16 +64,16 @@ class PerturbedBatch:
 
         Raises ``UnsupportedProtocol`` if the network has no gradient.
         """
-        with torch.enable_grad():
-            x = pixels.detach().requires_grad_(True)
-            loss = F.cross_entropy(self.logits(x), self.labels, reduction="sum")
-            try:
+        try:
+            with torch.enable_grad():
+                x = pixels.detach().requires_grad_(True)
+                loss = F.cross_entropy(self.logits(x), self.labels, reduction="sum")
                 (gradient,) = torch.autograd.grad(loss, x)
-            except RuntimeError as error:
-                if loss.requires_grad and "used in the graph" not in str(error):
-                    raise
-                rule = "one whose loss has a gradient with respect to its pixels"
-                raise UnsupportedProtocol(expected("the network under an attack", rule, first_line(error))) from error
+        except RuntimeError as error:
+            if lacks_memory(error):
+                raise
+            rule = "one whose loss has a gradient with respect to its pixels"
+            raise UnsupportedProtocol(expected("the network under an attack", rule, first_line(error))) from error
         if self.vanished is None:
             self.vanished = ~(gradient.flatten(1) != 0).any(1)
         return gradient
