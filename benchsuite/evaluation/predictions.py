@@ -80,21 +80,18 @@ def count(columns: dict[str, Any], tolerance: float) -> dict[str, int]:
     """Integer counts of a run: n, errors at 1 and 5, and decisions within ``tolerance`` of flipping.
 
     If labels were reassessed: ``real_n`` images have reassessed labels, and the top-1 answer of ``real_errors`` of them
-    is none of these labels. Under attack: ``vanished`` images have a gradient that is zero everywhere.
+    is none of these labels. Under attack: ``vanished`` images have a gradient that is zero everywhere. Compact
+    predictions have no near ties.
     """
     import numpy as np
 
     rank, judged = columns["rank"], [right for right in columns.get(REAL, ()) if right is not None]
     real = {"real_n": len(judged), "real_errors": judged.count(False)} if REAL in columns else {}
     vanished = {"vanished": sum(columns[VANISHED])} if VANISHED in columns else {}
-    return (
-        real
-        | vanished
-        | {
-            "n": len(rank),
-            "top1_errors": metrics.errors_at(rank, 1).hits,
-            "top5_errors": metrics.errors_at(rank, 5).hits,
-            "top1_near_ties": int((np.abs(columns["margin1"]) <= tolerance).sum()),
-            "top5_near_ties": int((np.abs(columns["margin5"]) <= tolerance).sum()),
-        }
-    )
+    errors = {"top1_errors": metrics.errors_at(rank, 1).hits, "top5_errors": metrics.errors_at(rank, 5).hits}
+    ties = {
+        f"top{k}_near_ties": int((np.abs(columns[f"margin{k}"]) <= tolerance).sum())
+        for k in (1, 5)
+        if f"margin{k}" in columns
+    }
+    return real | vanished | {"n": len(rank)} | errors | ties
