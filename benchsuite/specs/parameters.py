@@ -45,7 +45,11 @@ class Bound:
 def parameters(protocol: Protocol) -> Mapping[str, tuple[Any, Any]]:
     """The parameters that a user may write after the colon: name -> (type, default); None where the weights decide."""
     if protocol.perturb is not None:  # resize, crop and merging are those of the other protocol
-        return _keywords(protocol.perturb) | {"of": (str, "1crop")}
+        own = _keywords(protocol.perturb)
+        if "of" in own:
+            rule = "another than of, which names the perturbed protocol"
+            raise BadParameter(expected(f"a parameter of {protocol.name}", rule, "of"))
+        return own | {"of": (str, "1crop")}
     own, combine = _keywords(protocol.views), protocol.combine
     merging = dict(zip(MERGING, (combine.space, combine.rule, combine.average), strict=True))
     shared = {} if protocol.members else {n: (t, None) for n, t in OVERRIDES.items()}
