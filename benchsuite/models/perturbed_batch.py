@@ -28,11 +28,11 @@ class PerturbedBatch:
     """The images of a batch whose pixels are changed: ``samples``, and ``logits`` if the change needs the gradient.
 
     ``vanished`` is bool (n,): for which images the first gradient that was computed is zero everywhere. None if none
-    was computed.
+    was computed. With another ``turn``, such as the epoch of a training, other random numbers are drawn.
     """
 
-    def __init__(self, samples: Sequence[Sample], device: Any, logits: Logits | None = None) -> None:
-        self.samples, self.device, self._logits = samples, device, logits
+    def __init__(self, samples: Sequence[Sample], device: Any, logits: Logits | None = None, turn: str = "") -> None:
+        self.samples, self.device, self._logits, self._turn = samples, device, logits, turn
         self.vanished: Any = None
 
     @property
@@ -79,7 +79,7 @@ class PerturbedBatch:
         return gradient
 
     def _drawn(self, seed: int, like: Any, draw: Callable[[str, int, tuple[int, ...]], NDArray[np.float32]]) -> Any:
-        drawn = np.stack([draw(name, seed, tuple(like.shape[1:])) for name in self.ids])
+        drawn = np.stack([draw(f"{self._turn}{name}", seed, tuple(like.shape[1:])) for name in self.ids])
         return torch.from_numpy(drawn).to(self.device)
 
 
