@@ -7,6 +7,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from benchsuite import (
     DenseParts,
     Family,
     Input,
+    Perturbation,
     PluginError,
     Preprocess,
     Protocol,
@@ -32,6 +34,7 @@ from benchsuite import (
     View,
     center,
     load_plugins,
+    perturbing,
     unknown_name,
     view,
 )
@@ -40,7 +43,14 @@ from benchsuite.specs.combine import combine
 from benchsuite.specs.parameters import bind, views
 from benchsuite.specs.view import resized_shape
 from benchsuite.stats.metrics import errors_at, ranks
-from benchsuite.testing import check_architecture, check_dataset, check_loader, check_protocol, check_reporter
+from benchsuite.testing import (
+    check_architecture,
+    check_dataset,
+    check_loader,
+    check_perturbation,
+    check_protocol,
+    check_reporter,
+)
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
 DEEP = 20
@@ -284,6 +294,95 @@ def growing() -> Callable[[Preprocess], tuple[View, ...]]:
 )
 def test_a_protocol_that_breaks_its_contract_is_refused(changes: dict[str, Any], said: str) -> None:
     assert said in refused(check_protocol, dataclasses.replace(P, **changes))
+
+
+def spoiled(change: str = "darker", reference: str = "", **fields: Any) -> Perturbation:
+    """A perturbation with a function of ``spoiled_perturbations``."""
+    place = "spoiled_perturbations:"
+    return Perturbation("spoiled", place + change, reference=reference and place + reference, **fields)
+
+
+def test_a_perturbation_that_keeps_its_contract_passes() -> None:
+    check_perturbation(spoiled())
+    check_perturbation(spoiled(reference="darker_reference", on="image"))
+    check_perturbation(spoiled("of_ids", needs="ids"))
+    check_perturbation(spoiled("of_gradient", needs="gradient"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (spoiled("squashed"), "to be float32 of shape (7, 3, 32, 32), got torch.float32 (7, 3, 16, 16)"),
+        (spoiled("doubled"), "to be float32 of shape (7, 3, 32, 32), got torch.float64 (7, 3, 32, 32)"),
+        (spoiled("array"), "to be float32 of shape (7, 3, 32, 32), got ndarray"),
+        (spoiled("logarithm"), "Expected what spoiled returns to be finite numbers, got others for probe-"),
+        (spoiled("in_place"), "Expected the pixels that change is given to be unchanged by it, got others"),
+        (spoiled("failing"), "Expected change to be without an error, got ZeroDivisionError: division by zero"),
+        (spoiled("of_batch"), "Expected what change returns for an image to be the same alone and in a batch of 7"),
+        (spoiled("of_place"), "Expected what change returns for an image to be the same in another order"),
+        (spoiled("of_torchs_seed"), "Expected the global random state to be unchanged by change"),
+        (spoiled("of_numpys_seed"), "Expected the global random state to be unchanged by change"),
+        (spoiled("of_pythons_seed"), "Expected the global random state to be unchanged by change"),
+        (spoiled("of_the_first_seed"), "for an image to be the same for any global random seed, got other values"),
+        (spoiled("counted"), "Expected what change returns for an image to be the same"),
+        (spoiled("of_ids"), "Expected what change returns for an image to be the same for any id (needs=pixels)"),
+        (spoiled("of_labels"), "the same for any label (needs=pixels), got other values (perturbation spoiled, 32x32"),
+        (spoiled("of_labels", needs="ids"), "the same for any label (needs=ids)"),
+        (spoiled("of_gradient"), "Expected needs to be gradient for a perturbation that uses the network"),
+        (
+            spoiled("too_far", needs="gradient", parameters=(("eps", Fraction(1, 10)),)),
+            "Expected the change of a pixel to be at most eps, 0.100000, got 0.101000",
+        ),
+        (spoiled(reference="other_reference"), "to be what change returns, to 1e-05, got pixels that differ by 0.0001"),
+        (spoiled(reference="flat_reference"), "reference returns to be of shape (32, 32, 3), got (32, 32)"),
+        (spoiled(reference="in_place_reference"), "Expected the pixels that reference is given to be unchanged by it"),
+        (spoiled(reference="failing_reference"), "Expected reference to be without an error, got ZeroDivisionError"),
+        (spoiled("no_such"), "Expected change of spoiled to be a function of a module"),
+        (spoiled(reference="no_such"), "Expected reference of spoiled to be a function of a module"),
+        (Perturbation("grey-1", "no_such_module:change"), "a function of a module, got no_such_module:change"),
+        (Perturbation("my filter", "spoiled_perturbations:darker"), "Expected the name to be letters, digits"),
+        (
+            spoiled(parameters=(("ratio", "4/3"),)),
+            "Expected a view to be the same after JSON",
+        ),
+    ],
+    ids=lambda given: f"{given.change}-{given.reference}" if isinstance(given, Perturbation) else "",
+)
+def test_a_perturbation_that_breaks_its_contract_is_refused(given: Perturbation, said: str) -> None:
+    assert said in refused(check_perturbation, given)
+
+
+def spoiled_once() -> Perturbation:
+    return spoiled()
+
+
+def picky(*, gain: int) -> Perturbation:
+    return spoiled()
+
+
+def restless_perturb() -> Callable[[], Perturbation]:
+    count = itertools.count()
+    return lambda: spoiled(revision=next(count))
+
+
+def renamed_of(*, of: str = "1crop") -> Perturbation:
+    return spoiled()
+
+
+@pytest.mark.parametrize(
+    ("perturb", "said"),
+    [
+        (lambda: "darker", "Expected what perturb returns to be a Perturbation, got darker"),
+        (lambda: spoiled("of_batch"), "the same alone and in a batch of 7"),
+        (lambda: 1 / 0, "Expected the parameters of perturb to be without an error, got ZeroDivisionError"),
+        (picky, "Expected the parameters of perturb to be without an error, got TypeError"),
+        (renamed_of, "Expected a parameter of p to be another than of, which names the perturbed protocol"),
+        (restless_perturb(), "Expected what perturb returns to be the same each time"),
+    ],
+)
+def test_a_protocol_whose_perturbation_breaks_its_contract_is_refused(perturb: Any, said: str) -> None:
+    check_protocol(perturbing("p", spoiled_once, note="n", source="s"))
+    assert said in refused(check_protocol, perturbing("p", perturb, note="n", source="s"))
 
 
 def split(**changes: Any) -> Split:
