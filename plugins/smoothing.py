@@ -28,10 +28,10 @@ SMOOTH = Transform(
     note=(
         "Each weight of the first convolution plus rho times the sum of its 8 neighbours in the kernel. Weights at the "
         "edge are repeated outside, and nothing is normalised: a constant kernel grows by 1 + 8 rho. Nothing is "
-        "trained afterwards. The article's figures use rho=1. The code's 3x3 mask, 1 in the middle and rho elsewhere, "
-        "is the same rule. The port in its pytorch_implementation.zip is not: it blurs the same kernels over their "
-        "output and input channels, not over space. The first convolution is the first one that is computed for an "
-        "image."
+        "trained afterwards, and batch normalisations keep their statistics. The article's figures use rho=1. The "
+        "code's 3x3 mask, 1 in the middle and rho elsewhere, is the same rule. The port in its "
+        "pytorch_implementation.zip is not: it blurs the same kernels over their output and input channels, not over "
+        "space. The first convolution is the first one that is computed for an image."
     ),
     source="Wang et al. 2020 (arXiv:1905.13545), and HaohanWang/HFC",
     check=check,
