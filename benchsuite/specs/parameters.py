@@ -117,9 +117,9 @@ def views(bound: Bound, preprocess: Preprocess, mirror: bool) -> tuple[View, ...
     if bound.inner is not None:
         return views(bound.inner, preprocess, mirror)
     if bound.of is not None:
-        change = perturbation(bound)
+        change, plain = perturbation(bound), views(bound.of, preprocess, mirror)
         try:
-            return tuple(dataclasses.replace(v, perturbation=change) for v in views(bound.of, preprocess, mirror))
+            return tuple(dataclasses.replace(v, perturbation=change) for v in plain)
         except BenchsuiteError as error:
             raise type(error)(f"{error} [protocol {bound.label}]") from None
     hints = parameters(bound.protocol)

@@ -88,8 +88,7 @@ def perturbation_from_data(data: dict[str, Any]) -> Perturbation:
 
 def describe_perturbation(perturbation: Perturbation) -> str:
     """The perturbation in words: ``lowpass r=12, rule=le``."""
-    shown = {k: decimal(v) if isinstance(v, Fraction) else str(v) for k, v in perturbation.parameters}
-    words = ", ".join(f"{k}={v}" for k, v in shown.items())
+    words = ", ".join(f"{k}={_typed(v)}" for k, v in perturbation.parameters)
     whole = " of the whole image" if perturbation.on == "image" else ""
     return f"{perturbation.name}{whole} {words}".strip()
 
@@ -98,6 +97,12 @@ def decimal(value: Fraction) -> str:
     """A fraction as a user types it: as a decimal number if that is exact in 6 places, else ``8/255``."""
     text = f"{float(value):.6f}".rstrip("0").rstrip(".")
     return text if Fraction(text) == value else str(value)
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return decimal(value) if isinstance(value, Fraction) else str(value)
 
 
 def _place(function: Any, what: str, required: bool) -> str:
