@@ -57,7 +57,7 @@ class StorageError(BenchsuiteError):
 
 
 def expected(what: str, rule: str, got: object, where: str = "") -> str:
-    """A message of one line in this module's grammar; a text or fraction is inserted as it is, others by ``repr``."""
+    """A message of one line in this module's grammar; strings and fractions by ``str``, other values by ``repr``."""
     value = str(got) if isinstance(got, str | Fraction) else repr(got)
     line = f"Expected {what} to be {rule}, got {value}"
     return " ".join((line + (f" ({where})" if where else "")).split())

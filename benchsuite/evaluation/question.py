@@ -93,6 +93,11 @@ class Question:
     precision_checks: tuple[dict[str, Any], ...] = ()
 
     @property
+    def attacked(self) -> bool:
+        """Whether a view needs the gradient of the network."""
+        return any(v.attacked for m in self.members for v in m.views)
+
+    @property
     def images(self) -> ImageSource:
         """The split and the loader that the images of this question come from."""
         return ImageSource(self.split, self.loader)

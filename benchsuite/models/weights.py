@@ -16,7 +16,7 @@ from benchsuite.models.state_dict import failure_reason, load_into, read_state, 
 from benchsuite.specs.architecture import Architecture, Weights
 from benchsuite.specs.dataset import Dataset
 from benchsuite.specs.preprocess import Preprocess
-from benchsuite.specs.recipe import Recipe
+from benchsuite.specs.recipe import Recipe, recipe_data
 from benchsuite.storage.files import cache_dir
 from benchsuite.storage.keys import digest
 
@@ -112,8 +112,11 @@ def trained_path(architecture: Architecture, recipe: Recipe) -> Path:
 
 def trains(recipe: Recipe) -> dict[str, Any]:
     """The fields of a recipe that its weights depend on: all but those that name, describe or count."""
-    described = ("name", "source", "expected", "cost", "note", "accounting", "count_batch", "mini")
-    return {name: value for name, value in dataclasses.asdict(recipe).items() if name not in described}
+    return {name: value for name, value in recipe_data(recipe).items() if name not in _DESCRIBED}
+
+
+_DESCRIBED = {"name", "source", "expected", "cost", "note", "accounting", "count_batch", "mini", "watched"}
+_DESCRIBED |= {"watched_images"}
 
 
 def build(architecture: Architecture, chosen: ChosenWeights, classes: int) -> Any:

@@ -151,7 +151,8 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
     ``resize``, ``crop`` and ``interpolation`` list the values of its views. ``of`` is the size of the whole split, and
     ``exact`` is true if the pixels were those of the reference decoder. ``among`` is the number of classes if answers
     were chosen from some classes only. If labels were reassessed, ``real_n`` images have reassessed labels, and the
-    answer to ``real_errors`` of these images is none of them.
+    answer to ``real_errors`` of these images is none of them. Under attack, ``vanished`` counts the images whose
+    gradient is zero everywhere.
     """
     request, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
     n, top1, top5 = counts["n"], counts["top1_errors"], counts["top5_errors"]
@@ -184,6 +185,7 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
         "interpolation": sorted({view["interpolation"] for view in views}),
         **({"among": manifest["dataset"]["among"]} if "among" in manifest["dataset"] else {}),
         **_real(counts),
+        **({"vanished": counts["vanished"]} if "vanished" in counts else {}),
     }
 
 

@@ -50,8 +50,11 @@ def run(request: RunRequest, catalog: Catalog, progress: Progress) -> list[dict[
             raise
         if request.data is None:
             progress.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
-        if crew.leads and request.precision == "auto":  # the other processes receive its decision
-            questions = _with_auto_precision(request, questions, progress)
+        forced = [q.bound.label for q in questions if q.precision == "fp32"]
+        if request.precision not in ("auto", "fp32") and forced:
+            progress.note(f"{', '.join(forced)} in fp32, not {request.precision}: an attack needs exact gradients")
+        if crew.leads and all(q.request.precision == "auto" for q in questions):
+            questions = _with_auto_precision(request, questions, progress)  # other processes receive its decision
         return answer(request, questions, progress, crew)
     finally:
         crew.stop()

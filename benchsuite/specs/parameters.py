@@ -7,7 +7,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, Union, get_args, get_origin
@@ -69,6 +69,9 @@ def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
         raise BadParameter(
             expected("the protocol of an ensemble's members", "another than an ensemble", inner.label, text)
         )
+    if inner is not None and attacked(inner) is not None:
+        rule = "one without an attack, as each member would see other pictures"
+        raise BadParameter(expected("the protocol of an ensemble's members", rule, inner.label, text))
     if inner is not None and "protocol" in given:
         given["protocol"] = _outer(inner.label)
     given = dict(sorted(given.items()))
@@ -89,13 +92,18 @@ def _bind_perturbing(
     find: Callable[[str], Protocol],
     text: str,
 ) -> Bound:
-    """A protocol that changes the pixels of another protocol's views. Its scores are combined as those of the other."""
+    """A protocol that changes the pixels of another protocol's views. Its scores are combined as those of the other.
+
+    The label always names the first parameter, the strength of the change: ``lowpass:r=12``.
+    """
     of = bind(_inner(str(given.get("of", known["of"][1]))), find)
     if of.inner is not None or of.of is not None:
         rule = "a protocol of one network that does not change pixels"
         raise BadParameter(expected(f"of of {protocol.name}", rule, of.label, text))
-    given = dict(sorted((given | {"of": _outer(of.label)}).items()))
-    changed = {k: v for k, v in given.items() if v != known[k][1]}
+    first = next(iter(known))
+    strength = {first: given.pop(first, known[first][1])}
+    given = strength | dict(sorted((given | {"of": _outer(of.label)}).items()))
+    changed = strength | {k: v for k, v in given.items() if v != known[k][1]}
     label = _label(protocol.name, changed)
     bound = Bound(protocol, label, tuple(given.items()), (), of.combine, of=of)
     perturbation(bound)
@@ -110,6 +118,41 @@ def perturbation(bound: Bound) -> Perturbation | None:
         return bound.protocol.perturb(**{k: v for k, v in bound.parameters if k != "of"})
     except BenchsuiteError as error:
         raise type(error)(f"{error} [protocol {bound.label}]") from None
+
+
+def attacked(bound: Bound) -> Bound | None:
+    """The protocol that a bound protocol attacks by the network's gradient; None if it is no attack."""
+    change = perturbation(bound)
+    return bound.of if change is not None and change.needs == "gradient" else None
+
+
+def swept(texts: Sequence[str], axes: Sequence[str], find: Callable[[str], Protocol]) -> list[str]:
+    """Protocols with every value of the ``axes``, each written ``PARAMETER=VALUE,VALUE,...``.
+
+    ``(["1crop", "lowpass"], ["r=4,8"])`` -> ``["1crop", "lowpass:r=4", "lowpass:r=8"]``. Protocols without the
+    parameter are kept. Raises ``BadParameter`` if no protocol has it, or if one gives it already.
+    """
+    for axis in axes:
+        name, equals, tail = axis.partition("=")
+        values = split_outside(tail, ",")
+        if not equals or not name or not all(values):
+            raise BadParameter(expected("--sweep", "written PARAMETER=VALUE,VALUE,... such as r=4,8,12", axis))
+        if len(set(values)) != len(values):
+            raise BadParameter(expected("the values of --sweep", "given once each", axis))
+        expanded, known = list[str](), list[str]()
+        for text in texts:
+            own = parameters(find(text.partition(":")[0].strip()))
+            known += own
+            if name not in own:
+                expanded.append(text)
+                continue
+            if any(item.partition("=")[0].strip() == name for item in split_outside(text.partition(":")[2], ",")):
+                raise BadParameter(expected(f"{name} of {text}", "given by --sweep alone", "both", axis))
+            expanded += [f"{text}{',' if ':' in text else ':'}{name}={value}" for value in values]
+        if name not in known:
+            raise BadParameter(str(unknown_name("parameter of the protocols", name, dict.fromkeys(known))))
+        texts = expanded
+    return list(texts)
 
 
 def views(bound: Bound, preprocess: Preprocess, mirror: bool) -> tuple[View, ...]:

@@ -157,3 +157,34 @@ def test_logits_of_other_hardware_or_libraries_are_not_taken_for_those_of_this_r
     assert [caches("other torch"), caches("again")] == [2, 2]
     monkeypatch.setattr("benchsuite.runs.run.metadata.version", lambda package: "99")
     assert caches("other Pillow") == 3
+
+
+def test_errors_under_an_attack_are_those_computed_by_hand(tmp_path: Path) -> None:
+    """FGSM lowers the mean of the true colour by eps and raises the other, where pixels stay within 0 and 1.
+
+    Image e has neither colour, so the wrong one wins at once; a and b hold until eps exceeds 1/2.
+    """
+    rows = run(toy(tmp_path, "fgsm:eps=0.1", "fgsm:eps=0.4", "fgsm:eps=0.6"), CATALOG, Progress())
+    assert {r["protocol"]: r["top1_errors"] for r in rows} == {
+        "1crop": 2,
+        "fgsm:eps=0.1": 3,
+        "fgsm:eps=0.4": 3,
+        "fgsm:eps=0.6": 5,
+    }
+    assert [r.get("vanished") for r in rows] == [None, 0, 0, 0]
+    predictions = pd.read_parquet(Path(rows[1]["path"]) / "predictions.parquet")
+    assert predictions.vanished.tolist() == [False] * 5
+
+
+def test_the_mean_colour_alone_gives_the_errors_of_the_whole_crop(tmp_path: Path) -> None:
+    rows = run(toy(tmp_path, "1crop", "lowpass:r=0", "lowpass:r=0,of=10crop", "10crop"), CATALOG, Progress())
+    assert [r["top1_errors"] for r in rows] == [TOP1_ERRORS[p] for p in ("1crop", "1crop", "10crop", "10crop")]
+
+
+def test_a_lower_precision_is_not_used_for_an_attack_and_that_is_said(tmp_path: Path) -> None:
+    progress = RecordedProgress()
+    rows = run(toy(tmp_path, "fgsm", "10crop", precision="bf16"), CATALOG, progress)
+    assert [(r["protocol"], r["precision"]) for r in rows] == [
+        *(("1crop", "fp32"), ("fgsm:eps=8/255", "fp32"), ("10crop", "bf16")),
+    ]
+    assert any("1crop, fgsm:eps=8/255 in fp32, not bf16" in note for note in progress.notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from types import SimpleNamespace
 from typing import Literal
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from benchsuite import (
     Architecture,
     BadParameter,
+    BenchsuiteError,
     Combine,
     Crop,
     Preprocess,
@@ -38,6 +40,7 @@ from benchsuite.specs.parameters import (
     parse,
     show,
     split_outside,
+    swept,
     views,
 )
 from benchsuite.specs.recipe import Options
@@ -359,3 +362,45 @@ def test_a_catalog_finds_options_families_and_their_owners() -> None:
     assert catalog.architecture("torchvision:resnet18").name == "torchvision:resnet18"
     with pytest.raises(UnknownName, match="Unknown architecture or family 'nett': did you mean 'net'"):
         catalog.architecture("nett:level=0.1")
+
+
+def find_built_in(name: str) -> Protocol:
+    return load_plugins(entry_points=False).protocols[name]
+
+
+def test_a_sweep_is_every_protocol_that_has_the_parameter_with_each_value() -> None:
+    texts = ["1crop", "lowpass:rule=lt", "highpass"]
+    assert swept(texts, [], find_built_in) == texts
+    assert swept(texts, ["r=4,8"], find_built_in) == [
+        *("1crop", "lowpass:rule=lt,r=4", "lowpass:rule=lt,r=8", "highpass:r=4", "highpass:r=8"),
+    ]
+    assert swept(["lowpass"], ["r=4,8", "of=1crop,10crop(flip=false)"], find_built_in) == [
+        f"lowpass:r={r},of={of}" for r in (4, 8) for of in ("1crop", "10crop(flip=false)")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "axis", "message"),
+    [
+        (["1crop"], "r=4", "Unknown parameter of the protocols 'r'"),
+        (["lowpass"], "r", "written PARAMETER=VALUE,VALUE"),
+        (["lowpass"], "=4", "written PARAMETER=VALUE,VALUE"),
+        (["lowpass"], "r=4,,8", "written PARAMETER=VALUE,VALUE"),
+        (["lowpass"], "r=4,4", "given once each"),
+        (["lowpass:r=12"], "r=4", "r of lowpass:r=12 to be given by --sweep alone"),
+        (["lowpass"], "rr=4", "Unknown parameter of the protocols 'rr'"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused(texts: list[str], axis: str, message: str) -> None:
+    with pytest.raises(BenchsuiteError, match=message):
+        swept(texts, [axis], find_built_in)
+
+
+@given(st.fractions())
+def test_a_fraction_is_shown_as_it_is_read(value: Fraction) -> None:
+    assert parse("x", show(value), Fraction, "") == value
+
+
+@pytest.mark.parametrize(("value", "text"), [("8/255", "8/255"), ("0.03", "0.03"), ("12", "12"), ("1.50", "1.5")])
+def test_fractions_are_shown_as_people_write_them(value: str, text: str) -> None:
+    assert show(Fraction(value)) == text
