@@ -288,7 +288,7 @@ def growing() -> Callable[[Preprocess], tuple[View, ...]]:
         ({"views": own_resampling}, "Expected the resampling of a view to be that of the weights"),
         ({"views": wrong_window}, "Expected nominal to be the crop, 224, got 223"),
         ({"views": without_annotation}, "Expected the parameters of views to be without an error, got KeyError"),
-        ({"views": without_default}, "Expected views to be without an error, got TypeError"),
+        ({"views": without_default}, "one with a default, got none"),
         ({"members": True}, "Expected the parameters of views to be without an error"),
     ],
 )
@@ -375,7 +375,7 @@ def renamed_of(*, of: str = "1crop") -> Perturbation:
         (lambda: "darker", "Expected what perturb returns to be a Perturbation, got darker"),
         (lambda: spoiled("of_batch"), "the same alone and in a batch of 7"),
         (lambda: 1 / 0, "Expected the parameters of perturb to be without an error, got ZeroDivisionError"),
-        (picky, "Expected the parameters of perturb to be without an error, got TypeError"),
+        (picky, "Expected the parameter gain to be one with a default, got none"),
         (renamed_of, "Expected a parameter of p to be another than of, which names the perturbed protocol"),
         (restless_perturb(), "Expected what perturb returns to be the same each time"),
     ],

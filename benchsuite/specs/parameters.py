@@ -101,7 +101,7 @@ def _bind_perturbing(
         rule = "a protocol of one network that does not change pixels"
         raise BadParameter(expected(f"of of {protocol.name}", rule, of.label, text))
     first = next(iter(known))
-    strength = {first: given.pop(first, known[first][1])}
+    strength = {first: given.pop(first, known[first][1])} if first != "of" else {}
     given = strength | dict(sorted((given | {"of": _outer(of.label)}).items()))
     changed = strength | {k: v for k, v in given.items() if v != known[k][1]}
     label = _label(protocol.name, changed)
