@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchsuite.specs.catalog import Catalog
 
 ASKED: dict[str, Any] = {"data": None, "weights": None, "loader": "torch", "device": "auto", "precision": "auto"}
-ASKED |= {"limit": None, "seed": 0}
+ASKED |= {"limit": None, "seed": 0, "transform": None}
 """The options that set what is evaluated, and their defaults."""
 
 RUNGS = ("rung", "what changed", "top-1 error %", "change", "fixed", "broken", "p", "p (Holm)", "top-5 error %")

@@ -1,4 +1,4 @@
-"""Parses protocols and architectures with parameters; names, types and defaults come from function signatures."""
+"""Parses protocols, architectures and transforms with parameters, whose names and types come from signatures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, Literal, Union, get_args, get_origin
 
 from benchsuite.errors import BadParameter, BenchsuiteError, expected, unknown_name
-from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.architecture import Architecture, Transform
 from benchsuite.specs.combine import Average, Combine, Rule, Space
 from benchsuite.specs.perturbation import Perturbation, decimal
 from benchsuite.specs.preprocess import Preprocess, with_overrides
@@ -208,6 +208,30 @@ def bind_architecture(text: str, find: Callable[[str], Architecture], preset: Op
         return architecture
     build = functools.partial(architecture.build, **changed)
     return dataclasses.replace(architecture, name=_label(architecture.name, changed), build=build, weights=())
+
+
+def bind_transform(text: str, find: Callable[[str], Transform]) -> Transform:
+    """``smooth:rho=1.0`` -> the transform with these parameters; its name has all of them: ``smooth:rho=1``.
+
+    ``find`` returns a transform by its name without parameters. Raises ``BadParameter`` for a parameter that does not
+    exist, a value of another type, and values that are not possible.
+    """
+    name, colon, tail = text.partition(":")
+    transform = find(name.strip())
+    known = transform_parameters(transform)
+    if colon and not known:
+        raise BadParameter(expected(f"the transform {transform.name}", "written without parameters", text))
+    given = _given(tail, known, f"parameter of {transform.name}", text)
+    whole = {key: given.get(key, default) for key, (_, default) in known.items()}
+    if transform.check is not None:
+        transform.check(whole)
+    apply = functools.partial(transform.apply, **whole)
+    return dataclasses.replace(transform, name=_label(transform.name, whole), apply=apply)
+
+
+def transform_parameters(transform: Transform) -> dict[str, tuple[Any, Any]]:
+    """The parameters that a user may write after a transform's name: name -> (type, default)."""
+    return _keywords(transform.apply)
 
 
 def _keywords(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
