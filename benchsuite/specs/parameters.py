@@ -73,7 +73,7 @@ def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
         rule = "one without an attack, as each member would see other pictures"
         raise BadParameter(expected("the protocol of an ensemble's members", rule, inner.label, text))
     if inner is not None and "protocol" in given:
-        given["protocol"] = _outer(inner.label)
+        given["protocol"] = nested(inner.label)
     given = dict(sorted(given.items()))
     changed = {k: v for k, v in given.items() if v != known[k][1]}
     combine = Combine(*(given.get(n, known[n][1]) for n in ("rule", "merge", "average")))
@@ -102,7 +102,7 @@ def _bind_perturbing(
         raise BadParameter(expected(f"of of {protocol.name}", rule, of.label, text))
     first = next(iter(known))
     strength = {first: given.pop(first, known[first][1])} if first != "of" else {}
-    given = strength | dict(sorted((given | {"of": _outer(of.label)}).items()))
+    given = strength | dict(sorted((given | {"of": nested(of.label)}).items()))
     changed = strength | {k: v for k, v in given.items() if v != known[k][1]}
     label = _label(protocol.name, changed)
     bound = Bound(protocol, label, tuple(given.items()), (), of.combine, of=of)
@@ -160,9 +160,9 @@ def views(bound: Bound, preprocess: Preprocess, mirror: bool) -> tuple[View, ...
     if bound.inner is not None:
         return views(bound.inner, preprocess, mirror)
     if bound.of is not None:
-        change = perturbation(bound)
+        change, plain = perturbation(bound), views(bound.of, preprocess, mirror)
         try:
-            return tuple(dataclasses.replace(v, perturbation=change) for v in views(bound.of, preprocess, mirror))
+            return tuple(dataclasses.replace(v, perturbation=change) for v in plain)
         except BenchsuiteError as error:
             raise type(error)(f"{error} [protocol {bound.label}]") from None
     hints = parameters(bound.protocol)
@@ -330,7 +330,7 @@ def _inner(text: str) -> str:
     return text[:-1].replace("(", ":", 1) if text.endswith(")") else text
 
 
-def _outer(label: str) -> str:
+def nested(label: str) -> str:
     """The inverse of ``_inner``: ``multiscale:flip=false`` as it is written inside another protocol."""
     name, colon, tail = label.partition(":")
     return f"{name}({tail})" if colon else name
