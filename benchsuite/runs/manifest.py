@@ -52,6 +52,7 @@ def make(answer: Answer, settings: Settings, device: str, shared: list[str]) -> 
             "architecture": q.architecture,
             "protocol": q.bound.label,
             **{k: getattr(request, k) for k in ("data", "weights", "loader", "precision", "device", "limit", "seed")},
+            **({"transforms": list(request.transforms)} if request.transforms else {}),
             "question": q.identity,
         },
         "architecture": {
@@ -128,11 +129,13 @@ def _numerics(answer: Answer, settings: Settings, device: str) -> dict[str, Any]
 
 def command(question: Question) -> str:
     """The command line that repeats the run of a question."""
-    request = question.request
-    words = ["benchsuite", "run", *(m.architecture.name for m in question.members), "-p", question.bound.label]
+    request, ensemble = question.request, question.bound.inner is not None
+    names = request.architectures if ensemble else [m.architecture.name for m in question.members]
+    words = ["benchsuite", "run", *names, "-p", question.bound.label]
     for option in ("data", "weights", "limit"):
         value = getattr(request, option)
         words += [f"--{option}", str(value)] if value is not None else []
+    words += [word for text in request.transforms for word in ("--transform", text)]
     words += ["--precision", question.precision] if not _by_default(question) else []
     words += ["--loader", question.loader.name] if not question.loader.exact else []
     words += ["--seed", str(request.seed)] if request.seed else []
