@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from fractions import Fraction
 
 
 class BenchsuiteError(Exception):
@@ -56,8 +57,8 @@ class StorageError(BenchsuiteError):
 
 
 def expected(what: str, rule: str, got: object, where: str = "") -> str:
-    """A message of one line in this module's grammar; a string is inserted as it is, other values by ``repr``."""
-    value = got if isinstance(got, str) else repr(got)
+    """A message of one line in this module's grammar; strings and fractions by ``str``, other values by ``repr``."""
+    value = str(got) if isinstance(got, str | Fraction) else repr(got)
     line = f"Expected {what} to be {rule}, got {value}"
     return " ".join((line + (f" ({where})" if where else "")).split())
 

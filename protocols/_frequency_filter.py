@@ -25,16 +25,25 @@ def _low(x: Any, r: Fraction, unit: str, rule: str) -> Any:
     import torch
 
     height, width = x.shape[-2:]
-    inside = disc(height, width, r, unit, rule)
-    columns = int(inside.any(0).sum())
+    mask = _mask(height, width, r, unit, rule, x.device)
+    columns = mask.shape[1]
     if not columns:
         return torch.zeros_like(x)
-    mask = torch.from_numpy(inside[:, :columns]).to(x.device, x.dtype)
     z = torch.fft.fft(torch.fft.rfft(x.contiguous())[..., :columns], dim=-2) * mask
     return torch.fft.irfft(torch.fft.ifft(z, dim=-2), n=width)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
+def _mask(height: int, width: int, r: Fraction, unit: str, rule: str, device: Any) -> Any:
+    """The columns of ``disc`` that it reaches, as float32 0 and 1 on the device."""
+    import torch
+
+    inside = disc(height, width, r, unit, rule)
+    with torch.inference_mode(False):
+        return torch.from_numpy(inside[:, : int(inside.any(0).sum())]).to(device, torch.float32)
+
+
+@lru_cache(maxsize=512)
 def disc(height: int, width: int, r: Fraction, unit: str, rule: str) -> np.ndarray[Any, Any]:
     """Which frequencies are inside the disc: bool (height, width // 2 + 1), in the order of ``numpy.fft.rfft2``.
 
@@ -46,7 +55,8 @@ def disc(height: int, width: int, r: Fraction, unit: str, rule: str) -> np.ndarr
     rows = np.minimum(np.arange(height), height - np.arange(height))
     columns = np.arange(width // 2 + 1)
     # distance^2 = (i * short / height)^2 + (j * short / width)^2, times (height * width)^2: whole numbers
-    down, right = rows.astype(object) * short * width, columns.astype(object) * short * height
+    kind: Any = np.int64 if (short * height * width) ** 2 < 2**62 else object
+    down, right = rows.astype(kind) * (short * width), columns.astype(kind) * (short * height)
     squares = down[:, None] ** 2 + right[None, :] ** 2
     bound = (radius * height * width) ** 2
     most = math.floor(bound) if rule == "le" else math.ceil(bound) - 1

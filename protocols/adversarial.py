@@ -47,8 +47,7 @@ def projected_gradient(
 
 def _check(eps: Fraction, name: str) -> None:
     if not 0 < eps <= 1:
-        hint = f"; write {eps}/255 for levels of 255" if eps > 1 and eps <= 255 else ""
-        rule = f"a part of the pixels' range, above 0 and at most 1, such as 8/255{hint}"
+        rule = "a part of the pixels' range, above 0 and at most 1, such as 8/255"
         raise BadParameter(expected(f"eps of {name}", rule, eps))
 
 

@@ -7,6 +7,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from benchsuite import (
     DenseParts,
     Family,
     Input,
+    Perturbation,
     PluginError,
     Preprocess,
     Protocol,
@@ -32,6 +34,7 @@ from benchsuite import (
     View,
     center,
     load_plugins,
+    perturbing,
     unknown_name,
     view,
 )
@@ -40,7 +43,15 @@ from benchsuite.specs.combine import combine
 from benchsuite.specs.parameters import bind, views
 from benchsuite.specs.view import resized_shape
 from benchsuite.stats.metrics import errors_at, ranks
-from benchsuite.testing import check_architecture, check_dataset, check_loader, check_protocol, check_reporter
+from benchsuite.testing import (
+    check_architecture,
+    check_dataset,
+    check_loader,
+    check_perturbation,
+    check_protocol,
+    check_reporter,
+    check_transform,
+)
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
 DEEP = 20
@@ -83,6 +94,12 @@ def test_every_loader_keeps_its_contract(name: str) -> None:
 @pytest.mark.parametrize("name", CATALOG.reporters)
 def test_every_reporter_keeps_its_contract(name: str) -> None:
     check_reporter(CATALOG.reporters[name])
+
+
+@pytest.mark.parametrize("name", CATALOG.transforms)
+def test_every_transform_keeps_its_contract(name: str) -> None:
+    check_transform(CATALOG.transforms[name])
+    check_transform(CATALOG.transforms[name], CATALOG.architecture("resnet20"))
 
 
 def test_real_images_keep_the_contract_of_a_dataset(imagenet500: object, cifar10_jpeg: object) -> None:
@@ -278,12 +295,101 @@ def growing() -> Callable[[Preprocess], tuple[View, ...]]:
         ({"views": own_resampling}, "Expected the resampling of a view to be that of the weights"),
         ({"views": wrong_window}, "Expected nominal to be the crop, 224, got 223"),
         ({"views": without_annotation}, "Expected the parameters of views to be without an error, got KeyError"),
-        ({"views": without_default}, "Expected views to be without an error, got TypeError"),
+        ({"views": without_default}, "one with a default, got none"),
         ({"members": True}, "Expected the parameters of views to be without an error"),
     ],
 )
 def test_a_protocol_that_breaks_its_contract_is_refused(changes: dict[str, Any], said: str) -> None:
     assert said in refused(check_protocol, dataclasses.replace(P, **changes))
+
+
+def spoiled(change: str = "darker", reference: str = "", **fields: Any) -> Perturbation:
+    """A perturbation with a function of ``spoiled_perturbations``."""
+    place = "spoiled_perturbations:"
+    return Perturbation("spoiled", place + change, reference=reference and place + reference, **fields)
+
+
+def test_a_perturbation_that_keeps_its_contract_passes() -> None:
+    check_perturbation(spoiled())
+    check_perturbation(spoiled(reference="darker_reference", on="image"))
+    check_perturbation(spoiled("of_ids", needs="ids"))
+    check_perturbation(spoiled("of_gradient", needs="gradient"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (spoiled("squashed"), "to be float32 of shape (7, 3, 32, 32), got torch.float32 (7, 3, 16, 16)"),
+        (spoiled("doubled"), "to be float32 of shape (7, 3, 32, 32), got torch.float64 (7, 3, 32, 32)"),
+        (spoiled("array"), "to be float32 of shape (7, 3, 32, 32), got ndarray"),
+        (spoiled("logarithm"), "Expected what spoiled returns to be finite numbers, got others for probe-"),
+        (spoiled("in_place"), "Expected the pixels that change is given to be unchanged by it, got others"),
+        (spoiled("failing"), "Expected change to be without an error, got ZeroDivisionError: division by zero"),
+        (spoiled("of_batch"), "Expected what change returns for an image to be the same alone and in a batch of 7"),
+        (spoiled("of_place"), "Expected what change returns for an image to be the same in another order"),
+        (spoiled("of_torchs_seed"), "Expected the global random state to be unchanged by change"),
+        (spoiled("of_numpys_seed"), "Expected the global random state to be unchanged by change"),
+        (spoiled("of_pythons_seed"), "Expected the global random state to be unchanged by change"),
+        (spoiled("of_the_first_seed"), "for an image to be the same for any global random seed, got other values"),
+        (spoiled("counted"), "Expected what change returns for an image to be the same"),
+        (spoiled("of_ids"), "Expected what change returns for an image to be the same for any id (needs=pixels)"),
+        (spoiled("of_labels"), "the same for any label (needs=pixels), got other values (perturbation spoiled, 32x32"),
+        (spoiled("of_labels", needs="ids"), "the same for any label (needs=ids)"),
+        (spoiled("of_gradient"), "Expected needs to be gradient for a perturbation that uses the network"),
+        (
+            spoiled("too_far", needs="gradient", parameters=(("eps", Fraction(1, 10)),)),
+            "Expected the change of a pixel to be at most eps, 0.100000, got 0.101000",
+        ),
+        (spoiled(reference="other_reference"), "to be what change returns, to 1e-05, got pixels that differ by 0.0001"),
+        (spoiled(reference="flat_reference"), "reference returns to be of shape (32, 32, 3), got (32, 32)"),
+        (spoiled(reference="in_place_reference"), "Expected the pixels that reference is given to be unchanged by it"),
+        (spoiled(reference="failing_reference"), "Expected reference to be without an error, got ZeroDivisionError"),
+        (spoiled("no_such"), "Expected change of spoiled to be a function of a module"),
+        (spoiled(reference="no_such"), "Expected reference of spoiled to be a function of a module"),
+        (Perturbation("grey-1", "no_such_module:change"), "a function of a module, got no_such_module:change"),
+        (Perturbation("my filter", "spoiled_perturbations:darker"), "Expected the name to be letters, digits"),
+        (
+            spoiled(parameters=(("ratio", "4/3"),)),
+            "Expected a view to be the same after JSON",
+        ),
+    ],
+    ids=lambda given: f"{given.change}-{given.reference}" if isinstance(given, Perturbation) else "",
+)
+def test_a_perturbation_that_breaks_its_contract_is_refused(given: Perturbation, said: str) -> None:
+    assert said in refused(check_perturbation, given)
+
+
+def spoiled_once() -> Perturbation:
+    return spoiled()
+
+
+def picky(*, gain: int) -> Perturbation:
+    return spoiled()
+
+
+def restless_perturb() -> Callable[[], Perturbation]:
+    count = itertools.count()
+    return lambda: spoiled(revision=next(count))
+
+
+def renamed_of(*, of: str = "1crop") -> Perturbation:
+    return spoiled()
+
+
+@pytest.mark.parametrize(
+    ("perturb", "said"),
+    [
+        (lambda: "darker", "Expected what perturb returns to be a Perturbation, got darker"),
+        (lambda: spoiled("of_batch"), "the same alone and in a batch of 7"),
+        (lambda: 1 / 0, "Expected the parameters of perturb to be without an error, got ZeroDivisionError"),
+        (picky, "Expected the parameter gain to be one with a default, got none"),
+        (renamed_of, "Expected a parameter of p to be another than of, which names the perturbed protocol"),
+        (restless_perturb(), "Expected what perturb returns to be the same each time"),
+    ],
+)
+def test_a_protocol_whose_perturbation_breaks_its_contract_is_refused(perturb: Any, said: str) -> None:
+    check_protocol(perturbing("p", spoiled_once, note="n", source="s"))
+    assert said in refused(check_protocol, perturbing("p", perturb, note="n", source="s"))
 
 
 def split(**changes: Any) -> Split:
@@ -452,6 +558,77 @@ def restless_text() -> Callable[[Sequence[Mapping[str, Any]]], str]:
 def test_a_reporter_that_breaks_its_contract_is_refused(render: Callable[..., Any], said: str) -> None:
     text = refused(check_reporter, dataclasses.replace(toys.REPORTER, render=render))
     assert said in text
+
+
+def copied(module: Any, image: Any) -> Any:
+    return module
+
+
+def drawing(module: Any, image: Any) -> None:
+    import torch
+
+    module[0].weight += torch.rand(module[0].weight.shape)
+
+
+def painting(module: Any, image: Any) -> None:
+    image += 1
+
+
+def beheading(module: Any, image: Any) -> None:
+    del module[-1]
+
+
+def shrinking(module: Any, image: Any) -> None:
+    module[0].weight.data = module[0].weight[:, :1]
+
+
+def infinite(module: Any, image: Any) -> None:
+    module[-1].weight /= 0
+
+
+def without_default(module: Any, image: Any, *, by: int) -> None:
+    """A parameter that must be given."""
+
+
+def without_type(module: Any, image: Any, *, by=1) -> None:  # type: ignore[no-untyped-def]
+    """A parameter of no type."""
+
+
+def from_texts(module: Any, image: Any, *, by: str = "a,b") -> None:
+    """A default that cannot be typed."""
+
+
+@pytest.mark.parametrize(
+    ("apply", "said"),
+    [
+        (copied, "Expected what apply returns to be None, as it changes the module itself, got Sequential"),
+        (drawing, "Expected the logits after apply to be the same each time, got others"),
+        (painting, "Expected the image to be unchanged by apply, got a changed one"),
+        (beheading, "to be of shape (2, 7), got (2, 8)"),
+        (shrinking, "Expected the network after apply to be without an error, got RuntimeError"),
+        (infinite, "Expected the logits after apply to be finite, got others"),
+        (lambda module, image: module.stem, "Expected apply on probe to be without an error, got AttributeError"),
+        (without_default, "Expected the parameter by to be one with a default, got none"),
+        (without_type, "Expected the parameters of apply to be without an error, got KeyError"),
+        (from_texts, "Expected the defaults of apply to be without an error, got BadParameter"),
+    ],
+)
+def test_a_transform_that_breaks_its_contract_is_refused(apply: Callable[..., Any], said: str) -> None:
+    text = refused(check_transform, dataclasses.replace(toys.TRANSFORM, apply=apply))
+    assert said in text
+    assert text.endswith("(transform redder)")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": "a b"}, "Expected the name to be letters, digits"),
+        ({"note": " "}, "Expected note to be a text that is not empty"),
+        ({"source": ""}, "Expected source to be a text that is not empty"),
+    ],
+)
+def test_a_transform_without_name_or_texts_is_refused(change: dict[str, Any], said: str) -> None:
+    assert said in refused(check_transform, dataclasses.replace(toys.TRANSFORM, **change))
 
 
 def test_a_members_protocol_names_its_inner_protocol() -> None:

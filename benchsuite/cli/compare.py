@@ -176,10 +176,15 @@ def _rates(result: Comparison) -> Iterator[tuple[str, ...]]:
 
 
 def _calibration(before: Side, after: Side) -> Iterator[tuple[str, ...]]:
-    """Calibration error, log loss and Brier score; for a run without a stored Brier score its bounds are shown."""
+    """Calibration error, log loss and Brier score; for a run without a stored Brier score its bounds are shown.
+
+    Nothing if the predictions of a run are compact.
+    """
     from benchsuite.stats.digits import decimals, signed
 
     a, b = before.calibration, after.calibration
+    if a is None or b is None:
+        return
     for name, x, y in (("ECE %", 100 * a.ece, 100 * b.ece), ("NLL", a.nll, b.nll), ("Brier", a.brier, b.brier)):
         if x is not None and y is not None:
             digits = 2 if "%" in name else 4

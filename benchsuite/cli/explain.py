@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchsuite.specs.catalog import Catalog
 
 ASKED: dict[str, Any] = {"data": None, "weights": None, "loader": "torch", "device": "auto", "precision": "auto"}
-ASKED |= {"limit": None, "seed": 0}
+ASKED |= {"limit": None, "seed": 0, "transform": None}
 """The options that set what is evaluated, and their defaults."""
 
 LADDER: dict[str, Any] = {"start": None, "goal": None, "shapley": False, "accounting": None, "top5": False}

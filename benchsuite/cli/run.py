@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchsuite.cli.bars import bars
 from benchsuite.cli.console import add_results, err, out, print_json, print_table
 from benchsuite.errors import BadParameter, expected
+from benchsuite.specs import parameters
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("architectures", nargs="+", metavar="ARCHITECTURE", help="resnet50, timm:NAME, torchvision:NAME ... or a run")
     add("-p", "--protocol", action="append", metavar="NAME[:PARAMETER=VALUE,...]", help="default: 1crop; repeatable")
+    add(
+        "--sweep", action="append", default=[], metavar="PARAMETER=A,B,...", help="every protocol that has it: r=4,8,12"
+    )
     add_evaluation(parser)
     add("--processes", type=int, default=1, metavar="N", help="divide the work among N processes; see also torchrun")
     add("--expect", action="append", default=[], metavar="top1_error=24.7+-0.1", help="exit 1 if a result differs")
@@ -41,6 +45,12 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", metavar="NAME[:PATH]", help="imagenet:PATH, cifar10:PATH ... (default: the embedded digits)")
     add("--weights", metavar="NAME|FILE|random", help="declared weights, a .pth or .safetensors file, or random")
+    add(
+        "--transform",
+        action="append",
+        metavar="NAME[:PARAMETER=VALUE,...]",
+        help="change the weights before they are tested, such as smooth:rho=1; repeatable, applied in order",
+    )
     add("--loader", default="torch", help="how images are read (default: %(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
     add(
@@ -74,7 +84,7 @@ def run_request(args: argparse.Namespace, architectures: Sequence[str], protocol
 
     names = {"data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed", "fresh"}
     options = {name: getattr(args, name) for name in names | {"compiled", "results"}}
-    return RunRequest(tuple(architectures), tuple(protocols), **options)
+    return RunRequest(tuple(architectures), tuple(protocols), transforms=tuple(args.transform or ()), **options)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,7 +96,8 @@ def run(args: argparse.Namespace) -> int:
     expectations = [_expectation(text) for text in args.expect]
     catalog = load_plugins()
     reporter = None if args.format == "table" else catalog.find("reporter", args.format)
-    request = run_request(args, args.architectures, args.protocol or ["1crop"])
+    protocols = parameters.swept(args.protocol or ["1crop"], args.sweep, lambda name: catalog.find("protocol", name))
+    request = run_request(args, args.architectures, protocols)
     request = dataclasses.replace(request, processes=args.processes)
     progress = bars() if leads() else Progress()
     for name, reason in catalog.broken:
@@ -132,6 +143,10 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
             words.append(f"answers are chosen among {row['among']} classes")
         if ties["top1"] or ties["top5"]:
             words.append(f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5")
+        if row.get("vanished"):
+            words.append(
+                f"the gradient of {row['vanished']} images is zero everywhere: the attack says nothing about them"
+            )
         console.print("; ".join(words), markup=False, soft_wrap=True)
     _print_checks(rows)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchsuite.cli.console import add_results, print_json
 from benchsuite.specs.catalog import load_plugins
+from benchsuite.storage import run_folder
 
 if TYPE_CHECKING:
     from benchsuite.report.results_pages import Page
@@ -36,20 +37,27 @@ def run(args: argparse.Namespace) -> int:
 
     make = maker(load_plugins())
     with_paths = list(committed_runs.files_with_paths(args.results))
+    bulky = committed_runs.bulky(args.results)
     if not args.check:
         for file in with_paths:
             committed_runs.write(file)
+        for folder in bulky:
+            run_folder.compact(folder)
     pages = [results_pages.regenerate(path, make) for path in args.pages or results_pages.pages_in(args.results)]
     faults = [*committed_runs.faults(args.results), *(fault for page in pages for fault in page.faults)]
     changed = [path for page in pages for path in page.changed]
-    differs = bool(faults or (args.check and (with_paths or changed)))
-    texts = [*(f"{file.path}: {_paths(file.paths, args.check)}" for file in with_paths), *_texts(pages, args.check)]
+    differs = bool(faults or (args.check and (with_paths or changed or bulky)))
+    compacted = "are too large; benchsuite tables makes them compact" if args.check else "made compact"
+    texts = [f"{file.path}: {_paths(file.paths, args.check)}" for file in with_paths]
+    texts += [f"{folder}: predictions {compacted}" for folder in bulky]
+    texts += _texts(pages, args.check)
     if not args.check:
         for page in pages:
             page.write()
     if args.json:
         tables = [{"path": str(page.path), "tables": page.tables} for page in pages]
         files = {"changed": list(map(str, changed)), "with_paths": [str(file.path) for file in with_paths]}
+        files["bulky"] = list(map(str, bulky))
         print_json({"pages": tables, **files, "faults": faults, "written": not args.check})
     else:
         print(*texts, *faults, sep="\n")

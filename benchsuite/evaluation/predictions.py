@@ -9,7 +9,7 @@ from benchsuite.errors import BenchsuiteError
 from benchsuite.specs.combine import Combine, softmax
 from benchsuite.specs.dataset import Sample
 from benchsuite.stats import metrics
-from benchsuite.storage.run_folder import COLUMNS, REAL
+from benchsuite.storage.run_folder import COLUMNS, REAL, VANISHED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,9 +62,11 @@ def join(parts: Sequence[dict[str, Any]], samples: Sequence[Sample]) -> dict[str
     """
     import numpy as np
 
+    extra = [name for name in (REAL, VANISHED) if any(name in p for p in parts)]
+    lists = ("id", *extra)
     whole = {
-        name: [i for p in parts for i in p[name]] if name in ("id", REAL) else np.concatenate([p[name] for p in parts])
-        for name in (*COLUMNS, *((REAL,) if any(REAL in p for p in parts) else ()))
+        name: [i for p in parts for i in p[name]] if name in lists else np.concatenate([p[name] for p in parts])
+        for name in (*COLUMNS, *extra)
     }
     if whole["id"] != [s.id for s in samples]:
         raise BenchsuiteError(
@@ -78,16 +80,18 @@ def count(columns: dict[str, Any], tolerance: float) -> dict[str, int]:
     """Integer counts of a run: n, errors at 1 and 5, and decisions within ``tolerance`` of flipping.
 
     If labels were reassessed: ``real_n`` images have reassessed labels, and the top-1 answer of ``real_errors`` of them
-    is none of these labels.
+    is none of these labels. Under attack: ``vanished`` images have a gradient that is zero everywhere. Compact
+    predictions have no near ties.
     """
     import numpy as np
 
     rank, judged = columns["rank"], [right for right in columns.get(REAL, ()) if right is not None]
     real = {"real_n": len(judged), "real_errors": judged.count(False)} if REAL in columns else {}
-    return real | {
-        "n": len(rank),
-        "top1_errors": metrics.errors_at(rank, 1).hits,
-        "top5_errors": metrics.errors_at(rank, 5).hits,
-        "top1_near_ties": int((np.abs(columns["margin1"]) <= tolerance).sum()),
-        "top5_near_ties": int((np.abs(columns["margin5"]) <= tolerance).sum()),
+    vanished = {"vanished": sum(columns[VANISHED])} if VANISHED in columns else {}
+    errors = {"top1_errors": metrics.errors_at(rank, 1).hits, "top5_errors": metrics.errors_at(rank, 5).hits}
+    ties = {
+        f"top{k}_near_ties": int((np.abs(columns[f"margin{k}"]) <= tolerance).sum())
+        for k in (1, 5)
+        if f"margin{k}" in columns
     }
+    return real | vanished | {"n": len(rank)} | errors | ties

@@ -44,6 +44,7 @@ class RunRequest:
     fresh: bool = False
     results: Path = Path("results")
     processes: int = 1
+    transforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,11 @@ class Question:
     data_digest: str
     identity: dict[str, Any]
     precision_checks: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def attacked(self) -> bool:
+        """Whether a view needs the gradient of the network."""
+        return any(v.attacked for m in self.members for v in m.views)
 
     @property
     def images(self) -> ImageSource:

@@ -12,6 +12,7 @@ from benchsuite.evaluation.question import Member, Question
 from benchsuite.specs.combine import combine, in_space, merge
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
+from benchsuite.storage.run_folder import VANISHED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,14 +54,21 @@ def _columns(question: Question, samples: Sequence[Sample], logits: Logits, shar
 
     among = question.split.among
     members = [_combined(member, logits, shared, among) for member in question.members]
+    vanished = _vanished(question, logits)
     if question.bound.inner is None:
-        return predictions.rows(samples, members[0], question.bound.combine, among)
+        return predictions.rows(samples, members[0], question.bound.combine, among) | vanished
     spaces = [m.combine.space for m in question.members]
     tiny = np.finfo(np.float64).tiny
     as_logits = [np.log(np.maximum(x, tiny)) if s == "prob" else x for s, x in zip(spaces, members, strict=True)]
     stacked = np.stack(as_logits, axis=1)
     merged = combine(stacked, question.bound.combine, np.ones(stacked.shape[:2]))
-    return predictions.rows(samples, merged, question.bound.combine, among)
+    return predictions.rows(samples, merged, question.bound.combine, among) | vanished
+
+
+def _vanished(question: Question, logits: Logits) -> dict[str, Any]:
+    """The column ``VANISHED`` if a view is attacked: whether an image's gradient is zero in any such view."""
+    places = [logits[m.identity][v][1] for m in question.members for v in m.views if v.attacked]
+    return {VANISHED: [any(row) for row in zip(*((p == 0).tolist() for p in places), strict=True)]} if places else {}
 
 
 def _combined(member: Member, logits: Logits, shared: dict[Any, Any], among: Sequence[int]) -> NDArray[np.float64]:

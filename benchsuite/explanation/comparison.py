@@ -36,7 +36,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One run of a comparison, without its predictions. ``n`` images were evaluated of the ``of`` in the split."""
+    """One run of a comparison, without its predictions. ``n`` images were evaluated of the ``of`` in the split.
+
+    ``calibration`` is None if the predictions are compact, so that their probabilities are not known.
+    """
 
     run_id: str
     path: str
@@ -48,7 +51,7 @@ class Side:
     of: int
     top1_errors: int
     top5_errors: int
-    calibration: Calibration
+    calibration: Calibration | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ def compare(before: Run, after: Run) -> Comparison:
 def side(run: Run) -> Side:
     """The summary of a run for a comparison, with its calibration."""
     m, rank = run.manifest, run.columns["rank"]
+    whole = "probability5" in run.columns
     return Side(
         run_id=run.run_id,
         path=str(run.path),
@@ -161,7 +165,7 @@ def side(run: Run) -> Side:
         of=m["dataset"]["of"],
         top1_errors=int((rank >= 1).sum()),
         top5_errors=int((rank >= 5).sum()),
-        calibration=calibration(dict(run.columns), m["dataset"]["classes"]),
+        calibration=calibration(dict(run.columns), m["dataset"]["classes"]) if whole else None,
     )
 
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from benchsuite.errors import BenchsuiteError, UnsupportedProtocol, expected, first_line
+from benchsuite.models.memory import lacks_memory
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.perturbation import Perturbation
 
@@ -27,11 +28,11 @@ class PerturbedBatch:
     """The images of a batch whose pixels are changed: ``samples``, and ``logits`` if the change needs the gradient.
 
     ``vanished`` is bool (n,): for which images the first gradient that was computed is zero everywhere. None if none
-    was computed.
+    was computed. With another ``turn``, such as the epoch of a training, other random numbers are drawn.
     """
 
-    def __init__(self, samples: Sequence[Sample], device: Any, logits: Logits | None = None) -> None:
-        self.samples, self.device, self._logits = samples, device, logits
+    def __init__(self, samples: Sequence[Sample], device: Any, logits: Logits | None = None, turn: str = "") -> None:
+        self.samples, self.device, self._logits, self._turn = samples, device, logits, turn
         self.vanished: Any = None
 
     @property
@@ -63,22 +64,22 @@ class PerturbedBatch:
 
         Raises ``UnsupportedProtocol`` if the network has no gradient.
         """
-        with torch.enable_grad():
-            x = pixels.detach().requires_grad_(True)
-            loss = F.cross_entropy(self.logits(x), self.labels, reduction="sum")
-            try:
+        try:
+            with torch.enable_grad():
+                x = pixels.detach().requires_grad_(True)
+                loss = F.cross_entropy(self.logits(x), self.labels, reduction="sum")
                 (gradient,) = torch.autograd.grad(loss, x)
-            except RuntimeError as error:
-                if loss.requires_grad and "used in the graph" not in str(error):
-                    raise
-                rule = "one whose loss has a gradient with respect to its pixels"
-                raise UnsupportedProtocol(expected("the network under an attack", rule, first_line(error))) from error
+        except RuntimeError as error:
+            if lacks_memory(error):
+                raise
+            rule = "one whose loss has a gradient with respect to its pixels"
+            raise UnsupportedProtocol(expected("the network under an attack", rule, first_line(error))) from error
         if self.vanished is None:
             self.vanished = ~(gradient.flatten(1) != 0).any(1)
         return gradient
 
     def _drawn(self, seed: int, like: Any, draw: Callable[[str, int, tuple[int, ...]], NDArray[np.float32]]) -> Any:
-        drawn = np.stack([draw(name, seed, tuple(like.shape[1:])) for name in self.ids])
+        drawn = np.stack([draw(f"{self._turn}{name}", seed, tuple(like.shape[1:])) for name in self.ids])
         return torch.from_numpy(drawn).to(self.device)
 
 
@@ -115,14 +116,15 @@ def normal(name: str, seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
 def perturbed(perturbation: Perturbation, pixels: Any, batch: PerturbedBatch) -> Any:
     """The changed pixels: float32 (n, 3, h, w) in [0, 1] -> the same shape and type.
 
-    Raises ``BenchsuiteError`` if the function returns another shape or type, or numbers that are not finite.
+    Raises ``BenchsuiteError`` if the function returns another shape or type, or, on a CPU, numbers that are not finite.
+    Elsewhere such numbers are noticed in the scores, as a look at them would stop the device.
     """
     changed = perturbation.function()(pixels, batch, **perturbation.keywords)
     what = f"what {perturbation.name} returns"
     if not isinstance(changed, torch.Tensor) or changed.shape != pixels.shape or changed.dtype != torch.float32:
         got = f"{changed.dtype} {tuple(changed.shape)}" if isinstance(changed, torch.Tensor) else type(changed).__name__
         raise BenchsuiteError(expected(what, f"float32 of shape {tuple(pixels.shape)}", got))
-    if not bool(torch.isfinite(changed).all()):
+    if changed.device.type == "cpu" and not bool(torch.isfinite(changed).all()):
         bad = [s.id for s, row in zip(batch.samples, changed.flatten(1), strict=True) if not row.isfinite().all()]
         raise BenchsuiteError(expected(what, "finite numbers", f"others for {bad[0]} and {len(bad) - 1} more"))
     return changed.detach()

@@ -17,6 +17,9 @@ from benchsuite.storage.files import writing
 PATH = "PATH"
 """Replaces a path."""
 
+BULKY = 200_000
+"""Predictions that take more bytes are committed compactly."""
+
 ABSOLUTE = re.compile(r"(?<![\w/.)])(?:~?/(?!/)[^\s\"',;]*/|[A-Za-z]:\\|\\\\)[^\s\"',;]*")
 """An absolute path, alone or after ``NAME:``. The slashes of a URL or between two words do not match."""
 
@@ -82,6 +85,13 @@ def write(file: CommittedFile) -> None:
     """Writes the file without its paths."""
     with writing(file.path) as part:
         part.write_text(file.portable, encoding="utf-8", newline="\n")
+
+
+def bulky(results: Path) -> list[Path]:
+    """The folders of committed runs whose predictions take more than ``BULKY`` bytes."""
+    folders = [folder for folder in committed(results) if folder.parent.name == "runs"]
+    files = [(folder, folder / "predictions.parquet") for folder in folders]
+    return [folder for folder, file in files if file.is_file() and file.stat().st_size > BULKY]
 
 
 def faults(results: Path) -> Iterator[str]:

@@ -231,10 +231,15 @@ def _family(
 
 
 def changed(before: Run, after: Run, most: int) -> tuple[Changed, ...]:
-    """At most ``most`` images that were fixed or broken, first those whose true class gained or lost most."""
+    """At most ``most`` images that were fixed or broken, first those whose true class gained or lost most.
+
+    None if the predictions of a run are compact.
+    """
     import numpy as np
 
     a, b = before.columns, comparison.aligned(before, after).columns
+    if "probability_true" not in a or "probability_true" not in b:
+        return ()
     gain = b["probability_true"] - a["probability_true"]
     places = np.flatnonzero((a["rank"] > 0) != (b["rank"] > 0))
     places = places[np.argsort(-np.abs(gain[places]), kind="stable")][:most]

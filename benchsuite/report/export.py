@@ -159,7 +159,7 @@ def run_data(entry: Entry) -> dict[str, Any]:
     """A run as one flat object: the keys of ``run --json`` without ``cached``, its calibration, and ``megapixels``."""
     row = {key: value for key, value in entry.row.items() if key != "cached"}
     names = ("ece", "nll", "brier", "brier_low", "brier_high")
-    calibration = {key: getattr(entry.side.calibration, key) for key in names}
+    calibration = {key: getattr(entry.side.calibration, key, None) for key in names}
     return row | calibration | {"megapixels": entry.megapixels}
 
 

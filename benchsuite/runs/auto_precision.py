@@ -19,7 +19,9 @@ from benchsuite.evaluation.question import TOLERANCE, ImageSource, Member, Quest
 from benchsuite.specs.combine import softmax
 from benchsuite.specs.dataset import Sample, Split, spread
 from benchsuite.specs.loader import Loader
+from benchsuite.specs.perturbation import Perturbation, perturbation_data
 from benchsuite.specs.preprocess import center
+from benchsuite.specs.view import View
 from benchsuite.storage import keys
 from benchsuite.storage.files import cache_dir, writing
 
@@ -80,7 +82,10 @@ def in_chosen_precision(questions: Sequence[Question], trial: Trial) -> Iterator
     if not worth_it(questions):
         yield from questions
         return
-    decisions = {identity: decide(questions[0], member, trial) for identity, (member, _) in networks(questions).items()}
+    decisions = {
+        identity: decide(questions[0], member, trial, perturbations(views))
+        for identity, (member, views) in networks(questions).items()
+    }
     for question in questions:
         checks = tuple(decisions[m.identity] for m in question.members)
         names = {decision["precision"] for decision in checks}
@@ -97,39 +102,51 @@ def worth_it(questions: Sequence[Question]) -> bool:
     return False
 
 
-def decide(question: Question, member: Member, trial: Trial) -> dict[str, Any]:
+def perturbations(views: Sequence[View]) -> tuple[Perturbation, ...]:
+    """The distinct perturbations of the views: a precision must give the same answers for each of them too."""
+    return tuple(dict.fromkeys(v.perturbation for v in views if v.perturbation is not None and not v.attacked))
+
+
+def decide(question: Question, member: Member, trial: Trial, changes: tuple[Perturbation, ...] = ()) -> dict[str, Any]:
     """The decision about a network on the images of a question: read from the cache, else made and written there.
 
+    The centre crops are compared as they are, and with each of the ``changes``.
     ``{"precision", "images", "checks": [...]}``, the checks in the order in which precisions were tried.
     """
-    path = cache_dir() / "precision" / f"{keys.digest(_identity(question, member, trial.device))[:32]}.json"
+    identity = _identity(question, member, trial.device)
+    if changes:
+        identity["perturbations"] = [perturbation_data(p) for p in changes]
+    path = cache_dir() / "precision" / f"{keys.digest(identity)[:32]}.json"
     try:
         decision = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         decision = None
     if isinstance(decision, dict) and decision.get("precision") in TOLERANCE:
         return decision
-    decision = _checked(question, member, trial)
+    decision = _checked(question, member, trial, changes)
     with writing(path) as part:
         part.write_text(json.dumps(decision, ensure_ascii=False) + "\n", encoding="utf-8")
     return decision
 
 
-def _checked(question: Question, member: Member, trial: Trial) -> dict[str, Any]:
+def _checked(question: Question, member: Member, trial: Trial, changes: tuple[Perturbation, ...]) -> dict[str, Any]:
     """Computes the sample in float32 and in the precisions to try, until one passes."""
-    samples, view = spread(question.samples, SAMPLE), center(member.weights.preprocess)
+    samples, crop = spread(question.samples, SAMPLE), center(member.weights.preprocess)
+    views = [crop, *(dataclasses.replace(crop, perturbation=change) for change in changes)]
+    ids = [s.id for s in samples]
     source, settings = ImageSource(question.split, READER), Settings(batch_size=8, workers=1)
     precisions, checks = trial.precisions(), list[dict[str, Any]]()
 
-    def logits(precision: str) -> NDArray[np.float32]:
-        (chunk,) = fill(trial.open_network(member, precision), source, [samples], settings, _silent)
-        of_view: NDArray[np.float32] = chunk[view][0]
-        return of_view
+    def logits(precision: str) -> list[NDArray[np.float32]]:
+        network = dataclasses.replace(trial.open_network(member, precision), views=tuple(views))
+        (chunk,) = fill(network, source, [samples], settings, _silent)
+        return [chunk[view][0] for view in views]
 
     exact = logits("fp32") if precisions else None
     for precision in precisions:
         assert exact is not None, "float32 comes first"
-        checks.append(compared(exact, logits(precision), [s.id for s in samples], precision))
+        pairs = zip(exact, logits(precision), strict=True)
+        checks.append(_worst([compared(a, b, ids, precision) for a, b in pairs]))
         if checks[-1]["passed"]:
             break
     passed = [check["precision"] for check in checks if check["passed"]]
@@ -163,6 +180,16 @@ def compared(
         "changed": changed,
         "tolerance": TOLERANCE[precision],
         "passed": difference is not None and difference <= BOUNDS[precision] and near,
+    }
+
+
+def _worst(checks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The checks of several views as one: it passes if all do, and has the largest difference of all."""
+    differences = [check["difference"] for check in checks]
+    return checks[0] | {
+        "difference": None if None in differences else max(differences),
+        "changed": [image for check in checks for image in check["changed"]],
+        "passed": all(check["passed"] for check in checks),
     }
 
 

@@ -52,6 +52,7 @@ def make(answer: Answer, settings: Settings, device: str, shared: list[str]) -> 
             "architecture": q.architecture,
             "protocol": q.bound.label,
             **{k: getattr(request, k) for k in ("data", "weights", "loader", "precision", "device", "limit", "seed")},
+            **({"transforms": list(request.transforms)} if request.transforms else {}),
             "question": q.identity,
         },
         "architecture": {
@@ -128,11 +129,13 @@ def _numerics(answer: Answer, settings: Settings, device: str) -> dict[str, Any]
 
 def command(question: Question) -> str:
     """The command line that repeats the run of a question."""
-    request = question.request
-    words = ["benchsuite", "run", *(m.architecture.name for m in question.members), "-p", question.bound.label]
+    request, ensemble = question.request, question.bound.inner is not None
+    names = request.architectures if ensemble else [m.architecture.name for m in question.members]
+    words = ["benchsuite", "run", *names, "-p", question.bound.label]
     for option in ("data", "weights", "limit"):
         value = getattr(request, option)
         words += [f"--{option}", str(value)] if value is not None else []
+    words += [word for text in request.transforms for word in ("--transform", text)]
     words += ["--precision", question.precision] if not _by_default(question) else []
     words += ["--loader", question.loader.name] if not question.loader.exact else []
     words += ["--seed", str(request.seed)] if request.seed else []
@@ -151,7 +154,8 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
     ``resize``, ``crop`` and ``interpolation`` list the values of its views. ``of`` is the size of the whole split, and
     ``exact`` is true if the pixels were those of the reference decoder. ``among`` is the number of classes if answers
     were chosen from some classes only. If labels were reassessed, ``real_n`` images have reassessed labels, and the
-    answer to ``real_errors`` of these images is none of them.
+    answer to ``real_errors`` of these images is none of them. Under attack, ``vanished`` counts the images whose
+    gradient is zero everywhere.
     """
     request, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
     n, top1, top5 = counts["n"], counts["top1_errors"], counts["top5_errors"]
@@ -184,6 +188,7 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
         "interpolation": sorted({view["interpolation"] for view in views}),
         **({"among": manifest["dataset"]["among"]} if "among" in manifest["dataset"] else {}),
         **_real(counts),
+        **({"vanished": counts["vanished"]} if "vanished" in counts else {}),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, no_score_map
 from benchsuite.evaluation.question import TOLERANCE, Member, Question, RunRequest
-from benchsuite.models.weights import ChosenWeights, choose
+from benchsuite.models.weights import ChosenWeights, choose, transformed
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
@@ -27,20 +27,33 @@ DEFAULT_DATA = "digits"
 def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     """The questions of a command: for each architecture its protocols, then the ensembles.
 
+    An attack is computed in float32, and so is the same protocol without it, which is added if it is not there. With
+    ``--precision auto`` all questions of the command are then in float32.
+
     Raises a ``BenchsuiteError`` for any name, parameter, folder or file that does not fit, before any network is built.
     """
     _check(request)
+    request = dataclasses.replace(request, transforms=tuple(catalog.transform(t).name for t in request.transforms))
     bounds = [parameters.bind(text, lambda name: catalog.find("protocol", name)) for text in request.protocols]
+    bounds, exact = _with_clean(bounds)
+    if exact and request.precision == "auto":
+        request = dataclasses.replace(request, precision="fp32")
     loader: Loader = catalog.find("loader", request.loader)
     recalled = [_recall(name, request, catalog) for name in request.architectures]
     data = _one_dataset(request.data, [r.data for r in recalled if r])
     dataset, split = catalog.open_dataset(data)
-    named = [
-        (catalog.architecture(r.architecture if r else name), r.weights if r else request.weights, r)
-        for name, r in zip(request.architectures, recalled, strict=True)
-    ]
-    chosen = [(a, choose(a, dataset, weights, request.seed, request.results), r) for a, weights, r in named]
+    chosen = []
+    for name, r in zip(request.architectures, recalled, strict=True):
+        architecture = catalog.architecture(r.architecture if r else name)
+        asked = r or request  # what a finished run was asked, or this one
+        wanted = choose(architecture, dataset, asked.weights, asked.seed, request.results)
+        chosen.append((architecture, _transformed(wanted, asked.transforms, catalog), r))
     questions = []
+
+    def question(members: tuple[Member, ...], bound: Bound) -> Question:
+        own = dataclasses.replace(request, precision="fp32") if bound.label in exact else request
+        return _question(own, members, bound, dataset, split, loader)
+
     for bound in (b for b in bounds if b.inner is None):
         if any(r for _, _, r in chosen):
             raise BadParameter(expected("a run as an architecture", "a member of -p ensemble", bound.label))
@@ -48,14 +61,28 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
         for bound in bounds:
             if bound.inner is None:
                 member = _member(architecture, weights, bound, split, catalog)
-                questions.append(_question(request, (member,), bound, dataset, split, loader))
+                questions.append(question((member,), bound))
     for bound in bounds:
         if bound.inner is not None:
             members = tuple(
                 _member(a, w, _bind(r.protocol, catalog) if r else bound.inner, split, catalog) for a, w, r in chosen
             )
-            questions.append(_question(request, members, bound, dataset, split, loader))
+            questions.append(question(members, bound))
     return questions
+
+
+def _with_clean(bounds: Sequence[Bound]) -> tuple[list[Bound], set[str]]:
+    """The protocols, each attack after the protocol that it attacks; and the labels of these two kinds."""
+    ordered, exact, given = list[Bound](), set[str](), {b.label for b in bounds}
+    for bound in bounds:
+        clean = parameters.attacked(bound)
+        if clean is not None:
+            if clean.label not in given:
+                ordered.append(clean)
+                given.add(clean.label)
+            exact |= {bound.label, clean.label}
+        ordered.append(bound)
+    return ordered, exact
 
 
 def under(question: Question, request: RunRequest, protocol: str, catalog: Catalog) -> Question:
@@ -81,6 +108,8 @@ class _RecalledRun:
     weights: str | None
     protocol: str
     data: str | None
+    seed: int
+    transforms: tuple[str, ...]
 
 
 def _recall(name: str, request: RunRequest, catalog: Catalog) -> _RecalledRun | None:
@@ -93,7 +122,19 @@ def _recall(name: str, request: RunRequest, catalog: Catalog) -> _RecalledRun | 
     if manifest is None or len(manifest["members"]) != 1:
         raise BadParameter(expected("a run in an ensemble", "complete and of one network", name))
     member, options = manifest["members"][0], manifest["asked"]
-    return _RecalledRun(member["architecture"], options["weights"], manifest["protocol"]["label"], options["data"])
+    return _RecalledRun(
+        member["architecture"],
+        options["weights"],
+        manifest["protocol"]["label"],
+        options["data"],
+        options["seed"],
+        tuple(options.get("transforms", ())),
+    )
+
+
+def _transformed(chosen: ChosenWeights, transforms: Sequence[str], catalog: Catalog) -> ChosenWeights:
+    bound = [catalog.transform(text) for text in transforms]
+    return transformed(chosen, bound, [catalog.owner("transform", t.name) for t in bound])
 
 
 def _one_dataset(given: str | None, recalled: Sequence[str | None]) -> str:
@@ -131,7 +172,8 @@ def _question(
     request: RunRequest, members: tuple[Member, ...], bound: Bound, dataset: Dataset, split: Split, loader: Loader
 ) -> Question:
     samples = spread(split.samples, request.limit)
-    precision = "fp32" if request.precision == "auto" else request.precision
+    attack = any(v.attacked for m in members for v in m.views)
+    precision = "fp32" if attack or request.precision == "auto" else request.precision
     data_digest = keys.samples_digest(samples)
     identity = {
         "scores": keys.SCORES,

@@ -50,8 +50,11 @@ def run(request: RunRequest, catalog: Catalog, progress: Progress) -> list[dict[
             raise
         if request.data is None:
             progress.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
-        if crew.leads and request.precision == "auto":  # the other processes receive its decision
-            questions = _with_auto_precision(request, questions, progress)
+        forced = [q.bound.label for q in questions if q.precision == "fp32"]
+        if request.precision not in ("auto", "fp32") and forced:
+            progress.note(f"{', '.join(forced)} in fp32, not {request.precision}: an attack needs exact gradients")
+        if crew.leads and all(q.request.precision == "auto" for q in questions):
+            questions = _with_auto_precision(request, questions, progress)  # other processes receive its decision
         return answer(request, questions, progress, crew)
     finally:
         crew.stop()
@@ -242,8 +245,11 @@ def _train(question: Question, member: Member, device: str, progress: Progress) 
     recipe, path = member.weights.recipe, member.weights.path
     if recipe is None or path is None or path.is_file():
         return
+    from benchsuite.models import weights
     from benchsuite.training import trainer
 
+    if member.weights.transforms:
+        weights.check_transforms(member.architecture, member.weights, len(question.split.classes))
     lock = path.with_suffix(".lock")
     with held(lock, wait=False) as free:
         if not free:

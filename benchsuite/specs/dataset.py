@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -131,3 +133,12 @@ def spread(items: tuple[T, ...], limit: int | None) -> tuple[T, ...]:
     if limit is None or limit >= len(items):
         return items
     return tuple(items[i * len(items) // limit] for i in range(limit))
+
+
+def shuffled(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    """The same samples with their labels permuted. The permutation depends on the ids alone, so it is always the same.
+
+    The first sample gets the label of the sample whose id has the lowest SHA-256 digest, and so on.
+    """
+    donors = sorted(samples, key=lambda s: hashlib.sha256(f"shuffled label {s.id}".encode()).digest())
+    return tuple(dataclasses.replace(s, label=d.label) for s, d in zip(samples, donors, strict=True))

@@ -1,4 +1,4 @@
-"""Parses protocols and architectures with parameters; names, types and defaults come from function signatures."""
+"""Parses protocols, architectures and transforms with parameters, whose names and types come from signatures."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, Union, get_args, get_origin
 
 from benchsuite.errors import BadParameter, BenchsuiteError, expected, unknown_name
-from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.architecture import Architecture, Transform
 from benchsuite.specs.combine import Average, Combine, Rule, Space
 from benchsuite.specs.perturbation import Perturbation, decimal
 from benchsuite.specs.preprocess import Preprocess, with_overrides
@@ -45,7 +45,11 @@ class Bound:
 def parameters(protocol: Protocol) -> Mapping[str, tuple[Any, Any]]:
     """The parameters that a user may write after the colon: name -> (type, default); None where the weights decide."""
     if protocol.perturb is not None:  # resize, crop and merging are those of the other protocol
-        return _keywords(protocol.perturb) | {"of": (str, "1crop")}
+        own = _keywords(protocol.perturb)
+        if "of" in own:
+            rule = "another than of, which names the perturbed protocol"
+            raise BadParameter(expected(f"a parameter of {protocol.name}", rule, "of"))
+        return own | {"of": (str, "1crop")}
     own, combine = _keywords(protocol.views), protocol.combine
     merging = dict(zip(MERGING, (combine.space, combine.rule, combine.average), strict=True))
     shared = {} if protocol.members else {n: (t, None) for n, t in OVERRIDES.items()}
@@ -65,6 +69,9 @@ def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
         raise BadParameter(
             expected("the protocol of an ensemble's members", "another than an ensemble", inner.label, text)
         )
+    if inner is not None and attacked(inner) is not None:
+        rule = "one without an attack, as each member would see other pictures"
+        raise BadParameter(expected("the protocol of an ensemble's members", rule, inner.label, text))
     if inner is not None and "protocol" in given:
         given["protocol"] = nested(inner.label)
     given = dict(sorted(given.items()))
@@ -85,13 +92,18 @@ def _bind_perturbing(
     find: Callable[[str], Protocol],
     text: str,
 ) -> Bound:
-    """A protocol that changes the pixels of another protocol's views. Its scores are combined as those of the other."""
+    """A protocol that changes the pixels of another protocol's views. Its scores are combined as those of the other.
+
+    The label always names the first parameter, the strength of the change: ``lowpass:r=12``.
+    """
     of = bind(_inner(str(given.get("of", known["of"][1]))), find)
     if of.inner is not None or of.of is not None:
         rule = "a protocol of one network that does not change pixels"
         raise BadParameter(expected(f"of of {protocol.name}", rule, of.label, text))
-    given = dict(sorted((given | {"of": nested(of.label)}).items()))
-    changed = {k: v for k, v in given.items() if v != known[k][1]}
+    first = next(iter(known))
+    strength = {first: given.pop(first, known[first][1])} if first != "of" else {}
+    given = strength | dict(sorted((given | {"of": nested(of.label)}).items()))
+    changed = strength | {k: v for k, v in given.items() if v != known[k][1]}
     label = _label(protocol.name, changed)
     bound = Bound(protocol, label, tuple(given.items()), (), of.combine, of=of)
     perturbation(bound)
@@ -108,14 +120,49 @@ def perturbation(bound: Bound) -> Perturbation | None:
         raise type(error)(f"{error} [protocol {bound.label}]") from None
 
 
+def attacked(bound: Bound) -> Bound | None:
+    """The protocol that a bound protocol attacks by the network's gradient; None if it is no attack."""
+    change = perturbation(bound)
+    return bound.of if change is not None and change.needs == "gradient" else None
+
+
+def swept(texts: Sequence[str], axes: Sequence[str], find: Callable[[str], Protocol]) -> list[str]:
+    """Protocols with every value of the ``axes``, each written ``PARAMETER=VALUE,VALUE,...``.
+
+    ``(["1crop", "lowpass"], ["r=4,8"])`` -> ``["1crop", "lowpass:r=4", "lowpass:r=8"]``. Protocols without the
+    parameter are kept. Raises ``BadParameter`` if no protocol has it, or if one gives it already.
+    """
+    for axis in axes:
+        name, equals, tail = axis.partition("=")
+        values = split_outside(tail, ",")
+        if not equals or not name or not all(values):
+            raise BadParameter(expected("--sweep", "written PARAMETER=VALUE,VALUE,... such as r=4,8,12", axis))
+        if len(set(values)) != len(values):
+            raise BadParameter(expected("the values of --sweep", "given once each", axis))
+        expanded, known = list[str](), list[str]()
+        for text in texts:
+            own = parameters(find(text.partition(":")[0].strip()))
+            known += own
+            if name not in own:
+                expanded.append(text)
+                continue
+            if any(item.partition("=")[0].strip() == name for item in split_outside(text.partition(":")[2], ",")):
+                raise BadParameter(expected(f"{name} of {text}", "given by --sweep alone", "both", axis))
+            expanded += [f"{text}{',' if ':' in text else ':'}{name}={value}" for value in values]
+        if name not in known:
+            raise BadParameter(str(unknown_name("parameter of the protocols", name, dict.fromkeys(known))))
+        texts = expanded
+    return list(texts)
+
+
 def views(bound: Bound, preprocess: Preprocess, mirror: bool) -> tuple[View, ...]:
     """The distinct views of a bound protocol for one network and dataset; an ensemble's are those of its members."""
     if bound.inner is not None:
         return views(bound.inner, preprocess, mirror)
     if bound.of is not None:
-        change = perturbation(bound)
+        change, plain = perturbation(bound), views(bound.of, preprocess, mirror)
         try:
-            return tuple(dataclasses.replace(v, perturbation=change) for v in views(bound.of, preprocess, mirror))
+            return tuple(dataclasses.replace(v, perturbation=change) for v in plain)
         except BenchsuiteError as error:
             raise type(error)(f"{error} [protocol {bound.label}]") from None
     hints = parameters(bound.protocol)
@@ -161,6 +208,30 @@ def bind_architecture(text: str, find: Callable[[str], Architecture], preset: Op
         return architecture
     build = functools.partial(architecture.build, **changed)
     return dataclasses.replace(architecture, name=_label(architecture.name, changed), build=build, weights=())
+
+
+def bind_transform(text: str, find: Callable[[str], Transform]) -> Transform:
+    """``smooth:rho=1.0`` -> the transform with these parameters; its name has all of them: ``smooth:rho=1``.
+
+    ``find`` returns a transform by its name without parameters. Raises ``BadParameter`` for a parameter that does not
+    exist, a value of another type, and values that are not possible.
+    """
+    name, colon, tail = text.partition(":")
+    transform = find(name.strip())
+    known = transform_parameters(transform)
+    if colon and not known:
+        raise BadParameter(expected(f"the transform {transform.name}", "written without parameters", text))
+    given = _given(tail, known, f"parameter of {transform.name}", text)
+    whole = {key: given.get(key, default) for key, (_, default) in known.items()}
+    if transform.check is not None:
+        transform.check(whole)
+    apply = functools.partial(transform.apply, **whole)
+    return dataclasses.replace(transform, name=_label(transform.name, whole), apply=apply)
+
+
+def transform_parameters(transform: Transform) -> dict[str, tuple[Any, Any]]:
+    """The parameters that a user may write after a transform's name: name -> (type, default)."""
+    return _keywords(transform.apply)
 
 
 def _keywords(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:

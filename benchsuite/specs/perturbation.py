@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pkgutil
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, get_args
@@ -88,10 +88,30 @@ def perturbation_from_data(data: dict[str, Any]) -> Perturbation:
 
 def describe_perturbation(perturbation: Perturbation) -> str:
     """The perturbation in words: ``lowpass r=12, rule=le``."""
-    shown = {k: decimal(v) if isinstance(v, Fraction) else str(v) for k, v in perturbation.parameters}
-    words = ", ".join(f"{k}={v}" for k, v in shown.items())
+    words = ", ".join(f"{k}={_shown(v)}" for k, v in perturbation.parameters)
     whole = " of the whole image" if perturbation.on == "image" else ""
     return f"{perturbation.name}{whole} {words}".strip()
+
+
+def short_names(perturbations: Sequence[Perturbation]) -> tuple[str, ...]:
+    """A short name for each, as in the columns of a table: ``lowpass r=12``, the name and the numbers among parameters.
+
+    Perturbations whose short names would be equal are described in full.
+    """
+    short = [
+        " ".join([p.name, *(f"{k}={_shown(v)}" for k, v in p.parameters if type(v) in (int, Fraction))])
+        for p in perturbations
+    ]
+    return tuple(
+        name if short.count(name) == 1 else describe_perturbation(p)
+        for name, p in zip(short, perturbations, strict=True)
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return decimal(value) if isinstance(value, Fraction) else str(value)
 
 
 def decimal(value: Fraction) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from benchsuite.errors import BadParameter, expected
+from benchsuite.specs.perturbation import Perturbation, perturbation_data
 from benchsuite.specs.preprocess import Preprocess
 
 Options = tuple[tuple[str, Any], ...]
@@ -15,6 +17,8 @@ Options = tuple[tuple[str, Any], ...]
 Changes = tuple[tuple[str, Any], ...]
 """Fields of a recipe with new values: ``("epochs", 450)``, ``("optimizer.learning_rate", 1e-4)``,
 ``("options.level", 0.1)``."""
+
+Labels = Literal["true", "shuffled"]
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta")
 
@@ -152,6 +156,16 @@ class Recipe:
     larger than the crop uses only its first images, so that every batch has about as many pixels. ``rest`` makes
     residual branches start at zero. ``images`` limits the number of training images. ``accounting`` names how the
     source counted its accuracy; ``count_batch`` is the batch size that it counted with, if not ``batch_size``.
+
+    With ``labels="shuffled"`` the labels of the training images are permuted, in the same way for every seed; training
+    errors are counted against these labels. ``perturbation`` changes the training images after their augmentation; one
+    that draws random numbers draws new ones in each epoch, and one that needs the network's gradient gets that of the
+    network in training mode, in float32. ``mixup`` is the alpha of mixup: the images of a batch and their losses are
+    mixed with those of a permutation of the batch, in a proportion from Beta(alpha, alpha), one for each batch. A
+    training error of mixed images is an answer other than the label of the image with the larger part.
+
+    ``watched``: the training images are classified under each of these perturbations after each epoch, in evaluation
+    mode and without augmentation. ``watched_images`` of them are used, evenly spaced (None: all).
     """
 
     name: str
@@ -174,6 +188,11 @@ class Recipe:
     pixel_mean: bool = False
     rest: bool = False
     images: int | None = None
+    labels: Labels = "true"
+    perturbation: Perturbation | None = None
+    mixup: float | None = None
+    watched: tuple[Perturbation, ...] = ()
+    watched_images: int | None = None
     accounting: str = "exact"
     count_batch: int | None = None
     source: str
@@ -181,3 +200,30 @@ class Recipe:
     cost: str
     note: str = ""
     mini: Mini | None = None
+
+    def __post_init__(self) -> None:
+        where = f"the recipe {self.name}"
+        if self.labels not in get_args(Labels):
+            raise BadParameter(expected(f"labels of {where}", f"one of {', '.join(get_args(Labels))}", self.labels))
+        if self.mixup is not None and not self.mixup > 0:
+            raise BadParameter(expected(f"mixup of {where}", "above 0", self.mixup))
+        if self.watched_images is not None and self.watched_images < 1:
+            raise BadParameter(expected(f"watched_images of {where}", "at least 1", self.watched_images))
+        for one in (*self.watched, *([self.perturbation] if self.perturbation else [])):
+            if one.on != "crop":
+                rule = "crop, as training images are kept cropped"
+                raise BadParameter(expected(f"on of {one.name} in {where}", rule, one.on))
+
+
+_LATER = ("labels", "perturbation", "mixup", "watched", "watched_images")
+"""Fields that are left out of the data of a recipe while they have their defaults, so that old digests stay valid."""
+
+
+def recipe_data(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain JSON data, as used in keys and manifests."""
+    plain = dataclasses.asdict(dataclasses.replace(recipe, perturbation=None, watched=()))
+    if recipe.perturbation is not None:
+        plain["perturbation"] = perturbation_data(recipe.perturbation)
+    plain["watched"] = [perturbation_data(one) for one in recipe.watched]
+    unused = {f.name for f in dataclasses.fields(recipe) if f.name in _LATER and getattr(recipe, f.name) == f.default}
+    return {name: value for name, value in plain.items() if name not in unused}

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 COLUMNS = ("id", "label", "rank", "top5", "probability5", "probability_true", "margin1", "margin5", "brier")
 REAL = "real"
 """Extra column for reassessed labels: whether the top-1 class is one of them; null for images without any."""
+VANISHED = "vanished"
+"""Extra column of runs under attack: whether the gradient of the image's loss is zero everywhere."""
+COMPACT = ("id", "label", "rank", "top5", REAL, VANISHED)
+"""The columns of compact predictions: a tenth of the bytes."""
 
 
 def write_run(folder: Path, manifest: dict[str, Any], columns: dict[str, Any]) -> None:
@@ -61,6 +65,20 @@ def _arrow(column: Any) -> Any:
         return plain(column)
     ends = np.arange(len(column) + 1, dtype=np.int32) * np.int32(column.shape[1])
     return pa.ListArray.from_arrays(plain(ends), plain(column.reshape(-1)))
+
+
+def compact(folder: Path) -> None:
+    """Rewrites a run's predictions with the columns ``COMPACT`` only, compressed. Nothing else can be read afterwards.
+
+    Errors, answers and comparisons are still counted; probabilities, near ties and calibration are not.
+    """
+    import pyarrow.parquet as pq
+
+    path = folder / "predictions.parquet"
+    with pq.ParquetFile(path) as file:
+        table = file.read(columns=[name for name in COMPACT if name in file.schema_arrow.names])
+    with writing(path) as part:
+        pq.write_table(table, part, compression="zstd", compression_level=19)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

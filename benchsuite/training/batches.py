@@ -9,9 +9,12 @@ import torch
 
 from benchsuite.distributed.process_group import Group
 from benchsuite.models.input_normalization import InputNormalization
+from benchsuite.models.perturbed_batch import Logits, PerturbedBatch
 from benchsuite.specs.recipe import Augmentation, Recipe
 from benchsuite.training import schedules
 from benchsuite.training.images import TrainingImages
+from benchsuite.training.pixels.mixup import Targets, draw_mix, mixed
+from benchsuite.training.pixels.perturbing import perturbed_input
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,11 +90,22 @@ def _shifted(x: Any, reach: int, down: int, right: int) -> Any:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """This process's part of a batch: ``x`` float32 (n, 3, s, s), labels ``y`` (n,), and the images of all parts."""
+    """This process's part of a batch: ``x`` float32 (n, 3, s, s), their ``targets``, and the images of all parts."""
 
     x: Any
-    y: Any
+    targets: Targets
     whole: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a batch depends on beside its images: the ``epoch``, from 1, and the network's ``logits`` at this step.
+
+    They are used only where the recipe's perturbation draws random numbers or needs the gradient.
+    """
+
+    epoch: int = 1
+    logits: Logits | None = None
 
 
 class Feed:
@@ -120,26 +134,46 @@ class Feed:
         """A random order of the images: (n,) indices."""
         return torch.randperm(len(self.pictures.labels), generator=self.generator)
 
-    def batch(self, chosen: Any, size: int) -> Batch:
+    def batch(self, chosen: Any, size: int, moment: Moment = Moment()) -> Batch:
         """The images with these indices, at one of the ``sizes``.
 
-        Every process gets all images of a batch that has fewer images than there are processes.
+        Every process gets all images of a batch that has fewer images than there are processes. For mixup, every
+        process makes the whole batch, as a partner may be in the part of another process.
         """
-        pixels, whole = self.pictures.sizes[size], len(chosen)
-        augmentation = self.recipe.augmentation
-        draws = draw(augmentation, whole, pixels.shape[1], self.generator)
+        whole, alpha = len(chosen), self.recipe.mixup
+        draws = draw(self.recipe.augmentation, whole, self.pictures.sizes[size].shape[1], self.generator)
+        part = self.group.share(whole)
         if whole < self.group.size:
-            whole *= self.group.size
-        else:
-            part = self.group.share(whole)
-            chosen, draws = chosen[part], draws.part(part)
-        x, padding = batch(pixels, chosen.to(pixels.device), augmentation, draws)
-        y = self.pictures.labels.index_select(0, chosen.to(self.pictures.labels.device))
-        x, y = to_device(x, self.device), to_device(y, self.device)
+            part, whole = slice(None), whole * self.group.size
+        if alpha is None:
+            chosen = chosen[part]
+            return Batch(self._input(chosen, size, draws.part(part), moment), Targets(self._labels(chosen)), whole)
+        mix = draw_mix(alpha, len(chosen), self.generator)
+        x, y = mixed(self._input(chosen, size, draws, moment), mix), self._labels(chosen)
+        partner = y.index_select(0, mix.partners.to(y.device))
+        return Batch(x[part], Targets(y[part], partner[part], mix.share), whole)
+
+    def _labels(self, chosen: Any) -> Any:
+        """The labels of these images, (n,) int64, on the device."""
+        labels = self.pictures.labels
+        return to_device(labels.index_select(0, chosen.to(labels.device)), self.device)
+
+    def _input(self, chosen: Any, size: int, draws: Draws, moment: Moment) -> Any:
+        """These images, augmented and perturbed, as the network's input: float32 (n, 3, s, s)."""
+        pixels, recipe = self.pictures.sizes[size], self.recipe
+        x, padding = batch(pixels, chosen.to(pixels.device), recipe.augmentation, draws)
+        x = to_device(x, self.device)
+        filled = padding is not None and recipe.augmentation.fill == "mean"
+        padding = to_device(padding, self.device) if filled else None
+        if recipe.perturbation is not None:
+            samples = [self.pictures.samples[i] for i in chosen.tolist()]
+            turn = f"seed {recipe.seed} epoch {moment.epoch} "
+            known = PerturbedBatch(samples, self.device, moment.logits, turn)
+            return perturbed_input(x, self.inputs, recipe.perturbation, known, padding)
         x = self.inputs(x)
-        if padding is not None and augmentation.fill == "mean":
-            x.masked_fill_(to_device(padding, self.device).permute(0, 3, 1, 2), 0.0)
-        return Batch(x, y, whole)
+        if padding is not None:
+            x.masked_fill_(padding.permute(0, 3, 1, 2), 0.0)
+        return x
 
     def mean_image(self) -> Any:
         """The mean of the training images, normalised: float32 (3, s, s), where s is the crop of the preprocessing."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.stats.metrics import Count
 from benchsuite.storage.files import writing
 from benchsuite.storage.training_folder import CORRECT, EPOCHS
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+
+WATCHED = "train_errors "
+"""The beginning of a column with the errors on training images under a perturbation; its name follows."""
 
 INTEGERS = ("epoch", "step", "train_errors", "train_n", "test_errors", "test_n", "heldout_errors", "heldout_n")
 FLOATS = ("loss", "learning_rate", "train_seconds", "test_seconds")
@@ -22,18 +27,20 @@ FLOATS = ("loss", "learning_rate", "train_seconds", "test_seconds")
 class History:
     """The epochs so far. ``correct`` holds for each epoch which of the ``n`` test images were right, in their order.
 
-    ``batch_size`` is that in which the recipe's source counts.
+    ``batch_size`` is that in which the recipe's source counts. ``watched`` are the names of the perturbations under
+    which errors on training images are counted.
     """
 
     n: int
     batch_size: int
+    watched: tuple[str, ...] = ()
     rows: list[dict[str, Any]] = field(default_factory=list)
     correct: list[NDArray[np.bool_]] = field(default_factory=list)
 
     def add(self, row: dict[str, Any], correct: NDArray[np.bool_]) -> None:
         """Adds an epoch; its test errors are counted from ``correct``, (n,) bool."""
         row = row | {"test_errors": int((~correct).sum()), "test_n": len(correct)}
-        self.rows.append({name: row[name] for name in (*INTEGERS, *FLOATS)})
+        self.rows.append({name: row[name] for name in (*self._integers, *FLOATS)})
         self.correct.append(correct)
 
     def best(self, name: str) -> dict[str, Any] | None:
@@ -61,11 +68,16 @@ class History:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        columns = [(name, pa.int64()) for name in INTEGERS] + [(name, pa.float64()) for name in FLOATS]
+        columns = [(name, pa.int64()) for name in self._integers] + [(name, pa.float64()) for name in FLOATS]
         with writing(folder / EPOCHS) as part:
             pq.write_table(pa.Table.from_pylist(self.rows, pa.schema(columns)), part)
         with writing(folder / CORRECT) as part, part.open("wb") as file:
             np.savez(file, bits=self._packed(), n=self.n, batch_size=self.batch_size)
+
+    @property
+    def _integers(self) -> tuple[str, ...]:
+        """The columns of whole numbers: those of watched perturbations exist only where there are any."""
+        return (*INTEGERS, *(f"{WATCHED}{name}" for name in self.watched), *(["watched_n"] if self.watched else []))
 
     def _packed(self) -> NDArray[np.uint8]:
         """(epochs, ceil(n / 8)) uint8, the first image in the highest bit."""
@@ -74,3 +86,8 @@ class History:
         if not self.correct:
             return np.zeros((0, -(-self.n // 8)), dtype=np.uint8)
         return np.packbits(np.stack(self.correct), axis=1)
+
+
+def watched_counts(row: Mapping[str, Any]) -> dict[str, Count]:
+    """The errors on training images in a row of the epochs, by the name of the perturbation; maybe none."""
+    return {name.removeprefix(WATCHED): Count(row[name], row["watched_n"]) for name in row if name.startswith(WATCHED)}

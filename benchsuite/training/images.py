@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingImages:
-    """Images, uint8 (n, s, s, 3) for each size s, and labels, int64 (n,); on the device or in host memory."""
+    """Images, uint8 (n, s, s, 3) for each size s, and labels, int64 (n,); on the device or in host memory.
+
+    ``samples`` are needed only where images are perturbed.
+    """
 
     sizes: Mapping[int, Any]
     labels: Any
+    samples: tuple[Sample, ...] = ()
 
 
 def place(array: Any, device: str) -> Any:
@@ -114,4 +118,5 @@ def _check_memory(images: int, size: int, name: str) -> None:
 def training_images(arrays: dict[int, NDArray[np.uint8]], samples: Sequence[Sample], device: str) -> TrainingImages:
     """The arrays of images by size and the samples' labels, each where ``place`` puts it."""
     labels = np.array([s.label for s in samples], dtype=np.int64)
-    return TrainingImages({size: place(array, device) for size, array in arrays.items()}, place(labels, device))
+    placed = {size: place(array, device) for size, array in arrays.items()}
+    return TrainingImages(placed, place(labels, device), tuple(samples))

@@ -13,7 +13,8 @@ from benchsuite.errors import BadParameter, expected, unknown_name
 from benchsuite.models.weights import fitted, trains, usual_preprocess
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
-from benchsuite.specs.dataset import Sample, Split, spread
+from benchsuite.specs.dataset import Sample, Split, shuffled, spread
+from benchsuite.specs.perturbation import perturbation_data
 from benchsuite.specs.recipe import Changes, Grid, Level, Recipe, Schedule
 from benchsuite.storage import keys
 
@@ -183,6 +184,7 @@ def job(request: TrainRequest, declared: Recipe, catalog: Catalog, opened: tuple
         recipe = fitted(recipe, usual_preprocess(catalog.find("dataset", recipe.dataset), architecture), architecture)
     learned, heldout = _split(train.samples, request.heldout)
     learned = spread(learned, recipe.images) if recipe.images and recipe.images < len(learned) else learned
+    learned = shuffled(learned) if recipe.labels == "shuffled" else learned
     owner = catalog.owner("architecture", architecture.name)
     identity = {
         "scores": keys.SCORES,
@@ -195,6 +197,8 @@ def job(request: TrainRequest, declared: Recipe, catalog: Catalog, opened: tuple
         "precision": request.precision,
         "compiled": request.compiled,
     }
+    if recipe.watched:
+        identity["watched"] = [recipe.watched_images, *map(perturbation_data, recipe.watched)]
     run_id = keys.run_id(architecture.name, recipe.name, test.name, identity)
     return Job(run_id, identity, architecture, owner, recipe, request.scale, train, test, learned, heldout)
 

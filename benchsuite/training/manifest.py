@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.specs.recipe import recipe_data
 from benchsuite.stats import accounting
 from benchsuite.stats.metrics import Count
 from benchsuite.stats.significance import wilson
 from benchsuite.storage.environment import environment
 from benchsuite.storage.keys import digest_lines
-from benchsuite.training.history import History
+from benchsuite.training.history import History, watched_counts
 from benchsuite.training.job import Job, TrainRequest
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def row(manifest: Mapping[str, Any], path: Path, *, cached: bool) -> dict[str, A
 
     The counts are those of the last epoch on the test images, errors and intervals unrounded percentages.
     ``best_heldout`` is the epoch with the fewest errors on the held-out images, ``as_source`` the number that the
-    recipe's source would have published for these epochs; None if there is no such number.
+    recipe's source would have published for these epochs; None if there is no such number. ``train_error NAME`` is the
+    error on the training images under each perturbation that the recipe watches.
     """
     last, recipe, numerics = manifest["last"], manifest["recipe"], manifest["numerics"]
     count = Count(last["test_errors"], last["test_n"])
@@ -59,6 +60,7 @@ def row(manifest: Mapping[str, Any], path: Path, *, cached: bool) -> dict[str, A
         "images_per_second": manifest["images_per_second"],
         "seconds": manifest["seconds"],
         "cached": cached,
+        **{f"train_error {name}": 100 * seen.hits / seen.total for name, seen in watched_counts(last).items()},
     }
 
 
@@ -75,7 +77,7 @@ def make(
         "asked": job.identity,
         "scale": job.scale,
         "architecture": {"name": job.architecture.name, "owner": job.owner, **sizes(trainer.module)},
-        "recipe": dataclasses.asdict(job.recipe),
+        "recipe": recipe_data(job.recipe),
         "dataset": {
             "name": job.test.name,
             "classes": len(job.test.classes),

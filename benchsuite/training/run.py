@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from benchsuite.models.state_dict import save_state
 from benchsuite.progress import Progress
 from benchsuite.specs.catalog import Catalog
-from benchsuite.specs.dataset import Sample, Split
+from benchsuite.specs.dataset import Sample, Split, spread
+from benchsuite.specs.perturbation import Perturbation, short_names
 from benchsuite.storage import training_folder
 from benchsuite.storage.files import writing
 from benchsuite.storage.training_folder import BEST, CHECKPOINT, LAST
 from benchsuite.training import manifest as training_manifest
 from benchsuite.training import schedules
-from benchsuite.training.history import History
+from benchsuite.training.history import WATCHED, History, watched_counts
 from benchsuite.training.job import Job, TrainRequest, plan
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def carry_out(job: Job, request: TrainRequest, progress: Progress) -> dict[str, 
 class _Work:
     """A training in progress. ``seconds`` is the time spent on each kind of work, including the time before a kill.
 
-    ``run`` sets the last four fields before the first step; ``heldout`` is None without held-out images.
+    ``run`` sets the last five fields before the first step; ``heldout`` is None without held-out images, ``watched``,
+    the training images that are classified under perturbations, without any.
     """
 
     job: Job
@@ -81,6 +83,7 @@ class _Work:
     mark: float = field(default_factory=time.perf_counter)
     test: TrainingImages = field(init=False)
     heldout: TrainingImages | None = field(init=False)
+    watched: TrainingImages | None = field(init=False)
     trainer: Trainer = field(init=False)
     history: History = field(init=False)
 
@@ -94,9 +97,10 @@ class _Work:
         job, path = self.job, self.folder / CHECKPOINT
         saved = None if self.request.fresh else checkpoints.load(path, job.digest, job.what)
         compute = self._compute(saved)
-        learned, self.test, self.heldout = self._images()
+        learned, self.test, self.heldout, self.watched = self._images()
         self.trainer = self._build(learned, compute)
-        self.history = History(len(job.test.samples), job.recipe.count_batch or job.recipe.batch_size)
+        counted, watched = job.recipe.count_batch or job.recipe.batch_size, short_names(job.recipe.watched)
+        self.history = History(len(job.test.samples), counted, watched)
         if saved is not None:
             self._restore(saved)
         self.progress.start(f"training {job.architecture.name}", self.trainer.steps - self.trainer.step)
@@ -121,8 +125,8 @@ class _Work:
         layout = saved["layout"] if saved else None
         return TrainingCompute(self.device, self.group.collect(precision)[0], self.request.compiled, layout, self.group)
 
-    def _images(self) -> tuple[TrainingImages, TrainingImages, TrainingImages | None]:
-        """The training, test and held-out images, in memory; None without held-out images."""
+    def _images(self) -> tuple[TrainingImages, TrainingImages, TrainingImages | None, TrainingImages | None]:
+        """The training, test, held-out and watched images, in memory; None if none are held out or watched."""
         from benchsuite.training import images
         from benchsuite.training.images import training_images
 
@@ -141,9 +145,12 @@ class _Work:
         learned = load(job.train, job.learned, schedules.sizes(job.recipe))
         test = load(job.test, job.test.samples, test_sizes)
         heldout = load(job.train, job.heldout, test_sizes) if job.heldout else None
+        seen = spread(job.learned, job.recipe.watched_images)
+        same = len(seen) == len(job.learned) and how.crop in learned.sizes
+        watched = (learned if same else load(job.train, seen, test_sizes)) if job.recipe.watched else None
         if self.group.leads:
             self.group.wait()
-        return learned, test, heldout
+        return learned, test, heldout, watched
 
     def _build(self, learned: TrainingImages, compute: TrainingCompute) -> Trainer:
         """The trainer with a new network. Raises ``StorageError`` if the disk has no room for its checkpoints."""
@@ -185,6 +192,7 @@ class _Work:
         loss, wrong, seen = trainer.epoch_counts()
         correct = self._right(self.test)
         missed = None if self.heldout is None else int((~self._right(self.heldout)).sum())
+        watched = self._watched()
         best = history.best("heldout_errors")
         if missed is not None and self.group.leads and (best is None or missed < best["heldout_errors"]):
             self._write_weights(BEST, ", best on held-out images")
@@ -198,14 +206,24 @@ class _Work:
         }
         row |= {"train_errors": wrong, "train_n": seen, "heldout_errors": missed}
         row |= {"heldout_n": None if self.heldout is None else len(self.heldout.labels)}
+        row |= watched
         history.add(row | {f"{kind}_seconds": self.seconds[kind] - spent for kind, spent in before.items()}, correct)
         self._note_epoch()
 
-    def _right(self, images: TrainingImages) -> NDArray[np.bool_]:
-        """Which of these images the network classifies correctly: (n,) bool."""
+    def _watched(self) -> dict[str, int]:
+        """The columns of an epoch's row for the perturbations that the recipe watches; none without any."""
+        if self.watched is None:
+            return {}
+        named = zip(self.history.watched, self.job.recipe.watched, strict=True)
+        errors = {f"{WATCHED}{name}": int((~self._right(self.watched, one)).sum()) for name, one in named}
+        return errors | {"watched_n": len(self.watched.labels)}
+
+    def _right(self, images: TrainingImages, perturbation: Perturbation | None = None) -> NDArray[np.bool_]:
+        """Which of these images, changed by the perturbation, the network classifies correctly: (n,) bool."""
         from benchsuite.training.trainer import correct_answers
 
-        return correct_answers(self.trainer.module, images, self.job.recipe.preprocess, self.group)
+        how = self.job.recipe.preprocess
+        return correct_answers(self.trainer.module, images, how, self.group, perturbation)
 
     def _note_epoch(self) -> None:
         """Notes the errors of the epoch that was just tested."""
@@ -213,6 +231,7 @@ class _Work:
         total = -(-self.trainer.steps // self.trainer.per_epoch)
         errors = {part: row[f"{part}_errors"] for part in ("train", "heldout", "test")}
         words = [f"{p} error {100 * e / row[f'{p}_n']:.2f} %" for p, e in errors.items() if e is not None]
+        words += [f"train error {name} {100 * float(seen.ratio):.2f} %" for name, seen in watched_counts(row).items()]
         words = [f"loss {row['loss']:.4f}", *words, f"{row['train_seconds'] + row['test_seconds']:.0f} s"]
         self.progress.note(f"epoch {row['epoch']} of {total}: {', '.join(words)}")
 

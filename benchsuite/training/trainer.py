@@ -14,27 +14,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from benchsuite.distributed.process_group import Group
 from benchsuite.errors import TrainingError, expected
 from benchsuite.models.device import Compute, device_here
 from benchsuite.models.input_normalization import InputNormalization
+from benchsuite.models.perturbed_batch import Logits, PerturbedBatch
 from benchsuite.models.precision import candidates, computing
 from benchsuite.models.state_dict import save_state
 from benchsuite.progress import Progress
 from benchsuite.specs.architecture import Architecture
-from benchsuite.specs.dataset import Split
+from benchsuite.specs.dataset import Split, shuffled
+from benchsuite.specs.perturbation import Perturbation
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.recipe import Recipe
 from benchsuite.stats import metrics
 from benchsuite.storage.files import writing
 from benchsuite.training import network, optimizers, schedules
-from benchsuite.training.batches import Feed
+from benchsuite.training.batches import Feed, Moment
 from benchsuite.training.checkpoints import State
 from benchsuite.training.images import TrainingImages, read, training_images
 from benchsuite.training.multi_size import MultiSizeMode
 from benchsuite.training.network import Layout, faster_layout, in_layout
+from benchsuite.training.pixels.perturbing import logits_of, perturbed_input
 from benchsuite.training.schedules import Clock
 
 if TYPE_CHECKING:
@@ -118,19 +120,19 @@ class Trainer:
         size = schedules.size_at(self.recipe, self.step, self.steps)
         count = schedules.images_at(self.recipe, self.feed.batch_size, size)
         chosen = self.order[self.step % self.per_epoch * self.feed.batch_size :][:count]
-        batch = self.feed.batch(chosen, size)
+        batch = self.feed.batch(chosen, size, Moment(self.step // self.per_epoch + 1, self._logits()))
         self.rate = self._next_rate()
         optimizers.set_rate(self.optimiser, self.rate, schedules.momentum(self.recipe.schedule, self._clock))
         with self._context():
             out = self.forward(batch.x.contiguous() if self.layout == "contiguous" else batch.x)
-        loss = F.cross_entropy(out.float(), batch.y, reduction="sum") * (self.compute.group.size / batch.whole)
+        loss = batch.targets.loss(out.float()) * (self.compute.group.size / batch.whole)
         optimizers.clear_gradients(self.optimiser)
         with computing("fp32", self.device):  # gradients without TF32; autocast is for the forward pass only
             self.scaler.scale(loss).backward()
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.step += 1
-        self._count(loss.detach(), (out.detach().argmax(1) == batch.y).sum(), len(chosen))
+        self._count(loss.detach(), batch.targets.hits(out.detach()), len(chosen))
         return not self.losses
 
     def epoch_counts(self) -> tuple[float, int, int]:
@@ -201,6 +203,16 @@ class Trainer:
         """The learning rate of the next step."""
         multiple = schedules.rate(self.recipe.schedule, self._clock, warming=self.warming)
         return self.recipe.optimizer.learning_rate * multiple
+
+    def _logits(self) -> Logits | None:
+        """The logits of the network in training mode, for a perturbation that needs its gradient."""
+        how = self.recipe.perturbation
+        if how is None or how.needs != "gradient":
+            return None
+        mode = self.mode or contextlib.nullcontext()
+        if self.mode is not None:
+            self.mode.progress = self.step / self.steps
+        return logits_of(self.module, self.feed.inputs, mode, plain=self.layout == "contiguous")
 
     @contextlib.contextmanager
     def _context(self) -> Iterator[None]:
@@ -310,9 +322,10 @@ def fit(architecture: Architecture, recipe: Recipe, split: Split, device: str, p
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     device = device_here(device)
-    arrays = {size: read(split, split.samples, recipe.preprocess, size) for size in schedules.sizes(recipe)}
+    samples = shuffled(split.samples) if recipe.labels == "shuffled" else split.samples
+    arrays = {size: read(split, samples, recipe.preprocess, size) for size in schedules.sizes(recipe)}
     compute = TrainingCompute(device, pick_precision("auto", device))
-    images = training_images(arrays, split.samples, device)
+    images = training_images(arrays, samples, device)
     with deterministic(device):
         trainer = Trainer(architecture, recipe, images, len(split.classes), compute)
         progress.start(f"training {architecture.name}", trainer.steps)
@@ -336,8 +349,10 @@ def pick_precision(requested: str, device: str) -> str:
     return next((name for name in candidates(device) if name != "tf32"), "fp32")
 
 
-def correct_answers(module: Any, images: TrainingImages, preprocess: Preprocess, group: Group) -> NDArray[np.bool_]:
-    """Which images the network classifies correctly: (n,) bool, in their order.
+def correct_answers(
+    module: Any, images: TrainingImages, preprocess: Preprocess, group: Group, perturbation: Perturbation | None = None
+) -> NDArray[np.bool_]:
+    """Which images, changed by a perturbation if one is given, the network classifies correctly: (n,) bool, in order.
 
     Computed in float32 without TF32, as ``benchsuite run`` does. Each process evaluates its share of the images, each
     image once. Ties go to the lower class.
@@ -350,10 +365,16 @@ def correct_answers(module: Any, images: TrainingImages, preprocess: Preprocess,
     group.agree(module)
     was_training = module.training
     module.eval()
-    with torch.inference_mode(), computing("fp32", device):
+    logits = logits_of(module, inputs, contextlib.nullcontext())
+    with torch.no_grad(), computing("fp32", device):
         for chosen in own.split(_TEST_BATCH):
             x = array.index_select(0, chosen.to(array.device)).to(device, non_blocking=True)
-            scores = module(inputs(x)).double().cpu().numpy()
+            if perturbation is None:
+                x = inputs(x)
+            else:
+                known = PerturbedBatch([images.samples[i] for i in chosen.tolist()], device, logits)
+                x = perturbed_input(x, inputs, perturbation, known)
+            scores = module(x).double().cpu().numpy()
             truth = labels[chosen.to(labels.device)].cpu().numpy()
             correct[chosen] = torch.from_numpy(metrics.ranks(scores, truth) == 0).long()
     module.train(was_training)

@@ -18,7 +18,7 @@ from finished_trainings import correct, learned
 from benchsuite.cli import main
 from benchsuite.report.results_pages import END
 from benchsuite.report.results_tables import KINDS
-from benchsuite.storage.run_folder import read_columns
+from benchsuite.storage.run_folder import compact, read_columns
 from benchsuite.training.grid import COLUMNS
 
 A, B, C = "resnet50-1crop-x-aaa", "resnet50-10crop-x-bbb", "pnn-level-0.1-tiny-ccc"
@@ -191,3 +191,42 @@ def test_it_needs_no_torch(results: Path) -> None:
         "assert not {'torch', 'torchvision', 'timm', 'matplotlib'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_large_predictions_are_committed_compactly_and_still_counted(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What compact predictions cannot say, the calibration, is left out; everything else stays as it was."""
+    assert tables(results) == 0
+    toy, path = results / "toy", results / "toy" / "README.md"
+    whole = saved(toy, "resnet50-tta-x-ddd", scores(4000, 10, 3), dataset__digest="another")
+    path.write_text(page("runs .", "comparisons . resnet50-tta resnet50-tta", "calibration ."))
+    assert tables(results, "--check") == 1
+    assert f"{whole}: predictions are too large" in capsys.readouterr().out
+    before = read_columns(whole)
+    ties = json.loads((whole / "manifest.json").read_text())["counts"]
+    assert tables(results) == 0
+    assert f"{whole}: predictions made compact" in capsys.readouterr().out
+    assert (whole / "predictions.parquet").stat().st_size < 60_000
+    after = read_columns(whole)
+    assert set(after) == {"id", "label", "rank", "top5"}
+    assert all(np.array_equal(after[name], before[name]) for name in after)
+    assert json.loads((whole / "manifest.json").read_text())["counts"] == ties
+    assert tables(results, "--check") == 0
+    text = path.read_text()
+    counted, *_, calibrated = text.split("<!-- table ")[1:]
+    assert f"{100 * (after['rank'] > 0).mean():.2f}" in counted
+    assert len([line for line in calibrated.splitlines() if line.startswith("|")]) == 2 + 2
+
+
+def test_a_report_of_compact_runs_and_a_comparison_leave_the_calibration_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, seed in (("resnet50-1crop-x-aaa", 1), ("resnet50-10crop-x-bbb", 2)):
+        compact(saved(tmp_path, name, scores(80, 10, seed), protocol__label=name.split("-")[1]))
+    assert main(["compare", "resnet50-1crop", "resnet50-10crop", "--results", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "top-1 error %" in out
+    assert "ECE" not in out
+    assert main(["report", "--results", str(tmp_path), "--html", str(tmp_path / "page.html")]) == 0
+    assert "10crop" in (tmp_path / "page.html").read_text()

@@ -129,3 +129,16 @@ def test_other_classes_are_left_out_before_anything_is_averaged(protocol: str) -
     assert found["label"] == [s.label for s in samples]
     for name in ("rank", "probability5", "probability_true", "margin1", "brier"):
         assert found[name] == expected[name], name
+
+
+def test_images_whose_gradient_vanishes_in_any_view_are_marked() -> None:
+    questions = asked("fgsm:of=10crop", "1crop")
+    samples, logits = made_up(questions, 5)
+    (by_view,) = logits.values()
+    attacked = [v for v in by_view if v.attacked]
+    by_view[attacked[3]][1][2] = 0
+    by_view[attacked[4]][1][[2, 4]] = 0
+    clean, attack, one = columns(questions, samples, logits)
+    assert attack["vanished"] == [False, False, True, False, True]
+    assert "vanished" not in clean
+    assert "vanished" not in one

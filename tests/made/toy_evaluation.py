@@ -64,9 +64,9 @@ class Counted:
         self.views = 0
         shown = Network.begin
 
-        def counting(network: Any, pixels: Any, flips: Any, view: Any) -> Any:
+        def counting(network: Any, pixels: Any, *rest: Any) -> Any:
             self.views += len(pixels)
-            return shown(network, pixels, flips, view)
+            return shown(network, pixels, *rest)
 
         monkeypatch.setattr(Network, "begin", counting)
 

@@ -171,9 +171,10 @@ class Opener:
     def __call__(self, member: Member, precision: str) -> OpenNetwork:
         self.opened.append(precision)
 
-        def predict(pixels: Any, flips: Any, view: Any) -> Any:
+        def predict(pixels: Any, flips: Any, view: Any, samples: Any = ()) -> Any:
             made, places = fake_predict(pixels, flips, view)
-            return made + np.float32(self.off.get(precision, 0.0)) * np.array([1, -1], np.float32), places
+            kind = precision if view.perturbation is None else f"{precision} {view.perturbation.name}"
+            return made + np.float32(self.off.get(kind, 0.0)) * np.array([1, -1], np.float32), places
 
         views = (center(member.weights.preprocess),)
         return OpenNetwork(predict, views, ChunkStore(self.root / member.architecture.name / precision), "digest")
@@ -207,6 +208,24 @@ def test_the_first_precision_that_passes_is_taken_and_the_decision_kept(
     again = list(in_chosen_precision(questions("10crop"), Trial("cpu", Opener(tmp_path, {"bf16": 9.0}), pytest.fail)))
     assert [q.run_id for q in again] == [q.run_id for q in made if q.bound.label == "10crop"]
     assert again[0].precision_checks == made[0].precision_checks
+
+
+@pytest.mark.usefixtures("all_worth")
+@pytest.mark.parametrize(
+    ("off", "protocols", "chosen"),
+    [
+        ({}, ("1crop", "lowpass", "noise"), "bf16"),
+        ({"bf16 lowpass": 0.4}, ("1crop", "noise"), "bf16"),
+        ({"bf16 lowpass": 0.4}, ("1crop", "lowpass", "noise"), "fp32"),
+        ({"bf16 noise": 0.4}, ("noise:of=10crop",), "fp32"),
+    ],
+    ids=str,
+)
+def test_a_precision_must_pass_on_perturbed_pictures_too(
+    tmp_path: Path, off: dict[str, float], protocols: tuple[str, ...], chosen: str
+) -> None:
+    trial = Trial("cpu", Opener(tmp_path, off), lambda: ("bf16",))
+    assert {q.precision for q in in_chosen_precision(questions(*protocols), trial)} == {chosen}
 
 
 @pytest.mark.usefixtures("all_worth")

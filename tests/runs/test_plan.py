@@ -33,7 +33,12 @@ def test_same_question_has_the_same_id_and_speed_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"precision": "bf16"}, {"weights": "random"}, {"limit": 2}, {"device": "cpu"}], ids=str
+    "fields",
+    [
+        *({"precision": "bf16"}, {"weights": "random"}, {"limit": 2}, {"device": "cpu"}),
+        *({"transforms": ("redder",)}, {"transforms": ("redder", "redder")}),
+    ],
+    ids=str,
 )
 def test_what_can_change_a_number_changes_the_id(fields: dict[str, Any]) -> None:
     assert run_id() != run_id(**fields)
@@ -42,6 +47,19 @@ def test_what_can_change_a_number_changes_the_id(fields: dict[str, Any]) -> None
 def test_seed_matters_for_random_weights_only() -> None:
     assert run_id(seed=1) == run_id(seed=2)
     assert run_id(weights="random", seed=1) != run_id(weights="random", seed=2)
+
+
+def test_a_transform_is_known_by_its_parameters_however_they_are_written() -> None:
+    (asked,) = questions("1crop", transforms=("redder",))
+    assert asked.run_id == run_id_of("redder:by=2") == run_id_of("redder:by= 2")
+    assert len({asked.run_id, run_id_of("redder:by=3"), run_id_of()}) == 3
+    assert asked.request.transforms == ("redder:by=2",)
+    assert asked.weights == "identity, redder:by=2"
+    assert asked.members[0].identity != questions("1crop")[0].members[0].identity
+
+
+def run_id_of(*transforms: str) -> str:
+    return questions("1crop", transforms=transforms)[0].run_id
 
 
 def test_default_written_out_is_the_same_question() -> None:
@@ -95,6 +113,9 @@ def test_size_of_a_file_changes_the_id_and_its_time_the_fingerprint_only() -> No
         (RunRequest(("toy",), ("10crop:flop=true",), data="toy"), BadParameter, "did you mean 'flip'"),
         (RunRequest(("toy",), ("10crop:flip=maybe",), data="toy"), BadParameter, "maybe"),
         (RunRequest(("toy",), ("fullconv:resize=3",), data="toy"), BadParameter, "nominal crop of 4"),
+        (RunRequest(("toy",), ("1crop",), data="toy", transforms=("reder",)), UnknownName, "did you mean 'redder'"),
+        (RunRequest(("toy",), ("1crop",), data="toy", transforms=("redder:by=x",)), BadParameter, "whole number"),
+        (RunRequest(("toy",), ("1crop",), data="toy", transforms=("smooth:rho=-1",)), BadParameter, "0 or more"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -116,3 +137,39 @@ def test_ensemble_has_every_network_as_a_member() -> None:
     (asked,) = questions("ensemble:protocol=10crop")
     assert [m.architecture.name for m in asked.members] == ["toy"]
     assert len(asked.members[0].views) == 10
+
+
+@pytest.mark.parametrize("protocol", ["fgsm", "pgd:steps=2", "fgsm:of=10crop(flip=false)"])
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
+def test_an_attack_is_in_float32_after_the_same_protocol_without_it(protocol: str, precision: str) -> None:
+    clean, attack = questions(protocol, precision=precision)
+    assert attack.bound.of is not None
+    assert clean.bound.label == attack.bound.of.label
+    assert [clean.precision, attack.precision] == ["fp32", "fp32"]
+    assert [v.perturbation is None for q in (clean, attack) for v in q.members[0].views[:1]] == [True, False]
+    assert clean.run_id == questions(clean.bound.label, precision="fp32")[0].run_id
+
+
+def test_a_protocol_that_is_named_is_not_added_again_and_others_keep_their_precision() -> None:
+    asked = questions("lowpass", "fgsm", "pgd", "1crop", "10crop", precision="bf16")
+    assert [q.bound.label for q in asked] == ["lowpass:r=12", "fgsm:eps=8/255", "pgd:eps=8/255", "1crop", "10crop"]
+    assert [q.precision for q in asked] == ["bf16", "fp32", "fp32", "fp32", "bf16"]
+
+
+def test_with_an_attack_auto_is_float32_for_the_whole_command() -> None:
+    assert {q.request.precision for q in questions("10crop", "fgsm", precision="auto")} == {"fp32"}
+    assert {q.request.precision for q in questions("10crop", "lowpass", precision="auto")} == {"auto"}
+
+
+def test_every_parameter_of_a_perturbation_changes_the_id_and_the_clean_id_is_as_before() -> None:
+    texts = ["lowpass", "highpass", "lowpass:r=8", "lowpass:rule=lt", "lowpass:range=max", "lowpass:on=image"]
+    texts += ["lowpass:of=10crop", "lowpass:unit=fraction,r=0.5", "noise", "noise:seed=1", "fgsm", "fgsm:eps=4/255"]
+    ids = [questions(text, precision="fp32")[-1].run_id for text in texts]
+    assert len(set(ids)) == len(ids)
+    assert "perturbation" not in questions("1crop")[0].identity["members"][0]["views"][0]
+
+
+def test_an_attack_on_an_ensemble_is_refused() -> None:
+    with pytest.raises(BadParameter, match="without an attack"):
+        questions("ensemble:protocol=fgsm")
+    assert len(questions("ensemble:protocol=lowpass(r=8)")) == 1

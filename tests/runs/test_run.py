@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from recorded_progress import RecordedProgress
 from toy_evaluation import CATALOG
 from toys import TOP1_ERRORS
 
-from benchsuite import BadParameter, BenchsuiteError, StorageError, UnsupportedProtocol
+from benchsuite import BadParameter, BenchsuiteError, StorageError, UnsupportedProtocol, WeightsError
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs.run import run
@@ -71,6 +72,107 @@ def test_ensemble_of_finished_runs(tmp_path: Path) -> None:
     assert both["views"] == 10
     with pytest.raises(BadParameter, match="ensemble"):
         run(RunRequest((row["run_id"],), ("1crop",), results=tmp_path), CATALOG, Progress())
+
+
+REDDER_ERRORS = 1
+"""Errors of ``1crop`` on the toy images if the logit of red is doubled: see ``toys``."""
+
+
+def test_a_run_with_changed_weights_is_another_run_with_its_own_logits(tmp_path: Path) -> None:
+    (plain,) = run(toy(tmp_path), CATALOG, Progress())
+    progress = RecordedProgress()
+    (changed,) = run(toy(tmp_path, transforms=("redder",)), CATALOG, progress)
+    assert (plain["top1_errors"], changed["top1_errors"]) == (TOP1_ERRORS["1crop"], REDDER_ERRORS)
+    assert (changed["cached"], progress.done, changed["weights"]) == (False, 5, "identity, redder:by=2")
+    (again,) = run(toy(tmp_path, transforms=("redder:by=2",)), CATALOG, Progress())
+    assert again["cached"]
+    assert again["run_id"] == changed["run_id"] != plain["run_id"]
+    (back,) = run(toy(tmp_path), CATALOG, Progress())
+    assert (back["cached"], back["run_id"]) == (True, plain["run_id"])
+
+
+def manifest_of(row: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(row["path"], "manifest.json").read_text())
+    return found
+
+
+def test_a_manifest_names_the_transforms_only_where_there_are_any(tmp_path: Path) -> None:
+    (plain,) = run(toy(tmp_path), CATALOG, Progress())
+    (changed,) = run(toy(tmp_path, transforms=("redder", "redder:by=3")), CATALOG, Progress())
+    before, after = manifest_of(plain), manifest_of(changed)
+    assert "transform" not in json.dumps(before)
+    assert after["asked"]["transforms"] == ["redder:by=2", "redder:by=3"]
+    assert after["weights"]["label"] == "identity, redder:by=2, redder:by=3"
+    assert after["members"][0]["weights"]["key"] != before["members"][0]["weights"]["key"]
+    assert after["weights"]["digest"] != before["weights"]["digest"]
+    assert after["command"].endswith("--transform redder:by=2 --transform redder:by=3")
+    assert before["command"] == "benchsuite run toy -p 1crop --data toy"
+
+
+def repeat(command: str, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a command line; its result is printed as JSON."""
+    from benchsuite.cli import main
+
+    monkeypatch.setattr("benchsuite.cli.run.load_plugins", lambda: CATALOG)
+    words = [*shlex.split(command)[1:], "--device", "cpu", "--results", str(results), "--json"]
+    assert main(words) == 0
+
+
+def test_the_command_of_a_manifest_repeats_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (plain,) = run(toy(tmp_path), CATALOG, Progress())
+    (changed,) = run(toy(tmp_path, transforms=("redder",)), CATALOG, Progress())
+    both = RunRequest((plain["run_id"], changed["run_id"]), ("ensemble",), device="cpu", results=tmp_path)
+    (ensemble,) = run(both, CATALOG, Progress())
+    for row in (plain, changed, ensemble):
+        repeat(manifest_of(row)["command"], tmp_path, monkeypatch)
+        (again,) = json.loads(capsys.readouterr().out)["runs"]
+        assert (again["run_id"], again["cached"]) == (row["run_id"], True)
+
+
+def test_a_recalled_run_has_its_transforms_and_no_others(tmp_path: Path) -> None:
+    """Logits of d: (0.4, 0.6), and (1.2, 0.6) with three times as much red, so their mean is a hit."""
+    (plain,) = run(toy(tmp_path), CATALOG, Progress())
+    (changed,) = run(toy(tmp_path, transforms=("redder:by=3",)), CATALOG, Progress())
+    names = plain["run_id"], changed["run_id"]
+    request = RunRequest(names, ("ensemble:merge=logit",), device="cpu", results=tmp_path)
+    (both,) = run(request, CATALOG, Progress())
+    assert both["weights"] == "identity+identity, redder:by=3"
+    assert both["top1_errors"] == REDDER_ERRORS
+    members = manifest_of(both)["members"]
+    assert [m["weights"]["key"] for m in members] == [
+        manifest_of(row)["members"][0]["weights"]["key"] for row in (plain, changed)
+    ]
+
+
+def test_a_recalled_run_with_random_weights_has_its_seed(tmp_path: Path) -> None:
+    rows = [run(toy(tmp_path, weights="random", seed=seed), CATALOG, Progress())[0] for seed in (0, 4)]
+    request = RunRequest(tuple(row["run_id"] for row in rows), ("ensemble",), device="cpu", results=tmp_path)
+    (both,) = run(request, CATALOG, Progress())
+    assert both["weights"] == "random (seed 0)+random (seed 4)"
+    assert manifest_of(both)["weights"]["digest"] == "+".join(manifest_of(row)["weights"]["digest"] for row in rows)
+
+
+def test_a_transform_that_does_not_fit_is_refused_before_a_training(tmp_path: Path) -> None:
+    class Told(Progress):
+        def note(self, text: str) -> None:
+            assert "no --data" in text, f"work began: {text}"
+
+    request = RunRequest(("pnn",), ("1crop",), device="cpu", results=tmp_path, transforms=("smooth",))
+    with pytest.raises(WeightsError, match=r"got 1x1, which have no neighbours \[pnn, --transform smooth:rho=1\]"):
+        run(request, CATALOG, Told())
+
+
+def test_a_precision_is_decided_for_the_changed_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchsuite.runs.auto_precision.worth_it", lambda _: True)
+    monkeypatch.setattr("benchsuite.models.precision.candidates", lambda _: ("bf16",))
+    notes = []
+    for transforms in ((), (), ("redder",), ("redder",)):
+        progress = RecordedProgress()
+        run(toy(tmp_path, precision="auto", transforms=transforms), CATALOG, progress)
+        notes.append(sum("to choose a precision" in note for note in progress.notes))
+    assert notes == [2, 0, 2, 0]
 
 
 def test_random_weights_are_said_out_loud(tmp_path: Path) -> None:
@@ -157,3 +259,34 @@ def test_logits_of_other_hardware_or_libraries_are_not_taken_for_those_of_this_r
     assert [caches("other torch"), caches("again")] == [2, 2]
     monkeypatch.setattr("benchsuite.runs.run.metadata.version", lambda package: "99")
     assert caches("other Pillow") == 3
+
+
+def test_errors_under_an_attack_are_those_computed_by_hand(tmp_path: Path) -> None:
+    """FGSM lowers the mean of the true colour by eps and raises the other, where pixels stay within 0 and 1.
+
+    Image e has neither colour, so the wrong one wins at once; a and b hold until eps exceeds 1/2.
+    """
+    rows = run(toy(tmp_path, "fgsm:eps=0.1", "fgsm:eps=0.4", "fgsm:eps=0.6"), CATALOG, Progress())
+    assert {r["protocol"]: r["top1_errors"] for r in rows} == {
+        "1crop": 2,
+        "fgsm:eps=0.1": 3,
+        "fgsm:eps=0.4": 3,
+        "fgsm:eps=0.6": 5,
+    }
+    assert [r.get("vanished") for r in rows] == [None, 0, 0, 0]
+    predictions = pd.read_parquet(Path(rows[1]["path"]) / "predictions.parquet")
+    assert predictions.vanished.tolist() == [False] * 5
+
+
+def test_the_mean_colour_alone_gives_the_errors_of_the_whole_crop(tmp_path: Path) -> None:
+    rows = run(toy(tmp_path, "1crop", "lowpass:r=0", "lowpass:r=0,of=10crop", "10crop"), CATALOG, Progress())
+    assert [r["top1_errors"] for r in rows] == [TOP1_ERRORS[p] for p in ("1crop", "1crop", "10crop", "10crop")]
+
+
+def test_a_lower_precision_is_not_used_for_an_attack_and_that_is_said(tmp_path: Path) -> None:
+    progress = RecordedProgress()
+    rows = run(toy(tmp_path, "fgsm", "10crop", precision="bf16"), CATALOG, progress)
+    assert [(r["protocol"], r["precision"]) for r in rows] == [
+        *(("1crop", "fp32"), ("fgsm:eps=8/255", "fp32"), ("10crop", "bf16")),
+    ]
+    assert any("1crop, fgsm:eps=8/255 in fp32, not bf16" in note for note in progress.notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from types import SimpleNamespace
 from typing import Literal
@@ -16,10 +17,12 @@ from hypothesis import strategies as st
 from benchsuite import (
     Architecture,
     BadParameter,
+    BenchsuiteError,
     Combine,
     Crop,
     Preprocess,
     Protocol,
+    Transform,
     UnknownName,
     UnsupportedProtocol,
     View,
@@ -32,12 +35,14 @@ from benchsuite import (
 from benchsuite.specs.parameters import (
     Bound,
     bind_architecture,
+    bind_transform,
     finder,
     options,
     parameters,
     parse,
     show,
     split_outside,
+    swept,
     views,
 )
 from benchsuite.specs.recipe import Options
@@ -351,6 +356,69 @@ def test_options_that_cannot_be_are_refused(text: str, message: str) -> None:
         of_network(text)
 
 
+def sharpen(
+    module: list[object], image: object, *, by: Fraction = Fraction(1, 2), times: int = 1, edges: bool = True
+) -> None:
+    """A transform that stores the parameters it was applied with."""
+    module.append((by, times, edges))
+
+
+def plain(module: list[object], image: object) -> None:
+    """A transform without parameters."""
+
+
+def few_times(parameters: Mapping[str, object]) -> None:
+    """Takes all parameters, and no more than nine times."""
+    assert sorted(parameters) == ["by", "edges", "times"]
+    if parameters["times"] not in range(10):
+        raise BadParameter("Expected times to be at most 9, got 10")
+
+
+SHARPEN = Transform("sharpen", sharpen, note="n", source="s", check=few_times)
+
+
+def of_transform(text: str) -> Transform:
+    return bind_transform(text, {"sharpen": SHARPEN, "plain": Transform("plain", plain, "n", "s")}.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "applied"),
+    [
+        ("sharpen", "sharpen:by=0.5,times=1,edges=true", (Fraction(1, 2), 1, True)),
+        ("sharpen:times=3,by=1.0", "sharpen:by=1,times=3,edges=true", (Fraction(1), 3, True)),
+        ("sharpen:by=1/3,edges=no", "sharpen:by=1/3,times=1,edges=false", (Fraction(1, 3), 1, False)),
+    ],
+)
+def test_a_transform_is_named_with_all_its_parameters(text: str, name: str, applied: tuple[object, ...]) -> None:
+    made, module = of_transform(text), list[object]()
+    assert made.name == name
+    assert of_transform(name).name == name
+    made.apply(module, "image")
+    assert module == [applied]
+
+
+def test_a_transform_without_parameters_is_its_name() -> None:
+    assert of_transform("plain").name == "plain"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sharpen:bye=1", "Unknown parameter of sharpen 'bye': did you mean 'by'"),
+        ("sharpen:by=high", "by to be a number or a fraction such as 8/255, got high"),
+        ("sharpen:by=1/0", "by to be a number or a fraction"),
+        ("sharpen:by", "a parameter of sharpen to be written name=value"),
+        ("sharpen:by=1,by=2", "parameter 'by' to be given once"),
+        ("sharpen:times=10", "Expected times to be at most 9, got 10"),
+        ("plain:by=1", "the transform plain to be written without parameters"),
+        ("plain:", "the transform plain to be written without parameters"),
+    ],
+)
+def test_parameters_of_a_transform_that_cannot_be_are_refused(text: str, message: str) -> None:
+    with pytest.raises(BadParameter, match=message):
+        of_transform(text)
+
+
 def test_a_catalog_finds_options_families_and_their_owners() -> None:
     plugin = SimpleNamespace(benchsuite_architectures=hookimpl(lambda: [NETWORK]), __name__="nets")
     catalog = load_plugins(entry_points=False, extra=[plugin])
@@ -359,3 +427,45 @@ def test_a_catalog_finds_options_families_and_their_owners() -> None:
     assert catalog.architecture("torchvision:resnet18").name == "torchvision:resnet18"
     with pytest.raises(UnknownName, match="Unknown architecture or family 'nett': did you mean 'net'"):
         catalog.architecture("nett:level=0.1")
+
+
+def find_built_in(name: str) -> Protocol:
+    return load_plugins(entry_points=False).protocols[name]
+
+
+def test_a_sweep_is_every_protocol_that_has_the_parameter_with_each_value() -> None:
+    texts = ["1crop", "lowpass:rule=lt", "highpass"]
+    assert swept(texts, [], find_built_in) == texts
+    assert swept(texts, ["r=4,8"], find_built_in) == [
+        *("1crop", "lowpass:rule=lt,r=4", "lowpass:rule=lt,r=8", "highpass:r=4", "highpass:r=8"),
+    ]
+    assert swept(["lowpass"], ["r=4,8", "of=1crop,10crop(flip=false)"], find_built_in) == [
+        f"lowpass:r={r},of={of}" for r in (4, 8) for of in ("1crop", "10crop(flip=false)")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "axis", "message"),
+    [
+        (["1crop"], "r=4", "Unknown parameter of the protocols 'r'"),
+        (["lowpass"], "r", "written PARAMETER=VALUE,VALUE"),
+        (["lowpass"], "=4", "written PARAMETER=VALUE,VALUE"),
+        (["lowpass"], "r=4,,8", "written PARAMETER=VALUE,VALUE"),
+        (["lowpass"], "r=4,4", "given once each"),
+        (["lowpass:r=12"], "r=4", "r of lowpass:r=12 to be given by --sweep alone"),
+        (["lowpass"], "rr=4", "Unknown parameter of the protocols 'rr'"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused(texts: list[str], axis: str, message: str) -> None:
+    with pytest.raises(BenchsuiteError, match=message):
+        swept(texts, [axis], find_built_in)
+
+
+@given(st.fractions())
+def test_a_fraction_is_shown_as_it_is_read(value: Fraction) -> None:
+    assert parse("x", show(value), Fraction, "") == value
+
+
+@pytest.mark.parametrize(("value", "text"), [("8/255", "8/255"), ("0.03", "0.03"), ("12", "12"), ("1.50", "1.5")])
+def test_fractions_are_shown_as_people_write_them(value: str, text: str) -> None:
+    assert show(Fraction(value)) == text

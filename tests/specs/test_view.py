@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite import BadParameter, Crop, View, distinct, five, flips, grid
+from benchsuite import BadParameter, Crop, Perturbation, View, distinct, five, flips, grid
+from benchsuite.specs.perturbation import describe_perturbation
 from benchsuite.specs.view import POSITIONS, describe, view_data, view_from_data
 
 FRACTION = st.floats(0, 1)
@@ -28,8 +30,22 @@ RESAMPLING = {
     "antialias": st.booleans(),
     "long_side": st.sampled_from(["floor", "round"]),
 }
+VALUES = st.one_of(st.integers(), st.fractions(), st.booleans(), st.sampled_from(["le", "random", "none"]))
+PERTURBATIONS = st.builds(
+    Perturbation,
+    name=st.sampled_from(["lowpass", "fgsm"]),
+    change=st.just("package.module:change"),
+    parameters=st.dictionaries(st.sampled_from(["r", "eps", "rule"]), VALUES).map(lambda d: tuple(d.items())),
+    needs=st.sampled_from(["pixels", "ids"]),
+    on=st.sampled_from(["crop", "image"]),
+    reference=st.sampled_from(["", "package.module:reference"]),
+    revision=st.integers(0, 3),
+)
+ATTACKS = PERTURBATIONS.map(lambda p: dataclasses.replace(p, needs="gradient", on="crop"))
+PERTURBED = {"perturbation": st.one_of(st.none(), PERTURBATIONS)}
 VIEWS = st.one_of(
-    st.builds(View, resize=RESIZES, crop=st.one_of(st.none(), CROPS), **RESAMPLING),
+    st.builds(View, resize=RESIZES, crop=st.one_of(st.none(), CROPS), **RESAMPLING, **PERTURBED),
+    st.builds(View, resize=RESIZES, crop=CROPS, **RESAMPLING, perturbation=ATTACKS),
     st.builds(
         View,
         resize=RESIZES,
@@ -37,6 +53,7 @@ VIEWS = st.one_of(
         nominal=st.integers(1, 224),
         spatial=st.sampled_from(["mean", "gap", "prob", "avgmax"]),
         **RESAMPLING,
+        **PERTURBED,
     ),
 )
 
@@ -46,7 +63,30 @@ def test_a_view_is_the_same_after_json(view: View) -> None:
     again = view_from_data(json.loads(json.dumps(view_data(view))))
     assert again == view
     assert hash(again) == hash(view)
-    assert set(view_data(view)) == {f.name for f in dataclasses.fields(View)}
+    left_out = {"perturbation"} if view.perturbation is None else set()  # keys from before perturbations stay valid
+    assert set(view_data(view)) == {f.name for f in dataclasses.fields(View)} - left_out
+
+
+def attack() -> Perturbation:
+    return Perturbation("attack", "package.module:change", needs="gradient")
+
+
+def test_a_perturbation_of_the_whole_image_delays_the_crop() -> None:
+    crop = Crop(224)
+    cropped = Perturbation("p", "package.module:change")
+    whole = dataclasses.replace(cropped, on="image")
+    assert View(256, crop).early_crop == View(256, crop, perturbation=cropped).early_crop == crop
+    assert View(256, crop, perturbation=whole).early_crop is None
+    assert [View(256, crop, perturbation=p).attacked for p in (None, whole, attack())] == [False, False, True]
+
+
+def test_views_that_differ_in_their_perturbation_are_different_views() -> None:
+    base = Perturbation("p", "package.module:change", (("r", Fraction(12)),))
+    changes = {"name": "q", "change": "package.module:other", "parameters": (("r", Fraction(25, 2)),)}
+    changes |= {"on": "image", "needs": "ids", "revision": 1, "reference": "package.module:reference"}
+    made = [None, base, *(dataclasses.replace(base, **{k: v}) for k, v in changes.items())]
+    data = [json.dumps(view_data(View(256, Crop(224), perturbation=p)), sort_keys=True) for p in made]
+    assert len(set(data)) == len(made)
 
 
 def test_a_view_is_frozen() -> None:
@@ -75,6 +115,10 @@ def test_a_view_is_frozen() -> None:
         (lambda: View(256, interpolation="cubic"), "Expected interpolation to be one of nearest, "),
         (lambda: View(256, long_side="up"), "Expected long_side to be one of floor, round, got up"),
         (lambda: View(256, interpolation="lanczos", antialias=False), "nearest, bilinear or bicubic without antialias"),
+        (
+            lambda: View(256, dense=True, nominal=224, perturbation=attack()),
+            "Expected a view that needs the gradient to be a crop, got attack of a whole image, as it makes",
+        ),
         (lambda: list(grid(8, 0)), "Expected grid to be at least 1, got 0"),
     ],
 )
@@ -122,6 +166,7 @@ def test_describe_tells_views_apart_in_words() -> None:
 def test_describe_is_one_line_for_any_view(view: View) -> None:
     assert "\n" not in describe(view)
     assert ("mirrored" in describe(view)) is view.flip
+    assert view.perturbation is None or describe_perturbation(view.perturbation) in describe(view)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from benchsuite.report.plots.shapes import Bar, Bars, Figure, Line, Lines, Point
 from benchsuite.report.tables import runs
 from benchsuite.report.training_content import TrainingContent
 from benchsuite.stats import significance
+from benchsuite.stats.calibration import Calibration
 from benchsuite.stats.digits import decimals, places, signed, with_interval
 from benchsuite.stats.metrics import Count
 
@@ -167,18 +168,20 @@ def classes(report: Report, pair: Pair) -> Bars:
 
 
 def reliabilities(report: Report) -> Iterator[Points]:
-    """The calibration of each run, but at most of the first ``MOST_RUNS`` runs."""
-    yield from (reliability(entry, network=report.networks() > 1) for entry in report.entries[:MOST_RUNS])
+    """The calibration of each run that has one, but at most of the first ``MOST_RUNS`` runs."""
+    for entry in report.entries[:MOST_RUNS]:
+        if entry.side.calibration is not None:
+            yield reliability(entry, entry.side.calibration, network=report.networks() > 1)
 
 
-def reliability(entry: Entry, *, network: bool) -> Points:
+def reliability(entry: Entry, calibration: Calibration, *, network: bool) -> Points:
     """The accuracy at each confidence; on the diagonal the two are equal."""
     points = []
-    for b in entry.side.calibration.bins:
+    for b in calibration.bins:
         low, high = significance.wilson(Count(b.right, b.n))
         points.append(Point(b.confidence, b.right / b.n, low, high, f"{b.n} images"))
     row = entry.row
-    error = decimals(100 * Fraction(entry.side.calibration.ece), 2)
+    error = decimals(100 * Fraction(calibration.ece), 2)
     about = f"Accuracy over confidence in {len(points)} bins; expected calibration error {error} %."
     return Points(
         f"calibration-{entry.run_id}",

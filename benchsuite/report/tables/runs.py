@@ -122,9 +122,13 @@ def shares(ladder: LadderContent) -> Sheet:
 
 
 def calibrations(report: Report) -> Sheet:
-    """The calibration error, log loss and Brier score of each run."""
+    """The calibration error, log loss and Brier score of each run; runs with compact predictions have none."""
     several = len({e.numerics for e in report.entries}) > 1  # then two runs may differ in nothing else
-    rows = tuple((*_names(e), *[Cell(e.numerics)] * several, *_calibration(e.side.calibration)) for e in report.entries)
+    rows = tuple(
+        (*_names(e), *[Cell(e.numerics)] * several, *_calibration(e.side.calibration))
+        for e in report.entries
+        if e.side.calibration is not None
+    )
     columns = (
         *NAMES,
         *[Column("numerics")] * several,

@@ -1,0 +1,1 @@
+"""What happens to training images between memory and the network: perturbations and mixup."""
