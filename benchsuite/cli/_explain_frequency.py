@@ -55,6 +55,7 @@ def run(args: argparse.Namespace, catalog: Catalog) -> int:
         else:
             print(*plan_text(data), sep="\n")
         return 0
+    results = planned.clean.request.results
     progress = bars()
     for line in plan_text(planning.flat(planned))[-1:]:
         progress.note(line)
@@ -64,14 +65,14 @@ def run(args: argparse.Namespace, catalog: Catalog) -> int:
         from benchsuite.report.build import build_frequency
 
         title = question(found.architecture)
-        for note in build_frequency(args.results, found.run_ids, args.html, title, catalog):
+        for note in build_frequency(results, found.run_ids, args.html, title, catalog):
             progress.note(note)
         files.append(args.html)
     if args.json:
         print_json({**flat(found), "files": [str(path) for path in files]})
     else:
         print(*text(found), sep="\n")
-        print(f"written to {' and '.join(map(str, files))}; the runs are in {args.results / 'runs'}")
+        print(f"written to {' and '.join(map(str, files))}; the runs are in {results / 'runs'}")
     return 0
 
 

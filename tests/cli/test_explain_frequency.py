@@ -66,6 +66,19 @@ def test_everything_is_in_the_json(capsys: pytest.CaptureFixture[str], clean: st
     assert data["attack"]["words"].startswith("pgd eps=8/255, steps=10")
 
 
+def test_the_runs_of_a_folder_elsewhere_are_put_next_to_it(
+    capsys: pytest.CaptureFixture[str], clean: str, isolated: Path, tmp_path: Path
+) -> None:
+    (isolated / "results").rename(tmp_path / "elsewhere")
+    html = tmp_path / "page.html"
+    words = [str(tmp_path / "elsewhere" / "runs" / clean), *WORDS, "--html", str(html)]
+    out, err = said(capsys, *words)
+    assert "6 runs, 1 of them finished already" in err
+    assert str(tmp_path / "elsewhere" / "frequency" / clean / "frequency.json") in out
+    assert not (isolated / "results" / "runs").exists()
+    assert html.is_file()
+
+
 def test_a_network_is_analysed_with_the_options_of_run(capsys: pytest.CaptureFixture[str]) -> None:
     data = json.loads(said(capsys, "waves", "--data", "waves", "--limit", "9", *WORDS, "--json")[0])
     assert data["n"] == 9
