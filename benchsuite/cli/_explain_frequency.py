@@ -96,8 +96,9 @@ def text(found: FrequencyAnalysis) -> Iterator[str]:
     yield summary.answer(found)
     yield ""
     images = f"{found.n:,}{'' if found.n == found.of else f' of {found.of:,}'} images"
+    names = f"{found.architecture}, {found.weights}, {found.protocol}"
     clean = summary.percentage(found.accuracy(found.clean_right))
-    yield f"accuracy by radius r; {clean} as they are ({found.architecture}, {found.protocol}, {images})"
+    yield f"accuracy by radius r; {clean} as they are ({names}, {images})"
     lines = [("r", "low-pass %", "high-pass %", "wrong on low, right on high", "by chance", "most frequent answer %")]
     for at in found.curve:
         low, high = (with_interval(found.accuracy(run.right)) for run in (at.low, at.high))

@@ -89,7 +89,11 @@ def _sections(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Iter
         yield f"ladder-{number}-section", words, _ladder(report, ladder, pictures)
     for content in report.frequencies:
         name = partial(report.class_name_in, content.data)
-        yield content.name, frequency.title(content), tag("div", frequency.section(content, name), cls="frequency")
+        yield (
+            content.name,
+            frequency.title(content, report.frequencies),
+            tag("div", frequency.section(content, name), cls="frequency"),
+        )
     yield "results", "Results", elements.sheet(runs.runs(report)) if report.entries else ""
     yield "cost", "Views and cost", elements.plots(figures.costs(report), elements.HALF, "plots")
     yield "changes", "Comparisons", _changes(report, pictures)

@@ -27,6 +27,7 @@ from benchsuite.report import export
 from benchsuite.report.build import ReportRequest, build
 from benchsuite.report.content import Report, read
 from benchsuite.report.frequency import pictures
+from benchsuite.report.frequency.section import title
 from benchsuite.report.page import page
 from benchsuite.report.plots import figures, svg
 from benchsuite.report.plots.shapes import Lines, Points
@@ -111,6 +112,9 @@ def test_runs_of_an_analysis_are_not_drawn_twice_and_other_filters_are_curves_of
     assert [p.radius for p in units["waves per pixel"].points] == [Fraction(3, 32), Fraction(5, 32)]
     assert all(p.low is None for p in units["waves per pixel"].points)
     assert [p.high for p in units["waves per side"].points] == [None, None]
+    titles = [title(content, contents) for content in contents]
+    assert len(set(titles)) == 3, "several sections of one network have titles that tell them apart"
+    assert titles[0].endswith("use? (IMAGENET1K_V1, 1crop, madeup)")
     assert shown(read(sources(tmp_path, ()))).faults == []
 
 
