@@ -12,6 +12,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -237,6 +238,10 @@ def test_a_page_of_results_has_the_answer_the_tables_and_the_plots(tmp_path: Pat
     assert [name for name, _ in drawn.files] == [
         f"frequency-aaa-{kind}.svg" for kind in ("accuracy", "rings", "within", "kernels")
     ]
+    svgs = dict(drawn.files)
+    for name, text in svgs.items():
+        assert (".level {" in text) is name.endswith("accuracy.svg"), "other plots keep the style that they had"
+        ElementTree.fromstring(text)
     with pytest.raises(DataError, match="explain --frequency has analysed"):
         make(tmp_path, ["frequency", ".", found.curve[0].low.run_id])
 
