@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from benchsuite.report.content import Entry, LadderContent, Pair, Report
+from benchsuite.report.plots import frequency
 from benchsuite.report.plots.shapes import Bar, Bars, Figure, Line, Lines, Point, Points, Row, Series, Tone
 from benchsuite.report.tables import runs
 from benchsuite.report.training_content import TrainingContent
@@ -23,6 +24,8 @@ def figures(report: Report) -> Iterator[Figure]:
     for ladder in report.ladders:
         yield waterfall(ladder)
         yield from ([shares(ladder)] if ladder.file.shares else [])
+    for content in report.frequencies:
+        yield from frequency.figures(content)
     yield from costs(report)
     yield from ([changes(report)] if report.pairs else [])
     for pair in every_pair(report):

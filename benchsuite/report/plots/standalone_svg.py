@@ -17,11 +17,13 @@ text {{ paint-order: stroke; stroke: #fff; stroke-width: 3px }}
 .grid {{ stroke: {LINE} }}
 .zero {{ stroke: {QUIET} }}
 .link {{ stroke: {TONES["open"]}; stroke-dasharray: 2 3 }}
+.level {{ stroke: {TONES["plain"]}; stroke-dasharray: 6 4 }}
+.join {{ fill: none; stroke-width: 1.5; opacity: 0.55 }}
 .whisker {{ stroke: {TONES["plain"]}; fill: none; stroke-width: 1.25 }}
 .course {{ fill: none; stroke-width: 1.5; stroke-linejoin: round }}
 """ + "".join(
     [f".t-{tone} {{ fill: {colour} }}\n" for tone, colour in TONES.items()]
-    + [f".mark.s{i} {{ fill: {c} }} .course.s{i} {{ stroke: {c} }}\n" for i, c in enumerate(COLOURS)]
+    + [f".mark.s{i} {{ fill: {c} }} .course.s{i}, .join.s{i} {{ stroke: {c} }}\n" for i, c in enumerate(COLOURS)]
 )
 
 
