@@ -179,6 +179,10 @@ def _trainings(content: Sequence[TrainingContent]) -> str:
         return ""
     parts = [elements.sheet(trainings.trainings(content)), elements.sheet(trainings.accountings(content))]
     parts.append(elements.plots(map(figures.course, content), elements.HALF, "plots"))
+    watching = [one for one in content if one.epochs[-1].watched]
+    if watching:
+        parts.append(elements.sheet(trainings.watched(watching)))
+        parts.append(elements.plots(map(figures.watched, watching), elements.HALF, "plots"))
     for one in content:
         sheet = trainings.epochs(one)
         words = tag("summary", escaped(sheet.title)) + tag("div", elements.sheet(sheet, elements.NESTED_ROWS))
