@@ -206,7 +206,7 @@ def experiments(setting: Setting) -> Iterator[Experiment]:
 
 def fewer(setting: Setting) -> Mini:
     """The mini size of adversarial training, which takes eleven times as long for each image."""
-    return replace(setting.small, images=5_000)
+    return replace(setting.small, images=3_000)
 
 
 def recipes(setting: Setting) -> tuple[Recipe, ...]:
@@ -275,16 +275,16 @@ def _designs(setting: Setting) -> Iterator[tuple[str, Factors, str]]:
         """``first`` is natural labels with nothing watched; the others are experiments by the names of their levels."""
         return (Level(first, plain), *(Level(level, made[name]) for level, name in others.items()))
 
-    low = levels("originals", {f"low-r{r}": f"train-low-r{r}" for r in RADII})
-    high = levels("originals", {f"high-r{r}": f"train-high-r{r}" for r in RADII})
-    mixes = {f"mixup-{dict(c)['mixup']:g}": name for name, c in sorted(made.items()) if name.startswith("mixup")}
+    low = levels("originals", {f"low r={r}": f"train-low-r{r}" for r in RADII})
+    high = levels("originals", {f"high r={r}": f"train-high-r{r}" for r in RADII})
+    mixes = {f"mixup {dict(c)['mixup']:g}": name for name, c in made.items() if name.startswith("mixup")}
     heuristics = levels("none", {"dropout": "dropout", "batchnorm": "batchnorm"} | mixes)
     usual = Level("100", (*UNWATCHED, ("mini", replace(setting.small, batch_size=100))))
     batches = (*(Level(str(size), made[f"batch-{size}"]) for size in BATCHES), usual)
     batches = tuple(sorted(batches, key=lambda level: int(level.name)))
     names = {optimizer.name: f"optimizer-{optimizer.name}" for optimizer in OPTIMIZERS}
     bn = (Level("none", ()), Level("bn", (("options", BN),)))
-    moved = (Level("none", (("augmentation", Augmentation()),)), Level("pad2-flip", (("augmentation", MOVED),)))
+    moved = (Level("none", (("augmentation", Augmentation()),)), Level("pad 2, flip", (("augmentation", MOVED),)))
     few = f"Fewer images at the mini size, so that shuffled labels are learned. {WATCHED}"
     yield "labels", (("labels", (Level("natural", ()), Level("shuffled", made["shuffled"]))),), few
     yield "low-high", (("images", (*low, *high[1:])),), "Tested on originals"
