@@ -106,6 +106,7 @@ EXPERIMENT = dataclasses.replace(
     watched=(low_pass(r=Fraction(2)), gaussian(std=Fraction(1, 5))),
     watched_images=23,
 )
+QUIET_MIXED = dataclasses.replace(EXPERIMENT, name="quiet-mixed", options=QUIET.options)
 ATTACK = projected_gradient(eps=Fraction(1, 10), steps=2, step=Fraction(6, 100), start="random")
 ATTACKED = dataclasses.replace(USUAL, name="attacked", epochs=2, perturbation=ATTACK)
 GRID = Grid(
@@ -124,7 +125,7 @@ ARCHITECTURE = Architecture(
     "tiny",
     build,
     PREPROCESS,
-    recipes=(USUAL, ADAM, DIVERGING, QUIET, EXPERIMENT, ATTACKED),
+    recipes=(USUAL, ADAM, DIVERGING, QUIET, EXPERIMENT, QUIET_MIXED, ATTACKED),
     grids=(GRID,),
     check=check,
     note="A toy.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from benchsuite import Augmentation, BadParameter, Recipe, Sample, load_plugins
 from benchsuite.models.weights import trains
 from benchsuite.testing import check_architecture
 from benchsuite.training.images import training_images
-from benchsuite.training.job import cells, scaled
+from benchsuite.training.job import TrainRequest, cells, scaled
+from benchsuite.training.manifest import command
 from benchsuite.training.trainer import Trainer, TrainingCompute
 
 FOUND = {a.name: a for a in hfc.benchsuite_architectures()}
@@ -183,6 +185,15 @@ def test_the_settings_differ_as_the_paper_and_its_code_do() -> None:
     assert RECIPES["hfc-code-adv-pgd"].augmentation == Augmentation(pad=2, flip=True)
     assert RECIPES["hfc-code-natural"].perturbation == low_pass(r=Fraction(1000), rule="lt", range="max")
     assert RECIPES["hfc-natural"].perturbation is None
+
+
+def test_the_command_of_a_recipe_is_not_that_of_a_grid_whose_name_begins_alike() -> None:
+    request = TrainRequest("hfc_resnet32", "hfc-code-batchnorm-low-r4")
+    recipe = RECIPES["hfc-code-batchnorm-low-r4"]
+    job = SimpleNamespace(architecture=FOUND["hfc_resnet32"], recipe=recipe)
+    assert command(job, request) == "benchsuite train hfc_resnet32 --recipe hfc-code-batchnorm-low-r4"
+    job.recipe = dataclasses.replace(recipe, name="hfc-code-batchnorm-low r=4-bn@mini")
+    assert command(job, request) == "benchsuite train --grid hfc-code-batchnorm"
 
 
 def test_no_recipe_claims_a_number_that_was_not_read() -> None:
