@@ -55,6 +55,7 @@ def run(args: argparse.Namespace, catalog: Catalog) -> int:
         else:
             print(*plan_text(data), sep="\n")
         return 0
+    results = planned.clean.request.results
     progress = bars()
     for line in plan_text(planning.flat(planned))[-1:]:
         progress.note(line)
@@ -64,14 +65,14 @@ def run(args: argparse.Namespace, catalog: Catalog) -> int:
         from benchsuite.report.build import build_frequency
 
         title = question(found.architecture)
-        for note in build_frequency(args.results, found.run_ids, args.html, title, catalog):
+        for note in build_frequency(results, found.run_ids, args.html, title, catalog):
             progress.note(note)
         files.append(args.html)
     if args.json:
         print_json({**flat(found), "files": [str(path) for path in files]})
     else:
         print(*text(found), sep="\n")
-        print(f"written to {' and '.join(map(str, files))}; the runs are in {args.results / 'runs'}")
+        print(f"written to {' and '.join(map(str, files))}; the runs are in {results / 'runs'}")
     return 0
 
 
@@ -95,8 +96,9 @@ def text(found: FrequencyAnalysis) -> Iterator[str]:
     yield summary.answer(found)
     yield ""
     images = f"{found.n:,}{'' if found.n == found.of else f' of {found.of:,}'} images"
+    names = f"{found.architecture}, {found.weights}, {found.protocol}"
     clean = summary.percentage(found.accuracy(found.clean_right))
-    yield f"accuracy by radius r; {clean} as they are ({found.architecture}, {found.protocol}, {images})"
+    yield f"accuracy by radius r; {clean} as they are ({names}, {images})"
     lines = [("r", "low-pass %", "high-pass %", "wrong on low, right on high", "by chance", "most frequent answer %")]
     for at in found.curve:
         low, high = (with_interval(found.accuracy(run.right)) for run in (at.low, at.high))

@@ -89,7 +89,11 @@ def _sections(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Iter
         yield f"ladder-{number}-section", words, _ladder(report, ladder, pictures)
     for content in report.frequencies:
         name = partial(report.class_name_in, content.data)
-        yield content.name, frequency.title(content), tag("div", frequency.section(content, name), cls="frequency")
+        yield (
+            content.name,
+            frequency.title(content, report.frequencies),
+            tag("div", frequency.section(content, name), cls="frequency"),
+        )
     yield "results", "Results", elements.sheet(runs.runs(report)) if report.entries else ""
     yield "cost", "Views and cost", elements.plots(figures.costs(report), elements.HALF, "plots")
     yield "changes", "Comparisons", _changes(report, pictures)
@@ -175,6 +179,10 @@ def _trainings(content: Sequence[TrainingContent]) -> str:
         return ""
     parts = [elements.sheet(trainings.trainings(content)), elements.sheet(trainings.accountings(content))]
     parts.append(elements.plots(map(figures.course, content), elements.HALF, "plots"))
+    watching = [one for one in content if one.epochs[-1].watched]
+    if watching:
+        parts.append(elements.sheet(trainings.watched(watching)))
+        parts.append(elements.plots(map(figures.watched, watching), elements.HALF, "plots"))
     for one in content:
         sheet = trainings.epochs(one)
         words = tag("summary", escaped(sheet.title)) + tag("div", elements.sheet(sheet, elements.NESTED_ROWS))

@@ -155,6 +155,13 @@ def over_seeds(folder: Path, path: str, *names: str) -> RenderedTable:
     return RenderedTable(markdown_table(training_tables.seeds(_report(folder, path, names).trainings)))
 
 
+def watched(folder: Path, path: str, *names: str) -> RenderedTable:
+    """``watched PATH [RUN...]``: errors on training images under the watched perturbations; one plot per training."""
+    every = [one for one in _report(folder, path, names).trainings if one.epochs[-1].watched]
+    drawn = _plots([(f"watched-{one.run_id.rpartition('-')[2]}", figures.watched(one)) for one in every])
+    return RenderedTable(f"{markdown_table(training_tables.watched(every))}\n\n{drawn.text}", drawn.files)
+
+
 def accountings(folder: Path, path: str, *names: str) -> RenderedTable:
     """``accountings PATH [RUN...]``: the accuracy that other programs would have printed for the same epochs."""
     return RenderedTable(markdown_table(training_tables.accountings(_report(folder, path, names).trainings)))
@@ -248,6 +255,7 @@ KINDS: dict[str, Callable[..., RenderedTable]] = {
     "calibration": calibration,
     "trainings": trainings,
     "seeds": over_seeds,
+    "watched": watched,
     "accountings": accountings,
     "curves": curves,
     "audit": audited,

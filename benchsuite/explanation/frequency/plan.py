@@ -84,9 +84,9 @@ def make_plan(
 ) -> FrequencyPlan:
     """The plan for a finished run, or for an architecture with the options of ``request``, then under ``1crop``.
 
-    By default ``radii`` and ``radius`` are those of the article, in proportion to the side of the crop. Raises
-    ``BadParameter`` for a run of several networks and one whose pixels are changed, and any ``BenchsuiteError`` that
-    repeating the run raises, such as ``DataError`` if its data do not exist any more.
+    The results folder is the one that holds the run. By default ``radii`` and ``radius`` are those of the article, in
+    proportion to the side of the crop. Raises ``BadParameter`` for a run of several networks and one whose pixels are
+    changed, and any ``BenchsuiteError`` that repeating the run raises, such as ``DataError`` if its data are gone.
     """
     clean = _clean(request, name, catalog)
     at, view = _typical(clean)
@@ -134,14 +134,16 @@ def _clean(request: RunRequest, name: str, catalog: Catalog) -> Question:
     if is_architecture(name, catalog):
         (question,) = plan(dataclasses.replace(request, architectures=(name,), protocols=("1crop",)), catalog)
         return question
-    stored = run_folder.read_whole_manifest(run_folder.find_run(request.results, name))
+    folder = run_folder.find_run(request.results, name)
+    stored = run_folder.read_whole_manifest(folder)
     if len(stored["members"]) != 1:
         got = f"{stored['architecture']['name']} under {stored['protocol']['label']}"
         raise BadParameter(expected("the run of explain --frequency", "of one network", got, name))
     if any(view.get("perturbation") for view in stored["views"]):
         rule = "under a protocol that does not change pixels"
         raise BadParameter(expected("the run of explain --frequency", rule, stored["protocol"]["label"], name))
-    return ladder_ends.of_run(request, name, catalog).question
+    results = folder.parent.parent if folder.parent.name == "runs" else request.results
+    return ladder_ends.of_run(dataclasses.replace(request, results=results), str(folder), catalog).question
 
 
 def _typical(question: Question) -> tuple[int, View]:

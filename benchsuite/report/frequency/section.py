@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from benchsuite.explanation.frequency import summary
 from benchsuite.explanation.frequency.analysis import FrequencyAnalysis, Reply
@@ -44,9 +44,13 @@ KERNELS = (
 )
 
 
-def title(content: FrequencyContent) -> str:
-    """The question that the section answers."""
-    return summary.question(content.row["architecture"])
+def title(content: FrequencyContent, every: Sequence[FrequencyContent]) -> str:
+    """The question that the section answers; with the weights and more if another section has the same question."""
+    row = content.row
+    question = summary.question(row["architecture"])
+    if sum(other.row["architecture"] == row["architecture"] for other in every) < 2:
+        return question
+    return f"{question} ({row['weights']}, {row['protocol']}, {row['dataset']})"
 
 
 def section(content: FrequencyContent, class_name: ClassName) -> str:

@@ -215,6 +215,18 @@ def course(training: TrainingContent) -> Lines:
     return Lines(f"training-{training.run_id}", training.name, about, "epoch", "accuracy %", tuple(lines))
 
 
+def watched(training: TrainingContent) -> Lines:
+    """The errors on training images under each perturbation that the recipe watches, after each epoch."""
+    epochs = training.epochs
+    lines = [
+        Line(name, tuple((float(e.number), float(100 * e.watched[name].ratio)) for e in epochs))
+        for name in epochs[-1].watched
+    ]
+    last = ", ".join(f"{line.label} {decimals(Fraction(line.points[-1][1]), 1)} %" for line in lines)
+    about = f"Errors on training images over {len(epochs)} epochs; in the last one: {last}."
+    return Lines(f"watched-{training.run_id}", training.name, about, "epoch", "training error %", tuple(lines))
+
+
 def _tone(change: float) -> Tone:
     return "plain" if change == 0 else "better" if change < 0 else "worse"
 

@@ -105,7 +105,7 @@ def test_the_attack_is_a_run_beside_the_clean_one_on_the_same_images(made: tuple
     assert found.attack.clean_run_id == found.run_id, "there are few images, so all of them are attacked"
     assert found.attack.right == sum(row["rank"] == 0 for row in rows(results, found.attack.run_id))
     assert found.attack.right < found.attack.clean_right
-    assert found.attack.protocol == "pgd"
+    assert found.attack.protocol == "pgd:eps=8/255"
 
 
 def test_the_gradients_energy_is_that_of_one_image_at_a_time(made: tuple[FrequencyAnalysis, Path]) -> None:
@@ -263,7 +263,7 @@ def test_a_run_of_whole_images_has_pictures_and_kernels_only(tmp_path: Path) -> 
     assert found.measurement.gradient is None
     assert found.measurement.pictures is not None
     assert found.measurement.kernels is not None
-    assert found.curve[0].low.protocol.startswith("lowpass:of=fullconv")
+    assert found.curve[0].low.protocol == "lowpass:r=1,of=fullconv"
 
 
 def test_an_image_that_is_mirrored_on_its_way_is_measured_mirrored(tmp_path: Path) -> None:

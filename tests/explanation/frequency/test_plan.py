@@ -49,10 +49,10 @@ def test_the_runs_filter_the_protocol_of_the_run_and_share_its_options(tmp_path:
     assert plan.clean.run_id == row["run_id"]
     labels = [q.bound.label for q in plan.in_one_pass]
     of = "of=10crop(flip=false)"
-    wanted = [f"{kind}:{of},r={r}" for r in (2, 3, 5) for kind in ("lowpass", "highpass")]
+    wanted = [f"{kind}:r={r},{of}" for r in (2, 3, 5) for kind in ("lowpass", "highpass")]
     assert labels == ["10crop:flip=false", *wanted]
     assert {len(q.samples) for q in plan.in_one_pass} == {10}
-    assert [q.bound.label for q in plan.under_attack] == ["10crop:flip=false", f"pgd:{of}"]
+    assert [q.bound.label for q in plan.under_attack] == ["10crop:flip=false", f"pgd:eps=8/255,{of}"]
     assert plan.view.crop is not None
     assert plan.view.crop.position == "center"
     assert plan.attacked_view is not None
@@ -100,7 +100,7 @@ def test_a_plan_as_json_says_what_is_finished(tmp_path: Path) -> None:
     assert [(r["protocol"], r["finished"]) for r in data["runs"]] == [
         ("1crop", True),
         *((f"{kind}:r={r}", False) for r in (2, 5) for kind in ("lowpass", "highpass")),
-        ("pgd", False),
+        ("pgd:eps=8/255", False),
     ]
     assert (data["views"], data["images"], data["measured"]) == (4, N, N)
     assert all(r["command"].startswith("benchsuite run waves -p") for r in data["runs"])
