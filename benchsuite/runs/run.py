@@ -207,10 +207,12 @@ def _open(
     classes = len(source.split.classes)
     if chosen.label.startswith("random"):
         progress.note(f"{architecture.name} has {chosen.label} weights: its errors say nothing about a trained network")
-    module = weights.build(architecture, chosen, classes)
+    loaded = weights.load(architecture, chosen, classes)
+    for line in weights.notes(chosen, loaded.reading):
+        progress.note(line)
     if compute.compiled:
         progress.note(f"compiling {architecture.name}, which takes a minute or two")
-    network = open_network(architecture, module, chosen.preprocess, views, classes, compute)
+    network = open_network(architecture, loaded.module, chosen.preprocess, views, classes, compute)
     key: dict[str, Any] = {
         "architecture": architecture.name,
         "owner": member.owner,
@@ -232,6 +234,7 @@ def _open(
         network.digest,
         start=network.start,
         folded=network.folded,
+        reading=loaded.reading.data(),
         busy=lambda: network.seconds,
         pinning=lambda: network.pinning,
     )

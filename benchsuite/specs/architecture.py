@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from benchsuite.specs.preprocess import Preprocess
-from benchsuite.specs.recipe import Grid, Recipe
+from benchsuite.specs.recipe import Grid, Options, Recipe
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """Named weights of an architecture. ``load()`` returns a state dict; it may download with the library's functions.
 
-    ``file`` is an instruction for users without a connection: which file to download and where to put it.
+    ``file`` is an instruction for users without a connection: which file to download and where to put it. ``options``
+    are those that ``build`` needs for these weights, such as an input transform that they were trained with.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Weights:
     classes: int
     source: str
     file: str = ""
+    options: Options = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class Architecture:
     their annotations give the types. ``check(options)`` receives all options, defaults filled in, and raises for a
     combination that is not possible. ``dense`` says how a score map is made: ``"auto"`` replaces the network's last
     global pooling by a moving window; a function ``dense(module) -> DenseParts`` returns the two parts; ``None`` means
-    that the network has a fixed size and makes no score map.
+    that the network has a fixed size and makes no score map. ``adapt(tensors, module)`` is the library's own conversion
+    of files that name their tensors otherwise; it returns tensors by the names of the module.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Architecture:
     grids: tuple[Grid, ...] = ()
     check: Callable[[Mapping[str, Any]], None] | None = None
     note: str = ""
+    adapt: Callable[[Mapping[str, Any], Any], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
