@@ -18,6 +18,7 @@ from benchsuite.models.checkpoints.choice import Reading, Selection
 from benchsuite.models.checkpoints.extraction import Extracted, extract
 from benchsuite.models.checkpoints.files import failure_reason
 from benchsuite.models.state_dict import load_into, stored_metadata
+from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture, Transform, Weights
 from benchsuite.specs.dataset import Dataset
 from benchsuite.specs.preprocess import Preprocess, in_words
@@ -80,8 +81,10 @@ def choose(
     if weights in declared:
         w = declared[weights]
         key = f"{architecture.name}:{w.name}:{w.source}"
-        return ChosenWeights(w.name, key, w.preprocess, declared=w, options=w.options)
-    return _from_file(architecture, dataset, places.parse(weights), results)
+        return ChosenWeights(w.name, key, w.preprocess, declared=w)
+    return _from_file(
+        architecture, dataset, places.parse(weights, [name for name, _ in architecture.file_options]), results
+    )
 
 
 def _from_file(
@@ -99,19 +102,17 @@ def _from_file(
         raise WeightsError(expected("the architecture", f"{trained_as}, that of the weights", name, str(path)))
     usual = usual_preprocess(dataset, architecture)
     origin = f"the usual one of {dataset.name if dataset.preprocess else architecture.name}"
-    same, options = _declared_as(architecture, sha), Options()
+    same = _declared_as(architecture, sha)
     if preprocess is not None:
         origin = "the file"
     elif same is not None:
-        preprocess, options, origin = (
-            same.preprocess,
-            same.options,
-            f"the declared weights {same.name}: it is their file",
-        )
+        preprocess, origin = same.preprocess, f"the declared weights {same.name}: it is their file"
+    options = _file_options(architecture, place, () if same else architecture.file_options)
     chosen = [f"{option}={place.options[option]}" for option in ("key", "classes") if option in place.options]
     key = [sha, *chosen]
     if selection.rows is not None:
         key[-1] = f"classes={digest(list(selection.rows.indices))}"
+    key += [f"{option}={value}" for option, value in options]
     return ChosenWeights(
         ", ".join([trained.get("label", label), *chosen]),
         ", ".join(key),
@@ -138,6 +139,14 @@ def _located(architecture: Architecture, place: places.Place, results: Path | No
         declared = [w.name for w in architecture.weights]
         raise unknown_name(f"weights of {architecture.name}", place.name, [*declared, "random", *trainings])
     return path, path.name
+
+
+def _file_options(architecture: Architecture, place: places.Place, usual: Options) -> Options:
+    """The options that the network is built with for a file: those that the user gave, else ``usual``."""
+    known = parameters.options(architecture)
+    given = {n: place.options[n] for n, _ in architecture.file_options if n in place.options}
+    values = {n: parameters.parse(n, text, known[n][0], place.name) for n, text in given.items()}
+    return tuple((dict(usual) | values).items())
 
 
 def _declared_as(architecture: Architecture, sha: str) -> Weights | None:
@@ -239,8 +248,8 @@ def notes(chosen: ChosenWeights, reading: Reading) -> list[str]:
     if chosen.path is None or not chosen.origin:
         return []
     said = f"preprocessing of {chosen.label}: {in_words(chosen.preprocess)}; from {chosen.origin}"
-    options = ", ".join(f"{name}={value}" for name, value in chosen.options)
-    said += f"; the network has {options} for it" if options else ""
+    options = ", ".join(f"{name}={parameters.show(value)}" for name, value in chosen.options)
+    said += f"; the network has {options}" if options else ""
     return [*([f"{chosen.label}: {reading}"] if str(reading) else []), said]
 
 

@@ -223,6 +223,8 @@ def _open(
         "pillow": metadata.version("pillow"),  # another version may resize to other pixels
         "loader": None if source.loader.exact else source.loader.name,
     }
+    if chosen.options:
+        key["options"] = [list(option) for option in chosen.options]
     if network.folded:
         key["folded"] = network.folded
     if compute.compiled:

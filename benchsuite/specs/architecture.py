@@ -14,8 +14,7 @@ from benchsuite.specs.recipe import Grid, Options, Recipe
 class Weights:
     """Named weights of an architecture. ``load()`` returns a state dict; it may download with the library's functions.
 
-    ``file`` is an instruction for users without a connection: which file to download and where to put it. ``options``
-    are those that ``build`` needs for these weights, such as an input transform that they were trained with.
+    ``file`` is an instruction for users without a connection: which file to download and where to put it.
     """
 
     name: str
@@ -24,7 +23,6 @@ class Weights:
     classes: int
     source: str
     file: str = ""
-    options: Options = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,9 @@ class Architecture:
     combination that is not possible. ``dense`` says how a score map is made: ``"auto"`` replaces the network's last
     global pooling by a moving window; a function ``dense(module) -> DenseParts`` returns the two parts; ``None`` means
     that the network has a fixed size and makes no score map. ``adapt(tensors, module)`` is the library's own conversion
-    of files that name their tensors otherwise; it returns tensors by the names of the module.
+    of files that name their tensors otherwise; it returns tensors by the names of the module. ``file_options`` are the
+    options of ``build`` for weights from files that are not declared, such as no input transform: ``--weights
+    FILE,OPTION=VALUE`` sets others.
     """
 
     name: str
@@ -83,6 +83,7 @@ class Architecture:
     check: Callable[[Mapping[str, Any]], None] | None = None
     note: str = ""
     adapt: Callable[[Mapping[str, Any], Any], Mapping[str, Any]] | None = None
+    file_options: Options = ()
 
 
 @dataclass(frozen=True, slots=True)

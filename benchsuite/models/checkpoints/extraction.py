@@ -42,16 +42,15 @@ def extract(
     tensors: Mapping[str, Any] = {e.name: e.tensor for e in found}
     try:
         chosen, reading = choose(found, target)
+        used = set(chosen.names.values())
     except NotThere as error:
         converted = adapted(found, module, target, adapt)
         if converted is None:
             raise WeightsError(str(error)) from None
         tensors, chosen, reading = converted
-    if not reading.taken_from:  # the file's own dictionary
-        passed = tuple(k for k in _keys(content) if k not in _heads(chosen.names.values()))
-        reading = dataclasses.replace(reading, passed_over=tuple(dict.fromkeys((*passed, *reading.passed_over))))
-    else:
-        reading = dataclasses.replace(reading, passed_over=_passed_over(content, found, chosen))
+        place = f"{reading.taken_from}." if reading.taken_from else ""
+        used = {e.name for e in found if e.name.startswith(place)}
+    reading = dataclasses.replace(reading, passed_over=_passed_over(content, found, used))
     state, changes = _converted(chosen, tensors, own, selection.rows, where)
     state = _with_versions(state, content, chosen, own)
     return Extracted(state, dataclasses.replace(reading, changes=(*reading.changes, *changes)))
@@ -70,9 +69,8 @@ def _heads(names: Iterable[str]) -> set[str]:
     return found
 
 
-def _passed_over(content: Any, found: Sequence[Entry], chosen: Candidate) -> tuple[str, ...]:
-    """What stands beside the network on the way to it, each by its first word."""
-    used = set(chosen.names.values())
+def _passed_over(content: Any, found: Sequence[Entry], used: set[str]) -> tuple[str, ...]:
+    """What stands beside the ``used`` tensors on the way to them."""
     holding = {e.dictionary for e in found if e.name in used}
     heads = _heads(used) | {".".join(d[: i + 1]) for d in holding for i in range(len(d))}
     names: dict[str, None] = {}

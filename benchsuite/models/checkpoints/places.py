@@ -41,10 +41,11 @@ class Place:
         return self.name.startswith(("https://", "http://", HUB))
 
 
-def parse(text: str) -> Place:
+def parse(text: str, more: Sequence[str] = ()) -> Place:
     """``x.pth,key=state_dict_ema`` -> the file and its options. A name of an existing file is never divided.
 
-    Raises ``WeightsError`` for an option that does not exist, and for one given twice.
+    ``more`` are options of the network that a file may set. Raises ``WeightsError`` for an option that does not exist,
+    and for one given twice.
     """
     name, options = text, dict[str, str]()
     while not Path(name).expanduser().exists():
@@ -52,8 +53,8 @@ def parse(text: str) -> Place:
         option, equals, value = tail.partition("=")
         if not (comma and equals and re.fullmatch(r"\w+", option)):
             break
-        if option not in OPTIONS:
-            raise WeightsError(str(unknown_name("option of --weights", option, OPTIONS)))
+        if option not in (*OPTIONS, *more):
+            raise WeightsError(str(unknown_name("option of --weights", option, (*OPTIONS, *more))))
         if option in options:
             raise WeightsError(expected(f"{option}= of --weights", "given once", "twice", text))
         name, options = head, {option: value, **options}

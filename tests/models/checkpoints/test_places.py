@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -16,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from small_network import DATASET, OTHER, OWN, architecture, equal, trained
 
-from benchsuite import Weights, WeightsError
+from benchsuite import BadParameter, Weights, WeightsError
 from benchsuite.models.checkpoints.places import parse, rows
 from benchsuite.models.weights import ChosenWeights, build, choose, load, notes
 
@@ -91,19 +92,43 @@ def test_the_same_rows_have_one_key_and_other_rows_another(tmp_path: Path) -> No
     assert rows("1:4").indices == (1, 2, 3)
 
 
-def test_a_file_whose_digest_is_that_of_declared_weights_gets_their_preprocessing_and_options(tmp_path: Path) -> None:
+def test_a_file_whose_digest_is_that_of_declared_weights_gets_their_preprocessing(tmp_path: Path) -> None:
     torch.save(STATE, tmp_path / "any-name.pth")
     digits = hashlib.sha256((tmp_path / "any-name.pth").read_bytes()).hexdigest()[:8]
-    known = Weights("known", lambda: STATE, OTHER, 5, f"https://a.org/net-{digits}.pth", options=(("bias", True),))
+    known = Weights("known", lambda: STATE, OTHER, 5, f"https://a.org/net-{digits}.pth")
     other = Weights("other", lambda: STATE, OTHER, 5, "https://a.org/net-00000000.pth")
     found = chosen(f"{tmp_path}/any-name.pth", other, known)
-    assert (found.preprocess, found.options) == (OTHER, (("bias", True),))
-    (said,) = notes(found, load(architecture(), chosen(f"{tmp_path}/any-name.pth"), 5).reading)
+    assert found.preprocess == OTHER
+    (said,) = notes(found, load(architecture(), found, 5).reading)
     assert "preprocessing of any-name.pth: 36x36 pixels, crop 36, bicubic, BGR from 0 to 255, mean 0.1 0.2 0.3" in said
-    assert "from the declared weights known: it is their file; the network has bias=True for it" in said
+    assert said.endswith("from the declared weights known: it is their file")
     plain = chosen(f"{tmp_path}/any-name.pth", other)
-    assert (plain.preprocess, plain.options) == (OWN, ())
+    assert plain.preprocess == OWN
     assert "from the usual one of net" in notes(plain, load(architecture(), plain, 5).reading)[0]
+
+
+def with_option(num_classes: int, *, doubled: bool = True) -> Any:
+    module = trained(num_classes)
+    module.doubled = doubled
+    return module
+
+
+def test_a_network_has_options_of_its_own_for_files_unless_they_are_declared_weights(tmp_path: Path) -> None:
+    torch.save(STATE, tmp_path / "net.pth")
+    digits = hashlib.sha256((tmp_path / "net.pth").read_bytes()).hexdigest()[:8]
+    it = dataclasses.replace(architecture(), build=with_option, file_options=(("doubled", False),))
+    known = dataclasses.replace(
+        it, weights=(Weights("known", lambda: STATE, OTHER, 5, f"https://a.org/net-{digits}.pth"),)
+    )
+    cases = (it, "", False), (it, ",doubled=true", True), (known, "", True), (known, ",doubled=false", False)
+    found = [choose(a, DATASET, f"{tmp_path}/net.pth{text}", 0) for a, text, _ in cases]
+    for (a, _, wanted), one in zip(cases, found, strict=True):
+        assert load(a, one, 5).module.doubled is wanted
+        assert ("the network has doubled=" in notes(one, load(a, one, 5).reading)[0]) == bool(one.options)
+    assert len({one.key for one in found[:2]}) == 2
+    with pytest.raises(BadParameter, match="doubled to be true or false, got maybe"):
+        choose(it, DATASET, f"{tmp_path}/net.pth,doubled=maybe", 0)
+    assert build(it, choose(it, DATASET, "random", 0), 5).doubled is True
 
 
 class Silent(SimpleHTTPRequestHandler):
