@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import BenchsuiteError, WeightsError, expected, first_line, unknown_name
-from benchsuite.models.checkpoints import files, places
+from benchsuite.models.checkpoints import caffe, files, places
 from benchsuite.models.checkpoints.choice import Reading, Selection
 from benchsuite.models.checkpoints.extraction import Extracted, extract
 from benchsuite.models.checkpoints.files import failure_reason
@@ -107,6 +107,12 @@ def _from_file(
         origin = "the file"
     elif same is not None:
         preprocess, origin = same.preprocess, f"the declared weights {same.name}: it is their file"
+    if path.suffix.lower() == caffe.SUFFIX:
+        mean, source = caffe.mean(place.options.get("mean"), path)
+        preprocess = dataclasses.replace(usual, mean=mean, std=(1.0,) * 3, channel_order="BGR", range=255.0)
+        origin = f"Caffe's way, with the mean from {source}, and size and interpolation of {architecture.name}"
+    elif "mean" in place.options:
+        raise WeightsError(expected("mean= of --weights", f"for a {caffe.SUFFIX} file", path.name))
     options = _file_options(architecture, place, () if same else architecture.file_options)
     chosen = [f"{option}={place.options[option]}" for option in ("key", "classes") if option in place.options]
     key = [sha, *chosen]
@@ -277,10 +283,10 @@ def _extracted(architecture: Architecture, chosen: ChosenWeights, module: Any, w
     """The network's tensors in the file of the chosen weights."""
     assert chosen.path is not None, "the weights are in a file"
     content = files.read(chosen.path)
-    try:
-        return extract(content, module, chosen.selection, where, architecture.adapt, path=str(chosen.path))
-    except WeightsError as error:
-        raise WeightsError(str(error)) from None
+    found = extract(content, module, chosen.selection, where, architecture.adapt, path=str(chosen.path))
+    if chosen.path.suffix.lower() == caffe.SUFFIX:
+        caffe.check_layers(module, found.beside, where)
+    return found
 
 
 def _check_finite(module: Any, where: str) -> None:

@@ -17,10 +17,14 @@ from benchsuite.models.checkpoints.search import Candidate, Entry, Rows, entries
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """The tensors of a network by its own names, in its types, and how they were found."""
+    """The tensors of a network by its own names, in its types, and how they were found.
+
+    ``beside`` are the other tensors of the file, which are harmless.
+    """
 
     state: Mapping[str, Any]
     reading: Reading
+    beside: Mapping[str, Any]
 
 
 def extract(
@@ -53,7 +57,8 @@ def extract(
     reading = dataclasses.replace(reading, passed_over=_passed_over(content, found, used))
     state, changes = _converted(chosen, tensors, own, selection.rows, where)
     state = _with_versions(state, content, chosen, own)
-    return Extracted(state, dataclasses.replace(reading, changes=(*reading.changes, *changes)))
+    beside = {name: tensors[name] for name in tensors.keys() - set(chosen.names.values())}
+    return Extracted(state, dataclasses.replace(reading, changes=(*reading.changes, *changes)), beside)
 
 
 def _keys(content: Any) -> list[str]:

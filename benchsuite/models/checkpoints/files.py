@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import WeightsError, expected, first_line
+from benchsuite.models.checkpoints import caffe
 
 INDEX = ".index.json"
 IN_FOLDER = (
@@ -146,6 +147,9 @@ def read(path: Path) -> Any:
         return merged
     with path.open("rb") as file:
         head = file.read(512)
+    if path.suffix.lower() == caffe.SUFFIX:
+        _check_pointer(path, head)
+        return caffe.read(path)
     if path.suffix.lower() == ".safetensors" or _is_safetensors(head, path.stat().st_size):
         return _read_safetensors(path, head)
     _check_kind(path, head)
