@@ -1,7 +1,7 @@
 """Reads the binary files of Caffe: layers with their weights (.caffemodel) and a mean image (.binaryproto).
 
-The files are protocol buffers, which the package ``protobuf`` parses. Only the fields that are used are described to it,
-by the numbers and types of ``caffe.proto`` of BVLC/caffe; all others are skipped.
+The files are protocol buffers, which the package ``protobuf`` parses. Only the fields that are used are described to
+it, by the numbers and types of ``caffe.proto`` of BVLC/caffe; all others are skipped.
 """
 
 from __future__ import annotations

@@ -54,7 +54,9 @@ def extract(
         tensors, chosen, reading = converted
         place = f"{reading.taken_from}." if reading.taken_from else ""
         used = {e.name for e in found if e.name.startswith(place)}
-    reading = dataclasses.replace(reading, passed_over=_passed_over(content, found, used))
+    told = _heads((*reading.same, *reading.other))
+    passed = tuple(name for name in _passed_over(content, found, used) if name not in told)
+    reading = dataclasses.replace(reading, passed_over=passed)
     state, changes = _converted(chosen, tensors, own, selection.rows, where)
     state = _with_versions(state, content, chosen, own)
     beside = {name: tensors[name] for name in tensors.keys() - set(chosen.names.values())}
