@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("architecture", nargs="?", metavar="ARCHITECTURE", help="resnet20, pnn:level=0.1 ...: overrides recipe options")
     add("--recipe", metavar="NAME", help="see benchsuite list recipes (default: the recipe of the data set)")
-    add("--grid", metavar="NAME", help="train every combination of this grid instead, the cheapest first")
+    add("--grid", metavar="NAME", help="train every combination of this grid, or of all grids that match hfc-* ...")
     add("--data", metavar="NAME[:PATH]", help="cifar10:PATH ... (default: the data set of the recipe)")
     add("--scale", default="full", help="full, or mini: smaller, for two CPU cores (default: %(default)s)")
     add("--epochs", type=int, metavar="N", help="default: the recipe's; the schedule is scaled in proportion")
@@ -74,11 +74,15 @@ def _grid(args: argparse.Namespace, request: TrainRequest, catalog: Catalog, pro
         *_, (*_, error, minutes, _) = grid_table(rows)[1]
         progress.note(f"error {error} %, {minutes} minutes")
 
-    rows = grid.train(request, args.grid, catalog, progress, tell)
+    names = grid.matching(args.grid, args.data, catalog)
+    done = []
+    for name in names:
+        rows = grid.train(request, name, catalog, progress, tell)
+        done.append({"grid": name, "trainings": rows})
+        if process_group.leads() and not args.json:
+            print_table(out(), "" if names == [args.grid] else name, *grid_table(rows))
     if process_group.leads() and args.json:
-        print_json({"grid": args.grid, "trainings": rows})
-    elif process_group.leads():
-        print_table(out(), "", *grid_table(rows))
+        print_json(done[0] if names == [args.grid] else {"grids": done})
     return 0
 
 

@@ -45,9 +45,9 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     chosen = []
     for name, r in zip(request.architectures, recalled, strict=True):
         architecture = catalog.architecture(r.architecture if r else name)
-        wanted = choose(architecture, dataset, r.weights if r else request.weights, request.seed, request.results)
-        transforms = r.transforms if r else request.transforms
-        chosen.append((architecture, _transformed(wanted, transforms, catalog), r))
+        asked = r or request  # what a finished run was asked, or this one
+        wanted = choose(architecture, dataset, asked.weights, asked.seed, request.results)
+        chosen.append((architecture, _transformed(wanted, asked.transforms, catalog), r))
     questions = []
 
     def question(members: tuple[Member, ...], bound: Bound) -> Question:
@@ -108,6 +108,7 @@ class _RecalledRun:
     weights: str | None
     protocol: str
     data: str | None
+    seed: int
     transforms: tuple[str, ...]
 
 
@@ -121,8 +122,14 @@ def _recall(name: str, request: RunRequest, catalog: Catalog) -> _RecalledRun | 
     if manifest is None or len(manifest["members"]) != 1:
         raise BadParameter(expected("a run in an ensemble", "complete and of one network", name))
     member, options = manifest["members"][0], manifest["asked"]
-    protocol, transforms = manifest["protocol"]["label"], tuple(options.get("transforms", ()))
-    return _RecalledRun(member["architecture"], options["weights"], protocol, options["data"], transforms)
+    return _RecalledRun(
+        member["architecture"],
+        options["weights"],
+        manifest["protocol"]["label"],
+        options["data"],
+        options["seed"],
+        tuple(options.get("transforms", ())),
+    )
 
 
 def _transformed(chosen: ChosenWeights, transforms: Sequence[str], catalog: Catalog) -> ChosenWeights:

@@ -317,7 +317,7 @@ def test_a_filtered_score_map_sees_the_whole_filtered_image() -> None:
         ("lowpass:radius=3", "Unknown parameter of lowpass 'radius'"),
         ("lowpass:merge=logit", "Unknown parameter of lowpass 'merge'"),
         ("lowpass:of=ensemble", "Expected of of lowpass to be a protocol of one network that does not change pixels"),
-        ("lowpass:of=lowpass", "does not change pixels, got lowpass (lowpass:of=lowpass)"),
+        ("lowpass:of=lowpass", "does not change pixels, got lowpass:r=12 (lowpass:of=lowpass)"),
         ("lowpass:of=highpass(r=4)", "does not change pixels, got highpass:r=4"),
         (
             "lowpass:of=1crop(resize=20)",

@@ -146,6 +146,14 @@ def test_a_recalled_run_has_its_transforms_and_no_others(tmp_path: Path) -> None
     ]
 
 
+def test_a_recalled_run_with_random_weights_has_its_seed(tmp_path: Path) -> None:
+    rows = [run(toy(tmp_path, weights="random", seed=seed), CATALOG, Progress())[0] for seed in (0, 4)]
+    request = RunRequest(tuple(row["run_id"] for row in rows), ("ensemble",), device="cpu", results=tmp_path)
+    (both,) = run(request, CATALOG, Progress())
+    assert both["weights"] == "random (seed 0)+random (seed 4)"
+    assert manifest_of(both)["weights"]["digest"] == "+".join(manifest_of(row)["weights"]["digest"] for row in rows)
+
+
 def test_a_transform_that_does_not_fit_is_refused_before_a_training(tmp_path: Path) -> None:
     class Told(Progress):
         def note(self, text: str) -> None:
