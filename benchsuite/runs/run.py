@@ -207,10 +207,12 @@ def _open(
     classes = len(source.split.classes)
     if chosen.label.startswith("random"):
         progress.note(f"{architecture.name} has {chosen.label} weights: its errors say nothing about a trained network")
-    module = weights.build(architecture, chosen, classes)
+    loaded = weights.load(architecture, chosen, classes)
+    for line in weights.notes(chosen, loaded.reading):
+        progress.note(line)
     if compute.compiled:
         progress.note(f"compiling {architecture.name}, which takes a minute or two")
-    network = open_network(architecture, module, chosen.preprocess, views, classes, compute)
+    network = open_network(architecture, loaded.module, chosen.preprocess, views, classes, compute)
     key: dict[str, Any] = {
         "architecture": architecture.name,
         "owner": member.owner,
@@ -221,6 +223,8 @@ def _open(
         "pillow": metadata.version("pillow"),  # another version may resize to other pixels
         "loader": None if source.loader.exact else source.loader.name,
     }
+    if chosen.options:
+        key["options"] = [list(option) for option in chosen.options]
     if network.folded:
         key["folded"] = network.folded
     if compute.compiled:
@@ -232,6 +236,7 @@ def _open(
         network.digest,
         start=network.start,
         folded=network.folded,
+        reading=loaded.reading.data(),
         busy=lambda: network.seconds,
         pinning=lambda: network.pinning,
     )
