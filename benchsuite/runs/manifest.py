@@ -10,7 +10,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchsuite.evaluate import Answer, OpenNetwork, Settings
 from benchsuite.evaluation.question import TOLERANCE, Member, Question
 from benchsuite.evaluation.timing import Seconds
 from benchsuite.runs import auto_precision, profile
@@ -20,6 +19,7 @@ from benchsuite.stats.metrics import Count
 from benchsuite.stats.significance import wilson
 from benchsuite.storage.environment import environment
 from benchsuite.storage.run_folder import read_manifest
+from benchsuite.walk import Answer, OpenNetwork, Settings
 
 
 def folder(results: Path, question: Question) -> Path:
