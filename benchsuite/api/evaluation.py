@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 
 from benchsuite.api.options import Options, run_request, surroundings
-from benchsuite.api.shown import Shown
+from benchsuite.api.shown import Shown, preprocess_words
 from benchsuite.errors import BadParameter, expected
 from benchsuite.report.tables.text import Table, image_count, remarks, result_table
 from benchsuite.runs import query, run
-from benchsuite.specs.parameters import show
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.stats.digits import with_interval
 from benchsuite.stats.metrics import Count
@@ -69,9 +67,9 @@ class Evaluation(Shown):
         top1, top5 = (with_interval(Count(errors, self.n)) for errors in (self.top1_errors, self.top5_errors))
         seen = image_count(self.row)
         lines = [
-            f"{self.architecture} ({self.weights}), {self.protocol} on {self.dataset}: top-1 error {top1} %",
-            f"{self.top1_errors} of {seen} images are wrong; top-5 error {top5} %",
-            *dict.fromkeys(preprocess_words(member["preprocess"]) for member in self.manifest["members"]),
+            f"{self.architecture}, weights {self.weights}, {self.protocol} on {self.dataset}: top-1 error {top1} %",
+            f"{self.top1_errors} wrong, of {seen} images; top-5 error {top5} %",
+            *dict.fromkeys(f"preprocessing: {preprocess_words(m['preprocess'])}" for m in self.manifest["members"]),
         ]
         return [*lines, "; ".join(remarks(self.row))]
 
@@ -187,19 +185,6 @@ def of_row(row: Mapping[str, Any]) -> Evaluation:
     low, high = row["top1_interval"]
     rest = {name: row[name] for name in (*names, "top5_errors", "top5_error")}
     return Evaluation(path=Path(row["path"]), top1_interval=(low, high), row=row, **rest)
-
-
-def preprocess_words(preprocess: Mapping[str, Any]) -> str:
-    """A preprocessing in words: short side, crop, interpolation, mean and std."""
-    mean, std = (", ".join(f"{float(Fraction(x)):g}" for x in preprocess[name]) for name in ("mean", "std"))
-    size = preprocess["resize"]
-    side = f"resize to {show(tuple(size))}" if isinstance(size, list | tuple) else f"short side {size}"
-    words = [side, f"crop {preprocess['crop']}", preprocess["interpolation"]]
-    words += [] if preprocess["antialias"] else ["no antialiasing"]
-    words += [f"mean {mean}", f"std {std}"]
-    words += [] if preprocess["channel_order"] == "RGB" else [preprocess["channel_order"]]
-    words += [] if preprocess["range"] == 1 else [f"range 0 to {preprocess['range']:g}"]
-    return f"preprocessing: {', '.join(words)}"
 
 
 def _table(runs: Sequence[Evaluation]) -> pd.DataFrame:

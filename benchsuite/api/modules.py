@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchsuite.api.shown import preprocess_words
 from benchsuite.errors import BadParameter, WeightsError, expected, first_line
-from benchsuite.evaluation.question import RunRequest
+from benchsuite.evaluation.question import MODULE, RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs.plan import DEFAULT_DATA
 from benchsuite.specs.architecture import Architecture, Input, Weights
@@ -61,30 +62,33 @@ def with_modules(
         raise BadParameter(expected("processes", rule, request.processes))
     if name is not None and (len(modules) > 1 or not NAME.fullmatch(name)):
         raise BadParameter(expected("name", "letters, digits and . _ -, for a single module", name))
-    usual = preprocess or _usual(catalog, request.data, modules, progress)
-    found = {a.name: a for a in (_architecture(m, name, usual) for m in modules)}
+    origin = "given"
+    if preprocess is None:
+        preprocess, origin = _usual(catalog, request.data, modules, progress)
+    found = {a.name: a for a in (_architecture(m, name, preprocess, origin) for m in modules)}
     if len(found) < len(modules):
         raise BadParameter(expected("each module", "given once", "one twice"))
-    owners = {("architecture", a): "a module in Python" for a in found}
+    owners = {("architecture", a): MODULE for a in found}
     catalog = dataclasses.replace(
         catalog, architectures={**catalog.architectures, **found}, owners={**catalog.owners, **owners}
     )
     return dataclasses.replace(request, architectures=tuple(found), weights=GIVEN, fresh=True), catalog
 
 
-def _usual(catalog: Catalog, data: str | None, modules: Sequence[Any], progress: Progress) -> Preprocess:
-    """The usual preprocessing of the data set, which a note says. Raises ``BadParameter`` if it has none."""
+def _usual(catalog: Catalog, data: str | None, modules: Sequence[Any], progress: Progress) -> tuple[Preprocess, str]:
+    """The usual preprocessing of the data set, and these words. A note says both. Raises ``BadParameter`` for none."""
     dataset = catalog.find("dataset", (data or DEFAULT_DATA).partition(":")[0])
     usual: Preprocess | None = dataset.preprocess
     if usual is None:
         rule = f"given for a module, as {dataset.name} has no usual one"
         raise BadParameter(expected("preprocess", rule, "none", "benchsuite.Preprocess(256, 224, ...)"))
     names = ", ".join(dict.fromkeys(type(m).__name__ for m in modules))
-    progress.note(f"preprocess= was not given for {names}: it gets the usual one of {dataset.name}, {usual}")
-    return usual
+    origin, words = f"the usual one of {dataset.name}", preprocess_words(dataclasses.asdict(usual))
+    progress.note(f"no preprocess= for {names}: it gets {origin}: {words}")
+    return usual, origin
 
 
-def _architecture(module: Any, name: str | None, preprocess: Preprocess) -> Architecture:
+def _architecture(module: Any, name: str | None, preprocess: Preprocess, origin: str) -> Architecture:
     """The architecture that builds copies of the module. Its name ends in the beginning of the state's digest."""
     build = _Copies(module)
     kind = type(module).__name__
@@ -102,7 +106,7 @@ def _architecture(module: Any, name: str | None, preprocess: Preprocess) -> Arch
         preprocess,
         (weights,),
         Input(channels=len(preprocess.mean)),
-        note=f"A module of {type(module).__module__}.{type(module).__qualname__}, passed to benchsuite.evaluate",
+        note=f"A {type(module).__module__}.{type(module).__qualname__} passed to benchsuite; preprocessing: {origin}",
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
 
 from benchsuite.report.markup import escaped, tag
 from benchsuite.report.tables.text import Table
+from benchsuite.specs.parameters import show
 
 
 class Shown:
@@ -50,3 +53,16 @@ def html_table(table: Table) -> str:
     head = tag("tr", "".join(tag("th", escaped(header)) for header in headers))
     body = "".join(tag("tr", "".join(tag("td", escaped(cell)) for cell in line)) for line in lines)
     return tag("table", tag("thead", head) + tag("tbody", body))
+
+
+def preprocess_words(preprocess: Mapping[str, Any]) -> str:
+    """A preprocessing in words: short side, crop, interpolation, mean and std."""
+    mean, std = (", ".join(f"{float(Fraction(x)):g}" for x in preprocess[name]) for name in ("mean", "std"))
+    size = preprocess["resize"]
+    side = f"resize to {show(tuple(size))}" if isinstance(size, list | tuple) else f"short side {size}"
+    words = [side, f"crop {preprocess['crop']}", preprocess["interpolation"]]
+    words += [] if preprocess["antialias"] else ["no antialiasing"]
+    words += [f"mean {mean}", f"std {std}"]
+    words += [] if preprocess["channel_order"] == "RGB" else [preprocess["channel_order"]]
+    words += [] if preprocess["range"] == 1 else [f"range 0 to {preprocess['range']:g}"]
+    return ", ".join(words)

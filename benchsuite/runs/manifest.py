@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchsuite.evaluation.question import TOLERANCE, Member, Question
+from benchsuite.evaluation.question import MODULE, TOLERANCE, Member, Question
 from benchsuite.evaluation.timing import Seconds
 from benchsuite.runs import auto_precision, profile
 from benchsuite.specs.parameters import show
@@ -127,8 +127,13 @@ def _numerics(answer: Answer, settings: Settings, device: str) -> dict[str, Any]
 
 
 def command(question: Question) -> str:
-    """The command line that repeats the run of a question."""
+    """The command line that repeats the run of a question; for a module, which has no name there, the call."""
     request = question.request
+    if any(m.owner == MODULE for m in question.members):
+        names = ", ".join(m.architecture.name for m in question.members)
+        options = [f"{o}={getattr(request, o)!r}" for o in ("data", "limit") if getattr(request, o) is not None]
+        words = [f"[{names}]", repr(question.bound.label), *options, f"precision={question.precision!r}"]
+        return f"benchsuite.evaluate({', '.join(words)})"
     words = ["benchsuite", "run", *(m.architecture.name for m in question.members), "-p", question.bound.label]
     for option in ("data", "weights", "limit"):
         value = getattr(request, option)
