@@ -24,7 +24,7 @@ from benchsuite.errors import (
     unknown_name,
 )
 from benchsuite.report.tables.text import result_table
-from benchsuite.specs.architecture import Architecture, DenseParts, Family, Input, Weights
+from benchsuite.specs.architecture import Architecture, DenseParts, Family, Input, Transform, Weights
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.combine import Combine
 from benchsuite.specs.dataset import Census, Dataset, Sample, Split, SplitName
@@ -109,6 +109,7 @@ __all__ = [
     "StorageError",
     "TooLarge",
     "TrainingError",
+    "Transform",
     "UnknownName",
     "UnsupportedProtocol",
     "View",

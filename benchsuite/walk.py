@@ -21,7 +21,7 @@ from benchsuite.evaluation.timing import Seconds
 from benchsuite.models.predict import Predict, Start
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
-from benchsuite.storage.keys import chunk_key, view_key
+from benchsuite.storage.keys import chunk_key, view_keys
 from benchsuite.storage.logit_cache import CHUNK, ChunkStore, chunked
 
 
@@ -99,7 +99,7 @@ def of_several(question: Question, opened: dict[Identity, OpenNetwork]) -> Itera
         chunk, logits = chunk_key(samples, question.split), dict[Identity, dict[View, Any]]()
         for member in question.members:
             store = opened[member.identity].store
-            stored = {v: store.read(view_key(v), chunk) for v in member.views}
+            stored = {v: store.read(name, chunk) for v, name in view_keys(member.views, samples).items()}
             if not all(stored.values()):
                 rule = "unchanged until the run is over"
                 raise StorageError(expected("the cache", rule, "logits that are missing or damaged", str(store.root)))
@@ -118,14 +118,14 @@ def fill(
 
     On CUDA the first batch of the next chunk is submitted before a finished chunk is yielded.
     """
-    view_keys, seconds, turn = {v: view_key(v) for v in network.views}, network.seconds, settings.turn
+    seconds, turn = network.seconds, settings.turn
 
     def todo() -> Iterator[PendingBatch]:  # an empty batch ends a chunk
         for samples in chunks:
-            key = chunk_key(samples, images.split)
-            stored = {} if settings.fresh else network.store.read_all([*view_keys.values()], key)
-            cached = {v: stored[name] for v, name in view_keys.items() if name in stored}
-            chunk = ChunkInProgress(samples, key, network.views, cached)
+            key, names = chunk_key(samples, images.split), view_keys(network.views, samples)
+            stored = {} if settings.fresh else network.store.read_all([*names.values()], key)
+            cached = {v: stored[name] for v, name in names.items() if name in stored}
+            chunk = ChunkInProgress(samples, key, names, cached)
             advance(len(samples) * len(cached))
             if chunk.views:
                 then = cutter(chunk.views, turn)
@@ -141,7 +141,7 @@ def fill(
             advance(len(batch))
             continue
         if chunk.views:
-            chunk.write(network.store, view_keys)
+            chunk.write(network.store)
             seconds.images += len(chunk.samples)
             since = seconds.lap(since)
         yield chunk.logits

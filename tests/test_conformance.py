@@ -50,6 +50,7 @@ from benchsuite.testing import (
     check_perturbation,
     check_protocol,
     check_reporter,
+    check_transform,
 )
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
@@ -93,6 +94,12 @@ def test_every_loader_keeps_its_contract(name: str) -> None:
 @pytest.mark.parametrize("name", CATALOG.reporters)
 def test_every_reporter_keeps_its_contract(name: str) -> None:
     check_reporter(CATALOG.reporters[name])
+
+
+@pytest.mark.parametrize("name", CATALOG.transforms)
+def test_every_transform_keeps_its_contract(name: str) -> None:
+    check_transform(CATALOG.transforms[name])
+    check_transform(CATALOG.transforms[name], CATALOG.architecture("resnet20"))
 
 
 def test_real_images_keep_the_contract_of_a_dataset(imagenet500: object, cifar10_jpeg: object) -> None:
@@ -288,7 +295,7 @@ def growing() -> Callable[[Preprocess], tuple[View, ...]]:
         ({"views": own_resampling}, "Expected the resampling of a view to be that of the weights"),
         ({"views": wrong_window}, "Expected nominal to be the crop, 224, got 223"),
         ({"views": without_annotation}, "Expected the parameters of views to be without an error, got KeyError"),
-        ({"views": without_default}, "Expected views to be without an error, got TypeError"),
+        ({"views": without_default}, "one with a default, got none"),
         ({"members": True}, "Expected the parameters of views to be without an error"),
     ],
 )
@@ -375,7 +382,7 @@ def renamed_of(*, of: str = "1crop") -> Perturbation:
         (lambda: "darker", "Expected what perturb returns to be a Perturbation, got darker"),
         (lambda: spoiled("of_batch"), "the same alone and in a batch of 7"),
         (lambda: 1 / 0, "Expected the parameters of perturb to be without an error, got ZeroDivisionError"),
-        (picky, "Expected the parameters of perturb to be without an error, got TypeError"),
+        (picky, "Expected the parameter gain to be one with a default, got none"),
         (renamed_of, "Expected a parameter of p to be another than of, which names the perturbed protocol"),
         (restless_perturb(), "Expected what perturb returns to be the same each time"),
     ],
@@ -551,6 +558,77 @@ def restless_text() -> Callable[[Sequence[Mapping[str, Any]]], str]:
 def test_a_reporter_that_breaks_its_contract_is_refused(render: Callable[..., Any], said: str) -> None:
     text = refused(check_reporter, dataclasses.replace(toys.REPORTER, render=render))
     assert said in text
+
+
+def copied(module: Any, image: Any) -> Any:
+    return module
+
+
+def drawing(module: Any, image: Any) -> None:
+    import torch
+
+    module[0].weight += torch.rand(module[0].weight.shape)
+
+
+def painting(module: Any, image: Any) -> None:
+    image += 1
+
+
+def beheading(module: Any, image: Any) -> None:
+    del module[-1]
+
+
+def shrinking(module: Any, image: Any) -> None:
+    module[0].weight.data = module[0].weight[:, :1]
+
+
+def infinite(module: Any, image: Any) -> None:
+    module[-1].weight /= 0
+
+
+def without_default(module: Any, image: Any, *, by: int) -> None:
+    """A parameter that must be given."""
+
+
+def without_type(module: Any, image: Any, *, by=1) -> None:  # type: ignore[no-untyped-def]
+    """A parameter of no type."""
+
+
+def from_texts(module: Any, image: Any, *, by: str = "a,b") -> None:
+    """A default that cannot be typed."""
+
+
+@pytest.mark.parametrize(
+    ("apply", "said"),
+    [
+        (copied, "Expected what apply returns to be None, as it changes the module itself, got Sequential"),
+        (drawing, "Expected the logits after apply to be the same each time, got others"),
+        (painting, "Expected the image to be unchanged by apply, got a changed one"),
+        (beheading, "to be of shape (2, 7), got (2, 8)"),
+        (shrinking, "Expected the network after apply to be without an error, got RuntimeError"),
+        (infinite, "Expected the logits after apply to be finite, got others"),
+        (lambda module, image: module.stem, "Expected apply on probe to be without an error, got AttributeError"),
+        (without_default, "Expected the parameter by to be one with a default, got none"),
+        (without_type, "Expected the parameters of apply to be without an error, got KeyError"),
+        (from_texts, "Expected the defaults of apply to be without an error, got BadParameter"),
+    ],
+)
+def test_a_transform_that_breaks_its_contract_is_refused(apply: Callable[..., Any], said: str) -> None:
+    text = refused(check_transform, dataclasses.replace(toys.TRANSFORM, apply=apply))
+    assert said in text
+    assert text.endswith("(transform redder)")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": "a b"}, "Expected the name to be letters, digits"),
+        ({"note": " "}, "Expected note to be a text that is not empty"),
+        ({"source": ""}, "Expected source to be a text that is not empty"),
+    ],
+)
+def test_a_transform_without_name_or_texts_is_refused(change: dict[str, Any], said: str) -> None:
+    assert said in refused(check_transform, dataclasses.replace(toys.TRANSFORM, **change))
 
 
 def test_a_members_protocol_names_its_inner_protocol() -> None:

@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,6 +138,48 @@ def test_any_number_of_processes_comes_to_the_same_bytes_and_computes_each_chunk
     manifest = json.loads(next(place.root.glob("results/runs/*/manifest.json")).read_text())
     assert manifest["numerics"]["processes"] == size
     assert manifest["images_computed"] == IMAGES
+
+
+PERTURBED = ["-p", "lowpass:r=3,of=10crop", "-p", "noise", "-p", "pgd:eps=8/255,steps=2"]
+
+
+@pytest.fixture(scope="module")
+def right_perturbed(places: Any) -> dict[str, str]:
+    """The results of one uninterrupted process with perturbed views beside the others."""
+    place = places()
+    rows = place.run(1, *PERTURBED)
+    assert len({row["protocol"] for row in rows}) == len(rows) == 6, "1crop, which pgd attacks, is run beside it"
+    found: dict[str, str] = place.predictions()
+    assert len(found) == 6
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_perturbed_views_come_to_the_same_bytes_after_a_kill_and_with_any_number_of_processes(
+    places: Any, right: dict[str, str], right_perturbed: dict[str, str], size: int
+) -> None:
+    assert right.items() <= right_perturbed.items(), "the views without a change are as they were"
+    undisturbed = places()
+    undisturbed.run(size, *PERTURBED)
+    assert undisturbed.predictions() == right_perturbed
+    place = places()
+    started = place.start(size, *PERTURBED, delay=0.004)
+    while len(place.begun()) < 4 and not all(s.ended() for s in started):
+        time.sleep(0.002)
+    started[-1].kill()
+    if size == 1:
+        assert started[0].wait() == -9
+        assert not place.predictions(), "the kill came in time"
+    else:
+        assert [s.wait() for s in started[:-1]] == [0] * (size - 1), started[0].err
+    kept = place.finished()
+    place.run(4 - size, *PERTURBED)
+    assert place.predictions() == right_perturbed
+    now = place.finished()
+    views, before = (Counter(Path(f).stem for f in files) for files in (now, kept))
+    whole = {f for f in kept if before[Path(f).stem] == views[Path(f).stem]}
+    assert whole
+    assert {f: now[f] for f in whole} == {f: kept[f] for f in whole}, "no whole chunk is computed twice"
 
 
 def test_fresh_computes_every_chunk_once_more_whatever_is_there(places: Any, right: dict[str, str]) -> None:

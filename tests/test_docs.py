@@ -21,6 +21,7 @@ VALUES = [
     architecture.Architecture,
     architecture.Family,
     architecture.Weights,
+    architecture.Transform,
     preprocess.Preprocess,
     architecture.Input,
     recipe.Recipe,
@@ -50,7 +51,7 @@ def blocks(page):
 
 
 def test_the_hooks_are_found():
-    assert len(HOOKS) == 5
+    assert len(HOOKS) == 6
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda h: h.__name__)
@@ -76,8 +77,9 @@ def test_every_example_runs_and_keeps_its_contract(page):
         "dataset": testing.check_dataset,
         "loader": testing.check_loader,
         "reporter": testing.check_reporter,
+        "transform": testing.check_transform,
     }
-    checked = []
+    checked, lengths = [], {}
     for number, text in enumerate(blocks(page)):
         module = types.ModuleType(f"example{number}")
         exec(compile(text, f"docs/plugins.md, example {number}", "exec"), vars(module))
@@ -86,4 +88,12 @@ def test_every_example_runs_and_keeps_its_contract(page):
             if catalog.owner(kind, name).startswith("example") and kind in checks:
                 checks[kind](catalog.find(kind, name))
                 checked.append((kind, name))
-    assert checked == [("protocol", "2views"), ("dataset", "greys"), ("loader", "plain"), ("reporter", "errors")]
+                lengths[name] = text.count("\n")
+    assert checked == [
+        ("protocol", "2views"),
+        ("dataset", "greys"),
+        ("loader", "plain"),
+        ("reporter", "errors"),
+        ("transform", "prune"),
+    ]
+    assert lengths["prune"] < 20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from benchsuite import errors
@@ -21,6 +23,7 @@ def test_the_grammar_says_what_rule_value_and_place() -> None:
     assert expected("crop", "at least 1", 0, "10crop:crop=0") == "Expected crop to be at least 1, got 0 (10crop:crop=0)"
     assert expected("crop", "at least 1", "none") == "Expected crop to be at least 1, got none"
     assert expected("crop", "at least 1", None) == "Expected crop to be at least 1, got None"
+    assert expected("std", "at most 1", Fraction(9, 8)) == "Expected std to be at most 1, got 9/8"
 
 
 def test_a_value_of_many_lines_still_makes_one_line() -> None:

@@ -140,9 +140,9 @@ def evaluate(
     ``networks`` and ``protocols`` are names as they are typed, such as ``"resnet50"`` and ``"multiscale:flip=false"``,
     or lists of them. One of each returns an ``Evaluation``; a list returns ``Evaluations``. An attack also evaluates
     the protocol that it attacks; the last run is the one that was asked for. The options are those of the command:
-    ``data``, ``weights``, ``loader``, ``device``, ``precision``, ``batch_size``, ``workers``, ``compiled``, ``limit``,
-    ``seed``, ``fresh``, ``processes`` and ``results``; also ``catalog`` (by default ``load_plugins()``) and
-    ``progress``. A run that exists already is read from its folder.
+    ``data``, ``weights``, ``transforms``, ``loader``, ``device``, ``precision``, ``batch_size``, ``workers``,
+    ``compiled``, ``limit``, ``seed``, ``fresh``, ``processes`` and ``results``. ``catalog`` holds the plugins, by
+    default ``load_plugins()``; ``progress=False`` shows none. A run that exists already is read from its folder.
 
     A ``torch.nn.Module`` may be passed in place of a name; it is copied and left unchanged. Its weights are identified
     by the digest of its state, and it is computed each time, since a state does not tell what ``forward`` does.

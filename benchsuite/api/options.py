@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -23,6 +23,7 @@ class EvaluationOptions(TypedDict, total=False):
 
     data: str | None
     weights: str | Path | None
+    transforms: str | Sequence[str]
     loader: str
     device: str
     precision: str
@@ -63,6 +64,9 @@ def run_request(
         if name not in own:
             raise unknown_name(f"option of {function}", name, own | set(Surroundings.__annotations__))
     given["results"] = results_folder(given.get("results"))
+    if "transforms" in given:
+        transforms = given["transforms"]
+        given["transforms"] = (transforms,) if isinstance(transforms, str) else tuple(transforms)
     if given.get("weights") is not None:
         given["weights"] = str(given["weights"])
     return RunRequest(architectures, protocols, **given)

@@ -1,9 +1,11 @@
-"""The facts that ``benchsuite show`` prints about a protocol, an architecture, a published number or a run, as JSON."""
+"""The facts that ``benchsuite show`` prints about a protocol, an architecture, a transform or a run, as JSON."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -77,7 +79,8 @@ def type_words(kind: Any) -> str:
         return f"{type_words(get_args(kind)[0])}s joined by +"
     if get_origin(kind) is Literal:
         return "|".join(parameters.show(value) for value in get_args(kind))
-    return {bool: "true|false", int: "whole number", float: "number", str: "text"}.get(kind, str(kind))
+    words = {bool: "true|false", int: "whole number", float: "number", str: "text", Fraction: "number or fraction"}
+    return words.get(kind, str(kind))
 
 
 def view_facts(view: View) -> Facts:
@@ -129,6 +132,25 @@ def plain(catalog: Catalog, kind: str, name: str) -> Facts:
     if kind == "dataset" and spec.census:
         words["census"] = "; ".join(map(datasets.words, spec.census))
     return {"kind": kind, "name": name, "owner": catalog.owner(kind, name), **words}
+
+
+def transform(catalog: Catalog, text: str) -> Facts:
+    """A transform with its parameters: name, type in words, and default and chosen value as a user types them."""
+    bound, spec = catalog.transform(text), catalog.find("transform", text.partition(":")[0])
+    chosen = bound.apply.keywords if isinstance(bound.apply, functools.partial) else {}
+    return {
+        "kind": "transform",
+        "name": spec.name,
+        "label": bound.name,
+        "owner": catalog.owner("transform", spec.name),
+        "note": spec.note,
+        "source": spec.source,
+        "parameters": [
+            {"name": n, "type": type_words(kind)}
+            | {"default": parameters.show(default), "value": parameters.show(chosen[n])}
+            for n, (kind, default) in parameters.transform_parameters(spec).items()
+        ],
+    }
 
 
 def run(folder: Path) -> Facts:

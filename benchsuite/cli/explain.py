@@ -1,4 +1,4 @@
-"""``benchsuite explain``: why error rates differ: those published for a model, or two measured ones, step by step."""
+"""``benchsuite explain``: why error rates differ, published or measured, step by step; which frequencies matter."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.api.bars import bars
+from benchsuite.cli import _explain_frequency
 from benchsuite.cli.console import columns, out, print_json, print_table
 from benchsuite.cli.run import add_evaluation, run_request
 from benchsuite.errors import BadParameter, expected
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
     from benchsuite.specs.catalog import Catalog
 
 ASKED: dict[str, Any] = {"data": None, "weights": None, "loader": "torch", "device": "auto", "precision": "auto"}
-ASKED |= {"limit": None, "seed": 0}
+ASKED |= {"limit": None, "seed": 0, "transform": None}
 """The options that set what is evaluated, and their defaults."""
+
+LADDER: dict[str, Any] = {"start": None, "goal": None, "shapley": False, "accounting": None, "top5": False}
+"""The options that ``--frequency`` does not use, and their defaults."""
+
+OPTIONS = {"start": "from", "goal": "to"}
+"""The names of options that argparse keeps under another name."""
 
 RUNGS = ("rung", "what changed", "top-1 error %", "change", "fixed", "broken", "p", "p (Holm)", "top-5 error %")
 
@@ -34,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NAME",
         help="a model: explains its published figures; or two runs, or a run and the id of a published figure: "
-        "measures what changes between them",
+        "measures what changes between them; or, with --frequency, one run or network",
     )
     add = parser.add_argument
     add("--from", dest="start", metavar="PROTOCOL|ID", help="measure NAME from this protocol or published figure ...")
@@ -47,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="count the errors of the second end in another way, such as smoothed:64 (see audit)",
     )
     add("--top5", action="store_true", help="published figures at top-5 instead of top-1")
+    _explain_frequency.add_arguments(parser)
     add_evaluation(parser)
 
 
@@ -55,6 +63,14 @@ def run(args: argparse.Namespace) -> int:
     catalog = load_plugins()
     for name, reason in catalog.broken:
         print(f"Not loaded: {name}: {' '.join(reason.split())}", file=sys.stderr)
+    if args.frequency:
+        from benchsuite.explanation.frequency.plan import is_architecture
+
+        _refuse(args, LADDER, "used only without --frequency")
+        if not is_architecture(args.names[0], catalog):
+            _refuse(args, ASKED, "used only with a network, as a run is explained with its own options")
+        return _explain_frequency.run(args, catalog)
+    _refuse(args, {"radii": None, "radius": None, "html": None}, "used only with --frequency")
     if _measures(args):
         return _explain_measured(args, catalog)
     return _explain_published(args, catalog)
@@ -81,7 +97,8 @@ def _refuse(args: argparse.Namespace, usual: Mapping[str, Any], rule: str) -> No
     """Raises ``BadParameter`` for an option that is not at its default although it would have no effect."""
     for name, value in usual.items():
         if getattr(args, name) != value:
-            raise BadParameter(expected(f"--{name}", rule, str(getattr(args, name)), " ".join(args.names)))
+            option = OPTIONS.get(name, name)
+            raise BadParameter(expected(f"--{option}", rule, str(getattr(args, name)), " ".join(args.names)))
 
 
 def _explain_published(args: argparse.Namespace, catalog: Catalog) -> int:

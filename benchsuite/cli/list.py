@@ -13,7 +13,7 @@ from benchsuite.errors import BadParameter, expected, unknown_name
 from benchsuite.explanation import ledger
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import BUILT_IN, Catalog, load_plugins
-from benchsuite.specs.parameters import parameters, show
+from benchsuite.specs.parameters import parameters, show, transform_parameters
 from benchsuite.specs.recipe import Recipe
 
 Entry = dict[str, Any]
@@ -131,6 +131,20 @@ def reporters(catalog: Catalog) -> list[Entry]:
     ]
 
 
+def transforms(catalog: Catalog) -> list[Entry]:
+    """Changes of weights before they are tested, with the defaults of their parameters, as a user types them."""
+    return [
+        {
+            "name": name,
+            "owner": catalog.owner("transform", name),
+            "note": spec.note,
+            "source": spec.source,
+            "parameters": {key: show(default) for key, (_, default) in transform_parameters(spec).items()},
+        }
+        for name, spec in catalog.transforms.items()
+    ]
+
+
 def recipes(catalog: Catalog) -> list[Entry]:
     """How networks are trained: the recipes of architectures, and of datasets for any architecture."""
     return [
@@ -189,9 +203,10 @@ KINDS = {
     "datasets": datasets,
     "loaders": loaders,
     "reporters": reporters,
+    "transforms": transforms,
     "recipes": recipes,
     "weights": weights,
     "published": published,
 }
-BRIEF = ("architectures", "protocols", "datasets", "loaders", "reporters", "recipes")
+BRIEF = ("architectures", "protocols", "datasets", "loaders", "reporters", "transforms", "recipes")
 """The kinds that are listed if no kind is named: all except the long lists."""

@@ -44,6 +44,12 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", metavar="NAME[:PATH]", help="imagenet:PATH, cifar10:PATH ... (default: the embedded digits)")
     add("--weights", metavar="NAME|FILE|random", help="declared weights, a .pth or .safetensors file, or random")
+    add(
+        "--transform",
+        action="append",
+        metavar="NAME[:PARAMETER=VALUE,...]",
+        help="change the weights before they are tested, such as smooth:rho=1; repeatable, applied in order",
+    )
     add("--loader", default="torch", help="how images are read (default: %(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
     add(
@@ -74,7 +80,8 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
 def evaluation_options(args: argparse.Namespace) -> dict[str, Any]:
     """The options of ``add_evaluation``, as ``benchsuite.evaluate`` takes them."""
     names = ("data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed", "fresh")
-    return {name: getattr(args, name) for name in (*names, "compiled", "results")}
+    options = {name: getattr(args, name) for name in (*names, "compiled", "results")}
+    return options | {"transforms": tuple(args.transform or ())}
 
 
 def run_request(args: argparse.Namespace, architectures: Sequence[str], protocols: Sequence[str]) -> RunRequest:

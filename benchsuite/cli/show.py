@@ -1,4 +1,4 @@
-"""``benchsuite show NAME``: a protocol's views, an architecture's weights, a published number, or a run's manifest."""
+"""``benchsuite show NAME``: a protocol's views, an architecture's weights, a transform, a published number, a run."""
 
 from __future__ import annotations
 
@@ -45,20 +45,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def find(catalog: Catalog, args: argparse.Namespace) -> Facts:
-    """The facts of a protocol, architecture, dataset, loader, reporter, published number or run, tried in this order.
+    """The facts of what a plugin declares, a published number, a run or a training, tried in this order.
 
     Raises ``UnknownName`` with the nearest name of all kinds.
     """
     name, results = args.name, args.results
-    head, colon, _ = name.partition(":")
-    if head in catalog.protocols:
-        return _facts.protocol(catalog, name, args.architecture, args.data)
-    families = {f.prefix for f in catalog.architectures.values() if isinstance(f, Family)}
-    if head in catalog.architectures or (colon and head in families):
-        return _facts.architecture(catalog, name)
-    for kind in PLAIN:
-        if name in getattr(catalog, f"{kind}s"):
-            return _facts.plain(catalog, kind, name)
+    declared = _declared(catalog, args)
+    if declared is not None:
+        return declared
     for row in ledger.load():
         if row.id == name:
             return _facts.published(catalog, row)
@@ -71,15 +65,26 @@ def find(catalog: Catalog, args: argparse.Namespace) -> Facts:
     raise _unknown(catalog, name, runs, results)
 
 
+def _declared(catalog: Catalog, args: argparse.Namespace) -> Facts | None:
+    """The facts of a protocol, architecture, transform, dataset, loader or reporter, tried in this order."""
+    name = args.name
+    head, colon, _ = name.partition(":")
+    if head in catalog.protocols:
+        return _facts.protocol(catalog, name, args.architecture, args.data)
+    families = {f.prefix for f in catalog.architectures.values() if isinstance(f, Family)}
+    if head in catalog.architectures or (colon and head in families):
+        return _facts.architecture(catalog, name)
+    if head in catalog.transforms:
+        return _facts.transform(catalog, name)
+    kind = next((kind for kind in PLAIN if name in getattr(catalog, f"{kind}s")), None)
+    return _facts.plain(catalog, kind, name) if kind else None
+
+
 def protocol_text(facts: Facts) -> Iterator[str]:
     """A protocol: its note, its parameters, and the numbered views."""
     yield from _head(facts["label"], facts)
     yield from columns([("combine", facts["combine"]), ("source", facts["source"])])
-    yield "parameters"
-    yield from columns(
-        (p["name"], p["value"], p["type"] + ("" if p["value"] == p["default"] else f" (default: {p['default']})"))
-        for p in facts["parameters"]
-    )
+    yield from _parameters(facts)
     height, width = _facts.EXAMPLE
     of_members = f" of each member ({facts['inner']})" if facts["inner"] else ""
     yield f"views{of_members} for {facts['architecture']}, weights {facts['weights']}, of an image of {width}x{height}"
@@ -93,6 +98,13 @@ def protocol_text(facts: Facts) -> Iterator[str]:
         for number, view in enumerate(facts["views"], 1)
         for left, top, right, bottom in [view["box"]]
     )
+
+
+def transform_text(facts: Facts) -> Iterator[str]:
+    """A transform: its note and its parameters."""
+    yield from _head(facts["label"], facts)
+    yield from columns([("source", facts["source"])])
+    yield from _parameters(facts)
 
 
 def architecture_text(facts: Facts) -> Iterator[str]:
@@ -178,6 +190,7 @@ def plain_text(facts: Facts) -> Iterator[str]:
 TEXT = {
     "protocol": protocol_text,
     "architecture": architecture_text,
+    "transform": transform_text,
     "published": published_text,
     "run": run_text,
     "training": training_text,
@@ -188,6 +201,14 @@ def _head(title: str, facts: Facts) -> Iterator[str]:
     foreign = "" if facts["owner"].startswith(BUILT_IN) else f", from {facts['owner']}"
     yield f"{title} ({facts['kind']}{foreign})"
     yield from textwrap.wrap(facts["note"], 100, initial_indent="  ", subsequent_indent="  ")
+
+
+def _parameters(facts: Facts) -> Iterator[str]:
+    yield "parameters" if facts["parameters"] else "no parameters"
+    yield from columns(
+        (p["name"], p["value"], p["type"] + ("" if p["value"] == p["default"] else f" (default: {p['default']})"))
+        for p in facts["parameters"]
+    )
 
 
 def _sizes(preprocess: Facts) -> str:
@@ -203,7 +224,12 @@ def _combined(combine: Facts) -> str:
 
 
 def _unknown(catalog: Catalog, name: str, runs: list[str], results: Path) -> UnknownName:
-    short = [*catalog.protocols, *catalog.architectures, *(n for kind in PLAIN for n in getattr(catalog, f"{kind}s"))]
+    short = [
+        *catalog.protocols,
+        *catalog.architectures,
+        *catalog.transforms,
+        *(n for kind in PLAIN for n in getattr(catalog, f"{kind}s")),
+    ]
     every = [*short, *(row.id for row in ledger.load()), *runs]
     head = name.partition(":")[0]
     near = difflib.get_close_matches(head.lower(), [n.lower() for n in every], n=1)

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 def names(cells: Sequence[SweepCell]) -> list[str]:
     """The fields in which these cells differ, and always architecture, protocol and data."""
     usual = ["architecture", "protocol", "data"]
-    rest = ["weights", "precision", "loader", "seed"]
+    rest = ["weights", "transform", "precision", "loader", "seed"]
     return [*usual, *(name for name in rest if len({getattr(cell, name) for cell in cells}) > 1)]
 
 

@@ -31,12 +31,14 @@ if TYPE_CHECKING:
 class ChunkInProgress:
     """A chunk while it is computed: ``logits`` holds the views that are done, ``views`` are those still to compute.
 
-    ``key`` is the chunk's name in its store.
+    ``key`` is the chunk's name in its store, ``names`` are those of its views.
     """
 
-    def __init__(self, samples: Sequence[Sample], key: str, views: Sequence[View], cached: dict[View, Logits]) -> None:
-        self.samples, self.key, self.logits = samples, key, cached
-        self.views = tuple(v for v in views if v not in cached)
+    def __init__(
+        self, samples: Sequence[Sample], key: str, names: Mapping[View, str], cached: dict[View, Logits]
+    ) -> None:
+        self.samples, self.key, self.names, self.logits = samples, key, names, cached
+        self.views = tuple(v for v in names if v not in cached)
         self._logits: NDArray[np.float32] | None = None
         self._places = np.zeros((len(samples), len(self.views)), dtype=np.int64)
 
@@ -53,12 +55,12 @@ class ChunkInProgress:
         where = [p.sample for p in batch], [p.view for p in batch]
         self._logits[where], self._places[where] = scores, places
 
-    def write(self, store: ChunkStore, names: Mapping[View, str]) -> None:
-        """Writes the computed views to the store under their ``names``, once every batch has been put."""
+    def write(self, store: ChunkStore) -> None:
+        """Writes the computed views to the store, once every batch has been put."""
         assert self._logits is not None, "a chunk has samples"
         for i, view in enumerate(self.views):
             self.logits[view] = self._logits[:, i], self._places[:, i]
-            store.write(names[view], self.key, *self.logits[view], group=[names[v] for v in self.views])
+            store.write(self.names[view], self.key, *self.logits[view], group=[self.names[v] for v in self.views])
 
 
 PendingBatch = tuple[ChunkInProgress, list[Piece]]

@@ -47,6 +47,7 @@ class RunRequest:
     fresh: bool = False
     results: Path = Path("results")
     processes: int = 1
+    transforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,16 @@ class Network:
             return fetch, lambda: places
         return fetch, lambda: (~vanished).long().cpu().numpy()
 
+    def differentiable(
+        self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], samples: Sequence[Sample]
+    ) -> tuple[Any, PerturbedBatch]:
+        """uint8 (n, h, w, 3), bool (n,) -> float32 (n, 3, h, w) in [0, 1] on the device, and what gives its gradient.
+
+        It is called with gradients turned off, as ``PerturbedBatch.gradient`` turns them on.
+        """
+        self.module.requires_grad_(False)  # of the weights
+        return self.inputs.unit(self._mirrored(pixels, flips)), PerturbedBatch(samples, self.device, self._logits)
+
     def _logits(self, x: Any) -> Any:
         """Differentiable: pixels in [0, 1], (n, 3, h, w) -> logits (n, c), in float32."""
         return self.module(self.inputs.of_unit(x)).float()

@@ -7,13 +7,14 @@ import dataclasses
 import hashlib
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite.errors import WeightsError, expected, unknown_name
+from benchsuite.errors import BenchsuiteError, WeightsError, expected, first_line, unknown_name
 from benchsuite.models.state_dict import failure_reason, load_into, read_state, stored_metadata
-from benchsuite.specs.architecture import Architecture, Weights
+from benchsuite.specs.architecture import Architecture, Transform, Weights
 from benchsuite.specs.dataset import Dataset
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.recipe import Recipe, recipe_data
@@ -29,7 +30,8 @@ class ChosenWeights:
     """The weights of one run: a label for people, a key for digests, and the preprocessing that they need.
 
     They come from exactly one source: ``declared`` by the architecture, a file at ``path``, or ``seed`` (random). With
-    a ``recipe``, ``path`` is where its training writes them.
+    a ``recipe``, ``path`` is where its training writes them. ``transforms`` change them, in this order, after they are
+    loaded; their names are part of the label and the key.
     """
 
     label: str
@@ -39,6 +41,7 @@ class ChosenWeights:
     path: Path | None = None
     recipe: Recipe | None = None
     seed: int = 0
+    transforms: tuple[Transform, ...] = ()
 
 
 def choose(
@@ -84,6 +87,16 @@ def choose(
     return ChosenWeights(trained.get("label", path.name), key, preprocess or usual, path=path)
 
 
+def transformed(chosen: ChosenWeights, transforms: Sequence[Transform], owners: Sequence[str]) -> ChosenWeights:
+    """The same weights, changed by ``transforms`` after they are loaded. ``owners`` are the plugins that declare them.
+
+    Without transforms, nothing changes.
+    """
+    label = ", ".join([chosen.label, *(t.name for t in transforms)])
+    key = ", ".join([chosen.key, *(f"{t.name} of {owner}" for t, owner in zip(transforms, owners, strict=True))])
+    return dataclasses.replace(chosen, label=label, key=key, transforms=tuple(transforms))
+
+
 def usual_preprocess(dataset: Dataset, architecture: Architecture) -> Preprocess:
     """The preprocessing of networks trained on a data set, at the network's own input size if that is fixed."""
     usual = dataset.preprocess or architecture.preprocess
@@ -120,27 +133,69 @@ _DESCRIBED |= {"watched_images"}
 
 
 def build(architecture: Architecture, chosen: ChosenWeights, classes: int) -> Any:
-    """The network with its weights, on the CPU. Declared weights are downloaded by their library.
+    """The network with its weights, changed by their transforms, on the CPU.
+
+    Declared weights are downloaded by their library.
 
     What a download prints goes to stderr. Raises ``WeightsError`` with one line if there is no connection (it names the
-    file to provide and where), or if the checkpoint is of another network or would run code.
+    file to provide and where), if the checkpoint is of another network or would run code, or if a transform cannot
+    change this network.
     """
     import torch
 
     torch.manual_seed(chosen.seed)
     module = architecture.build(chosen.declared.classes if chosen.declared else classes)
+    state = _state(architecture, chosen)
+    if state is not None:
+        load_into(module, state, f"{architecture.name}, weights {chosen.label}")
+    for transform in chosen.transforms:
+        _apply(transform, module, architecture, chosen.preprocess)
+    return module
+
+
+def check_transforms(architecture: Architecture, chosen: ChosenWeights, classes: int) -> None:
+    """Applies the transforms to the untrained network: raises ``build``'s error for one that cannot change it.
+
+    For weights that are still to be trained.
+    """
+    build(architecture, dataclasses.replace(chosen, declared=None, path=None), classes)
+
+
+def _state(architecture: Architecture, chosen: ChosenWeights) -> Mapping[str, Any] | None:
+    """The state dict of the chosen weights; None for random ones."""
     if chosen.declared is not None:
         try:
             with contextlib.redirect_stdout(sys.stderr):
-                state = chosen.declared.load()
+                return chosen.declared.load()
         except WeightsError:
             raise
         except Exception as error:
-            what = f"Cannot get the weights {chosen.label} of {architecture.name}: {failure_reason(error)}."
+            what = f"Cannot get the weights {chosen.declared.name} of {architecture.name}: {failure_reason(error)}."
             raise WeightsError(f"{what} {chosen.declared.file}".strip()) from error
-    elif chosen.path is not None:
-        state = read_state(chosen.path)
-    else:
-        return module
-    load_into(module, state, f"{architecture.name}, weights {chosen.label}")
-    return module
+    return None if chosen.path is None else read_state(chosen.path)
+
+
+def _apply(transform: Transform, module: Any, architecture: Architecture, preprocess: Preprocess) -> None:
+    """Changes the weights of a module in place, in evaluation mode, so that an image changes no running statistics.
+
+    Raises the transform's own ``BenchsuiteError``, and ``WeightsError`` for any other failure.
+    """
+    import torch
+
+    image = torch.zeros(1, architecture.input.channels, preprocess.crop, preprocess.crop)
+    where, before = f"{architecture.name}, --transform {transform.name}", _not_finite(module)
+    try:
+        with torch.no_grad():
+            transform.apply(module.eval(), image)
+    except BenchsuiteError as error:
+        raise type(error)(f"{error} [{where}]") from None
+    except Exception as error:
+        raise WeightsError(expected("a transform", "possible for the network", first_line(error), where)) from error
+    if broken := sorted(_not_finite(module) - before):
+        raise WeightsError(expected("the weights after a transform", "finite", f"others in {broken[0]}", where))
+
+
+def _not_finite(module: Any) -> set[str]:
+    """The names of the weights and buffers that hold infinite numbers or no numbers."""
+    floats = ((name, tensor) for name, tensor in module.state_dict().items() if tensor.is_floating_point())
+    return {name for name, tensor in floats if not bool(tensor.isfinite().all())}

@@ -52,6 +52,7 @@ def make(answer: Answer, settings: Settings, device: str, shared: list[str]) -> 
             "architecture": q.architecture,
             "protocol": q.bound.label,
             **{k: getattr(request, k) for k in ("data", "weights", "loader", "precision", "device", "limit", "seed")},
+            **({"transforms": list(request.transforms)} if request.transforms else {}),
             "question": q.identity,
         },
         "architecture": {
@@ -128,16 +129,18 @@ def _numerics(answer: Answer, settings: Settings, device: str) -> dict[str, Any]
 
 def command(question: Question) -> str:
     """The command line that repeats the run of a question; for a module, which has no name there, the call."""
-    request = question.request
+    request, ensemble = question.request, question.bound.inner is not None
     if any(m.owner == MODULE for m in question.members):
-        names = ", ".join(m.architecture.name for m in question.members)
+        given = ", ".join(m.architecture.name for m in question.members)
         options = [f"{o}={getattr(request, o)!r}" for o in ("data", "limit") if getattr(request, o) is not None]
-        words = [f"[{names}]", repr(question.bound.label), *options, f"precision={question.precision!r}"]
+        words = [f"[{given}]", repr(question.bound.label), *options, f"precision={question.precision!r}"]
         return f"benchsuite.evaluate({', '.join(words)})"
-    words = ["benchsuite", "run", *(m.architecture.name for m in question.members), "-p", question.bound.label]
+    names = request.architectures if ensemble else [m.architecture.name for m in question.members]
+    words = ["benchsuite", "run", *names, "-p", question.bound.label]
     for option in ("data", "weights", "limit"):
         value = getattr(request, option)
         words += [f"--{option}", str(value)] if value is not None else []
+    words += [word for text in request.transforms for word in ("--transform", text)]
     words += ["--precision", question.precision] if not _by_default(question) else []
     words += ["--loader", question.loader.name] if not question.loader.exact else []
     words += ["--seed", str(request.seed)] if request.seed else []

@@ -22,7 +22,7 @@ from benchsuite.evaluation.question import Identity, ImageSource, Member, Questi
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 from benchsuite.storage.files import cache_dir, writing
-from benchsuite.storage.keys import chunk_key, view_key
+from benchsuite.storage.keys import chunk_key, view_keys
 from benchsuite.storage.logit_cache import CHUNK, chunked
 from benchsuite.walk import Answer, OpenNetwork, Settings, evaluate, fill
 
@@ -157,9 +157,9 @@ class SharedPass:
 
 def _tasks(questions: Sequence[Question], opened: dict[Identity, OpenNetwork]) -> Iterator[Task]:
     for network in opened.values():
-        keys = [view_key(v) for v in network.views]
         for samples in chunked(questions[0].samples, CHUNK):
-            yield Task(network, keys, samples, chunk_key(samples, questions[0].split))
+            names = [*view_keys(network.views, samples).values()]
+            yield Task(network, names, samples, chunk_key(samples, questions[0].split))
 
 
 def announced(crew: Crew, questions: Sequence[Question]) -> list[Question]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, no_score_map
 from benchsuite.evaluation.question import TOLERANCE, Member, Question, RunRequest
-from benchsuite.models.weights import ChosenWeights, choose
+from benchsuite.models.weights import ChosenWeights, choose, transformed
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
@@ -33,6 +33,7 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     Raises a ``BenchsuiteError`` for any name, parameter, folder or file that does not fit, before any network is built.
     """
     _check(request)
+    request = dataclasses.replace(request, transforms=tuple(catalog.transform(t).name for t in request.transforms))
     bounds = [parameters.bind(text, lambda name: catalog.find("protocol", name)) for text in request.protocols]
     bounds, exact = _with_clean(bounds)
     if exact and request.precision == "auto":
@@ -41,11 +42,12 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     recalled = [_recall(name, request, catalog) for name in request.architectures]
     data = _one_dataset(request.data, [r.data for r in recalled if r])
     dataset, split = catalog.open_dataset(data)
-    named = [
-        (catalog.architecture(r.architecture if r else name), r.weights if r else request.weights, r)
-        for name, r in zip(request.architectures, recalled, strict=True)
-    ]
-    chosen = [(a, choose(a, dataset, weights, request.seed, request.results), r) for a, weights, r in named]
+    chosen = []
+    for name, r in zip(request.architectures, recalled, strict=True):
+        architecture = catalog.architecture(r.architecture if r else name)
+        asked = r or request  # what a finished run was asked, or this one
+        wanted = choose(architecture, dataset, asked.weights, asked.seed, request.results)
+        chosen.append((architecture, _transformed(wanted, asked.transforms, catalog), r))
     questions = []
 
     def question(members: tuple[Member, ...], bound: Bound) -> Question:
@@ -106,6 +108,8 @@ class _RecalledRun:
     weights: str | None
     protocol: str
     data: str | None
+    seed: int
+    transforms: tuple[str, ...]
 
 
 def _recall(name: str, request: RunRequest, catalog: Catalog) -> _RecalledRun | None:
@@ -118,7 +122,19 @@ def _recall(name: str, request: RunRequest, catalog: Catalog) -> _RecalledRun | 
     if manifest is None or len(manifest["members"]) != 1:
         raise BadParameter(expected("a run in an ensemble", "complete and of one network", name))
     member, options = manifest["members"][0], manifest["asked"]
-    return _RecalledRun(member["architecture"], options["weights"], manifest["protocol"]["label"], options["data"])
+    return _RecalledRun(
+        member["architecture"],
+        options["weights"],
+        manifest["protocol"]["label"],
+        options["data"],
+        options["seed"],
+        tuple(options.get("transforms", ())),
+    )
+
+
+def _transformed(chosen: ChosenWeights, transforms: Sequence[str], catalog: Catalog) -> ChosenWeights:
+    bound = [catalog.transform(text) for text in transforms]
+    return transformed(chosen, bound, [catalog.owner("transform", t.name) for t in bound])
 
 
 def _one_dataset(given: str | None, recalled: Sequence[str | None]) -> str:

@@ -245,8 +245,11 @@ def _train(question: Question, member: Member, device: str, progress: Progress) 
     recipe, path = member.weights.recipe, member.weights.path
     if recipe is None or path is None or path.is_file():
         return
+    from benchsuite.models import weights
     from benchsuite.training import trainer
 
+    if member.weights.transforms:
+        weights.check_transforms(member.architecture, member.weights, len(question.split.classes))
     lock = path.with_suffix(".lock")
     with held(lock, wait=False) as free:
         if not free:

@@ -21,6 +21,7 @@ AXES: dict[str, tuple[str, type, Any]] = {
     "architectures": ("architecture", str, None),
     "data": ("data", str, DEFAULT_DATA),
     "weights": ("weights", str, ""),
+    "transform": ("transform", str, ""),
     "precision": ("precision", str, "auto"),
     "loader": ("loader", str, "torch"),
     "seed": ("seed", int, 0),
@@ -43,11 +44,12 @@ PLACES = ("slurm", "ray")
 
 @dataclass(frozen=True, slots=True)
 class SweepCell:
-    """One combination; ``weights`` is empty for the default weights."""
+    """One combination; ``weights`` is empty for the default weights, ``transform`` holds transforms joined by ;."""
 
     architecture: str
     data: str
     weights: str
+    transform: str
     precision: str
     loader: str
     seed: int
@@ -56,7 +58,7 @@ class SweepCell:
     @property
     def label(self) -> str:
         """The cell in words, which identify it. Fields with default values are left out."""
-        usual = {"weights": "", "precision": "auto", "loader": "torch", "seed": 0}
+        usual = {"weights": "", "transform": "", "precision": "auto", "loader": "torch", "seed": 0}
         rest = [f"{k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v]
         return " ".join([self.architecture, self.protocol, self.data, *rest])
 
@@ -93,6 +95,7 @@ class SweepJob:
             (first.architecture,),
             tuple(cell.protocol for cell in self.cells),
             weights=first.weights or None,
+            transforms=_transforms(first.transform),
             **own,
             **self.fixed,
             fresh=self.fresh,
@@ -151,7 +154,7 @@ def jobs(sweep: Sweep, cells: Sequence[SweepCell], results: Path, *, fresh: bool
     """Groups cells into jobs: cells that differ only in their protocol are one job."""
     groups: dict[tuple[Any, ...], list[SweepCell]] = {}
     for cell in cells:
-        key = cell.architecture, cell.data, cell.weights, cell.precision, cell.loader, cell.seed
+        key = cell.architecture, cell.data, cell.weights, cell.transform, cell.precision, cell.loader, cell.seed
         groups.setdefault(key, []).append(cell)
     return [SweepJob(tuple(group), sweep.fixed, results, fresh) for group in groups.values()]
 
@@ -196,15 +199,18 @@ def _matches(cell: SweepCell, pattern: Mapping[str, Any]) -> bool:
     return all(fnmatchcase(str(getattr(cell, key)), str(wanted)) for key, wanted in pattern.items())
 
 
+def _transforms(text: str) -> tuple[str, ...]:
+    """``smooth:rho=1; other`` -> the transforms of a cell, in the order in which they are applied."""
+    return tuple(part.strip() for part in text.split(";") if part.strip())
+
+
 def _check_names(axes: Mapping[str, Sequence[Any]], catalog: Catalog, where: str) -> None:
     for name in axes["architecture"]:
         catalog.architecture(name)
-    labels: dict[str, str] = {}
-    for text in axes["protocol"]:
-        label = parameters.bind(text, lambda name: catalog.find("protocol", name)).label
-        if label in labels:
-            raise BadParameter(expected("each of protocols", "different", f"{labels[label]} and {text}", where))
-        labels[label] = text
+    bound = {t: parameters.bind(t, lambda name: catalog.find("protocol", name)).label for t in axes["protocol"]}
+    _check_different("protocols", bound, where)
+    changes = {t: "; ".join(catalog.transform(part).name for part in _transforms(t)) for t in axes["transform"]}
+    _check_different("transform", changes, where)
     for text in axes["data"]:
         catalog.find("dataset", text.partition(":")[0])
     for name in axes["loader"]:
@@ -212,3 +218,12 @@ def _check_names(axes: Mapping[str, Sequence[Any]], catalog: Catalog, where: str
     for name in axes["precision"]:
         if name not in ("auto", *TOLERANCE):
             raise unknown_name("precision", name, ("auto", *TOLERANCE))
+
+
+def _check_different(key: str, labels: Mapping[str, str], where: str) -> None:
+    """Raises ``BadParameter`` if two texts of an axis have the same label, and so mean the same."""
+    first: dict[str, str] = {}
+    for text, label in labels.items():
+        if label in first:
+            raise BadParameter(expected(f"each of {key}", "different", f"{first[label]} and {text}", where))
+        first[label] = text

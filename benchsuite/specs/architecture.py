@@ -1,4 +1,4 @@
-"""Architectures: how a network is built, its weights, its input, and how it makes a score map."""
+"""Architectures: how a network is built, its weights and changes of them, its input, how it makes a score map."""
 
 from __future__ import annotations
 
@@ -23,6 +23,23 @@ class Weights:
     classes: int
     source: str
     file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """A change of weights before they are tested: ``apply(module, image, *, parameter=default, ...)``, in place.
+
+    ``module`` is the torch module with its weights, in evaluation mode and on the CPU. ``image`` is an image that it
+    takes: float32 zeros (1, channels, h, w). No gradients are recorded. The keyword-only parameters are those that a
+    user writes after the colon, as in ``smooth:rho=1``; their annotations give the types. ``check(parameters)``
+    receives all of them, defaults filled in, and raises for values that are not possible, before a network is built.
+    """
+
+    name: str
+    apply: Callable[..., None]
+    note: str
+    source: str
+    check: Callable[[Mapping[str, Any]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

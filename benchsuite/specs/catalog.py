@@ -14,7 +14,7 @@ import pluggy
 
 from benchsuite.errors import BadParameter, DataError, PluginError, expected, unknown_name
 from benchsuite.specs import hookspecs, parameters
-from benchsuite.specs.architecture import Architecture, Family
+from benchsuite.specs.architecture import Architecture, Family, Transform
 from benchsuite.specs.dataset import Dataset, Split, SplitName
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.protocol import Protocol
@@ -42,6 +42,7 @@ class Catalog:
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     loaders: Mapping[str, Loader] = field(default_factory=dict)
     reporters: Mapping[str, Reporter] = field(default_factory=dict)
+    transforms: Mapping[str, Transform] = field(default_factory=dict)
     owners: Mapping[tuple[str, str], str] = field(default_factory=dict)
     broken: tuple[tuple[str, str], ...] = ()
 
@@ -66,11 +67,15 @@ class Catalog:
         return architecture
 
     def find(self, kind: str, name: str) -> Any:
-        """The protocol, dataset, loader or reporter of that name. Raises ``UnknownName``."""
+        """The protocol, dataset, loader, reporter or transform of that name. Raises ``UnknownName``."""
         known = getattr(self, f"{kind}s")
         if name not in known:
             raise unknown_name(kind, name, known, self._broken_hint())
         return known[name]
+
+    def transform(self, text: str) -> Transform:
+        """``smooth:rho=2`` -> the transform with these parameters. Raises ``UnknownName`` and ``BadParameter``."""
+        return parameters.bind_transform(text, lambda name: self.find("transform", name))
 
     def open_dataset(self, text: str, part: SplitName = "test") -> tuple[Dataset, Split]:
         """``imagenet:PATH`` -> the dataset and its opened split ``part``. Raises ``UnknownName`` or ``DataError``."""
@@ -119,6 +124,7 @@ def load_plugins(entry_points: bool = True, extra: Sequence[object] = ()) -> Cat
         datasets=_collect(manager, "dataset", (Dataset,), owners),
         loaders=_collect(manager, "loader", (Loader,), owners),
         reporters=_collect(manager, "reporter", (Reporter,), owners),
+        transforms=_collect(manager, "transform", (Transform,), owners),
         owners=owners,
         broken=tuple(broken),
     )

@@ -1,4 +1,4 @@
-"""The plugin interface: five hooks, each of which returns values. A plugin implements the hooks that it needs.
+"""The plugin interface: six hooks, each of which returns values. A plugin implements the hooks that it needs.
 
 Import ``hookimpl`` from ``benchsuite``, decorate functions with these names in a module, and name the module in the
 entry-point group ``benchsuite``.
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from benchsuite.specs.architecture import Architecture, Family
+from benchsuite.specs.architecture import Architecture, Family, Transform
 from benchsuite.specs.dataset import Dataset
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.protocol import Protocol
@@ -43,3 +43,8 @@ def benchsuite_loaders() -> Iterable[Loader]:  # type: ignore[empty-body]
 @hookspec
 def benchsuite_reporters() -> Iterable[Reporter]:  # type: ignore[empty-body]
     """Reporters: how a list of results is written as text."""
+
+
+@hookspec
+def benchsuite_transforms() -> Iterable[Transform]:  # type: ignore[empty-body]
+    """Transforms: how the weights of a network are changed before they are tested."""

@@ -1,4 +1,4 @@
-"""Parses protocols and architectures with parameters; names, types and defaults come from function signatures."""
+"""Parses protocols, architectures and transforms with parameters, whose names and types come from signatures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, Literal, Union, get_args, get_origin
 
 from benchsuite.errors import BadParameter, BenchsuiteError, expected, unknown_name
-from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.architecture import Architecture, Transform
 from benchsuite.specs.combine import Average, Combine, Rule, Space
 from benchsuite.specs.perturbation import Perturbation, decimal
 from benchsuite.specs.preprocess import Preprocess, with_overrides
@@ -73,7 +73,7 @@ def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
         rule = "one without an attack, as each member would see other pictures"
         raise BadParameter(expected("the protocol of an ensemble's members", rule, inner.label, text))
     if inner is not None and "protocol" in given:
-        given["protocol"] = _outer(inner.label)
+        given["protocol"] = nested(inner.label)
     given = dict(sorted(given.items()))
     changed = {k: v for k, v in given.items() if v != known[k][1]}
     combine = Combine(*(given.get(n, known[n][1]) for n in ("rule", "merge", "average")))
@@ -101,8 +101,8 @@ def _bind_perturbing(
         rule = "a protocol of one network that does not change pixels"
         raise BadParameter(expected(f"of of {protocol.name}", rule, of.label, text))
     first = next(iter(known))
-    strength = {first: given.pop(first, known[first][1])}
-    given = strength | dict(sorted((given | {"of": _outer(of.label)}).items()))
+    strength = {first: given.pop(first, known[first][1])} if first != "of" else {}
+    given = strength | dict(sorted((given | {"of": nested(of.label)}).items()))
     changed = strength | {k: v for k, v in given.items() if v != known[k][1]}
     label = _label(protocol.name, changed)
     bound = Bound(protocol, label, tuple(given.items()), (), of.combine, of=of)
@@ -160,9 +160,9 @@ def views(bound: Bound, preprocess: Preprocess, mirror: bool) -> tuple[View, ...
     if bound.inner is not None:
         return views(bound.inner, preprocess, mirror)
     if bound.of is not None:
-        change = perturbation(bound)
+        change, plain = perturbation(bound), views(bound.of, preprocess, mirror)
         try:
-            return tuple(dataclasses.replace(v, perturbation=change) for v in views(bound.of, preprocess, mirror))
+            return tuple(dataclasses.replace(v, perturbation=change) for v in plain)
         except BenchsuiteError as error:
             raise type(error)(f"{error} [protocol {bound.label}]") from None
     hints = parameters(bound.protocol)
@@ -208,6 +208,30 @@ def bind_architecture(text: str, find: Callable[[str], Architecture], preset: Op
         return architecture
     build = functools.partial(architecture.build, **changed)
     return dataclasses.replace(architecture, name=_label(architecture.name, changed), build=build, weights=())
+
+
+def bind_transform(text: str, find: Callable[[str], Transform]) -> Transform:
+    """``smooth:rho=1.0`` -> the transform with these parameters; its name has all of them: ``smooth:rho=1``.
+
+    ``find`` returns a transform by its name without parameters. Raises ``BadParameter`` for a parameter that does not
+    exist, a value of another type, and values that are not possible.
+    """
+    name, colon, tail = text.partition(":")
+    transform = find(name.strip())
+    known = transform_parameters(transform)
+    if colon and not known:
+        raise BadParameter(expected(f"the transform {transform.name}", "written without parameters", text))
+    given = _given(tail, known, f"parameter of {transform.name}", text)
+    whole = {key: given.get(key, default) for key, (_, default) in known.items()}
+    if transform.check is not None:
+        transform.check(whole)
+    apply = functools.partial(transform.apply, **whole)
+    return dataclasses.replace(transform, name=_label(transform.name, whole), apply=apply)
+
+
+def transform_parameters(transform: Transform) -> dict[str, tuple[Any, Any]]:
+    """The parameters that a user may write after a transform's name: name -> (type, default)."""
+    return _keywords(transform.apply)
 
 
 def _keywords(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
@@ -306,7 +330,7 @@ def _inner(text: str) -> str:
     return text[:-1].replace("(", ":", 1) if text.endswith(")") else text
 
 
-def _outer(label: str) -> str:
+def nested(label: str) -> str:
     """The inverse of ``_inner``: ``multiscale:flip=false`` as it is written inside another protocol."""
     name, colon, tail = label.partition(":")
     return f"{name}({tail})" if colon else name

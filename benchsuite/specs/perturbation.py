@@ -109,6 +109,8 @@ def short_names(perturbations: Sequence[Perturbation]) -> tuple[str, ...]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return decimal(value) if isinstance(value, Fraction) else str(value)
 
 

@@ -46,6 +46,12 @@ def view_key(view: View) -> str:
     return digest(view_data(view))
 
 
+def view_keys(views: Sequence[View], samples: Sequence[Sample]) -> dict[View, str]:
+    """The key of each view of a chunk of samples. An attack follows the labels, so they are part of its key."""
+    labels = [s.label for s in samples]
+    return {v: digest([view_data(v), labels]) if v.attacked else view_key(v) for v in views}
+
+
 def chunk_key(samples: Sequence[Sample], split: Split) -> str:
     """The digest of what a chunk's logits depend on apart from network and view: reader, images and their states."""
     return digest_lines([_reader(split), *(f"{s.id} {s.state}" for s in samples)])

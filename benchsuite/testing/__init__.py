@@ -1,8 +1,8 @@
 """The conformance kit for plugins: each check returns None, or raises ``PluginError`` with one line.
 
-``check_architecture(a)``, ``check_protocol(p)``, ``check_perturbation(p)``, ``check_dataset(d)``, ``check_loader(l)``
-and ``check_reporter(r)`` check that a declared value keeps what the rest of benchsuite relies on. The built-in plugins
-pass these checks too.
+``check_architecture(a)``, ``check_protocol(p)``, ``check_perturbation(p)``, ``check_dataset(d)``, ``check_loader(l)``,
+``check_reporter(r)`` and ``check_transform(t)`` check that a declared value keeps what the rest of benchsuite relies
+on. The built-in plugins pass these checks too.
 """
 
 from benchsuite.testing.architectures import check_architecture
@@ -11,6 +11,7 @@ from benchsuite.testing.loaders import check_loader
 from benchsuite.testing.perturbations import check_perturbation
 from benchsuite.testing.protocols import check_protocol
 from benchsuite.testing.reporters import check_reporter
+from benchsuite.testing.transforms import check_transform
 
 __all__ = [
     "check_architecture",
@@ -19,4 +20,5 @@ __all__ = [
     "check_perturbation",
     "check_protocol",
     "check_reporter",
+    "check_transform",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
 from collections.abc import Mapping
@@ -37,13 +38,18 @@ def check_protocol(p: Protocol) -> None:
     it.needs(isinstance(p.combine, Combine), "combine", "a Combine", p.combine)
     with it.runs(f"the parameters of {'perturb' if p.perturb is not None else 'views'}"):
         known = parameters.parameters(p)
+        for name, (_, default) in known.items():
+            it.needs(default is not inspect.Parameter.empty, f"the parameter {name}", "one with a default", "none")
         one = Protocol("1crop", lambda preprocess: (center(preprocess),), Combine(), note="", source="")
         bound = parameters.bind(p.name, lambda name: p if name == p.name else one)
-    it.needs(bound.label == p.name, "the label without parameters", p.name, bound.label)
+        again = parameters.bind(bound.label, lambda name: p if name == p.name else one)
+    it.needs(again == bound, "the protocol of its own label", bound.label, again.label)
+    if p.perturb is None:  # else the label names the strength of the change
+        it.needs(bound.label == p.name, "the label without parameters", p.name, bound.label)
     if p.perturb is not None:
-        made, again = parameters.perturbation(bound), parameters.perturbation(bound)
+        made = parameters.perturbation(bound)
         it.needs(isinstance(made, Perturbation), "what perturb returns", "a Perturbation", made)
-        it.needs(made == again, "what perturb returns", "the same each time", "another")
+        it.needs(made == parameters.perturbation(bound), "what perturb returns", "the same each time", "another")
         assert made is not None, "checked above"
         check_perturbation(made)
         return

@@ -215,6 +215,11 @@ def test_two_runs_are_explained_by_the_ladder_between_them(capsys: pytest.Captur
     assert [data["rungs"][0]["run_id"], data["rungs"][-1]["run_id"]] == runs
 
 
+def test_a_network_with_changed_weights_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = said(capsys, *LADDER, "--to", "10crop", "--transform", "redder:by=3", "--json")
+    assert {rung["weights"] for rung in json.loads(out)["rungs"]} == {"even, redder:by=3"}
+
+
 def test_a_run_and_a_printed_figure_leave_something_over(capsys: pytest.CaptureFixture[str], runs: list[str]) -> None:
     out, _ = said(capsys, "explain", runs[0], "he-gh-10c-resnet-50-top1")
     assert "published figure (to): 22.9 % [he-gh-10c-resnet-50-top1]" in out
@@ -233,6 +238,9 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["explain", "resnet50", "--data", "digits"], "--data"),
     (["explain", "a", "b", "--limit", "5"], "a run is measured with its own options"),
     (["explain", "a", "b", "--top5"], "--top5"),
+    (["explain", "a", "b", "--transform", "redder"], "--transform to be used only with --from and --to, as a run is"),
+    (["explain", "resnet50", "--transform", "redder"], "--transform to be used only with --from and --to, or with two"),
+    ([*LADDER, "--to", "10crop", "--transform", "reder"], "did you mean 'redder'"),
     ([*LADDER, "--to", "10crop", "--top5"], "published figures"),
     ([*LADDER, "--to", "1crop"], "two different protocols"),
     ([*LADDER, "--to", "10crop:sice=3"], "did you mean 'resize'"),

@@ -70,6 +70,13 @@ def test_the_objects_are_flat_and_say_who_owns_them(run):
     assert (protocol["combine"], protocol["source"]) == ("mean of probs", "None: a toy.")
 
 
+def test_a_transform_is_listed_with_the_defaults_of_its_parameters(run):
+    found = {entry["name"]: entry for entry in json.loads(run("transforms", "--json")[1])["transforms"]}
+    assert found["redder"]["parameters"] == {"by": "2"}
+    assert found["smooth"]["parameters"] == {"rho": "1"}
+    assert "transforms (" in run()[1]
+
+
 def test_only_what_is_not_built_in_is_shown_with_its_owner(run):
     _, text, _ = run("protocols")
     lines = {line.split()[0]: line for line in text.splitlines()}

@@ -72,6 +72,33 @@ def test_a_profile_is_a_table_with_advice_or_an_object_of_its_own(capsys: pytest
     assert "where the time went" in streams.err
 
 
+def test_transforms_are_options_that_may_be_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TOY, "--transform", "redder", "--transform", "redder:by=3", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["runs"]
+    assert (row["weights"], row["top1_errors"]) == ("identity, redder:by=2, redder:by=3", 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--transform", "smooth"], "one with a convolution that sees the image, got none [toy, --transform smooth"),
+        (["--transform", "smoth"], "Unknown transform 'smoth': did you mean 'smooth'?"),
+        (["--transform", "smooth:rho=-1"], "rho of smooth to be 0 or more, got -1"),
+        (["--transform", "redder:by=1.5"], "by to be a whole number, got 1.5"),
+        (["--transform", "smooth:rho=1e60"], "the weights after a transform to be finite"),
+    ],
+)
+def test_a_transform_that_cannot_be_is_one_line_and_status_two(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    network = "torchvision:resnet18" if "1e60" in words[1] else "toy"
+    data = ["--weights", "random"] if "1e60" in words[1] else ["--data", "toy"]
+    assert main(["run", network, *data, "--device", "cpu", "--limit", "1", *words]) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert message in streams.err.splitlines()[-1]
+
+
 @pytest.mark.parametrize("reporter", ["markdown", "csv", "latex"])
 def test_reporters_print_on_stdout(capsys: pytest.CaptureFixture[str], reporter: str) -> None:
     assert main([*TOY, "-p", "1crop", "--format", reporter]) == 0

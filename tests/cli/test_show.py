@@ -77,6 +77,27 @@ def test_the_boxes_of_ten_crops_are_those_of_torchvision():
         assert [int(crop[1].min()), int(crop[1].max())] == [left, right - 1]
 
 
+def test_a_transform_shows_its_parameters(run):
+    text = run("redder:by=5")
+    assert text.splitlines() == [
+        "redder:by=5 (transform, from toys (extra 1))",
+        "  A larger logit of red.",
+        "  source  None: a toy.",
+        "parameters",
+        "  by  5  whole number (default: 2)",
+    ]
+    found = run("smooth", json_=True)
+    assert (found["kind"], found["name"], found["label"]) == ("transform", "smooth", "smooth:rho=1")
+    assert found["parameters"] == [{"name": "rho", "type": "number or fraction", "default": "1", "value": "1"}]
+
+
+def test_a_transform_that_is_misspelt_or_given_something_else_is_refused(run):
+    with pytest.raises(UnknownName, match="did you mean 'smooth'"):
+        run("smoth")
+    with pytest.raises(BadParameter, match="by to be a whole number, got x"):
+        run("redder:by=x")
+
+
 def test_a_protocol_shows_its_parameters_and_numbered_views(run):
     text = run("10crop:merge=logit", "--architecture", "net50")
     assert text.startswith("10crop:merge=logit (protocol)\n")

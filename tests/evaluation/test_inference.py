@@ -57,7 +57,9 @@ def forward(predict: Any) -> tuple[Any, Any]:
 
 def portion(samples: int = 9) -> ChunkInProgress:
     """A chunk of this many samples, without any stored logits."""
-    return ChunkInProgress([Sample(str(i), 0, str(i), "") for i in range(samples)], "key", VIEWS, {})
+    return ChunkInProgress(
+        [Sample(str(i), 0, str(i), "") for i in range(samples)], "key", {v: str(i) for i, v in enumerate(VIEWS)}, {}
+    )
 
 
 @given(st.lists(st.lists(st.integers(0, 255), max_size=4), max_size=6), st.booleans())

@@ -68,6 +68,13 @@ def test_a_run_is_the_question_that_its_command_asks_today(tmp_path: Path, runs:
     assert [start.question.run_id, goal.question.run_id] == runs[:2]
 
 
+def test_a_run_with_changed_weights_is_asked_with_them_today(tmp_path: Path, runs: list[str]) -> None:
+    (row,) = run(asked(tmp_path, "1crop", transforms=("redder:by=3",)), CATALOG, Progress())
+    start, goal = between_runs(nothing_asked(tmp_path), runs[0], row["run_id"], CATALOG)
+    assert (start.question.run_id, goal.question.run_id) == (runs[0], row["run_id"])
+    assert goal.question.request.transforms == ("redder:by=3",)
+
+
 def test_a_run_whose_command_asks_something_else_today_is_refused(tmp_path: Path, runs: list[str]) -> None:
     file = tmp_path / "runs" / runs[0] / "manifest.json"
     manifest = json.loads(file.read_text())

@@ -82,6 +82,15 @@ def test_weights_change_first_and_sizes_stay_until_their_own_rung(tmp_path: Path
     assert factors(start, goal)[2] == ["resize: 16 -> 18"]
 
 
+def test_changed_weights_are_a_rung_and_its_command_names_the_transform(tmp_path: Path) -> None:
+    start, goal = ends(tmp_path, goal="10crop", transforms=("redder",))
+    assert factors(start, goal)[1] == ["weights: even -> even, redder:by=2"]
+    for rung in make_plan(start, goal, CATALOG, shapley=False).rungs[1:]:
+        assert rung.question.request.transforms == ("redder:by=2",)
+        (again,) = plan(rung.question.request, CATALOG)
+        assert again.run_id == rung.question.run_id
+
+
 def test_another_network_is_confounded_with_its_weights(tmp_path: Path) -> None:
     start = end(asked(tmp_path, "1crop"))
     goal = end(dataclasses.replace(asked(tmp_path, "1crop", weights="reddish"), architectures=("patches2",)))

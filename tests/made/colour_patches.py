@@ -11,9 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from toys import PROTOCOL, build_toy, split_of
+from toys import PROTOCOL, TRANSFORM, build_toy, split_of
 
-from benchsuite import Architecture, Dataset, Loader, Preprocess, Protocol, Weights, hookimpl, load_plugins
+from benchsuite import (
+    Architecture,
+    Dataset,
+    Loader,
+    Preprocess,
+    Protocol,
+    Transform,
+    Weights,
+    hookimpl,
+    load_plugins,
+)
 from benchsuite.evaluation.question import RunRequest
 
 PREPROCESS = Preprocess(resize=16, crop=14, interpolation="bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)
@@ -54,7 +64,7 @@ def backwards(split: Any, samples: Any, then: Any, workers: int) -> Iterator[Any
 
 
 class PatchesPlugin:
-    """A plugin with the network, the images, a loader that is not exact, and the toys' protocol."""
+    """A plugin with the network, the images, a loader that is not exact, and the toys' protocol and transform."""
 
     __name__ = "patches"
 
@@ -77,6 +87,10 @@ class PatchesPlugin:
     @hookimpl
     def benchsuite_protocols(self) -> tuple[Protocol, ...]:
         return (PROTOCOL,)
+
+    @hookimpl
+    def benchsuite_transforms(self) -> tuple[Transform, ...]:
+        return (TRANSFORM,)
 
 
 CATALOG = load_plugins(entry_points=False, extra=[PatchesPlugin()])

@@ -15,7 +15,8 @@ e      5 x 5, all blue                              red    logits (0, 0): a tie,
 
 ``1crop`` therefore errs on c and d. The other protocols err on d alone. Of image c, ``10crop`` has 8 red and 2 green
 crops, ``toy`` two red ones, and ``fullconv`` counts 28 of 48 columns as red (24 windows of 4 x 4, which cover the
-columns of the thirds 1 + 2 + 3 + 4 + 4, 5 x 4 and 4 + 4 + 3 + 2 + 1 times).
+columns of the thirds 1 + 2 + 3 + 4 + 4, 5 x 4 and 4 + 4 + 3 + 2 + 1 times). With the transform ``redder:by=2``, which
+doubles the logit of red, d is a hit too, so ``1crop`` errs on c alone.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from benchsuite import (
     Reporter,
     Sample,
     Split,
+    Transform,
     View,
     Weights,
     hookimpl,
@@ -102,6 +104,13 @@ def load_identity() -> dict[str, Any]:
     return {"2.weight": torch.eye(2, 3)}
 
 
+def redder(module: Any, image: Any, *, by: int = 2) -> None:
+    """Multiplies the weights of the first class of the last linear layer."""
+    import torch
+
+    [layer for layer in module.modules() if isinstance(layer, torch.nn.Linear)][-1].weight[0] *= by
+
+
 def two_corners(preprocess: Preprocess, *, resize: int | None = None, flip: bool | None = None) -> tuple[View, ...]:
     """The crops at the top left and the bottom right, mirrored with ``flip``."""
     size = preprocess.resize if resize is None else resize
@@ -135,6 +144,7 @@ PROTOCOL = Protocol("toy", two_corners, Combine("mean", "prob"), note="Two corne
 DATASET = Dataset("toy", open_toy, mirror=True, note="Five images.", source="None: a toy.", path="none")
 LOADER = Loader("toy", one_by_one, exact=True, note="A plain loop.")
 REPORTER = Reporter("toy", render, note="A line for each result.")
+TRANSFORM = Transform("redder", redder, note="A larger logit of red.", source="None: a toy.")
 
 
 class ToyPlugin:
@@ -161,3 +171,7 @@ class ToyPlugin:
     @hookimpl
     def benchsuite_reporters(self) -> tuple[Reporter, ...]:
         return (REPORTER,)
+
+    @hookimpl
+    def benchsuite_transforms(self) -> tuple[Transform, ...]:
+        return (TRANSFORM,)

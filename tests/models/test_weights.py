@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,15 @@ from benchsuite import (
     Optimizer,
     Recipe,
     Schedule,
+    Transform,
     UnknownName,
     Weights,
     WeightsError,
     load_plugins,
 )
 from benchsuite.models.state_dict import save_state
-from benchsuite.models.weights import build, choose, trained_path
+from benchsuite.models.weights import build, check_transforms, choose, trained_path, transformed
+from benchsuite.specs.parameters import bind_transform
 
 
 def declared(name: str = "first", **fields: Any) -> Weights:
@@ -145,6 +148,95 @@ def test_random_weights_are_those_of_their_seed() -> None:
     assert not torch.equal(one["conv.weight"], other["conv.weight"])
     assert choose(it, DATASET, "random", 3).label == "random (seed 3)"
     assert choose(it, DATASET, "random", 3).key != choose(it, DATASET, "random", 4).key
+
+
+def times(module: Any, image: Any, *, by: int = 2) -> None:
+    """Multiplies the convolution, and records what it was given."""
+    assert not torch.is_grad_enabled()
+    SEEN.append((module.training, tuple(image.shape), bool(image.any())))
+    module.conv.weight *= by
+
+
+SEEN: list[tuple[bool, tuple[int, ...], bool]] = []
+TIMES = Transform("times", times, note="n", source="s")
+
+
+def bound(*texts: str) -> list[Transform]:
+    return [bind_transform(text, lambda _: TIMES) for text in texts]
+
+
+def test_transforms_are_in_the_label_and_the_key_in_order() -> None:
+    it = choose(architecture(declared()), DATASET, None, 0)
+    assert transformed(it, (), ()) == it
+    one = transformed(it, bound("times"), ["mine"])
+    both, swapped = (
+        transformed(it, bound(*texts), ["mine"] * 2) for texts in (("times", "times:by=3"), ("times:by=3", "times"))
+    )
+    assert (one.label, both.label) == ("first, times:by=2", "first, times:by=2, times:by=3")
+    assert one.key == f"{it.key}, times:by=2 of mine"
+    other = transformed(it, bound("times"), ["mine 2.0"])
+    assert len({it.key, one.key, other.key, both.key, swapped.key}) == 5
+
+
+def test_transforms_change_weights_of_every_source_after_they_are_loaded(tmp_path: Path) -> None:
+    save_state(tmp_path / "a.safetensors", trained(), OWN)
+    it = architecture(declared())
+    for source in (None, "random", str(tmp_path / "a.safetensors")):
+        chosen = choose(it, DATASET, source, 3)
+        SEEN.clear()
+        wanted = build(it, chosen, 5).state_dict()
+        wanted["conv.weight"] = wanted["conv.weight"] * 2 * 3
+        made = build(it, transformed(chosen, bound("times", "times:by=3"), ["mine"] * 2), 5)
+        assert equal(made, wanted)
+        assert SEEN == [(False, (1, 3, 32, 32), False)] * 2
+
+
+def test_transforms_of_weights_that_are_not_trained_yet_are_tried_on_new_ones() -> None:
+    dataset = dataclasses.replace(DATASET, recipe=RECIPE, preprocess=OTHER)
+    it = architecture()
+    chosen = transformed(choose(it, dataset, None, 0), bound("times"), ["mine"])
+    SEEN.clear()
+    check_transforms(it, chosen, 5)
+    assert SEEN == [(False, (1, 3, 36, 36), False)]
+
+
+def fails(module: Any, image: Any) -> None:
+    raise AttributeError("'Net' object has no attribute 'stem'\nmore")
+
+
+def refuses(module: Any, image: Any) -> None:
+    raise WeightsError("Expected a network to be deep, got one layer")
+
+
+def breaks(module: Any, image: Any) -> None:
+    module.fc.bias /= 0
+
+
+@pytest.mark.parametrize(
+    ("apply", "message"),
+    [
+        (fails, "Expected a transform to be possible for the network, got 'Net' object has no attribute 'stem' (net, "),
+        (refuses, "Expected a network to be deep, got one layer [net, --transform t]"),
+        (breaks, "Expected the weights after a transform to be finite, got others in fc.bias (net, --transform t)"),
+    ],
+)
+def test_a_transform_that_fails_is_one_line_with_its_name_and_that_of_the_network(
+    apply: Callable[..., None], message: str
+) -> None:
+    it = architecture(declared())
+    chosen = transformed(choose(it, DATASET, None, 0), [Transform("t", apply, "n", "s")], ["mine"])
+    with pytest.raises(WeightsError) as caught:
+        build(it, chosen, 5)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_were_infinite_before_a_transform_may_stay_so() -> None:
+    state = trained().state_dict()
+    state["bn.running_mean"][0] = torch.inf
+    it = architecture(declared(load=lambda: state))
+    made = build(it, transformed(choose(it, DATASET, None, 0), bound("times"), ["mine"]), 5)
+    assert torch.equal(made.conv.weight, state["conv.weight"] * 2)
 
 
 def test_the_key_of_a_file_is_its_content(tmp_path: Path) -> None:

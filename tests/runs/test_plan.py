@@ -33,7 +33,12 @@ def test_same_question_has_the_same_id_and_speed_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"precision": "bf16"}, {"weights": "random"}, {"limit": 2}, {"device": "cpu"}], ids=str
+    "fields",
+    [
+        *({"precision": "bf16"}, {"weights": "random"}, {"limit": 2}, {"device": "cpu"}),
+        *({"transforms": ("redder",)}, {"transforms": ("redder", "redder")}),
+    ],
+    ids=str,
 )
 def test_what_can_change_a_number_changes_the_id(fields: dict[str, Any]) -> None:
     assert run_id() != run_id(**fields)
@@ -42,6 +47,19 @@ def test_what_can_change_a_number_changes_the_id(fields: dict[str, Any]) -> None
 def test_seed_matters_for_random_weights_only() -> None:
     assert run_id(seed=1) == run_id(seed=2)
     assert run_id(weights="random", seed=1) != run_id(weights="random", seed=2)
+
+
+def test_a_transform_is_known_by_its_parameters_however_they_are_written() -> None:
+    (asked,) = questions("1crop", transforms=("redder",))
+    assert asked.run_id == run_id_of("redder:by=2") == run_id_of("redder:by= 2")
+    assert len({asked.run_id, run_id_of("redder:by=3"), run_id_of()}) == 3
+    assert asked.request.transforms == ("redder:by=2",)
+    assert asked.weights == "identity, redder:by=2"
+    assert asked.members[0].identity != questions("1crop")[0].members[0].identity
+
+
+def run_id_of(*transforms: str) -> str:
+    return questions("1crop", transforms=transforms)[0].run_id
 
 
 def test_default_written_out_is_the_same_question() -> None:
@@ -95,6 +113,9 @@ def test_size_of_a_file_changes_the_id_and_its_time_the_fingerprint_only() -> No
         (RunRequest(("toy",), ("10crop:flop=true",), data="toy"), BadParameter, "did you mean 'flip'"),
         (RunRequest(("toy",), ("10crop:flip=maybe",), data="toy"), BadParameter, "maybe"),
         (RunRequest(("toy",), ("fullconv:resize=3",), data="toy"), BadParameter, "nominal crop of 4"),
+        (RunRequest(("toy",), ("1crop",), data="toy", transforms=("reder",)), UnknownName, "did you mean 'redder'"),
+        (RunRequest(("toy",), ("1crop",), data="toy", transforms=("redder:by=x",)), BadParameter, "whole number"),
+        (RunRequest(("toy",), ("1crop",), data="toy", transforms=("smooth:rho=-1",)), BadParameter, "0 or more"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

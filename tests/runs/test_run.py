@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from recorded_progress import RecordedProgress
 from toy_evaluation import CATALOG
 from toys import TOP1_ERRORS
 
-from benchsuite import BadParameter, BenchsuiteError, StorageError, UnsupportedProtocol
+from benchsuite import BadParameter, BenchsuiteError, StorageError, UnsupportedProtocol, WeightsError
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs.run import run
@@ -71,6 +72,107 @@ def test_ensemble_of_finished_runs(tmp_path: Path) -> None:
     assert both["views"] == 10
     with pytest.raises(BadParameter, match="ensemble"):
         run(RunRequest((row["run_id"],), ("1crop",), results=tmp_path), CATALOG, Progress())
+
+
+REDDER_ERRORS = 1
+"""Errors of ``1crop`` on the toy images if the logit of red is doubled: see ``toys``."""
+
+
+def test_a_run_with_changed_weights_is_another_run_with_its_own_logits(tmp_path: Path) -> None:
+    (plain,) = run(toy(tmp_path), CATALOG, Progress())
+    progress = RecordedProgress()
+    (changed,) = run(toy(tmp_path, transforms=("redder",)), CATALOG, progress)
+    assert (plain["top1_errors"], changed["top1_errors"]) == (TOP1_ERRORS["1crop"], REDDER_ERRORS)
+    assert (changed["cached"], progress.done, changed["weights"]) == (False, 5, "identity, redder:by=2")
+    (again,) = run(toy(tmp_path, transforms=("redder:by=2",)), CATALOG, Progress())
+    assert again["cached"]
+    assert again["run_id"] == changed["run_id"] != plain["run_id"]
+    (back,) = run(toy(tmp_path), CATALOG, Progress())
+    assert (back["cached"], back["run_id"]) == (True, plain["run_id"])
+
+
+def manifest_of(row: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(row["path"], "manifest.json").read_text())
+    return found
+
+
+def test_a_manifest_names_the_transforms_only_where_there_are_any(tmp_path: Path) -> None:
+    (plain,) = run(toy(tmp_path), CATALOG, Progress())
+    (changed,) = run(toy(tmp_path, transforms=("redder", "redder:by=3")), CATALOG, Progress())
+    before, after = manifest_of(plain), manifest_of(changed)
+    assert "transform" not in json.dumps(before)
+    assert after["asked"]["transforms"] == ["redder:by=2", "redder:by=3"]
+    assert after["weights"]["label"] == "identity, redder:by=2, redder:by=3"
+    assert after["members"][0]["weights"]["key"] != before["members"][0]["weights"]["key"]
+    assert after["weights"]["digest"] != before["weights"]["digest"]
+    assert after["command"].endswith("--transform redder:by=2 --transform redder:by=3")
+    assert before["command"] == "benchsuite run toy -p 1crop --data toy"
+
+
+def repeat(command: str, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a command line; its result is printed as JSON."""
+    from benchsuite.cli import main
+
+    monkeypatch.setattr("benchsuite.cli.run.load_plugins", lambda: CATALOG)
+    words = [*shlex.split(command)[1:], "--device", "cpu", "--results", str(results), "--json"]
+    assert main(words) == 0
+
+
+def test_the_command_of_a_manifest_repeats_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (plain,) = run(toy(tmp_path), CATALOG, Progress())
+    (changed,) = run(toy(tmp_path, transforms=("redder",)), CATALOG, Progress())
+    both = RunRequest((plain["run_id"], changed["run_id"]), ("ensemble",), device="cpu", results=tmp_path)
+    (ensemble,) = run(both, CATALOG, Progress())
+    for row in (plain, changed, ensemble):
+        repeat(manifest_of(row)["command"], tmp_path, monkeypatch)
+        (again,) = json.loads(capsys.readouterr().out)["runs"]
+        assert (again["run_id"], again["cached"]) == (row["run_id"], True)
+
+
+def test_a_recalled_run_has_its_transforms_and_no_others(tmp_path: Path) -> None:
+    """Logits of d: (0.4, 0.6), and (1.2, 0.6) with three times as much red, so their mean is a hit."""
+    (plain,) = run(toy(tmp_path), CATALOG, Progress())
+    (changed,) = run(toy(tmp_path, transforms=("redder:by=3",)), CATALOG, Progress())
+    names = plain["run_id"], changed["run_id"]
+    request = RunRequest(names, ("ensemble:merge=logit",), device="cpu", results=tmp_path)
+    (both,) = run(request, CATALOG, Progress())
+    assert both["weights"] == "identity+identity, redder:by=3"
+    assert both["top1_errors"] == REDDER_ERRORS
+    members = manifest_of(both)["members"]
+    assert [m["weights"]["key"] for m in members] == [
+        manifest_of(row)["members"][0]["weights"]["key"] for row in (plain, changed)
+    ]
+
+
+def test_a_recalled_run_with_random_weights_has_its_seed(tmp_path: Path) -> None:
+    rows = [run(toy(tmp_path, weights="random", seed=seed), CATALOG, Progress())[0] for seed in (0, 4)]
+    request = RunRequest(tuple(row["run_id"] for row in rows), ("ensemble",), device="cpu", results=tmp_path)
+    (both,) = run(request, CATALOG, Progress())
+    assert both["weights"] == "random (seed 0)+random (seed 4)"
+    assert manifest_of(both)["weights"]["digest"] == "+".join(manifest_of(row)["weights"]["digest"] for row in rows)
+
+
+def test_a_transform_that_does_not_fit_is_refused_before_a_training(tmp_path: Path) -> None:
+    class Told(Progress):
+        def note(self, text: str) -> None:
+            assert "no --data" in text, f"work began: {text}"
+
+    request = RunRequest(("pnn",), ("1crop",), device="cpu", results=tmp_path, transforms=("smooth",))
+    with pytest.raises(WeightsError, match=r"got 1x1, which have no neighbours \[pnn, --transform smooth:rho=1\]"):
+        run(request, CATALOG, Told())
+
+
+def test_a_precision_is_decided_for_the_changed_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchsuite.runs.auto_precision.worth_it", lambda _: True)
+    monkeypatch.setattr("benchsuite.models.precision.candidates", lambda _: ("bf16",))
+    notes = []
+    for transforms in ((), (), ("redder",), ("redder",)):
+        progress = RecordedProgress()
+        run(toy(tmp_path, precision="auto", transforms=transforms), CATALOG, progress)
+        notes.append(sum("to choose a precision" in note for note in progress.notes))
+    assert notes == [2, 0, 2, 0]
 
 
 def test_random_weights_are_said_out_loud(tmp_path: Path) -> None:

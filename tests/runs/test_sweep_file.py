@@ -24,7 +24,22 @@ def test_cells_are_every_combination_and_those_of_one_network_are_one_lot() -> N
     assert made[0].request.limit == 4
     assert len({repr(job.request) for job in made}) == 6
     assert found.cells[-1].label == "toy 10crop toy precision=bf16 seed=2"
-    assert SweepCell("a", "b", "", "auto", "torch", 0, "p").label == "a p b"
+    assert SweepCell("a", "b", "", "", "auto", "torch", 0, "p").label == "a p b"
+
+
+def test_transforms_are_an_axis_and_those_of_one_cell_are_applied_in_order() -> None:
+    changes = ["", "redder", "redder:by=3; redder;"]
+    found = parse("s", {**TOY_SWEEP, "transform": changes}, WITH_ENTRY_POINTS)
+    made = jobs(found, found.cells, Path("r"), fresh=False)
+    assert [job.request.transforms for job in made] == [(), ("redder",), ("redder:by=3", "redder")]
+    assert [len(job.cells) for job in made] == [2] * 3
+    assert [c.label for c in found.cells][::2] == [
+        "toy 1crop toy",
+        "toy 1crop toy transform=redder",
+        "toy 1crop toy transform=redder:by=3; redder;",
+    ]
+    unchanged = parse("s", {**TOY_SWEEP, "transform": changes, "skip": [{"transform": "*?"}]}, WITH_ENTRY_POINTS)
+    assert {c.transform for c in unchanged.cells} == {""}
 
 
 def test_skipped_cells_match_every_pattern_of_a_table() -> None:
@@ -60,6 +75,11 @@ def test_skipped_cells_match_every_pattern_of_a_table() -> None:
         ({"processes": 0}, "processes to be at least 1"),
         ({"protocols": ["10crop", "1crop", "10crop:flip=true"]}, "different, got 10crop and 10crop:flip=true"),
         ({"weights": 3}, "weights to be text"),
+        ({"transform": 3}, "transform to be text"),
+        ({"transform": ["", "reder"]}, "did you mean 'redder'"),
+        ({"transform": "redder; redder:by=x"}, "by to be a whole number, got x"),
+        ({"transform": ["redder", "redder:by=2"]}, "each of transform to be different, got redder and redder:by=2"),
+        ({"transforms": "redder"}, "did you mean 'transform'"),
         ({"skip": {"protocol": "1crop"}}, "[[skip]]"),
         ({"skip": [{"protocols": "1crop"}]}, "did you mean 'protocol'"),
         ({"slurm": 3}, "[slurm]"),

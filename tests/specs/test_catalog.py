@@ -83,6 +83,8 @@ def test_an_extra_plugin_of_every_kind_is_found() -> None:
     assert found.find("dataset", "toy") is toys.DATASET
     assert found.find("loader", "toy") is toys.LOADER
     assert found.find("reporter", "toy") is toys.REPORTER
+    assert found.find("transform", "redder") is toys.TRANSFORM
+    assert found.owner("transform", "redder:by=3") == "toys (extra 1)"
     for kind in ("architecture", "protocol", "dataset", "loader", "reporter"):
         assert found.owner(kind, "toy") == "toys (extra 1)"
 
@@ -144,6 +146,7 @@ def test_a_hook_with_an_argument_is_one_line_that_names_plugin_and_hook() -> Non
         ("benchsuite_protocols", "10crop", "Expected each value to be a Protocol, got 1"),
         ("benchsuite_architectures", [3], "Expected each value to be a Architecture, got 3"),
         ("benchsuite_datasets", {"toy": toys.DATASET}, "Expected each value to be a Dataset, got toy"),
+        ("benchsuite_transforms", [toys.redder], "Expected each value to be a Transform, got <function redder"),
     ],
 )
 def test_a_wrong_return_value_names_plugin_and_hook(hook: str, value: object, said: str) -> None:
@@ -217,6 +220,7 @@ def test_two_distributions_with_one_name_are_both_named(site: Path) -> None:
         ("dataset", "tyo", "toy"),
         ("loader", "TOY", "toy"),
         ("reporter", "toyy", "toy"),
+        ("transform", "redr", "redder"),
     ],
 )
 def test_an_unknown_name_suggests_the_nearest_one(kind: str, name: str, near: str) -> None:
@@ -251,9 +255,9 @@ def test_an_empty_catalog_knows_nothing_and_says_so() -> None:
         Catalog().find("loader", "torch")
 
 
-def test_the_hooks_are_five_and_each_is_explained() -> None:
+def test_the_hooks_are_six_and_each_is_explained() -> None:
     hooks = [v for n, v in vars(hookspecs).items() if n.startswith("benchsuite_")]
-    assert len(hooks) == 5
+    assert len(hooks) == 6
     assert all(hook.__doc__ for hook in hooks)
 
 

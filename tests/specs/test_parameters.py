@@ -22,6 +22,7 @@ from benchsuite import (
     Crop,
     Preprocess,
     Protocol,
+    Transform,
     UnknownName,
     UnsupportedProtocol,
     View,
@@ -34,6 +35,7 @@ from benchsuite import (
 from benchsuite.specs.parameters import (
     Bound,
     bind_architecture,
+    bind_transform,
     finder,
     options,
     parameters,
@@ -352,6 +354,69 @@ def test_options_in_the_text_win_over_those_of_a_recipe() -> None:
 def test_options_that_cannot_be_are_refused(text: str, message: str) -> None:
     with pytest.raises(BadParameter, match=message):
         of_network(text)
+
+
+def sharpen(
+    module: list[object], image: object, *, by: Fraction = Fraction(1, 2), times: int = 1, edges: bool = True
+) -> None:
+    """A transform that stores the parameters it was applied with."""
+    module.append((by, times, edges))
+
+
+def plain(module: list[object], image: object) -> None:
+    """A transform without parameters."""
+
+
+def few_times(parameters: Mapping[str, object]) -> None:
+    """Takes all parameters, and no more than nine times."""
+    assert sorted(parameters) == ["by", "edges", "times"]
+    if parameters["times"] not in range(10):
+        raise BadParameter("Expected times to be at most 9, got 10")
+
+
+SHARPEN = Transform("sharpen", sharpen, note="n", source="s", check=few_times)
+
+
+def of_transform(text: str) -> Transform:
+    return bind_transform(text, {"sharpen": SHARPEN, "plain": Transform("plain", plain, "n", "s")}.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "applied"),
+    [
+        ("sharpen", "sharpen:by=0.5,times=1,edges=true", (Fraction(1, 2), 1, True)),
+        ("sharpen:times=3,by=1.0", "sharpen:by=1,times=3,edges=true", (Fraction(1), 3, True)),
+        ("sharpen:by=1/3,edges=no", "sharpen:by=1/3,times=1,edges=false", (Fraction(1, 3), 1, False)),
+    ],
+)
+def test_a_transform_is_named_with_all_its_parameters(text: str, name: str, applied: tuple[object, ...]) -> None:
+    made, module = of_transform(text), list[object]()
+    assert made.name == name
+    assert of_transform(name).name == name
+    made.apply(module, "image")
+    assert module == [applied]
+
+
+def test_a_transform_without_parameters_is_its_name() -> None:
+    assert of_transform("plain").name == "plain"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sharpen:bye=1", "Unknown parameter of sharpen 'bye': did you mean 'by'"),
+        ("sharpen:by=high", "by to be a number or a fraction such as 8/255, got high"),
+        ("sharpen:by=1/0", "by to be a number or a fraction"),
+        ("sharpen:by", "a parameter of sharpen to be written name=value"),
+        ("sharpen:by=1,by=2", "parameter 'by' to be given once"),
+        ("sharpen:times=10", "Expected times to be at most 9, got 10"),
+        ("plain:by=1", "the transform plain to be written without parameters"),
+        ("plain:", "the transform plain to be written without parameters"),
+    ],
+)
+def test_parameters_of_a_transform_that_cannot_be_are_refused(text: str, message: str) -> None:
+    with pytest.raises(BadParameter, match=message):
+        of_transform(text)
 
 
 def test_a_catalog_finds_options_families_and_their_owners() -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite import Sample, Split
+from benchsuite import Crop, Perturbation, Sample, Split, View
 from benchsuite.storage.keys import (
     canonical,
     chunk_key,
@@ -23,6 +23,8 @@ from benchsuite.storage.keys import (
     fingerprint,
     run_id,
     samples_digest,
+    view_key,
+    view_keys,
 )
 
 PLAIN = st.recursive(
@@ -109,6 +111,20 @@ def test_a_chunk_is_another_one_when_an_image_changes_and_not_when_a_label_does(
     kept = chunk_key(SAMPLES, split("one"))
     assert kept != chunk_key([SAMPLES[0], dataclasses.replace(SAMPLES[1], stamp="100@2")], split("one"))
     assert kept == chunk_key([dataclasses.replace(s, label=1 - s.label) for s in SAMPLES], split("one"))
+
+
+def test_an_attacked_view_is_another_one_when_a_label_changes() -> None:
+    """Its pixels follow the label; those of other views do not."""
+    plain_view = View(256, Crop(224))
+    views = [plain_view]
+    for needs in ("pixels", "ids", "gradient"):
+        change = Perturbation("p", "package.module:change", needs=needs)  # type: ignore[arg-type]
+        views.append(dataclasses.replace(plain_view, perturbation=change))
+    relabelled = [dataclasses.replace(s, label=1 - s.label) for s in SAMPLES]
+    before, after = view_keys(views, SAMPLES), view_keys(views, relabelled)
+    assert [v for v in views if before[v] != after[v]] == [views[-1]]
+    assert [before[v] for v in views[:-1]] == [view_key(v) for v in views[:-1]]
+    assert len({*before.values(), *after.values()}) == len(views) + 1
 
 
 def test_an_image_without_a_stamp_is_told_by_where_it_lies() -> None:
