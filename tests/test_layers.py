@@ -15,7 +15,7 @@ import pytest
 import benchsuite
 
 LINE = "errors progress < specs < stats < storage < distributed < data < models < evaluation < walk"
-LINE += " < training < runs < doctor < explanation < builtin < report < testing < api < cli"
+LINE += " < training < runs < doctor < explanation < builtin < report < testing < scaffold < api < cli"
 ORDER = LINE.replace("<", " ").split()
 """A module imports from its own folder and from those before it."""
 
