@@ -13,7 +13,7 @@ from benchsuite.errors import BadParameter, StorageError, expected
 
 NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
-LONGEST = 40
+LONGEST = 30
 """Characters of a name: what is written from it then fits into lines of 120."""
 
 SHARED = {

@@ -67,6 +67,10 @@ class Architecture:
     combination that is not possible. ``dense`` says how a score map is made: ``"auto"`` replaces the network's last
     global pooling by a moving window; a function ``dense(module) -> DenseParts`` returns the two parts; ``None`` means
     that the network has a fixed size and makes no score map.
+
+    ``code`` identifies the code of the network where the version of an installed plugin does not, such as the digest of
+    a file. ``preprocessing`` says when ``preprocess`` is used for weights that bring none: by ``default``, on data sets
+    that have no usual one; ``always``; or ``never``, since it is a placeholder.
     """
 
     name: str
@@ -79,13 +83,16 @@ class Architecture:
     grids: tuple[Grid, ...] = ()
     check: Callable[[Mapping[str, Any]], None] | None = None
     note: str = ""
+    code: str = ""
+    preprocessing: Literal["default", "always", "never"] = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """Architectures that are made on demand from a library, as ``PREFIX:NAME``.
 
-    ``resolve(NAME)`` returns one of them, or raises ``UnknownName``; ``names()`` lists them.
+    ``resolve(NAME)`` returns one of them, or raises ``UnknownName``; ``names()`` lists them; none
+    if they cannot be listed.
     """
 
     prefix: str

@@ -69,7 +69,7 @@ def test_the_command_says_what_it_wrote_and_how_to_go_on(tmp_path: Path, capsys:
         ("my--net", "single dashes"),
         ("1net", "lower-case letters"),
         ("../net", "lower-case letters"),
-        ("a" * 41, "at most 40"),
+        ("a" * 41, "at most 30"),
         ("class", "one that Python does not use itself, got class"),
         ("json", "one that Python does not use itself"),
         ("benchsuite", "one that Python does not use itself"),
