@@ -87,7 +87,7 @@ def architecture(repository: str, entry: str) -> Architecture:
         f"hub:{repository}:{entry}",
         build,
         PLACEHOLDER,
-        note=f"{entry} of hubconf.py of {repository}, through torch.hub",
+        note=f"hubconf.py of {repository}; preprocessing: that of the weights, else the usual one of the data set",
         code=f"sha256 {digest(homes)[:16]}",
         preprocessing="never",
     )

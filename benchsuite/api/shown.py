@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 from benchsuite.report.markup import escaped, tag
 from benchsuite.report.tables.text import Table
-from benchsuite.specs.parameters import show
+from benchsuite.specs.preprocess import Preprocess, describe
 
 
 class Shown:
@@ -56,13 +55,6 @@ def html_table(table: Table) -> str:
 
 
 def preprocess_words(preprocess: Mapping[str, Any]) -> str:
-    """A preprocessing in words: short side, crop, interpolation, mean and std."""
-    mean, std = (", ".join(f"{float(Fraction(x)):g}" for x in preprocess[name]) for name in ("mean", "std"))
-    size = preprocess["resize"]
-    side = f"resize to {show(tuple(size))}" if isinstance(size, list | tuple) else f"short side {size}"
-    words = [side, f"crop {preprocess['crop']}", preprocess["interpolation"]]
-    words += [] if preprocess["antialias"] else ["no antialiasing"]
-    words += [f"mean {mean}", f"std {std}"]
-    words += [] if preprocess["channel_order"] == "RGB" else [preprocess["channel_order"]]
-    words += [] if preprocess["range"] == 1 else [f"range 0 to {preprocess['range']:g}"]
-    return ", ".join(words)
+    """The preprocessing in a manifest, in words."""
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in preprocess.items()}
+    return describe(Preprocess(**fields))

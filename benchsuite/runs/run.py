@@ -22,7 +22,7 @@ from benchsuite.runs import auto_precision, parallel, profile
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.runs.plan import DEFAULT_DATA, plan
 from benchsuite.specs.catalog import Catalog, load_plugins
-from benchsuite.specs.preprocess import center
+from benchsuite.specs.preprocess import center, describe
 from benchsuite.specs.view import View, distinct
 from benchsuite.storage.files import cache_dir, writing
 from benchsuite.storage.keys import digest
@@ -207,6 +207,8 @@ def _open(
     classes = len(source.split.classes)
     if chosen.label.startswith("random"):
         progress.note(f"{architecture.name} has {chosen.label} weights: its errors say nothing about a trained network")
+    if architecture.code:
+        progress.note(f"{architecture.name}: {architecture.note}: {describe(chosen.preprocess)}")
     module = weights.build(architecture, chosen, classes)
     if compute.compiled:
         progress.note(f"compiling {architecture.name}, which takes a minute or two")

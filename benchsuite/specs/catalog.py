@@ -58,7 +58,7 @@ class Catalog:
         """
         prefix, colon, rest = name.partition(":")
         families = {f.prefix: f for f in self.architectures.values() if isinstance(f, Family)}
-        if colon and prefix.endswith(".py") and LOCAL in families:
+        if prefix.endswith(".py") and LOCAL in families:
             function, _, tail = rest.partition(":")
             found = families[LOCAL].resolve(f"{prefix}:{function}")
             return parameters.bind_architecture(f"{LOCAL}:{tail}" if tail else LOCAL, lambda _: found, preset)

@@ -31,6 +31,16 @@ class Preprocess:
     long_side: LongSide = "floor"
 
 
+def describe(preprocess: Preprocess) -> str:
+    """A preprocessing in words: short side, crop, interpolation, mean and std, and what is unusual."""
+    p = preprocess
+    side = f"short side {p.resize}" if isinstance(p.resize, int) else f"resize to {p.resize[0]}x{p.resize[1]}"
+    mean, std = (", ".join(f"{x:g}" for x in values) for values in (p.mean, p.std))
+    words = [side, f"crop {p.crop}", p.interpolation, *([] if p.antialias else ["no antialiasing"])]
+    words += [f"mean {mean}", f"std {std}", *([] if p.channel_order == "RGB" else [p.channel_order])]
+    return ", ".join([*words, *([] if p.range == 1 else [f"range 0 to {p.range:g}"])])
+
+
 def view(preprocess: Preprocess, resize: int | tuple[int, int], **fields: Any) -> View:
     """A view at the size ``resize`` with the interpolation, antialiasing and rounding of ``preprocess``."""
     return View(
