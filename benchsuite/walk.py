@@ -30,8 +30,8 @@ class OpenNetwork:
     """A network that is ready to compute ``views``, the cache of its logits (``store``), and the time it took so far.
 
     ``start`` submits a batch and returns a function that waits for its scores; None if ``predict`` computes them at
-    once. ``folded`` is the number of batch normalisations that were folded into convolutions. ``busy()`` and
-    ``pinning()`` return the seconds that the network itself has computed, and has copied to pinned memory, so far.
+    once. ``folded`` counts batch normalisations folded into convolutions; ``reading`` says what was done to a file of
+    weights. ``busy()`` and ``pinning()`` return the seconds of computing, and of copying to pinned memory, so far.
     """
 
     predict: Predict
@@ -40,6 +40,7 @@ class OpenNetwork:
     digest: str
     start: Start | None = None
     folded: int = 0
+    reading: dict[str, Any] = field(default_factory=dict)
     busy: Callable[[], float] = float
     pinning: Callable[[], float] = float
     seconds: Seconds = field(default_factory=Seconds)
@@ -128,8 +129,7 @@ def fill(
             chunk = ChunkInProgress(samples, key, names, cached)
             advance(len(samples) * len(cached))
             if chunk.views:
-                then = cutter(chunk.views, turn)
-                cuts = read_once_each(images.loader, images.split, samples, then, settings.workers)
+                cuts = read_once_each(images.loader, images.split, samples, cutter(chunk.views, turn), settings.workers)
                 for batch in batches(pieces(cuts, len(samples), seconds), chunk.views, settings.batch_size):
                     yield chunk, batch
             yield chunk, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,15 @@ def torchvision_state(name: str, weights: str) -> Mapping[str, Any]:
     entry = torchvision.models.get_model_weights(name)[weights]
     _check_checkpoint(entry.url)
     state: dict[str, Any] = entry.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
-    for key in list(state):
-        value = state.pop(key)
-        if not re.match(r"(aux[12]|AuxLogits)\.", key):
-            state[re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)", r"\1", key)] = value
-    return state
+    renamed = OrderedDict(torchvision_names(state))
+    renamed._metadata = getattr(state, "_metadata", None)  # type: ignore[attr-defined]  # versions of some networks
+    return renamed
+
+
+def torchvision_names(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors of torchvision by today's names, without those of auxiliary heads, which are used in training only."""
+    kept = ((name, tensor) for name, tensor in tensors.items() if not re.match(r"(aux[12]|AuxLogits)\.", name))
+    return {re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)", r"\1", name): tensor for name, tensor in kept}
 
 
 def trained_state(url: str) -> Mapping[str, Any]:
@@ -74,6 +79,23 @@ def timm_state(name: str) -> Mapping[str, Any]:
         module = timm.create_model(name, pretrained=True)
     state: dict[str, Any] = module.state_dict()
     return state
+
+
+def timm_conversion(tensors: Mapping[str, Any], module: Any) -> Mapping[str, Any]:
+    """The conversion of files with other names that timm itself has for a network, in the module of its class.
+
+    Raises ``LookupError`` if it has none.
+    """
+    import inspect
+    import sys
+
+    own = vars(sys.modules[type(module).__module__])
+    convert = own.get("checkpoint_filter_fn") or own.get("_filter_fn")
+    if convert is None:
+        raise LookupError(f"timm converts no files for {type(module).__name__}")
+    takes = [p for p in inspect.signature(convert).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    converted: Mapping[str, Any] = convert(dict(tensors), module) if len(takes) > 1 else convert(dict(tensors))
+    return converted
 
 
 def check_connection(url: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -70,9 +70,10 @@ NOTE_BASIC = (
 )
 NOTE_V1 = (
     "v1, the Caffe network of He et al.: stride 2 in the first 1x1 convolution, a first pooling without padding that "
-    "rounds up{bias}. Declares no weights: the originals are Caffe files. Its preprocessing is the shorter side of 256 "
-    "that their README states; the interpolation is stated nowhere, bilinear is a choice, and so are torchvision's "
-    "mean and std: the paper subtracts a per-pixel mean"
+    "rounds up{bias}. Declares no weights: the originals are Caffe files, given as --weights {file}-model.caffemodel "
+    "(BGR, 0 to 255, minus a mean). Its preprocessing is the shorter side of 256 that their README states; the "
+    "interpolation is stated nowhere, bilinear is a choice, and so are torchvision's mean and std for other files: the "
+    "paper subtracts a per-pixel mean"
 )
 
 
@@ -82,10 +83,12 @@ def benchsuite_architectures() -> Iterator[Architecture]:
     for name in TORCHVISION:
         bottleneck = name not in ("resnet18", "resnet34")
         note = NOTE.format(name=name) if bottleneck else NOTE_BASIC
-        yield Architecture(name, partial(_build, name), V1, (*_torchvision(name), *_timm(name)), note=note)
+        weights, adapt = (*_torchvision(name), *_timm(name)), partial(_refuse_caffe, name) if bottleneck else None
+        yield Architecture(name, partial(_build, name), V1, weights, note=note, adapt=adapt)
         if bottleneck:
             bias = ", and a bias in the first convolution" if name == "resnet50" else ""
-            yield Architecture(f"{name}.v1", partial(_build_v1, name), V1, note=NOTE_V1.format(bias=bias))
+            note = NOTE_V1.format(bias=bias, file=name.replace("resnet", "ResNet-"))
+            yield Architecture(f"{name}.v1", partial(_build_v1, name), V1, note=note, adapt=_from_caffe)
 
 
 def _torchvision(name: str) -> Iterator[Weights]:
@@ -117,3 +120,15 @@ def _build_v1(name: str, num_classes: int) -> Any:
     from benchsuite.plugins._resnet_model import resnet_v1
 
     return resnet_v1(name, num_classes)
+
+
+def _from_caffe(tensors: Mapping[str, Any], module: Any) -> Mapping[str, Any]:
+    from benchsuite.plugins._resnet_caffe import from_caffe
+
+    return from_caffe(tensors, module)
+
+
+def _refuse_caffe(name: str, tensors: Mapping[str, Any], module: Any) -> Mapping[str, Any]:
+    from benchsuite.plugins._resnet_caffe import refuse_caffe
+
+    return refuse_caffe(name, tensors, module)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -57,6 +57,7 @@ def resolve(name: str) -> Architecture:
         Input(config.input_size[0], fixed=bool(config.fixed_input_size)),
         dense=None if config.fixed_input_size else "auto",
         note="" if weights else "timm has no weights with a classifier for it",
+        adapt=_adapt,
     )
 
 
@@ -110,6 +111,13 @@ def _weights(name: str, config: Any) -> Iterator[Weights]:
     url = timm_url(config.hf_hub_id) if config.hf_hub_id else config.url
     load, tag = partial(timm_state, name), config.tag or "default"
     yield Weights(tag, load, own, config.num_classes, url, timm_file(name, url))
+
+
+def _adapt(tensors: Mapping[str, Any], module: Any) -> Mapping[str, Any]:
+    """Timm's own conversion of files with other names."""
+    from benchsuite.plugins._pretrained import timm_conversion
+
+    return timm_conversion(tensors, module)
 
 
 def _build(name: str, num_classes: int) -> Any:

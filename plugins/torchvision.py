@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,11 @@ NOTE = (
 FIXED = ("vision_transformer", "maxvit")
 """Modules of torchvision whose networks have a fixed input size."""
 
-INCEPTION: dict[str, Any] = {"init_weights": False, "aux_logits": False, "transform_input": True}
-"""Options of GoogLeNet and Inception for torchvision's weights, which were trained with another normalisation."""
+INCEPTION = ("googlenet", "inception")
+"""Modules whose networks can change the normalisation of their input themselves, as torchvision's weights need it.
+
+Files have no such transform unless they are torchvision's: its own training script uses none.
+"""
 
 
 @hookimpl
@@ -49,15 +52,18 @@ def resolve(name: str) -> Architecture:
     if dot and wanted not in usable:
         raise unknown_name(f"weights of torchvision:{bare}", wanted, usable)
     first = usable[wanted] if dot else entries.DEFAULT
-    fixed = models.get_model_builder(bare).__module__.rpartition(".")[2] in FIXED
+    module = models.get_model_builder(bare).__module__.rpartition(".")[2]
+    fixed, inception = module in FIXED, module in INCEPTION
     fitting = [e for e in usable.values() if e is not first and not (fixed and _size(e) != _size(first))]
     return Architecture(
         f"torchvision:{name}",
-        partial(_build, bare, _size(first)),
+        partial(_build_inception, bare) if inception else partial(_build, bare, _size(first)),
         preprocess(first),
         tuple(_weights(bare, e) for e in (first, *fitting)),
         Input(fixed=fixed),
         dense=None if fixed else "auto",
+        adapt=_adapt,
+        file_options=(("transform_input", False),) if inception else (),
     )
 
 
@@ -81,12 +87,23 @@ def _weights(name: str, entry: Any) -> Weights:
     return Weights(entry.name, load, preprocess(entry), len(entry.meta["categories"]), entry.url, torch_file(entry.url))
 
 
+def _adapt(tensors: Mapping[str, Any], module: Any) -> Mapping[str, Any]:
+    """Torchvision's own changes of older files: without auxiliary heads, and with today's names."""
+    from benchsuite.plugins._pretrained import torchvision_names
+
+    return torchvision_names(tensors)
+
+
 def _build(name: str, size: int, num_classes: int) -> Any:
     from torchvision import models
 
     builder = models.get_model_builder(name)
-    module = builder.__module__.rpartition(".")[2]
-    options: dict[str, Any] = INCEPTION if module in ("googlenet", "inception") else {}
-    if module == "vision_transformer":
-        options = {"image_size": size}
-    return builder(num_classes=num_classes, **options)
+    vit = builder.__module__.endswith(".vision_transformer")
+    return builder(num_classes=num_classes, **({"image_size": size} if vit else {}))
+
+
+def _build_inception(name: str, num_classes: int, *, transform_input: bool = True) -> Any:
+    from torchvision import models
+
+    options = {"init_weights": False, "aux_logits": False, "transform_input": transform_input}
+    return models.get_model_builder(name)(num_classes=num_classes, **options)

@@ -58,11 +58,18 @@ _NOTE = (
     "everywhere are counted; they say nothing about robustness."
 )
 
-FGSM = perturbing("fgsm", fast_gradient_sign, note=_NOTE, source="Goodfellow et al. 2015 (arXiv:1412.6572)")
+FGSM = perturbing(
+    "fgsm",
+    fast_gradient_sign,
+    note="Every pixel moved by eps in the direction in which the network's loss grows. " + _NOTE,
+    source="Goodfellow et al. 2015 (arXiv:1412.6572)",
+)
 PGD = perturbing(
     "pgd",
     projected_gradient,
-    note=_NOTE + " The code of HFC uses steps=10, step=0.003, start=zero for eps=0.03; step=eps/4 is a convention.",
+    note="Small steps of fgsm, each brought back to within eps of the picture. "
+    + _NOTE
+    + " The code of HFC uses steps=10, step=0.003, start=zero for eps=0.03; step=eps/4 is a convention.",
     source="Madry et al. 2018 (arXiv:1706.06083); HaohanWang/HFC",
 )
 

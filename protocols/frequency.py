@@ -54,18 +54,19 @@ def _filter(name: str, r: Fraction, unit: Unit, rule: Rule, range: Range, on: Ex
 
 
 _NOTE = (
-    "Each channel of the crop, pixels in [0, 1], is transformed (FFT), the frequencies {kept} the disc of radius r "
-    "around the mean are kept, and the picture is transformed back. rule=le keeps the circle itself, as the paper "
-    "writes; rule=lt does not, as its code. Pixels may leave [0, 1]: range=none leaves them, clip cuts them off, max "
-    "divides each picture by its largest value, as the code does (its test originals are not divided). on=image "
-    "filters the whole resized image before the crop. of= names the protocol whose views are filtered. The paper uses "
-    "r = 4, 8, 12, 16 on 32 pixels, and the code 20, 24, 28 too: --sweep r=4,8,12,16,20,24,28. A picture of another "
-    "size needs another r: unit=fraction gives it in waves per pixel."
+    "The pictures without their {lost} spatial frequencies. Each channel of the crop, pixels in [0, 1], is transformed "
+    "(FFT), the frequencies {kept} the disc of radius r around the mean are kept, and the picture is transformed back. "
+    "rule=le counts the circle itself to the disc, as the paper writes; rule=lt does not, as its code. Pixels may "
+    "leave [0, 1]: range=none leaves them, clip cuts them off, max divides each picture by its largest value, as the "
+    "code does (its test originals are not divided). on=image filters the whole resized image before the crop. of= "
+    "names the protocol whose views are filtered. The paper uses r = 4, 8, 12, 16 on 32 pixels, and the code 20, 24, "
+    "28 too: --sweep r=4,8,12,16,20,24,28. A picture of another size needs another r: unit=fraction gives it in waves "
+    "per pixel."
 )
 _SOURCE = "Wang et al. 2020 (arXiv:1905.13545), sec. 3, and HaohanWang/HFC"
 
-LOW_PASS = perturbing("lowpass", low_pass, note=_NOTE.format(kept="inside"), source=_SOURCE)
-HIGH_PASS = perturbing("highpass", high_pass, note=_NOTE.format(kept="outside"), source=_SOURCE)
+LOW_PASS = perturbing("lowpass", low_pass, note=_NOTE.format(lost="high", kept="inside"), source=_SOURCE)
+HIGH_PASS = perturbing("highpass", high_pass, note=_NOTE.format(lost="low", kept="outside"), source=_SOURCE)
 
 
 @hookimpl

@@ -33,7 +33,8 @@ def add_noise_reference(x: Any, image: Any, *, std: Fraction, seed: int) -> Any:
 NOISE = perturbing(
     "noise",
     gaussian,
-    note="Gaussian noise in [0, 1], cut off at its ends. Noise has as much energy at high frequencies as at low ones.",
+    note="Gaussian noise of the standard deviation std on pixels in [0, 1], which are cut off at 0 and 1. It has as "
+    "much energy at high frequencies as at low ones. The numbers depend on the id of the image and the seed alone.",
     source="A convention, no published test",
 )
 

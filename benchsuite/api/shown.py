@@ -7,7 +7,7 @@ from typing import Any
 
 from benchsuite.report.markup import escaped, tag
 from benchsuite.report.tables.text import Table
-from benchsuite.specs.preprocess import Preprocess, describe
+from benchsuite.specs.preprocess import Preprocess, in_words
 
 
 class Shown:
@@ -57,4 +57,4 @@ def html_table(table: Table) -> str:
 def preprocess_words(preprocess: Mapping[str, Any]) -> str:
     """The preprocessing in a manifest, in words."""
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in preprocess.items()}
-    return describe(Preprocess(**fields))
+    return in_words(Preprocess(**fields))

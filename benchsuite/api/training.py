@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from benchsuite.api.options import Surroundings, results_folder, surroundings
 from benchsuite.api.shown import Shown
@@ -95,6 +95,10 @@ class TrainedGrid(Shown):
         return grid_table(self.rows)
 
 
+Tell = Callable[[list[dict[str, Any]]], None]
+"""Receives the rows of a grid so far, after each training."""
+
+
 class TrainOptions(Surroundings, total=False):
     """The options of ``benchsuite train``, with the same defaults; ``benchsuite train --help`` describes them."""
 
@@ -110,12 +114,27 @@ class TrainOptions(Surroundings, total=False):
     results: str | Path | None
 
 
+@overload
+def train(
+    architecture: str, recipe: str | None = None, *, grid: None = None, **options: Unpack[TrainOptions]
+) -> Training: ...
+@overload
+def train(*, grid: str, tell: Tell | None = None, **options: Unpack[TrainOptions]) -> TrainedGrid: ...
+@overload
 def train(
     architecture: str | None = None,
     recipe: str | None = None,
     *,
     grid: str | None = None,
-    tell: Callable[[list[dict[str, Any]]], None] | None = None,
+    tell: Tell | None = None,
+    **options: Unpack[TrainOptions],
+) -> Training | TrainedGrid: ...
+def train(
+    architecture: str | None = None,
+    recipe: str | None = None,
+    *,
+    grid: str | None = None,
+    tell: Tell | None = None,
     **options: Unpack[TrainOptions],
 ) -> Training | TrainedGrid:
     """Trains a network by a recipe, as ``benchsuite train`` does, or continues a training that was stopped.

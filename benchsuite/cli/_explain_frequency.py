@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, catalog: Catalog) -> int:
     """Prints the analysis of a run, or of an architecture with the options of ``run``."""
     from benchsuite.explanation.frequency import plan as planning
-    from benchsuite.explanation.frequency.explain import explain, flat
+    from benchsuite.explanation.frequency.analysis import flat
+    from benchsuite.explanation.frequency.explain import explain
+    from benchsuite.explanation.frequency.summary import question
 
     if len(args.names) != 1:
         raise BadParameter(expected("explain --frequency", "used with one run or one network", " ".join(args.names)))
@@ -53,15 +55,24 @@ def run(args: argparse.Namespace, catalog: Catalog) -> int:
         else:
             print(*plan_text(data), sep="\n")
         return 0
+    results = planned.clean.request.results
     progress = bars()
     for line in plan_text(planning.flat(planned))[-1:]:
         progress.note(line)
     found, file = explain(planned, progress)
+    files = [file]
+    if args.html is not None:
+        from benchsuite.report.build import build_frequency
+
+        title = question(found.architecture)
+        for note in build_frequency(results, found.run_ids, args.html, title, catalog):
+            progress.note(note)
+        files.append(args.html)
     if args.json:
-        print_json(flat(found, file))
+        print_json({**flat(found), "files": [str(path) for path in files]})
     else:
         print(*text(found), sep="\n")
-        print(f"written to {file}; the runs are in {planned.clean.request.results / 'runs'}")
+        print(f"written to {' and '.join(map(str, files))}; the runs are in {results / 'runs'}")
     return 0
 
 
@@ -85,20 +96,20 @@ def text(found: FrequencyAnalysis) -> Iterator[str]:
     yield summary.answer(found)
     yield ""
     images = f"{found.n:,}{'' if found.n == found.of else f' of {found.of:,}'} images"
+    names = f"{found.architecture}, {found.weights}, {found.protocol}"
     clean = summary.percentage(found.accuracy(found.clean_right))
-    yield f"accuracy by radius r; {clean} as they are ({found.architecture}, {found.protocol}, {images})"
+    yield f"accuracy by radius r; {clean} as they are ({names}, {images})"
     lines = [("r", "low-pass %", "high-pass %", "wrong on low, right on high", "by chance", "most frequent answer %")]
     for at in found.curve:
         low, high = (with_interval(found.accuracy(run.right)) for run in (at.low, at.high))
         swapped = f"{at.swapped} ({percent(found.accuracy(at.swapped))} %)"
-        frequent = f"{percent(found.accuracy(at.high.favourite))} of high-pass"
+        frequent = f"{percent(found.accuracy(at.high.frequent_n))} of high-pass"
         lines.append((str(at.radius), low, high, swapped, decimals(at.by_chance, 1), frequent))
     yield from columns(lines)
     yield ""
     measured = found.measurement
-    named = (("pictures", measured.pictures), ("input gradient", measured.gradient), ("PGD", measured.attack))
-    known = [(name, energy) for name, energy in named if energy is not None]
-    yield f"energy within r in % (standard error), {measured.n} images: {summary.energies(found)}"
+    known = measured.energies
+    yield f"energy within r in % (standard error), {measured.n} images; half {summary.energies(found)}"
     yield from columns(
         [("r", *(name for name, _ in known))]
         + [(str(at.radius), *(within(energy, at.radius) for _, energy in known)) for at in found.curve]

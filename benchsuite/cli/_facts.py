@@ -21,6 +21,7 @@ from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Dataset
 from benchsuite.specs.parameters import Bound
+from benchsuite.specs.perturbation import describe_perturbation
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.view import View, describe, resized_shape, view_data
 from benchsuite.storage import run_folder, training_folder
@@ -54,6 +55,8 @@ def protocol(catalog: Catalog, text: str, network: str, data: str | None) -> Fac
         "weights": weights,
         "preprocess": dataclasses.asdict(preprocess),
         "inner": bound.inner.label if bound.inner else None,
+        "of": bound.of.label if bound.of else None,
+        "change": describe_perturbation(views[0].perturbation) if views[0].perturbation else None,
         "views": [view_facts(view) for view in views],
     }
 
@@ -62,12 +65,15 @@ def parameter_facts(bound: Bound) -> list[Facts]:
     """The parameters after the colon: name, type in words, and default and chosen value as a user types them."""
     how = bound.combine
     given = dict(bound.parameters) | dict(bound.overrides)
-    given |= {"merge": how.space, "rule": how.rule, "average": how.average}
+    if bound.of is None:  # else the scores are merged as those of the protocol whose pixels are changed
+        given |= {"merge": how.space, "rule": how.rule, "average": how.average}
     facts = []
     for name, (kind, default) in parameters.parameters(bound.protocol).items():
         usual = "as the weights" if name in parameters.OVERRIDES else parameters.show(default)
         value = parameters.show(given[name]) if name in given else usual
-        facts.append({"name": name, "type": type_words(kind), "default": usual, "value": value})
+        inner = name == "of" if bound.of else name == "protocol" and bound.inner is not None
+        words = "a protocol, such as 10crop(flip=false)" if inner else type_words(kind)
+        facts.append({"name": name, "type": words, "default": usual, "value": value})
     return facts
 
 

@@ -96,9 +96,10 @@ def _measures(args: argparse.Namespace) -> bool:
 def _refuse(args: argparse.Namespace, usual: Mapping[str, Any], rule: str) -> None:
     """Raises ``BadParameter`` for an option that is not at its default although it would have no effect."""
     for name, value in usual.items():
-        if getattr(args, name) != value:
-            option = OPTIONS.get(name, name)
-            raise BadParameter(expected(f"--{option}", rule, str(getattr(args, name)), " ".join(args.names)))
+        given = getattr(args, name)
+        if given != value:
+            option, got = OPTIONS.get(name, name), " ".join(given) if isinstance(given, list) else str(given)
+            raise BadParameter(expected(f"--{option}", rule, got, " ".join(args.names)))
 
 
 def _explain_published(args: argparse.Namespace, catalog: Catalog) -> int:

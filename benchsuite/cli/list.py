@@ -92,7 +92,7 @@ def protocols(catalog: Catalog) -> list[Entry]:
             "owner": catalog.owner("protocol", name),
             "note": spec.note,
             "source": spec.source,
-            "combine": str(spec.combine),
+            "combine": str(spec.combine) if spec.perturb is None else "as the protocol in of",
             "parameters": {key: show(default) for key, (_, default) in parameters(spec).items()},
         }
         for name, spec in catalog.protocols.items()

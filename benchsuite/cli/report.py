@@ -30,7 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--markdown", type=Path, metavar="FILE", help="the tables for a README or an issue")
     add("--latex", type=Path, metavar="FILE", help="the tables for a paper")
-    add("--csv", type=Path, metavar="FILE", help="a line for each run, rung, pair, training and epoch, unrounded")
+    add(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="a line for each run, rung, pair, radius, training, epoch, unrounded",
+    )
     add("--plots", type=Path, metavar="DIR", help="every plot as PNG and SVG (needs matplotlib)")
     add("--title", default="benchsuite report", help="the title (default: %(default)s)")
     add_results(parser)

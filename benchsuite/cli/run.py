@@ -43,7 +43,11 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     """The options for data, weights and computation, shared by every command that evaluates networks."""
     add = parser.add_argument
     add("--data", metavar="NAME[:PATH]", help="imagenet:PATH, cifar10:PATH ... (default: the embedded digits)")
-    add("--weights", metavar="NAME|FILE|random", help="declared weights, a .pth or .safetensors file, or random")
+    add(
+        "--weights",
+        metavar="NAME|FILE[,key=...]|random",
+        help="declared weights, a checkpoint (file, folder, URL, hf-hub:ORG/NAME; key= chooses in it), or random",
+    )
     add(
         "--transform",
         action="append",

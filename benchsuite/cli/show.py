@@ -81,17 +81,19 @@ def _declared(catalog: Catalog, args: argparse.Namespace) -> Facts | None:
 
 
 def protocol_text(facts: Facts) -> Iterator[str]:
-    """A protocol: its note, its parameters, and the numbered views."""
+    """A protocol: its note, its parameters, and the numbered views. A change of their pixels is named once."""
     yield from _head(facts["label"], facts)
     yield from columns([("combine", facts["combine"]), ("source", facts["source"])])
     yield from _parameters(facts)
     height, width = _facts.EXAMPLE
-    of_members = f" of each member ({facts['inner']})" if facts["inner"] else ""
-    yield f"views{of_members} for {facts['architecture']}, weights {facts['weights']}, of an image of {width}x{height}"
+    whose = f" of each member ({facts['inner']})" if facts["inner"] else f" of {facts['of']}" if facts["of"] else ""
+    yield f"views{whose} for {facts['architecture']}, weights {facts['weights']}, of an image of {width}x{height}"
+    if facts["change"]:
+        yield f"  each with its pixels changed before they are normalised: {facts['change']}"
     yield from columns(
         (
             str(number),
-            view["text"],
+            view["text"].removesuffix(f", {facts['change']}"),
             "{}x{}".format(*view["resized"]),
             f"x {left}..{right - 1}, y {top}..{bottom - 1}",
         )

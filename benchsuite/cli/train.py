@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("architecture", nargs="?", metavar="ARCHITECTURE", help="resnet20, pnn:level=0.1 ...: overrides recipe options")
     add("--recipe", metavar="NAME", help="see benchsuite list recipes (default: the recipe of the data set)")
-    add("--grid", metavar="NAME", help="train every combination of this grid instead, the cheapest first")
+    add("--grid", metavar="NAME", help="train every combination of this grid, or of all grids that match hfc-* ...")
     add("--data", metavar="NAME[:PATH]", help="cifar10:PATH ... (default: the data set of the recipe)")
     add("--scale", default="full", help="full, or mini: smaller, for two CPU cores (default: %(default)s)")
     add("--epochs", type=int, metavar="N", help="default: the recipe's; the schedule is scaled in proportion")
@@ -37,10 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains and prints the result. With several processes, started by ``torchrun``, only the leader prints."""
-    from benchsuite.api.training import TrainedGrid, train
+    from benchsuite.api.training import Training, train
     from benchsuite.distributed import process_group
     from benchsuite.progress import Progress
     from benchsuite.report.tables.text import grid_table
+    from benchsuite.training.grid import matching
 
     leads = process_group.leads()
     progress = bars() if leads else Progress()
@@ -50,16 +51,22 @@ def run(args: argparse.Namespace) -> int:
         progress.note(f"error {error} %, {minutes} minutes")
 
     names = ("data", "scale", "epochs", "seed", "heldout", "device", "precision", "compiled", "fresh", "results")
-    options: Any = {name: getattr(args, name) for name in names} | {"catalog": load_plugins(), "progress": progress}
-    found = train(args.architecture, args.recipe, grid=args.grid, tell=tell, **options)
-    if not leads:
+    catalog = load_plugins()
+    options: Any = {name: getattr(args, name) for name in names} | {"catalog": catalog, "progress": progress}
+    if args.grid is None or args.architecture or args.recipe:
+        found = train(args.architecture, args.recipe, grid=args.grid, **options)
+        if leads and isinstance(found, Training):
+            _print(dict(found.row), args.json)
         return 0
-    if not isinstance(found, TrainedGrid):
-        _print(dict(found.row), args.json)
-    elif args.json:
-        print_json({"grid": args.grid, "trainings": [dict(row) for row in found.rows]})
-    else:
-        print_table(out(), "", *grid_table(found.rows))
+    grids = matching(args.grid, args.data, catalog)
+    done = []
+    for name in grids:
+        rows = [dict(row) for row in train(grid=name, tell=tell, **options).rows]
+        done.append({"grid": name, "trainings": rows})
+        if leads and not args.json:
+            print_table(out(), "" if grids == [args.grid] else name, *grid_table(rows))
+    if leads and args.json:
+        print_json(done[0] if grids == [args.grid] else {"grids": done})
     return 0
 
 

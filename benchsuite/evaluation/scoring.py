@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.errors import BenchsuiteError, expected
 from benchsuite.evaluation import predictions
 from benchsuite.evaluation.question import Member, Question
 from benchsuite.specs.combine import combine, in_space, merge
@@ -53,7 +54,7 @@ def _columns(question: Question, samples: Sequence[Sample], logits: Logits, shar
     import numpy as np
 
     among = question.split.among
-    members = [_combined(member, logits, shared, among) for member in question.members]
+    members = [_combined(member, samples, logits, shared, among) for member in question.members]
     vanished = _vanished(question, logits)
     if question.bound.inner is None:
         return predictions.rows(samples, members[0], question.bound.combine, among) | vanished
@@ -71,7 +72,9 @@ def _vanished(question: Question, logits: Logits) -> dict[str, Any]:
     return {VANISHED: [any(row) for row in zip(*((p == 0).tolist() for p in places), strict=True)]} if places else {}
 
 
-def _combined(member: Member, logits: Logits, shared: dict[Any, Any], among: Sequence[int]) -> NDArray[np.float64]:
+def _combined(
+    member: Member, samples: Sequence[Sample], logits: Logits, shared: dict[Any, Any], among: Sequence[int]
+) -> NDArray[np.float64]:
     """The scores of one network, combined from its views by its rule: (n, c), for all classes or those of ``among``."""
     import numpy as np
 
@@ -80,6 +83,21 @@ def _combined(member: Member, logits: Logits, shared: dict[Any, Any], among: Seq
         key = member.identity, view, how.space, how.rule == "geometric"
         if key not in shared:
             x = by_view[view][0]
-            shared[key] = in_space(x[:, list(among)] if among else x, how)
+            x = x[:, list(among)] if among else x
+            _check_finite(x, member, samples)
+            shared[key] = in_space(x, how)
         values.append(shared[key])
     return merge(values, how, np.stack([by_view[view][1] for view in member.views], axis=1))
+
+
+def _check_finite(logits: NDArray[np.float32], member: Member, samples: Sequence[Sample]) -> None:
+    """Raises ``BenchsuiteError`` with the network and the image for a logit that is infinite or no number."""
+    import numpy as np
+
+    finite = np.isfinite(logits)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        count = int((~finite.all(axis=1)).sum())
+        what = f"the logits of {member.architecture.name}, weights {member.weights.label},"
+        where = f"image {samples[row].id}{f' and {count - 1} more of {len(samples)}' if count > 1 else ''}"
+        raise BenchsuiteError(expected(what, "finite", f"{logits[row, column]} for class {column}", where))

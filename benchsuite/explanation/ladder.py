@@ -19,7 +19,7 @@ from benchsuite.explanation.protocol_factors import (
     replaced,
     shown,
 )
-from benchsuite.specs.parameters import Bound, show
+from benchsuite.specs.parameters import Bound, change_label, show
 
 PLACES = ("centre", "shifts", "five", "grid", "dense")
 """Places of the crops, from few views to many. A ladder to fewer views is the ladder to more views, reversed."""
@@ -88,7 +88,8 @@ def rungs(start: Bound, goal: Bound, context: ProtocolContext) -> list[Rung]:
     """The rungs from ``start`` to ``goal``, both included; the first has no factors.
 
     If both protocols are made of known factors, one factor changes at a time, in the order of ``changes``. If not, one
-    parameter changes at a time, in the order of their names; between different protocols the whole protocol changes.
+    parameter changes at a time, in the order of their names; between different protocols the whole protocol changes,
+    or its pixels alone.
     """
     a, b = factors_of_protocol(start, context), factors_of_protocol(goal, context)
     if a is None or b is None:
@@ -100,7 +101,7 @@ def rungs(start: Bound, goal: Bound, context: ProtocolContext) -> list[Rung]:
 
 def factors_of_protocol(bound: Bound, context: ProtocolContext) -> ProtocolFactors | None:
     """The factors of a protocol; None if no built-in protocol with parameters makes and merges exactly these views."""
-    factors = factors_of(context.views(bound), bound.combine)
+    factors = factors_of(context.views(bound), bound.combine, change_label(bound))
     return factors if factors is not None and express(factors, context) else None
 
 
@@ -118,9 +119,11 @@ def changes(start: ProtocolFactors, goal: ProtocolFactors) -> list[Change]:
     """The changes that turn ``start`` into ``goal``, one factor at a time. ``goal`` must not look at fewer places.
 
     In this order: resampling; sizes; five crops, as a step towards the whole image; mirror images; the whole image with
-    global pooling; its score map; each scale; merging.
+    global pooling; its score map; each scale; merging; changed pixels. Pixels that ``goal`` does not change come first.
     """
-    steps = [_field(f, start, goal) for f in ("interpolation", "antialias", "long_side")]
+    pixels = _field("pixels", start, goal)
+    steps = [] if goal.pixels else [pixels]
+    steps += [_field(f, start, goal) for f in ("interpolation", "antialias", "long_side")]
     base, old = _base(start, goal), start.scales[0]
     size = [_field("crop", start, goal), None if base is None else _scale("resize", old, base)]
     steps += size if base is None or base < old else size[::-1]
@@ -137,6 +140,7 @@ def changes(start: ProtocolFactors, goal: ProtocolFactors) -> list[Change]:
     steps += [_scale(f"scale {s}", None, s) for s in sorted(set(goal.scales) - scales)]
     steps += [_scale(f"scale {s}", s, None) for s in sorted(scales - set(goal.scales))]
     steps += [_field(f, start, goal) for f in ("rule", "merge", "average")]
+    steps += [pixels] if goal.pixels else []
     return [change for change in steps if change is not None]
 
 
@@ -254,6 +258,9 @@ def _by_parameters(start: Bound, goal: Bound, context: ProtocolContext) -> list[
     """
     steps, waiting = [Rung((), start)], list[Factor]()
     if start.protocol.name != goal.protocol.name:
+        if (start.of or start).label == (goal.of or goal).label:
+            words = [shown("pixels", change_label(bound)) for bound in (start, goal)]
+            return [*steps, Rung((Factor("pixels", *words),), goal)]
         return [*steps, Rung((Factor("protocol", start.label, goal.label),), goal)]
     now, new = _typed_parameters(start), _typed_parameters(goal)
     for key in _differing(now, new):
@@ -267,10 +274,11 @@ def _by_parameters(start: Bound, goal: Bound, context: ProtocolContext) -> list[
 
 
 def _typed_parameters(bound: Bound) -> dict[str, str]:
-    """The parameters of a protocol by name, each value as a user types it. Always has the three of merging."""
+    """The parameters of a protocol by name, each value as a user types it, with the three of merging if it has them."""
     how = bound.combine
     given = dict(bound.parameters) | dict(bound.overrides)
-    given |= {"merge": how.space, "rule": how.rule, "average": how.average}
+    if bound.of is None:
+        given |= {"merge": how.space, "rule": how.rule, "average": how.average}
     return {key: show(value) for key, value in given.items()}
 
 

@@ -27,7 +27,7 @@ def between_protocols(request: RunRequest, start: str, goal: str, catalog: Catal
     """
     rows = [published_figure(text) for text in (start, goal)]
     first = None if rows[0] else start
-    (question,) = plan(dataclasses.replace(request, protocols=(first or "1crop",)), catalog)
+    *_, question = plan(dataclasses.replace(request, protocols=(first or "1crop",)), catalog)  # the last: see of_run
     texts = [
         label(catalog, row, question.members[0].weights.preprocess) if row else text
         for row, text in zip(rows, (start, goal), strict=True)
@@ -35,6 +35,9 @@ def between_protocols(request: RunRequest, start: str, goal: str, catalog: Catal
     ends = [_end(question, text, catalog, row) for text, row in zip(texts, rows, strict=True)]
     if ends[0].question.run_id == ends[1].question.run_id:
         raise BadParameter(expected("--from and --to", "two different protocols", f"{texts[0]} twice"))
+    if request.precision not in ("auto", "fp32") and any(end.question.attacked for end in ends):
+        rule = "fp32 or auto where one end is an attack, which is computed in float32"
+        raise BadParameter(expected("--precision", rule, request.precision))
     return ends[0], ends[1]
 
 
@@ -77,7 +80,7 @@ def of_run(request: RunRequest, name: str, catalog: Catalog) -> LadderEnd:
     fields["precision"] = manifest["numerics"]["precision"]
     fields["transforms"] = tuple(options.get("transforms", ()))
     fields |= {"architectures": (options["architecture"],), "protocols": (options["protocol"],)}
-    (question,) = plan(dataclasses.replace(request, **fields), catalog)
+    *_, question = plan(dataclasses.replace(request, **fields), catalog)  # an attack comes after its clean protocol
     if question.run_id != manifest["run_id"]:
         got = f"{question.run_id}: its data, its weights or benchsuite have changed"
         what, rule = "the run that a command makes today", f"{manifest['run_id']} as before"

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchsuite.errors import BenchsuiteError
 from benchsuite.specs.combine import Combine
-from benchsuite.specs.parameters import MERGING, OVERRIDES, Bound, bind, show, views
+from benchsuite.specs.parameters import MERGING, OVERRIDES, Bound, bind, show, views, with_change
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.protocol import Protocol
 from benchsuite.specs.view import POSITIONS, Crop, View
@@ -23,7 +23,8 @@ class ProtocolFactors:
     ``scales`` are short sides in pixels; ``crop`` is the side of a crop or of a dense window, in pixels. ``places`` is
     where crops lie: ``centre``, ``five``, ``grid 5``, ``shifts -8+0+8``; ``dense`` for the whole image; else ``other``.
     ``rounding`` is empty for dense views, ``spatial`` is empty for crops. ``merge`` is the space that views are merged
-    in: ``prob`` or ``logit``.
+    in: ``prob`` or ``logit``. ``pixels`` is how pixels are changed, as a user types it: ``lowpass:r=12``; empty if they
+    are not.
     """
 
     scales: tuple[int, ...]
@@ -38,6 +39,7 @@ class ProtocolFactors:
     rule: str
     merge: str
     average: str
+    pixels: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,17 @@ class ProtocolContext:
         return views(bound, self.preprocess, self.mirror)
 
 
-def factors_of(distinct_views: tuple[View, ...], combine: Combine) -> ProtocolFactors | None:
-    """The factors of distinct views and their combine rule.
+def factors_of(distinct_views: tuple[View, ...], combine: Combine, pixels: str = "") -> ProtocolFactors | None:
+    """The factors of distinct views and their combine rule. ``pixels`` names the change of pixels that the views have.
 
     None unless the views are all combinations of some scales, places and mirror images, and equal in all else. None
-    also for mirror images alone, and for a whole image that is not evaluated densely.
+    also for mirror images alone, for a whole image that is not evaluated densely, and for changed pixels without a
+    name.
     """
     first, flips = distinct_views[0], {v.flip for v in distinct_views}
-    same = ("interpolation", "antialias", "long_side", "dense", "nominal", "spatial")
+    same = ("interpolation", "antialias", "long_side", "dense", "nominal", "spatial", "perturbation")
+    if (first.perturbation is None) is not (not pixels):
+        return None
     if flips == {True} or any(getattr(v, field) != getattr(first, field) for v in distinct_views for field in same):
         return None
     crops = {v.crop for v in distinct_views}
@@ -90,6 +95,7 @@ def factors_of(distinct_views: tuple[View, ...], combine: Combine) -> ProtocolFa
         rule=combine.rule,
         merge=combine.space,
         average=combine.average,
+        pixels=pixels,
     )
 
 
@@ -116,6 +122,8 @@ def _places(crops: set[Crop]) -> tuple[str, str, int]:
 
 def express(wanted: ProtocolFactors, context: ProtocolContext) -> Bound | None:
     """The protocol with exactly these factors and as few parameters as possible; None if no built-in one has them."""
+    if wanted.pixels:
+        return _changed(express(dataclasses.replace(wanted, pixels=""), context), wanted.pixels, context)
     for name, own in _candidates(wanted):
         given = own | {field: getattr(wanted, field) for field in (*OVERRIDES, *MERGING)}
         bound = bound_as(name, given, context)
@@ -129,6 +137,17 @@ def express(wanted: ProtocolFactors, context: ProtocolContext) -> Bound | None:
                 bound, given = shorter, fewer
         return bound
     return None
+
+
+def _changed(plain: Bound | None, pixels: str, context: ProtocolContext) -> Bound | None:
+    """The protocol that changes the pixels of a plain one; None if there is none, as for an attack on a score map."""
+    try:
+        bound = None if plain is None else with_change(pixels, plain, context.find)
+        if bound is not None:
+            context.views(bound)
+        return bound
+    except BenchsuiteError:
+        return None
 
 
 def _candidates(wanted: ProtocolFactors) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -178,6 +197,8 @@ def shown(field: str, value: Any) -> str:
         ("merge", "prob"): "probabilities",
         ("merge", "logit"): "logits",
     }
+    if field == "pixels":
+        return value.replace(":", " ").replace(",", ", ") or "as they are"
     if field == "scales":
         return "+".join(map(str, value)) or "none"
     return words.get((field, value)) or show(value)

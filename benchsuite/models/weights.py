@@ -5,20 +5,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import BenchsuiteError, PluginError, WeightsError, expected, first_line, unknown_name
-from benchsuite.models.state_dict import failure_reason, load_into, read_state, stored_metadata
+from benchsuite.models.checkpoints import caffe, files, places
+from benchsuite.models.checkpoints.choice import Reading, Selection
+from benchsuite.models.checkpoints.extraction import Extracted, extract
+from benchsuite.models.checkpoints.files import failure_reason
+from benchsuite.models.state_dict import load_into, stored_metadata
+from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture, Transform, Weights
 from benchsuite.specs.dataset import Dataset
-from benchsuite.specs.preprocess import Preprocess
-from benchsuite.specs.recipe import Recipe, recipe_data
+from benchsuite.specs.preprocess import Preprocess, in_words
+from benchsuite.specs.recipe import Options, Recipe, recipe_data
 from benchsuite.storage.files import cache_dir
 from benchsuite.storage.keys import digest
 
@@ -31,8 +36,10 @@ class ChosenWeights:
     """The weights of one run: a label for people, a key for digests, and the preprocessing that they need.
 
     They come from exactly one source: ``declared`` by the architecture, a file at ``path``, or ``seed`` (random). With
-    a ``recipe``, ``path`` is where its training writes them. ``transforms`` change them, in this order, after they are
-    loaded; their names are part of the label and the key.
+    a ``recipe``, ``path`` is where its training writes them. ``selection`` is what was asked of the file. ``origin``
+    says where the preprocessing of a file's weights comes from. ``options`` are those that the network is built with.
+    ``transforms`` change the weights, in this order, after they are loaded; their names are part of the label and the
+    key.
     """
 
     label: str
@@ -43,6 +50,9 @@ class ChosenWeights:
     recipe: Recipe | None = None
     seed: int = 0
     transforms: tuple[Transform, ...] = ()
+    selection: Selection = field(default_factory=Selection)
+    origin: str = ""
+    options: Options = ()
 
 
 def choose(
@@ -71,21 +81,89 @@ def choose(
         weights = next(iter(declared))
     if weights in declared:
         w = declared[weights]
-        return ChosenWeights(w.name, f"{architecture.name}:{w.name}:{w.source}", w.preprocess, declared=w)
-    training = results / "training" / weights / "last.safetensors" if results else Path(weights)
-    path = training if training.is_file() else Path(weights).expanduser()
-    if not path.is_file():
-        if path.suffix.lower() in SUFFIXES or os.sep in weights:
-            raise WeightsError(expected("--weights", "a name or a file", f"{weights}, which is no file"))
-        trainings = [p.parent.name for p in results.glob("training/*/last.safetensors")] if results else []
-        raise unknown_name(f"weights of {architecture.name}", weights, [*declared, "random", *trainings])
-    with path.open("rb") as file:
-        key = hashlib.file_digest(file, "sha256").hexdigest()
-    preprocess, trained = stored_metadata(path)
+        key = f"{architecture.name}:{w.name}:{w.source}"
+        return ChosenWeights(w.name, key, w.preprocess, declared=w)
+    return _from_file(
+        architecture, dataset, places.parse(weights, [name for name, _ in architecture.file_options]), results
+    )
+
+
+def _from_file(
+    architecture: Architecture, dataset: Dataset, place: places.Place, results: Path | None
+) -> ChosenWeights:
+    """The weights in a file, a folder, a URL or a model of the hub, with the preprocessing that is known for them.
+
+    It is that of the declared weights if the file is theirs, else what the file says, else the usual one.
+    """
+    path, label = _located(architecture, place, results)
+    selection = places.selection(place.options)
+    sha, (preprocess, trained) = files.digest(path), stored_metadata(path)
     trained_as, name = trained.get("architecture", architecture.name), architecture.name
     if trained_as != name and trained_as.partition(":")[0] == name.partition(":")[0]:
         raise WeightsError(expected("the architecture", f"{trained_as}, that of the weights", name, str(path)))
-    return ChosenWeights(trained.get("label", path.name), key, preprocess or usual(), path=path)
+    usual = usual_preprocess(dataset, architecture) if preprocess is None else preprocess
+    origin = f"the usual one of {dataset.name if dataset.preprocess else architecture.name}"
+    origin = architecture.name if architecture.preprocessing == "always" else origin
+    same = _declared_as(architecture, sha)
+    if preprocess is not None:
+        origin = "the file"
+    elif same is not None:
+        preprocess, origin = same.preprocess, f"the declared weights {same.name}: it is their file"
+    if path.suffix.lower() == caffe.SUFFIX:
+        mean, source = caffe.mean(place.options.get("mean"), path)
+        preprocess = dataclasses.replace(usual, mean=mean, std=(1.0,) * 3, channel_order="BGR", range=255.0)
+        origin = f"Caffe's way, with the mean from {source}, and size and interpolation of {architecture.name}"
+    elif "mean" in place.options:
+        raise WeightsError(expected("mean= of --weights", f"for a {caffe.SUFFIX} file", path.name))
+    options = _file_options(architecture, place, () if same else architecture.file_options)
+    chosen = [f"{option}={place.options[option]}" for option in ("key", "classes") if option in place.options]
+    key = [sha, *chosen]
+    if selection.rows is not None:
+        key[-1] = f"classes={digest(list(selection.rows.indices))}"
+    key += [f"{option}={value}" for option, value in options]
+    return ChosenWeights(
+        ", ".join([trained.get("label", label), *chosen]),
+        ", ".join(key),
+        preprocess or usual,
+        path=path,
+        selection=selection,
+        origin=origin,
+        options=options,
+    )
+
+
+def _located(architecture: Architecture, place: places.Place, results: Path | None) -> tuple[Path, str]:
+    """The checkpoint's file or index, and a label. Raises ``UnknownName`` for what is neither a name nor a file."""
+    if place.remote:
+        return places.fetched(place.name)
+    training = results / "training" / place.name / "last.safetensors" if results else Path(place.name)
+    path = training if training.is_file() else Path(place.name).expanduser()
+    if path.is_dir():
+        return files.resolve(path), path.resolve().name
+    if not path.is_file():
+        if path.suffix.lower() in SUFFIXES or os.sep in place.name:
+            raise WeightsError(expected("--weights", "a name or a file", f"{place.name}, which is no file"))
+        trainings = [p.parent.name for p in results.glob("training/*/last.safetensors")] if results else []
+        declared = [w.name for w in architecture.weights]
+        raise unknown_name(f"weights of {architecture.name}", place.name, [*declared, "random", *trainings])
+    return path, path.name
+
+
+def _file_options(architecture: Architecture, place: places.Place, usual: Options) -> Options:
+    """The options that the network is built with for a file: those that the user gave, else ``usual``."""
+    known = parameters.options(architecture)
+    given = {n: place.options[n] for n, _ in architecture.file_options if n in place.options}
+    values = {n: parameters.parse(n, text, known[n][0], place.name) for n, text in given.items()}
+    return tuple((dict(usual) | values).items())
+
+
+def _declared_as(architecture: Architecture, sha: str) -> Weights | None:
+    """The declared weights whose file has this SHA-256: its first digits are in the file's name, as for torch.hub."""
+    for weights in architecture.weights:
+        digits = re.search(r"-([0-9a-f]{8,64})\.\w+$", weights.source)
+        if digits and sha.startswith(digits[1]):
+            return weights
+    return None
 
 
 def transformed(chosen: ChosenWeights, transforms: Sequence[Transform], owners: Sequence[str]) -> ChosenWeights:
@@ -142,28 +220,57 @@ _DESCRIBED = {"name", "source", "expected", "cost", "note", "accounting", "count
 _DESCRIBED |= {"watched_images"}
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedWeights:
+    """A network with its weights, and what was done to a checkpoint to get them."""
+
+    module: Any
+    reading: Reading = field(default_factory=Reading)
+
+
 def build(architecture: Architecture, chosen: ChosenWeights, classes: int) -> Any:
+    """The network with its weights: see ``load``."""
+    return load(architecture, chosen, classes).module
+
+
+def load(architecture: Architecture, chosen: ChosenWeights, classes: int) -> LoadedWeights:
     """The network with its weights, changed by their transforms, on the CPU.
 
-    Declared weights are downloaded by their library.
+    Declared weights are downloaded by their library. The tensors of a file are looked for wherever they are in it.
 
     What a download prints goes to stderr. Raises ``WeightsError`` with one line if there is no connection (it names the
-    file to provide and where), if the checkpoint is of another network or would run code, or if a transform cannot
-    change this network.
+    file to provide and where), if the checkpoint is of another network, would run code or holds numbers that are not
+    finite, or if a transform cannot change this network.
     """
     import torch
 
     torch.manual_seed(chosen.seed)
-    module = architecture.build(chosen.declared.classes if chosen.declared else classes)
+    module = architecture.build(chosen.declared.classes if chosen.declared else classes, **dict(chosen.options))
     if not isinstance(module, torch.nn.Module):
         got = f"a {type(module).__name__}"
         raise PluginError(expected(f"what build of {architecture.name} returns", "a torch.nn.Module", got))
-    state = _state(architecture, chosen)
-    if state is not None:
-        load_into(module, state, f"{architecture.name}, weights {chosen.label}")
+    where, reading = f"{architecture.name}, weights {chosen.label}", Reading()
+    if chosen.declared is not None:
+        load_into(module, _declared_state(architecture, chosen.declared), where)
+    elif chosen.path is not None:
+        found = _extracted(architecture, chosen, module, where)
+        load_into(module, found.state, where)
+        reading = found.reading
+    if chosen.declared is not None or chosen.path is not None:
+        _check_finite(module, where)
     for transform in chosen.transforms:
         _apply(transform, module, architecture, chosen.preprocess)
-    return module
+    return LoadedWeights(module, reading)
+
+
+def notes(chosen: ChosenWeights, reading: Reading) -> list[str]:
+    """What a user should know of weights from a file, a line each: how it was read, and the preprocessing."""
+    if chosen.path is None or not chosen.origin:
+        return []
+    said = f"preprocessing of {chosen.label}: {in_words(chosen.preprocess)}; from {chosen.origin}"
+    options = ", ".join(f"{name}={parameters.show(value)}" for name, value in chosen.options)
+    said += f"; the network has {options}" if options else ""
+    return [*([f"{chosen.label}: {reading}"] if str(reading) else []), said]
 
 
 def check_transforms(architecture: Architecture, chosen: ChosenWeights, classes: int) -> None:
@@ -174,18 +281,36 @@ def check_transforms(architecture: Architecture, chosen: ChosenWeights, classes:
     build(architecture, dataclasses.replace(chosen, declared=None, path=None), classes)
 
 
-def _state(architecture: Architecture, chosen: ChosenWeights) -> Mapping[str, Any] | None:
-    """The state dict of the chosen weights; None for random ones."""
-    if chosen.declared is not None:
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
-                return chosen.declared.load()
-        except WeightsError:
-            raise
-        except Exception as error:
-            what = f"Cannot get the weights {chosen.declared.name} of {architecture.name}: {failure_reason(error)}."
-            raise WeightsError(f"{what} {chosen.declared.file}".strip()) from error
-    return None if chosen.path is None else read_state(chosen.path)
+def _declared_state(architecture: Architecture, declared: Weights) -> Mapping[str, Any]:
+    """The state dict of declared weights, from their library."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return declared.load()
+    except WeightsError:
+        raise
+    except Exception as error:
+        what = f"Cannot get the weights {declared.name} of {architecture.name}: {failure_reason(error)}."
+        raise WeightsError(f"{what} {declared.file}".strip()) from error
+
+
+def _extracted(architecture: Architecture, chosen: ChosenWeights, module: Any, where: str) -> Extracted:
+    """The network's tensors in the file of the chosen weights."""
+    assert chosen.path is not None, "the weights are in a file"
+    content = files.read(chosen.path)
+    found = extract(content, module, chosen.selection, where, architecture.adapt, path=str(chosen.path))
+    if chosen.path.suffix.lower() == caffe.SUFFIX:
+        caffe.check_layers(module, found.beside, where)
+    return found
+
+
+def _check_finite(module: Any, where: str) -> None:
+    """Raises ``WeightsError`` naming a tensor that holds no number, or a parameter that is infinite."""
+    parameters = {name for name, _ in module.named_parameters()}
+    for name in sorted(_not_finite(module)):
+        tensor = module.state_dict()[name]
+        if name in parameters or bool(tensor.isnan().any()):
+            count = f"{int((~tensor.isfinite()).sum())} of {tensor.numel()} numbers that are not"
+            raise WeightsError(expected(f"{name} of the checkpoint", "finite", count, where))
 
 
 def _apply(transform: Transform, module: Any, architecture: Architecture, preprocess: Preprocess) -> None:

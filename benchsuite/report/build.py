@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchsuite.errors import BadParameter, expected
 from benchsuite.report import export, gallery
 from benchsuite.report.content import Report, read
+from benchsuite.report.frequency.content import FrequencyContent
+from benchsuite.report.frequency.pictures import triples
 from benchsuite.report.gallery import Picture
 from benchsuite.report.page import page
 from benchsuite.report.plots import matplotlib_files
 from benchsuite.report.plots.figures import every_pair, figures
-from benchsuite.report.sources import sources
+from benchsuite.report.sources import Sources, sources
 from benchsuite.specs.catalog import Catalog
+from benchsuite.specs.dataset import Split
+from benchsuite.storage import run_folder
 from benchsuite.storage.files import writing
 
 
@@ -62,12 +66,38 @@ def build(request: ReportRequest, catalog: Catalog) -> Built:
         splits, notes = gallery.opened(list(report.groups()), request.data, catalog, every=request.gallery)
         report = dataclasses.replace(report, classes={data: split.classes for data, split in splits.items()})
         if request.gallery:
+            report = dataclasses.replace(report, frequencies=tuple(_drawn(report, splits)))
             pictures, picture_notes = gallery.pictures(every_pair(report), splits)
             notes += picture_notes
     files = [*_texts(request, report, pictures, notes)]
     if request.plots is not None:
         files += matplotlib_files.write(figures(report), request.plots)
     return Built(report, tuple(files), tuple(notes))
+
+
+def build_frequency(results: Path, run_ids: Sequence[str], html: Path, title: str, catalog: Catalog) -> tuple[str, ...]:
+    """Writes the page of a frequency analysis, of whose runs the clean one is the first; returns notes for the user.
+
+    The runs are not compared with each other, as the analysis compares them.
+    """
+    folders = tuple(run_folder.find_run(results, run_id) for run_id in run_ids)
+    report = read(Sources(False, folders, (), (), ()))
+    splits, notes = gallery.opened(list(report.groups()), (), catalog)
+    report = dataclasses.replace(report, classes={data: split.classes for data, split in splits.items()})
+    report = dataclasses.replace(report, frequencies=tuple(_drawn(report, splits)))
+    with writing(html) as part:
+        part.write_text(page(report, title=title, pictures={}, notes=notes), encoding="utf-8", newline="")
+    return tuple(notes)
+
+
+def _drawn(report: Report, splits: Mapping[str, Split]) -> Iterator[FrequencyContent]:
+    """The frequency analyses with their pictures, where the data set is opened."""
+    for content in report.frequencies:
+        if content.analysis is None or content.views is None or content.data not in splits:
+            yield content
+            continue
+        drawn = triples(content.analysis.triples, content.views, splits[content.data])
+        yield dataclasses.replace(content, pictures=drawn)
 
 
 def _texts(

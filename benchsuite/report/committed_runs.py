@@ -17,7 +17,7 @@ from benchsuite.storage.files import writing
 PATH = "PATH"
 """Replaces a path."""
 
-BULKY = 200_000
+BULKY = 100_000
 """Predictions that take more bytes are committed compactly."""
 
 ABSOLUTE = re.compile(r"(?<![\w/.)])(?:~?/(?!/)[^\s\"',;]*/|[A-Za-z]:\\|\\\\)[^\s\"',;]*")

@@ -13,6 +13,8 @@ from typing import Any
 from benchsuite.explanation import comparison
 from benchsuite.explanation.comparison import Comparison, Run, Side
 from benchsuite.report import training_content
+from benchsuite.report.frequency import content as frequency_content
+from benchsuite.report.frequency.content import FrequencyContent, RunOnDisk
 from benchsuite.report.sources import LadderFile, Sources
 from benchsuite.report.tables import text
 from benchsuite.report.training_content import TrainingContent
@@ -145,6 +147,7 @@ class Report:
     ladders: tuple[LadderContent, ...]
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     trainings: tuple[TrainingContent, ...] = ()
+    frequencies: tuple[FrequencyContent, ...] = ()
 
     def groups(self) -> Iterator[list[Entry]]:
         """The runs grouped by their images, in the order of each group's first run."""
@@ -159,7 +162,11 @@ class Report:
 
     def class_name(self, entry: Entry, label: int) -> str:
         """The name of a class of a run's data set, or ``class 3`` if no name is known."""
-        names = self.classes.get(entry.data, ())
+        return self.class_name_in(entry.data, label)
+
+    def class_name_in(self, data: str, label: int) -> str:
+        """The same for the digest of a data set."""
+        names = self.classes.get(data, ())
         return str(names[label]) if label < len(names) else f"class {label}"
 
 
@@ -187,8 +194,13 @@ def read(selected: Sources) -> Report:
         for i, (chain, pairs, file) in enumerate(zip(chains, families_of_pairs, selected.ladders, strict=False), 1)
     ]
     pairs = [pair for family in families_of_pairs[len(chains) :] for pair in family]
+    on_disk = [RunOnDisk(at[entry.run_id], entry.row, entry.manifest) for entry in ordered]
     return Report(
-        tuple(ordered), tuple(pairs), tuple(ladders), trainings=tuple(map(training_content.read, selected.trainings))
+        tuple(ordered),
+        tuple(pairs),
+        tuple(ladders),
+        trainings=tuple(map(training_content.read, selected.trainings)),
+        frequencies=frequency_content.read(on_disk),
     )
 
 

@@ -11,10 +11,12 @@ from typing import Any
 
 from benchsuite.builtin.reporters.tables import csv_cell, flattened, markdown_cell, tex_cell
 from benchsuite.explanation import comparison
+from benchsuite.explanation.frequency.analysis import flat as analysis_data
 from benchsuite.report.content import Entry, LadderContent, Pair, Report
+from benchsuite.report.frequency.content import FrequencyContent
 from benchsuite.report.markup import printable
 from benchsuite.report.summary import summary
-from benchsuite.report.tables import runs, trainings
+from benchsuite.report.tables import frequency, runs, trainings
 from benchsuite.report.tables.sheet import Sheet
 from benchsuite.report.training_content import Epoch, TrainingContent
 
@@ -38,6 +40,7 @@ def in_paper(report: Report) -> list[Sheet]:
     sheets = [runs.runs(report)]
     for ladder in report.ladders:
         sheets += [runs.rungs(ladder), runs.shares(ladder)]
+    sheets += [table(content) for content in report.frequencies for table in (frequency.accuracy, frequency.energy)]
     sheets += [runs.pairs(report), runs.calibrations(report), runs.published(report)]
     sheets += [table(report.trainings) for table in (trainings.trainings, trainings.accountings)]
     return [sheet for sheet in sheets if sheet.rows]
@@ -98,7 +101,7 @@ def _tex(text: str, *, number: bool) -> str:
 
 
 def as_csv(report: Report) -> str:
-    """One line for each run, rung, pair, training and epoch; the first column says which of these it is.
+    """One line for each run, rung, pair, radius, training and epoch; the first column says which of these it is.
 
     Numbers are not rounded. Text that a spreadsheet would take for a formula gets a leading apostrophe.
     """
@@ -122,6 +125,8 @@ def _lines(report: Report) -> Iterator[Mapping[str, Any]]:
             factors = runs.factor_words(ladder.file.factors[number])
             yield {"table": "rung", "ladder": ladder.name, "rung": number, "factors": factors, **_plain(pair)}
     yield from ({"table": "pair", **_plain(pair)} for pair in report.pairs)
+    for content in report.frequencies:
+        yield from ({"table": "radius", "run_id": content.row["run_id"], **at} for at in _radii(content))
     for one in report.trainings:
         yield {"table": "training", **training_data(one)}
         yield from ({"table": "epoch", "run_id": one.run_id, **epoch_data(epoch)} for epoch in one.epochs)
@@ -143,6 +148,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "runs": [run_data(entry) for entry in report.entries],
         "ladders": [_ladder_data(ladder) for ladder in report.ladders],
         "comparisons": [pair_data(pair) for pair in report.pairs],
+        "frequencies": [frequency_data(content) for content in report.frequencies],
         "trainings": [
             training_data(one) | {"course": [epoch_data(epoch) for epoch in one.epochs]} for one in report.trainings
         ],
@@ -161,6 +167,24 @@ def training_data(one: TrainingContent) -> dict[str, Any]:
     """A training as one object: the keys of ``train --json`` without ``cached``, and its numbers of parameters."""
     row = {key: value for key, value in one.row.items() if key != "cached"}
     return row | {key: one.manifest["architecture"][key] for key in ("parameters", "frozen", "masks")}
+
+
+def frequency_data(content: FrequencyContent) -> dict[str, Any]:
+    """Accuracy by radius of one network as one object: counts are integers; and the analysis, or None."""
+    names = ("run_id", "architecture", "weights", "dataset", "n", "of")
+    return {
+        **{name: content.row[name] for name in names},
+        "unit": content.unit,
+        "clean_right": content.clean and content.clean.hits,
+        "radii": list(_radii(content)),
+        "analysis": None if content.analysis is None else analysis_data(content.analysis),
+    }
+
+
+def _radii(content: FrequencyContent) -> Iterator[dict[str, Any]]:
+    for at in content.points:
+        right = {"low_right": at.low and at.low.hits, "high_right": at.high and at.high.hits}
+        yield {"radius": float(at.radius), **right, "n": content.row["n"]}
 
 
 def epoch_data(epoch: Epoch) -> dict[str, Any]:

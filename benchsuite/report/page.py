@@ -5,31 +5,25 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.resources
-import re
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from benchsuite import __version__
+from benchsuite.report import elements
 from benchsuite.report.content import Entry, LadderContent, Pair, Report
+from benchsuite.report.frequency import section as frequency
 from benchsuite.report.gallery import Picture
-from benchsuite.report.markup import breakable, embedded, escaped, indented, tag
-from benchsuite.report.plots import figures, svg
+from benchsuite.report.markup import escaped, indented, tag
+from benchsuite.report.plots import figures
 from benchsuite.report.plots.axes import minus
-from benchsuite.report.plots.shapes import Figure
 from benchsuite.report.summary import several, summary
 from benchsuite.report.tables import runs, trainings
 from benchsuite.report.tables import sheet as sheets
-from benchsuite.report.tables.sheet import Cell, Sheet
 from benchsuite.report.training_content import TrainingContent
-
-ROWS, NESTED_ROWS = 100, 20
-"""Rows of a table that are shown without the page's script: in the large tables, and in those inside details."""
 
 MANIFESTS = 800_000
 """Upper bound on the characters of all manifests in a page; the runs beyond it show only their command."""
-
-WIDE, HALF, NARROW, SMALL = 1040, 560, 340, 200
-"""Widths of plots in pixels: alone, two next to each other, on a narrow screen, and of calibration."""
 
 READING = (
     "Errors are exact counts; a percentage is rounded once. Intervals are 95 % intervals: Wilson's for an error rate, "
@@ -56,7 +50,7 @@ def page(report: Report, *, title: str, pictures: Mapping[str, Sequence[Picture]
     return string.Template(_asset("page.html")).substitute(
         title=escaped(title),
         version=escaped(__version__),
-        summary=_unbroken(minus(summary(report))),
+        summary=elements.unbroken(minus(summary(report))),
         about=escaped(_about(report)),
         notes="".join(tag("p", escaped(note), cls="quiet") for note in notes),
         contents=contents,
@@ -66,11 +60,6 @@ def page(report: Report, *, title: str, pictures: Mapping[str, Sequence[Picture]
         script=script,
         script_digest=_digest(script),
     )
-
-
-def _unbroken(text: str) -> str:
-    """The text escaped, with a non-breaking hyphen in ``top-1`` and a non-breaking space before a percent sign."""
-    return escaped(re.sub(r"\btop-(?=[15]\b)", "top\u2011", text).replace(" %", "\u00a0%"))
 
 
 def _asset(name: str) -> str:
@@ -98,12 +87,19 @@ def _sections(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Iter
     for number, ladder in enumerate(report.ladders, 1):
         words = "Ladder" if len(report.ladders) == 1 else f"Ladder {number}"
         yield f"ladder-{number}-section", words, _ladder(report, ladder, pictures)
-    yield "results", "Results", _sheet(runs.runs(report)) if report.entries else ""
-    yield "cost", "Views and cost", _plots(figures.costs(report), HALF, "plots")
+    for content in report.frequencies:
+        name = partial(report.class_name_in, content.data)
+        yield (
+            content.name,
+            frequency.title(content, report.frequencies),
+            tag("div", frequency.section(content, name), cls="frequency"),
+        )
+    yield "results", "Results", elements.sheet(runs.runs(report)) if report.entries else ""
+    yield "cost", "Views and cost", elements.plots(figures.costs(report), elements.HALF, "plots")
     yield "changes", "Comparisons", _changes(report, pictures)
     yield "believed", "Calibration", _calibration(report) if report.entries else ""
     published = runs.published(report)
-    yield "printed", "Published figures", _sheet(published) if published.rows else ""
+    yield "printed", "Published figures", elements.sheet(published) if published.rows else ""
     yield "training", "Training", _trainings(report.trainings)
     yield "manifests", "Runs", _manifests((*report.entries, *report.trainings))
     reading = (*READING, *(READING_TRAININGS if report.trainings else ()))
@@ -114,9 +110,9 @@ def _ladder(report: Report, ladder: LadderContent, pictures: Mapping[str, Sequen
     shares = runs.shares(ladder)
     return "\n".join(
         (
-            _plot(figures.waterfall(ladder), WIDE),
-            _sheet(runs.rungs(ladder)),
-            _plot(figures.shares(ladder), WIDE) + _sheet(shares) if shares.rows else "",
+            elements.plot(figures.waterfall(ladder), elements.WIDE),
+            elements.sheet(runs.rungs(ladder)),
+            elements.plot(figures.shares(ladder), elements.WIDE) + elements.sheet(shares) if shares.rows else "",
             *(_pair(report, pair, pictures.get(pair.name, ())) for pair in ladder.pairs),
         )
     )
@@ -126,7 +122,7 @@ def _changes(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
     if not report.pairs:
         return ""
     details = "".join(_pair(report, pair, pictures.get(pair.name, ())) for pair in report.pairs)
-    return _plot(figures.changes(report), WIDE) + _sheet(runs.pairs(report)) + details
+    return elements.plot(figures.changes(report), elements.WIDE) + elements.sheet(runs.pairs(report)) + details
 
 
 def _pair(report: Report, pair: Pair, shown: Sequence[Picture]) -> str:
@@ -136,10 +132,13 @@ def _pair(report: Report, pair: Pair, shown: Sequence[Picture]) -> str:
     top1 = pair.comparison.top1
     what = runs.pair_words(pair.before, pair.after, network=report.networks() > 1)
     words = f"{what}: {top1.fixed} fixed, {top1.broken} broken"
-    body = [_plot(figures.classes(report, pair), HALF), _sheet(runs.classes(report, pair), NESTED_ROWS)]
+    body = [
+        elements.plot(figures.classes(report, pair), elements.HALF),
+        elements.sheet(runs.classes(report, pair), elements.NESTED_ROWS),
+    ]
     for fixed in (True, False):
         body.append(_gallery(report, pair, [p for p in shown if p.image.fixed is fixed], fixed=fixed))
-    body.append(_sheet(runs.images(report, pair), NESTED_ROWS))
+    body.append(elements.sheet(runs.images(report, pair), elements.NESTED_ROWS))
     return tag("details", tag("summary", escaped(words)) + tag("div", "".join(body)), id=pair.name, cls="prints")
 
 
@@ -168,21 +167,25 @@ def _card(report: Report, entry: Entry, picture: Picture) -> str:
 
 
 def _calibration(report: Report) -> str:
-    plots = _plots(figures.reliabilities(report), SMALL, "small")
+    plots = elements.plots(figures.reliabilities(report), elements.SMALL, "small")
     part = f"The first {figures.MOST_RUNS} of {len(report.entries)} runs are drawn."
     note = tag("p", part, cls="remark") if len(report.entries) > figures.MOST_RUNS else ""
-    return _sheet(runs.calibrations(report)) + note + plots
+    return elements.sheet(runs.calibrations(report)) + note + plots
 
 
 def _trainings(content: Sequence[TrainingContent]) -> str:
     """The tables of all trainings, a plot of each, and its epochs in a closed ``<details>``."""
     if not content:
         return ""
-    parts = [_sheet(trainings.trainings(content)), _sheet(trainings.accountings(content))]
-    parts.append(_plots(map(figures.course, content), HALF, "plots"))
+    parts = [elements.sheet(trainings.trainings(content)), elements.sheet(trainings.accountings(content))]
+    parts.append(elements.plots(map(figures.course, content), elements.HALF, "plots"))
+    watching = [one for one in content if one.epochs[-1].watched]
+    if watching:
+        parts.append(elements.sheet(trainings.watched(watching)))
+        parts.append(elements.plots(map(figures.watched, watching), elements.HALF, "plots"))
     for one in content:
         sheet = trainings.epochs(one)
-        words = tag("summary", escaped(sheet.title)) + tag("div", _sheet(sheet, NESTED_ROWS))
+        words = tag("summary", escaped(sheet.title)) + tag("div", elements.sheet(sheet, elements.NESTED_ROWS))
         parts.append(tag("details", words, cls="prints"))
     return "\n".join(parts)
 
@@ -211,54 +214,3 @@ def _ties(entry: Entry) -> Iterator[str]:
     if ties["top1"] or ties["top5"]:
         words = f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5"
         yield tag("p", escaped(words), cls="remark")
-
-
-def _plots(plots: Iterable[Figure], wide: float, cls: str) -> str:
-    every = "".join(_plot(figure, wide) for figure in plots)
-    return tag("div", every, cls=cls) if every else ""
-
-
-def _plot(figure: Figure, wide: float) -> str:
-    """A plot under its title, drawn for wide screens and for narrow ones; CSS shows one of them."""
-    caption = tag("figcaption", _unbroken(minus(figure.title)))
-    if wide <= NARROW:
-        return tag("figure", caption + svg.draw(figure, wide))
-    drawn = (tag("div", svg.draw(figure, w), cls=c) for w, c in ((wide, "wide"), (NARROW, "narrow")))
-    return tag("figure", caption + "".join(drawn))
-
-
-def _sheet(sheet: Sheet, first: int = ROWS) -> str:
-    """A table. Rows beyond the first ``first`` are JSON, which the page's script shows on request."""
-    numeric = [column.number for column in sheet.columns]
-    head = "".join(tag("th", _unbroken(c.title), scope="col", cls="n" if c.number else "") for c in sheet.columns)
-    rows = "\n".join(tag("tr", "".join(map(_cell, row, numeric))) for row in sheet.rows[:first])
-    table = tag("table", tag("thead", tag("tr", head)) + tag("tbody", rows), **{"aria-label": sheet.title})
-    area = tag("div", table, cls="scroll", role="region", tabindex="0", **{"aria-label": sheet.title})
-    remarks = "".join(tag("p", _unbroken(words), cls="remark") for words in sheet.remarks)
-    more = [[_data(cell, n) for cell, n in zip(row, numeric, strict=True)] for row in sheet.rows[first:]]
-    data = f'<script type="application/json">{embedded(more)}</script>' if more else ""
-    return tag("div", remarks + area + data, cls="sheet", id=sheet.name)
-
-
-def _cell(cell: Cell, number: bool) -> str:
-    text = minus(cell.text) if number else cell.text
-    words = escaped(text) if number else breakable(text)
-    content = tag("a", words, href=f"#{cell.link}") if cell.link else words
-    return tag("td", content, cls="n" if number else "", **{"data-v": _value(cell)})
-
-
-def _data(cell: Cell, number: bool) -> str | list[object]:
-    text = minus(cell.text) if number else cell.text
-    if cell.link:
-        return [text, cell.value, cell.link]
-    return [text, cell.value] if _value(cell) else text
-
-
-def _value(cell: Cell) -> str:
-    """The number behind a cell; empty if there is none, or if the cell's text shows the same number."""
-    if cell.value is None:
-        return ""
-    try:
-        return "" if float(cell.text) == round(cell.value, len(cell.text.partition(".")[2])) else f"{cell.value:.6g}"
-    except ValueError:
-        return f"{cell.value:.6g}"

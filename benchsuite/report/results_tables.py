@@ -12,14 +12,19 @@ from typing import Any
 
 from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected, unknown_name
 from benchsuite.explanation import audit, published_figures
+from benchsuite.explanation.frequency import summary as frequency_summary
+from benchsuite.explanation.frequency.analysis import FrequencyAnalysis
 from benchsuite.report.content import Report, read
 from benchsuite.report.export import markdown_table, plain
+from benchsuite.report.frequency.content import FrequencyContent
 from benchsuite.report.plots import figures
+from benchsuite.report.plots import frequency as frequency_plots
 from benchsuite.report.plots.shapes import Figure
 from benchsuite.report.plots.standalone_svg import drawing
 from benchsuite.report.results_pages import Maker, RenderedTable
 from benchsuite.report.sources import sources
 from benchsuite.report.summary import summary
+from benchsuite.report.tables import frequency as frequency_tables
 from benchsuite.report.tables import grids
 from benchsuite.report.tables import runs as run_tables
 from benchsuite.report.tables import trainings as training_tables
@@ -106,6 +111,28 @@ def waterfall(folder: Path, file: str) -> RenderedTable:
     return _plots([(Path(file).stem, figures.waterfall(content))])
 
 
+def frequency(folder: Path, path: str, run: str) -> RenderedTable:
+    """``frequency PATH RUN``: what explain --frequency found about a run: the answer, accuracy and energy by radius."""
+    content, analysis = _analysed(folder, path, run)
+    sentences = (plain(frequency_summary.answer(analysis)), plain(frequency_summary.attacked(analysis)))
+    tables = [markdown_table(table(content)) for table in (frequency_tables.accuracy, frequency_tables.energy)]
+    return RenderedTable("\n\n".join([sentences[0], *tables, sentences[1]]))
+
+
+def spectra(folder: Path, path: str, run: str) -> RenderedTable:
+    """``spectra PATH RUN``: the same as plots, SVG files next to the page."""
+    content, _ = _analysed(folder, path, run)
+    short = f"frequency-{content.row['run_id'].rpartition('-')[2]}"
+    return _plots([(f.name.replace(content.name, short), f) for f in frequency_plots.figures(content)])
+
+
+def _analysed(folder: Path, path: str, run: str) -> tuple[FrequencyContent, FrequencyAnalysis]:
+    for content in _report(folder, path, (run,)).frequencies:
+        if content.analysis is not None:
+            return content, content.analysis
+    raise DataError(expected("a run", "one that benchsuite explain --frequency has analysed", run))
+
+
 def comparisons(folder: Path, path: str, *names: str) -> RenderedTable:
     """``comparisons PATH RUN...``: each run compared with an earlier one, in the pairs of ``content.compared``."""
     return RenderedTable(markdown_table(run_tables.pairs(_report(folder, path, names))))
@@ -126,6 +153,13 @@ def trainings(folder: Path, path: str, *names: str) -> RenderedTable:
 def over_seeds(folder: Path, path: str, *names: str) -> RenderedTable:
     """``seeds PATH [RUN...]``: the errors of each network and recipe over its seeds."""
     return RenderedTable(markdown_table(training_tables.seeds(_report(folder, path, names).trainings)))
+
+
+def watched(folder: Path, path: str, *names: str) -> RenderedTable:
+    """``watched PATH [RUN...]``: errors on training images under the watched perturbations; one plot per training."""
+    every = [one for one in _report(folder, path, names).trainings if one.epochs[-1].watched]
+    drawn = _plots([(f"watched-{one.run_id.rpartition('-')[2]}", figures.watched(one)) for one in every])
+    return RenderedTable(f"{markdown_table(training_tables.watched(every))}\n\n{drawn.text}", drawn.files)
 
 
 def accountings(folder: Path, path: str, *names: str) -> RenderedTable:
@@ -215,10 +249,13 @@ KINDS: dict[str, Callable[..., RenderedTable]] = {
     "runs": runs,
     "ladder": ladder,
     "waterfall": waterfall,
+    "frequency": frequency,
+    "spectra": spectra,
     "comparisons": comparisons,
     "calibration": calibration,
     "trainings": trainings,
     "seeds": over_seeds,
+    "watched": watched,
     "accountings": accountings,
     "curves": curves,
     "audit": audited,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from benchsuite.explanation.frequency import summary as frequency
+from benchsuite.explanation.frequency.analysis import FrequencyAnalysis
 from benchsuite.report.content import Entry, LadderContent, Pair, Report
 from benchsuite.report.tables import runs
 from benchsuite.report.tables.text import image_count
@@ -27,6 +29,7 @@ def summary(report: Report) -> str:
 def _sentences(report: Report) -> Iterator[str]:
     for ladder in report.ladders:
         yield _ladder(ladder)
+    yield from (_frequency(content.analysis) for content in report.frequencies if content.analysis is not None)
     groups = list(report.groups())
     if report.entries and (not report.ladders or report.pairs):
         if len(report.entries) > 1:
@@ -96,6 +99,10 @@ def _trainings(content: Sequence[TrainingContent]) -> str:
         f"The best smoothed accuracy would have been {points} points beside the exact one of the last epoch "
         f"({most.name})."
     )
+
+
+def _frequency(analysis: FrequencyAnalysis) -> str:
+    return f"{analysis.architecture} on {analysis.dataset}: {frequency.count(analysis)}"
 
 
 def _ladder(ladder: LadderContent) -> str:

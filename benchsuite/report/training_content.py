@@ -15,13 +15,15 @@ from benchsuite.storage import correctness, training_folder
 from benchsuite.storage.correctness import Correctness
 from benchsuite.storage.training_folder import EPOCHS
 from benchsuite.training import manifest as training_manifest
+from benchsuite.training.history import watched_counts
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """An epoch: errors as exact counts, and ``smoothed``, the accuracy in 0..1 that PNN's monitor would have printed.
 
-    ``heldout`` is None where no images were held out.
+    ``heldout`` is None where no images were held out. ``watched`` are the errors on training images under each of the
+    perturbations that the recipe watches, by their short names.
     """
 
     number: int
@@ -31,6 +33,7 @@ class Epoch:
     test: Count
     heldout: Count | None
     smoothed: Fraction
+    watched: Mapping[str, Count]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +89,7 @@ def _epoch(row: Mapping[str, Any], smoothed: Fraction) -> Epoch:
         test=Count(row["test_errors"], row["test_n"]),
         heldout=Count(row["heldout_errors"], row["heldout_n"]) if known else None,
         smoothed=smoothed,
+        watched=watched_counts(row),
     )
 
 

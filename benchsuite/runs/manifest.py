@@ -87,7 +87,12 @@ def _member(member: Member, opened: OpenNetwork) -> dict[str, Any]:
     return {
         "architecture": member.architecture.name,
         "owner": member.owner,
-        "weights": {"label": member.weights.label, "key": member.weights.key, "digest": opened.digest},
+        "weights": {
+            "label": member.weights.label,
+            "key": member.weights.key,
+            "digest": opened.digest,
+            **({"reading": opened.reading} if opened.reading else {}),
+        },
         "preprocess": dataclasses.asdict(member.weights.preprocess),
         "views": [view_data(v) for v in member.views],
         "combine": dataclasses.asdict(member.combine),

@@ -22,7 +22,7 @@ from benchsuite.runs import auto_precision, parallel, profile
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.runs.plan import DEFAULT_DATA, plan
 from benchsuite.specs.catalog import Catalog, load_plugins
-from benchsuite.specs.preprocess import center, describe
+from benchsuite.specs.preprocess import center, in_words
 from benchsuite.specs.view import View, distinct
 from benchsuite.storage.files import cache_dir, writing
 from benchsuite.storage.keys import digest
@@ -207,12 +207,14 @@ def _open(
     classes = len(source.split.classes)
     if chosen.label.startswith("random"):
         progress.note(f"{architecture.name} has {chosen.label} weights: its errors say nothing about a trained network")
-    if architecture.code:
-        progress.note(f"{architecture.name}: {architecture.note}: {describe(chosen.preprocess)}")
-    module = weights.build(architecture, chosen, classes)
+    if architecture.code and chosen.path is None:  # for files, notes say it
+        progress.note(f"{architecture.name}: {architecture.note}: {in_words(chosen.preprocess)}")
+    loaded = weights.load(architecture, chosen, classes)
+    for line in weights.notes(chosen, loaded.reading):
+        progress.note(line)
     if compute.compiled:
         progress.note(f"compiling {architecture.name}, which takes a minute or two")
-    network = open_network(architecture, module, chosen.preprocess, views, classes, compute)
+    network = open_network(architecture, loaded.module, chosen.preprocess, views, classes, compute)
     key: dict[str, Any] = {
         "architecture": architecture.name,
         "owner": member.owner,
@@ -223,6 +225,8 @@ def _open(
         "pillow": metadata.version("pillow"),  # another version may resize to other pixels
         "loader": None if source.loader.exact else source.loader.name,
     }
+    if chosen.options:
+        key["options"] = [list(option) for option in chosen.options]
     if network.folded:
         key["folded"] = network.folded
     if compute.compiled:
@@ -234,6 +238,7 @@ def _open(
         network.digest,
         start=network.start,
         folded=network.folded,
+        reading=loaded.reading.data(),
         busy=lambda: network.seconds,
         pinning=lambda: network.pinning,
     )

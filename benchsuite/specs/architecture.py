@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from benchsuite.specs.preprocess import Preprocess
-from benchsuite.specs.recipe import Grid, Recipe
+from benchsuite.specs.recipe import Grid, Options, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,10 @@ class Architecture:
     their annotations give the types. ``check(options)`` receives all options, defaults filled in, and raises for a
     combination that is not possible. ``dense`` says how a score map is made: ``"auto"`` replaces the network's last
     global pooling by a moving window; a function ``dense(module) -> DenseParts`` returns the two parts; ``None`` means
-    that the network has a fixed size and makes no score map.
+    that the network has a fixed size and makes no score map. ``adapt(tensors, module)`` is the library's own conversion
+    of files that name their tensors otherwise; it returns tensors by the names of the module. ``file_options`` are the
+    options of ``build`` for weights from files that are not declared, such as no input transform: ``--weights
+    FILE,OPTION=VALUE`` sets others.
 
     ``code`` identifies the code of the network where the version of an installed plugin does not, such as the digest of
     a file. ``preprocessing`` says when ``preprocess`` is used for weights that bring none: by ``default``, on data sets
@@ -83,6 +86,8 @@ class Architecture:
     grids: tuple[Grid, ...] = ()
     check: Callable[[Mapping[str, Any]], None] | None = None
     note: str = ""
+    adapt: Callable[[Mapping[str, Any], Any], Mapping[str, Any]] | None = None
+    file_options: Options = ()
     code: str = ""
     preprocessing: Literal["default", "always", "never"] = "default"
 

@@ -120,6 +120,21 @@ def perturbation(bound: Bound) -> Perturbation | None:
         raise type(error)(f"{error} [protocol {bound.label}]") from None
 
 
+def change_label(bound: Bound) -> str:
+    """How a bound protocol changes pixels, as a user types it without ``of``: ``lowpass:r=12``; empty if not at all."""
+    if bound.of is None:
+        return ""
+    known = parameters(bound.protocol)
+    strength = next(iter(known))
+    given = {k: v for k, v in bound.parameters if k != "of" and (k == strength or v != known[k][1])}
+    return _label(bound.protocol.name, given)
+
+
+def with_change(label: str, of: Bound, find: Callable[[str], Protocol]) -> Bound:
+    """The protocol that changes the pixels of ``of``; the inverse of ``change_label``, so an empty label returns it."""
+    return bind(f"{label}{',' if ':' in label else ':'}of={nested(of.label)}", find) if label else of
+
+
 def attacked(bound: Bound) -> Bound | None:
     """The protocol that a bound protocol attacks by the network's gradient; None if it is no attack."""
     change = perturbation(bound)

@@ -31,16 +31,6 @@ class Preprocess:
     long_side: LongSide = "floor"
 
 
-def describe(preprocess: Preprocess) -> str:
-    """A preprocessing in words: short side, crop, interpolation, mean and std, and what is unusual."""
-    p = preprocess
-    side = f"short side {p.resize}" if isinstance(p.resize, int) else f"resize to {p.resize[0]}x{p.resize[1]}"
-    mean, std = (", ".join(f"{x:g}" for x in values) for values in (p.mean, p.std))
-    words = [side, f"crop {p.crop}", p.interpolation, *([] if p.antialias else ["no antialiasing"])]
-    words += [f"mean {mean}", f"std {std}", *([] if p.channel_order == "RGB" else [p.channel_order])]
-    return ", ".join([*words, *([] if p.range == 1 else [f"range 0 to {p.range:g}"])])
-
-
 def view(preprocess: Preprocess, resize: int | tuple[int, int], **fields: Any) -> View:
     """A view at the size ``resize`` with the interpolation, antialiasing and rounding of ``preprocess``."""
     return View(
@@ -60,3 +50,12 @@ def center(preprocess: Preprocess, **fields: Any) -> View:
 def with_overrides(preprocess: Preprocess, overrides: Sequence[tuple[str, Any]]) -> Preprocess:
     """The preprocessing with the fields that a user set after the protocol's colon."""
     return dataclasses.replace(preprocess, **dict(overrides))
+
+
+def in_words(preprocess: Preprocess) -> str:
+    """``short side 256, crop 224, bilinear, RGB from 0 to 1, mean 0.485 0.456 0.406, std 0.229 0.224 0.225``."""
+    p = preprocess
+    size = f"short side {p.resize}" if isinstance(p.resize, int) else f"{p.resize[0]}x{p.resize[1]} pixels"
+    numbers = [f"{name} {' '.join(f'{v:g}' for v in values)}" for name, values in (("mean", p.mean), ("std", p.std))]
+    how = p.interpolation if p.antialias else f"{p.interpolation} without antialiasing"
+    return ", ".join([size, f"crop {p.crop}", how, f"{p.channel_order} from 0 to {p.range:g}", *numbers])

@@ -110,7 +110,7 @@ class Mini:
 
     Epochs are divided by ``shorter`` and milestones move in proportion. ``batch_size`` replaces the recipe's. The
     learning rate is multiplied by ``rate``. ``options`` replace those of the architecture. ``images`` is the number of
-    training images to use, evenly spaced.
+    training images to use, evenly spaced. ``passes`` is that of a recipe.
     """
 
     shorter: float
@@ -118,6 +118,7 @@ class Mini:
     rate: float = 1.0
     options: Options = ()
     images: int | None = None
+    passes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,9 @@ class Recipe:
     mixed with those of a permutation of the batch, in a proportion from Beta(alpha, alpha), one for each batch. A
     training error of mixed images is an answer other than the label of the image with the larger part.
 
-    ``watched``: the training images are classified under each of these perturbations after each epoch, in evaluation
-    mode and without augmentation. ``watched_images`` of them are used, evenly spaced (None: all).
+    In an epoch each image is trained on ``passes`` times. With few images, fewer tests are then needed, one for each
+    epoch. ``watched``: after each epoch the training images are classified under each of these perturbations, in
+    evaluation mode and without augmentation. ``watched_images`` of them are used, evenly spaced (None: all).
     """
 
     name: str
@@ -188,6 +190,7 @@ class Recipe:
     pixel_mean: bool = False
     rest: bool = False
     images: int | None = None
+    passes: int = 1
     labels: Labels = "true"
     perturbation: Perturbation | None = None
     mixup: float | None = None
@@ -207,15 +210,16 @@ class Recipe:
             raise BadParameter(expected(f"labels of {where}", f"one of {', '.join(get_args(Labels))}", self.labels))
         if self.mixup is not None and not self.mixup > 0:
             raise BadParameter(expected(f"mixup of {where}", "above 0", self.mixup))
-        if self.watched_images is not None and self.watched_images < 1:
-            raise BadParameter(expected(f"watched_images of {where}", "at least 1", self.watched_images))
+        for name, count in (("passes", self.passes), ("watched_images", self.watched_images)):
+            if count is not None and count < 1:
+                raise BadParameter(expected(f"{name} of {where}", "at least 1", count))
         for one in (*self.watched, *([self.perturbation] if self.perturbation else [])):
             if one.on != "crop":
                 rule = "crop, as training images are kept cropped"
                 raise BadParameter(expected(f"on of {one.name} in {where}", rule, one.on))
 
 
-_LATER = ("labels", "perturbation", "mixup", "watched", "watched_images")
+_LATER = ("passes", "labels", "perturbation", "mixup", "watched", "watched_images")
 """Fields that are left out of the data of a recipe while they have their defaults, so that old digests stay valid."""
 
 
@@ -226,4 +230,6 @@ def recipe_data(recipe: Recipe) -> dict[str, Any]:
         plain["perturbation"] = perturbation_data(recipe.perturbation)
     plain["watched"] = [perturbation_data(one) for one in recipe.watched]
     unused = {f.name for f in dataclasses.fields(recipe) if f.name in _LATER and getattr(recipe, f.name) == f.default}
+    if recipe.mini is not None and recipe.mini.passes == 1:
+        del plain["mini"]["passes"]
     return {name: value for name, value in plain.items() if name not in unused}

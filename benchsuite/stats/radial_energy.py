@@ -71,6 +71,18 @@ def ring_energy(pictures: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(total.reshape(len(pictures), count))
 
 
+def even_shares(height: int, width: int) -> tuple[float, ...]:
+    """The share of each ring if every frequency has the same energy, as that of independent noise in each pixel."""
+    import numpy as np
+
+    ring, times = rings(height, width), np.full(width // 2 + 1, 2)
+    times[0] = 1
+    if width % 2 == 0:
+        times[-1] = 1
+    counts = np.bincount(ring.ravel(), weights=np.broadcast_to(times, ring.shape).ravel())
+    return tuple((counts / counts.sum()).tolist())
+
+
 def averaged(energies: NDArray[np.float64]) -> RadialEnergy | None:
     """The shares of each picture, averaged over the pictures: (n, rings) -> ``RadialEnergy``.
 

@@ -99,17 +99,18 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a batch depends on beside its images: the ``epoch``, from 1, and the network's ``logits`` at this step.
+    """What a batch depends on beside its images: which pass over the images this is, from 1, and the network's logits.
 
     They are used only where the recipe's perturbation draws random numbers or needs the gradient.
     """
 
-    epoch: int = 1
+    number: int = 1
     logits: Logits | None = None
 
 
 class Feed:
-    """Makes the batches of a recipe. ``sizes`` are all sizes of its images; each epoch has a new random order.
+    """Makes the batches of a recipe. ``sizes`` are all sizes of its images; each epoch has a new random order, of
+    ``per_epoch`` images.
 
     Draws are made for the whole batch, so they do not depend on the number of processes that share it.
     """
@@ -119,6 +120,7 @@ class Feed:
         self.device = torch.device(device)
         self.sizes = schedules.sizes(recipe)
         self.batch_size = min(recipe.batch_size, len(pictures.labels))
+        self.per_epoch = len(pictures.labels) * recipe.passes
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.inputs = InputNormalization(recipe.preprocess, self.device)
 
@@ -131,8 +133,9 @@ class Feed:
         self.generator.set_state(state)
 
     def order(self) -> Any:
-        """A random order of the images: (n,) indices."""
-        return torch.randperm(len(self.pictures.labels), generator=self.generator)
+        """A random order of the images for an epoch, one for each pass: (``per_epoch``,) indices."""
+        images = len(self.pictures.labels)
+        return torch.cat([torch.randperm(images, generator=self.generator) for _ in range(self.recipe.passes)])
 
     def batch(self, chosen: Any, size: int, moment: Moment = Moment()) -> Batch:
         """The images with these indices, at one of the ``sizes``.
@@ -167,7 +170,7 @@ class Feed:
         padding = to_device(padding, self.device) if filled else None
         if recipe.perturbation is not None:
             samples = [self.pictures.samples[i] for i in chosen.tolist()]
-            turn = f"seed {recipe.seed} epoch {moment.epoch} "
+            turn = f"seed {recipe.seed} pass {moment.number} "
             known = PerturbedBatch(samples, self.device, moment.logits, turn)
             return perturbed_input(x, self.inputs, recipe.perturbation, known, padding)
         x = self.inputs(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import fnmatch
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from benchsuite.errors import BadParameter, TrainingError, expected, unknown_nam
 from benchsuite.progress import Progress
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
-from benchsuite.specs.recipe import Grid
+from benchsuite.specs.recipe import Grid, Recipe
 from benchsuite.storage.files import writing
 from benchsuite.training.job import Job, TrainRequest, cells, job, open_splits
 from benchsuite.training.run import carry_out
@@ -34,11 +35,36 @@ class GridCell:
 
 def find(name: str, catalog: Catalog) -> tuple[Architecture, Grid]:
     """The grid of that name and its architecture. Raises ``UnknownName``."""
-    architectures = [a for a in catalog.architectures.values() if isinstance(a, Architecture)]
-    known = {grid.name: (a, grid) for a in architectures for grid in a.grids}
+    known = _known(catalog)
     if name not in known:
         raise unknown_name("grid", name, known)
     return known[name]
+
+
+def _known(catalog: Catalog) -> dict[str, tuple[Architecture, Grid]]:
+    architectures = [a for a in catalog.architectures.values() if isinstance(a, Architecture)]
+    return {grid.name: (a, grid) for a in architectures for grid in a.grids}
+
+
+def _recipe(architecture: Architecture, grid: Grid) -> Recipe:
+    """The recipe that a grid begins from."""
+    return {r.name: r for r in architecture.recipes}[grid.recipe]
+
+
+def matching(pattern: str, data: str | None, catalog: Catalog) -> list[str]:
+    """The names of the grids that a pattern such as ``hfc-*`` matches; with ``data`` only those of that data set.
+
+    A name without wildcards matches itself, also if there is no such grid. Raises ``UnknownName`` if nothing matches.
+    """
+    if not any(sign in pattern for sign in "*?["):
+        return [pattern]
+    names = [name for name in _known(catalog) if fnmatch.fnmatchcase(name, pattern)]
+    fitting = [
+        name for name in names if data is None or _recipe(*find(name, catalog)).dataset == data.partition(":")[0]
+    ]
+    if not fitting:
+        raise unknown_name("grid", pattern, names or _known(catalog))
+    return fitting
 
 
 def plan(request: TrainRequest, name: str, catalog: Catalog) -> list[GridCell]:
@@ -49,7 +75,7 @@ def plan(request: TrainRequest, name: str, catalog: Catalog) -> list[GridCell]:
     architecture, grid = find(name, catalog)
     if request.epochs is not None and any(field == "epochs" for field in _changed_fields(grid)):
         raise BadParameter(expected("--epochs", f"left out, as epochs are a factor of {name}", request.epochs))
-    recipe = {r.name: r for r in architecture.recipes}[grid.recipe]
+    recipe = _recipe(architecture, grid)
     request = dataclasses.replace(request, architecture=architecture.name)
     opened = open_splits(request, recipe, catalog)
     names = [factor for factor, _ in grid.factors]
@@ -70,11 +96,11 @@ def train(
     """Trains a grid, or resumes it; returns a row for each combination, with its level of each factor.
 
     Combinations with the same training share it. If the loss of one is not finite, ``failed`` has the message, and the
-    others are still trained. ``tell(rows)`` is called with all rows so far after each combination. The table is in
-    RESULTS/grids.
+    others are still trained. ``tell(rows)`` is called with all rows so far after each combination. The table is at
+    ``table_path``.
     """
     planned = plan(request, name, catalog)
-    path = request.results / "grids" / f"{name}{'' if request.scale == 'full' else '@' + request.scale}.csv"
+    path = table_path(request, name)
     rows: list[Row] = []
     trained: dict[str, Row] = {}
     for number, cell in enumerate(planned, 1):
@@ -88,6 +114,13 @@ def train(
             _write(path, rows)
         tell(rows)
     return rows
+
+
+def table_path(request: TrainRequest, name: str) -> Path:
+    """The file of a grid's table: RESULTS/grids/NAME.csv, or NAME@mini,seed=1.csv at a scale and with a given seed."""
+    changes = [] if request.scale == "full" else [request.scale]
+    changes += [f"{option}={value}" for option in ("epochs", "seed") if (value := getattr(request, option)) is not None]
+    return request.results / "grids" / f"{name}{'@' if changes else ''}{','.join(changes)}.csv"
 
 
 def _train_cell(job: Job, request: TrainRequest, progress: Progress) -> Row:

@@ -45,6 +45,7 @@ def scaled(recipe: Recipe, scale: str) -> Recipe:
         optimizer=optimizer,
         options=tuple((dict(recipe.options) | dict(mini.options)).items()),
         images=mini.images,
+        passes=mini.passes,
         mini=None,
     )
 

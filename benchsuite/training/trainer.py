@@ -82,7 +82,7 @@ class Trainer:
         self.recipe, self.compute, self.threads = recipe, compute, torch.get_num_threads()
         self.feed = Feed(pictures, recipe, compute.device, compute.group)
         self.device, self.step = self.feed.device, 0
-        self.per_epoch = schedules.batches_per_epoch(len(pictures.labels), self.feed.batch_size, recipe.partial)
+        self.per_epoch = schedules.batches_per_epoch(self.feed.per_epoch, self.feed.batch_size, recipe.partial)
         self.steps = schedules.length(recipe.epochs, recipe.iterations, self.per_epoch)
         several = len(set(self.feed.sizes)) > 1
         self.mode = MultiSizeMode(several_sizes=True) if several else None
@@ -120,7 +120,7 @@ class Trainer:
         size = schedules.size_at(self.recipe, self.step, self.steps)
         count = schedules.images_at(self.recipe, self.feed.batch_size, size)
         chosen = self.order[self.step % self.per_epoch * self.feed.batch_size :][:count]
-        batch = self.feed.batch(chosen, size, Moment(self.step // self.per_epoch + 1, self._logits()))
+        batch = self.feed.batch(chosen, size, Moment(self._pass, self._logits()))
         self.rate = self._next_rate()
         optimizers.set_rate(self.optimiser, self.rate, schedules.momentum(self.recipe.schedule, self._clock))
         with self._context():
@@ -203,6 +203,12 @@ class Trainer:
         """The learning rate of the next step."""
         multiple = schedules.rate(self.recipe.schedule, self._clock, warming=self.warming)
         return self.recipe.optimizer.learning_rate * multiple
+
+    @property
+    def _pass(self) -> int:
+        """Which pass over the images the next step belongs to, from 1."""
+        epoch, step = divmod(self.step, self.per_epoch)
+        return epoch * self.recipe.passes + step * self.feed.batch_size // len(self.feed.pictures.labels) + 1
 
     def _logits(self) -> Logits | None:
         """The logits of the network in training mode, for a perturbation that needs its gradient."""

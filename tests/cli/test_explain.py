@@ -238,7 +238,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["explain", "resnet50", "--data", "digits"], "--data"),
     (["explain", "a", "b", "--limit", "5"], "a run is measured with its own options"),
     (["explain", "a", "b", "--top5"], "--top5"),
-    (["explain", "a", "b", "--transform", "redder"], "--transform to be used only with --from and --to, as a run is"),
+    (["explain", "a", "b", "--transform", "redder"], "as a run is measured with its own options, got redder (a b)"),
     (["explain", "resnet50", "--transform", "redder"], "--transform to be used only with --from and --to, or with two"),
     ([*LADDER, "--to", "10crop", "--transform", "reder"], "did you mean 'redder'"),
     ([*LADDER, "--to", "10crop", "--top5"], "published figures"),

@@ -70,6 +70,16 @@ def test_the_objects_are_flat_and_say_who_owns_them(run):
     assert (protocol["combine"], protocol["source"]) == ("mean of probs", "None: a toy.")
 
 
+def test_a_change_of_pixels_is_listed_with_its_own_parameters(run):
+    found = {entry["name"]: entry for entry in json.loads(run("protocols", "--json")[1])["protocols"]}
+    assert found["fgsm"]["parameters"] == {"eps": "8/255", "of": "1crop"}
+    assert found["lowpass"]["parameters"]["rule"] == "le"
+    assert found["lowpass"]["combine"] == "as the protocol in of"
+    lines = {line.split()[0]: line for line in run("protocols")[1].splitlines()}
+    assert lines["lowpass"].endswith("  The pictures without their high spatial frequencies")
+    assert lines["highpass"].endswith("  The pictures without their low spatial frequencies")
+
+
 def test_a_transform_is_listed_with_the_defaults_of_its_parameters(run):
     found = {entry["name"]: entry for entry in json.loads(run("transforms", "--json")[1])["transforms"]}
     assert found["redder"]["parameters"] == {"by": "2"}

@@ -53,7 +53,7 @@ def test_without_an_output_the_tables_are_printed_as_markdown(
 def test_json_is_one_object_and_nothing_else(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert asked(results, A, B, "--json", "--html", str(tmp_path / "r.html")) == 0
     data = json.loads(capsys.readouterr().out)
-    assert set(data) == {"summary", "runs", "ladders", "comparisons", "trainings", "files"}
+    assert set(data) == {"summary", "runs", "ladders", "comparisons", "frequencies", "trainings", "files"}
     assert [run["run_id"] for run in data["runs"]] == [A, B]
     assert data["files"] == [str(tmp_path / "r.html")]
 

@@ -136,6 +136,39 @@ def test_a_network_without_weights_has_its_own_preprocessing(run):
     assert (found["weights"], found["views"][0]["resize"]) == ("any", 5)
 
 
+def test_a_change_of_pixels_is_named_once_above_the_views_that_it_changes(run):
+    change = "lowpass r=12, unit=pixels, rule=le, range=none"
+    lines = run("lowpass:of=10crop(flip=false)", "--architecture", "net50").splitlines()
+    assert lines[0] == "lowpass:r=12,of=10crop(flip=false) (protocol)"
+    start = lines.index("views of 10crop:flip=false for net50, weights IMAGENET1K_V1, of an image of 500x375")
+    assert lines[start + 1] == f"  each with its pixels changed before they are normalised: {change}"
+    plain = run("10crop:flip=false", "--architecture", "net50").splitlines()
+    assert lines[start + 2 :] == plain[-5:]
+    found = run("lowpass", "--architecture", "net50", json_=True)
+    assert (found["label"], found["of"], found["change"]) == ("lowpass:r=12", "1crop", change)
+    assert found["views"][0]["text"] == f"short side 256 bilinear, crop 224 center, {change}"
+    assert found["views"][0]["perturbation"]["parameters"]["r"] == "12/1"
+    plain = run("1crop", "--architecture", "net50", json_=True)
+    assert (plain["of"], plain["change"]) == (None, None)
+
+
+def test_the_parameters_of_a_change_of_pixels_are_its_own(run):
+    facts = {p["name"]: p for p in run("highpass:r=1/3,rule=lt", "--architecture", "net50", json_=True)["parameters"]}
+    assert list(facts) == ["r", "unit", "rule", "range", "on", "of"]
+    assert facts["r"] == {"name": "r", "type": "number or fraction", "default": "12", "value": "1/3"}
+    assert facts["rule"] == {"name": "rule", "type": "le|lt", "default": "le", "value": "lt"}
+    assert facts["of"]["type"] == "a protocol, such as 10crop(flip=false)"
+    step = next(p for p in run("pgd", json_=True)["parameters"] if p["name"] == "step")
+    assert step == {"name": "step", "type": "number or fraction, or auto", "default": "auto", "value": "auto"}
+
+
+def test_an_ensemble_of_changed_pictures_shows_both(run):
+    text = run("ensemble:protocol=lowpass(r=8,of=10crop(flip=false))", "--architecture", "net50")
+    assert "views of each member (lowpass:r=8,of=10crop(flip=false)) for net50" in text
+    assert "each with its pixels changed before they are normalised: lowpass r=8, unit" in text
+    assert text.splitlines()[-1].split()[0] == "5"
+
+
 def test_an_ensemble_shows_the_views_of_its_members(run):
     found = run("ensemble:protocol=10crop(flip=false)", "--architecture", "net50", json_=True)
     assert (found["inner"], len(found["views"])) == ("10crop:flip=false", 5)

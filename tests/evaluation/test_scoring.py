@@ -11,7 +11,7 @@ import pytest
 from reference import merging
 from toy_evaluation import CATALOG
 
-from benchsuite import Combine, Sample
+from benchsuite import BenchsuiteError, Combine, Sample
 from benchsuite.evaluation import scoring
 from benchsuite.evaluation.question import Question, RunRequest
 from benchsuite.evaluation.scoring import score
@@ -142,3 +142,19 @@ def test_images_whose_gradient_vanishes_in_any_view_are_marked() -> None:
     assert attack["vanished"] == [False, False, True, False, True]
     assert "vanished" not in clean
     assert "vanished" not in one
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_logit_that_is_not_finite_is_named_with_its_network_and_image(bad: float) -> None:
+    questions = asked("1crop", "10crop:merge=prob")
+    samples, logits = made_up(questions, 7)
+    for by_view in logits.values():
+        for x, _ in by_view.values():
+            x[3, 2] = x[5, 0] = bad
+    with pytest.raises(BenchsuiteError) as error:
+        columns(questions, samples, logits)
+    assert str(error.value) == (
+        f"Expected the logits of {questions[0].architecture}, weights {questions[0].weights}, to be finite, got {bad} "
+        f"for class 2 (image {samples[3].id} and 1 more of 7)"
+    )

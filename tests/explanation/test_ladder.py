@@ -10,7 +10,7 @@ from toys import ToyPlugin
 
 from benchsuite import BadParameter, BenchsuiteError, Preprocess, load_plugins
 from benchsuite.explanation.ladder import MOST, Factor, Rung, carried_over, changes, factors_of_protocol, rungs, subsets
-from benchsuite.explanation.protocol_factors import ProtocolContext, factors_of
+from benchsuite.explanation.protocol_factors import ProtocolContext
 from benchsuite.specs.parameters import bind, finder
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
@@ -99,6 +99,7 @@ PROTOCOLS += [
     "multiscale",
     "multiscale:scales=256+320,flip=false",
 ]
+PROTOCOLS += ["lowpass:r=8", "lowpass:r=12,of=10crop", "highpass:of=multiscale", "fgsm", "pgd:of=tta"]
 
 
 @pytest.mark.parametrize("frame", [USUAL, NEWER, DIGITS], ids=["usual", "newer", "digits"])
@@ -118,12 +119,79 @@ def test_a_ladder_changes_one_factor_at_a_time_between_any_two_protocols(
     assert len(set(labels)) == len(labels)
     assert all(len(rung.factors) == 1 for rung in made[1:])
     for before, after in itertools.pairwise(made):
-        a, b = (factors_of(frame.views(rung.bound), rung.bound.combine) for rung in (before, after))
+        a, b = (factors_of_protocol(rung.bound, frame) for rung in (before, after))
         assert a is not None
         assert b is not None
         changed = {field for field in a.__slots__ if getattr(a, field) != getattr(b, field)}
         assert changed
         assert changed <= {"places", "spatial", "rounding"} or len(changed) == 1
+
+
+AS_THEY_ARE = "pixels: as they are -> lowpass r=12"
+
+
+def test_changed_pixels_are_a_step_of_their_own() -> None:
+    assert words(ladder("1crop", "lowpass")) == [("1crop", ""), ("lowpass:r=12", AS_THEY_ARE)]
+    assert words(ladder("lowpass", "1crop")) == [("lowpass:r=12", ""), ("1crop", "pixels: lowpass r=12 -> as they are")]
+    assert words(ladder("lowpass:r=4", "lowpass:r=8,rule=lt"))[1:] == [
+        ("lowpass:r=8,rule=lt", "pixels: lowpass r=4 -> lowpass r=8, rule=lt")
+    ]
+    assert words(ladder("lowpass", "pgd:steps=5"))[1:] == [
+        ("pgd:eps=8/255,steps=5", "pixels: lowpass r=12 -> pgd eps=8/255, steps=5")
+    ]
+
+
+def test_a_ladder_goes_through_the_clean_protocols_and_changes_pixels_last() -> None:
+    up = words(ladder("1crop", "lowpass:of=10crop(merge=logit)"))
+    assert [label for label, _ in up] == [
+        *("1crop", "10crop:flip=false", "10crop", "10crop:merge=logit", "lowpass:r=12,of=10crop(merge=logit)"),
+    ]
+    assert up[-1][1] == AS_THEY_ARE
+    down = [label for label, _ in words(ladder("lowpass:of=10crop(merge=logit)", "1crop"))]
+    assert down == [label for label, _ in reversed(up)]
+
+
+def test_between_two_changes_of_pixels_every_rung_has_one_of_them() -> None:
+    made = words(ladder("lowpass", "lowpass:of=10crop"))
+    assert [label for label, _ in made] == [
+        *("lowpass:r=12", "lowpass:r=12,of=10crop(flip=false)", "lowpass:r=12,of=10crop"),
+    ]
+    assert "pixels" not in "".join(factor for _, factor in made)
+
+
+def test_an_attack_is_left_before_a_score_map_is_made_and_taken_up_after_it() -> None:
+    """An attack of a score map does not exist."""
+    assert [label for label, _ in words(ladder("fgsm", "fullconv"))][:2] == ["fgsm:eps=8/255", "1crop"]
+    assert [label for label, _ in words(ladder("multiscale", "fgsm"))][-2:] == ["1crop", "fgsm:eps=8/255"]
+    labels = [label for label, _ in words(ladder("fgsm", "lowpass:of=fullconv"))]
+    assert labels[2:4] == ["fgsm:eps=8/255,of=10crop", "lowpass:r=12,of=10crop"]
+    assert labels[4:] == ["lowpass:r=12,of=fullconv(spatial=gap)", "lowpass:r=12,of=fullconv"]
+
+
+def test_pixels_of_protocols_that_are_not_taken_apart_change_alone_too() -> None:
+    assert words(ladder("toy", "lowpass:of=toy"))[1:] == [("lowpass:r=12,of=toy", AS_THEY_ARE)]
+    assert words(ladder("lowpass:of=toy", "highpass:of=toy"))[1:] == [
+        ("highpass:r=12,of=toy", "pixels: lowpass r=12 -> highpass r=12")
+    ]
+    assert words(ladder("lowpass:r=4,of=toy", "lowpass:r=8,of=toy(flip=true)"))[1:] == [
+        ("lowpass:r=4,of=toy(flip=true)", "of: toy -> toy(flip=true)"),
+        ("lowpass:r=8,of=toy(flip=true)", "r: 4 -> 8"),
+    ]
+    assert words(ladder("toy", "lowpass"))[1:] == [("lowpass:r=12", "protocol: toy -> lowpass:r=12")]
+    assert len(ladder("toy", "toy")) == 1
+
+
+def test_sets_of_factors_have_changed_pixels_as_one_of_them() -> None:
+    found = subsets(bind("lowpass:r=4", FIND), bind("lowpass:r=8,of=10crop", FIND), USUAL)
+    assert len(found) == 8
+    assert found[frozenset({"pixels"})].label == "lowpass:r=8"
+    assert found[frozenset({"crops", "mirror images"})].label == "lowpass:r=4,of=10crop"
+    with_attack = subsets(bind("fgsm", FIND), bind("fullconv", FIND), USUAL)
+    assert all("pixels" in names for names in with_attack if "crops" in names)
+
+
+def test_changed_pixels_are_carried_to_other_weights_with_their_sizes() -> None:
+    assert carried_over(bind("lowpass:r=4", FIND), USUAL, NEWER).label == "lowpass:r=4,of=1crop(resize=256)"
 
 
 @pytest.mark.parametrize(("start", "goal"), [("1crop", "multiscale"), ("10crop", "fullconv"), ("tta", "multicrop")])

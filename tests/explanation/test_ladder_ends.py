@@ -52,6 +52,17 @@ def test_the_same_protocol_twice_is_refused(tmp_path: Path) -> None:
         between_protocols(asked(tmp_path), "1crop", "1crop", CATALOG)
 
 
+def test_a_ladder_to_an_attack_changes_no_precision_on_the_way(tmp_path: Path) -> None:
+    """An attack is in float32 whatever is asked, and a change of precision is no change of pixels."""
+    for precision in ("auto", "fp32"):
+        start, goal = between_protocols(asked(tmp_path, precision=precision), "1crop", "fgsm", CATALOG)
+        assert start.question.precision == goal.question.precision == "fp32"
+    for ends in (("1crop", "fgsm"), ("pgd", "10crop")):
+        with pytest.raises(BadParameter, match="Expected --precision to be fp32 or auto where one end is an attack"):
+            between_protocols(asked(tmp_path, precision="bf16"), *ends, CATALOG)
+    between_protocols(asked(tmp_path, precision="bf16"), "1crop", "lowpass", CATALOG)
+
+
 def test_an_unknown_protocol_is_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="did you mean 'multiscale'"):
         between_protocols(asked(tmp_path), "1crop", "multiscal", CATALOG)
@@ -66,6 +77,13 @@ def test_a_run_is_the_question_that_its_command_asks_today(tmp_path: Path, runs:
     assert end.question.request.batch_size == 64
     start, goal = between_runs(nothing_asked(tmp_path), runs[0], str(tmp_path / "runs" / runs[1]), CATALOG)
     assert [start.question.run_id, goal.question.run_id] == runs[:2]
+
+
+def test_a_run_under_attack_is_an_end_and_not_the_clean_run_beside_it(tmp_path: Path, runs: list[str]) -> None:
+    clean, attack = run(asked(tmp_path, "fgsm:eps=0.1"), CATALOG, Progress())
+    start, goal = between_runs(nothing_asked(tmp_path), runs[0], attack["run_id"], CATALOG)
+    assert clean["run_id"] == runs[0] == start.question.run_id
+    assert (goal.question.run_id, goal.question.bound.label) == (attack["run_id"], "fgsm:eps=0.1")
 
 
 def test_a_run_with_changed_weights_is_asked_with_them_today(tmp_path: Path, runs: list[str]) -> None:

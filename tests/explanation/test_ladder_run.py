@@ -92,6 +92,31 @@ def test_steps_are_paired_with_the_rung_before_and_add_up_to_the_whole(ladder: L
     assert (ladder.because, ladder.published, ladder.shares, ladder.orders) == ((), (None, None), (), 0)
 
 
+@pytest.mark.parametrize(
+    ("goal", "labels"),
+    [
+        ("lowpass:r=2,of=10crop(flip=false)", ["1crop", "10crop:flip=false", "lowpass:r=2,of=10crop(flip=false)"]),
+        ("fgsm:eps=0.1", ["1crop", "fgsm:eps=0.1"]),
+    ],
+)
+def test_changed_pixels_are_a_measured_step_at_the_end(results: Path, goal: str, labels: list[str]) -> None:
+    found = measure(planned(results, "1crop", goal), Progress())
+    assert [step.protocol for step in found.steps] == labels
+    assert [str(factor) for factor in found.steps[-1].factors] == [
+        f"pixels: as they are -> {goal.partition(',of')[0].replace(':', ' ')}"
+    ]
+    opened = [open_run(results, step.run_id) for step in found.steps]
+    assert found.steps[-1].top1 == compare(opened[-2], opened[-1]).top1
+    back = measure(planned(results, goal, "1crop"), Progress())
+    assert [step.run_id for step in back.steps] == [step.run_id for step in reversed(found.steps)]
+    assert json.loads(json.dumps(flat(found)))["rungs"][-1]["factors"][0]["name"] == "pixels"
+
+
+def test_an_attack_at_the_end_of_a_ladder_makes_errors(results: Path) -> None:
+    found = measure(planned(results, "1crop", "fgsm:eps=0.1"), Progress())
+    assert found.steps[-1].top1_errors > found.steps[0].top1_errors
+
+
 def test_the_way_down_undoes_the_way_up(ladder: Ladder, results: Path) -> None:
     down = measure(planned(results, "multiscale", "1crop"), Progress())
     assert [step.run_id for step in down.steps] == [step.run_id for step in reversed(ladder.steps)]

@@ -17,7 +17,7 @@ from benchsuite.explanation.protocol_factors import (
     replaced,
     shown,
 )
-from benchsuite.specs.parameters import bind, finder
+from benchsuite.specs.parameters import bind, change_label, finder
 
 CATALOG = load_plugins(entry_points=False)
 MEAN = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
@@ -108,6 +108,37 @@ CROPS = [
 def test_views_that_are_no_product_of_known_factors_are_not_expressed(made: tuple[View, ...]) -> None:
     found = factors_of(made, Combine())
     assert found is None or express(found, FRAMES["usual"]) is None
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+@pytest.mark.parametrize(
+    "text",
+    ["lowpass:r=8", "lowpass:r=12,of=10crop,rule=lt", "highpass:r=4,of=multiscale", "fgsm:eps=8/255", "noise:std=0.1"],
+)
+def test_a_change_of_pixels_is_a_factor_and_never_overlooked(text: str, frame: ProtocolContext) -> None:
+    bound = bind(text, frame.find)
+    assert bound.of is not None
+    made, plain = frame.views(bound), frame.views(bound.of)
+    assert factors_of(made, bound.combine) is None, "changed pixels without a name"
+    assert factors_of(plain, bound.combine, "lowpass:r=8") is None, "a name without changed pixels"
+    assert factors_of((made[0], *plain[1:]), bound.combine, change_label(bound)) is None or len(made) == 1
+    found = factors_of(made, bound.combine, change_label(bound))
+    assert found is not None
+    assert found == replaced(factors_of(plain, bound.combine), pixels=change_label(bound))
+    again = express(found, frame)
+    assert again is not None
+    assert again.label == bound.label
+    assert frame.views(again) == made
+
+
+def test_an_attack_of_a_score_map_is_not_expressed() -> None:
+    frame = FRAMES["usual"]
+    bound = bind("fullconv", frame.find)
+    found = factors_of(frame.views(bound), bound.combine)
+    assert found is not None
+    assert express(replaced(found, pixels="fgsm:eps=8/255"), frame) is None
+    assert express(replaced(found, pixels="lowpass:r=12"), frame) is not None
+    assert express(replaced(found, pixels="lowpas:r=12"), frame) is None
 
 
 def test_a_setting_that_no_protocol_has_is_not_expressed() -> None:

@@ -19,13 +19,17 @@ def correct(epochs: int, n: int, seed: int = 0) -> Any:
 
 
 def learned(results: Path, name: str, right: Any, batch_size: int = 10, **changes: Any) -> Path:
-    """Writes a finished training, returns its folder. ``heldout``: errors of each epoch on 50 held-out images."""
-    heldout = changes.pop("heldout", None)
-    folder, history = results / "training" / name, History(right.shape[1], batch_size)
+    """Writes a finished training, returns its folder. ``heldout``: errors of each epoch on 50 held-out images.
+
+    ``watched``: by name of a perturbation, the errors of each epoch on 20 training images.
+    """
+    heldout, watched = changes.pop("heldout", None), changes.pop("watched", {})
+    folder, history = results / "training" / name, History(right.shape[1], batch_size, tuple(watched))
     for number, row in enumerate(right, 1):
         data = {"epoch": number, "step": 5 * number, "loss": 2 / number, "learning_rate": 0.1, "train_errors": 40}
         data |= {"train_n": 100, "heldout_errors": None, "heldout_n": None, "train_seconds": 1.5, "test_seconds": 0.5}
         data |= {} if heldout is None else {"heldout_errors": int(heldout[number - 1]), "heldout_n": 50}
+        data |= {f"train_errors {kind}": errors[number - 1] for kind, errors in watched.items()} | {"watched_n": 20}
         history.add(data, row)
     history.write(folder)
     accounting = changes.pop("accounting", "smoothed-best")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 from benchsuite.plugins import cifar_resnet
+from recorded_progress import RecordedProgress
 
 from benchsuite import load_plugins
+from benchsuite.evaluation.question import RunRequest
+from benchsuite.runs.run import run
 from benchsuite.testing import check_architecture
 
 PARAMETERS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
@@ -106,3 +114,32 @@ def test_the_weights_and_their_preprocessing_are_akamasters() -> None:
         assert f"{name}-" in weights.source
         assert weights.source in weights.file
         assert "per-pixel mean" in it.note
+
+
+def test_the_public_weights_as_a_file_give_the_predictions_that_they_give_by_name(
+    cifar10_jpeg: Path, isolated: Path, tmp_path: Path
+) -> None:
+    """The file's digest is that of the declared weights, so its pixels are normalised as theirs."""
+    file = Path(os.environ["BENCHSUITE_TEST_DATA"], "akamaster", "resnet20-12fca82f.th")
+    if not file.is_file():
+        pytest.skip(f"no {file}")
+    folder = isolated / "torch" / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    shutil.copy(file, folder)
+    renamed = shutil.copy(file, tmp_path / "mine.pth")
+    progress = RecordedProgress()
+    asked = {"data": f"cifar10:{cifar10_jpeg}", "device": "cpu", "results": tmp_path, "limit": 200}
+    rows = [
+        run(RunRequest(("resnet20",), ("1crop",), weights=str(weights), **asked), load_plugins(), progress)[0]
+        for weights in ("akamaster", renamed)
+    ]
+    first, second = (pd.read_parquet(Path(row["path"], "predictions.parquet")) for row in rows)
+    assert first.equals(second)
+    assert rows[0]["run_id"] != rows[1]["run_id"]
+    by_name, by_file = (json.loads(Path(r["path"], "manifest.json").read_text())["members"][0] for r in rows)
+    assert by_name["preprocess"] == by_file["preprocess"]
+    assert "reading" not in by_name["weights"]
+    assert by_file["weights"]["reading"] == {"taken_from": "state_dict.module", "passed_over": ["best_prec1"]}
+    assert "mine.pth: taken from state_dict.module; passed over: best_prec1" in progress.notes
+    said = "mean 0.485 0.456 0.406, std 0.229 0.224 0.225; from the declared weights akamaster: it is their file"
+    assert [note for note in progress.notes if note.endswith(said)]

@@ -12,9 +12,11 @@ import torch
 from benchsuite.plugins import timm as plugin
 from reference import pipeline
 from safetensors.torch import save_file
+from small_network import DATASET
 from timm.data import create_transform, resolve_data_config
 
-from benchsuite import Architecture, BadParameter, UnknownName, load_plugins
+from benchsuite import Architecture, BadParameter, UnknownName, WeightsError, load_plugins
+from benchsuite.models.weights import choose, load
 from benchsuite.testing import check_architecture
 
 (FAMILY,) = plugin.benchsuite_architectures()
@@ -205,3 +207,33 @@ def test_an_older_format_is_converted_as_timm_does(isolated: Path) -> None:
     got = timm_state("test_vit.r160_in1k")
     assert got.keys() == wanted.keys()
     assert all(torch.equal(got[n], wanted[n]) for n in wanted)
+
+
+def in_microsofts_names(state: dict[str, Any]) -> dict[str, Any]:
+    """Swin as its authors name it: a stage ends in its downsampling, and the head is a plain layer."""
+    renamed = {}
+    for name, tensor in state.items():
+        words = name.split(".")
+        if words[2:3] == ["downsample"]:
+            words[1] = str(int(words[1]) - 1)
+        renamed[".".join(words).replace("head.fc.", "head.")] = tensor
+    renamed["layers.0.blocks.0.attn.relative_position_index"] = torch.zeros(49, 49, dtype=torch.int64)
+    return renamed
+
+
+def test_a_file_of_swins_authors_is_converted_by_timms_own_rules(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    state = timm.create_model("swin_tiny_patch4_window7_224", num_classes=5).state_dict()
+    torch.save({"model": in_microsofts_names(dict(state)), "max_accuracy": 81.2, "epoch": 299}, tmp_path / "swin.pth")
+    it: Architecture = FAMILY.resolve("swin_tiny_patch4_window7_224")
+    found = choose(it, DATASET, str(tmp_path / "swin.pth"), 0)
+    loaded = load(it, found, 5)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in loaded.module.state_dict().items())
+    assert str(loaded.reading).startswith("taken from model; passed over: max_accuracy, epoch; converted by")
+
+
+def test_a_network_without_a_conversion_of_timm_refuses_other_names(tmp_path: Path) -> None:
+    torch.save({"conv.weight": torch.zeros(3)}, tmp_path / "x.pth")
+    it: Architecture = FAMILY.resolve("resnet18")
+    with pytest.raises(WeightsError, match=r"one without conv1.weight and 101 more, with conv.weight in place of it"):
+        load(it, choose(it, DATASET, str(tmp_path / "x.pth"), 0), 5)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ import pytest
 import torch
 from benchsuite.plugins import torchvision as plugin
 from reference import pipeline
+from small_network import DATASET
 from torch import nn
 from torchvision import models
 
 from benchsuite import Architecture, BadParameter, UnknownName, load_plugins
-from benchsuite.models.weights import ChosenWeights, build
+from benchsuite.models.weights import ChosenWeights, build, choose, load, notes
 from benchsuite.testing import check_architecture
 
 (FAMILY,) = plugin.benchsuite_architectures()
@@ -155,6 +158,48 @@ def test_inceptions_weights_with_auxiliary_heads_give_torchvisions_logits(name: 
         ours.transform_input = False
         assert (ours(x) - wanted).abs().max() > 1e-3 * wanted.abs().max()
     assert not [n for n in ours.state_dict() if "aux" in n.lower()]
+
+
+def from_file(name: str, path: Path, options: str = "") -> tuple[Any, Any]:
+    """A network of torchvision with the weights of a file, and what is said of them."""
+    it = FAMILY.resolve(name)
+    found = choose(it, DATASET, f"{path}{options}", 0)
+    loaded = load(it, found, 10)
+    return loaded.module.eval(), notes(found, loaded.reading)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_a_file_of_torchvisions_training_script_has_no_input_transform(name: str, tmp_path: Path) -> None:
+    """references/classification trains with transform_input=False, and with auxiliary heads, which are left out."""
+    torch.manual_seed(0)
+    theirs = awake(models.get_model(name, num_classes=10, init_weights=False, transform_input=False))
+    state = {f"module.{n}": t for n, t in theirs.state_dict().items()}
+    torch.save({"model": state, "epoch": 89, "args": argparse.Namespace(model=name)}, tmp_path / "last.pth")
+    ours, said = from_file(name, tmp_path / "last.pth")
+    other, said_of_other = from_file(name, tmp_path / "last.pth", ",transform_input=true")
+    x = torch.randn(2, 3, 96, 96)
+    with torch.inference_mode():
+        wanted = theirs(x)
+        torch.testing.assert_close(ours(x), wanted, rtol=1e-5, atol=1e-6)
+        assert (other(x) - wanted).abs().max() > 1e-3 * wanted.abs().max()
+    assert said[0].startswith("last.pth: taken from model.module; passed over: epoch, args; converted by the network's")
+    assert "left out or changed" in said[0]
+    assert ("aux1" if name == "googlenet" else "AuxLogits") in said[0]
+    assert said[1].endswith("; the network has transform_input=false")
+    assert said_of_other[1].endswith("; the network has transform_input=true")
+
+
+def test_torchvisions_own_file_keeps_its_input_transform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    torch.save(models.googlenet(init_weights=False).state_dict(), tmp_path / "net.pth")
+    digits = hashlib.sha256((tmp_path / "net.pth").read_bytes()).hexdigest()[:8]
+    it = FAMILY.resolve("googlenet")
+    declared = dataclasses.replace(it.weights[0], source=f"https://download.pytorch.org/models/googlenet-{digits}.pth")
+    it = dataclasses.replace(it, weights=(declared,))
+    found = choose(it, DATASET, str(tmp_path / "net.pth"), 0)
+    assert (found.preprocess, found.options) == (declared.preprocess, ())
+    assert load(it, found, 1000).module.transform_input is True
+    assert "it is their file" in notes(found, load(it, found, 1000).reading)[1]
 
 
 def test_densenets_old_names_are_read_as_torchvision_reads_them(isolated: Path) -> None:

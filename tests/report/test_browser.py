@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from finished_reports import NASTY, ladder_file, nasty, pictures_of, two_runs, written
 from finished_runs import saved, scores
 from finished_trainings import correct, learned
+from frequency_analyses import analysed
 
 from benchsuite.report.content import read
+from benchsuite.report.frequency.pictures import DrawnTriple
+from benchsuite.report.frequency.pictures import picture as drawn_picture
 from benchsuite.report.markup import printable
 from benchsuite.report.sources import sources
 
@@ -154,6 +158,29 @@ def test_training_curves_are_seen_and_their_epochs_sorted(browser: Any, tmp_path
     assert opened.column("epochs-pnn-a", 1) == [str(i) for i in range(30, 0, -1)]
     opened.tab.locator("#trainings tbody a").first.click()
     opened.tab.locator("#run-pnn-a pre").wait_for(state="visible")
+    opened.quiet()
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_the_section_on_frequencies_fits_the_screen_and_its_pictures_load(
+    browser: Any, tmp_path: Path, width: int
+) -> None:
+    found = analysed(tmp_path)
+    report = read(sources(tmp_path, ("resnet50-1crop-x-aaa",)))
+    (content,) = report.frequencies
+    small = drawn_picture(np.full((32, 32, 3), 0.5))
+    triples = tuple(DrawnTriple(triple, small, small, small) for triple in found.triples[:4])
+    report = dataclasses.replace(report, frequencies=(dataclasses.replace(content, pictures=triples),))
+    opened = Opened(browser, written(tmp_path / "report.html", report), viewport={"width": width, "height": 800})
+    assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width
+    plots = opened.tab.locator(".frequency svg:visible")
+    assert plots.count() == 4
+    images = opened.tab.locator(".frequency img")
+    assert images.count() == 3 * len(triples) + 2
+    for image in images.all():
+        image.scroll_into_view_if_needed()
+        assert image.evaluate("(i) => i.complete && i.naturalWidth > 0")
+        assert image.bounding_box()["width"] <= width
     opened.quiet()
 
 

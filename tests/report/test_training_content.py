@@ -172,3 +172,26 @@ def test_the_nastiest_names_stay_text(tmp_path: Path) -> None:
     made = Page(page(read(sources(tmp_path, ())), title="t", pictures={}))
     assert made.faults == []
     assert len(made.named("script")) == 1
+
+
+def test_watched_errors_are_a_table_over_seeds_and_a_line_each(tmp_path: Path) -> None:
+    errors = {"lowpass r=4": [[20, 16], [18, 10]], "lowpass r=8": [[9, 4], [7, 3]]}
+    both = [
+        training_content.read(
+            learned(tmp_path, f"pnn-{i}", correct(2, 30), watched={name: runs[i] for name, runs in errors.items()})
+        )
+        for i in range(2)
+    ]
+    plain = training_content.read(learned(tmp_path, "pnn-plain", correct(2, 30)))
+    assert plain.epochs[-1].watched == {}
+    sheet = trainings.watched([*both, plain])
+    (row,) = sheet.rows
+    cells = dict(zip((column.title for column in sheet.columns), (cell.text for cell in row), strict=True))
+    assert cells["seeds"] == "2"
+    assert cells["lowpass r=4 %"] == "65.0 [50.0, 80.0]"
+    assert cells["lowpass r=8 %"] == "17.5 [15.0, 20.0]"
+    drawn = figures.watched(both[0])
+    assert [(line.label, line.points) for line in drawn.lines] == [
+        ("lowpass r=4", ((1.0, 100.0), (2.0, 80.0))),
+        ("lowpass r=8", ((1.0, 45.0), (2.0, 20.0))),
+    ]

@@ -290,3 +290,32 @@ def test_a_lower_precision_is_not_used_for_an_attack_and_that_is_said(tmp_path: 
         *(("1crop", "fp32"), ("fgsm:eps=8/255", "fp32"), ("10crop", "bf16")),
     ]
     assert any("1crop, fgsm:eps=8/255 in fp32, not bf16" in note for note in progress.notes)
+
+
+def test_what_was_done_to_a_file_of_weights_is_said_and_kept(tmp_path: Path) -> None:
+    """A plain file adds nothing to the manifest; a wrapped one and its chosen part give runs of their own."""
+    import colour_patches
+    import torch
+
+    state = colour_patches.load(40.0)
+    torch.save(state, tmp_path / "plain.pth")
+    torch.save({"model": state, "model_ema": colour_patches.load(80.0)}, tmp_path / "both.pth")
+    progress = RecordedProgress()
+
+    def done(weights: str) -> dict[str, Any]:
+        request = RunRequest(("patches",), ("1crop",), data="patches", weights=weights, results=tmp_path, device="cpu")
+        (row,) = run(request, colour_patches.CATALOG, progress)
+        manifest: dict[str, Any] = json.loads((Path(row["path"]) / "manifest.json").read_text())
+        return manifest
+
+    plain = done(str(tmp_path / "plain.pth"))
+    assert "reading" not in plain["members"][0]["weights"]
+    with pytest.raises(WeightsError, match="different tensors in model and model_ema"):
+        done(str(tmp_path / "both.pth"))
+    chosen = [done(f"{tmp_path}/both.pth,key={key}") for key in ("model", "model_ema")]
+    assert len({m["run_id"] for m in (plain, *chosen)}) == 3
+    assert chosen[0]["weights"]["digest"] == plain["weights"]["digest"] != chosen[1]["weights"]["digest"]
+    assert chosen[1]["weights"]["label"] == "both.pth, key=model_ema"
+    assert chosen[1]["members"][0]["weights"]["reading"] == {"taken_from": "model_ema", "other": ["model"]}
+    assert "both.pth, key=model_ema: taken from model_ema; others are in model" in progress.notes
+    assert f"--weights {tmp_path}/both.pth,key=model_ema" in chosen[1]["command"]

@@ -20,6 +20,7 @@ from benchsuite import (
     BenchsuiteError,
     Combine,
     Crop,
+    Perturbation,
     Preprocess,
     Protocol,
     Transform,
@@ -30,10 +31,12 @@ from benchsuite import (
     bind,
     hookimpl,
     load_plugins,
+    perturbing,
     view,
 )
 from benchsuite.specs.parameters import (
     Bound,
+    attacked,
     bind_architecture,
     bind_transform,
     finder,
@@ -469,3 +472,55 @@ def test_a_fraction_is_shown_as_it_is_read(value: Fraction) -> None:
 @pytest.mark.parametrize(("value", "text"), [("8/255", "8/255"), ("0.03", "0.03"), ("12", "12"), ("1.50", "1.5")])
 def test_fractions_are_shown_as_people_write_them(value: str, text: str) -> None:
     assert show(Fraction(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("lowpass", "lowpass:r=12"),
+        ("lowpass:r=12.0,of=1crop,rule=le", "lowpass:r=12"),
+        ("lowpass:of=10crop(flip=false),r=8", "lowpass:r=8,of=10crop(flip=false)"),
+        ("lowpass: of=10crop( flip=No ), r=16/2", "lowpass:r=8,of=10crop(flip=false)"),
+        ("lowpass:rule=lt,r=1/3,of=10crop(merge=prob)", "lowpass:r=1/3,of=10crop,rule=lt"),
+        ("highpass:of=multiscale(scales=224+256,average=locations)", None),
+        ("fgsm:eps=0.1", "fgsm:eps=0.1"),
+        ("pgd:start=zero,step=2/255,steps=5", "pgd:eps=8/255,start=zero,step=2/255,steps=5"),
+        ("pgd:of=tta(scales=256+288,merge=logit),eps=16/255", "pgd:eps=16/255,of=tta(merge=logit,scales=256+288)"),
+        ("noise:seed=3", "noise:std=0.1,seed=3"),
+        (
+            "ensemble:protocol=lowpass(r=8,of=10crop(flip=false))",
+            "ensemble:protocol=lowpass(r=8,of=10crop(flip=false))",
+        ),
+    ],
+)
+def test_the_label_of_a_change_of_pixels_names_its_strength_and_then_what_is_not_default(
+    text: str, label: str | None
+) -> None:
+    made = bind(text, find_built_in)
+    assert made.label == (label or "highpass:r=12,of=multiscale(average=locations,scales=224+256)")
+    again = bind(made.label, find_built_in)
+    assert again.label == made.label
+    assert again.combine == made.combine
+    assert views(again, PREPROCESS, mirror=True) == views(made, PREPROCESS, mirror=True)
+
+
+def test_a_change_of_pixels_merges_as_the_protocol_that_it_changes() -> None:
+    for of in ("1crop", "10crop", "10crop(merge=logit)", "tta(rule=geometric)", "multiscale(average=locations)"):
+        plain = bind(of.replace("(", ":", 1).removesuffix(")"), find_built_in)
+        assert bind(f"lowpass:of={of}", find_built_in).combine == plain.combine
+
+
+def test_an_attack_names_the_protocol_that_it_attacks_and_a_filter_none() -> None:
+    attack = bind("fgsm:of=10crop(flip=false)", find_built_in)
+    clean = attacked(attack)
+    assert clean is not None
+    assert clean.label == "10crop:flip=false"
+    for text in ("lowpass", "noise", "1crop", "ensemble:protocol=lowpass"):
+        assert attacked(bind(text, find_built_in)) is None
+
+
+def test_a_change_without_parameters_is_its_name() -> None:
+    change = perturbing("half", lambda: Perturbation("half", "m:f"), note="n", source="s")
+    find = {"half": change, "1crop": find_built_in("1crop"), "10crop": find_built_in("10crop")}.__getitem__
+    assert bind("half", find).label == "half"
+    assert bind("half:of=10crop", find).label == "half:of=10crop"

@@ -31,7 +31,7 @@ from benchsuite import (
     Warmup,
 )
 from benchsuite.builtin.datasets.digits import RECIPE, open_digits
-from benchsuite.models.state_dict import read_state
+from benchsuite.models.checkpoints import files
 from benchsuite.progress import Progress
 from benchsuite.runs import run as runs
 from benchsuite.runs.plan import RunRequest
@@ -354,7 +354,7 @@ def test_weights_are_written_whole_once_and_not_made_again(tmp_path: Path) -> No
     assert recorder.done == recorder.total == 7
     engine.ensure(toy_training.ARCHITECTURE, recipe, path, lambda: pytest.fail("opened again"), "cpu", recorder)
     assert recorder.done == 7
-    assert set(read_state(path)) == set(toy_training.build(3).state_dict())
+    assert set(files.read(path)) == set(toy_training.build(3).state_dict())
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StorageError, match="Cannot write"):
         engine.ensure(

@@ -36,7 +36,7 @@ Kernel = tuple[tuple[tuple[float, ...], ...], ...]
 class Filtered:
     """A run on filtered pictures: ``right`` images, and how many are ``fixed`` and ``broken`` against the clean run.
 
-    ``favourite`` is the number of images that get the most frequent answer.
+    ``frequent`` is the class that is the most frequent answer, ``frequent_n`` the number of images that get it.
     """
 
     protocol: str
@@ -44,7 +44,8 @@ class Filtered:
     right: int
     fixed: int
     broken: int
-    favourite: int
+    frequent: int
+    frequent_n: int
 
     @property
     def p(self) -> float:
@@ -75,9 +76,10 @@ class RadiusCounts:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A run under an attack, and the clean run on the same n images."""
+    """A run under an attack, which ``words`` describe, and the clean run on the same n images."""
 
     protocol: str
+    words: str
     run_id: str
     clean_run_id: str
     n: int
@@ -136,12 +138,19 @@ class Measurement:
     vanished: int
     kernels: Kernels | None
 
+    @property
+    def energies(self) -> list[tuple[str, RadialEnergy]]:
+        """The energies that were measured, with their names."""
+        named = (("pictures", self.pictures), ("input gradient", self.gradient), ("PGD", self.attack))
+        return [(name, energy) for name, energy in named if energy is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class FrequencyAnalysis:
     """Which frequencies a network uses. The runs of ``curve`` are paired image by image with the clean run ``run_id``.
 
-    ``side`` is the side in pixels that radii refer to, ``radius`` that of ``triples``, which were chosen by the rule
+    ``side`` is the side in pixels that radii refer to, ``at`` the index of the view that is measured and drawn among
+    those of the protocol, ``radius`` that of ``triples``, which were chosen by the rule
     ``counts.triples``. ``left_out`` says why there is no ``attack``. ``made_from`` and ``measured_from`` are digests of
     what the counts and the measurement depend on.
     """
@@ -154,6 +163,7 @@ class FrequencyAnalysis:
     n: int
     of: int
     side: int
+    at: int
     radius: int
     clean_right: int
     curve: tuple[RadiusCounts, ...]
@@ -216,6 +226,22 @@ def write(file: Path, analysis: FrequencyAnalysis) -> None:
     )
     with writing(file) as part:
         part.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8", newline="\n")
+
+
+def flat(found: FrequencyAnalysis) -> dict[str, Any]:
+    """An analysis as one object for JSON: the fields of its file, and rates in percent with their intervals."""
+    data = dataclasses.asdict(found)
+    for counted, at in zip(data["curve"], found.curve, strict=True):
+        for name, run in (("low", at.low), ("high", at.high)):
+            counted[name] |= {"accuracy": _percentages(found, run.right), "p": run.p}
+        counted |= {"swapped_share": _percentages(found, at.swapped), "by_chance": float(at.by_chance)}
+    return data | {"clean_accuracy": _percentages(found, found.clean_right)}
+
+
+def _percentages(found: FrequencyAnalysis, right: int) -> dict[str, Any]:
+    """A rate in percent, unrounded, with its 95 % Wilson interval."""
+    count = found.accuracy(right)
+    return {"percent": float(100 * count.ratio), "interval": [100 * bound for bound in significance.wilson(count)]}
 
 
 @functools.lru_cache(maxsize=32)

@@ -39,8 +39,9 @@ def filtered(clean: Columns, row: Mapping[str, Any], predicted: Columns) -> Filt
 
     before, after = clean["rank"] == 0, predicted["rank"] == 0
     fixed, broken = int((~before & after).sum()), int((before & ~after).sum())
-    _, times = np.unique(predicted["top5"][:, 0], return_counts=True)
-    return Filtered(row["protocol"], row["run_id"], int(after.sum()), fixed, broken, int(times.max()))
+    times = np.bincount(predicted["top5"][:, 0])
+    frequent = int(times.argmax()), int(times.max())
+    return Filtered(row["protocol"], row["run_id"], int(after.sum()), fixed, broken, *frequent)
 
 
 def at_radius(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +14,9 @@ from benchsuite.explanation.frequency.plan import FrequencyPlan
 from benchsuite.models.device import pick_device
 from benchsuite.progress import Progress
 from benchsuite.runs.run import answer
-from benchsuite.specs.perturbation import perturbation_data
+from benchsuite.specs.perturbation import describe_perturbation, perturbation_data
 from benchsuite.specs.view import view_data
-from benchsuite.storage.keys import digest
+from benchsuite.storage.keys import digest, samples_digest
 from benchsuite.storage.run_folder import read_whole_manifest
 
 Row = Mapping[str, Any]
@@ -56,10 +55,11 @@ def _counted(plan: FrequencyPlan, rows: Sequence[Row], under_attack: Sequence[Ro
     return {
         **{name: rows[0][name] for name in ("run_id", "architecture", "weights", "protocol", "dataset", "n", "of")},
         "side": plan.side,
+        "at": plan.at,
         "radius": plan.radius,
         "clean_right": rows[0]["n"] - rows[0]["top1_errors"],
         "curve": tuple(counts.at_radius(step.radius, clean, low, high) for step, low, high in pairs),
-        "attack": _attack(under_attack),
+        "attack": _attack(plan, under_attack),
         "triples": counts.triples(clean, low, high),
     }
 
@@ -75,12 +75,14 @@ def _attack_rows(plan: FrequencyPlan, progress: Progress) -> tuple[list[dict[str
         return [], str(error)
 
 
-def _attack(rows: Sequence[Row]) -> Attack | None:
-    if not rows:
+def _attack(plan: FrequencyPlan, rows: Sequence[Row]) -> Attack | None:
+    view = plan.attacked_view
+    if not rows or view is None or view.perturbation is None:
         return None
     clean, attacked = rows
     right = (row["n"] - row["top1_errors"] for row in rows)
-    return Attack(attacked["protocol"], attacked["run_id"], clean["run_id"], clean["n"], *right)
+    words = describe_perturbation(view.perturbation)
+    return Attack(attacked["protocol"], words, attacked["run_id"], clean["run_id"], clean["n"], *right)
 
 
 def _before(file: Path, progress: Progress) -> FrequencyAnalysis | None:
@@ -105,29 +107,12 @@ def _measured(
     question, changed = plan.attacked[0], plan.attacked_view if attacked else None
     pixels = None if changed is None or changed.perturbation is None else perturbation_data(changed.perturbation)
     stored = read_whole_manifest(Path(clean["path"]))
-    known = [analysis.REVISION, stored["weights"]["digest"], stored["dataset"]["name"], question.data_digest]
+    images = [stored["dataset"]["name"], samples_digest(plan.measured)]
+    known = [analysis.REVISION, stored["weights"]["digest"], *images]
     measured_from = digest([*known, view_data(plan.view), pixels, question.identity["loader"]])
     if before is not None and before.measured_from == measured_from and not question.request.fresh:
         return before.measurement, measured_from
     from benchsuite.explanation.frequency.measurement import measure
 
     device = pick_device(question.request.device)
-    return measure(question, plan.view, changed, device, progress), measured_from
-
-
-def flat(found: FrequencyAnalysis, file: Path) -> dict[str, Any]:
-    """An analysis as one object for JSON: the fields of its file, intervals of the accuracies in percent, and paths."""
-    data = dataclasses.asdict(found)
-    for counted, at in zip(data["curve"], found.curve, strict=True):
-        for name, run in (("low", at.low), ("high", at.high)):
-            counted[name] |= {"accuracy": _percentages(found, run.right), "p": run.p}
-        counted |= {"swapped_share": _percentages(found, at.swapped), "by_chance": float(at.by_chance)}
-    return data | {"clean_accuracy": _percentages(found, found.clean_right), "file": str(file)}
-
-
-def _percentages(found: FrequencyAnalysis, right: int) -> dict[str, Any]:
-    """A rate in percent, unrounded, with its 95 % Wilson interval."""
-    from benchsuite.stats.significance import wilson
-
-    count = found.accuracy(right)
-    return {"percent": float(100 * count.ratio), "interval": [100 * bound for bound in wilson(count)]}
+    return measure(question, plan.measured, plan.view, changed, device, progress), measured_from

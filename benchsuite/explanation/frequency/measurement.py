@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +35,10 @@ PADDED = 32
 """The side in pixels of the square of zeros in which the spectrum of a kernel is computed."""
 
 
-def measure(question: Question, view: View, attacked: View | None, device: str, progress: Progress) -> Measurement:
-    """Measures the network of a question on its images, in float32, as they are cut by ``view``.
+def measure(
+    question: Question, samples: Sequence[Sample], view: View, attacked: View | None, device: str, progress: Progress
+) -> Measurement:
+    """Measures the network of a question on images of its split, in float32, as they are cut by ``view``.
 
     ``attacked`` is ``view`` with the perturbation of an attack; without it only the pictures and the kernels are
     measured.
@@ -47,12 +49,12 @@ def measure(question: Question, view: View, attacked: View | None, device: str, 
     kernels = first_kernels(network, member.architecture.input.channels)
     energies: dict[str, list[NDArray[np.float64]]] = {"pictures": [], "gradient": [], "attack": []}
     vanished = 0
-    progress.start(f"measuring {len(question.samples)} images", len(question.samples))
+    progress.start(f"measuring {len(samples)} images", len(samples))
     try:
-        for samples, pixels in _cut(question, attacked or view):
+        for batched, pixels in _cut(question, samples, attacked or view):
             flips = np.full(len(pixels), view.flip)
             with torch.no_grad(), computing("fp32", network.device):
-                x, batch = network.differentiable(pixels, flips, samples)
+                x, batch = network.differentiable(pixels, flips, batched)
                 found = {"pictures": x}
                 if attacked is not None and attacked.perturbation is not None:
                     found["gradient"] = batch.gradient(x)
@@ -67,16 +69,16 @@ def measure(question: Question, view: View, attacked: View | None, device: str, 
     whole["pictures"] = without_mean(whole["pictures"])
     side = view.crop.size if view.crop else member.weights.preprocess.crop
     shares = {name: averaged(whole[name]) if name in whole else None for name in energies}
-    return Measurement(len(question.samples), describe(view), side, **shares, vanished=vanished, kernels=kernels)
+    return Measurement(len(samples), describe(view), side, **shares, vanished=vanished, kernels=kernels)
 
 
-def _cut(question: Question, view: View) -> Iterator[tuple[list[Sample], NDArray[np.uint8]]]:
+def _cut(question: Question, samples: Sequence[Sample], view: View) -> Iterator[tuple[list[Sample], NDArray[np.uint8]]]:
     """The samples and their crops, uint8 (n, h, w, 3), in the batches in which a run computes this view."""
     loader = READER if question.loader.images is None else question.loader
-    cuts = read_once_each(loader, question.split, question.samples, cutter((view,), nullcontext()), 1)
-    every: Iterator[Piece] = pieces(cuts, len(question.samples), Seconds())
+    cuts = read_once_each(loader, question.split, samples, cutter((view,), nullcontext()), 1)
+    every: Iterator[Piece] = pieces(cuts, len(samples), Seconds())
     for batch in batches(every, (view,), 64):
-        yield [question.samples[piece.sample] for piece in batch], np.stack([piece.pixels for piece in batch])
+        yield [samples[piece.sample] for piece in batch], np.stack([piece.pixels for piece in batch])
 
 
 def first_kernels(network: Network, channels: int) -> Kernels | None:

@@ -14,6 +14,7 @@ from benchsuite.explanation import ladder_ends
 from benchsuite.runs import manifest
 from benchsuite.runs.plan import plan, under
 from benchsuite.specs.catalog import Catalog
+from benchsuite.specs.dataset import Sample, spread
 from benchsuite.specs.parameters import nested
 from benchsuite.specs.preprocess import center
 from benchsuite.specs.view import View
@@ -22,8 +23,14 @@ from benchsuite.storage import run_folder
 RADII, RADIUS, SIDE = (4, 8, 12, 16, 20, 24, 28), 12, 32
 """The article's radii and the radius of its pictures, and the side in pixels of the images that they are for."""
 
-MEASURED = 500
-"""At most this many evenly spaced images are attacked, and have their gradient measured."""
+ATTACKED = 500
+"""At most this many evenly spaced images are attacked."""
+
+MEASURED, LARGE = 100, 64
+"""At most this many of these have their energies measured if a crop has a larger side than ``LARGE`` pixels.
+
+Smaller crops are all measured. The standard errors of 100 images are small, and an attack on a large one takes seconds.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +46,9 @@ class FilteredQuestions:
 class FrequencyPlan:
     """The questions of an analysis. ``view`` is the crop that is measured; it is the view ``at`` of the protocol.
 
-    ``attacked`` are the questions on the measured images: the clean one, and the one under the attack. The second is
-    None if the protocol cannot be attacked, for the reason ``left_out``.
+    ``attacked`` are the questions on the attacked images: the clean one, and the one under the attack. The second is
+    None if the protocol cannot be attacked, for the reason ``left_out``. ``measured`` are those of these images whose
+    energies are measured.
     """
 
     clean: Question
@@ -51,6 +59,7 @@ class FrequencyPlan:
     at: int
     attacked: tuple[Question, Question | None]
     left_out: str
+    measured: tuple[Sample, ...]
 
     @property
     def in_one_pass(self) -> list[Question]:
@@ -59,7 +68,7 @@ class FrequencyPlan:
 
     @property
     def under_attack(self) -> list[Question]:
-        """The questions on the measured images, which need the gradient; none if nothing is attacked."""
+        """The questions on the attacked images; none if nothing is attacked."""
         clean, attack = self.attacked
         return [] if attack is None else [clean, attack]
 
@@ -75,9 +84,9 @@ def make_plan(
 ) -> FrequencyPlan:
     """The plan for a finished run, or for an architecture with the options of ``request``, then under ``1crop``.
 
-    By default ``radii`` and ``radius`` are those of the article, in proportion to the side of the crop. Raises
-    ``BadParameter`` for a run of several networks and one whose pixels are changed, and any ``BenchsuiteError`` that
-    repeating the run raises, such as ``DataError`` if its data do not exist any more.
+    The results folder is the one that holds the run. By default ``radii`` and ``radius`` are those of the article, in
+    proportion to the side of the crop. Raises ``BadParameter`` for a run of several networks and one whose pixels are
+    changed, and any ``BenchsuiteError`` that repeating the run raises, such as ``DataError`` if its data are gone.
     """
     clean = _clean(request, name, catalog)
     at, view = _typical(clean)
@@ -90,7 +99,9 @@ def make_plan(
 
     steps = tuple(FilteredQuestions(r, filtered("lowpass", r), filtered("highpass", r)) for r in wanted)
     attacked, left_out = _attacked(clean, catalog)
-    return FrequencyPlan(clean, steps, chosen, side, view, at, attacked, left_out)
+    samples = attacked[0].samples
+    measured = spread(samples, MEASURED) if side > LARGE else samples
+    return FrequencyPlan(clean, steps, chosen, side, view, at, attacked, left_out, measured)
 
 
 def scaled(radius: int, side: int) -> int:
@@ -123,14 +134,16 @@ def _clean(request: RunRequest, name: str, catalog: Catalog) -> Question:
     if is_architecture(name, catalog):
         (question,) = plan(dataclasses.replace(request, architectures=(name,), protocols=("1crop",)), catalog)
         return question
-    stored = run_folder.read_whole_manifest(run_folder.find_run(request.results, name))
+    folder = run_folder.find_run(request.results, name)
+    stored = run_folder.read_whole_manifest(folder)
     if len(stored["members"]) != 1:
         got = f"{stored['architecture']['name']} under {stored['protocol']['label']}"
         raise BadParameter(expected("the run of explain --frequency", "of one network", got, name))
     if any(view.get("perturbation") for view in stored["views"]):
         rule = "under a protocol that does not change pixels"
         raise BadParameter(expected("the run of explain --frequency", rule, stored["protocol"]["label"], name))
-    return ladder_ends.of_run(request, name, catalog).question
+    results = folder.parent.parent if folder.parent.name == "runs" else request.results
+    return ladder_ends.of_run(dataclasses.replace(request, results=results), str(folder), catalog).question
 
 
 def _typical(question: Question) -> tuple[int, View]:
@@ -146,14 +159,14 @@ def _typical(question: Question) -> tuple[int, View]:
 
 
 def _attacked(clean: Question, catalog: Catalog) -> tuple[tuple[Question, Question | None], str]:
-    """The clean question and the one under the attack on the measured images, in float32; and why there is none."""
-    limit = MEASURED if len(clean.samples) > MEASURED else clean.request.limit
+    """The clean question and the one under the attack on the attacked images, in float32; and why there is none."""
+    limit = ATTACKED if len(clean.samples) > ATTACKED else clean.request.limit
     request = dataclasses.replace(clean.request, limit=limit, precision="fp32")
     label = clean.bound.label
-    measured = under(clean, request, label, catalog)
+    same = under(clean, request, label, catalog)
     if any(view.dense or view.crop is None for view in clean.members[0].views):
-        return (measured, None), f"{label} shows whole images to the network, and only crops are attacked"
-    return (measured, under(clean, request, f"pgd:of={nested(label)}", catalog)), ""
+        return (same, None), f"{label} shows whole images to the network, and only crops are attacked"
+    return (same, under(clean, request, f"pgd:of={nested(label)}", catalog)), ""
 
 
 def flat(planned: FrequencyPlan) -> dict[str, Any]:
@@ -178,6 +191,6 @@ def flat(planned: FrequencyPlan) -> dict[str, Any]:
         "radius": planned.radius,
         "images": len(planned.clean.samples),
         "views": views,
-        "measured": len(planned.attacked[0].samples),
+        "measured": len(planned.measured),
         "left_out": planned.left_out,
     }

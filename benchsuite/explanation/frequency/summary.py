@@ -13,20 +13,25 @@ ARTICLE = "hfc-fig2-count"
 """The id of the article's count in the ledger."""
 
 
-def question(found: FrequencyAnalysis) -> str:
+def question(architecture: str) -> str:
     """The question that an analysis answers."""
-    return f"Which spatial frequencies does {found.architecture} use?"
+    return f"Which spatial frequencies does {architecture} use?"
 
 
 def answer(found: FrequencyAnalysis) -> str:
-    """The count that the article gives as well: the images that only their high frequencies make right."""
+    """The count that the article gives as well, here and there."""
+    return f"{count(found)} {article()}"
+
+
+def count(found: FrequencyAnalysis) -> str:
+    """How many images are right only by their high frequencies."""
     counts = found.at_radius
     rate = percentage(found.accuracy(counts.swapped))
     verbs = ["is" if number == 1 else "are" for number in (counts.swapped, counts.swapped_right)]
     return (
         f"{counts.swapped:,} of {found.n:,} images ({rate}) {verbs[0]} wrong without their high frequencies and right "
         f"with nothing else (r={found.radius}); {counts.swapped_right:,} of them {verbs[1]} right as they are. With "
-        f"these two accuracies, {round(counts.by_chance):,} would be by chance. {article()}"
+        f"these two accuracies, {round(counts.by_chance):,} would be by chance."
     )
 
 
@@ -39,11 +44,9 @@ def article() -> str:
 
 
 def energies(found: FrequencyAnalysis) -> str:
-    """Within which radius half of each energy lies."""
-    measured = found.measurement
-    named = (("the pictures", measured.pictures), ("the input gradient", measured.gradient), ("PGD", measured.attack))
-    words = [f"of {name} within r={energy.half()}" for name, energy in named if energy is not None]
-    return f"half of that {', '.join(words)}" if words else "the pictures have no energy"
+    """Within which radius half of each energy lies: ``lies within r=2 for pictures, r=15 for input gradient``."""
+    words = [f"r={energy.half()} for {name}" for name, energy in found.measurement.energies]
+    return f"lies within {', '.join(words)}" if words else "is nowhere, as all pictures are plain"
 
 
 def attacked(found: FrequencyAnalysis) -> str:
@@ -52,7 +55,7 @@ def attacked(found: FrequencyAnalysis) -> str:
     if attack is None:
         return f"No attack and no gradient: {found.left_out}."
     clean, right = (percentage(Count(right, attack.n)) for right in (attack.clean_right, attack.right))
-    text = f"Accuracy under {attack.protocol}: {right} of {attack.n:,} images; {clean} without it."
+    text = f"Accuracy under {attack.words}: {right} of {attack.n:,} images; {clean} without it."
     if measured.vanished:
         text += f" The gradient of {measured.vanished} images is zero everywhere: the attack says nothing about them."
     return text

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from benchsuite.report.content import Entry, LadderContent, Pair, Report
+from benchsuite.report.plots import frequency
 from benchsuite.report.plots.shapes import Bar, Bars, Figure, Line, Lines, Point, Points, Row, Series, Tone
 from benchsuite.report.tables import runs
 from benchsuite.report.training_content import TrainingContent
@@ -23,6 +24,8 @@ def figures(report: Report) -> Iterator[Figure]:
     for ladder in report.ladders:
         yield waterfall(ladder)
         yield from ([shares(ladder)] if ladder.file.shares else [])
+    for content in report.frequencies:
+        yield from frequency.figures(content)
     yield from costs(report)
     yield from ([changes(report)] if report.pairs else [])
     for pair in every_pair(report):
@@ -210,6 +213,18 @@ def course(training: TrainingContent) -> Lines:
         f"{chosen} %, of epoch {epochs[best].number}."
     )
     return Lines(f"training-{training.run_id}", training.name, about, "epoch", "accuracy %", tuple(lines))
+
+
+def watched(training: TrainingContent) -> Lines:
+    """The errors on training images under each perturbation that the recipe watches, after each epoch."""
+    epochs = training.epochs
+    lines = [
+        Line(name, tuple((float(e.number), float(100 * e.watched[name].ratio)) for e in epochs))
+        for name in epochs[-1].watched
+    ]
+    last = ", ".join(f"{line.label} {decimals(Fraction(line.points[-1][1]), 1)} %" for line in lines)
+    about = f"Errors on training images over {len(epochs)} epochs; in the last one: {last}."
+    return Lines(f"watched-{training.run_id}", training.name, about, "epoch", "training error %", tuple(lines))
 
 
 def _tone(change: float) -> Tone:

@@ -12,6 +12,7 @@ from benchsuite.errors import StorageError
 from benchsuite.report.markup import printable
 from benchsuite.report.plots.axes import apart, around, around_log, log_ticks, minus, place, ticks, written
 from benchsuite.report.plots.shapes import Bars, Figure, Lines, Points, Row, Series
+from benchsuite.report.plots.svg import heights
 from benchsuite.storage.files import writing
 
 INSTALL = "pip install 'benchsuite[report]'"
@@ -127,8 +128,12 @@ def _points(figure: Points) -> Any:
         axes.set_xscale("log")
     if figure.square:
         axes.plot([0, 1], [0, 1], color=TONES["open"], linewidth=0.8, linestyle=":")
+    named: list[tuple[Any, str]] = []
+    if figure.level is not None:
+        level = axes.axhline(figure.level[1], color=TONES["plain"], linewidth=0.8, linestyle="--")
+        named.append((level, printable(figure.level[0])))
     xs = (0.0, 1.0) if figure.square else (around_log if figure.log else around)(p.x for p in every)
-    ys = (0.0, 1.0) if figure.square else around(v for p in every for v in (p.y, p.low, p.high))
+    ys = (0.0, 1.0) if figure.square else around(heights(figure))
     axes.set(xlim=xs, ylim=ys)
     across, up = (log_ticks if figure.log else ticks)(*xs, 6), ticks(*ys, 5)
     axes.set_xticks(across, written(across))
@@ -137,11 +142,13 @@ def _points(figure: Points) -> Any:
     canvas.draw_without_rendering()
     at = axes.transData.inverted().transform(apart(axes.transData.transform([(p.x, p.y) for p in every]).tolist()))
     places = iter(at.tolist())
+    joined = figure.square or figure.joined
     for number, series in enumerate(figure.series):
-        _series(axes, series, [next(places) for _ in series.points], number % len(MARKS), joined=figure.square)
-    if len(figure.series) > 1:
-        axes.legend([printable(s.label) for s in figure.series], frameon=False, fontsize=8)
-    if not figure.square:
+        own = [next(places) for _ in series.points]
+        named.append((_series(axes, series, own, number % len(MARKS), joined=joined), printable(series.label)))
+    if len(named) > 1:
+        axes.legend(*zip(*named, strict=True), frameon=False, fontsize=8)
+    if not figure.square and not figure.joined:
         _labels(canvas, axes, [p.label for p in every], at)
     return canvas
 
@@ -166,7 +173,8 @@ def _lines(figure: Lines) -> Any:
     return canvas
 
 
-def _series(axes: Any, series: Series, at: Sequence[Sequence[float]], number: int, *, joined: bool) -> None:
+def _series(axes: Any, series: Series, at: Sequence[Sequence[float]], number: int, *, joined: bool) -> Any:
+    """Draws the points of a series with their intervals, joined by a line or not; returns them, for the legend."""
     xs, ys = [x for x, _ in at], [y for _, y in at]
     ends = [[p.y - p.low for p in series.points], [p.high - p.y for p in series.points]]
     drawn = axes.errorbar(xs, ys, yerr=ends, color=COLOURS[number], fmt=MARKS[number], markersize=4.5, elinewidth=0.8)
@@ -174,6 +182,7 @@ def _series(axes: Any, series: Series, at: Sequence[Sequence[float]], number: in
         bar.set_alpha(0.5)
     if joined:
         axes.plot(xs, ys, color=COLOURS[number], linewidth=1, alpha=0.55)
+    return drawn
 
 
 def _labels(canvas: Any, axes: Any, names: Sequence[str], at: Any) -> None:

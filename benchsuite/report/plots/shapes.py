@@ -71,7 +71,8 @@ class Series:
 class Points:
     """Points with x and y. With ``log``, x is logarithmic. With ``square``, both axes are 0..1 and points are joined.
 
-    A ``square`` plot also shows its diagonal.
+    A ``square`` plot also shows its diagonal. With ``joined``, the points of a series are a curve, and have no labels.
+    ``level`` is the name of a horizontal line and its y.
     """
 
     name: str
@@ -82,6 +83,8 @@ class Points:
     series: tuple[Series, ...]
     log: bool = False
     square: bool = False
+    joined: bool = False
+    level: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

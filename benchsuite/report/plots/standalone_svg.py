@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchsuite.report.plots import svg
 from benchsuite.report.plots.matplotlib_files import COLOURS, LINE, QUIET, TONES
-from benchsuite.report.plots.shapes import Figure
+from benchsuite.report.plots.shapes import Figure, Points
 
 WIDE = 900
 MARGIN = 12
@@ -24,6 +24,12 @@ text {{ paint-order: stroke; stroke: #fff; stroke-width: 3px }}
     + [f".mark.s{i} {{ fill: {c} }} .course.s{i} {{ stroke: {c} }}\n" for i, c in enumerate(COLOURS)]
 )
 
+JOINED = f"""
+.level {{ stroke: {TONES["plain"]}; stroke-dasharray: 6 4 }}
+.join {{ fill: none; stroke-width: 1.5; opacity: 0.55 }}
+""" + "".join(f".join.s{i} {{ stroke: {c} }}\n" for i, c in enumerate(COLOURS))
+"""What only plots of points need."""
+
 
 def drawing(figure: Figure) -> str:
     """The plot on a white background. The same plot always gives the same text."""
@@ -32,7 +38,8 @@ def drawing(figure: Figure) -> str:
     box = f"{-MARGIN} {-MARGIN} {WIDE + 2 * MARGIN} {high + 2 * MARGIN:g}"
     size = f'width="{WIDE + 2 * MARGIN}" height="{high + 2 * MARGIN:g}"'
     back = f'<rect x="{-MARGIN}" y="{-MARGIN}" {size} fill="#fff"/>'
+    style = STYLE + JOINED if isinstance(figure, Points) else STYLE
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" {size}>\n'
-        f"<style>{STYLE}</style>\n{back}\n{inner}\n</svg>\n"
+        f"<style>{style}</style>\n{back}\n{inner}\n</svg>\n"
     )

@@ -106,9 +106,11 @@ def _row(row: Row, scale: Scale, y: float, wide: float) -> Iterator[str]:
 def _points(figure: Points, wide: float) -> tuple[float, list[str]]:
     size = TEXT - 1 if figure.square else TEXT
     every = [p for s in figure.series for p in s.points]
-    legend, top = _legend([s.label for s in figure.series], wide) if len(figure.series) > 1 else ([], 8.0)
+    level = [] if figure.level is None else [figure.level[0]]
+    named = [s.label for s in figure.series] if len(figure.series) + len(level) > 1 else []
+    legend, top = _legend(named, wide, level) if named else ([], 8.0)
     height = top + (wide * 0.62 if not figure.square else wide - 50)
-    ys = (0.0, 1.0) if figure.square else around(v for p in every for v in (p.y, p.low, p.high))
+    ys = (0.0, 1.0) if figure.square else around(heights(figure))
     marks = ticks(*ys, 5)
     left = max(width(t, size) for t in written(marks)) + 26
     y_of = Scale(*ys, height, top)
@@ -120,17 +122,25 @@ def _points(figure: Points, wide: float) -> tuple[float, list[str]]:
     parts += _upright(y_of, left, wide - 8, figure.y, marks)
     if figure.square:
         parts.append(_line(x_of(0), y_of(0), x_of(1), y_of(1), "link"))
+    if figure.level is not None:
+        parts.append(_line(left, y_of(figure.level[1]), wide - 8, y_of(figure.level[1]), "level"))
     at = apart([(x_of(p.x), y_of(p.y)) for p in every])
     places = iter(at)
     for number, series in enumerate(figure.series):
         own = list(itertools.islice(places, len(series.points)))
-        if figure.square:
+        if figure.square or figure.joined:
             parts.append(tag("path", "", cls=f"join s{number % len(SHAPES)}", d="M" + "L".join(map(_pair, own))))
         for point, (x, y) in zip(series.points, own, strict=True):
             parts.append(tag("g", "".join(_point(point, series, x, y, y_of, number % len(SHAPES)))))
-    if not figure.square:
+    if not figure.square and not figure.joined:
         parts += _labels(every, at, (left + 2, top, wide - 2, height - 2))
     return height + 40, parts
+
+
+def heights(figure: Points) -> Iterator[float]:
+    """All values along the vertical axis of a plot of points."""
+    yield from (v for series in figure.series for p in series.points for v in (p.y, p.low, p.high))
+    yield from [] if figure.level is None else [figure.level[1]]
 
 
 def _lines(figure: Lines, wide: float) -> tuple[float, list[str]]:
@@ -181,15 +191,20 @@ def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]], fram
             yield _text(box[0], box[3] - 4, name, "start", "label")
 
 
-def _legend(labels: Sequence[str], wide: float) -> tuple[list[str], float]:
-    """The marks and names of series or lines, in as many rows as they need; and the y at which the plot begins."""
+def _legend(labels: Sequence[str], wide: float, levels: Sequence[str] = ()) -> tuple[list[str], float]:
+    """The marks and names of series or lines, in as many rows as they need; and the y at which the plot begins.
+
+    ``levels`` are the names of horizontal lines, which have a dash instead of a mark.
+    """
     parts, x, y = [], 8.0, 12.0
-    for number, label in enumerate(labels):
+    for number, label in enumerate([*labels, *levels]):
         name = fit(label, wide - 40, TEXT)
         room = width(name, TEXT) + 30
         if x + room > wide and x > 8:
             x, y = 8.0, y + 18
-        parts.append(_mark(x + 6, y - 4, SHAPES[number % len(SHAPES)], f"s{number % len(SHAPES)}"))
+        kind = number % len(SHAPES)
+        dash = _line(x, y - 4, x + 12, y - 4, "level")
+        parts.append(dash if number >= len(labels) else _mark(x + 6, y - 4, SHAPES[kind], f"s{kind}"))
         parts.append(_text(x + 16, y, name, "start"))
         x += room
     return parts, y + 12

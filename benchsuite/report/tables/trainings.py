@@ -65,6 +65,39 @@ def seeds(content: Sequence[TrainingContent]) -> Sheet:
     return Sheet("seeds", "Recipes over their seeds", columns, rows, remarks)
 
 
+def watched(content: Sequence[TrainingContent]) -> Sheet:
+    """Errors on training images under the perturbations that recipes watch, after the last epoch.
+
+    A line for each network and recipe: the mean over its seeds, and the least and the greatest in brackets.
+    """
+    same: dict[tuple[str, str], list[TrainingContent]] = {}
+    for one in content:
+        if one.epochs[-1].watched:
+            same.setdefault((str(one.row["architecture"]), str(one.row["recipe"])), []).append(one)
+    names = dict.fromkeys(name for runs in same.values() for name in runs[0].epochs[-1].watched)
+    rows = []
+    for (network, recipe), runs in same.items():
+        lasts = [one.epochs[-1] for one in runs]
+        counts: list[list[Count | None]] = [[last.train for last in lasts]]
+        counts += [[last.watched.get(name) for last in lasts] for name in names]
+        counts.append([last.test for last in lasts])
+        rows.append((Cell(recipe), Cell(network), whole(len(runs)), *map(_spread, counts)))
+    titles = ("seeds", "while training %", *(f"{name} %" for name in names), "test images %")
+    columns = (Column("recipe"), Column("network"), *(Column(title, True) for title in titles))
+    remark = "errors after the last epoch, on training images and their labels: mean of the seeds [least, greatest]"
+    return once(Sheet("watched", "Errors on perturbed training images", columns, tuple(rows), (remark,)))
+
+
+def _spread(counts: Sequence[Count | None]) -> Cell:
+    """``12.34 [11.00, 13.50]`` in percent; empty if a training did not count."""
+    known = sorted(100 * count.ratio for count in counts if count is not None)
+    if len(known) < len(counts):
+        return Cell("")
+    mean = sum(known, Fraction(0)) / len(known)
+    texts = [digits.decimals(value, 1) for value in (mean, known[0], known[-1])]
+    return Cell(f"{texts[0]} [{texts[1]}, {texts[2]}]" if len(known) > 1 else texts[0], float(mean))
+
+
 def filled(sheet: Sheet) -> Sheet:
     """The table without columns that are empty in every row."""
     kept = [i for i in range(len(sheet.columns)) if any(row[i].text for row in sheet.rows)]
