@@ -76,7 +76,8 @@ def test_a_function_or_a_class_with_a_checkpoint_gives_the_answers_by_hand(
     run = evaluate(f"{net}:{function}", weights=weights, progress=progress)
     assert run.top1_errors == TOP1_ERRORS["1crop"]
     assert run.architecture == f"{net}:{function}"
-    assert any("preprocessing: its PREPROCESS: short side 5, crop 4" in note for note in progress.notes)
+    (said,) = (note for note in progress.notes if note.startswith("preprocessing of x.pth: short side 5, crop 4"))
+    assert said.endswith(f"; from {net}:{function}")
 
 
 def test_another_text_of_the_file_or_of_what_it_imports_is_another_run(net: Path, weights: Path) -> None:
