@@ -107,9 +107,9 @@ def timed_scoring() -> list[float]:
                 return
             yield block
 
-    import benchsuite.evaluate
+    import benchsuite.walk
 
-    benchsuite.evaluate.score = timing
+    benchsuite.walk.score = timing
     return spent
 
 

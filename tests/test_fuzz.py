@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchsuite import DataError, load_plugins
-from benchsuite.evaluate import OpenNetwork, Settings, evaluate
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore
+from benchsuite.walk import OpenNetwork, Settings, evaluate
 
 CATALOG = load_plugins(entry_points=False)
 KINDS = {

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchsuite.evaluate import OpenNetwork, Settings, fill
 from benchsuite.evaluation.question import TOLERANCE, ImageSource, Member, Question, at_precision, networks
 from benchsuite.specs.combine import softmax
 from benchsuite.specs.dataset import Sample, Split, spread
@@ -24,6 +23,7 @@ from benchsuite.specs.preprocess import center
 from benchsuite.specs.view import View
 from benchsuite.storage import keys
 from benchsuite.storage.files import cache_dir, writing
+from benchsuite.walk import OpenNetwork, Settings, fill
 
 if TYPE_CHECKING:
     import numpy as np

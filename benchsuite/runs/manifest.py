@@ -10,8 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchsuite.evaluate import Answer, OpenNetwork, Settings
-from benchsuite.evaluation.question import TOLERANCE, Member, Question
+from benchsuite.evaluation.question import MODULE, TOLERANCE, Member, Question
 from benchsuite.evaluation.timing import Seconds
 from benchsuite.runs import auto_precision, profile
 from benchsuite.specs.parameters import show
@@ -20,6 +19,7 @@ from benchsuite.stats.metrics import Count
 from benchsuite.stats.significance import wilson
 from benchsuite.storage.environment import environment
 from benchsuite.storage.run_folder import read_manifest
+from benchsuite.walk import Answer, OpenNetwork, Settings
 
 
 def folder(results: Path, question: Question) -> Path:
@@ -133,8 +133,13 @@ def _numerics(answer: Answer, settings: Settings, device: str) -> dict[str, Any]
 
 
 def command(question: Question) -> str:
-    """The command line that repeats the run of a question."""
+    """The command line that repeats the run of a question; for a module, which has no name there, the call."""
     request, ensemble = question.request, question.bound.inner is not None
+    if any(m.owner == MODULE for m in question.members):
+        given = ", ".join(m.architecture.name for m in question.members)
+        options = [f"{o}={getattr(request, o)!r}" for o in ("data", "limit") if getattr(request, o) is not None]
+        words = [f"[{given}]", repr(question.bound.label), *options, f"precision={question.precision!r}"]
+        return f"benchsuite.evaluate({', '.join(words)})"
     names = request.architectures if ensemble else [m.architecture.name for m in question.members]
     words = ["benchsuite", "run", *names, "-p", question.bound.label]
     for option in ("data", "weights", "limit"):

@@ -164,7 +164,7 @@ def _member(architecture: Architecture, weights: ChosenWeights, bound: Bound, sp
                 len(split.classes),
             )
         )
-    owner = catalog.owner("architecture", architecture.name)
+    owner = catalog.maker(architecture)
     return Member(architecture, owner, weights, views, bound.combine)
 
 

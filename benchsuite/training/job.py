@@ -186,7 +186,7 @@ def job(request: TrainRequest, declared: Recipe, catalog: Catalog, opened: tuple
     learned, heldout = _split(train.samples, request.heldout)
     learned = spread(learned, recipe.images) if recipe.images and recipe.images < len(learned) else learned
     learned = shuffled(learned) if recipe.labels == "shuffled" else learned
-    owner = catalog.owner("architecture", architecture.name)
+    owner = catalog.maker(architecture)
     identity = {
         "scores": keys.SCORES,
         "architecture": architecture.name,

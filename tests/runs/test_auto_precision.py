@@ -14,7 +14,6 @@ from toy_evaluation import CATALOG, questions
 from toys import TOP1_ERRORS, ToyPlugin, fake_predict
 
 from benchsuite import BadParameter, Preprocess, load_plugins
-from benchsuite.evaluate import OpenNetwork
 from benchsuite.evaluation.question import Member, Question, RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision
@@ -24,6 +23,7 @@ from benchsuite.runs.run import run
 from benchsuite.specs.preprocess import center
 from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import read_manifest
+from benchsuite.walk import OpenNetwork
 
 IDS = [f"image {i}" for i in range(64)]
 

@@ -16,11 +16,11 @@ import pytest
 
 from benchsuite import BadParameter, BenchsuiteError, StorageError
 from benchsuite.distributed.crew import Crew
-from benchsuite.evaluate import fill
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs.parallel import announced
 from benchsuite.runs.run import run
+from benchsuite.walk import fill
 
 IMAGES, CHUNKS = 2100, 5
 RUN = ["run", "speck", "--weights", "random", "--device", "cpu", "--loader", "logged", "--data", f"specks:{IMAGES}"]

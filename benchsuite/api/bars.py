@@ -1,12 +1,14 @@
-"""Progress on standard error: a bar in a terminal, plain lines in a log file."""
+"""Progress: a bar in a terminal or a notebook, plain lines in a log file."""
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite.cli.console import err
+from benchsuite.progress import Progress
+from benchsuite.report.markup import escaped, tag
 
 EVERY = 15.0
 """Least seconds between two lines about progress if standard error is not a terminal."""
@@ -37,15 +39,65 @@ class ProgressLines:
         return ", ".join(word for word in words if word)
 
 
-def bars() -> Any:
-    """A ``Progress`` that draws a bar on standard error, or writes ``ProgressLines`` if that is not a terminal."""
-    from rich import progress as rich
+class NotebookBar(Progress):
+    """A bar as HTML, which is updated in its cell of a notebook; it needs no widgets. Notes are printed as lines."""
 
-    from benchsuite.progress import Progress
+    PAUSE = 0.2
+    """Least seconds between two updates."""
+
+    def __init__(self) -> None:
+        self.handle: Any = None
+        self.title, self.total, self.done, self.drawn = "", 1, 0, 0.0
+
+    def note(self, text: str) -> None:
+        sys.stdout.write(f"benchsuite: {text}\n")
+
+    def start(self, title: str, total: int) -> None:
+        from IPython.display import display
+
+        self.stop()
+        self.title, self.total, self.done, self.drawn = title, total, 0, time.monotonic()
+        self.handle = display(self._html(""), display_id=True)
+
+    def advance(self, steps: int, detail: str = "") -> None:
+        self.done += steps
+        now = time.monotonic()
+        if self.handle is not None and now - self.drawn >= self.PAUSE:
+            self.drawn = now
+            self.handle.update(self._html(detail))
+
+    def stop(self) -> None:
+        if self.handle is not None:
+            self.handle.update(self._html(""))
+        self.handle = None
+
+    def _html(self, detail: str) -> Any:
+        from IPython.display import HTML
+
+        bar = tag("progress", value=str(self.done), max=str(self.total))
+        words = [f"{self.title}: {self.done} of {self.total}", detail]
+        return HTML(f"{bar} {escaped(', '.join(word for word in words if word))}")
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    shell = sys.modules.get("IPython")
+    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def bars() -> Progress:
+    """A ``Progress`` that draws a bar on standard error, or writes ``ProgressLines`` if that is not a terminal.
+
+    In a notebook a ``NotebookBar``.
+    """
+    if in_notebook():
+        return NotebookBar()
+    from rich import progress as rich
+    from rich.console import Console
 
     class ProgressBars(Progress):
         def __init__(self) -> None:
-            self.console = err()
+            self.console = Console(stderr=True, highlight=False)
             self.bar: rich.Progress | None = None
             self.task: Any = None
             self.lines: ProgressLines | None = None
