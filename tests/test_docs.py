@@ -3,16 +3,24 @@
 import dataclasses
 import inspect
 import re
+import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
+from colour_patches import PREPROCESS, PatchesPlugin, asked, open_patches
 
-from benchsuite import FileFormat, load_plugins, testing
+from benchsuite import FileFormat, Perturbation, bind, load_plugins, testing
+from benchsuite.data.resize import cut, resize
+from benchsuite.progress import Progress
+from benchsuite.runs.run import run
 from benchsuite.specs import architecture, dataset, hookspecs, loader, preprocess, protocol, recipe, reporter
 from benchsuite.specs.combine import Combine
 from benchsuite.specs.dataset import Census
-from benchsuite.specs.view import Crop, View
+from benchsuite.specs.parameters import views
+from benchsuite.specs.view import Crop, View, resized_shape
+from benchsuite.storage.run_folder import read_columns
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "benchsuite-efficientnet-lite" / "benchsuite_efficientnet_lite.py"
@@ -38,7 +46,7 @@ VALUES += [
     FileFormat,
     reporter.Reporter,
 ]
-VALUES += [View, Crop, Combine]
+VALUES += [View, Crop, Combine, Perturbation]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +79,37 @@ def test_the_first_example_is_the_one_that_is_installed_in_tests(page):
     assert blocks(page)[0] == EXAMPLE.read_text(encoding="utf-8")
 
 
-def test_every_example_runs_and_keeps_its_contract(page):
+def example(page, number, monkeypatch):
+    """An example as a module that can be imported, as an installed one can."""
+    module = types.ModuleType(f"example{number}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(blocks(page)[number], f"docs/plugins.md, example {number}", "exec"), vars(module))
+    return module
+
+
+def test_the_changed_pictures_of_the_example_are_evaluated(page, monkeypatch, tmp_path):
+    """The network's logits are 40 times the mean colours of its input."""
+    number = next(i for i, text in enumerate(blocks(page)) if "perturbing(" in text)
+    module = example(page, number, monkeypatch)
+    catalog = load_plugins(entry_points=False, extra=[module, PatchesPlugin()])
+    clean, blurred = run(asked(tmp_path, "1crop", "blur:reach=6"), catalog, Progress())
+    assert (clean["protocol"], blurred["protocol"]) == ("1crop", "blur:reach=6")
+    (view,) = views(bind("1crop", lambda name: catalog.find("protocol", name)), PREPROCESS, mirror=True)
+    split, wanted = open_patches(None, "test"), {False: [], True: []}
+    for sample in split.samples:
+        picture = split.read(sample)
+        crop = cut(resize(picture, *resized_shape(*picture.shape[:2], view), view), view) / 255
+        for changed, found in wanted.items():
+            seen = module.slow_mean_around(crop, None, reach=6) if changed else crop
+            scores = np.exp(40 * seen.mean((0, 1)))
+            found.append(scores[sample.label] / scores.sum())
+    for row, probabilities in ((clean, wanted[False]), (blurred, wanted[True])):
+        found = read_columns(Path(row["path"]))["probability_true"]
+        np.testing.assert_allclose(np.asarray(found), probabilities, rtol=1e-3, atol=1e-5)
+    assert np.abs(np.subtract(wanted[False], wanted[True])).max() > 0.1
+
+
+def test_every_example_runs_and_keeps_its_contract(page, monkeypatch):
     checks = {
         "protocol": testing.check_protocol,
         "dataset": testing.check_dataset,
@@ -81,8 +119,7 @@ def test_every_example_runs_and_keeps_its_contract(page):
     }
     checked, lengths = [], {}
     for number, text in enumerate(blocks(page)):
-        module = types.ModuleType(f"example{number}")
-        exec(compile(text, f"docs/plugins.md, example {number}", "exec"), vars(module))
+        module = example(page, number, monkeypatch)
         catalog = load_plugins(entry_points=False, extra=[module])
         for kind, name in catalog.owners:
             if catalog.owner(kind, name).startswith("example") and kind in checks:
@@ -91,9 +128,11 @@ def test_every_example_runs_and_keeps_its_contract(page):
                 lengths[name] = text.count("\n")
     assert checked == [
         ("protocol", "2views"),
+        ("protocol", "blur"),
         ("dataset", "greys"),
         ("loader", "plain"),
         ("reporter", "errors"),
         ("transform", "prune"),
     ]
     assert lengths["prune"] < 20
+    assert lengths["blur"] < 30
