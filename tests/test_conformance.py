@@ -192,6 +192,8 @@ PRE = toys.PREPROCESS
         ({"preprocess": dataclasses.replace(PRE, interpolation="cubic")}, "one of nearest, bilinear"),
         ({"input": Input(channels=1)}, "one number for each channel, got 3 and 3"),
         ({"dense": "yes"}, "Expected dense to be 'auto', a function or None, got yes"),
+        ({"adapt": "yes"}, "Expected adapt to be a function or None, got yes"),
+        ({"file_options": (("wide", True),)}, "an option in file_options to be an option of build, got wide"),
         ({"weights": (W, W)}, "Expected the names of weights to be distinct, got identity, identity"),
         ({"weights": (dataclasses.replace(W, name="random"),)}, "not the name of untrained weights, got random"),
         ({"weights": (dataclasses.replace(W, source=" "),)}, "Expected source to be a text that is not empty"),

@@ -145,6 +145,9 @@ def _located(architecture: Architecture, place: places.Place, results: Path | No
             raise WeightsError(expected("--weights", "a name or a file", f"{place.name}, which is no file"))
         trainings = [p.parent.name for p in results.glob("training/*/last.safetensors")] if results else []
         declared = [w.name for w in architecture.weights]
+        if place.name in (*declared, "random"):
+            option = next(iter(place.options))
+            raise WeightsError(expected(f"{option}= of --weights", "for a file", place.name))
         raise unknown_name(f"weights of {architecture.name}", place.name, [*declared, "random", *trainings])
     return path, path.name
 

@@ -165,9 +165,10 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
     ``exact`` is true if the pixels were those of the reference decoder. ``among`` is the number of classes if answers
     were chosen from some classes only. If labels were reassessed, ``real_n`` images have reassessed labels, and the
     answer to ``real_errors`` of these images is none of them. Under attack, ``vanished`` counts the images whose
-    gradient is zero everywhere.
+    gradient is zero everywhere. ``reading`` says what was done to files of weights, if anything was.
     """
     request, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
+    readings = [m["weights"]["reading"] for m in manifest["members"] if "reading" in m["weights"]]
     n, top1, top5 = counts["n"], counts["top1_errors"], counts["top5_errors"]
     sizes = {tuple(v["resize"]) if isinstance(v["resize"], list) else v["resize"] for v in views}
     return {
@@ -199,6 +200,7 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
         **({"among": manifest["dataset"]["among"]} if "among" in manifest["dataset"] else {}),
         **_real(counts),
         **({"vanished": counts["vanished"]} if "vanished" in counts else {}),
+        **({"reading": readings} if readings else {}),
     }
 
 

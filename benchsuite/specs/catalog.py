@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pluggy
 
-from benchsuite.errors import BadParameter, DataError, PluginError, expected, unknown_name
+from benchsuite.errors import BadParameter, DataError, PluginError, UnknownName, expected, unknown_name
 from benchsuite.specs import hookspecs, parameters
 from benchsuite.specs.architecture import Architecture, Family, Transform
 from benchsuite.specs.dataset import Dataset, Split, SplitName
@@ -71,6 +71,9 @@ class Catalog:
     def _plain_architecture(self, name: str) -> Architecture:
         architecture = self.architectures.get(name)
         if not isinstance(architecture, Architecture):
+            family, slash, rest = name.partition("/")
+            if slash and isinstance(self.architectures.get(f"{family}:NAME"), Family):
+                raise UnknownName(f"Unknown architecture {name!r}: did you mean '{family}:{rest}'?")
             raise unknown_name("architecture", name, self.architectures, self._broken_hint())
         return architecture
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchsuite.errors import UnknownName
+from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture, Family
 from benchsuite.testing.checker import Checker
 
@@ -36,6 +37,9 @@ def check_architecture(a: Architecture | Family, *, build: bool = True, member: 
         own.needs(callable(w.load), "load", "a function", w.load)
         own.needs(w.classes >= 2, "classes", "at least 2", w.classes)
         own.preprocesses(w.preprocess, a.input.channels)
+    it.needs(a.adapt is None or callable(a.adapt), "adapt", "a function or None", a.adapt)
+    for option, _ in a.file_options:
+        it.needs(option in parameters.options(a), "an option in file_options", "an option of build", option)
     for recipe in a.recipes:
         Checker(f"{it.where}, recipe {recipe.name}").preprocesses(recipe.preprocess, a.input.channels)
     if build:
