@@ -107,9 +107,9 @@ def timed_scoring() -> list[float]:
                 return
             yield block
 
-    import benchsuite.walk
+    import benchsuite.evaluator
 
-    benchsuite.walk.score = timing
+    benchsuite.evaluator.score = timing
     return spent
 
 

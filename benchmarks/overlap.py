@@ -23,9 +23,9 @@ import numpy as np
 
 from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, hookimpl, in_order, load_plugins
 from benchsuite.evaluation.question import RunRequest
+from benchsuite.evaluator import OpenNetwork, Settings, evaluate
 from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore
-from benchsuite.walk import OpenNetwork, Settings, evaluate
 
 SIDE = 16
 PREPROCESS = Preprocess(SIDE, SIDE, "bilinear", mean=(0.0,) * 3, std=(1.0,) * 3)

@@ -17,13 +17,13 @@ from torchvision import models, transforms
 
 from benchsuite import load_plugins
 from benchsuite.evaluation.question import Member, Question, RunRequest
+from benchsuite.evaluator import Answer, OpenNetwork, Settings, evaluate
 from benchsuite.models.device import Compute
 from benchsuite.progress import Progress
 from benchsuite.runs.plan import plan
 from benchsuite.runs.run import _open
 from benchsuite.specs.view import View
 from benchsuite.storage.keys import chunk_key, view_key
-from benchsuite.walk import Answer, OpenNetwork, Settings, evaluate
 
 SIZES = ((300, 400), (231, 500), (401, 259), (224, 224), (181, 240), (97, 331))
 CATALOG = load_plugins(entry_points=False)

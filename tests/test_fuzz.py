@@ -15,9 +15,9 @@ from PIL import Image
 
 from benchsuite import DataError, load_plugins
 from benchsuite.evaluation.question import RunRequest
+from benchsuite.evaluator import OpenNetwork, Settings, evaluate
 from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore
-from benchsuite.walk import OpenNetwork, Settings, evaluate
 
 CATALOG = load_plugins(entry_points=False)
 KINDS = {

@@ -16,11 +16,11 @@ from toys import one_by_one
 from benchsuite import Loader, Preprocess, Sample, Split, View, distinct, load_plugins
 from benchsuite.evaluation import input_pipeline
 from benchsuite.evaluation.question import ImageSource
+from benchsuite.evaluator import OpenNetwork, Settings, fill
 from benchsuite.models.device import Compute
 from benchsuite.models.network import Network
 from benchsuite.specs.parameters import bind, finder, views
 from benchsuite.storage.logit_cache import ChunkStore
-from benchsuite.walk import OpenNetwork, Settings, fill
 
 FIND = finder(load_plugins(entry_points=False).protocols)
 PREPROCESS = crash_plugin.PREPROCESS

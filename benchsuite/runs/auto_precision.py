@@ -15,6 +15,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchsuite.evaluation.question import TOLERANCE, ImageSource, Member, Question, at_precision, networks
+from benchsuite.evaluator import OpenNetwork, Settings, fill
 from benchsuite.specs.combine import softmax
 from benchsuite.specs.dataset import Sample, Split, spread
 from benchsuite.specs.loader import Loader
@@ -23,7 +24,6 @@ from benchsuite.specs.preprocess import center
 from benchsuite.specs.view import View
 from benchsuite.storage import keys
 from benchsuite.storage.files import cache_dir, writing
-from benchsuite.walk import OpenNetwork, Settings, fill
 
 if TYPE_CHECKING:
     import numpy as np

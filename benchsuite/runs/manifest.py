@@ -12,6 +12,7 @@ from typing import Any
 
 from benchsuite.evaluation.question import MODULE, TOLERANCE, Member, Question
 from benchsuite.evaluation.timing import Seconds
+from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.runs import auto_precision, profile
 from benchsuite.specs.parameters import show
 from benchsuite.specs.view import view_data
@@ -19,7 +20,6 @@ from benchsuite.stats.metrics import Count
 from benchsuite.stats.significance import wilson
 from benchsuite.storage.environment import environment
 from benchsuite.storage.run_folder import read_manifest
-from benchsuite.walk import Answer, OpenNetwork, Settings
 
 
 def folder(results: Path, question: Question) -> Path:

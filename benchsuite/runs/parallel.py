@@ -19,12 +19,12 @@ from itertools import groupby
 from benchsuite.distributed.crew import Crew, Work
 from benchsuite.errors import BenchsuiteError, StorageError, expected
 from benchsuite.evaluation.question import Identity, ImageSource, Member, Question, at_precision, networks
+from benchsuite.evaluator import Answer, OpenNetwork, Settings, evaluate, fill
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 from benchsuite.storage.files import cache_dir, writing
 from benchsuite.storage.keys import chunk_key, view_keys
 from benchsuite.storage.logit_cache import CHUNK, chunked
-from benchsuite.walk import Answer, OpenNetwork, Settings, evaluate, fill
 
 PAUSE = 0.1
 """Seconds between two checks of the chunks that other processes have claimed."""

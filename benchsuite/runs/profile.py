@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchsuite.evaluator import OpenNetwork
 from benchsuite.storage.logit_cache import CHUNK
-from benchsuite.walk import OpenNetwork
 
 WAITED = 0.15
 """A pass that waits for images for less than this fraction of its time is limited by its network.

@@ -16,6 +16,7 @@ from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
+from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision, parallel, profile
@@ -29,7 +30,6 @@ from benchsuite.storage.keys import digest
 from benchsuite.storage.locks import held
 from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import write_run
-from benchsuite.walk import Answer, OpenNetwork, Settings
 
 TALLIED = 64
 """How many questions ``tally`` evaluates at once: it bounds the predictions in memory."""

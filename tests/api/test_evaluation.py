@@ -150,7 +150,7 @@ def test_importing_benchsuite_imports_nothing_heavy_and_still_lists_the_function
 
 def test_a_command_is_a_function_also_after_all_modules_are_imported() -> None:
     program = (
-        "import benchsuite, benchsuite.walk, benchsuite.cli.run, benchsuite.api.sweeping\n"
+        "import benchsuite, benchsuite.evaluator, benchsuite.cli.run, benchsuite.api.sweeping\n"
         "names = ('evaluate', 'compare', 'explain', 'audit', 'train', 'sweep', 'query')\n"
         "print([n for n in names if type(getattr(benchsuite, n)).__name__ != 'function'])\n"
     )

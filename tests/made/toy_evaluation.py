@@ -13,10 +13,10 @@ from toys import ToyPlugin, fake_predict
 
 from benchsuite import View, load_plugins
 from benchsuite.evaluation.question import Member, Question, RunRequest
+from benchsuite.evaluator import OpenNetwork, Settings
 from benchsuite.models.network import Network
 from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore
-from benchsuite.walk import OpenNetwork, Settings
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
 

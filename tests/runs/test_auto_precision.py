@@ -15,6 +15,7 @@ from toys import TOP1_ERRORS, ToyPlugin, fake_predict
 
 from benchsuite import BadParameter, Preprocess, load_plugins
 from benchsuite.evaluation.question import Member, Question, RunRequest
+from benchsuite.evaluator import OpenNetwork
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision
 from benchsuite.runs.auto_precision import FLIPS, Trial, compared, describe_decision, in_chosen_precision, worth_it
@@ -23,7 +24,6 @@ from benchsuite.runs.run import run
 from benchsuite.specs.preprocess import center
 from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import read_manifest
-from benchsuite.walk import OpenNetwork
 
 IDS = [f"image {i}" for i in range(64)]
 

@@ -17,10 +17,10 @@ import pytest
 from benchsuite import BadParameter, BenchsuiteError, StorageError
 from benchsuite.distributed.crew import Crew
 from benchsuite.evaluation.question import RunRequest
+from benchsuite.evaluator import fill
 from benchsuite.progress import Progress
 from benchsuite.runs.parallel import announced
 from benchsuite.runs.run import run
-from benchsuite.walk import fill
 
 IMAGES, CHUNKS = 2100, 5
 RUN = ["run", "speck", "--weights", "random", "--device", "cpu", "--loader", "logged", "--data", f"specks:{IMAGES}"]

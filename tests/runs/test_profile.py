@@ -13,12 +13,12 @@ from toy_evaluation import CATALOG
 
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.evaluation.timing import Seconds
+from benchsuite.evaluator import OpenNetwork
 from benchsuite.progress import Progress
 from benchsuite.report.tables.text import profile_table
 from benchsuite.runs import run as running
 from benchsuite.runs.profile import begin, profile, profiles, record
 from benchsuite.storage.run_folder import read_manifest
-from benchsuite.walk import OpenNetwork
 
 SECONDS = {"decode": 2.0, "wait": 1.0, "resize": 1.5, "forward": 8.0, "total": 10.0}
 

@@ -17,7 +17,7 @@ from toys import LABELS, SCORES_10CROP, TOP1_ERRORS, images, split_of
 from benchsuite import BenchsuiteError, Crop, DataError, Sample, Split, StorageError, View
 from benchsuite.evaluation.input_pipeline import cutter
 from benchsuite.evaluation.question import Question
-from benchsuite.walk import Answer, Settings, evaluate, fill, of_several
+from benchsuite.evaluator import Answer, Settings, evaluate, fill, of_several
 
 
 def walk(asked: list[Question], root: Path, predict: Any = None, settings: Settings = SETTINGS) -> list[Answer]:
@@ -74,7 +74,7 @@ def test_order_of_the_files_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_finished_chunks_are_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchsuite.walk.CHUNK", 2)
+    monkeypatch.setattr("benchsuite.evaluator.CHUNK", 2)
     broken = CountingPredict(breaks_at=4)
     with pytest.raises(KeyboardInterrupt):
         walk(questions("1crop"), tmp_path, broken, Settings(1, 0))
@@ -101,7 +101,7 @@ def reads(question: Question, told: list[str], broken: str = "") -> Question:
 def test_a_device_beside_the_host_goes_from_chunk_to_chunk_without_a_pause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchsuite.walk.CHUNK", 2)
+    monkeypatch.setattr("benchsuite.evaluator.CHUNK", 2)
     told: list[str] = []
     asked = [reads(q, told) for q in questions("1crop")]
     (answer,) = walk(asked, tmp_path / "ahead", Ahead(told))
@@ -122,7 +122,7 @@ def test_a_device_beside_the_host_goes_from_chunk_to_chunk_without_a_pause(
 def test_a_broken_image_of_the_next_chunk_loses_nothing_of_one_that_is_under_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchsuite.walk.CHUNK", 2)
+    monkeypatch.setattr("benchsuite.evaluator.CHUNK", 2)
     asked = questions("1crop")
     with pytest.raises(DataError, match="memory:c"):
         walk([reads(asked[0], [], "c")], tmp_path, Ahead([]))
