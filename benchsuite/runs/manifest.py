@@ -168,7 +168,8 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
     gradient is zero everywhere. ``reading`` says what was done to files of weights, if anything was.
     """
     request, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
-    readings = [m["weights"]["reading"] for m in manifest["members"] if "reading" in m["weights"]]
+    weights = [m["weights"] for m in manifest.get("members", ()) if "weights" in m]
+    readings = [w["reading"] for w in weights if "reading" in w]
     n, top1, top5 = counts["n"], counts["top1_errors"], counts["top5_errors"]
     sizes = {tuple(v["resize"]) if isinstance(v["resize"], list) else v["resize"] for v in views}
     return {
