@@ -85,7 +85,7 @@ PAPER = Setting(
     partial=True,
     accounting="exact",
     small=Mini(100 / 6, 50, 30, (("width", 8),), 10_000),
-    few=Mini(12.5, 50, 20, (("width", 8),), 1_000, passes=6),
+    few=Mini(12.5, 50, 10, (("width", 8),), 1_000, passes=12),
 )
 CODE = Setting(
     prefix="hfc-code",
@@ -106,7 +106,7 @@ CODE = Setting(
     partial=False,
     accounting="batch-mean",
     small=Mini(100 / 6, 50, 30, (("n", 1),), 10_000),
-    few=Mini(12.5, 50, 20, (("n", 1),), 1_000, passes=6),
+    few=Mini(12.5, 50, 10, (("n", 1),), 1_000, passes=12),
 )
 FASHION = Setting(
     prefix="hfc-fashion",
@@ -250,7 +250,10 @@ def _told(recipe: Recipe, setting: Setting, note: str) -> Recipe:
     options = "".join(f"{key}={value}, " for key, value in mini.options)
     passes = f" ({mini.passes} passes in each)" if mini.passes > 1 else ""
     small = f"mini: {options}{epochs} epochs{passes} of {mini.images:,} images in batches of {mini.batch_size}"
-    cost = f"{recipe.epochs} epochs of {setting.images:,} images in batches of {recipe.batch_size}, not run"
+    attacked = recipe.perturbation is not None and recipe.perturbation.needs == "gradient"
+    minutes = "3 minutes" if attacked else "2 minutes" if mini.passes > 6 else "a minute"
+    cost = f"{recipe.epochs} epochs of {setting.images:,} images in batches of {recipe.batch_size}, not run. "
+    cost += f"mini: about {minutes} of one core"
     return replace(recipe, cost=cost, note=f"{note}. {setting.note}. {small}, learning rate times {mini.rate:g}")
 
 
