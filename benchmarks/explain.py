@@ -107,9 +107,9 @@ def timed_scoring() -> list[float]:
                 return
             yield block
 
-    import benchsuite.evaluate
+    import benchsuite.evaluator
 
-    benchsuite.evaluate.score = timing
+    benchsuite.evaluator.score = timing
     return spent
 
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from benchsuite import Architecture, Dataset, Preprocess, Sample, Split, hookimpl, in_order, load_plugins
-from benchsuite.evaluate import OpenNetwork, Settings, evaluate
 from benchsuite.evaluation.question import RunRequest
+from benchsuite.evaluator import OpenNetwork, Settings, evaluate
 from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore
 

@@ -40,16 +40,39 @@ from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
 from benchsuite.storage.files import cache_dir
 
 if TYPE_CHECKING:
-    from benchsuite.runs.query import load_predictions, load_runs
+    from benchsuite.api.auditing import audit
+    from benchsuite.api.comparison import compare
+    from benchsuite.api.evaluation import evaluate
+    from benchsuite.api.explanation import explain
+    from benchsuite.api.sweeping import sweep
+    from benchsuite.api.training import train
+    from benchsuite.runs.query import load_predictions, load_runs, query
 
 __version__ = "0.1.0"
 
+_LAZY = {
+    "audit": "benchsuite.api.auditing",
+    "compare": "benchsuite.api.comparison",
+    "evaluate": "benchsuite.api.evaluation",
+    "explain": "benchsuite.api.explanation",
+    "load_predictions": "benchsuite.runs.query",
+    "load_runs": "benchsuite.runs.query",
+    "query": "benchsuite.runs.query",
+    "sweep": "benchsuite.api.sweeping",
+    "train": "benchsuite.api.training",
+}
+"""The commands as functions: the module of each, imported at its first use so that importing benchsuite stays fast."""
+
 
 def __getattr__(name: str) -> Any:
-    """``load_runs`` and ``load_predictions``, imported at their first use so that importing benchsuite stays fast."""
-    if name not in ("load_predictions", "load_runs"):
+    """A function of ``_LAZY``."""
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("benchsuite.runs.query"), name)
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
 
 
 __all__ = [
@@ -93,13 +116,17 @@ __all__ = [
     "Warmup",
     "Weights",
     "WeightsError",
+    "audit",
     "bind",
     "cache_dir",
     "center",
     "check_headers",
+    "compare",
     "decode",
     "distinct",
+    "evaluate",
     "expected",
+    "explain",
     "first_line",
     "five",
     "flips",
@@ -110,8 +137,11 @@ __all__ = [
     "load_predictions",
     "load_runs",
     "perturbing",
+    "query",
     "result_table",
     "steps",
+    "sweep",
+    "train",
     "unknown_name",
     "view",
 ]

@@ -6,7 +6,7 @@ Each recipe has a mini size for two CPU cores.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -24,7 +24,18 @@ UNVERIFIED = "not verified: the numbers are in figures and tables that were not 
 BEYOND = 1000
 """A radius that keeps all frequencies."""
 
-Fields = dict[str, Any]
+SEEN = 2_000
+"""On so many training images the accuracy by radius is measured."""
+
+MOVED = Augmentation(pad=2, flip=True)
+"""Padded to 36 pixels, cropped to 32, mirrored."""
+
+ATTACKED = (
+    "Trained on attacked images only: eps 0.03 (also given as 8/255), 10 steps of 0.003, from the image itself, "
+    "by the network in training mode"
+)
+
+Changes = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +43,8 @@ class Setting:
     """Where and how the experiments are done. ``prefix`` begins the names; ``alpha`` is that of mixup.
 
     ``rule`` and ``range`` are those of the filters. With ``range="max"`` all training images are divided by their
-    largest value, also unfiltered ones. ``moved`` is the augmentation of the adversarial training. ``small`` is the
-    mini size, ``few`` that of natural and shuffled labels, for 100 epochs.
+    largest value, also unfiltered ones. ``moved`` is the augmentation of the adversarial training, and ``attacked`` its
+    note. ``small`` is the mini size, ``few`` that for comparing natural and shuffled labels.
     """
 
     prefix: str
@@ -46,6 +57,7 @@ class Setting:
     range: str
     alpha: float
     moved: Augmentation
+    attacked: str
     partial: bool
     accounting: str
     small: Mini
@@ -69,6 +81,7 @@ PAPER = Setting(
     range="none",
     alpha=0.5,
     moved=Augmentation(),
+    attacked=ATTACKED,
     partial=True,
     accounting="exact",
     small=Mini(100 / 6, 50, 30, (("width", 8),), 10_000),
@@ -88,7 +101,8 @@ CODE = Setting(
     rule="lt",
     range="max",
     alpha=1.0,
-    moved=Augmentation(pad=2, flip=True),
+    moved=MOVED,
+    attacked=f"{ATTACKED}. Whether the code divides these images by their largest value is not stated: not divided",
     partial=False,
     accounting="batch-mean",
     small=Mini(100 / 6, 50, 30, (("n", 1),), 10_000),
@@ -107,7 +121,8 @@ FASHION = Setting(
     rule="le",
     range="none",
     alpha=0.5,
-    moved=Augmentation(pad=2, flip=True),
+    moved=MOVED,
+    attacked=ATTACKED,
     partial=True,
     accounting="exact",
     small=Mini(100 / 6, 50, 30, (("n", 1),), 10_000),
@@ -118,12 +133,11 @@ FASHION = Setting(
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """An experiment: what it changes in that with natural labels. ``mini`` are changes to the mini size."""
+    """An experiment: its changes to the recipe with natural labels, as those of a ``Level``, and a note."""
 
     name: str
-    fields: Fields
-    note: str = ""
-    mini: Fields | None = None
+    changes: Changes
+    note: str
 
 
 def filtered(name: str, radius: int, setting: Setting) -> Perturbation:
@@ -140,104 +154,74 @@ PGD = Perturbation(
     "gradient",
     reference="benchsuite.protocols._attacks:pgd_reference",
 )
+BN = (("bn", True),)
+UNWATCHED: Changes = (("watched", ()), ("watched_images", None))
 
 WATCHED = "After each epoch: the training error on low-pass images, 2,000 for each radius (the source: not stated)"
 SHUFFLED = (
-    "The labels of the training images are permuted, always in the same way, as the source has a fixed file. " + WATCHED
+    f"The labels of the training images are permuted, always in the same way: the source has a fixed file. {WATCHED}"
 )
-SIZES = "The batch sizes of the source are not verified; this one is a choice"
+BATCHNORM = "Batch normalisation, gamma 1 and beta 0 at the start"
+SIZES = "The batch sizes of the source are not verified: those other than 100 are a choice"
 RATES = "The learning rate is that of Adam for every optimizer; momentum is not stated: none"
-ATTACKED = (
-    "Trained on attacked images only: eps 0.03 (8/255 in the paper), 10 steps of 0.003, from the image itself, by the "
-    "network in training mode"
-)
 
-OPTIMIZERS = {"sgd": 1000.0, "adagrad": 100.0, "adadelta": 10_000.0, "rmsprop": 10.0}
-"""The other optimizers of the sweep, with the factor on the learning rate of 1e-4 at the mini size."""
+OPTIMIZERS = {
+    Optimizer("sgd", 1e-4): 1000.0,
+    Optimizer("adagrad", 1e-4): 100.0,
+    Optimizer("adadelta", 1e-4): 10_000.0,
+    Optimizer("rmsprop", 1e-4): 10.0,
+}
+"""The other optimizers of the sweep, with the factor on the learning rate at the mini size."""
 
 
 def experiments(setting: Setting) -> Iterator[Experiment]:
     """The experiments apart from natural labels."""
+
+    def one(name: str, note: str, mini: Mini = setting.small, **fields: Any) -> Experiment:
+        return Experiment(name, (*UNWATCHED, *fields.items(), ("mini", mini)), note)
+
     low = {r: filtered("lowpass", r, setting) for r in RADII}
     high = {r: filtered("highpass", r, setting) for r in RADII}
-    yield Experiment("shuffled", {"labels": "shuffled", "epochs": 300}, SHUFFLED)
+    few = replace(setting.few, shorter=3 * setting.few.shorter)
+    watching = {"watched": tuple(low.values()), "watched_images": SEEN}
+    yield one("shuffled", SHUFFLED, few, labels="shuffled", epochs=300, **watching)
     for r in RADII:
-        yield Experiment(f"train-low-r{r}", {"perturbation": low[r]}, "Trained on low-pass images, tested on originals")
+        yield one(f"train-low-r{r}", "Trained on low-pass images, tested on originals", perturbation=low[r])
     for r in RADII:
-        yield Experiment(
-            f"train-high-r{r}", {"perturbation": high[r]}, "Trained on high-pass images, tested on originals"
-        )
-    yield Experiment("dropout", {"options": (("dropout", 0.5),)}, "Dropout of 0.5 before the last layer")
-    yield Experiment("mixup", {"mixup": setting.alpha}, f"Mixup with alpha {setting.alpha:g}")
-    yield Experiment("batchnorm", {"options": (("bn", True),)}, "Batch normalisation, gamma 1 and beta 0 at the start")
+        yield one(f"train-high-r{r}", "Trained on high-pass images, tested on originals", perturbation=high[r])
+    yield one("dropout", "Dropout of 0.5 before the last layer", options=(("dropout", 0.5),))
+    for alpha in (setting.alpha, 1.5 - setting.alpha):
+        named = "mixup" if alpha == setting.alpha else f"mixup-{alpha:g}"
+        yield one(named, f"Mixup with alpha {alpha:g}", mixup=alpha)
+    yield one("batchnorm", BATCHNORM, options=BN)
     for r in RADII:
-        fields = {"options": (("bn", True),), "perturbation": low[r]}
-        note = "Batch normalisation, trained on low-pass images only; the source's radius is not stated: all four"
-        yield Experiment(f"batchnorm-low-r{r}", fields, note)
+        note = f"{BATCHNORM}; trained on low-pass images only: the source's radius is not stated"
+        yield one(f"batchnorm-low-r{r}", note, perturbation=low[r], options=BN)
     for size in BATCHES:
-        yield Experiment(f"batch-{size}", {"batch_size": size}, SIZES, {"batch_size": size})
-    for name, rate in OPTIMIZERS.items():
-        yield Experiment(f"optimizer-{name}", {"optimizer": Optimizer(name, 1e-4)}, RATES, {"rate": rate})  # type: ignore[arg-type]
-    yield adversarial(setting)
+        yield one(f"batch-{size}", SIZES, replace(setting.small, batch_size=size), batch_size=size)
+    for optimizer, rate in OPTIMIZERS.items():
+        yield one(f"optimizer-{optimizer.name}", RATES, replace(setting.small, rate=rate), optimizer=optimizer)
+    yield one("adv-pgd", setting.attacked, fewer(setting), perturbation=PGD, augmentation=setting.moved)
 
 
-def adversarial(setting: Setting) -> Experiment:
-    """PGD training."""
-    note = ATTACKED
-    if setting.range == "max":
-        note += ". Whether the code divides these images by their largest value is not stated: not divided"
-    return Experiment("adv-pgd", {"perturbation": PGD, "augmentation": setting.moved}, note, {"images": 3_000})
+def fewer(setting: Setting) -> Mini:
+    """The mini size of adversarial training, which takes eleven times as long for each image."""
+    return replace(setting.small, images=3_000)
 
 
 def recipes(setting: Setting) -> tuple[Recipe, ...]:
     """All recipes of a setting, that with natural labels first."""
-    natural = _natural(setting)
-    return natural, *(_changed(natural, setting, one) for one in experiments(setting))
-
-
-def grids(setting: Setting) -> tuple[Grid, ...]:
-    """The grids of a setting. Each begins from the recipe with natural labels."""
-    made = {one.name: one for one in experiments(setting)}
-
-    def levels(first: str, names: dict[str, str]) -> tuple[Level, ...]:
-        others = (Level(level, _changes(setting, made[name])) for level, name in names.items())
-        return (Level(first, _changes(setting, Experiment("", {}))), *others)
-
-    low = {f"low r={r}": f"train-low-r{r}" for r in RADII}
-    high = {f"high r={r}": f"train-high-r{r}" for r in RADII}
-    mixes = tuple(
-        Level(f"mixup {alpha:g}", _changes(setting, Experiment("", {"mixup": alpha}))) for alpha in (0.5, 1.0)
+    first = natural(setting)
+    others = (
+        (replace(first, name=f"{setting.prefix}-{e.name}", **dict(e.changes)), e.note) for e in experiments(setting)
     )
-    labels = (Level("natural", ()), Level("shuffled", _watching(_changes(setting, made["shuffled"]), setting)))
-    sizes = [Experiment(f"{size}", {"batch_size": size}, mini={"batch_size": size}) for size in sorted((100, *BATCHES))]
-    bn = (Level("none", ()), Level("bn", (("options.bn", True),)))
-    plain, *attacked = levels("natural", {"adversarial": "adv-pgd"})
-    still = tuple(Level(level.name, (*level.changes, ("augmentation", Augmentation()))) for level in attacked)
-    moved = (Level("none", ()), Level("pad 2, flip", (("augmentation", Augmentation(pad=2, flip=True)),)))
-    few = replace(setting.few, shorter=setting.few.shorter)
-    return (
-        _grid(setting, "labels", (("labels", labels),), mini=few),
-        _grid(setting, "low-high", (("images", levels("originals", low | high)),)),
-        _grid(
-            setting,
-            "heuristics",
-            (("heuristic", (*levels("none", {"dropout": "dropout", "batchnorm": "batchnorm"}), *mixes)),),
-        ),
-        _grid(setting, "batchnorm", (("images", levels("originals", low)), ("norm", bn))),
-        _grid(setting, "batchsize", (("batch", tuple(Level(s.name, _changes(setting, s)) for s in sizes)),), SIZES),
-        _grid(
-            setting,
-            "optimizers",
-            (("optimizer", levels("adam", {name: f"optimizer-{name}" for name in OPTIMIZERS})),),
-            RATES,
-        ),
-        _grid(setting, "robust", (("training", (plain, *still)), ("augmentation", moved)), ATTACKED),
-    )
+    note = f"Natural labels. {WATCHED}"
+    return tuple(_told(recipe, setting, note) for recipe, note in ((first, note), *others))
 
 
-def _natural(setting: Setting) -> Recipe:
-    watched = tuple(filtered("lowpass", r, setting) for r in RADII)
-    recipe = Recipe(
+def natural(setting: Setting) -> Recipe:
+    """The recipe with natural labels, from which all others begin."""
+    return Recipe(
         name=f"{setting.prefix}-natural",
         architecture=setting.architecture,
         dataset=setting.dataset,
@@ -248,36 +232,14 @@ def _natural(setting: Setting) -> Recipe:
         schedule=Schedule(),
         partial=setting.partial,
         perturbation=filtered("lowpass", BEYOND, setting) if setting.range == "max" else None,
-        watched=watched,
-        watched_images=2_000,
+        watched=tuple(filtered("lowpass", r, setting) for r in RADII),
+        watched_images=SEEN,
         accounting=setting.accounting,
         source=setting.source,
         expected=UNVERIFIED,
         cost="",
         mini=setting.small,
     )
-    return _told(recipe, setting, f"Natural labels. {WATCHED}")
-
-
-def _changed(natural: Recipe, setting: Setting, one: Experiment) -> Recipe:
-    fields = dict(_changes(setting, one))
-    if one.name == "shuffled":
-        fields |= {"watched": natural.watched, "watched_images": natural.watched_images}
-    return _told(replace(natural, name=f"{setting.prefix}-{one.name}", **fields), setting, one.note)
-
-
-def _changes(setting: Setting, one: Experiment) -> tuple[tuple[str, Any], ...]:
-    """The changes of an experiment to the recipe with natural labels; nothing is watched."""
-    mini = setting.small
-    if one.name == "shuffled":
-        mini = replace(setting.few, shorter=3 * setting.few.shorter)
-    return tuple(
-        {"watched": (), "watched_images": None, **one.fields, "mini": replace(mini, **(one.mini or {}))}.items()
-    )
-
-
-def _watching(changes: tuple[tuple[str, Any], ...], setting: Setting) -> tuple[tuple[str, Any], ...]:
-    return tuple((name, value) for name, value in changes if not name.startswith("watched"))
 
 
 def _told(recipe: Recipe, setting: Setting, note: str) -> Recipe:
@@ -292,7 +254,44 @@ def _told(recipe: Recipe, setting: Setting, note: str) -> Recipe:
     return replace(recipe, cost=cost, note=f"{note}. {setting.note}. {small}, learning rate times {mini.rate:g}")
 
 
-def _grid(
-    setting: Setting, name: str, factors: tuple[tuple[str, tuple[Level, ...]], ...], note: str = "", mini: Any = None
-) -> Grid:
-    return Grid(f"{setting.prefix}-{name}", f"{setting.prefix}-natural", factors, setting.source, note, mini)
+def grids(setting: Setting) -> tuple[Grid, ...]:
+    """The grids of a setting. Each begins from the recipe with natural labels."""
+    prefix, few = setting.prefix, {"labels": setting.few}
+    return tuple(
+        Grid(f"{prefix}-{name}", f"{prefix}-natural", factors, setting.source, f"{note}. {setting.note}", few.get(name))
+        for name, factors, note in _designs(setting)
+    )
+
+
+Factors = tuple[tuple[str, tuple[Level, ...]], ...]
+
+
+def _designs(setting: Setting) -> Iterator[tuple[str, Factors, str]]:
+    """The name of each grid, its factors, and a note."""
+    made = {e.name: e.changes for e in experiments(setting)}
+    plain = (*UNWATCHED, ("mini", setting.small))
+
+    def levels(first: str, others: Mapping[str, str]) -> tuple[Level, ...]:
+        """``first`` is natural labels with nothing watched; the others are experiments by the names of their levels."""
+        return (Level(first, plain), *(Level(level, made[name]) for level, name in others.items()))
+
+    low = levels("originals", {f"low r={r}": f"train-low-r{r}" for r in RADII})
+    high = levels("originals", {f"high r={r}": f"train-high-r{r}" for r in RADII})
+    mixes = {f"mixup {dict(c)['mixup']:g}": name for name, c in made.items() if name.startswith("mixup")}
+    heuristics = levels("none", {"dropout": "dropout", "batchnorm": "batchnorm"} | mixes)
+    usual = Level("100", (*UNWATCHED, ("mini", replace(setting.small, batch_size=100))))
+    batches = (*(Level(str(size), made[f"batch-{size}"]) for size in BATCHES), usual)
+    batches = tuple(sorted(batches, key=lambda level: int(level.name)))
+    names = {optimizer.name: f"optimizer-{optimizer.name}" for optimizer in OPTIMIZERS}
+    bn = (Level("none", ()), Level("bn", (("options", BN),)))
+    moved = (Level("none", (("augmentation", Augmentation()),)), Level("pad 2, flip", (("augmentation", MOVED),)))
+    few = f"Fewer images at the mini size, so that shuffled labels are learned. {WATCHED}"
+    yield "labels", (("labels", (Level("natural", ()), Level("shuffled", made["shuffled"]))),), few
+    yield "low-high", (("images", (*low, *high[1:])),), "Tested on originals"
+    yield "heuristics", (("heuristic", heuristics),), "Dropout of 0.5 before the last layer; mixup with both alphas"
+    yield "batchnorm", (("images", low), ("norm", bn)), "Tested on originals"
+    yield "batchsize", (("batch", batches),), SIZES
+    yield "optimizers", (("optimizer", levels("adam", names)),), RATES
+    standard = Level("natural", (*UNWATCHED, ("mini", fewer(setting))))
+    attacked = (standard, Level("adversarial", made["adv-pgd"]))
+    yield "robust", (("training", attacked), ("augmentation", moved)), f"{ATTACKED}; the code augments only these"

@@ -12,7 +12,7 @@ from benchsuite import Architecture, BadParameter, Family, Input, Preprocess, Un
 
 NOTE = (
     "Every model of timm, preprocessed as its own configuration says for testing. NAME takes timm's default weights "
-    "and lists those of other tags; NAME.TAG takes that tag's"
+    "and lists those of other tags; NAME.TAG takes that tag's; hf-hub:USER/MODEL and local-dir:FOLDER are saved ones"
 )
 
 
@@ -32,10 +32,14 @@ def names() -> Sequence[str]:
 def resolve(name: str) -> Architecture:
     """``NAME`` or ``NAME.TAG`` -> the architecture, with the weights of all its tags or of that tag.
 
-    Raises ``UnknownName`` with the nearest name, and ``BadParameter`` for images that are padded or not square.
+    ``hf-hub:USER/MODEL`` is a model that somebody saved with timm on the Hugging Face hub, ``local-dir:FOLDER`` one in
+    a folder. Raises ``UnknownName`` with the nearest name, and ``BadParameter`` for images that are padded or not
+    square.
     """
     import timm
 
+    if name.partition(":")[0] in ("hf-hub", "local-dir"):
+        return _saved(name)
     bare, dot, _ = name.partition(".")
     configs = timm.models.get_arch_pretrained_cfgs(bare)
     if not configs or (dot and name not in configs):
@@ -54,6 +58,24 @@ def resolve(name: str) -> Architecture:
         dense=None if config.fixed_input_size else "auto",
         note="" if weights else "timm has no weights with a classifier for it",
         adapt=_adapt,
+    )
+
+
+def _saved(name: str) -> Architecture:
+    """A model saved with timm: its network, weights and preprocessing, as its config.json says."""
+    from benchsuite.plugins._saved_timm import load_config, saved_state
+
+    config, model = load_config(name)
+    usual = preprocess(name, config)
+    weights = Weights("saved", partial(saved_state, name), usual, config.num_classes, f"timm: {name}")
+    return Architecture(
+        f"timm:{name}",
+        partial(_build, name),
+        usual,
+        (weights,),
+        Input(config.input_size[0], fixed=bool(config.fixed_input_size)),
+        dense=None if config.fixed_input_size else "auto",
+        note=f"{model} of timm, saved as {name}; preprocessing: its config.json",
     )
 
 

@@ -136,3 +136,7 @@ def test_every_example_runs_and_keeps_its_contract(page, monkeypatch):
     ]
     assert lengths["prune"] < 20
     assert lengths["blur"] < 30
+
+
+def test_every_defect_that_the_kit_finds_is_documented_with_its_remedy(page):
+    assert [line for name, mend in testing.DEFECTS.items() if (line := f"| `{name}` | {mend} |") not in page] == []

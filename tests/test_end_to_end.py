@@ -16,8 +16,8 @@ from torch import nn
 from torchvision import models, transforms
 
 from benchsuite import load_plugins
-from benchsuite.evaluate import Answer, OpenNetwork, Settings, evaluate
 from benchsuite.evaluation.question import Member, Question, RunRequest
+from benchsuite.evaluator import Answer, OpenNetwork, Settings, evaluate
 from benchsuite.models.device import Compute
 from benchsuite.progress import Progress
 from benchsuite.runs.plan import plan

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchsuite import DataError, load_plugins
-from benchsuite.evaluate import OpenNetwork, Settings, evaluate
 from benchsuite.evaluation.question import RunRequest
+from benchsuite.evaluator import OpenNetwork, Settings, evaluate
 from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore
 

@@ -14,8 +14,8 @@ import pytest
 
 import benchsuite
 
-LINE = "errors progress < specs < stats < storage < distributed < data < models < evaluation < evaluate"
-LINE += " < training < runs < doctor < explanation < builtin < report < testing < cli"
+LINE = "errors progress < specs < stats < storage < distributed < data < models < evaluation < evaluator"
+LINE += " < training < runs < doctor < explanation < builtin < report < testing < scaffold < api < cli"
 ORDER = LINE.replace("<", " ").split()
 """A module imports from its own folder and from those before it."""
 
@@ -170,13 +170,13 @@ def test_the_folders_are_few_and_none_holds_more_files_than_a_reader_keeps_apart
         "__init__",
         "__main__",
         "errors",
-        "evaluate",
+        "evaluator",
         "progress",
     ]
     for folder in {path.parent for _, path in core_modules()} - {CORE, CORE / "cli"}:
         assert len([p for p in folder.glob("*.py") if p.stem != "__init__"]) <= 13, folder
     assert [f"{module}: {n} lines" for module, p in core_modules() if (n := text(p).count("\n")) > 400] == []
-    assert text(CORE / "evaluate.py").count("\n") < 150
+    assert text(CORE / "evaluator.py").count("\n") < 150
 
 
 @pytest.mark.parametrize(("module", "path"), plugin_modules(), ids=lambda v: v if isinstance(v, str) else "")
@@ -217,7 +217,7 @@ def test_no_name_of_the_facade_is_a_module_too() -> None:
         ("specs.view", "def f():\n    from benchsuite.data import resize", "specs comes before data"),
         ("stats.metrics", "import benchsuite.cli.run", "stats comes before cli"),
         ("stats.metrics", "from ..evaluation.predictions import join", "stats comes before evaluation"),
-        ("evaluation.question", "import benchsuite.evaluate", "evaluation comes before evaluate"),
+        ("evaluation.question", "import benchsuite.evaluator", "evaluation comes before evaluator"),
         ("storage.keys", "from benchsuite import load_plugins", "benchsuite.load_plugins is in no folder"),
         ("runs.run", "from benchsuite.plugins import pnn", "benchsuite.plugins.pnn is in no folder"),
         ("specs.combine", "import numpy as np", "numpy outside a function"),

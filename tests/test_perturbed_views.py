@@ -14,9 +14,9 @@ import torch
 from toys import one_by_one
 
 from benchsuite import Loader, Preprocess, Sample, Split, View, distinct, load_plugins
-from benchsuite.evaluate import OpenNetwork, Settings, fill
 from benchsuite.evaluation import input_pipeline
 from benchsuite.evaluation.question import ImageSource
+from benchsuite.evaluator import OpenNetwork, Settings, fill
 from benchsuite.models.device import Compute
 from benchsuite.models.network import Network
 from benchsuite.specs.parameters import bind, finder, views

@@ -49,7 +49,7 @@ def test_no_committed_run_names_a_path_of_a_machine() -> None:
 
 
 def test_committed_cells_of_a_grid_say_what_the_grid_says_of_them_and_how_they_are_made_again() -> None:
-    """No number is published for a cell, except for the cell that equals its recipe."""
+    """No number is published for a cell, except for the cell that equals its recipe; those of HFC are not verified."""
     networks = [a for a in load_plugins(entry_points=False).architectures.values() if isinstance(a, Architecture)]
     words, grids = {}, {}
     for architecture in networks:
@@ -59,14 +59,17 @@ def test_committed_cells_of_a_grid_say_what_the_grid_says_of_them_and_how_they_a
                 words[cell.name], grids[cell.name] = cell, grid.name
     found = [json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*/training/*/manifest.json")]
     found = [manifest for manifest in found if manifest["recipe"]["name"] in words]
-    assert len(found) == 24
+    assert len(found) == 24 + 43
     for manifest in found:
         told, name = manifest["recipe"], manifest["recipe"]["name"]
         for field in ("source", "expected", "cost", "note"):
             assert told[field] == getattr(words[name], field)
-        assert manifest["command"] == f"benchsuite train --grid {grids[name]} --data cifar10:PATH --scale mini"
-    claims = [m["recipe"]["name"] for m in found if m["recipe"]["expected"] != "no number in print"]
-    assert claims == ["pnn-dispute-sgd-0.5-150-learned-there@mini"]
+        hfc = name.startswith("hfc-")
+        options = f"--seed {told['seed']}" if hfc else "--data cifar10:PATH"
+        assert manifest["command"] == f"benchsuite train --grid {grids[name]} {options} --scale mini"
+        assert not hfc or told["expected"] == "no number in print" or told["expected"].startswith("not verified")
+    claims = {m["recipe"]["name"] for m in found if m["recipe"]["expected"][:3] not in ("no ", "not")}
+    assert claims == {"pnn-dispute-sgd-0.5-150-learned-there@mini"}
 
 
 def test_every_kind_of_table_is_explained() -> None:

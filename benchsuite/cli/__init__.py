@@ -24,6 +24,7 @@ COMMANDS = {
     "report": "show finished runs: one HTML page, tables for papers, plots",
     "tables": "regenerate the tables of committed results, or check that they are up to date",
     "data": "check a data set, or prepare the file that a fast loader reads",
+    "plugin": "write a plugin of your own, or check one",
     "query": "query all runs in SQL: tables runs and predictions",
 }
 """The help text of each command; a command's module is imported only when it is used."""

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the findings, a verdict, and what to do."""
-    from benchsuite.cli.bars import bars
+    from benchsuite.api.bars import bars
     from benchsuite.doctor.check import CheckRequest, checkup, flat
 
     names = ("data", "split", "full", "model", "weights", "shown", "device", "results")

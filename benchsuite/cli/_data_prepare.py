@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchsuite.cli.bars import bars
+from benchsuite.api.bars import bars
 from benchsuite.cli.console import out, print_json
 from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import Catalog, load_plugins

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.cli.bars import bars
+from benchsuite.api.bars import bars
 from benchsuite.cli.console import columns, print_json
 from benchsuite.cli.run import run_request
 from benchsuite.errors import BadParameter, expected

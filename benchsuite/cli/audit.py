@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
 from benchsuite.cli.console import add_results, out, print_json, print_table
-from benchsuite.errors import BadParameter, expected
 from benchsuite.report.tables.text import Table, image_count
 from benchsuite.stats.digits import decimals, places, signed, with_interval
 from benchsuite.stats.metrics import Count
@@ -48,22 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the audit."""
-    claim, accuracy = _percent("--claim", args.claim), _percent("--accuracy", args.accuracy)
-    from benchsuite.explanation.audit import AuditRequest, audit
-    from benchsuite.storage.correctness import read
+    from benchsuite.api.auditing import audit
 
-    request = AuditRequest(
-        batch_sizes=tuple(args.batch_size),
-        worlds=tuple(args.world_size),
-        claim=claim,
-        accuracy=accuracy,
-        **{name: getattr(args, name) for name in ("epochs", "images", "draws", "orders", "seed")},
-    )
-    record = audit(request, read(args.results, args.run_name) if args.run_name else None)
+    names = ("claim", "accuracy", "epochs", "images", "draws", "orders", "seed", "results")
+    options = {name: getattr(args, name) for name in names}
+    found = audit(args.run_name, batch_sizes=args.batch_size, world_sizes=args.world_size, **options)
     if args.json:
-        print_json(record)
+        print_json(found.record)
     else:
-        _print(record, args.claim)
+        _print(found.record, args.claim)
     return 0
 
 
@@ -167,16 +158,3 @@ def _print_titled(console: Any, title: str, table: Table) -> None:
     """Prints the title on a line of its own, of any length, and the table under it."""
     console.print(title, markup=False, soft_wrap=True)
     print_table(console, "", *table, numbers=True)
-
-
-def _percent(option: str, text: str | None) -> Decimal | None:
-    """A percentage as it was typed, with all its decimal places. Raises ``BadParameter`` if it is no finite number."""
-    if text is None:
-        return None
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("nan")
-    if not value.is_finite():
-        raise BadParameter(expected(option, "a percentage such as 90.53", text))
-    return value

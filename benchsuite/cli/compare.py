@@ -34,27 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the comparison. Raises ``DataError`` for runs that are not of the same images."""
-    from benchsuite.explanation import comparison, group_comparison
-    from benchsuite.stats.significance import holm
+    from benchsuite.api.comparison import ComparedGroups, compare
 
     parts = _parts(args.runs)
-    opened = [[comparison.open_run(args.results, name) for name in part] for part in parts]
-    if len(opened) == 2:
-        groups = group_comparison.compare_groups(opened[0], opened[1])
+    found = compare(*(parts if len(parts) == 2 else parts[0]), results=args.results)
+    if isinstance(found, ComparedGroups):
         if args.json:
-            print_json({"groups": group_comparison.flat(groups)})
+            print_json({"groups": found.record})
         else:
-            print(*group_text(groups), sep="\n")
-        return 0
-    first, *others = opened[0]
-    pairs = [comparison.compare(first, other) for other in others]
-    corrected = holm([pair.top1.p for pair in pairs])
-    if args.json:
-        print_json({"comparisons": [comparison.flat(*both) for both in zip(pairs, corrected, strict=True)]})
-    elif len(pairs) == 1:
-        print(*text(pairs[0]), sep="\n")
+            print(*group_text(found.groups), sep="\n")
+    elif args.json:
+        print_json({"comparisons": found.records})
+    elif len(found.pairs) == 1:
+        print(*text(found.pairs[0]), sep="\n")
     else:
-        _print_several(pairs, corrected)
+        _print_several(found.pairs, found.p_holm)
     return 0
 
 

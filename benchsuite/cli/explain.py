@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.api.bars import bars
 from benchsuite.cli import _explain_frequency
-from benchsuite.cli.bars import bars
 from benchsuite.cli.console import columns, out, print_json, print_table
 from benchsuite.cli.run import add_evaluation, run_request
 from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.explanation.ladder_plan import Cost, LadderEnd, LadderPlan
+    from benchsuite.explanation.ladder_plan import Cost, LadderPlan
     from benchsuite.explanation.ladder_run import Ladder, MeasuredRung
     from benchsuite.explanation.published_figures import Difference, PublishedFigure
     from benchsuite.specs.catalog import Catalog
@@ -71,35 +71,26 @@ def run(args: argparse.Namespace) -> int:
             _refuse(args, ASKED, "used only with a network, as a run is explained with its own options")
         return _explain_frequency.run(args, catalog)
     _refuse(args, {"radii": None, "radius": None, "html": None}, "used only with --frequency")
-    ends = _ends(args, catalog)
-    if ends is None:
-        return _explain_published(args, catalog)
-    return _explain_measured(args, ends, catalog)
+    if _measures(args):
+        return _explain_measured(args, catalog)
+    return _explain_published(args, catalog)
 
 
-def _ends(args: argparse.Namespace, catalog: Catalog) -> tuple[LadderEnd, LadderEnd] | None:
-    """The ends of a ladder; None if only published figures are to be explained."""
-    from benchsuite.explanation import ladder_ends
-
-    names = " ".join(args.names)
-    if (args.start is None) != (args.goal is None):
-        raise BadParameter(expected("--from and --to", "given together", "only one of them"))
-    if len(args.names) > 2 or (len(args.names) == 2 and args.start is not None):
-        rule = "given one model, two runs, or one network with --from and --to"
-        raise BadParameter(expected("explain", rule, names))
-    if args.start is not None:
+def _measures(args: argparse.Namespace) -> bool:
+    """Whether two ends are to be measured, not published figures explained. Raises ``BadParameter`` for odd options."""
+    if args.start is not None or args.goal is not None:
         _refuse(args, {"top5": False}, "used only to explain published figures")
-        return ladder_ends.between_protocols(run_request(args, args.names, ()), args.start, args.goal, catalog)
-    if len(args.names) == 2:
+        return True
+    if len(args.names) > 1:
         _refuse(args, ASKED, "used only with --from and --to, as a run is measured with its own options")
         _refuse(args, {"top5": False}, "used only to explain published figures")
-        return ladder_ends.between_runs(run_request(args, (), ()), args.names[0], args.names[1], catalog)
+        return True
     _refuse(
         args,
         ASKED | {"plan": False, "shapley": False, "accounting": None},
         "used only with --from and --to, or with two runs",
     )
-    return None
+    return False
 
 
 def _refuse(args: argparse.Namespace, usual: Mapping[str, Any], rule: str) -> None:
@@ -112,54 +103,40 @@ def _refuse(args: argparse.Namespace, usual: Mapping[str, Any], rule: str) -> No
 
 
 def _explain_published(args: argparse.Namespace, catalog: Catalog) -> int:
-    from benchsuite.explanation import published_figures
+    from benchsuite.api.explanation import explain_published
 
-    lines = published_figures.explain(args.names[0], catalog, k=5 if args.top5 else 1)
-    rows = _runs(args)
+    found = explain_published(args.names[0], args.results, catalog, top5=args.top5)
     if args.json:
-        print_json({"model": args.names[0], "figures": published_figures.flat(lines), "runs": rows})
+        print_json(found.record)
         return 0
-    print(*printed_text(lines), sep="\n")
-    if rows:
+    print(*printed_text(found.figures), sep="\n")
+    if found.runs:
         from benchsuite.report.tables import text
 
         print("measured here")
-        headers, cells = text.result_table(rows)
+        headers, cells = text.result_table(found.runs)
         print(*columns([headers, *cells]), sep="\n")
     return 0
 
 
-def _runs(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """The finished runs of the same model in the results folder, as rows of ``run --json``."""
-    from benchsuite.explanation import ledger
-    from benchsuite.runs import manifest as run_manifest
-    from benchsuite.storage import run_folder
+def _explain_measured(args: argparse.Namespace, catalog: Catalog) -> int:
+    from benchsuite.api.explanation import plan_explanation
 
-    rows = []
-    for folder in run_folder.runs_in(args.results):
-        manifest = run_folder.read_manifest(folder)
-        if manifest is not None and ledger.base(manifest["architecture"]["name"]) == ledger.base(args.names[0]):
-            rows.append(run_manifest.result_row(manifest, str(folder), cached=True))
-    return rows
-
-
-def _explain_measured(args: argparse.Namespace, ends: tuple[LadderEnd, LadderEnd], catalog: Catalog) -> int:
-    from benchsuite.explanation import ladder_plan, ladder_run
-
-    counting = ladder_run.parse_accounting(args.accounting) if args.accounting else None
-    plan = ladder_plan.make_plan(*ends, catalog, shapley=args.shapley)
+    request = run_request(args, (), ())
+    planned = plan_explanation(args.names, args.start, args.goal, request, catalog, shapley=args.shapley)
     if args.plan:
         if args.json:
-            print_json(ladder_plan.flat(plan))
+            print_json(planned.record)
         else:
-            print(*plan_text(plan), sep="\n")
+            print(*plan_text(planned.plan), sep="\n")
         return 0
     progress = bars()
-    for line in plan_text(plan):
+    for line in plan_text(planned.plan):
         progress.note(line)
-    ladder = ladder_run.measure(plan, progress, counting)
+    measured = planned.measure(progress, args.accounting)
+    ladder = measured.ladder
     if args.json:
-        print_json(ladder_run.flat(ladder))
+        print_json(measured.record)
     else:
         print_table(out(), "", RUNGS, [*(_cells(step) for step in ladder.steps), *_counted_cells(ladder)])
         print(*ladder_text(ladder), sep="\n")

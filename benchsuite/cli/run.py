@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.cli.bars import bars
+from benchsuite.api.bars import bars
 from benchsuite.cli.console import add_results, err, out, print_json, print_table
 from benchsuite.errors import BadParameter, expected
 from benchsuite.specs import parameters
@@ -82,31 +81,34 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     add_results(parser)
 
 
+def evaluation_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of ``add_evaluation``, as ``benchsuite.evaluate`` takes them."""
+    names = ("data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed", "fresh")
+    options = {name: getattr(args, name) for name in (*names, "compiled", "results")}
+    return options | {"transforms": tuple(args.transform or ())}
+
+
 def run_request(args: argparse.Namespace, architectures: Sequence[str], protocols: Sequence[str]) -> RunRequest:
     """The ``RunRequest`` for these networks and protocols with the options of ``add_evaluation``."""
     from benchsuite.evaluation.question import RunRequest
 
-    names = {"data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed", "fresh"}
-    options = {name: getattr(args, name) for name in names | {"compiled", "results"}}
-    return RunRequest(tuple(architectures), tuple(protocols), transforms=tuple(args.transform or ()), **options)
+    return RunRequest(tuple(architectures), tuple(protocols), **evaluation_options(args))
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when an expectation is not met."""
+    from benchsuite.api.evaluation import evaluate
     from benchsuite.distributed.process_group import leads
     from benchsuite.progress import Progress
-    from benchsuite.runs.run import run as evaluate
 
     expectations = [_expectation(text) for text in args.expect]
     catalog = load_plugins()
     reporter = None if args.format == "table" else catalog.find("reporter", args.format)
     protocols = parameters.swept(args.protocol or ["1crop"], args.sweep, lambda name: catalog.find("protocol", name))
-    request = run_request(args, args.architectures, protocols)
-    request = dataclasses.replace(request, processes=args.processes)
     progress = bars() if leads() else Progress()
-    for name, reason in catalog.broken:
-        progress.note(f"plugin {name} could not be loaded: {reason}")
-    rows = evaluate(request, catalog, progress)
+    options = evaluation_options(args) | {"processes": args.processes}
+    runs = evaluate(args.architectures, protocols, **options, catalog=catalog, progress=progress)
+    rows = [dict(run.row) for run in runs]
     if not leads():
         return 0
     profiled = _profiles(rows) if args.profile else None
@@ -126,7 +128,7 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
 
     In a narrow terminal the results are two tables.
     """
-    from benchsuite.report.tables.text import published_table, result_table
+    from benchsuite.report.tables.text import published_table, remarks, result_table
 
     console = out()
     headers, lines = result_table(rows)
@@ -139,19 +141,7 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
             print_table(console, "", wanted, [[line[i] for i in at] for line in lines])
     print_table(console, "published", *published_table(rows))
     for row in rows:
-        ties = row["near_ties"]
-        words = [f"answered from {row['path']}" if row["cached"] else f"written to {row['path']}"]
-        if row["limit"] is not None:
-            words.append(f"limited to {row['n']} images")
-        if "among" in row:
-            words.append(f"answers are chosen among {row['among']} classes")
-        if ties["top1"] or ties["top5"]:
-            words.append(f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5")
-        if row.get("vanished"):
-            words.append(
-                f"the gradient of {row['vanished']} images is zero everywhere: the attack says nothing about them"
-            )
-        console.print("; ".join(words), markup=False, soft_wrap=True)
+        console.print("; ".join(remarks(row)), markup=False, soft_wrap=True)
     _print_checks(rows)
 
 

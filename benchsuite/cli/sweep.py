@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from benchsuite.cli.bars import bars
+from benchsuite.api.bars import bars
 from benchsuite.cli.console import add_results, out, print_json, print_table
 from benchsuite.specs.catalog import load_plugins
 
@@ -17,7 +16,7 @@ WIDE = 110
 
 if TYPE_CHECKING:
     from benchsuite.runs.sweep import CellState
-    from benchsuite.runs.sweep_file import SweepCell
+    from benchsuite.runs.sweep_file import Sweep, SweepCell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,42 +32,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when a cell failed."""
-    from benchsuite.distributed import executors
+    from benchsuite.api.sweeping import sweep
     from benchsuite.distributed.process_group import leads
     from benchsuite.progress import Progress
-    from benchsuite.runs import sweep, sweep_file
 
-    catalog = load_plugins()
-    definition = sweep_file.read(args.file, catalog)
-    options = sweep.SweepOptions(args.results, args.on, args.last_failed, args.fresh)
     progress = bars() if leads() else Progress()
-    for name, reason in catalog.broken:
-        progress.note(f"plugin {name} could not be loaded: {reason}")
-    for pattern in definition.idle if leads() else ():
-        progress.note(f"no cell matches the [[skip]] of {pattern}")
-    if args.dry_run:
-        executors.check(args.on)
-        board = sweep.board(definition, options)
-        sweep.survey(definition, options, catalog, board, lambda cell, state: None)
-        states = board.states
-    else:
-        numbers = {cell: i for i, cell in enumerate(definition.cells, 1)}
-        varied = names(definition.cells)
 
-        def report(cell: SweepCell, state: CellState) -> None:
-            progress.note(f"{numbers[cell]} of {len(numbers)}: {_short(cell, varied)}: {_state_text(state)}")
+    def report(spec: Sweep, cell: SweepCell, state: CellState) -> None:
+        number, varied = spec.cells.index(cell) + 1, names(spec.cells)
+        progress.note(f"{number} of {len(spec.cells)}: {_short(cell, varied)}: {_state_text(state)}")
 
-        states = sweep.sweep(definition, options, catalog, progress, report)
+    found = sweep(
+        args.file,
+        place=args.on,
+        dry_run=args.dry_run,
+        last_failed=args.last_failed,
+        fresh=args.fresh,
+        results=args.results,
+        report=report,
+        catalog=load_plugins(),
+        progress=progress,
+    )
     if not leads():
         return 0
+    states = dict(found.states)
     if args.json:
-        print_json({"sweep": definition.name, "cells": [_object(cell, state) for cell, state in states.items()]})
+        print_json({"sweep": found.definition.name, "cells": found.records})
     else:
-        console, varied = out(), names(definition.cells)
-        print_table(console, definition.name, *table(states, varied, wide=console.width >= WIDE))
+        console, varied = out(), names(found.definition.cells)
+        print_table(console, found.definition.name, *table(states, varied, wide=console.width >= WIDE))
         for line in _reasons(states, varied):
             print(line)
-    return int(any(state.state == "failed" for state in states.values()))
+    return int(bool(found.failed))
 
 
 def names(cells: Sequence[SweepCell]) -> list[str]:
@@ -116,7 +111,3 @@ def _state_text(state: CellState) -> str:
     if state.error is not None:
         return f"{state.state}: {state.error}"
     return state.state if state.row is None else f"{state.state}, top-1 error {state.row['top1_error']:.2f} %"
-
-
-def _object(cell: SweepCell, state: CellState) -> dict[str, Any]:
-    return {**dataclasses.asdict(cell), "state": state.state, "error": state.error, **(state.row or {})}

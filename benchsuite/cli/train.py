@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchsuite.cli.bars import bars
+from benchsuite.api.bars import bars
 from benchsuite.cli.console import add_results, out, print_json, print_table
-from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.catalog import load_plugins
-
-if TYPE_CHECKING:
-    from benchsuite.specs.catalog import Catalog
-    from benchsuite.training.job import TrainRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,47 +37,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains and prints the result. With several processes, started by ``torchrun``, only the leader prints."""
+    from benchsuite.api.training import Training, train
     from benchsuite.distributed import process_group
     from benchsuite.progress import Progress
-    from benchsuite.training.job import TrainRequest
-    from benchsuite.training.run import train
+    from benchsuite.report.tables.text import grid_table
+    from benchsuite.training.grid import matching
 
-    if (args.architecture is None) == (args.grid is None) or (args.grid and args.recipe):
-        got = " ".join(word for word in (args.architecture, args.recipe, args.grid) if word) or "nothing"
-        raise BadParameter(expected("the training", "an ARCHITECTURE with its --recipe, or a --grid", got))
-    names = ("recipe", "data", "scale", "epochs", "seed", "heldout", "device", "precision", "compiled", "fresh")
-    request = TrainRequest(args.architecture or "", **{n: getattr(args, n) for n in names}, results=args.results)
     leads = process_group.leads()
     progress = bars() if leads else Progress()
-    catalog = load_plugins()
-    for name, reason in catalog.broken:
-        progress.note(f"plugin {name} could not be loaded: {reason}")
-    if args.grid:
-        return _grid(args, request, catalog, progress)
-    row = train(request, catalog, progress)
-    if leads:
-        _print(row, args.json)
-    return 0
-
-
-def _grid(args: argparse.Namespace, request: TrainRequest, catalog: Catalog, progress: Any) -> int:
-    from benchsuite.distributed import process_group
-    from benchsuite.report.tables.text import grid_table
-    from benchsuite.training import grid
 
     def tell(rows: list[dict[str, Any]]) -> None:
         *_, (*_, error, minutes, _) = grid_table(rows)[1]
         progress.note(f"error {error} %, {minutes} minutes")
 
-    names = grid.matching(args.grid, args.data, catalog)
+    names = ("data", "scale", "epochs", "seed", "heldout", "device", "precision", "compiled", "fresh", "results")
+    catalog = load_plugins()
+    options: Any = {name: getattr(args, name) for name in names} | {"catalog": catalog, "progress": progress}
+    if args.grid is None or args.architecture or args.recipe:
+        found = train(args.architecture, args.recipe, grid=args.grid, **options)
+        if leads and isinstance(found, Training):
+            _print(dict(found.row), args.json)
+        return 0
+    grids = matching(args.grid, args.data, catalog)
     done = []
-    for name in names:
-        rows = grid.train(request, name, catalog, progress, tell)
+    for name in grids:
+        rows = [dict(row) for row in train(grid=name, tell=tell, **options).rows]
         done.append({"grid": name, "trainings": rows})
-        if process_group.leads() and not args.json:
-            print_table(out(), "" if names == [args.grid] else name, *grid_table(rows))
-    if process_group.leads() and args.json:
-        print_json(done[0] if names == [args.grid] else {"grids": done})
+        if leads and not args.json:
+            print_table(out(), "" if grids == [args.grid] else name, *grid_table(rows))
+    if leads and args.json:
+        print_json(done[0] if grids == [args.grid] else {"grids": done})
     return 0
 
 

@@ -1,1 +1,1 @@
-"""The steps of ``evaluate.py``: the question, the input pipeline, inference, scoring, predictions."""
+"""The steps of ``evaluator.py``: the question, the input pipeline, inference, scoring, predictions."""

@@ -18,6 +18,9 @@ from benchsuite.specs.parameters import Bound
 from benchsuite.specs.view import View, distinct
 from benchsuite.storage import keys
 
+MODULE = "a module in Python"
+"""The owner of an architecture that is a module, which no plugin declares: only Python can evaluate it again."""
+
 Identity = tuple[str, str]
 """Identifies a network: the architecture's name and the key of its weights."""
 

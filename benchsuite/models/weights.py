@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import re
 import sys
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchsuite.errors import BenchsuiteError, WeightsError, expected, first_line, unknown_name
+from benchsuite.errors import BenchsuiteError, PluginError, WeightsError, expected, first_line, unknown_name
 from benchsuite.models.checkpoints import caffe, files, places
 from benchsuite.models.checkpoints.choice import Reading, Selection
 from benchsuite.models.checkpoints.extraction import Extracted, extract
@@ -63,13 +64,13 @@ def choose(
     chosen or the file is of another network, and ``UnknownName`` for a name that is not declared.
     """
     declared = {w.name: w for w in architecture.weights}
-    usual = usual_preprocess(dataset, architecture)
+    usual = functools.partial(usual_preprocess, dataset, architecture)
     if weights is None and dataset.recipe is not None:
-        recipe = fitted(dataset.recipe, usual, architecture)
+        recipe = fitted(dataset.recipe, usual(), architecture)
         label, key = f"trained here ({recipe.name})", digest(trains(recipe))
-        return ChosenWeights(label, key, usual, path=trained_path(architecture, recipe), recipe=recipe)
+        return ChosenWeights(label, key, usual(), path=trained_path(architecture, recipe), recipe=recipe)
     if weights == "random":
-        return ChosenWeights(f"random (seed {seed})", f"random:{seed}", usual, seed=seed)
+        return ChosenWeights(f"random (seed {seed})", f"random:{seed}", usual(), seed=seed)
     if weights is None:
         if not declared or dataset.preprocess is not None:
             what = "declares no weights" if not declared else f"declares none for {dataset.name}"
@@ -100,8 +101,9 @@ def _from_file(
     trained_as, name = trained.get("architecture", architecture.name), architecture.name
     if trained_as != name and trained_as.partition(":")[0] == name.partition(":")[0]:
         raise WeightsError(expected("the architecture", f"{trained_as}, that of the weights", name, str(path)))
-    usual = usual_preprocess(dataset, architecture)
+    usual = usual_preprocess(dataset, architecture) if preprocess is None else preprocess
     origin = f"the usual one of {dataset.name if dataset.preprocess else architecture.name}"
+    origin = architecture.name if architecture.preprocessing == "always" else origin
     same = _declared_as(architecture, sha)
     if preprocess is not None:
         origin = "the file"
@@ -143,6 +145,9 @@ def _located(architecture: Architecture, place: places.Place, results: Path | No
             raise WeightsError(expected("--weights", "a name or a file", f"{place.name}, which is no file"))
         trainings = [p.parent.name for p in results.glob("training/*/last.safetensors")] if results else []
         declared = [w.name for w in architecture.weights]
+        if place.name in (*declared, "random"):
+            option = next(iter(place.options))
+            raise WeightsError(expected(f"{option}= of --weights", "for a file", place.name))
         raise unknown_name(f"weights of {architecture.name}", place.name, [*declared, "random", *trainings])
     return path, path.name
 
@@ -175,7 +180,15 @@ def transformed(chosen: ChosenWeights, transforms: Sequence[Transform], owners: 
 
 
 def usual_preprocess(dataset: Dataset, architecture: Architecture) -> Preprocess:
-    """The preprocessing of networks trained on a data set, at the network's own input size if that is fixed."""
+    """The preprocessing of networks trained on a data set, at the network's own input size if that is fixed.
+
+    That of the network if it says so. Raises ``WeightsError`` if neither of them has one.
+    """
+    if architecture.preprocessing == "always":
+        return architecture.preprocess
+    if architecture.preprocessing == "never" and dataset.preprocess is None:
+        rule = f"declared by it, as {dataset.name} has no usual one"
+        raise WeightsError(expected(f"the preprocessing of {architecture.name}", rule, "none", architecture.note))
     usual = dataset.preprocess or architecture.preprocess
     if dataset.preprocess is None or not architecture.input.fixed:
         return usual
@@ -195,7 +208,8 @@ def fitted(recipe: Recipe, usual: Preprocess, architecture: Architecture) -> Rec
 
 def trained_path(architecture: Architecture, recipe: Recipe) -> Path:
     """The file in the user's cache for the weights that a recipe trains of an architecture."""
-    key = digest([architecture.name, trains(recipe)])[:12]
+    code = [architecture.code] if architecture.code else []
+    key = digest([architecture.name, trains(recipe), *code])[:12]
     name = architecture.name.replace(":", "_").replace("/", "_")
     return cache_dir() / "weights" / f"{name}-{recipe.name}-{key}.safetensors"
 
@@ -235,6 +249,9 @@ def load(architecture: Architecture, chosen: ChosenWeights, classes: int) -> Loa
 
     torch.manual_seed(chosen.seed)
     module = architecture.build(chosen.declared.classes if chosen.declared else classes, **dict(chosen.options))
+    if not isinstance(module, torch.nn.Module):
+        got = f"a {type(module).__name__}"
+        raise PluginError(expected(f"what build of {architecture.name} returns", "a torch.nn.Module", got))
     where, reading = f"{architecture.name}, weights {chosen.label}", Reading()
     if chosen.declared is not None:
         load_into(module, _declared_state(architecture, chosen.declared), where)

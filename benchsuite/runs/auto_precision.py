@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from benchsuite.evaluate import OpenNetwork, Settings, fill
 from benchsuite.evaluation.question import TOLERANCE, ImageSource, Member, Question, at_precision, networks
+from benchsuite.evaluator import OpenNetwork, Settings, fill
 from benchsuite.specs.combine import softmax
 from benchsuite.specs.dataset import Sample, Split, spread
 from benchsuite.specs.loader import Loader

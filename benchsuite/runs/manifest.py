@@ -10,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchsuite.evaluate import Answer, OpenNetwork, Settings
-from benchsuite.evaluation.question import TOLERANCE, Member, Question
+from benchsuite.evaluation.question import MODULE, TOLERANCE, Member, Question
 from benchsuite.evaluation.timing import Seconds
+from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.runs import auto_precision, profile
 from benchsuite.specs.parameters import show
 from benchsuite.specs.view import view_data
@@ -133,8 +133,13 @@ def _numerics(answer: Answer, settings: Settings, device: str) -> dict[str, Any]
 
 
 def command(question: Question) -> str:
-    """The command line that repeats the run of a question."""
+    """The command line that repeats the run of a question; for a module, which has no name there, the call."""
     request, ensemble = question.request, question.bound.inner is not None
+    if any(m.owner == MODULE for m in question.members):
+        given = ", ".join(m.architecture.name for m in question.members)
+        options = [f"{o}={getattr(request, o)!r}" for o in ("data", "limit") if getattr(request, o) is not None]
+        words = [f"[{given}]", repr(question.bound.label), *options, f"precision={question.precision!r}"]
+        return f"benchsuite.evaluate({', '.join(words)})"
     names = request.architectures if ensemble else [m.architecture.name for m in question.members]
     words = ["benchsuite", "run", *names, "-p", question.bound.label]
     for option in ("data", "weights", "limit"):
@@ -160,9 +165,10 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
     ``exact`` is true if the pixels were those of the reference decoder. ``among`` is the number of classes if answers
     were chosen from some classes only. If labels were reassessed, ``real_n`` images have reassessed labels, and the
     answer to ``real_errors`` of these images is none of them. Under attack, ``vanished`` counts the images whose
-    gradient is zero everywhere.
+    gradient is zero everywhere. ``reading`` says what was done to files of weights, if anything was.
     """
     request, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
+    readings = [m["weights"]["reading"] for m in manifest["members"] if "reading" in m["weights"]]
     n, top1, top5 = counts["n"], counts["top1_errors"], counts["top5_errors"]
     sizes = {tuple(v["resize"]) if isinstance(v["resize"], list) else v["resize"] for v in views}
     return {
@@ -194,6 +200,7 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
         **({"among": manifest["dataset"]["among"]} if "among" in manifest["dataset"] else {}),
         **_real(counts),
         **({"vanished": counts["vanished"]} if "vanished" in counts else {}),
+        **({"reading": readings} if readings else {}),
     }
 
 

@@ -18,8 +18,8 @@ from itertools import groupby
 
 from benchsuite.distributed.crew import Crew, Work
 from benchsuite.errors import BenchsuiteError, StorageError, expected
-from benchsuite.evaluate import Answer, OpenNetwork, Settings, evaluate, fill
 from benchsuite.evaluation.question import Identity, ImageSource, Member, Question, at_precision, networks
+from benchsuite.evaluator import Answer, OpenNetwork, Settings, evaluate, fill
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 from benchsuite.storage.files import cache_dir, writing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,14 +158,12 @@ def _member(architecture: Architecture, weights: ChosenWeights, bound: Bound, sp
         rule = f"mean, gap or avgmax on {split.name}"
         raise UnsupportedProtocol(expected(f"spatial of {bound.label}", rule, got))
     if weights.declared is not None and weights.declared.classes != len(split.classes):
-        raise DataError(
-            expected(
-                f"the number of classes of {split.name}",
-                f"{weights.declared.classes}, that of {architecture.name} with {weights.label}",
-                len(split.classes),
-            )
-        )
-    owner = catalog.owner("architecture", architecture.name)
+        rule = f"{weights.declared.classes}, that of {architecture.name} with {weights.label}"
+        line = expected(f"the number of classes of {split.name}", rule, len(split.classes))
+        wordnet = all(re.fullmatch(r"n\d{8}", name) for name in split.classes)
+        hint = ". The classes have WordNet names: --data imagenet:PATH gives them ImageNet's numbers" if wordnet else ""
+        raise DataError(line + hint)
+    owner = catalog.maker(architecture)
     return Member(architecture, owner, weights, views, bound.combine)
 
 

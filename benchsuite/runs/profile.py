@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchsuite.evaluate import OpenNetwork
+from benchsuite.evaluator import OpenNetwork
 from benchsuite.storage.logit_cache import CHUNK
 
 WAITED = 0.15

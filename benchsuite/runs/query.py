@@ -104,10 +104,10 @@ def _rows(results: Path) -> Iterator[dict[str, Any]]:
     for folder in run_folder.runs_in(results):
         manifest = run_folder.read_manifest(folder)
         if manifest is not None:
-            yield _flat(manifest, folder)
+            yield flat(manifest, folder)
 
 
-def _flat(manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def flat(manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """A run as one row of scalars."""
     row = run_manifest.result_row(manifest, str(folder), cached=True)
     del row["cached"]

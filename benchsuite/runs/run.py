@@ -15,15 +15,15 @@ from benchsuite.data.prefetch import cores
 from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError
-from benchsuite.evaluate import Answer, OpenNetwork, Settings
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
+from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision, parallel, profile
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.runs.plan import DEFAULT_DATA, plan
 from benchsuite.specs.catalog import Catalog, load_plugins
-from benchsuite.specs.preprocess import center
+from benchsuite.specs.preprocess import center, in_words
 from benchsuite.specs.view import View, distinct
 from benchsuite.storage.files import cache_dir, writing
 from benchsuite.storage.keys import digest
@@ -207,6 +207,8 @@ def _open(
     classes = len(source.split.classes)
     if chosen.label.startswith("random"):
         progress.note(f"{architecture.name} has {chosen.label} weights: its errors say nothing about a trained network")
+    if architecture.code and chosen.path is None:  # for files, notes say it
+        progress.note(f"{architecture.name}: {architecture.note}: {in_words(chosen.preprocess)}")
     loaded = weights.load(architecture, chosen, classes)
     for line in weights.notes(chosen, loaded.reading):
         progress.note(line)

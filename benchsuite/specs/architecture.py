@@ -70,6 +70,10 @@ class Architecture:
     of files that name their tensors otherwise; it returns tensors by the names of the module. ``file_options`` are the
     options of ``build`` for weights from files that are not declared, such as no input transform: ``--weights
     FILE,OPTION=VALUE`` sets others.
+
+    ``code`` identifies the code of the network where the version of an installed plugin does not, such as the digest of
+    a file. ``preprocessing`` says when ``preprocess`` is used for weights that bring none: by ``default``, on data sets
+    that have no usual one; ``always``; or ``never``, since it is a placeholder.
     """
 
     name: str
@@ -84,13 +88,16 @@ class Architecture:
     note: str = ""
     adapt: Callable[[Mapping[str, Any], Any], Mapping[str, Any]] | None = None
     file_options: Options = ()
+    code: str = ""
+    preprocessing: Literal["default", "always", "never"] = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """Architectures that are made on demand from a library, as ``PREFIX:NAME``.
 
-    ``resolve(NAME)`` returns one of them, or raises ``UnknownName``; ``names()`` lists them.
+    ``resolve(NAME)`` returns one of them, or raises ``UnknownName``; ``names()`` lists them; none
+    if they cannot be listed.
     """
 
     prefix: str

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pluggy
 
-from benchsuite.errors import BadParameter, DataError, PluginError, expected, unknown_name
+from benchsuite.errors import BadParameter, DataError, PluginError, UnknownName, expected, unknown_name
 from benchsuite.specs import hookspecs, parameters
 from benchsuite.specs.architecture import Architecture, Family, Transform
 from benchsuite.specs.dataset import Dataset, Split, SplitName
@@ -31,6 +31,8 @@ BUILT_IN = (
     "benchsuite.builtin.reporters",
 )
 GROUP = "benchsuite"
+LOCAL = "file"
+"""The family of ``PATH.py:FUNCTION``, which is written without its prefix."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,17 @@ class Catalog:
     def architecture(self, name: str, preset: Options = ()) -> Architecture:
         """The architecture of that name; ``PREFIX:NAME`` is one of a family, ``NAME:OPTION=VALUE,...`` sets options.
 
+        ``PATH.py:FUNCTION`` and ``PATH.py:FUNCTION:OPTION=VALUE,...`` are of the family ``file``.
+
         ``preset`` are options of a recipe; options in the name replace them. Raises ``UnknownName``, and
         ``BadParameter`` for options that are not possible.
         """
         prefix, colon, rest = name.partition(":")
         families = {f.prefix: f for f in self.architectures.values() if isinstance(f, Family)}
+        if prefix.endswith(".py") and LOCAL in families:
+            function, _, tail = rest.partition(":")
+            found = families[LOCAL].resolve(f"{prefix}:{function}")
+            return parameters.bind_architecture(f"{LOCAL}:{tail}" if tail else LOCAL, lambda _: found, preset)
         if colon and prefix in families:
             return families[prefix].resolve(rest)
         if colon and prefix not in self.architectures:
@@ -63,6 +71,9 @@ class Catalog:
     def _plain_architecture(self, name: str) -> Architecture:
         architecture = self.architectures.get(name)
         if not isinstance(architecture, Architecture):
+            family, slash, rest = name.partition("/")
+            if slash and isinstance(self.architectures.get(f"{family}:NAME"), Family):
+                raise UnknownName(f"Unknown architecture {name!r}: did you mean '{family}:{rest}'?")
             raise unknown_name("architecture", name, self.architectures, self._broken_hint())
         return architecture
 
@@ -93,7 +104,12 @@ class Catalog:
     def owner(self, kind: str, name: str) -> str:
         """The plugin that declared a name, with the version of its distribution if it has one."""
         prefix = name.partition(":")[0]
+        prefix = LOCAL if prefix.endswith(".py") else prefix
         return self.owners.get((kind, f"{prefix}:NAME"), "") or self.owners.get((kind, prefix), "")
+
+    def maker(self, architecture: Architecture) -> str:
+        """The plugin that declared an architecture, and its ``code`` if it has one: what its runs depend on."""
+        return ", ".join(filter(None, (self.owner("architecture", architecture.name), architecture.code)))
 
     def _broken_hint(self) -> str:
         return f"(not loaded: {', '.join(name for name, _ in self.broken)})" if self.broken else ""

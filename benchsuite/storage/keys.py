@@ -37,7 +37,7 @@ def digest_lines(lines: Iterable[str]) -> str:
 
 def run_id(architecture: str, protocol: str, dataset: str, asked: Any) -> str:
     """A readable id with the first 12 digits of the request's digest: ``resnet50-multiscale-digits-1f0c2a9b4d3e``."""
-    words = [re.sub(r"[^A-Za-z0-9._]+", "_", word).strip("_")[:40] for word in (architecture, protocol, dataset)]
+    words = [re.sub(r"[^A-Za-z0-9._]+", "_", word).strip("._")[:40] for word in (architecture, protocol, dataset)]
     return "-".join([*words, digest(asked)[:12]])
 
 

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite.errors import BenchsuiteError, PluginError, expected
+from benchsuite.errors import BenchsuiteError, expected
 from benchsuite.specs.catalog import NAME
 from benchsuite.specs.preprocess import Preprocess, center
+from benchsuite.testing.defects import Defect
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,10 @@ class Checker:
 
     where: str
 
-    def needs(self, holds: bool, what: str, rule: str, got: object) -> None:
+    def needs(self, holds: bool, what: str, rule: str, got: object, defect: str = "declaration") -> None:
+        """Raises a ``Defect`` unless the condition holds; ``defect`` is its name, a key of ``DEFECTS``."""
         if not holds:
-            raise PluginError(expected(what, rule, got, self.where))
+            raise Defect(expected(what, rule, got, self.where), defect)
 
     @contextmanager
     def runs(self, what: str) -> Iterator[None]:
@@ -30,7 +32,7 @@ class Checker:
             yield
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            raise PluginError(expected(what, "without an error", reason, self.where)) from error
+            raise Defect(expected(what, "without an error", reason, self.where), "error") from error
 
     def refuses(self, what: str, kind: type[BenchsuiteError], call: Callable[[], object]) -> None:
         """Checks that ``call`` raises an error of this kind, in one line."""
@@ -56,6 +58,9 @@ class Checker:
         finite = all(math.isfinite(m) for m in p.mean) and all(math.isfinite(s) and s > 0 for s in p.std)
         self.needs(finite, "mean and std", "finite, and std above 0", f"{p.mean} and {p.std}")
         self.needs(p.range in (1.0, 255.0), "range", "1.0 or 255.0", p.range)
+        within = all(abs(m) <= p.range for m in p.mean) and all(s <= p.range for s in p.std)
+        got = f"{p.mean} and {p.std}"
+        self.needs(within, "mean and std", f"at most {p.range:g}, as range is", got, "preprocess-units")
         self.needs(p.channel_order in ("RGB", "BGR"), "channel_order", "RGB or BGR", p.channel_order)
 
     def is_image(self, value: Any) -> None:

@@ -110,7 +110,7 @@ def cells(grid: Grid, recipe: Recipe) -> list[tuple[tuple[Level, ...], Recipe]]:
         cell = dataclasses.replace(recipe, name=name, mini=grid.mini or recipe.mini)
         for level in levels:
             cell = changed(cell, level.changes)
-        if cell != dataclasses.replace(recipe, name=name, mini=cell.mini):
+        if trains(cell) != trains(recipe):
             cell = dataclasses.replace(cell, source=grid.source, expected=NOT_PUBLISHED)
         note = f"Begins from the recipe {recipe.name}. {grid.note}".strip()
         combinations.append((levels, dataclasses.replace(cell, cost="not estimated", note=note)))
@@ -186,7 +186,7 @@ def job(request: TrainRequest, declared: Recipe, catalog: Catalog, opened: tuple
     learned, heldout = _split(train.samples, request.heldout)
     learned = spread(learned, recipe.images) if recipe.images and recipe.images < len(learned) else learned
     learned = shuffled(learned) if recipe.labels == "shuffled" else learned
-    owner = catalog.owner("architecture", architecture.name)
+    owner = catalog.maker(architecture)
     identity = {
         "scores": keys.SCORES,
         "architecture": architecture.name,

@@ -102,7 +102,8 @@ def make(
 def command(job: Job, request: TrainRequest) -> str:
     """The command line of this training; for a cell of a grid, that of the whole grid."""
     name = job.recipe.name.partition("@")[0]
-    grid = next((g.name for g in job.architecture.grids if name.startswith(f"{g.name}-")), None)
+    grids = [g.name for g in job.architecture.grids if name.startswith(f"{g.name}-")]
+    grid = None if name in {r.name for r in job.architecture.recipes} else next(iter(grids), None)
     words = ["benchsuite", "train", *(("--grid", grid) if grid else (request.architecture, "--recipe", name))]
     for option in ("data", "epochs", "seed"):
         value = getattr(request, option)

@@ -16,8 +16,8 @@ import pytest
 from toys import TOP1_ERRORS, ToyPlugin
 
 from benchsuite import load_plugins
+from benchsuite.api.bars import ProgressLines
 from benchsuite.cli import main
-from benchsuite.cli.bars import ProgressLines
 
 
 @pytest.fixture(autouse=True)

@@ -68,6 +68,10 @@ def test_a_grid_prints_a_line_for_each_combination(capsys: pytest.CaptureFixture
     result = json.loads(capsys.readouterr().out)
     assert result["grid"] == "toy-grid"
     assert all(row["cached"] for row in result["trainings"])
+    assert main(["train", "--grid", "toy-*", *words[3:], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"grids": [result]}
+    assert main(["train", "--grid", "toy-*", *words[3:]]) == 0
+    assert capsys.readouterr().out.strip().startswith("toy-grid")
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,7 @@ def test_a_grid_prints_a_line_for_each_combination(capsys: pytest.CaptureFixture
         (["train", "tiny", "--grid", "toy-grid"], "got tiny toy-grid"),
         (["train", "--grid", "toy-grid", "--recipe", "usual"], "got usual toy-grid"),
         (["train", "tiny", "--recipe", "usul"], "did you mean 'usual'"),
+        (["train", "--grid", "toi-*"], "Unknown grid 'toi-*'"),
         (["train", "tiny:wdth=3", "--recipe", "usual"], "did you mean 'width'"),
         (["train", "tiny", "--recipe", "usual", "--data", "digits"], "the data set of the recipe usual"),
         (["train", "tiny", "--recipe", "diverging", "--device", "cpu"], "Expected the loss to be a number"),

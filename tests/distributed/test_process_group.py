@@ -25,6 +25,8 @@ from benchsuite.training.job import TrainRequest
 from benchsuite.training.run import train
 
 PROGRAM = Path(__file__).parents[1] / "made" / "training_program.py"
+RECIPES = ("quiet", "quiet-mixed", "usual", "experiment", "attacked")
+"""The first two are without batch statistics and dropout; ``attacked`` takes gradients of the shared network."""
 
 
 def environment(rank: int, size: int, port: int) -> dict[str, str]:
@@ -42,9 +44,9 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
-    """The output of two processes for two trainings: without batch statistics and dropout, and with them."""
+    """The output of two processes for each of ``RECIPES``, by its name."""
     port, results = free_port(), tmp_path_factory.mktemp("together")
-    command = [sys.executable, str(PROGRAM), str(results), "quiet,usual", "0", "60"]
+    command = [sys.executable, str(PROGRAM), str(results), ",".join(RECIPES), "0", "60"]
     started = [
         subprocess.Popen(command, env=environment(i, 2, port), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for i in range(2)
@@ -52,13 +54,14 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, A
     said = [process.communicate(timeout=120) for process in started]
     assert [process.returncode for process in started] == [0, 0], said
     found = [[json.loads(line) for line in out.splitlines() if line.startswith(b"{")] for out, _ in said]
-    return dict(zip(("quiet", "usual"), zip(*found, strict=True), strict=True))
+    return dict(zip(RECIPES, zip(*found, strict=True), strict=True))
 
 
-def test_two_processes_without_batch_statistics_train_as_one_does(rows: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", ["quiet", "quiet-mixed"])
+def test_two_processes_without_batch_statistics_train_as_one_does(rows: Any, tmp_path: Path, recipe: str) -> None:
     """The last batch of an epoch has 4 images; of the 21 test images one process evaluates 11, the other 10."""
-    together, _ = rows["quiet"]
-    request = TrainRequest("tiny", "quiet", device="cpu", precision="fp32", results=tmp_path)
+    together, _ = rows[recipe]
+    request = TrainRequest("tiny", recipe, device="cpu", precision="fp32", results=tmp_path)
     alone = train(request, toy_training.catalog(), Progress())
     assert together["processes"] == 2
     assert together["run_id"] == alone["run_id"]
@@ -70,7 +73,7 @@ def test_two_processes_without_batch_statistics_train_as_one_does(rows: Any, tmp
     assert np.array_equal(kept[0]["bits"], kept[1]["bits"])
 
 
-@pytest.mark.parametrize("recipe", ["quiet", "usual"])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_two_processes_agree_on_one_network_that_one_of_them_writes(rows: Any, recipe: str) -> None:
     first, second = ({k: v for k, v in r.items() if k not in ("seconds", "images_per_second")} for r in rows[recipe])
     assert first == second

@@ -87,13 +87,13 @@ def warm() -> None:
 
     import benchsuite.cli.run
     import benchsuite.models.network
-    from benchsuite import evaluate, load_plugins
+    from benchsuite import evaluator, load_plugins
     from benchsuite.runs import parallel, run
 
     catalog = load_plugins(entry_points=False, extra=[crash_plugin])
     for module in (benchsuite.cli.run, run):
         module.load_plugins = lambda: catalog  # type: ignore[attr-defined]
-    evaluate.CHUNK = parallel.CHUNK = SPECKS_IN_CHUNK  # type: ignore[misc]
+    evaluator.CHUNK = parallel.CHUNK = SPECKS_IN_CHUNK  # type: ignore[misc]
 
 
 def carry_out(command: dict[str, Any]) -> int:

@@ -12,8 +12,8 @@ import pytest
 from toys import ToyPlugin, fake_predict
 
 from benchsuite import View, load_plugins
-from benchsuite.evaluate import OpenNetwork, Settings
 from benchsuite.evaluation.question import Member, Question, RunRequest
+from benchsuite.evaluator import OpenNetwork, Settings
 from benchsuite.models.network import Network
 from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore

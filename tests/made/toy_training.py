@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from benchsuite.protocols.adversarial import projected_gradient
+from benchsuite.protocols.frequency import low_pass
+from benchsuite.protocols.noise import gaussian
 
 from benchsuite import (
     Architecture,
@@ -89,6 +93,22 @@ ADAM = dataclasses.replace(
 )
 DIVERGING = dataclasses.replace(USUAL, name="diverging", optimizer=Optimizer("sgd", 1e30), schedule=Schedule())
 QUIET = dataclasses.replace(USUAL, name="quiet", options=(("drop", 0.0), ("norm", False), ("width", 6)))
+
+
+EXPERIMENT = dataclasses.replace(
+    USUAL,
+    name="experiment",
+    epochs=2,
+    labels="shuffled",
+    perturbation=gaussian(std=Fraction(1, 10)),
+    mixup=0.7,
+    passes=2,
+    watched=(low_pass(r=Fraction(2)), gaussian(std=Fraction(1, 5))),
+    watched_images=23,
+)
+QUIET_MIXED = dataclasses.replace(EXPERIMENT, name="quiet-mixed", options=QUIET.options)
+ATTACK = projected_gradient(eps=Fraction(1, 10), steps=2, step=Fraction(6, 100), start="random")
+ATTACKED = dataclasses.replace(USUAL, name="attacked", epochs=2, perturbation=ATTACK)
 GRID = Grid(
     "toy-grid",
     "usual",
@@ -102,7 +122,13 @@ GRID = Grid(
 )
 
 ARCHITECTURE = Architecture(
-    "tiny", build, PREPROCESS, recipes=(USUAL, ADAM, DIVERGING, QUIET), grids=(GRID,), check=check, note="A toy."
+    "tiny",
+    build,
+    PREPROCESS,
+    recipes=(USUAL, ADAM, DIVERGING, QUIET, EXPERIMENT, QUIET_MIXED, ATTACKED),
+    grids=(GRID,),
+    check=check,
+    note="A toy.",
 )
 OTHER = Architecture("other", build, PREPROCESS, recipes=(dataclasses.replace(USUAL, name="theirs"),))
 DATASET = Dataset(

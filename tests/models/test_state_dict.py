@@ -136,7 +136,6 @@ def test_a_whole_module_in_a_file_is_refused_with_its_class_and_the_conversion(t
         ("net.pth", b"\x80\x02 and no more", "tensors in a complete file"),
         ("net.safetensors", b"<!DOCTYPE html><html>404</html>", "a complete .safetensors file"),
         ("net.safetensors", b"", "a complete .safetensors file"),
-        ("net.caffemodel", b"\n\x09ResNet-50", "torch.save wrote"),
     ],
 )
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:

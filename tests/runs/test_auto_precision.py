@@ -14,8 +14,8 @@ from toy_evaluation import CATALOG, questions
 from toys import TOP1_ERRORS, ToyPlugin, fake_predict
 
 from benchsuite import BadParameter, Preprocess, load_plugins
-from benchsuite.evaluate import OpenNetwork
 from benchsuite.evaluation.question import Member, Question, RunRequest
+from benchsuite.evaluator import OpenNetwork
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision
 from benchsuite.runs.auto_precision import FLIPS, Trial, compared, describe_decision, in_chosen_precision, worth_it

@@ -16,8 +16,8 @@ import pytest
 
 from benchsuite import BadParameter, BenchsuiteError, StorageError
 from benchsuite.distributed.crew import Crew
-from benchsuite.evaluate import fill
 from benchsuite.evaluation.question import RunRequest
+from benchsuite.evaluator import fill
 from benchsuite.progress import Progress
 from benchsuite.runs.parallel import announced
 from benchsuite.runs.run import run

@@ -133,6 +133,17 @@ def test_classes_that_do_not_fit_the_weights_are_refused_before_the_network_is_b
         plan(RunRequest(("toy",), ("1crop",), data="digits", weights="identity"), CATALOG)
 
 
+def test_classes_with_wordnet_names_are_told_of_imagenet(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("n01440764", "n01443537", "n01484850"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "a.png")
+    asked = RunRequest(("toy",), ("1crop",), data=f"folder:{tmp_path}", weights="identity")
+    with pytest.raises(DataError, match=r"got 3. The classes have WordNet names: --data imagenet:PATH gives them"):
+        plan(asked, CATALOG)
+
+
 def test_ensemble_has_every_network_as_a_member() -> None:
     (asked,) = questions("ensemble:protocol=10crop")
     assert [m.architecture.name for m in asked.members] == ["toy"]

@@ -11,9 +11,9 @@ import pytest
 import torch
 from toy_evaluation import CATALOG
 
-from benchsuite.evaluate import OpenNetwork
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.evaluation.timing import Seconds
+from benchsuite.evaluator import OpenNetwork
 from benchsuite.progress import Progress
 from benchsuite.report.tables.text import profile_table
 from benchsuite.runs import run as running

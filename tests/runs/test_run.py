@@ -306,6 +306,8 @@ def test_what_was_done_to_a_file_of_weights_is_said_and_kept(tmp_path: Path) -> 
         request = RunRequest(("patches",), ("1crop",), data="patches", weights=weights, results=tmp_path, device="cpu")
         (row,) = run(request, colour_patches.CATALOG, progress)
         manifest: dict[str, Any] = json.loads((Path(row["path"]) / "manifest.json").read_text())
+        told = [m["weights"]["reading"] for m in manifest["members"] if "reading" in m["weights"]]
+        assert row.get("reading", []) == told
         return manifest
 
     plain = done(str(tmp_path / "plain.pth"))

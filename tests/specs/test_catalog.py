@@ -248,6 +248,8 @@ def test_an_architecture_may_come_from_a_family() -> None:
         found.architecture("tooy")
     with pytest.raises(UnknownName, match="Unknown architecture 'lib'"):
         found.architecture("lib")
+    with pytest.raises(UnknownName, match=r"^Unknown architecture 'lib/toy.a1': did you mean 'lib:toy.a1'\?$"):
+        found.architecture("lib/toy.a1")
 
 
 def test_an_empty_catalog_knows_nothing_and_says_so() -> None:

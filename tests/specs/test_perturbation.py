@@ -18,6 +18,7 @@ from benchsuite.specs.perturbation import (
     describe_perturbation,
     perturbation_data,
     perturbation_from_data,
+    short_names,
 )
 
 P = Perturbation("darker", spoiled_perturbations.darker, (("r", Fraction(12)), ("rule", "le")))
@@ -137,3 +138,12 @@ def test_a_function_that_is_gone_is_named(place: str, said: str) -> None:
 def test_no_reference_is_named_too() -> None:
     with pytest.raises(BadParameter, match="Expected reference of darker to be a function of a module, got nothing"):
         P.function("reference")
+
+
+def test_short_names_have_the_numbers_alone_unless_that_is_not_enough() -> None:
+    other = dataclasses.replace(P, parameters=(("r", Fraction(1, 3)), ("rule", "lt")))
+    plain = Perturbation("darker", spoiled_perturbations.darker, (("rule", "lt"), ("strong", True), ("times", 2)))
+    assert short_names([P, other, plain]) == ("darker r=12", "darker r=1/3", "darker times=2")
+    twin = dataclasses.replace(P, parameters=(("r", Fraction(12)), ("rule", "lt")))
+    assert short_names([P, twin, plain]) == ("darker r=12, rule=le", "darker r=12, rule=lt", "darker times=2")
+    assert short_names([]) == ()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from typing import Any
 
 import pytest
 import toy_training
+from benchsuite.protocols.frequency import high_pass, low_pass
 
 from benchsuite import Augmentation, BadParameter, Grid, Level, Mini, Optimizer, Schedule, Warmup, load_plugins, steps
 from benchsuite.models.weights import trains
 from benchsuite.specs.architecture import Architecture
-from benchsuite.specs.recipe import Recipe, __name__
+from benchsuite.specs.perturbation import perturbation_data
+from benchsuite.specs.recipe import Recipe, __name__, recipe_data
 from benchsuite.stats import accounting
-from benchsuite.training.job import cells, changed, scaled, with_epochs
+from benchsuite.storage import keys
+from benchsuite.training.job import TrainRequest, cells, changed, plan, scaled, with_epochs
 
 KINDS = [Optimizer, Warmup, Schedule, Augmentation, Mini, Level, Grid]
 ALL = [
@@ -144,3 +149,75 @@ def test_every_recipe_of_a_built_in_network_can_be_built_at_every_scale(
     assert recipe.source
     assert recipe.expected
     assert recipe.cost
+
+
+LOW, HIGH = low_pass(), high_pass()
+LATER: dict[str, Any] = {"passes": 2, "labels": "shuffled", "perturbation": LOW, "mixup": 0.5}
+WATCHING: dict[str, Any] = {"watched": (LOW, HIGH), "watched_images": 7}
+
+
+def test_fields_that_came_later_leave_the_keys_of_recipes_without_them_as_they_were() -> None:
+    """The digests are those of the version before these fields existed."""
+    assert keys.digest(trains(toy_training.USUAL)).startswith("17247b518a219192")
+    assert keys.digest(trains(toy_training.ADAM)).startswith("7b022dbf8fbbe171")
+    assert plan(TrainRequest("tiny", "usual"), toy_training.catalog()).run_id == "tiny_width_6-usual-dots-6d4acd4334f4"
+    fields = {f.name for f in dataclasses.fields(Recipe)}
+    assert set(recipe_data(toy_training.USUAL)) == fields - {*LATER, *WATCHING}
+    assert set(recipe_data(toy_training.USUAL)["mini"]) == {f.name for f in dataclasses.fields(Mini)} - {"passes"}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_each_later_field_changes_the_key_of_the_weights(name: str) -> None:
+    made = dataclasses.replace(toy_training.USUAL, **{name: LATER[name]})
+    assert trains(made) != trains(toy_training.USUAL)
+    assert set(trains(made)) == {*trains(toy_training.USUAL), name}
+
+
+def test_two_perturbations_are_two_keys() -> None:
+    low, high = (dataclasses.replace(toy_training.USUAL, perturbation=one) for one in (LOW, HIGH))
+    assert keys.digest(trains(low)) != keys.digest(trains(high))
+
+
+def test_what_is_watched_changes_no_weights_but_the_training_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    def identity(recipe: Recipe) -> dict[str, Any]:
+        network = dataclasses.replace(toy_training.ARCHITECTURE, recipes=(recipe,), grids=())
+        monkeypatch.setattr(toy_training, "ARCHITECTURE", network)
+        return plan(TrainRequest("tiny", "usual"), toy_training.catalog()).identity
+
+    watching = dataclasses.replace(toy_training.USUAL, **WATCHING)
+    assert trains(watching) == trains(toy_training.USUAL)
+    plain, other = identity(toy_training.USUAL), identity(watching)
+    assert other == {**plain, "watched": [7, perturbation_data(LOW), perturbation_data(HIGH)]}
+
+
+def test_a_recipe_is_kept_as_plain_data() -> None:
+    made = dataclasses.replace(toy_training.USUAL, **LATER, **WATCHING)
+    data = json.loads(json.dumps(recipe_data(made)))
+    assert set(data) == {f.name for f in dataclasses.fields(Recipe)}
+    assert data["perturbation"] == perturbation_data(LOW)
+    assert data["watched"] == [perturbation_data(LOW), perturbation_data(HIGH)]
+    assert (data["labels"], data["mixup"], data["passes"], data["watched_images"]) == ("shuffled", 0.5, 2, 7)
+
+
+def test_passes_of_the_small_scale_are_those_of_its_recipe() -> None:
+    mini = dataclasses.replace(toy_training.USUAL, mini=Mini(2, passes=3))
+    assert scaled(mini, "mini").passes == 3
+    assert recipe_data(mini)["mini"]["passes"] == 3
+    assert mini.passes == scaled(toy_training.USUAL, "mini").passes == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"labels": "random"}, "labels of the recipe usual to be one of true, shuffled, got random"),
+        ({"mixup": 0.0}, "mixup of the recipe usual to be above 0, got 0.0"),
+        ({"mixup": float("nan")}, "mixup of the recipe usual to be above 0, got nan"),
+        ({"passes": 0}, "passes of the recipe usual to be at least 1, got 0"),
+        ({"watched_images": 0}, "watched_images of the recipe usual to be at least 1, got 0"),
+        ({"perturbation": low_pass(on="image")}, "on of lowpass in the recipe usual to be crop"),
+        ({"watched": (LOW, high_pass(on="image"))}, "on of highpass in the recipe usual to be crop"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadParameter, match=words):
+        dataclasses.replace(toy_training.USUAL, **fields)

@@ -153,3 +153,35 @@ def test_a_grid_may_be_smaller_at_mini_than_its_recipe(tmp_path: Path, monkeypat
     assert {cell.job.recipe.epochs for cell in planned} == {1, 2}
     full = training_grid.plan(train_request(tmp_path), "toy-grid", toy_training.catalog())
     assert {len(cell.job.learned) for cell in full} != {16}
+
+
+def test_each_seed_has_a_table_of_its_own(tmp_path: Path) -> None:
+    def path(**fields: Any) -> str:
+        return training_grid.table_path(train_request(tmp_path, **fields), "toy-grid").name
+
+    names = [path(), path(scale="mini"), path(seed=0), path(scale="mini", seed=1), path(scale="mini", epochs=3, seed=1)]
+    assert names[:2] == ["toy-grid.csv", "toy-grid@mini.csv"]
+    assert names[2:] == ["toy-grid@seed=0.csv", "toy-grid@mini,seed=1.csv", "toy-grid@mini,epochs=3,seed=1.csv"]
+
+
+def test_two_seeds_are_trained_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = toy_training.dataclasses.replace(toy_training.GRID, factors=toy_training.GRID.factors[:1])
+    network = toy_training.dataclasses.replace(toy_training.ARCHITECTURE, grids=(short,))
+    monkeypatch.setattr(toy_training, "ARCHITECTURE", network)
+    for seed in (0, 1):
+        request = train_request(tmp_path, scale="mini", seed=seed)
+        training_grid.train(request, "toy-grid", toy_training.catalog(), Progress(), lambda rows: None)
+    tables = [read(tmp_path / "grids" / f"toy-grid@mini,seed={seed}.csv") for seed in (0, 1)]
+    assert [{row["seed"] for row in table} for table in tables] == [{"0"}, {"1"}]
+    assert not {row["run_id"] for row in tables[0]} & {row["run_id"] for row in tables[1]}
+
+
+def test_a_pattern_names_all_grids_that_match_and_fit_the_data() -> None:
+    assert training_grid.matching("toy-*", None, CATALOG) == ["toy-grid"]
+    assert training_grid.matching("toy-grid", "cifar10:elsewhere", CATALOG) == ["toy-grid"], "plan says what is wrong"
+    fashion = training_grid.matching("hfc-*", "fashion-mnist:/data", CATALOG)
+    assert fashion
+    assert all(name.startswith("hfc-fashion-") for name in fashion)
+    for pattern, data in (("tiy-*", None), ("toy-*", "cifar10")):
+        with pytest.raises(UnknownName, match="Unknown grid"):
+            training_grid.matching(pattern, data, CATALOG)

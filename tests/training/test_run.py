@@ -147,10 +147,28 @@ def test_a_training_that_stops_anywhere_goes_on_to_the_same_weights_table_and_pr
         assert not (Path(row["path"]) / "checkpoint.pt").exists()
 
 
-def test_a_killed_process_goes_on_from_within_an_epoch_to_the_same_weights(tmp_path: Path) -> None:
-    steps = random.randrange(2, 27)
+def test_a_training_on_mixed_and_noisy_images_that_stops_goes_on_with_the_same_watched_errors(tmp_path: Path) -> None:
+    whole = train(train_request(tmp_path / "whole", "experiment"), CATALOG, Progress())
+    for steps in (5, 15):
+        cut = train_request(tmp_path / f"cut{steps}", "experiment")
+        with pytest.raises(KeyboardInterrupt):
+            train(cut, CATALOG, Recorder(steps))
+        recorder = Recorder()
+        row = train(cut, CATALOG, recorder)
+        assert same(tensors(whole), tensors(row))
+        timed = ["train_seconds", "test_seconds"]
+        pd.testing.assert_frame_equal(epochs(whole).drop(columns=timed), epochs(row).drop(columns=timed))
+        assert recorder.done == (26 if steps == 5 else 13)
+    assert any("train error lowpass r=2" in note for note in recorder.notes)
+
+
+@pytest.mark.parametrize(("recipe", "total"), [("usual", 28), ("experiment", 26), ("attacked", 14)])
+def test_a_killed_process_goes_on_from_within_an_epoch_to_the_same_weights(
+    tmp_path: Path, recipe: str, total: int
+) -> None:
+    steps = random.randrange(2, total - 1)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROGRAM.parent)}
-    command = [sys.executable, str(PROGRAM), str(tmp_path / "killed"), "usual", "0.02", "0"]
+    command = [sys.executable, str(PROGRAM), str(tmp_path / "killed"), recipe, "0.02", "0"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for _ in range(steps):
@@ -160,11 +178,11 @@ def test_a_killed_process_goes_on_from_within_an_epoch_to_the_same_weights(tmp_p
     folder = next((tmp_path / "killed" / "training").iterdir())
     assert not (folder / "manifest.json").exists()
     saved = torch.load(folder / "checkpoint.pt", weights_only=True)["trainer"]["step"]
-    assert steps - 1 <= saved <= 28
+    assert steps - 1 <= saved <= total
     recorder = Recorder()
-    row = train(train_request(tmp_path / "killed"), CATALOG, recorder)
-    assert recorder.done == 28 - saved, f"killed after step {steps}"
-    whole = train(train_request(tmp_path / "whole"), CATALOG, Progress())
+    row = train(train_request(tmp_path / "killed", recipe), CATALOG, recorder)
+    assert recorder.done == total - saved, f"killed after step {steps}"
+    whole = train(train_request(tmp_path / "whole", recipe), CATALOG, Progress())
     assert same(tensors(whole), tensors(row)), f"killed after step {steps}"
     assert np.array_equal(bits(whole), bits(row))
 

@@ -95,7 +95,7 @@ def choose(found: Sequence[Entry], target: Target) -> tuple[Candidate, Reading]:
         taken = chosen.name
     unknown = more(found, chosen, places, beside=selection.key is None)
     if unknown:
-        inside = unknown[0].startswith(f"{chosen.name}.") or chosen.name == "." or chosen.between
+        inside = not chosen.place or unknown[0].startswith(f"{chosen.place}.")
         hint = "" if inside else f": if it is not of the network, give --weights {path},key={chosen.name}"
         got = f"one with unknown {unknown[0]}{f' and {len(unknown) - 1} more' if len(unknown) > 1 else ''}{hint}"
         raise NotThere(expected("the checkpoint", "one of this network", got, where))
@@ -128,7 +128,7 @@ def more(found: Iterable[Entry], chosen: Candidate, places: Sequence[Candidate],
     used = set(chosen.names.values())
     known = {name for c in places for name in c.names.values()}
     holding = {e.dictionary for e in found if e.name in used}
-    below = "" if chosen.name == "." else f"{chosen.name.partition('+')[0]}."
+    below = f"{chosen.place}." if chosen.place else ""
     inside = (e for e in found if e.dictionary in holding and e.name not in known)
     inside = (e for e in inside if beside or e.name.startswith(below))
     return [e.name for e in inside if e.tensor.is_floating_point() or e.tensor.is_complex()]

@@ -47,6 +47,7 @@ BESIDE = (
     "pathlib._local.WindowsPath",
     "datetime.datetime",
     "datetime.timedelta",
+    "mmengine.logging.history_buffer.HistoryBuffer",
 )
 """Types that training scripts keep beside the tensors. Their content is dropped, so that none of their code runs."""
 

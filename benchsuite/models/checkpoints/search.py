@@ -58,11 +58,13 @@ class Rows:
 class Candidate:
     """A place where the whole network is. ``name`` is what ``key=`` takes; ``.`` means the outermost names.
 
-    ``between`` are the words that stand in the file between a module and its children.
+    ``place`` are the words before all of its names, joined by dots; ``between`` those that stand in the file between a
+    module and its children.
     """
 
     name: str
     names: Names
+    place: str = ""
     between: tuple[str, ...] = ()
 
     def called(self, key: str) -> bool:
@@ -160,7 +162,7 @@ def _here(wanted: _Node, node: _Node, path: tuple[str, ...], fits: Any) -> Itera
         suffix = "+".join(between) if len(ways) > 1 else ""
         name = ".".join(p for p in (place, suffix) if p) or "."
         full = {own: f"{place}.{theirs}" if place else theirs for own, theirs in names.items()}
-        yield Candidate(name, full, between)
+        yield Candidate(name, full, place, between)
 
 
 def _further(names: Names, wanted: _Node) -> bool:

@@ -77,6 +77,21 @@ def result_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     return [*RESULT[:at], *(["ReaL error %"] if real else []), *RESULT[at:]], lines
 
 
+def remarks(row: Mapping[str, Any]) -> list[str]:
+    """What a reader of a result must know besides its numbers: where it is, and what limits it."""
+    ties = row["near_ties"]
+    words = [f"answered from {row['path']}" if row["cached"] else f"written to {row['path']}"]
+    if row["limit"] is not None:
+        words.append(f"limited to {row['n']} images")
+    if "among" in row:
+        words.append(f"answers are chosen among {row['among']} classes")
+    if ties["top1"] or ties["top5"]:
+        words.append(f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5")
+    if row.get("vanished"):
+        words.append(f"the gradient of {row['vanished']} images is zero everywhere: the attack says nothing about them")
+    return words
+
+
 def published_table(rows: Sequence[Mapping[str, Any]], most: int = 8) -> Table:
     """The published figures for the same models and protocols, at most ``most`` of each, the most comparable first.
 

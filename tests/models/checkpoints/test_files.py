@@ -9,6 +9,7 @@ import datetime
 import io
 import json
 import pathlib
+import sys
 import tarfile
 import types
 from pathlib import Path
@@ -72,6 +73,19 @@ def test_what_training_scripts_keep_beside_their_tensors_is_passed_over(tmp_path
 def test_a_state_dict_in_a_dictionary_with_defaults_is_read(tmp_path: Path) -> None:
     torch.save(collections.defaultdict(list, STATE), tmp_path / "net.pth")
     assert equal(build(architecture(), chosen(tmp_path / "net.pth"), 5), STATE)
+
+
+def test_dictionaries_of_libraries_that_are_not_installed_are_read_as_plain_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = types.ModuleType("easydict")
+    library.EasyDict = type("EasyDict", (dict,), {"__module__": "easydict"})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "easydict", library)
+    content = {"state_dict": library.EasyDict(STATE), "cfg": library.EasyDict(lr=0.1)}
+    torch.save(content, tmp_path / "net.pth")
+    monkeypatch.delitem(sys.modules, "easydict")
+    assert equal(build(architecture(), chosen(tmp_path / "net.pth"), 5), STATE)
+    assert type(files.read(tmp_path / "net.pth")["cfg"]) is collections.OrderedDict
 
 
 def test_nothing_beside_the_tensors_is_made(tmp_path: Path) -> None:

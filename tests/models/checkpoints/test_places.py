@@ -68,6 +68,10 @@ def test_wrong_options_are_one_line(tmp_path: Path) -> None:
     assert "listed once" in line(f"{tmp_path}/x.pth,classes={tmp_path}/twice.txt")
 
 
+def test_options_of_a_name_are_refused() -> None:
+    assert line("random,key=a") == "Expected key= of --weights to be for a file, got random"
+
+
 def test_what_is_chosen_in_a_file_is_part_of_key_and_label(tmp_path: Path) -> None:
     more = {n: t + 1 if t.is_floating_point() else t for n, t in STATE.items()}
     torch.save({"state_dict": STATE, "state_dict_ema": more}, tmp_path / "x.pth")

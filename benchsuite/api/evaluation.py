@@ -1,0 +1,193 @@
+"""``benchsuite.evaluate``: networks under test protocols, by name or as a module; the results are kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
+
+from benchsuite.api.options import Options, run_request, surroundings
+from benchsuite.api.shown import Shown, preprocess_words
+from benchsuite.errors import BadParameter, expected
+from benchsuite.report.tables.text import Table, image_count, remarks, result_table
+from benchsuite.runs import query, run
+from benchsuite.specs.preprocess import Preprocess
+from benchsuite.stats.digits import with_interval
+from benchsuite.stats.metrics import Count
+from benchsuite.storage import run_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+Network: TypeAlias = "str | torch.nn.Module"
+"""A network: its name as it is typed, or a module."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Evaluation(Shown):
+    """A finished run. Errors and intervals are unrounded percentages; ``row`` is its object of ``run --json``.
+
+    ``n`` images were evaluated, of the ``of`` in the split.
+    """
+
+    run_id: str
+    path: Path
+    architecture: str
+    weights: str
+    protocol: str
+    dataset: str
+    n: int
+    of: int
+    top1_errors: int
+    top1_error: float
+    top1_interval: tuple[float, float]
+    top5_errors: int
+    top5_error: float
+    row: Mapping[str, Any] = field(compare=False)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Everything that is needed to do the run again: views, preprocessing, digests, versions, seconds."""
+        return run_folder.read_whole_manifest(self.path)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """One row for each image: id, label, rank of the label, the five best classes and their probabilities."""
+        return run_folder.read_predictions(self.path)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The run as a table of one row, with the columns of ``load_runs``."""
+        return _table([self])
+
+    def lines(self) -> Sequence[str]:
+        """The error rates, the preprocessing, what else to know about the run, and its folder."""
+        top1, top5 = (with_interval(Count(errors, self.n)) for errors in (self.top1_errors, self.top5_errors))
+        seen = image_count(self.row)
+        lines = [
+            f"{self.architecture}, weights {self.weights}, {self.protocol} on {self.dataset}: top-1 error {top1} %",
+            f"{self.top1_errors} wrong, of {seen} images; top-5 error {top5} %",
+            *dict.fromkeys(f"preprocessing: {preprocess_words(m['preprocess'])}" for m in self.manifest["members"]),
+        ]
+        return [*lines, "; ".join(remarks(self.row))]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Evaluations(Shown, Sequence[Evaluation]):
+    """Several runs, in the order of the networks and, for each of them, of the protocols."""
+
+    runs: tuple[Evaluation, ...]
+
+    @overload
+    def __getitem__(self, place: int) -> Evaluation: ...
+    @overload
+    def __getitem__(self, place: slice) -> Evaluations: ...
+    def __getitem__(self, place: int | slice) -> Evaluation | Evaluations:
+        return Evaluations(self.runs[place]) if isinstance(place, slice) else self.runs[place]
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def __iter__(self) -> Iterator[Evaluation]:
+        return iter(self.runs)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each run, with the columns of ``load_runs``."""
+        return _table(self.runs)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """The predictions of all runs, below each other, with the column ``run_id``."""
+        import pandas as pd
+
+        return pd.concat([one.predictions.assign(run_id=one.run_id) for one in self.runs], ignore_index=True)
+
+    def lines(self) -> Sequence[str]:
+        """How many runs there are, and what else to know about each."""
+        known = [f"{run.architecture} {run.protocol}: {'; '.join(remarks(run.row))}" for run in self.runs]
+        return [f"{len(self)} {'run' if len(self) == 1 else 'runs'}", *known]
+
+    def cells(self) -> Table:
+        """The table of ``benchsuite run``."""
+        return result_table([run.row for run in self.runs])
+
+
+class GivenModule(TypedDict, total=False):
+    """What describes a module that is passed directly: how its images are prepared, and the name of its runs."""
+
+    preprocess: Preprocess | None
+    name: str | None
+
+
+class EvaluateOptions(Options, GivenModule, total=False):
+    """The options of ``evaluate``."""
+
+
+@overload
+def evaluate(networks: Network, protocols: str = "1crop", **options: Unpack[EvaluateOptions]) -> Evaluation: ...
+@overload
+def evaluate(
+    networks: Network | Sequence[Network], protocols: str | Sequence[str] = "1crop", **options: Unpack[EvaluateOptions]
+) -> Evaluations: ...
+def evaluate(
+    networks: Network | Sequence[Network], protocols: str | Sequence[str] = "1crop", **options: Unpack[EvaluateOptions]
+) -> Evaluation | Evaluations:
+    """Evaluates networks under test protocols, as ``benchsuite run`` does, and keeps the results in ``results``.
+
+    ``networks`` and ``protocols`` are names as they are typed, such as ``"resnet50"`` and ``"multiscale:flip=false"``,
+    or lists of them. One of each returns an ``Evaluation``; a list returns ``Evaluations``. An attack also evaluates
+    the protocol that it attacks; the last run is the one that was asked for. The options are those of the command:
+    ``data``, ``weights``, ``transforms``, ``loader``, ``device``, ``precision``, ``batch_size``, ``workers``,
+    ``compiled``, ``limit``, ``seed``, ``fresh``, ``processes`` and ``results``. ``catalog`` holds the plugins, by
+    default ``load_plugins()``; ``progress=False`` shows none. A run that exists already is read from its folder.
+
+    A ``torch.nn.Module`` may be passed in place of a name; it is copied and left unchanged. Its weights are identified
+    by the digest of its state, and it is computed each time, since a state does not tell what ``forward`` does.
+    ``preprocess`` is its ``Preprocess``, by default the usual one of the data set, which a note says; where a data set
+    has no usual one, it is required. ``name`` is the name in the results, by default that of its class.
+
+    In the processes that ``torchrun`` starts, only the first one returns results, the others empty ``Evaluations``.
+
+    Raises a ``BenchsuiteError`` for every mistake of a user.
+    """
+    listed = isinstance(networks, Sequence) and not isinstance(networks, str)
+    given: list[Any] = [*networks] if listed else [networks]
+    asked = (protocols,) if isinstance(protocols, str) else tuple(protocols)
+    found = _evaluate(given, asked, options)
+    return found if listed or not isinstance(protocols, str) or not found else found[-1]
+
+
+def _evaluate(networks: list[Any], protocols: tuple[str, ...], options: Mapping[str, Any]) -> Evaluations:
+    if not networks or not protocols:
+        raise BadParameter(expected("the networks and the protocols", "one or more of each", "none"))
+    catalog, progress = surroundings(options)
+    own = {k: v for k, v in options.items() if k not in GivenModule.__annotations__}
+    if all(isinstance(network, str) for network in networks):
+        for name in GivenModule.__annotations__:
+            if options.get(name) is not None:
+                raise BadParameter(expected(name, "given for a torch module, not for a name", options[name]))
+        request = run_request(tuple(networks), protocols, own, "evaluate")
+    else:
+        from benchsuite.api import modules
+
+        request = run_request((), protocols, own, "evaluate")
+        how = {name: options.get(name) for name in GivenModule.__annotations__}
+        request, catalog = modules.with_modules(request, catalog, networks, progress, **how)
+    return Evaluations(tuple(of_row(row) for row in run.run(request, catalog, progress)))
+
+
+def of_row(row: Mapping[str, Any]) -> Evaluation:
+    """The run of a row of ``run --json``."""
+    names = ("run_id", "architecture", "weights", "protocol", "dataset", "n", "of", "top1_errors", "top1_error")
+    low, high = row["top1_interval"]
+    rest = {name: row[name] for name in (*names, "top5_errors", "top5_error")}
+    return Evaluation(path=Path(row["path"]), top1_interval=(low, high), row=row, **rest)
+
+
+def _table(runs: Sequence[Evaluation]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame([query.flat(run.manifest, run.path) for run in runs])

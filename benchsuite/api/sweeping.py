@@ -1,0 +1,117 @@
+"""``benchsuite.sweep``: every combination of networks, protocols and data sets that a file or a dictionary names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from benchsuite.api.evaluation import Evaluations, of_row
+from benchsuite.api.options import Surroundings, results_folder, surroundings
+from benchsuite.api.shown import Shown
+from benchsuite.distributed import executors
+from benchsuite.distributed.process_group import leads
+from benchsuite.report.tables.text import Table
+from benchsuite.runs import sweep as sweeps
+from benchsuite.runs import sweep_file
+from benchsuite.runs.sweep import CellState
+from benchsuite.runs.sweep_file import Sweep, SweepCell
+from benchsuite.stats.digits import with_interval
+from benchsuite.stats.metrics import Count
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Report = Callable[[Sweep, SweepCell, CellState], None]
+"""Receives the sweep, a cell of it, and the cell's new state."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SweepResult(Shown):
+    """The cells of a sweep with their states: done, failed, to do ..."""
+
+    definition: Sweep
+    states: Mapping[SweepCell, CellState]
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """The error of each failed cell."""
+        failed = ((cell, state) for cell, state in self.states.items() if state.state == "failed")
+        return {cell.label: state.error or "" for cell, state in failed}
+
+    @property
+    def runs(self) -> Evaluations:
+        """The finished runs."""
+        return Evaluations(tuple(of_row(state.row) for state in self.states.values() if state.row is not None))
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The cells of ``sweep --json``."""
+        return [
+            {**dataclasses.asdict(cell), "state": state.state, "error": state.error, **(state.row or {})}
+            for cell, state in self.states.items()
+        ]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each cell: its names, its state, and the columns of its run."""
+        import pandas as pd
+
+        return pd.json_normalize(self.records, sep="_")
+
+    def lines(self) -> Sequence[str]:
+        """How many cells there are in each state, and the errors."""
+        states = [state.state for state in self.states.values()]
+        counts = ", ".join(f"{states.count(name)} {name}" for name in dict.fromkeys(states))
+        return [f"{self.definition.name}: {counts}", *(f"{cell}: {error}" for cell, error in self.failed.items())]
+
+    def cells(self) -> Table:
+        """A line for each cell."""
+        rows = []
+        for cell, state in self.states.items():
+            error = "" if state.row is None else with_interval(Count(state.row["top1_errors"], state.row["n"]))
+            rows.append([cell.architecture, cell.protocol, cell.data, error, state.state])
+        return ["architecture", "protocol", "data", "top-1 error %", "state"], rows
+
+
+def sweep(
+    definition: str | Path | Mapping[str, Any],
+    *,
+    place: str = "local",
+    dry_run: bool = False,
+    last_failed: bool = False,
+    fresh: bool = False,
+    results: str | Path | None = None,
+    report: Report | None = None,
+    name: str = "sweep",
+    **options: Unpack[Surroundings],
+) -> SweepResult:
+    """Evaluates every combination that a TOML file names, as ``benchsuite sweep`` does.
+
+    ``definition`` is a file (docs/sweeps.md describes it) or a dictionary with its contents, such as
+    ``{"architectures": ["resnet20"], "protocols": ["1crop", "tta"], "data": ["cifar10:PATH"]}``, whose states are kept
+    under ``name``. ``place`` is local, slurm or ray. With ``dry_run`` the cells and their states are returned, and
+    nothing is evaluated. A cell that fails keeps its error, and the others go on. ``report`` is called with every cell
+    whose state changes. Under ``torchrun`` only the first process returns states.
+    """
+    catalog, progress = surroundings(options)
+    if isinstance(definition, Mapping):
+        spec = sweep_file.parse(name, definition, catalog)
+    else:
+        spec = sweep_file.read(Path(definition), catalog)
+    choice = sweeps.SweepOptions(results_folder(results), place, last_failed, fresh)
+    for pattern in spec.idle if leads() else ():
+        progress.note(f"no cell matches the [[skip]] of {pattern}")
+    if dry_run:
+        executors.check(place)
+        board = sweeps.board(spec, choice)
+        sweeps.survey(spec, choice, catalog, board, lambda cell, state: None)
+        return SweepResult(spec, board.states)
+
+    def tell(cell: SweepCell, state: CellState) -> None:
+        if report is not None:
+            report(spec, cell, state)
+
+    return SweepResult(spec, sweeps.sweep(spec, choice, catalog, progress, tell))

@@ -1,0 +1,1 @@
+"""``benchsuite plugin new``: a small, complete distribution of a plugin, from templates."""

@@ -1,0 +1,62 @@
+"""Tests of ``benchsuite.explain``: published figures, a plan, a measured ladder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import colour_patches
+import pytest
+
+import benchsuite
+from benchsuite import BadParameter
+from benchsuite.api.explanation import Explanation, PlannedExplanation, PublishedExplanation
+
+HERE: Any = {"catalog": colour_patches.CATALOG, "data": "patches", "device": "cpu", "batch_size": 64, "progress": False}
+
+
+def test_published_figures_are_a_table() -> None:
+    found = benchsuite.explain("resnet50", progress=False)
+    assert isinstance(found, PublishedExplanation)
+    assert len(found.table) == len(found.figures)
+    assert found.table["id"].iloc[0] == "he-gh-1c-resnet-50-top1"
+    assert "published figures" in repr(found).splitlines()[0]
+    top5 = benchsuite.explain("resnet50", top5=True, progress=False)
+    assert top5.table["id"].str.endswith("top5").all()
+
+
+def test_a_plan_computes_nothing() -> None:
+    found = benchsuite.explain("patches", start="1crop", goal="multiscale", plan=True, **HERE)
+    assert isinstance(found, PlannedExplanation)
+    assert found.table["protocol"].iloc[[0, -1]].tolist() == ["1crop", "multiscale"]
+    assert benchsuite.load_runs().empty
+    assert repr(found).splitlines()[1].split() == ["rung", "what", "changes"]
+
+
+def test_a_measured_ladder_has_a_row_for_each_rung_and_leaves_nothing_over() -> None:
+    found = benchsuite.explain("patches", start="1crop", goal="10crop", shapley=True, **HERE)
+    assert isinstance(found, Explanation)
+    assert found.table["protocol"].iloc[[0, -1]].tolist() == ["1crop", "10crop"]
+    errors = found.table["top1_error"]
+    changes = found.table["top1_change"].dropna().sum()
+    assert changes == pytest.approx(errors.iloc[-1] - errors.iloc[0])
+    assert set(found.shares.columns) == {"factor", "mean", "least", "most"}
+    assert "left over: +0.00" in repr(found)
+    runs = [found.table["run_id"].iloc[0], found.table["run_id"].iloc[-1]]
+    between = benchsuite.explain(*runs, catalog=colour_patches.CATALOG, progress=False)
+    assert between.record["left_over"] == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "said"),
+    [
+        (("resnet50",), {"plan": True}, "used with two runs or start and goal, got resnet50"),
+        (("a", "b"), {"top5": True}, "Expected top5 to be used only to explain published figures"),
+        (("patches",), {"start": "1crop"}, "Expected --from and --to to be given together"),
+        (("a", "b", "c"), {}, "given one model, two runs, or one network with --from and --to, got a b c"),
+        ((), {}, "got nothing"),
+    ],
+)
+def test_a_mistake_is_an_error_of_one_line(names: tuple[str, ...], options: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadParameter) as caught:
+        benchsuite.explain(*names, **options, progress=False)
+    assert said in str(caught.value)
