@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchsuite.report.markup import escaped, tag
 from benchsuite.report.tables.text import Table
 from benchsuite.specs.preprocess import Preprocess, in_words
+
+SCROLLED = "overflow-x:auto"
+"""Style of what may be wider than a cell of a notebook: it scrolls there, and does not widen the page."""
+
+WRAPPED = "white-space:pre-wrap"
+"""Style of lines of text that keep their spaces, and are wrapped where a cell is too narrow for them."""
 
 
 class Shown:
@@ -35,13 +43,21 @@ class Shown:
 
 
 def aligned(table: Table) -> list[str]:
-    """A table as lines of text, two spaces apart; no line if it has no cells."""
+    """A table as lines of text, see ``columns``; no line if it has no cells."""
     headers, lines = table
-    if not lines:
-        return []
-    rows = [headers, *lines]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return columns([headers, *lines]) if lines else []
+
+
+def columns(lines: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Cells as aligned lines of text, two spaces apart, cut at the width of the terminal if there is one."""
+    cells = [list(line) for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    aligned = []
+    for line in cells:
+        text = indent + "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        aligned.append(text if width is None or len(text) <= width else text[: width - 1] + "…")
+    return aligned
 
 
 def html_table(table: Table) -> str:
@@ -51,7 +67,7 @@ def html_table(table: Table) -> str:
         return ""
     head = tag("tr", "".join(tag("th", escaped(header)) for header in headers))
     body = "".join(tag("tr", "".join(tag("td", escaped(cell)) for cell in line)) for line in lines)
-    return tag("table", tag("thead", head) + tag("tbody", body))
+    return tag("div", tag("table", tag("thead", head) + tag("tbody", body)), style=SCROLLED)
 
 
 def preprocess_words(preprocess: Mapping[str, Any]) -> str:
