@@ -231,7 +231,7 @@ def _refuse_idle(words: Sequence[str], given: Mapping[str, Any], catalog: Catalo
         for name, value in usual.items():
             got = given.get(name, value)
             if got != value:
-                text = " ".join(got) if isinstance(got, list | tuple) else str(got)
+                text = " ".join(map(str, got)) if isinstance(got, list | tuple) else str(got)
                 raise BadParameter(expected(f"--{OPTIONS.get(name, name)}", rule, text, " ".join(words)))
 
     if frequency:

@@ -49,10 +49,11 @@ def show(
     results: str | Path | None = None,
     catalog: Catalog | None = None,
 ) -> Description:
-    """A protocol with its views, an architecture, a transform, a data set, a published number, a run or a training.
+    """What is known of a name, as ``benchsuite show`` does.
 
-    As ``benchsuite show`` does. The views of a protocol are made for ``architecture`` and for the preprocessing of
-    ``data``. Raises ``UnknownName`` with the nearest name of all kinds.
+    It is that of a protocol, an architecture, a transform, a data set, a published number, a run or a training. The
+    views of a protocol are made for ``architecture`` and for the preprocessing of ``data``. Raises ``UnknownName`` with
+    the nearest name of all kinds.
     """
     asked, folder = str(getattr(name, "path", name)), results_folder(results)
     catalog = catalog or load_plugins()
