@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 
 from benchsuite.api.options import Options, run_request, surroundings
-from benchsuite.api.shown import Shown, aligned, preprocess_words
+from benchsuite.api.shown import Shown, preprocess_words
 from benchsuite.errors import BadParameter, ExpectationFailed, expected
 from benchsuite.report.tables.text import Table, image_count, profile_table, remarks, result_table
 from benchsuite.runs import query, run
@@ -111,7 +111,11 @@ class Evaluation(Shown):
             f"{self.top1_errors} wrong, of {seen} images; top-5 error {top5} %",
             *dict.fromkeys(f"preprocessing: {preprocess_words(m['preprocess'])}" for m in self.manifest["members"]),
         ]
-        return [*lines, "; ".join(remarks(self.row)), *(_profile_lines(self.profile) if self.profiled else ())]
+        return [*lines, "; ".join(remarks(self.row))]
+
+    def below(self) -> Sequence[Shown]:
+        """Where the time went, if that was asked for."""
+        return [self.profile] if self.profiled else []
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -159,8 +163,11 @@ class Evaluations(Shown, Sequence[Evaluation]):
     def lines(self) -> Sequence[str]:
         """How many runs there are, and what else to know about each."""
         known = [f"{run.architecture} {run.protocol}: {'; '.join(remarks(run.row))}" for run in self.runs]
-        lines = [f"{len(self)} {'run' if len(self) == 1 else 'runs'}", *known]
-        return [*lines, *(_profile_lines(self.profile) if self.profiled else ())]
+        return [f"{len(self)} {'run' if len(self) == 1 else 'runs'}", *known]
+
+    def below(self) -> Sequence[Shown]:
+        """Where the time went, if that was asked for."""
+        return [self.profile] if self.profiled else []
 
     def cells(self) -> Table:
         """The table of ``benchsuite run``."""
@@ -318,8 +325,3 @@ def _profile(rows: Sequence[Mapping[str, Any]]) -> Profile:
             how = " ".join(f"--{name} {one[name]}" for name in ("loader", "workers", "processes"))
             one["advice"].insert(0, f"Measured when the run was made, with {how}; --fresh measures again.")
     return Profile(tuple(profiled))
-
-
-def _profile_lines(profile: Profile) -> list[str]:
-    """The profile as lines below a result."""
-    return [*aligned(profile.cells()), *profile.lines()]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from benchsuite.api.evaluation import Evaluation
 from benchsuite.api.frequency import FrequencyExplanation, PlannedFrequency, plan_frequency
 from benchsuite.api.options import Options, run_request, surroundings
-from benchsuite.api.shown import Shown
+from benchsuite.api.shown import Section, Shown
 from benchsuite.errors import BadParameter, expected
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.explanation import ladder_ends, ladder_plan, ladder_run, ledger, published_figures
@@ -21,7 +21,7 @@ from benchsuite.explanation.ladder_plan import LadderPlan
 from benchsuite.explanation.ladder_run import Ladder
 from benchsuite.explanation.published_figures import PublishedFigure
 from benchsuite.progress import Progress
-from benchsuite.report.tables.text import Table, image_count
+from benchsuite.report.tables.text import Table, image_count, result_table
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs.catalog import Catalog
 from benchsuite.stats.digits import p_value, places, signed, with_interval
@@ -64,7 +64,11 @@ class PublishedExplanation(Shown):
 
     def lines(self) -> Sequence[str]:
         """How many figures there are."""
-        return [f"{self.model}: {len(self.figures)} published figures, {len(self.runs)} runs here"]
+        return [f"{self.model}: {len(self.figures)} published figures; runs here: {len(self.runs)}"]
+
+    def below(self) -> Sequence[Shown]:
+        """The runs here."""
+        return [Section("measured here", result_table(self.runs))] if self.runs else []
 
     def cells(self) -> Table:
         """A line for each figure: its error, its protocol, and what may be concluded from the nearest one."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.api.shown import Shown, aligned
+from benchsuite.api.shown import Section, Shown
 from benchsuite.errors import BadParameter, expected
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.explanation.frequency import analysis, summary
@@ -54,10 +54,9 @@ class FrequencyExplanation(Shown):
         return pd.DataFrame({name: list(energy.within) for name, energy in known}).rename_axis("radius")
 
     def lines(self) -> Sequence[str]:
-        """The answer; below the accuracies the energies, the attack, the first kernels, and the files."""
-        energies = f"{self.energy_title()}\n" + "\n".join(aligned(self.energy_cells()))
+        """The answer; below the accuracies the attack, the first kernels, and the files."""
         files = f"written to {' and '.join(map(str, self.files))}; the runs are in {self.results / 'runs'}"
-        return [summary.answer(self.found), energies, *self.facts(), files]
+        return [summary.answer(self.found), *self.facts(), files]
 
     def cells(self) -> Table:
         """A line for each radius: the accuracies there."""
@@ -69,6 +68,10 @@ class FrequencyExplanation(Shown):
             frequent = f"{percent(self.found.accuracy(at.high.frequent_n))} of high-pass"
             rows.append([str(at.radius), low, high, swapped, decimals(at.by_chance, 1), frequent])
         return [*headers, "most frequent answer %"], rows
+
+    def below(self) -> Sequence[Shown]:
+        """The energies within each radius."""
+        return [Section(self.energy_title(), self.energy_cells())]
 
     def energy_title(self) -> str:
         """What ``energy_cells`` are, and within which radius half of each energy lies."""

@@ -96,7 +96,7 @@ def test_several_runs_show_one_table_in_a_terminal_and_in_a_notebook() -> None:
     assert [line.split()[2] for line in lines[2:4]] == ["1crop", "10crop"]
     markup = runs._repr_html_()
     assert markup.count("<tr>") == 3
-    assert "<td>10crop</td>" in markup
+    assert ">10crop</td>" in markup
 
 
 def test_results_are_frozen() -> None:
