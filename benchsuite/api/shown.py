@@ -45,7 +45,7 @@ class Shown:
 
     def _repr_html_(self) -> str:
         first, *rest = self.lines()
-        sentences = "".join(tag("p", escaped(line)) for line in rest)
+        sentences = tag("p", "<br>".join(map(escaped, rest))) if rest else ""
         parts = [tag("p", tag("b", escaped(first))), html_table(self.cells()), sentences]
         return "".join([*parts, *(part._repr_html_() for part in self.below())])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import typing
@@ -13,6 +14,7 @@ import pytest
 from named_commands import FUNCTIONS, RENAMED, keyword, options, parsers
 
 import benchsuite
+from benchsuite import cli
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 
@@ -30,6 +32,7 @@ def keywords(function: Callable[..., Any]) -> set[str]:
 
 
 PARSERS = dict(parsers())
+CLI = Path(cli.__file__).parent
 
 
 def test_every_command_has_a_function() -> None:
@@ -57,3 +60,20 @@ def test_the_page_lists_every_function_next_to_its_command(command: str) -> None
 def test_a_function_says_which_command_it_is(command: str) -> None:
     assert f"as ``benchsuite {command}`` does" in " ".join((FUNCTIONS[command].__doc__ or "").split())
     assert FUNCTIONS[command].__name__ in benchsuite.__all__
+
+
+@pytest.mark.parametrize(
+    "command", [name for name in FUNCTIONS if name != "query"]
+)  # query prints plain values, which a DataFrame changes
+def test_the_command_line_calls_the_function(command: str) -> None:
+    sources = [CLI / f"{command.partition(' ')[0]}.py", CLI / f"_{command.replace(' ', '_')}.py"]
+    imported = {
+        f"{node.module}.{alias.name}"
+        for path in sources
+        if path.is_file()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    function = FUNCTIONS[command]
+    assert f"{function.__module__}.{function.__name__}" in imported

@@ -42,7 +42,7 @@ class Listing(Shown):
 
     def lines(self) -> Sequence[str]:
         """How many entries of each kind there are."""
-        counts = ", ".join(f"{len(entries)} {kind}" for kind, entries in self.lists.items())
+        counts = ", ".join(f"{kind}: {len(entries)}" for kind, entries in self.lists.items())
         total = sum(map(len, self.lists.values()))
         rest = [f"and {total - MOST} more in .table"] if len(self.lists) == 1 and total > MOST else []
         return [counts, *rest, *(f"plugin {name} could not be loaded: {reason}" for name, reason in self.broken)]
