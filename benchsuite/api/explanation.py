@@ -210,8 +210,8 @@ def explain(  # noqa: PLR0913, each is an option of the command
     catalog, progress = surroundings(options)
     words = [str(name.path if isinstance(name, Evaluation) else name) for name in names]
     request = run_request((), (), options, "explain")
-    given = {**options, "start": start, "goal": goal, "plan": plan, "shapley": shapley, "accounting": accounting}
-    given |= {"top5": top5, "radii": radii, "radius": radius, "html": html}
+    given = {"start": start, "goal": goal, "plan": plan, "shapley": shapley, "accounting": accounting, "top5": top5}
+    given |= {"radii": radii, "radius": radius, "html": html, **{name: getattr(request, name) for name in ASKED}}
     _refuse_idle(words, given, catalog, frequency=frequency)
     if frequency:
         analysis = plan_frequency(words, request, catalog, radii, radius)
@@ -233,7 +233,7 @@ def _refuse_idle(words: Sequence[str], given: Mapping[str, Any], catalog: Catalo
 
     def refuse(usual: Mapping[str, Any], rule: str) -> None:
         for name, value in usual.items():
-            got = given.get(name, value)
+            got = given[name]
             if got != value:
                 text = " ".join(map(str, got)) if isinstance(got, list | tuple) else str(got)
                 raise BadParameter(expected(f"--{OPTIONS.get(name, name)}", rule, text, " ".join(words)))
