@@ -210,7 +210,14 @@ def explain(  # noqa: PLR0913, each is an option of the command
     catalog, progress = surroundings(options)
     words = [str(name.path if isinstance(name, Evaluation) else name) for name in names]
     request = run_request((), (), options, "explain")
-    given = {"start": start, "goal": goal, "plan": plan, "shapley": shapley, "accounting": accounting, "top5": top5}
+    given: dict[str, Any] = {
+        "start": start,
+        "goal": goal,
+        "plan": plan,
+        "shapley": shapley,
+        "accounting": accounting,
+        "top5": top5,
+    }
     given |= {"radii": radii, "radius": radius, "html": html, **{name: getattr(request, name) for name in ASKED}}
     _refuse_idle(words, given, catalog, frequency=frequency)
     if frequency:

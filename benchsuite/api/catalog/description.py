@@ -22,6 +22,7 @@ from benchsuite.storage import run_folder
 
 if TYPE_CHECKING:
     from benchsuite.api.evaluation import Evaluation
+    from benchsuite.api.training import Training
 
 PLAIN = ("dataset", "loader", "reporter")
 
@@ -42,7 +43,7 @@ class Description(Shown):
 
 
 def show(
-    name: str | Path | Evaluation,
+    name: str | Path | Evaluation | Training,
     *,
     architecture: str = "resnet50",
     data: str | None = None,
@@ -63,12 +64,12 @@ def show(
     for row in ledger.load():
         if row.id == asked:
             return Description(all_facts.published(catalog, row))
+    for trained in (Path(asked), folder / "training" / asked):
+        if trained.parent.name == "training" and (trained / "manifest.json").is_file():
+            return Description(all_facts.training(trained))
     runs = [run.name for run in run_folder.runs_in(folder)]
     if (Path(asked) / "manifest.json").is_file() or any(run_folder.is_named(run, asked) for run in runs):
         return Description(all_facts.run(run_folder.find_run(folder, asked)))
-    trainings = [path.parent for path in folder.glob("training/*/manifest.json") if path.parent.name == asked]
-    if trainings:
-        return Description(all_facts.training(trainings[0]))
     raise _unknown(catalog, asked, runs, folder)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import toy_training
 from toys import ToyPlugin
 
 import benchsuite
@@ -37,3 +38,11 @@ def test_a_run_is_described_as_it_is_by_its_id() -> None:
     assert found.record["manifest"] == run.manifest
     assert found == benchsuite.show(run.run_id, catalog=CATALOG)
     assert repr(found).splitlines()[0] == run.run_id
+
+
+def test_a_training_is_described_as_it_is_by_its_folder_and_its_id() -> None:
+    catalog = toy_training.catalog()
+    made = benchsuite.train("tiny", "usual", catalog=catalog, device="cpu", epochs=1, progress=False)
+    found = benchsuite.show(made, catalog=catalog)
+    assert (found.record["kind"], found.record["run_id"]) == ("training", made.run_id)
+    assert found == benchsuite.show(made.run_id, catalog=catalog) == benchsuite.show(made.path, catalog=catalog)
