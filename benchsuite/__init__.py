@@ -12,6 +12,7 @@ from benchsuite.errors import (
     BadParameter,
     BenchsuiteError,
     DataError,
+    ExpectationFailed,
     PluginError,
     StorageError,
     TooLarge,
@@ -41,9 +42,14 @@ from benchsuite.storage.files import cache_dir
 
 if TYPE_CHECKING:
     from benchsuite.api.auditing import audit
+    from benchsuite.api.catalog.description import show
+    from benchsuite.api.catalog.listing import list_entries
+    from benchsuite.api.catalog.plugins import check_plugin, new_plugin
     from benchsuite.api.comparison import compare
+    from benchsuite.api.datasets import check_data, prepare_data
     from benchsuite.api.evaluation import evaluate
     from benchsuite.api.explanation import explain
+    from benchsuite.api.pages import write_report, write_tables
     from benchsuite.api.sweeping import sweep
     from benchsuite.api.training import train
     from benchsuite.runs.query import load_predictions, load_runs, query
@@ -52,14 +58,22 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "audit": "benchsuite.api.auditing",
+    "check_data": "benchsuite.api.datasets",
+    "check_plugin": "benchsuite.api.catalog.plugins",
     "compare": "benchsuite.api.comparison",
     "evaluate": "benchsuite.api.evaluation",
     "explain": "benchsuite.api.explanation",
+    "list_entries": "benchsuite.api.catalog.listing",
     "load_predictions": "benchsuite.runs.query",
     "load_runs": "benchsuite.runs.query",
+    "new_plugin": "benchsuite.api.catalog.plugins",
+    "prepare_data": "benchsuite.api.datasets",
     "query": "benchsuite.runs.query",
+    "show": "benchsuite.api.catalog.description",
     "sweep": "benchsuite.api.sweeping",
     "train": "benchsuite.api.training",
+    "write_report": "benchsuite.api.pages",
+    "write_tables": "benchsuite.api.pages",
 }
 """The commands as functions: the module of each, imported at its first use so that importing benchsuite stays fast."""
 
@@ -88,6 +102,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "DenseParts",
+    "ExpectationFailed",
     "Family",
     "FileFormat",
     "Grid",
@@ -120,7 +135,9 @@ __all__ = [
     "bind",
     "cache_dir",
     "center",
+    "check_data",
     "check_headers",
+    "check_plugin",
     "compare",
     "decode",
     "distinct",
@@ -133,15 +150,21 @@ __all__ = [
     "grid",
     "hookimpl",
     "in_order",
+    "list_entries",
     "load_plugins",
     "load_predictions",
     "load_runs",
+    "new_plugin",
     "perturbing",
+    "prepare_data",
     "query",
     "result_table",
+    "show",
     "steps",
     "sweep",
     "train",
     "unknown_name",
     "view",
+    "write_report",
+    "write_tables",
 ]
