@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 from benchsuite.api.options import Options, run_request, surroundings
 from benchsuite.api.shown import Shown, preprocess_words
 from benchsuite.errors import BadParameter, expected
+from benchsuite.progress import Progress
 from benchsuite.report.tables.text import Table, image_count, remarks, result_table
 from benchsuite.runs import query, run
+from benchsuite.specs import parameters
+from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.stats.digits import with_interval
 from benchsuite.stats.metrics import Count
@@ -138,8 +141,9 @@ def evaluate(
     """Evaluates networks under test protocols, as ``benchsuite run`` does, and keeps the results in ``results``.
 
     ``networks`` and ``protocols`` are names as they are typed, such as ``"resnet50"`` and ``"multiscale:flip=false"``,
-    or lists of them. One of each returns an ``Evaluation``; a list returns ``Evaluations``. An attack also evaluates
-    the protocol that it attacks; the last run is the one that was asked for. The options are those of the command:
+    or lists of them. One of each returns an ``Evaluation``; a list returns ``Evaluations``. The protocol that an
+    attack attacks is evaluated as well: in a list its run comes before that of the attack. The options are those of the
+    command:
     ``data``, ``weights``, ``transforms``, ``loader``, ``device``, ``precision``, ``batch_size``, ``workers``,
     ``compiled``, ``limit``, ``seed``, ``fresh``, ``processes`` and ``results``. ``catalog`` holds the plugins, by
     default ``load_plugins()``; ``progress=False`` shows none. A run that exists already is read from its folder.
@@ -156,14 +160,19 @@ def evaluate(
     listed = isinstance(networks, Sequence) and not isinstance(networks, str)
     given: list[Any] = [*networks] if listed else [networks]
     asked = (protocols,) if isinstance(protocols, str) else tuple(protocols)
-    found = _evaluate(given, asked, options)
-    return found if listed or not isinstance(protocols, str) or not found else found[-1]
+    catalog, progress = surroundings(options)
+    whole = tuple(parameters.with_clean(asked, lambda name: catalog.find("protocol", name)))
+    found = _evaluate(given, whole, options, catalog, progress)
+    if listed or not isinstance(protocols, str) or not found:
+        return found
+    return found[whole.index(protocols)]
 
 
-def _evaluate(networks: list[Any], protocols: tuple[str, ...], options: Mapping[str, Any]) -> Evaluations:
+def _evaluate(
+    networks: list[Any], protocols: tuple[str, ...], options: Mapping[str, Any], catalog: Catalog, progress: Progress
+) -> Evaluations:
     if not networks or not protocols:
         raise BadParameter(expected("the networks and the protocols", "one or more of each", "none"))
-    catalog, progress = surroundings(options)
     own = {k: v for k, v in options.items() if k not in GivenModule.__annotations__}
     if all(isinstance(network, str) for network in networks):
         for name in GivenModule.__annotations__:
