@@ -79,6 +79,9 @@ def in_archives(
         check_head(m.where, m.head)
     numbers |= _beside_each(pictures, texts)
     by_name = None if labels else _by_names(pictures, index)
+    for m, label in zip(pictures, by_name or (), strict=False):
+        if numbers.get(m.name, label) != label:
+            raise DataError(expected("a label", f"{label}, as the image's name says", numbers[m.name], m.where))
     if by_name is None and not labels and len(numbers) == len(pictures):
         by_name = [numbers[m.name] for m in pictures]
         _check(by_name, pictures, len(index))

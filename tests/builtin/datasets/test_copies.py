@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import os
 import pickle
 import tarfile
@@ -9,11 +11,23 @@ from pathlib import Path
 
 import copies
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from benchsuite import DataError
-from benchsuite.builtin.datasets import imagenet
+from benchsuite import BenchsuiteError, DataError
+from benchsuite.builtin.datasets import _synsets, imagenet
+from benchsuite.data.prepared_note import PreparedSpec
+from benchsuite.data.prepared_writer import prepare
+from benchsuite.doctor.check import CheckRequest, checkup
+from benchsuite.evaluation.question import RunRequest
+from benchsuite.progress import Progress
+from benchsuite.runs.run import run
+from benchsuite.specs.catalog import load_plugins
 from benchsuite.storage import keys
+
+SOME = ("folders", "official", "parquet")
+JPEG = copies.made_up(1)[copies.name(1)][1]
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +223,7 @@ def test_an_archive_that_changes_after_it_was_opened_is_refused(tmp_path, pictur
     split = opened(file)
     split.read(split.samples[0])
     copies.class_tar(tmp_path, dict(list(pictures.items())[::-1]))
-    with pytest.raises(DataError, match="a changed file|unchanged|an image|bytes in its archive"):
+    with pytest.raises(DataError, match="an image"):
         split.read(split.samples[0])
 
 
@@ -239,7 +253,7 @@ def test_a_thousand_damaged_archives_and_labels_are_refused_in_a_line_or_read_ri
     file = next(root.glob(files[layout])) if layout in files else root
     whole, chance = file.read_bytes(), np.random.default_rng(5)
     usual = {s.id: s.label for s in opened(root).samples}
-    refused = 0
+    said = []
     for _ in range(200):
         file.write_bytes(damaged(whole, chance))
         try:
@@ -247,9 +261,12 @@ def test_a_thousand_damaged_archives_and_labels_are_refused_in_a_line_or_read_ri
             for sample in split.samples:
                 split.read(sample)
         except BenchsuiteError as error:
-            assert "\n" not in str(error)
-            refused += 1
+            said.append(str(error))
             continue
+        assert len(split.samples) == len(usual), "no image is left out without a word"
         if layout in ("class tar", "kaggle zip"):
-            assert len(split.samples) == len(usual), "no image is left out without a word"
-    assert refused > 50
+            assert {s.id: s.label for s in split.samples} == usual
+        if layout == "parquet":  # a name has no checksum, but a label has to agree with it
+            assert sorted(s.label for s in split.samples) == sorted(usual.values())
+    assert len(said) > 50
+    assert [line for line in said if "\n" in line or not line.startswith("Expected ")] == []
