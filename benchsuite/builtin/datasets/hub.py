@@ -53,7 +53,7 @@ def open_hub(path: str | None, split: SplitName) -> Split:
         got = ", ".join(rows.features)
         raise DataError(expected(f"hf:{path}", "one with an image and a class label", got, DOWNLOAD))
     rows = rows.select_columns([column, label]).cast_column(column, datasets.Image(decode=False))
-    samples, numbers = [], {}
+    samples, numbers = list[Sample](), dict[str, int]()
     for number, row in enumerate(rows):
         stem = _copies.short(_labels.stem(row[column].get("path") or f"{name}-{number:07d}"))
         content = _content(row[column])

@@ -51,7 +51,7 @@ def _arrays(file: Path, classes: int) -> tuple[NDArray[np.uint8], list[int]]:
     if not file.is_file():
         raise DataError(expected(file.name, "in this folder", "no file", f"{file.parent}: {DOWNLOAD}"))
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             pixels, labels = arrays["data"], arrays["labels"]
     except Exception as error:  # a damaged file raises many types
         got = first_line(error)
