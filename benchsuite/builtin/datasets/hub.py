@@ -46,13 +46,15 @@ def open_hub(path: str | None, split: SplitName) -> Split:
     if name is None:
         raise DataError(expected(f"hf:{path}", f"one with a split {SPLITS[split][0]}", ", ".join(found), DOWNLOAD))
     rows = found[name]
-    column = next((n for n, f in rows.features.items() if isinstance(f, datasets.Image)), None)
+    column = next((n for n, f in rows.features.items() if isinstance(f, datasets.Image) or "bytes" in _fields(f)), None)
     label = next((n for n, f in rows.features.items() if isinstance(f, datasets.ClassLabel)), None)
     label = label or next((n for n in ("label", "labels") if n in rows.features), None)
     if column is None or label is None:
         got = ", ".join(rows.features)
         raise DataError(expected(f"hf:{path}", "one with an image and a class label", got, DOWNLOAD))
-    rows = rows.select_columns([column, label]).cast_column(column, datasets.Image(decode=False))
+    rows = rows.select_columns([column, label])
+    if isinstance(rows.features[column], datasets.Image):
+        rows = rows.cast_column(column, datasets.Image(decode=False))
     samples, numbers = list[Sample](), dict[str, int]()
     for number, row in enumerate(rows):
         stem = _copies.short(_labels.stem(row[column].get("path") or f"{name}-{number:07d}"))
@@ -68,6 +70,11 @@ def open_hub(path: str | None, split: SplitName) -> Split:
         raise DataError(expected("a label", f"an index from 0 to {len(classes) - 1}", odd.label, odd.where))
     ordered = tuple(sorted(samples, key=lambda s: s.id))
     return Split(f"hf:{path}", ordered, classes, True, HubReader(rows, column, numbers))
+
+
+def _fields(feature: Any) -> Any:
+    """The fields of a struct: a Parquet file that the library did not write has one for an image."""
+    return feature if isinstance(feature, dict) else ()
 
 
 def _content(image: Any) -> bytes:
