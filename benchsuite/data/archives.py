@@ -58,7 +58,7 @@ def members(file: str, wanted: Callable[[str], bool]) -> list[Member]:
         rule = "one whose members can be read in any order: .tar, .zip or .parquet"
         raise DataError(expected("an archive", rule, "a compressed tar; decompress it, for example with gunzip", file))
     if lower.endswith(".parquet"):
-        return [m for m in _kept(file, _parquet) if wanted(m.name)]
+        return [m for m in _kept(file, lambda: _parquet(file)) if wanted(m.name)]
     if is_remote(file):
         return [m for m in _kept(file, lambda: _read(file, lambda _: True)) if wanted(m.name)]
     return _read(file, wanted)
@@ -215,7 +215,7 @@ def _normal(name: str) -> str:
     return posixpath.normpath(name.replace("\\", "/")).lstrip("/").removeprefix("./")
 
 
-def _kept(file: str, make: Callable[..., list[Member]]) -> list[Member]:
+def _kept(file: str, make: Callable[[], list[Member]]) -> list[Member]:
     """A list from the cache if it was made from the file as it is now; else makes it and keeps it."""
     path = cache_dir() / "listings" / f"{keys.digest([file, archive_state(file)])[:32]}.json"
     try:
@@ -223,7 +223,7 @@ def _kept(file: str, make: Callable[..., list[Member]]) -> list[Member]:
         return [_from_row(file, row) for row in rows]
     except (OSError, ValueError, TypeError, KeyError):
         pass
-    found = make(file) if make is _parquet else make()
+    found = make()
     path.parent.mkdir(parents=True, exist_ok=True)
     with writing(path) as part:
         part.write_text(json.dumps([_row(m) for m in found]), encoding="utf-8")

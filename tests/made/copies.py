@@ -127,6 +127,8 @@ def kaggle_zip(root: Path, pictures: Pictures) -> Path:
             archive.writestr(f"ILSVRC/Data/CLS-LOC/val/{n}.JPEG", content)
         archive.writestr("ILSVRC/Data/CLS-LOC/train/n01440764/n01440764_1.JPEG", b"\xff\xd8\xff")
         archive.writestr("LOC_val_solution.csv", solution(pictures))
+        numbers = "".join(f"{n} {i}\n" for i, n in enumerate(sorted(pictures), 1))
+        archive.writestr("ILSVRC/ImageSets/CLS-LOC/val.txt", numbers)  # running numbers, not labels
     return file
 
 

@@ -88,7 +88,9 @@ def in_archives(
     if by_name is None:
         order = sorted(pictures, key=lambda m: _stem(m.name))
         stems = [_stem(m.name) for m in order]
-        known = _read_labels(labels, texts, beside, stems, index, files[0])
+        tops = {parent for m in pictures for parent in PurePosixPath(m.name).parents}
+        above = [m for m in texts if PurePosixPath(m.name).parent in tops]  # not Kaggle's ImageSets/CLS-LOC/val.txt
+        known = _read_labels(labels, above, beside, stems, index, files[0])
         by_name = [known[_stem(m.name)] for m in pictures]
     states = {file: archive_state(file) for file in files}
     return [
@@ -118,7 +120,7 @@ def _wanted(name: str) -> bool:
     parts = name.split("/")
     if any(p.startswith(".") or p == "__MACOSX" for p in parts):
         return False
-    return _is_picture(parts[-1]) or parts[-1].endswith((".cls", ".json", ".txt", ".csv")) or "." not in parts[-1]
+    return _is_picture(parts[-1]) or parts[-1].endswith((".cls", ".json", ".txt", ".csv"))
 
 
 def _is_picture(name: str) -> bool:

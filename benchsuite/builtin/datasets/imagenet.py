@@ -111,7 +111,8 @@ def open_real(path: str | None, split: SplitName) -> Split:
     folder, _, named = (path or "").partition(",real=")
     place = folder.partition(",labels=")[0]
     file = Path(place).expanduser()
-    root = file.parent if place and file.is_file() else _files.existing("imagenet-real", place, REAL_DOWNLOAD)
+    inside = is_remote(place) or (place and file.is_file())
+    root = file.parent if inside else _files.existing("imagenet-real", place, REAL_DOWNLOAD)
     if split == "train":
         raise DataError(expected("the split of imagenet-real", "test: train images were not reassessed", split))
     file = Path(named).expanduser() if named else _real.find(root)

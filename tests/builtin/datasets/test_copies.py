@@ -168,6 +168,13 @@ def test_a_parquet_label_out_of_range_is_named(tmp_path):
     fails(tmp_path, r"an index from 0 to 999, got 1000 \(.*validation-0.parquet/a.JPEG\)")
 
 
+def test_the_reassessed_labels_are_counted_for_an_archive_too(pictures, tmp_path):
+    file = copies.class_tar(tmp_path, pictures)
+    split = imagenet.open_real(str(file), "test")
+    usual = imagenet.open_real(str(copies.folders(tmp_path / "folders", pictures)), "test")
+    assert [(s.id, s.label, s.real) for s in split.samples] == [(s.id, s.label, s.real) for s in usual.samples]
+
+
 # what lies in tars
 
 
