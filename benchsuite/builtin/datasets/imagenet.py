@@ -13,7 +13,7 @@ from benchsuite import Census, DataError, Dataset, Sample, Split, SplitName, exp
 
 DOWNLOAD = (
     "get ILSVRC2012_img_val.tar from https://www.image-net.org (an account is needed); PATH holds val/WNID/*.JPEG, or "
-    "val/*.JPEG with a labels file"
+    "val/*.JPEG with a labels file, or that tar with ILSVRC2012_devkit_t12; docs/data.md lists the other copies"
 )
 REAL_DOWNLOAD = (
     "PATH holds the validation images as for imagenet:PATH; real.json of "
