@@ -6,8 +6,9 @@ Grammar of a message: ``Expected <what> to be <rule>, got <value> (<where>)``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import Any
 
 
 class BenchsuiteError(Exception):
@@ -54,6 +55,16 @@ class TrainingError(BenchsuiteError):
 
 class StorageError(BenchsuiteError):
     """A result or a chunk that cannot be written or read, for example on a full disk or in a read-only folder."""
+
+
+class ExpectationFailed(BenchsuiteError):
+    """Results that are not what ``--expect`` says: ``failures`` has a line for each, ``runs`` are the results."""
+
+    exit_status = 1
+
+    def __init__(self, message: str, failures: Sequence[str] = (), runs: Any = ()) -> None:
+        super().__init__(message)
+        self.failures, self.runs = tuple(failures), runs
 
 
 def expected(what: str, rule: str, got: object, where: str = "") -> str:

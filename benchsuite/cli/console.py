@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
-import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from benchsuite.api.shown import columns as columns  # noqa: PLC0414, commands import it from here
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-_SENTENCE = re.compile(r"(?<!\bal)(?<!\bsec)(?<!\be\.g)(?<!\bi\.e)\.\s")
 
 
 def open_streams() -> None:
@@ -53,23 +51,6 @@ def print_json(value: Any) -> None:
     """
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("_", "-")
     print(json.dumps(value, indent=2, ensure_ascii=encoding not in ("utf-8", "utf8"), allow_nan=False))
-
-
-def columns(lines: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Cells as aligned lines of text, two spaces apart, cut at the width of the terminal if there is one."""
-    cells = [list(line) for line in lines]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    aligned = []
-    for line in cells:
-        text = indent + "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-        aligned.append(text if width is None or len(text) <= width else text[: width - 1] + "…")
-    return aligned
-
-
-def first_sentence(text: str) -> str:
-    """The first sentence of a note without its full stop, for lists."""
-    return _SENTENCE.split(text.strip(), maxsplit=1)[0].rstrip(".")
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
