@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,14 +11,14 @@ from benchsuite.report.tables.text import Table
 from benchsuite.specs.preprocess import Preprocess, in_words
 
 
-class Shown:
+class Shown(ABC):
     """A result with ``lines``, sentences of which the first is the answer, and ``cells``, a table that may be empty."""
 
     __slots__ = ()
 
+    @abstractmethod
     def lines(self) -> Sequence[str]:
         """Sentences for people, the answer first."""
-        raise NotImplementedError
 
     def cells(self) -> Table:
         """The headers and the cells of the table below the answer."""
