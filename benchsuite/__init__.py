@@ -6,12 +6,15 @@ A plugin may import the names that this module exports.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.data.decode import SUFFIXES, check_headers, decode
+from benchsuite.data.archives import ARCHIVES, Member, members
+from benchsuite.data.decode import SUFFIXES, check_head, check_headers, decode
+from benchsuite.data.places import archive_state, is_remote, read_bytes
 from benchsuite.data.prefetch import in_order
 from benchsuite.errors import (
     BadParameter,
     BenchsuiteError,
     DataError,
+    ExpectationFailed,
     PluginError,
     StorageError,
     TooLarge,
@@ -27,7 +30,7 @@ from benchsuite.report.tables.text import result_table
 from benchsuite.specs.architecture import Architecture, DenseParts, Family, Input, Transform, Weights
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.combine import Combine
-from benchsuite.specs.dataset import Census, Dataset, Sample, Split, SplitName
+from benchsuite.specs.dataset import Cell, Census, Dataset, Sample, Span, Split, SplitName
 from benchsuite.specs.hookspecs import hookimpl
 from benchsuite.specs.loader import FileFormat, Loader
 from benchsuite.specs.parameters import bind
@@ -41,9 +44,14 @@ from benchsuite.storage.files import cache_dir
 
 if TYPE_CHECKING:
     from benchsuite.api.auditing import audit
+    from benchsuite.api.catalog.description import show
+    from benchsuite.api.catalog.listing import list_entries
+    from benchsuite.api.catalog.plugins import check_plugin, new_plugin
     from benchsuite.api.comparison import compare
+    from benchsuite.api.datasets import check_data, prepare_data
     from benchsuite.api.evaluation import evaluate
     from benchsuite.api.explanation import explain
+    from benchsuite.api.pages import write_report, write_tables
     from benchsuite.api.sweeping import sweep
     from benchsuite.api.training import train
     from benchsuite.runs.query import load_predictions, load_runs, query
@@ -52,14 +60,22 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "audit": "benchsuite.api.auditing",
+    "check_data": "benchsuite.api.datasets",
+    "check_plugin": "benchsuite.api.catalog.plugins",
     "compare": "benchsuite.api.comparison",
     "evaluate": "benchsuite.api.evaluation",
     "explain": "benchsuite.api.explanation",
+    "list_entries": "benchsuite.api.catalog.listing",
     "load_predictions": "benchsuite.runs.query",
     "load_runs": "benchsuite.runs.query",
+    "new_plugin": "benchsuite.api.catalog.plugins",
+    "prepare_data": "benchsuite.api.datasets",
     "query": "benchsuite.runs.query",
+    "show": "benchsuite.api.catalog.description",
     "sweep": "benchsuite.api.sweeping",
     "train": "benchsuite.api.training",
+    "write_report": "benchsuite.api.pages",
+    "write_tables": "benchsuite.api.pages",
 }
 """The commands as functions: the module of each, imported at its first use so that importing benchsuite stays fast."""
 
@@ -76,24 +92,28 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "ARCHIVES",
     "SUFFIXES",
     "Architecture",
     "Augmentation",
     "BadParameter",
     "BenchsuiteError",
     "Catalog",
+    "Cell",
     "Census",
     "Combine",
     "Crop",
     "DataError",
     "Dataset",
     "DenseParts",
+    "ExpectationFailed",
     "Family",
     "FileFormat",
     "Grid",
     "Input",
     "Level",
     "Loader",
+    "Member",
     "Mini",
     "Optimizer",
     "Perturbation",
@@ -104,6 +124,7 @@ __all__ = [
     "Reporter",
     "Sample",
     "Schedule",
+    "Span",
     "Split",
     "SplitName",
     "StorageError",
@@ -116,11 +137,15 @@ __all__ = [
     "Warmup",
     "Weights",
     "WeightsError",
+    "archive_state",
     "audit",
     "bind",
     "cache_dir",
     "center",
+    "check_data",
+    "check_head",
     "check_headers",
+    "check_plugin",
     "compare",
     "decode",
     "distinct",
@@ -133,15 +158,24 @@ __all__ = [
     "grid",
     "hookimpl",
     "in_order",
+    "is_remote",
+    "list_entries",
     "load_plugins",
     "load_predictions",
     "load_runs",
+    "members",
+    "new_plugin",
     "perturbing",
+    "prepare_data",
     "query",
+    "read_bytes",
     "result_table",
+    "show",
     "steps",
     "sweep",
     "train",
     "unknown_name",
     "view",
+    "write_report",
+    "write_tables",
 ]

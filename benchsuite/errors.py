@@ -6,8 +6,9 @@ Grammar of a message: ``Expected <what> to be <rule>, got <value> (<where>)``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import Any
 
 
 class BenchsuiteError(Exception):
@@ -56,11 +57,26 @@ class StorageError(BenchsuiteError):
     """A result or a chunk that cannot be written or read, for example on a full disk or in a read-only folder."""
 
 
+class ExpectationFailed(BenchsuiteError):
+    """Results that are not what ``--expect`` says: ``failures`` has a line for each, ``runs`` are the results."""
+
+    exit_status = 1
+
+    def __init__(self, message: str, failures: Sequence[str] = (), runs: Any = ()) -> None:
+        super().__init__(message)
+        self.failures, self.runs = tuple(failures), runs
+
+
 def expected(what: str, rule: str, got: object, where: str = "") -> str:
     """A message of one line in this module's grammar; strings and fractions by ``str``, other values by ``repr``."""
     value = str(got) if isinstance(got, str | Fraction) else repr(got)
     line = f"Expected {what} to be {rule}, got {value}"
     return " ".join((line + (f" ({where})" if where else "")).split())
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text from the command line or the disk was valid UTF-8; a byte that was not is a lone surrogate."""
+    return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def first_line(error: BaseException) -> str:

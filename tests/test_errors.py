@@ -7,15 +7,17 @@ from fractions import Fraction
 import pytest
 
 from benchsuite import errors
-from benchsuite.errors import BenchsuiteError, UnknownName, expected, first_line, unknown_name
+from benchsuite.errors import BenchsuiteError, ExpectationFailed, UnknownName, expected, first_line, unknown_name
 
 KINDS = [v for v in vars(errors).values() if isinstance(v, type) and issubclass(v, Exception)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_error_is_a_users_mistake_with_exit_status_2(kind: type[BenchsuiteError]) -> None:
+def test_every_error_is_a_users_mistake_with_exit_status_2_or_an_expectation_with_1(
+    kind: type[BenchsuiteError],
+) -> None:
     assert issubclass(kind, BenchsuiteError)
-    assert kind("one line").exit_status == 2
+    assert kind("one line").exit_status == (1 if kind is ExpectationFailed else 2)
     assert kind.__doc__
 
 

@@ -38,9 +38,17 @@ def test_every_module_of_a_built_in_package_is_installed(package):
     assert installed == {p.name for p in (ROOT / folder).glob("*.py")}
 
 
-def test_data_and_type_marker_are_installed():
-    assert (resources.files("benchsuite.explanation") / "published.csv").is_file()
-    assert (resources.files("benchsuite") / "py.typed").is_file()
+def test_every_file_of_the_packages_that_is_no_module_is_installed():
+    renamed = {folder: name for name, folder in PROJECT["tool"]["setuptools"]["package-dir"].items()}
+    folders = {package: package.replace(".", "/") for package in PACKAGES} | {v: k for k, v in renamed.items()}
+    files = {
+        (package, path.name)
+        for package, folder in folders.items()
+        for path in (ROOT / folder).iterdir()
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
+    assert {("benchsuite", "py.typed"), ("benchsuite.explanation", "published.csv")} <= files
+    assert {(package, name) for package, name in files if not (resources.files(package) / name).is_file()} == set()
 
 
 def test_the_version_is_written_once():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchsuite.api.evaluation import Evaluation
 from benchsuite.api.options import results_folder
-from benchsuite.api.shown import Shown
+from benchsuite.api.shown import Section, Shown
 from benchsuite.api.training import Training
 from benchsuite.errors import BadParameter, expected
 from benchsuite.explanation import audit as auditing
@@ -46,19 +46,12 @@ class Audit(Shown):
         return pd.DataFrame(self.record["claims"])
 
     def lines(self) -> Sequence[str]:
-        """The exact accuracy and, with a claim, which accountings may print it."""
+        """The exact accuracy."""
         record, digits = self.record, places(self.record["n"])
-        if record["rows"]:
-            hits = Count(record["hits"], record["n"])
-            seen = image_count({"n": record["n"], "of": record["of"]})
-            lines = [f"{record['run_id']}: exactly {with_interval(hits)} %, {hits.hits} right of {seen}"]
-        else:
-            lines = [f"exactly {decimals(Fraction(record['accuracy']), digits)} % of {record['n']} images"]
-        for row in record["claims"]:
-            chance = decimals(Fraction(row["at_least"]), 1)
-            how = f"{row['accounting']} in batches of {row['batch_size']}"
-            lines.append(f"{how}: {chance} % chance to print {record['claim']:g} or more")
-        return lines
+        if not record["rows"]:
+            return [f"exactly {decimals(Fraction(record['accuracy']), digits)} % of {record['n']} images"]
+        hits, seen = Count(record["hits"], record["n"]), image_count({"n": record["n"], "of": record["of"]})
+        return [f"{record['run_id']}: exactly {with_interval(hits)} %, {hits.hits} right of {seen}"]
 
     def cells(self) -> Table:
         """A line for each accounting and batch size."""
@@ -73,6 +66,17 @@ class Audit(Shown):
             for row in self.record["rows"]
         ]
         return ["accounting", "batch size", "prints %", "off"], rows
+
+    def below(self) -> Sequence[Shown]:
+        """With a claim, how likely each accounting prints it."""
+        if not self.record["claims"]:
+            return []
+        rows = []
+        for row in self.record["claims"]:
+            chances = [decimals(Fraction(row[name]), 1) for name in ("at_least", "rounds_to", "at_most")]
+            rows.append([row["accounting"], str(row["batch_size"]), *chances])
+        title = f"chance in % to print at least, exactly and at most {self.record['claim']:g}"
+        return [Section(title, (["accounting", "batch size", ">=", "=", "<="], rows))]
 
 
 def audit(  # noqa: PLR0913, each is an option of the command

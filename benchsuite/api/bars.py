@@ -40,13 +40,14 @@ class ProgressLines:
 
 
 class NotebookBar(Progress):
-    """A bar as HTML, which is updated in its cell of a notebook; it needs no widgets. Notes are printed as lines."""
+    """One bar as HTML, which each task updates in its cell of a notebook; no widgets. Notes are printed as lines."""
 
     PAUSE = 0.2
     """Least seconds between two updates."""
 
     def __init__(self) -> None:
         self.handle: Any = None
+        self.running = False
         self.title, self.total, self.done, self.drawn = "", 1, 0, 0.0
 
     def note(self, text: str) -> None:
@@ -56,20 +57,23 @@ class NotebookBar(Progress):
         from IPython.display import display
 
         self.stop()
-        self.title, self.total, self.done, self.drawn = title, total, 0, time.monotonic()
-        self.handle = display(self._html(""), display_id=True)
+        self.title, self.total, self.done, self.drawn, self.running = title, total, 0, time.monotonic(), True
+        if self.handle is None:
+            self.handle = display(self._html(""), display_id=True)
+        else:
+            self.handle.update(self._html(""))
 
     def advance(self, steps: int, detail: str = "") -> None:
         self.done += steps
         now = time.monotonic()
-        if self.handle is not None and now - self.drawn >= self.PAUSE:
+        if self.running and now - self.drawn >= self.PAUSE:
             self.drawn = now
             self.handle.update(self._html(detail))
 
     def stop(self) -> None:
-        if self.handle is not None:
+        if self.running:
             self.handle.update(self._html(""))
-        self.handle = None
+        self.running = False
 
     def _html(self, detail: str) -> Any:
         from IPython.display import HTML

@@ -116,7 +116,7 @@ class ComparedGroups(Shown):
 def compare(
     *runs: RunName | Sequence[RunName], results: str | Path | None = None
 ) -> PairedComparisons | ComparedGroups:
-    """Compares runs on the same images: images fixed and broken, exact McNemar tests, intervals.
+    """Compares runs on the same images, as ``benchsuite compare`` does: images fixed and broken, exact McNemar tests.
 
     ``compare(a, b)`` compares two runs, ``compare(a, b, c)`` the others with the first, ``compare([a, b], [c, d])`` two
     groups. A run is the result of ``evaluate``, an id or the beginning of one in ``results``, or a folder. Raises

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 
 from benchsuite.api.options import Options, run_request, surroundings
 from benchsuite.api.shown import Shown, preprocess_words
-from benchsuite.errors import BadParameter, expected
+from benchsuite.errors import BadParameter, ExpectationFailed, expected
 from benchsuite.progress import Progress
-from benchsuite.report.tables.text import Table, image_count, remarks, result_table
+from benchsuite.report.tables.text import Table, image_count, profile_table, remarks, result_table
 from benchsuite.runs import query, run
 from benchsuite.specs import parameters
-from benchsuite.specs.catalog import Catalog
+from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.preprocess import Preprocess
+from benchsuite.specs.protocol import Protocol
+from benchsuite.specs.reporter import Reporter
 from benchsuite.stats.digits import with_interval
 from benchsuite.stats.metrics import Count
 from benchsuite.storage import run_folder
@@ -24,8 +28,37 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
+EXPECT = re.compile(r"(top[15]_error|real_error)=([0-9.]+)(?:\+-([0-9.]+))?")
+"""An expectation: the key of a row, its value and, by default 0, how far from it a result may be."""
+
 Network: TypeAlias = "str | torch.nn.Module"
 """A network: its name as it is typed, or a module."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Profile(Shown):
+    """Where the time of runs went, an object of ``run --profile --json`` for each pass over the images."""
+
+    records: tuple[dict[str, Any], ...]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each pass: seconds of each part, images/s, memory, what limits the speed, advice."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.records))
+
+    def lines(self) -> Sequence[str]:
+        """What would make each pass faster."""
+        return [
+            "where the time went",
+            *(f"{' + '.join(r['protocols'])}: {' '.join(r['advice'])}" for r in self.records),
+        ]
+
+    def cells(self) -> Table:
+        """The table of ``run --profile``, a line for each fact and a column for each pass."""
+        headers, lines = profile_table(self.records)
+        return ["", *("" for _ in lines)], [list(cells) for cells in zip(headers, *lines, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -49,6 +82,12 @@ class Evaluation(Shown):
     top5_errors: int
     top5_error: float
     row: Mapping[str, Any] = field(compare=False)
+    profiled: bool = field(default=False, compare=False)
+
+    @property
+    def profile(self) -> Profile:
+        """Where the time of the run went, and what would make it faster."""
+        return _profile([self.row])
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -76,19 +115,24 @@ class Evaluation(Shown):
         ]
         return [*lines, "; ".join(remarks(self.row))]
 
+    def below(self) -> Sequence[Shown]:
+        """Where the time went, if that was asked for."""
+        return [self.profile] if self.profiled else []
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Evaluations(Shown, Sequence[Evaluation]):
     """Several runs, in the order of the networks and, for each of them, of the protocols."""
 
     runs: tuple[Evaluation, ...]
+    profiled: bool = field(default=False, compare=False)
 
     @overload
     def __getitem__(self, place: int) -> Evaluation: ...
     @overload
     def __getitem__(self, place: slice) -> Evaluations: ...
     def __getitem__(self, place: int | slice) -> Evaluation | Evaluations:
-        return Evaluations(self.runs[place]) if isinstance(place, slice) else self.runs[place]
+        return Evaluations(self.runs[place], self.profiled) if isinstance(place, slice) else self.runs[place]
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -102,6 +146,16 @@ class Evaluations(Shown, Sequence[Evaluation]):
         return _table(self.runs)
 
     @property
+    def profile(self) -> Profile:
+        """Where the time of each pass went, and what would make it faster."""
+        return _profile([run.row for run in self.runs])
+
+    def rendered(self, reporter: str = "markdown", catalog: Catalog | None = None) -> str:
+        """The text that a reporter makes of the runs, as ``run --format`` prints it: markdown, csv, latex ..."""
+        found: Reporter = (catalog or load_plugins()).find("reporter", reporter)
+        return found.render([dict(run.row) for run in self.runs])
+
+    @property
     def predictions(self) -> pd.DataFrame:
         """The predictions of all runs, below each other, with the column ``run_id``."""
         import pandas as pd
@@ -112,6 +166,10 @@ class Evaluations(Shown, Sequence[Evaluation]):
         """How many runs there are, and what else to know about each."""
         known = [f"{run.architecture} {run.protocol}: {'; '.join(remarks(run.row))}" for run in self.runs]
         return [f"{len(self)} {'run' if len(self) == 1 else 'runs'}", *known]
+
+    def below(self) -> Sequence[Shown]:
+        """Where the time went, if that was asked for."""
+        return [self.profile] if self.profiled else []
 
     def cells(self) -> Table:
         """The table of ``benchsuite run``."""
@@ -129,24 +187,51 @@ class EvaluateOptions(Options, GivenModule, total=False):
     """The options of ``evaluate``."""
 
 
-@overload
-def evaluate(networks: Network, protocols: str = "1crop", **options: Unpack[EvaluateOptions]) -> Evaluation: ...
+Sweep: TypeAlias = "str | Sequence[str] | Mapping[str, Sequence[object]]"
+"""Values of parameters: ``"r=4,8"``, a list of such texts, or ``{"r": [4, 8]}``."""
+
+
 @overload
 def evaluate(
-    networks: Network | Sequence[Network], protocols: str | Sequence[str] = "1crop", **options: Unpack[EvaluateOptions]
+    networks: Network,
+    protocols: str = "1crop",
+    *,
+    sweep: tuple[()] = (),
+    expect: str | Sequence[str] = (),
+    profile: bool = False,
+    **options: Unpack[EvaluateOptions],
+) -> Evaluation: ...
+@overload
+def evaluate(
+    networks: Network | Sequence[Network],
+    protocols: str | Sequence[str] = "1crop",
+    *,
+    sweep: Sweep = (),
+    expect: str | Sequence[str] = (),
+    profile: bool = False,
+    **options: Unpack[EvaluateOptions],
 ) -> Evaluations: ...
 def evaluate(
-    networks: Network | Sequence[Network], protocols: str | Sequence[str] = "1crop", **options: Unpack[EvaluateOptions]
+    networks: Network | Sequence[Network],
+    protocols: str | Sequence[str] = "1crop",
+    *,
+    sweep: Sweep = (),
+    expect: str | Sequence[str] = (),
+    profile: bool = False,
+    **options: Unpack[EvaluateOptions],
 ) -> Evaluation | Evaluations:
     """Evaluates networks under test protocols, as ``benchsuite run`` does, and keeps the results in ``results``.
 
     ``networks`` and ``protocols`` are names as they are typed, such as ``"resnet50"`` and ``"multiscale:flip=false"``,
     or lists of them. One of each returns an ``Evaluation``; a list returns ``Evaluations``. The protocol that an
     attack attacks is evaluated as well: in a list its run comes before that of the attack. The options are those of the
-    command:
-    ``data``, ``weights``, ``transforms``, ``loader``, ``device``, ``precision``, ``batch_size``, ``workers``,
+    command: ``data``, ``weights``, ``transforms``, ``loader``, ``device``, ``precision``, ``batch_size``, ``workers``,
     ``compiled``, ``limit``, ``seed``, ``fresh``, ``processes`` and ``results``. ``catalog`` holds the plugins, by
     default ``load_plugins()``; ``progress=False`` shows none. A run that exists already is read from its folder.
+
+    ``sweep`` evaluates every protocol that has a parameter with each of its values, as in ``{"r": [4, 8]}``; the result
+    is ``Evaluations``. With ``profile`` it also shows where the time went. ``expect`` is ``"top1_error=24.7+-0.1"`` or
+    a list of such texts; a result that differs raises ``ExpectationFailed``, whose ``runs`` are the results.
 
     A ``torch.nn.Module`` may be passed in place of a name; it is copied and left unchanged. Its weights are identified
     by the digest of its state, and it is computed each time, since a state does not tell what ``forward`` does.
@@ -159,18 +244,28 @@ def evaluate(
     """
     listed = isinstance(networks, Sequence) and not isinstance(networks, str)
     given: list[Any] = [*networks] if listed else [networks]
-    asked = (protocols,) if isinstance(protocols, str) else tuple(protocols)
+    expectations = [_expectation(text) for text in ([expect] if isinstance(expect, str) else expect)]
     catalog, progress = surroundings(options)
-    whole = tuple(parameters.with_clean(asked, lambda name: catalog.find("protocol", name)))
-    found = _evaluate(given, whole, options, catalog, progress)
-    if listed or not isinstance(protocols, str) or not found:
-        return found
-    return found[whole.index(protocols)]
+
+    def find(name: str) -> Protocol:
+        protocol: Protocol = catalog.find("protocol", name)
+        return protocol
+
+    asked = parameters.swept([protocols] if isinstance(protocols, str) else protocols, _axes(sweep), find)
+    whole = parameters.with_clean(asked, find)
+    runs = _evaluate(given, tuple(whole), options, catalog, progress)
+    failures = [line for one in expectations for run in runs if (line := _failure(run.row, *one))]
+    found: Evaluation | Evaluations = Evaluations(runs, profile)
+    if not listed and isinstance(protocols, str) and not sweep and runs:
+        found = dataclasses.replace(runs[whole.index(protocols)], profiled=profile)
+    if failures:
+        raise ExpectationFailed("; ".join(failures), failures, found)
+    return found
 
 
 def _evaluate(
     networks: list[Any], protocols: tuple[str, ...], options: Mapping[str, Any], catalog: Catalog, progress: Progress
-) -> Evaluations:
+) -> tuple[Evaluation, ...]:
     if not networks or not protocols:
         raise BadParameter(expected("the networks and the protocols", "one or more of each", "none"))
     own = {k: v for k, v in options.items() if k not in GivenModule.__annotations__}
@@ -185,7 +280,7 @@ def _evaluate(
         request = run_request((), protocols, own, "evaluate")
         how = {name: options.get(name) for name in GivenModule.__annotations__}
         request, catalog = modules.with_modules(request, catalog, networks, progress, **how)
-    return Evaluations(tuple(of_row(row) for row in run.run(request, catalog, progress)))
+    return tuple(of_row(row) for row in run.run(request, catalog, progress))
 
 
 def of_row(row: Mapping[str, Any]) -> Evaluation:
@@ -200,3 +295,40 @@ def _table(runs: Sequence[Evaluation]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame([query.flat(run.manifest, run.path) for run in runs])
+
+
+def _axes(sweep: Sweep) -> list[str]:
+    """The values of parameters as ``--sweep`` takes them: ``{"r": [4, 8]}`` -> ``["r=4,8"]``."""
+    if isinstance(sweep, Mapping):
+        return [f"{name}={','.join(map(parameters.show, values))}" for name, values in sweep.items()]
+    return [sweep] if isinstance(sweep, str) else [*sweep]
+
+
+def _expectation(text: str) -> tuple[str, float, float]:
+    match = EXPECT.fullmatch(text)
+    if match is None:
+        raise BadParameter(expected("--expect", "written top1_error=24.7+-0.1 or top5_error=...", text))
+    return match[1], float(match[2]), float(match[3] or 0)
+
+
+def _failure(row: Mapping[str, Any], name: str, value: float, tolerance: float) -> str | None:
+    """How a run differs from an expectation; None if it does not."""
+    measured = row.get(name)
+    if measured is not None and abs(measured - value) <= tolerance + 1e-9:
+        return None
+    result = "missing" if measured is None else f"{measured:g}"
+    return f"{row['run_id']}: {name} is {result}, not {value:g}+-{tolerance:g}"
+
+
+def _profile(rows: Sequence[Mapping[str, Any]]) -> Profile:
+    """How the time of these runs was spent, from their manifests."""
+    from benchsuite.runs.profile import profiles
+
+    manifests = [run_folder.read_manifest(Path(row["path"])) for row in rows]
+    profiled = profiles([manifest for manifest in manifests if manifest is not None])
+    earlier = {row["run_id"] for row in rows if row["cached"]}
+    for one in profiled:
+        if one["bound"] and earlier.issuperset(one["runs"]):  # this call may name another loader or N
+            how = " ".join(f"--{name} {one[name]}" for name in ("loader", "workers", "processes"))
+            one["advice"].insert(0, f"Measured when the run was made, with {how}; --fresh measures again.")
+    return Profile(tuple(profiled))

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from benchsuite.api.evaluation import Evaluation
+from benchsuite.api.frequency import FrequencyExplanation, PlannedFrequency, plan_frequency
 from benchsuite.api.options import Options, run_request, surroundings
-from benchsuite.api.shown import Shown
+from benchsuite.api.shown import Section, Shown
 from benchsuite.errors import BadParameter, expected
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.explanation import ladder_ends, ladder_plan, ladder_run, ledger, published_figures
+from benchsuite.explanation.frequency.plan import is_architecture
 from benchsuite.explanation.ladder_plan import LadderPlan
 from benchsuite.explanation.ladder_run import Ladder
 from benchsuite.explanation.published_figures import PublishedFigure
 from benchsuite.progress import Progress
-from benchsuite.report.tables.text import Table, image_count
+from benchsuite.report.tables.text import Table, image_count, result_table
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs.catalog import Catalog
 from benchsuite.stats.digits import p_value, places, signed, with_interval
@@ -28,6 +30,16 @@ from benchsuite.storage import run_folder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ASKED: dict[str, Any] = {"data": None, "weights": None, "loader": "torch", "device": "auto", "precision": "auto"}
+ASKED |= {"limit": None, "seed": 0, "transforms": ()}
+"""The options that set what is evaluated, and their defaults."""
+
+LADDER: dict[str, Any] = {"start": None, "goal": None, "shapley": False, "accounting": None, "top5": False}
+"""The options that a frequency analysis does not use, and their defaults."""
+
+OPTIONS = {"start": "from", "goal": "to", "transforms": "transform"}
+"""The names on the command line of options that are named otherwise here."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -52,7 +64,11 @@ class PublishedExplanation(Shown):
 
     def lines(self) -> Sequence[str]:
         """How many figures there are."""
-        return [f"{self.model}: {len(self.figures)} published figures, {len(self.runs)} runs here"]
+        return [f"{self.model}: {len(self.figures)} published figures; runs here: {len(self.runs)}"]
+
+    def below(self) -> Sequence[Shown]:
+        """The runs here."""
+        return [Section("measured here", result_table(self.runs))] if self.runs else []
 
     def cells(self) -> Table:
         """A line for each figure: its error, its protocol, and what may be concluded from the nearest one."""
@@ -164,7 +180,7 @@ class Explanation(Shown):
         return ["rung", "what changed", "top-1 error %", "change", "fixed", "broken", "p (Holm)"], rows
 
 
-def explain(
+def explain(  # noqa: PLR0913, each is an option of the command
     *names: str | Path | Evaluation,
     start: str | None = None,
     goal: str | None = None,
@@ -172,8 +188,12 @@ def explain(
     shapley: bool = False,
     accounting: str | None = None,
     top5: bool = False,
+    frequency: bool = False,
+    radii: Sequence[int] | str | None = None,
+    radius: int | str | None = None,
+    html: str | Path | None = None,
     **options: Unpack[Options],
-) -> PublishedExplanation | PlannedExplanation | Explanation:
+) -> PublishedExplanation | PlannedExplanation | Explanation | PlannedFrequency | FrequencyExplanation:
     """Explains why error rates differ, as ``benchsuite explain`` does.
 
     ``explain("resnet50")`` compares the published figures of a model, at top-1 or with ``top5`` at top-5.
@@ -181,19 +201,64 @@ def explain(
     ids of published figures), ``explain(run, run)`` between two runs, one factor at a time; with ``plan`` it only says
     which runs that needs. ``shapley`` averages each factor's effect over the orders of changing them; ``accounting``
     counts the second end in another way, such as ``"smoothed:64"``. The options are those of ``evaluate``.
+
+    ``explain(run, frequency=True)`` finds which spatial frequencies the network of a run uses, or a named network with
+    the options of ``evaluate``: at ``radii`` in waves per side, by default in proportion to 4, 8 ... 28 of 32 pixels,
+    with pictures at ``radius``; ``html`` is the file of a page with plots. Raises ``BadParameter`` for options that
+    would have no effect.
     """
     catalog, progress = surroundings(options)
-    if len(names) == 1 and start is None and goal is None:
-        if plan or shapley or accounting:
-            raise BadParameter(
-                expected("plan, shapley and accounting", "used with two runs or start and goal", names[0])
-            )
-        request = run_request((), (), options, "explain")
-        return explain_published(str(names[0]), request.results, catalog, top5=top5)
-    if top5:
-        raise BadParameter(expected("top5", "used only to explain published figures", "True"))
-    planned = plan_explanation(names, start, goal, run_request((), (), options, "explain"), catalog, shapley=shapley)
+    words = [str(name.path if isinstance(name, Evaluation) else name) for name in names]
+    request = run_request((), (), options, "explain")
+    given: dict[str, Any] = {
+        "start": start,
+        "goal": goal,
+        "plan": plan,
+        "shapley": shapley,
+        "accounting": accounting,
+        "top5": top5,
+    }
+    given |= {"radii": radii, "radius": radius, "html": html, **{name: getattr(request, name) for name in ASKED}}
+    _refuse_idle(words, given, catalog, frequency=frequency)
+    if frequency:
+        analysis = plan_frequency(words, request, catalog, radii, radius)
+        return analysis if plan else _measured(analysis, progress, html)
+    if len(words) == 1 and start is None and goal is None:
+        return explain_published(words[0], request.results, catalog, top5=top5)
+    planned = plan_explanation(words, start, goal, request, catalog, shapley=shapley)
     return planned if plan else planned.measure(progress, accounting)
+
+
+def _measured(analysis: PlannedFrequency, progress: Progress, html: str | Path | None) -> FrequencyExplanation:
+    """Says what the analysis costs, and carries it out."""
+    progress.note(analysis.lines()[0])
+    return analysis.measure(progress, html)
+
+
+def _refuse_idle(words: Sequence[str], given: Mapping[str, Any], catalog: Catalog, *, frequency: bool) -> None:
+    """Raises ``BadParameter`` for an option that is not at its default although it would have no effect."""
+
+    def refuse(usual: Mapping[str, Any], rule: str) -> None:
+        for name, value in usual.items():
+            got = given[name]
+            if got != value:
+                text = " ".join(map(str, got)) if isinstance(got, list | tuple) else str(got)
+                raise BadParameter(expected(f"--{OPTIONS.get(name, name)}", rule, text, " ".join(words)))
+
+    if frequency:
+        refuse(LADDER, "used only without --frequency")
+        if words and not is_architecture(words[0], catalog):
+            refuse(ASKED, "used only with a network, as a run is explained with its own options")
+        return
+    refuse({"radii": None, "radius": None, "html": None}, "used only with --frequency")
+    ends = given["start"] is not None or given["goal"] is not None
+    if not ends and len(words) > 1:
+        refuse(ASKED, "used only with --from and --to, as a run is measured with its own options")
+    if ends or len(words) > 1:
+        refuse({"top5": False}, "used only to explain published figures")
+    else:
+        only = {"plan": False, "shapley": False, "accounting": None}
+        refuse(ASKED | only, "used only with --from and --to, or with two runs")
 
 
 def explain_published(model: str, results: Path, catalog: Catalog, *, top5: bool) -> PublishedExplanation:
@@ -208,7 +273,7 @@ def explain_published(model: str, results: Path, catalog: Catalog, *, top5: bool
 
 
 def plan_explanation(
-    names: Sequence[str | Path | Evaluation],
+    words: Sequence[str],
     start: str | None,
     goal: str | None,
     request: RunRequest,
@@ -217,7 +282,6 @@ def plan_explanation(
     shapley: bool,
 ) -> PlannedExplanation:
     """The rungs between two protocols of one network, or between two runs. Else raises ``BadParameter``."""
-    words = [str(name.path if isinstance(name, Evaluation) else name) for name in names]
     if (start is None) != (goal is None):
         raise BadParameter(expected("--from and --to", "given together", "only one of them"))
     if len(words) != (2 if start is None else 1):

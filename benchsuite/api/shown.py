@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from benchsuite.report.markup import escaped, tag
 from benchsuite.report.tables.text import Table
 from benchsuite.specs.preprocess import Preprocess, in_words
+
+SCROLLED = "overflow-x:auto"
+"""Style of what may be wider than a cell of a notebook: it scrolls there, and does not widen the page."""
+
+LEFT = "text-align:left"
+"""Style of cells, which Jupyter aligns to the right: most of them are words."""
+
+WRAPPED = "white-space:pre-wrap;font-family:monospace"
+"""Style of lines of text that keep their spaces, and are wrapped where a cell is too narrow for them."""
 
 
 class Shown(ABC):
@@ -24,25 +36,53 @@ class Shown(ABC):
         """The headers and the cells of the table below the answer."""
         return [], []
 
+    def below(self) -> Sequence[Shown]:
+        """What is shown below the sentences in the same way, such as a second table."""
+        return []
+
     def __repr__(self) -> str:
         first, *rest = self.lines()
-        return "\n".join([first, *aligned(self.cells()), *rest])
+        return "\n".join([first, *aligned(self.cells()), *rest, *map(repr, self.below())])
 
     def _repr_html_(self) -> str:
         first, *rest = self.lines()
-        return (
-            tag("p", tag("b", escaped(first))) + html_table(self.cells()) + "".join(tag("p", escaped(r)) for r in rest)
-        )
+        sentences = tag("p", "<br>".join(map(escaped, rest))) if rest else ""
+        parts = [tag("p", tag("b", escaped(first))), html_table(self.cells()), sentences]
+        return "".join([*parts, *(part._repr_html_() for part in self.below())])
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Section(Shown):
+    """A table with a title, to be shown below a result."""
+
+    title: str
+    table: Table
+
+    def lines(self) -> Sequence[str]:
+        """The title."""
+        return [self.title]
+
+    def cells(self) -> Table:
+        """The table."""
+        return self.table
 
 
 def aligned(table: Table) -> list[str]:
-    """A table as lines of text, two spaces apart; no line if it has no cells."""
+    """A table as lines of text, see ``columns``; no line if it has no cells, and none for headers that are empty."""
     headers, lines = table
-    if not lines:
-        return []
-    rows = [headers, *lines]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return columns([headers, *lines] if lines and any(headers) else lines)
+
+
+def columns(lines: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Cells as aligned lines of text, two spaces apart, cut at the width of the terminal if there is one."""
+    cells = [list(line) for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    aligned = []
+    for line in cells:
+        text = indent + "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        aligned.append(text if width is None or len(text) <= width else text[: width - 1] + "…")
+    return aligned
 
 
 def html_table(table: Table) -> str:
@@ -50,9 +90,9 @@ def html_table(table: Table) -> str:
     headers, lines = table
     if not lines:
         return ""
-    head = tag("tr", "".join(tag("th", escaped(header)) for header in headers))
-    body = "".join(tag("tr", "".join(tag("td", escaped(cell)) for cell in line)) for line in lines)
-    return tag("table", tag("thead", head) + tag("tbody", body))
+    head = tag("thead", tag("tr", "".join(tag("th", escaped(h), style=LEFT) for h in headers))) if any(headers) else ""
+    body = "".join(tag("tr", "".join(tag("td", escaped(cell), style=LEFT) for cell in line)) for line in lines)
+    return tag("div", tag("table", head + tag("tbody", body)), style=SCROLLED)
 
 
 def preprocess_words(preprocess: Mapping[str, Any]) -> str:

@@ -5,17 +5,28 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
-import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from benchsuite.api.shown import columns as columns  # noqa: PLC0414, commands import it from here
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_SENTENCE = re.compile(r"(?<!\bal)(?<!\bsec)(?<!\be\.g)(?<!\bi\.e)\.\s")
+
+def open_streams() -> None:
+    """Makes standard output and error accept every text: what their encoding lacks is escaped (``\\u4e2d``).
+
+    A stream that the caller closed (``>&-``) becomes the null device.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  (open until the process ends)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def out() -> Console:
@@ -34,25 +45,12 @@ def err() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON object on standard output. Raises ``ValueError`` for NaN and infinity, which JSON cannot hold."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Prints one JSON object on standard output. Raises ``ValueError`` for NaN and infinity, which JSON cannot hold.
 
-
-def columns(lines: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Cells as aligned lines of text, two spaces apart, cut at the width of the terminal if there is one."""
-    cells = [list(line) for line in lines]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    aligned = []
-    for line in cells:
-        text = indent + "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-        aligned.append(text if width is None or len(text) <= width else text[: width - 1] + "…")
-    return aligned
-
-
-def first_sentence(text: str) -> str:
-    """The first sentence of a note without its full stop, for lists."""
-    return _SENTENCE.split(text.strip(), maxsplit=1)[0].rstrip(".")
+    Unless the output is UTF-8, other characters than ASCII are escaped as JSON does it.
+    """
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("_", "-")
+    print(json.dumps(value, indent=2, ensure_ascii=encoding not in ("utf-8", "utf8"), allow_nan=False))
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:

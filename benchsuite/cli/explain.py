@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchsuite.api.bars import bars
 from benchsuite.cli import _explain_frequency
 from benchsuite.cli.console import columns, out, print_json, print_table
-from benchsuite.cli.run import add_evaluation, run_request
-from benchsuite.errors import BadParameter, expected
+from benchsuite.cli.run import add_evaluation, evaluation_options
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
+    from benchsuite.api.explanation import PublishedExplanation
     from benchsuite.explanation.ladder_plan import Cost, LadderPlan
     from benchsuite.explanation.ladder_run import Ladder, MeasuredRung
     from benchsuite.explanation.published_figures import Difference, PublishedFigure
-    from benchsuite.specs.catalog import Catalog
-
-ASKED: dict[str, Any] = {"data": None, "weights": None, "loader": "torch", "device": "auto", "precision": "auto"}
-ASKED |= {"limit": None, "seed": 0, "transform": None}
-"""The options that set what is evaluated, and their defaults."""
-
-LADDER: dict[str, Any] = {"start": None, "goal": None, "shapley": False, "accounting": None, "top5": False}
-"""The options that ``--frequency`` does not use, and their defaults."""
-
-OPTIONS = {"start": "from", "goal": "to"}
-"""The names of options that argparse keeps under another name."""
 
 RUNGS = ("rung", "what changed", "top-1 error %", "change", "fixed", "broken", "p", "p (Holm)", "top-5 error %")
 
@@ -60,55 +48,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the explanation. A measured one prints first which runs it needs and what they cost."""
-    catalog = load_plugins()
-    for name, reason in catalog.broken:
-        print(f"Not loaded: {name}: {' '.join(reason.split())}", file=sys.stderr)
-    if args.frequency:
-        from benchsuite.explanation.frequency.plan import is_architecture
+    from benchsuite.api.explanation import Explanation, PlannedExplanation, PublishedExplanation, explain
 
-        _refuse(args, LADDER, "used only without --frequency")
-        if not is_architecture(args.names[0], catalog):
-            _refuse(args, ASKED, "used only with a network, as a run is explained with its own options")
-        return _explain_frequency.run(args, catalog)
-    _refuse(args, {"radii": None, "radius": None, "html": None}, "used only with --frequency")
-    if _measures(args):
-        return _explain_measured(args, catalog)
-    return _explain_published(args, catalog)
-
-
-def _measures(args: argparse.Namespace) -> bool:
-    """Whether two ends are to be measured, not published figures explained. Raises ``BadParameter`` for odd options."""
-    if args.start is not None or args.goal is not None:
-        _refuse(args, {"top5": False}, "used only to explain published figures")
-        return True
-    if len(args.names) > 1:
-        _refuse(args, ASKED, "used only with --from and --to, as a run is measured with its own options")
-        _refuse(args, {"top5": False}, "used only to explain published figures")
-        return True
-    _refuse(
-        args,
-        ASKED | {"plan": False, "shapley": False, "accounting": None},
-        "used only with --from and --to, or with two runs",
-    )
-    return False
-
-
-def _refuse(args: argparse.Namespace, usual: Mapping[str, Any], rule: str) -> None:
-    """Raises ``BadParameter`` for an option that is not at its default although it would have no effect."""
-    for name, value in usual.items():
-        given = getattr(args, name)
-        if given != value:
-            option, got = OPTIONS.get(name, name), " ".join(given) if isinstance(given, list) else str(given)
-            raise BadParameter(expected(f"--{option}", rule, got, " ".join(args.names)))
-
-
-def _explain_published(args: argparse.Namespace, catalog: Catalog) -> int:
-    from benchsuite.api.explanation import explain_published
-
-    found = explain_published(args.names[0], args.results, catalog, top5=args.top5)
+    progress = bars()
+    names = ("start", "goal", "shapley", "accounting", "top5", "frequency", "radii", "radius", "html")
+    options = {name: getattr(args, name) for name in names} | evaluation_options(args)
+    found = explain(*args.names, plan=_plans(args), **options, catalog=load_plugins(), progress=progress)
+    if isinstance(found, PlannedExplanation) and not args.plan:
+        for line in plan_text(found.plan):
+            progress.note(line)
+        found = found.measure(progress, args.accounting)
     if args.json:
         print_json(found.record)
-        return 0
+    elif isinstance(found, PublishedExplanation):
+        _print_published(found)
+    elif isinstance(found, PlannedExplanation):
+        print(*plan_text(found.plan), sep="\n")
+    elif isinstance(found, Explanation):
+        ladder = found.ladder
+        print_table(out(), "", RUNGS, [*(_cells(step) for step in ladder.steps), *_counted_cells(ladder)])
+        print(*ladder_text(ladder), sep="\n")
+    else:
+        print(*_explain_frequency.text(found), sep="\n")
+    return 0
+
+
+def _plans(args: argparse.Namespace) -> bool:
+    """Whether a plan is wanted: alone, or to be printed before two ends are measured."""
+    ends = args.start is not None or args.goal is not None or len(args.names) > 1
+    return args.plan or (ends and not args.frequency)
+
+
+def _print_published(found: PublishedExplanation) -> None:
     print(*printed_text(found.figures), sep="\n")
     if found.runs:
         from benchsuite.report.tables import text
@@ -116,31 +87,6 @@ def _explain_published(args: argparse.Namespace, catalog: Catalog) -> int:
         print("measured here")
         headers, cells = text.result_table(found.runs)
         print(*columns([headers, *cells]), sep="\n")
-    return 0
-
-
-def _explain_measured(args: argparse.Namespace, catalog: Catalog) -> int:
-    from benchsuite.api.explanation import plan_explanation
-
-    request = run_request(args, (), ())
-    planned = plan_explanation(args.names, args.start, args.goal, request, catalog, shapley=args.shapley)
-    if args.plan:
-        if args.json:
-            print_json(planned.record)
-        else:
-            print(*plan_text(planned.plan), sep="\n")
-        return 0
-    progress = bars()
-    for line in plan_text(planned.plan):
-        progress.note(line)
-    measured = planned.measure(progress, args.accounting)
-    ladder = measured.ladder
-    if args.json:
-        print_json(measured.record)
-    else:
-        print_table(out(), "", RUNGS, [*(_cells(step) for step in ladder.steps), *_counted_cells(ladder)])
-        print(*ladder_text(ladder), sep="\n")
-    return 0
 
 
 def printed_text(lines: Sequence[PublishedFigure]) -> Iterator[str]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 from benchsuite.cli.console import columns, print_json
+from benchsuite.scaffold.new import USES
 from benchsuite.specs.catalog import load_plugins
-
-KINDS = ("architecture", "protocol", "perturbation", "dataset", "loader", "transform", "reporter")
-"""What a new plugin may declare."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tasks = parser.add_subparsers(title="tasks", metavar="TASK", required=True)
     new = tasks.add_parser("new", help="write a small package that installs and passes its checks as it is")
     new.add_argument("name", metavar="NAME", help="of the package, its plugin and what it declares: my-net")
-    new.add_argument("--kind", choices=KINDS, default="architecture", help="what it declares (default: %(default)s)")
+    new.add_argument(
+        "--kind", choices=tuple(USES), default="architecture", help="what it declares (default: %(default)s)"
+    )
     new.add_argument("--into", type=Path, default=Path(), metavar="DIR", help="where its folder is made (default: .)")
     new.set_defaults(work=_new)
     text = "check everything that a plugin declares; exit 1 if something is wrong"
@@ -37,36 +36,26 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _new(args: argparse.Namespace) -> int:
-    from benchsuite.scaffold.new import new_plugin
+    from benchsuite.api.catalog.plugins import new_plugin
 
-    made = new_plugin(args.name, args.kind, args.into)
+    made = new_plugin(args.name, args.kind, into=args.into)
     if args.json:
-        print_json({"folder": str(made.folder), "kind": args.kind, "files": [str(file) for file in made.files]})
+        print_json(made.record)
         return 0
-    print(f"written to {made.folder}: {', '.join(str(file) for file in made.files)}")
+    print(*made.lines(), sep="\n")
     print("install it, check it, and run its tests:")
-    print(*columns([[command] for command in made.commands]), sep="\n")
+    print(*columns(made.cells()[1]), sep="\n")
     return 0
 
 
 def _check(args: argparse.Namespace) -> int:
     """Checks what a plugin imports and everything that it declares. Each failure says how to mend it."""
-    from benchsuite.testing.plugin import check_plugin
+    from benchsuite.api.catalog.plugins import check_plugin
 
-    findings = check_plugin(args.name, load_plugins())
-    failed = [finding for finding in findings if not finding.passed]
+    found = check_plugin(args.name, catalog=load_plugins())
     if args.json:
-        rows = [dataclasses.asdict(f) | {"passed": f.passed, "mend": f.mend} for f in findings]
-        print_json({"plugin": args.name, "passed": not failed, "findings": rows})
-        return int(bool(failed))
-    count = f"{len(failed)} of {len(findings)} checks failed" if failed else f"all {len(findings)} checks passed"
-    print(f"{args.name}: {count}")
-    words = {f.subject: "skipped" if f.skipped else "ok" if f.passed else f"FAILED: {f.defect}" for f in findings}
-    print(*columns([[subject, word] for subject, word in words.items()]), sep="\n")
-    for finding in failed:
-        print(f"{finding.defect}: {finding.problem}")
-        print(f"  {finding.mend}")
-    for finding in findings:
-        if finding.skipped:
-            print(f"{finding.subject} was not checked: {finding.skipped}")
-    return int(bool(failed))
+        print_json(found.record)
+    else:
+        answer, *rest = found.lines()
+        print(answer, *columns(found.cells()[1]), *rest, sep="\n")
+    return int(not found.passed)

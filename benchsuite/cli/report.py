@@ -43,20 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the requested files and prints their paths; if none is requested, prints the tables as Markdown."""
-    from benchsuite.report import export
-    from benchsuite.report.build import ReportRequest, build
-    from benchsuite.report.markup import size_words
+    from benchsuite.api.pages import write_report
 
-    names = ("results", "html", "markdown", "latex", "csv", "plots", "gallery")
+    names = ("html", "gallery", "data", "markdown", "latex", "csv", "plots", "title", "results")
     options = {name: getattr(args, name) for name in names}
-    request = ReportRequest(names=tuple(args.names), data=tuple(args.data), title=args.title, **options)
-    built = build(request, load_plugins())
-    for note in built.notes:
+    found = write_report(*args.names, **options, catalog=load_plugins())
+    for note in found.built.notes:
         print(f"benchsuite: {note}", file=sys.stderr)
     if args.json:
-        print_json({**export.as_json(built.report), "files": [str(path) for path in built.files]})
-    elif built.files:
-        print(*(f"{path} ({size_words(path.stat().st_size)})" for path in built.files), sep="\n")
+        print_json(found.record)
+    elif found.files:
+        print(*found.written, sep="\n")
     else:
-        print(export.markdown(built.report, args.title), end="")
+        print(found.markdown, end="")
     return 0

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.api.bars import bars
 from benchsuite.cli.console import add_results, err, out, print_json, print_table
-from benchsuite.errors import BadParameter, expected
-from benchsuite.specs import parameters
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.evaluation.question import RunRequest
+    from benchsuite.api.evaluation import Profile
 
 WIDE = 130
 """Width of a terminal, in columns, from which on the table of results is printed as one."""
-
-EXPECT = re.compile(r"(top[15]_error|real_error)=([0-9.]+)(?:\+-([0-9.]+))?")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,39 +81,37 @@ def evaluation_options(args: argparse.Namespace) -> dict[str, Any]:
     return options | {"transforms": tuple(args.transform or ())}
 
 
-def run_request(args: argparse.Namespace, architectures: Sequence[str], protocols: Sequence[str]) -> RunRequest:
-    """The ``RunRequest`` for these networks and protocols with the options of ``add_evaluation``."""
-    from benchsuite.evaluation.question import RunRequest
-
-    return RunRequest(tuple(architectures), tuple(protocols), **evaluation_options(args))
-
-
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when an expectation is not met."""
     from benchsuite.api.evaluation import evaluate
     from benchsuite.distributed.process_group import leads
+    from benchsuite.errors import ExpectationFailed
     from benchsuite.progress import Progress
 
-    expectations = [_expectation(text) for text in args.expect]
-    catalog = load_plugins()
-    reporter = None if args.format == "table" else catalog.find("reporter", args.format)
-    protocols = parameters.swept(args.protocol or ["1crop"], args.sweep, lambda name: catalog.find("protocol", name))
+    catalog, failures = load_plugins(), list[str]()
+    reporter = None if args.format == "table" else args.format
+    if reporter is not None:
+        catalog.find("reporter", reporter)  # a name that does not exist is an error before anything is computed
+    options = evaluation_options(args) | {"processes": args.processes, "sweep": args.sweep, "expect": args.expect}
     progress = bars() if leads() else Progress()
-    options = evaluation_options(args) | {"processes": args.processes}
-    runs = evaluate(args.architectures, protocols, **options, catalog=catalog, progress=progress)
-    rows = [dict(run.row) for run in runs]
+    try:
+        runs = evaluate(args.architectures, args.protocol or ["1crop"], **options, catalog=catalog, progress=progress)
+    except ExpectationFailed as error:
+        runs, failures = error.runs, [*error.failures]
     if not leads():
         return 0
-    profiled = _profiles(rows) if args.profile else None
+    rows, profiled = [dict(run.row) for run in runs], runs.profile if args.profile else None
     if args.json:
-        print_json({"runs": rows} if profiled is None else {"runs": rows, "profile": profiled})
+        print_json({"runs": rows} if profiled is None else {"runs": rows, "profile": [*profiled.records]})
     elif reporter is not None:
-        print(reporter.render(rows), end="")
+        print(runs.rendered(reporter, catalog), end="")
     else:
         _print_tables(rows)
     if profiled is not None and not args.json:
-        _print_profiles(profiled, to_stdout=reporter is None)
-    return _check(rows, expectations)
+        _print_profile(profiled, to_stdout=reporter is None)
+    for failure in failures:
+        print(f"benchsuite: expectation failed: {failure}", file=sys.stderr)
+    return int(bool(failures))
 
 
 def _print_tables(rows: list[dict[str, Any]]) -> None:
@@ -154,51 +145,17 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
         out().print(line, markup=False, soft_wrap=True)
 
 
-def _profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """How the time of these runs was spent, from their manifests."""
-    from benchsuite.runs.profile import profiles
-    from benchsuite.storage.run_folder import read_manifest
-
-    manifests = [read_manifest(Path(row["path"])) for row in rows]
-    profiled = profiles([manifest for manifest in manifests if manifest is not None])
-    earlier = {row["run_id"] for row in rows if row["cached"]}
-    for one in profiled:
-        if one["bound"] and earlier.issuperset(one["runs"]):  # this command may name another loader or N
-            how = " ".join(f"--{name} {one[name]}" for name in ("loader", "workers", "processes"))
-            one["advice"].insert(0, f"Measured when the run was made, with {how}; --fresh measures again.")
-    return profiled
-
-
-def _print_profiles(profiled: list[dict[str, Any]], *, to_stdout: bool) -> None:
+def _print_profile(profiled: Profile, *, to_stdout: bool) -> None:
     """Prints where the time went, as a table, and the advice; if a reporter prints the results, on standard error."""
     from benchsuite.report.tables.text import profile_table
 
     console = out() if to_stdout else err()
-    headers, lines = profile_table(profiled)
+    headers, lines = profile_table(profiled.records)
+    title, *advice = profiled.lines()
     if console.width >= WIDE:
-        print_table(console, "where the time went", headers, lines)
+        print_table(console, title, headers, lines)
     else:
         for line in lines:
-            print_table(console, "where the time went", ("", ""), list(zip(headers, line, strict=True)))
-    for one in profiled:
-        console.print(f"{' + '.join(one['protocols'])}: {' '.join(one['advice'])}", markup=False, soft_wrap=True)
-
-
-def _expectation(text: str) -> tuple[str, float, float]:
-    match = EXPECT.fullmatch(text)
-    if match is None:
-        raise BadParameter(expected("--expect", "written top1_error=24.7+-0.1 or top5_error=...", text))
-    return match[1], float(match[2]), float(match[3] or 0)
-
-
-def _check(rows: list[dict[str, Any]], expectations: list[tuple[str, float, float]]) -> int:
-    status = 0
-    for name, value, tolerance in expectations:
-        for row in rows:
-            measured = row.get(name)
-            if measured is None or abs(measured - value) > tolerance + 1e-9:
-                result = "missing" if measured is None else f"{measured:g}"
-                message = f"{row['run_id']}: {name} is {result}, not {value:g}+-{tolerance:g}"
-                print(f"benchsuite: expectation failed: {message}", file=sys.stderr)
-                status = 1
-    return status
+            print_table(console, title, ("", ""), list(zip(headers, line, strict=True)))
+    for words in advice:
+        console.print(words, markup=False, soft_wrap=True)

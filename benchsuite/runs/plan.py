@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, no_score_map
+from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, is_utf8, no_score_map
 from benchsuite.evaluation.question import TOLERANCE, Member, Question, RunRequest
 from benchsuite.models.weights import ChosenWeights, choose, transformed
 from benchsuite.specs import parameters
@@ -209,6 +209,10 @@ def _check(request: RunRequest) -> None:
     for option, value in counts:
         if value is not None and value < 1:
             raise BadParameter(expected(option, "at least 1", value))
+    named = ("--data", request.data), ("--weights", request.weights), ("--results", str(request.results))
+    for option, text in named:
+        if text is not None and not is_utf8(text):
+            raise BadParameter(expected(option, "UTF-8, as manifests are", ascii(text)))
     if request.workers is not None and request.workers < 0:
         raise BadParameter(expected("--workers", "0 or more", request.workers))
     for what, names in (("architecture", request.architectures), ("protocol", request.protocols)):

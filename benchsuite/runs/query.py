@@ -44,7 +44,7 @@ def load_predictions(results: Path | str | None = None) -> Any:
 
 
 def query(sql: str, results: Path | str | None = None) -> Any:
-    """The result of an SQL query over the tables ``runs`` and ``predictions``, as a pandas DataFrame.
+    """A DataFrame: the result of SQL over the tables ``runs`` and ``predictions``, as ``benchsuite query`` does.
 
     The SQL dialect is DuckDB's. Predictions are read from their files as far as the query needs them. Raises
     ``BadParameter`` for SQL that fails, and ``StorageError`` if DuckDB is not installed or there is no run.

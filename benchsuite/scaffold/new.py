@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from benchsuite.errors import BadParameter, StorageError, expected
+from benchsuite.errors import BadParameter, StorageError, expected, unknown_name
 
 NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
@@ -39,8 +39,8 @@ class NewPlugin:
 def new_plugin(name: str, kind: str, into: Path) -> NewPlugin:
     """Writes the distribution ``name`` into the folder ``into/name``, which must not exist.
 
-    Raises ``BadParameter`` for a name that cannot be a package and an entry point, and ``StorageError`` for a folder
-    that exists or cannot be written.
+    Raises ``BadParameter`` for a name that cannot be a package and an entry point, ``UnknownName`` for another kind,
+    and ``StorageError`` for a folder that exists or cannot be written.
     """
     from benchsuite import __version__
 
@@ -50,6 +50,8 @@ def new_plugin(name: str, kind: str, into: Path) -> NewPlugin:
         raise BadParameter(expected("the name of a plugin", rule, name))
     if keyword.iskeyword(module) or module in sys.stdlib_module_names or module == "benchsuite":
         raise BadParameter(expected("the name of a plugin", "one that Python does not use itself", name))
+    if kind not in USES:
+        raise unknown_name("kind of plugin", kind, USES)
     folder = into / name
     if folder.exists():
         raise StorageError(expected("the folder of a new plugin", "one that does not exist", str(folder)))

@@ -28,6 +28,11 @@ def test_a_claim_needs_no_run() -> None:
     found = benchsuite.audit(claim="90.53", accuracy="85.91", batch_sizes=[10], epochs=3, draws=20)
     assert found.table.empty
     assert set(found.claims["batch_size"]) == {10}
-    assert repr(found).splitlines()[0] == "exactly 85.91 % of 10000 images"
+    lines = repr(found).splitlines()
+    assert lines[:2] == [
+        "exactly 85.91 % of 10000 images",
+        "chance in % to print at least, exactly and at most 90.53",
+    ]
+    assert len(lines) == 3 + len(found.claims)
     with pytest.raises(BadParameter, match="Expected --claim to be a percentage"):
         benchsuite.audit(claim="high", accuracy="85.91")

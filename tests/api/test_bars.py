@@ -22,6 +22,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     handle = types.SimpleNamespace(update=seen.append)
 
     def display(value: str, display_id: bool) -> Any:
+        assert not seen, "one call has one bar"
         seen.append(value)
         return handle
 
@@ -61,6 +62,21 @@ def test_no_more_updates_than_a_reader_sees(shown: list[str]) -> None:
     bar.stop()
     bar.advance(1)
     assert shown[-1].endswith("1000 of 1000")
+
+
+def test_the_next_task_has_the_same_line(shown: list[str]) -> None:
+    bar = bars()
+    bar.start("evaluating", 2)
+    bar.advance(2)
+    bar.start("measuring", 3)
+    bar.stop()
+    bar.stop()
+    assert [text.partition("</progress> ")[2] for text in shown] == [
+        "evaluating: 0 of 2",
+        "evaluating: 2 of 2",
+        "measuring: 0 of 3",
+        "measuring: 0 of 3",
+    ]
 
 
 def test_a_terminal_is_no_notebook() -> None:

@@ -15,7 +15,7 @@ from recorded_progress import RecordedProgress
 from toys import TOP1_ERRORS, ToyPlugin
 
 import benchsuite
-from benchsuite import BadParameter, BenchsuiteError, UnknownName
+from benchsuite import BadParameter, BenchsuiteError, ExpectationFailed, UnknownName
 from benchsuite.api.evaluation import EvaluateOptions, Evaluation, Evaluations
 from benchsuite.api.options import EvaluationOptions
 from benchsuite.cli import main
@@ -96,7 +96,7 @@ def test_several_runs_show_one_table_in_a_terminal_and_in_a_notebook() -> None:
     assert [line.split()[2] for line in lines[2:4]] == ["1crop", "10crop"]
     markup = runs._repr_html_()
     assert markup.count("<tr>") == 3
-    assert "<td>10crop</td>" in markup
+    assert ">10crop</td>" in markup
 
 
 def test_results_are_frozen() -> None:
@@ -156,3 +156,44 @@ def test_a_command_is_a_function_also_after_all_modules_are_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_sweep_evaluates_every_value_of_a_parameter() -> None:
+    asked: Any = ["1crop", "lowpass"]
+    runs = benchsuite.evaluate("toy", asked, sweep={"r": [1, 2]}, **HERE)
+    assert [run.protocol for run in runs] == ["1crop", "lowpass:r=1", "lowpass:r=2"]
+    typed = benchsuite.evaluate("toy", "lowpass", sweep="r=1,2", **HERE)
+    assert isinstance(typed, Evaluations)
+    assert list(typed) == list(runs[1:])
+    with pytest.raises(BadParameter, match="Unknown parameter of the protocols 'z'"):
+        benchsuite.evaluate("toy", "lowpass", sweep={"z": [1]}, **HERE)
+
+
+def test_an_expectation_that_is_not_met_is_an_error_with_the_results() -> None:
+    met = benchsuite.evaluate("toy", expect="top1_error=40.1+-0.1", **HERE)
+    assert met.top1_error == 40
+    with pytest.raises(ExpectationFailed, match=r"top1_error is 40, not 40\.2\+-0\.1") as caught:
+        benchsuite.evaluate("toy", expect=["top1_error=40", "top1_error=40.2+-0.1"], **HERE)
+    assert caught.value.runs == met
+    assert len(caught.value.failures) == 1
+    with pytest.raises(BadParameter, match="Expected --expect to be written top1_error="):
+        benchsuite.evaluate("toy", expect="error=1", **HERE)
+
+
+def test_a_profile_says_where_the_time_went_and_is_shown_when_asked_for() -> None:
+    plain = benchsuite.evaluate("toy", "10crop", **HERE)
+    shown = benchsuite.evaluate("toy", "10crop", profile=True, **HERE)
+    assert shown == plain
+    assert shown.profile.table["protocols"].tolist() == [["10crop"]]
+    assert ["where the time went" in repr(run) for run in (plain, shown)] == [False, True]
+    several = benchsuite.evaluate(["toy"], ["1crop", "10crop"], profile=True, **HERE)
+    assert "where the time went" in repr(several)
+    assert "where the time went" in repr(several[1:])
+
+
+def test_runs_are_rendered_by_a_reporter() -> None:
+    runs = benchsuite.evaluate(["toy"], ["1crop", "10crop"], **HERE)
+    assert runs.rendered("csv", CATALOG).count("\n") == 3
+    assert runs.rendered().startswith("| architecture ")
+    with pytest.raises(UnknownName, match="did you mean 'latex'"):
+        runs.rendered("latx")

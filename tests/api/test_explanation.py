@@ -49,8 +49,14 @@ def test_a_measured_ladder_has_a_row_for_each_rung_and_leaves_nothing_over() -> 
 @pytest.mark.parametrize(
     ("names", "options", "said"),
     [
-        (("resnet50",), {"plan": True}, "used with two runs or start and goal, got resnet50"),
-        (("a", "b"), {"top5": True}, "Expected top5 to be used only to explain published figures"),
+        (
+            ("resnet50",),
+            {"plan": True},
+            "--plan to be used only with --from and --to, or with two runs, got True (resnet50)",
+        ),
+        (("a", "b"), {"top5": True}, "Expected --top5 to be used only to explain published figures"),
+        (("a", "b"), {"transforms": ["redder"]}, "as a run is measured with its own options, got redder (a b)"),
+        (("a", "b", "c"), {"transforms": []}, "given one model, two runs, or one network"),
         (("patches",), {"start": "1crop"}, "Expected --from and --to to be given together"),
         (("a", "b", "c"), {}, "given one model, two runs, or one network with --from and --to, got a b c"),
         ((), {}, "got nothing"),

@@ -9,6 +9,7 @@ import sys
 import pytest
 from toys import ToyPlugin
 
+from benchsuite.api.catalog.entries import BRIEF, first_sentence
 from benchsuite.cli import console
 from benchsuite.cli import list as command
 from benchsuite.errors import BadParameter, UnknownName
@@ -48,7 +49,7 @@ def test_every_kind_can_be_listed_in_words_and_as_one_object(run, kind):
 
 def test_without_a_kind_everything_but_the_long_lists_is_shown(run):
     _, out, _ = run("--json")
-    assert set(json.loads(out)) == {*command.BRIEF, "broken"}
+    assert set(json.loads(out)) == {*BRIEF, "broken"}
     _, text, _ = run()
     assert "published (" not in text
     assert "protocols (" in text
@@ -164,14 +165,14 @@ def test_an_unknown_kind_suggests_the_nearest(run):
     ],
 )
 def test_a_list_shows_the_first_sentence_of_a_note(note, first):
-    assert console.first_sentence(note) == first
+    assert first_sentence(note) == first
 
 
 def test_cells_are_aligned_and_cut_only_where_a_terminal_would_break_them(monkeypatch):
     cells = [("a", "long text"), ("bbb", "x")]
     assert console.columns(cells) == ["  a    long text", "  bbb  x"]
     assert console.columns([]) == []
-    monkeypatch.setattr(console.sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "12")
     assert console.columns(cells) == ["  a    long…", "  bbb  x"]
 

@@ -10,7 +10,8 @@ from finished_runs import manifest
 from toys import PREPROCESS, ToyPlugin
 
 from benchsuite import Architecture, Preprocess, Weights, hookimpl
-from benchsuite.cli import _facts, show
+from benchsuite.api.catalog import facts as _facts
+from benchsuite.cli import show
 from benchsuite.errors import BadParameter, StorageError, UnknownName
 from benchsuite.explanation import ledger
 from benchsuite.specs.catalog import load_plugins

@@ -1,0 +1,1 @@
+"""What is installed: ``benchsuite list``, ``show`` and ``plugin`` as functions."""

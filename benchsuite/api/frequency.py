@@ -1,0 +1,164 @@
+"""``benchsuite.explain(run, frequency=True)``: which spatial frequencies a network uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchsuite.api.shown import Section, Shown
+from benchsuite.errors import BadParameter, expected
+from benchsuite.evaluation.question import RunRequest
+from benchsuite.explanation.frequency import analysis, summary
+from benchsuite.explanation.frequency import explain as explaining
+from benchsuite.explanation.frequency import plan as planning
+from benchsuite.explanation.frequency.analysis import FrequencyAnalysis
+from benchsuite.explanation.frequency.plan import FrequencyPlan
+from benchsuite.progress import Progress
+from benchsuite.report.tables.text import Table
+from benchsuite.specs.catalog import Catalog
+from benchsuite.stats.digits import decimals, percent, with_interval
+from benchsuite.stats.radial_energy import RadialEnergy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FrequencyExplanation(Shown):
+    """Accuracies on low-pass and high-pass pictures, and energies by frequency; ``files`` are those written."""
+
+    found: FrequencyAnalysis
+    files: tuple[Path, ...]
+    results: Path
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The object of ``explain --frequency --json``."""
+        return {**analysis.flat(self.found), "files": [str(path) for path in self.files]}
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each radius: images right on low-pass and on high-pass pictures, and the accuracies."""
+        import pandas as pd
+
+        return pd.json_normalize(self.record["curve"], sep="_")
+
+    @property
+    def energies(self) -> pd.DataFrame:
+        """The share of each energy within each radius, from 0 to 1: a column each, the index is the radius."""
+        import pandas as pd
+
+        known = self.found.measurement.energies
+        return pd.DataFrame({name: list(energy.within) for name, energy in known}).rename_axis("radius")
+
+    def lines(self) -> Sequence[str]:
+        """The answer; below the accuracies the attack, the first kernels, and the files."""
+        files = f"written to {' and '.join(map(str, self.files))}; the runs are in {self.results / 'runs'}"
+        return [summary.answer(self.found), *self.facts(), files]
+
+    def cells(self) -> Table:
+        """A line for each radius: the accuracies there."""
+        headers = ["r", "low-pass %", "high-pass %", "wrong on low, right on high", "by chance"]
+        rows = []
+        for at in self.found.curve:
+            low, high = (with_interval(self.found.accuracy(run.right)) for run in (at.low, at.high))
+            swapped = f"{at.swapped} ({percent(self.found.accuracy(at.swapped))} %)"
+            frequent = f"{percent(self.found.accuracy(at.high.frequent_n))} of high-pass"
+            rows.append([str(at.radius), low, high, swapped, decimals(at.by_chance, 1), frequent])
+        return [*headers, "most frequent answer %"], rows
+
+    def below(self) -> Sequence[Shown]:
+        """The energies within each radius."""
+        return [Section(self.energy_title(), self.energy_cells())]
+
+    def energy_title(self) -> str:
+        """What ``energy_cells`` are, and within which radius half of each energy lies."""
+        images = self.found.measurement.n
+        return f"energy within r in % (standard error), {images} images; half {summary.energies(self.found)}"
+
+    def energy_cells(self) -> Table:
+        """A line for each radius: the share of each energy within it."""
+        known = self.found.measurement.energies
+        rows = [[str(at.radius), *(_within(energy, at.radius) for _, energy in known)] for at in self.found.curve]
+        return ["r", *(name for name, _ in known)], rows
+
+    def facts(self) -> list[str]:
+        """The accuracy under the attack, and the frequencies of the first kernels if there are any."""
+        kernels = self.found.measurement.kernels
+        if kernels is None:
+            return [summary.attacked(self.found)]
+        half = f"{kernels.energy.half() / (kernels.side / 2):.2f}"
+        first = f"first layer ({kernels.layer}, {kernels.count} kernels): half of the energy within {half} of Nyquist"
+        return [summary.attacked(self.found), first]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PlannedFrequency(Shown):
+    """The runs of a frequency analysis, and what they cost."""
+
+    plan: FrequencyPlan
+    catalog: Catalog
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The object of ``explain --frequency --plan --json``."""
+        return planning.flat(self.plan)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each run."""
+        import pandas as pd
+
+        return pd.DataFrame(self.record["runs"])
+
+    def lines(self) -> Sequence[str]:
+        """What the runs cost."""
+        data = self.record
+        finished = sum(run["finished"] for run in data["runs"])
+        left_out = f"; no attack and no gradient: {data['left_out']}" if data["left_out"] else ""
+        return [
+            f"{len(data['runs'])} runs, {finished} of them finished already; {data['views']} views of {data['images']} "
+            f"images in one pass; energies on {data['measured']} images{left_out}"
+        ]
+
+    def cells(self) -> Table:
+        """A line for each run."""
+        runs = self.record["runs"]
+        rows = [[r["protocol"], f"{r['images']} images", "finished" if r["finished"] else ""] for r in runs]
+        return ["protocol", "images", ""], rows
+
+    def measure(self, progress: Progress, html: str | Path | None = None) -> FrequencyExplanation:
+        """Runs what is not finished yet. ``html`` is the file of a page with plots and pictures."""
+        found, file = explaining.explain(self.plan, progress)
+        results = self.plan.clean.request.results
+        if html is None:
+            return FrequencyExplanation(found, (file,), results)
+        from benchsuite.report.build import build_frequency
+
+        title = summary.question(found.architecture)
+        for note in build_frequency(results, found.run_ids, Path(html), title, self.catalog):
+            progress.note(note)
+        return FrequencyExplanation(found, (file, Path(html)), results)
+
+
+def plan_frequency(
+    names: Sequence[str], request: RunRequest, catalog: Catalog, radii: Sequence[int] | str | None, radius: object
+) -> PlannedFrequency:
+    """The analysis of a run, or of a network with the options of ``request``. Else raises ``BadParameter``.
+
+    ``radii`` and ``radius`` are numbers, or the text that a user types.
+    """
+    if len(names) != 1:
+        raise BadParameter(expected("explain --frequency", "used with one run or one network", " ".join(names)))
+    typed = radii if radii is None or isinstance(radii, str) else ",".join(map(str, radii))
+    every = None if typed is None else planning.parse_radii(typed)
+    one = None if radius is None else planning.parse_radius(str(radius), "--radius")
+    return PlannedFrequency(planning.make_plan(request, names[0], catalog, every, one), catalog)
+
+
+def _within(energy: RadialEnergy, radius: int) -> str:
+    """The share within a radius in percent, with its standard error: ``97.31 (0.12)``."""
+    at = min(radius, len(energy.within) - 1)
+    return f"{100 * energy.within[at]:.2f} ({100 * energy.within_error[at]:.2f})"
