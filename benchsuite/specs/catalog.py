@@ -196,9 +196,20 @@ def _collect(
                 raise PluginError(
                     f"Two plugins declare the {kind} {value.name!r}: {owners[kind, value.name]} and {owner}"
                 )
+            _check_types(kind, value, where)
             declared[value.name] = value
             owners[kind, value.name] = owner
     return dict(sorted(declared.items()))
+
+
+def _check_types(kind: str, value: Any, where: str) -> None:
+    """Raises ``PluginError`` for a parameter that a user may write but that has no annotation."""
+    functions = {"architecture": ("build",), "protocol": ("views", "perturb"), "transform": ("apply",)}.get(kind, ())
+    for function in (getattr(value, name, None) for name in functions):
+        name = parameters.without_type(function) if function is not None else None
+        if name is not None:
+            what = f"the parameter {name} of the {kind} {value.name}"
+            raise PluginError(expected(what, "annotated with its type, such as int", "no annotation", where))
 
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
