@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchsuite.data.decode import SUFFIXES, check_header
+from benchsuite.data.system_files import system_kind
 from benchsuite.doctor.findings import WNID, Finding, ignored, number
 from benchsuite.doctor.inspection import READERS, every, file_kind
 from benchsuite.errors import DataError
@@ -20,7 +21,8 @@ class Survey:
 
     ``where`` is the folder that seems to hold the class folders, relative to the given one (empty: the given one).
     ``folders`` are the folders in it, with the number of images below each; ``nested`` are the folders inside these.
-    ``images`` are the paths of all files with the suffix of an image; ``others`` counts the other files by suffix.
+    ``images`` are the paths of all files with the suffix of an image; ``others`` counts the other files by suffix, and
+    what is passed over by its kind.
     """
 
     folders: dict[str, int] = field(default_factory=dict)
@@ -35,13 +37,14 @@ def survey(root: Path, split: str = "test") -> Survey:
     top = _class_root(root, "val" if split == "test" else split)
     content = Survey(where="" if top == root else top.relative_to(root).as_posix())
     for folder, inside, files in os.walk(top):
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        content.others.update(kind for name in inside if (kind := system_kind(name)))
+        inside[:] = sorted(name for name in inside if not system_kind(name))
         place = Path(folder).relative_to(top)
         if place == Path():
             content.folders = dict.fromkeys(inside, 0)
         elif inside:
             content.nested += [(place / name).as_posix() for name in inside]
-        images = [n for n in sorted(files) if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
+        images = [n for n in sorted(files) if n.lower().endswith(SUFFIXES) and not system_kind(n)]
         content.others.update(file_kind(name) for name in set(files).difference(images))
         content.images += [f"{folder}{os.sep}{name}" for name in images]
         if place.parts:
@@ -67,7 +70,7 @@ def _class_root(root: Path, part: str) -> Path:
 
 def _folders(root: Path) -> list[str]:
     """The names of the folders in a folder; empty if it cannot be read."""
-    return [name for name in next(os.walk(root), ("", [], []))[1] if not name.startswith(".")]
+    return [name for name in next(os.walk(root), ("", [], []))[1] if not system_kind(name)]
 
 
 def _header_error(path: str) -> str:

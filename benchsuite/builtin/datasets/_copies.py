@@ -10,7 +10,18 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from benchsuite import ARCHIVES, SUFFIXES, DataError, Member, Sample, archive_state, check_head, expected, members
+from benchsuite import (
+    ARCHIVES,
+    SUFFIXES,
+    DataError,
+    Member,
+    Sample,
+    archive_state,
+    check_head,
+    expected,
+    members,
+    system_kind,
+)
 from benchsuite.builtin.datasets import _labels
 
 FOLDERS = {"test": ("val", "validation"), "train": ("train",)}
@@ -48,7 +59,7 @@ def archives(root: Path, split: str) -> list[str]:
     snapshots = sorted(root.glob("snapshots/*"), key=lambda p: p.stat().st_mtime)
     for folder in (root, root / "data", *snapshots[::-1], *(s / "data" for s in snapshots[::-1])):
         for suffix in (".parquet", ".tar", ".zip"):
-            found = sorted(f for f in folder.glob(f"*{suffix}") if f.is_file() and not f.name.startswith("."))
+            found = sorted(f for f in folder.glob(f"*{suffix}") if f.is_file() and not system_kind(f.name))
             named = {f: next((n for n in _OTHERS if re.search(rf"(^|[-_.]){n}([-_.]|$)", f.name)), "") for f in found}
             own = [f for f in found if named[f] in FOLDERS[split]] or [f for f in found if not named[f]]
             if own:
@@ -117,10 +128,7 @@ def is_archive(path: str) -> bool:
 
 
 def _wanted(name: str) -> bool:
-    parts = name.split("/")
-    if any(p.startswith(".") or p == "__MACOSX" for p in parts):
-        return False
-    return _is_picture(parts[-1]) or parts[-1].endswith((".cls", ".json", ".txt", ".csv"))
+    return _is_picture(name) or name.endswith((".cls", ".json", ".txt", ".csv"))
 
 
 def _is_picture(name: str) -> bool:

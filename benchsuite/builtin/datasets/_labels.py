@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchsuite import SUFFIXES, DataError, expected, first_line
+from benchsuite import SUFFIXES, DataError, expected, first_line, system_kind
 
 PATTERNS = ("val.txt", "labels.txt", "*synset_labels.txt", "LOC_val_solution.csv", "ILSVRC2012_val_labels.*")
 KIT, DEVKIT, META = "ILSVRC2012_devkit_t12", "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
@@ -24,7 +24,7 @@ def find_labels(places: Sequence[Path]) -> Path:
     for pattern in PATTERNS:
         for place in places:
             for file in sorted(place.glob(pattern)):
-                if file.is_file():
+                if file.is_file() and not system_kind(file.name):
                     return file
     for place in places:
         for file in (place / DEVKIT, place / "data" / DEVKIT, place / KIT / "data" / DEVKIT, place / f"{KIT}.tar.gz"):
