@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchsuite.data.archives import passed_over
-from benchsuite.data.decode import FORMATS, quiet
+from benchsuite.data.decode import FORMATS, check_mode, quiet
 from benchsuite.data.places import sample_stream
 from benchsuite.data.prefetch import cores
 from benchsuite.data.system_files import system_kind
@@ -183,6 +183,7 @@ def _header(sample: Sample) -> tuple[Examined, bool] | None:
     with stream as file:
         with Image.open(file, formats=FORMATS) as image:
             kind, mode = str(image.format), str(image.mode)
+            check_mode(mode, sample.where)
             turned = image.getexif().get(ORIENTATION, 1) not in (1, 0, None)
             suffix = Path(sample.where).suffix.lower()
             usual = NAMED.get(suffix, suffix.removeprefix(".").upper())
