@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchsuite.data.archives import ARCHIVES
 from benchsuite.data.decode import SUFFIXES, check_header
 from benchsuite.data.system_files import system_kind
 from benchsuite.doctor.findings import WNID, Finding, ignored, number
@@ -36,6 +37,8 @@ def survey(root: Path, split: str = "test") -> Survey:
     """Counts the folders and files at any depth below the folder that seems to hold the class folders."""
     top = _class_root(root, "val" if split == "test" else split)
     content = Survey(where="" if top == root else top.relative_to(root).as_posix())
+    if top != root:
+        content.others.update(kind for p in root.iterdir() if p.is_file() and (kind := file_kind(p.name)) in ARCHIVES)
     for folder, inside, files in os.walk(top):
         content.others.update(kind for name in inside if (kind := system_kind(name)))
         inside[:] = sorted(name for name in inside if not system_kind(name))
@@ -82,7 +85,7 @@ def _header_error(path: str) -> str:
 
 
 OTHER = "names"
-ARCHIVES = {".tar", ".zip", ".gz", ".tgz"}
+COMPRESSED = {".gz", ".tgz"}
 
 
 def surveyed(content: Survey, broken: Sequence[str], reason: str) -> list[Finding]:
@@ -104,8 +107,8 @@ def surveyed(content: Survey, broken: Sequence[str], reason: str) -> list[Findin
             Finding("folders", "failed", text, f"Name these folders by {usual} too, or move them elsewhere", odd)
         )
     empty = tuple(name for name, n in names.items() if not n)
-    if empty:
-        advice = "Fill the empty folders from the archive, or remove those that are not classes"
+    if empty and not _archives_only(content):
+        advice = "Put the missing images into the empty folders, or remove the folders that are not classes"
         findings.append(Finding("folders", "failed", f"{number(len(empty), 'folder')} without an image", advice, empty))
     if content.nested and usual != OTHER:
         text = f"{number(len(content.nested), 'folder')} inside the class folders"
@@ -124,10 +127,17 @@ def surveyed(content: Survey, broken: Sequence[str], reason: str) -> list[Findin
 
 def _elsewhere(content: Survey) -> str:
     """What to do if the images are deeper in the folder, or in an archive; else empty."""
-    if not content.images and ARCHIVES & set(content.others):
-        return "Unpack the archive first"
+    if _archives_only(content):
+        if not set(ARCHIVES) & set(content.others):
+            return "Decompress the archive, for example with gunzip: a tar or zip of ImageNet then opens as it is"
+        return "ImageNet opens from the archive itself: --data imagenet:FILE (docs/data.md). Unpack that of another set"
     deeper = content.where not in ("", "val", "train") and len(content.folders) > 1
     return f"The class folders are in {content.where}: append this to PATH" if deeper else ""
+
+
+def _archives_only(content: Survey) -> bool:
+    """Whether there are archives and no images beside them."""
+    return not content.images and not {*ARCHIVES, *COMPRESSED}.isdisjoint(content.others)
 
 
 def _naming(folder: str) -> str:
