@@ -89,7 +89,10 @@ class Catalog:
         return parameters.bind_transform(text, lambda name: self.find("transform", name))
 
     def open_dataset(self, text: str, part: SplitName = "test") -> tuple[Dataset, Split]:
-        """``imagenet:PATH`` -> the dataset and its opened split ``part``. Raises ``UnknownName`` or ``DataError``."""
+        """``imagenet:PATH`` -> the dataset and its opened split ``part``.
+
+        Raises ``UnknownName``; ``DataError`` also for a split without images or with a label that no answer can have.
+        """
         name, colon, path = text.partition(":")
         dataset: Dataset = self.find("dataset", name)
         if dataset.path == "required" and not path:
@@ -99,6 +102,11 @@ class Catalog:
         split = dataset.open(path or None, part)
         if not split.samples:
             raise DataError(expected("the data set", "at least one image", "none", text))
+        possible = set(split.among or range(len(split.classes)))
+        for sample in split.samples:
+            if sample.label not in possible:
+                rule = f"one of the {len(possible)} classes that an answer can have"
+                raise DataError(expected("a label", rule, sample.label, f"{sample.where}, in {text}"))
         return dataset, split
 
     def owner(self, kind: str, name: str) -> str:
