@@ -8,13 +8,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 from benchsuite.plugins import cifar_resnet
+from PIL import Image
 from recorded_progress import RecordedProgress
 
+import benchsuite
 from benchsuite import load_plugins
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.runs.run import run
@@ -145,7 +148,7 @@ def test_the_public_weights_as_a_file_give_the_predictions_that_they_give_by_nam
     assert [note for note in progress.notes if note.endswith(said)]
 
 
-def test_the_errors_of_the_public_resnet20_with_and_without_its_mirror_images(cifar10_jpeg: Path, tmp_path: Path) -> None:
+def test_the_errors_of_the_public_resnet20_with_and_without_mirror_images(cifar10_jpeg: Path, tmp_path: Path) -> None:
     """1,897 of 10,000 for one view. Counted again by a plain loop over Pillow's pixels, which resizes nothing."""
     file = Path(os.environ["BENCHSUITE_TEST_DATA"], "akamaster", "resnet20-12fca82f.th")
     if not file.is_file():
