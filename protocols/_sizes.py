@@ -58,6 +58,21 @@ def usual_pad(preprocess: Preprocess, short: int) -> int:
     return preprocess.crop // 8 if short == preprocess.crop <= SMALL else 0
 
 
+def with_border(
+    preprocess: Preprocess, scales: tuple[int, ...] | None, pad: int | None, *, moved: bool = True
+) -> tuple[int, tuple[int, ...]]:
+    """The border in pixels, by default ``usual_pad``, and the short sides, by default that of the weights.
+
+    Without a border, and if crops are ``moved`` at all, this default is ``roomy_side``. Raises ``BadParameter`` for no
+    scale and for one given twice.
+    """
+    own = short_side(preprocess) if scales is None else min(checked(scales))
+    pad = usual_pad(preprocess, own) if pad is None else pad
+    if scales is None:
+        scales = (roomy_side(preprocess) if moved and not pad else own,)
+    return pad, scales
+
+
 def framed(preprocess: Preprocess, short: int, crop: Crop, flip: bool, pad: int, border: Border) -> View:
     """The view of a crop of an image with a border. The centre crop needs none: it is the view of ``1crop``."""
     size = sized(preprocess, short)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchsuite import Combine, Preprocess, Protocol, View, flips, hookimpl
 from benchsuite import grid as spread_crops
 
-from ._sizes import Border, Rounding, checked, framed, roomy_side, short_side, usual_pad
+from ._sizes import Border, Rounding, framed, with_border
 
 
 def grid_crops(
@@ -25,11 +25,10 @@ def grid_crops(
     short side of ``round(crop * 256 / 224)``. Raises ``BadParameter`` for a grid below 1, no scale, a scale given
     twice, one smaller than the crop, or a border of the image's size.
     """
-    own = short_side(preprocess)
-    pad = usual_pad(preprocess, own if scales is None else min(checked(scales))) if pad is None else pad
+    pad, scales = with_border(preprocess, scales, pad)
     return tuple(
         framed(preprocess, short, crop, mirrored, pad, border)
-        for short in ((own if pad else roomy_side(preprocess),) if scales is None else scales)
+        for short in scales
         for mirrored in flips(bool(flip))
         for crop in spread_crops(preprocess.crop, grid, rounding)
     )

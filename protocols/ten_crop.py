@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchsuite import Combine, Preprocess, Protocol, View, five, flips, hookimpl
 
-from ._sizes import Border, Rounding, framed, roomy_side, short_side, usual_pad
+from ._sizes import Border, Rounding, framed, with_border
 
 
 def ten_crops(
@@ -22,9 +22,7 @@ def ten_crops(
     short side equals the crop, images of at most 96 pixels get a border of an eighth of the crop (4 of 32), larger ones
     a short side of ``round(crop * 256 / 224)``.
     """
-    own = short_side(preprocess) if resize is None else resize
-    pad = usual_pad(preprocess, own) if pad is None else pad
-    short = roomy_side(preprocess) if resize is None and not pad else own
+    pad, (short,) = with_border(preprocess, None if resize is None else (resize,), pad)
     return tuple(
         framed(preprocess, short, crop, mirrored, pad, border)
         for mirrored in flips(flip)

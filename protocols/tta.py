@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchsuite import BadParameter, Combine, Crop, Preprocess, Protocol, View, expected, flips, hookimpl
 
-from ._sizes import Border, Rounding, checked, framed, roomy_side, short_side, usual_pad
+from ._sizes import Border, Rounding, framed, with_border
 
 
 def shifted_crops(
@@ -28,10 +28,8 @@ def shifted_crops(
     scale below the crop, or a border of the image's size.
     """
     views: list[View] = []
-    own = short_side(preprocess)
-    pad = usual_pad(preprocess, own if scales is None else min(checked(scales))) if pad is None else pad
-    still = shifts is not None and not any(shifts)
-    for short in (own if pad or still else roomy_side(preprocess),) if scales is None else scales:
+    pad, scales = with_border(preprocess, scales, pad, moved=shifts is None or any(shifts))
+    for short in scales:
         steps = _steps(short + 2 * pad - preprocess.crop, shifts)
         views += [
             framed(preprocess, short, crop, mirrored, pad, border)

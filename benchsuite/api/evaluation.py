@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 
@@ -18,7 +19,6 @@ from benchsuite.runs import query, run
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.preprocess import Preprocess
-from benchsuite.specs.protocol import Protocol
 from benchsuite.specs.reporter import Reporter
 from benchsuite.stats.digits import with_interval
 from benchsuite.stats.metrics import Count
@@ -246,11 +246,7 @@ def evaluate(
     given: list[Any] = [*networks] if listed else [networks]
     expectations = [_expectation(text) for text in ([expect] if isinstance(expect, str) else expect)]
     catalog, progress = surroundings(options)
-
-    def find(name: str) -> Protocol:
-        protocol: Protocol = catalog.find("protocol", name)
-        return protocol
-
+    find = partial(catalog.find, "protocol")
     asked = parameters.swept([protocols] if isinstance(protocols, str) else protocols, _axes(sweep), find)
     whole = parameters.with_clean(asked, find)
     runs = _evaluate(given, tuple(whole), options, catalog, progress)

@@ -9,7 +9,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from benchsuite.cli.console import add_results, columns, out, print_json, print_table
+from benchsuite.api.shown import columns
+from benchsuite.cli.console import add_results, out, print_json, print_table
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:

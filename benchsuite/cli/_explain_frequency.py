@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchsuite.cli.console import columns
+from benchsuite.api.shown import columns
 
 if TYPE_CHECKING:
     from benchsuite.api.frequency import FrequencyExplanation, PlannedFrequency

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from benchsuite.cli.console import add_results, columns, out, print_json, print_table
+from benchsuite.api.shown import columns
+from benchsuite.cli.console import add_results, out, print_json, print_table
 from benchsuite.errors import BadParameter, expected
 
 if TYPE_CHECKING:

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchsuite.api.shown import columns as columns  # noqa: PLC0414, commands import it from here
-
 if TYPE_CHECKING:
     from rich.console import Console
 

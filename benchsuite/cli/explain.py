@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from benchsuite.api.bars import bars
+from benchsuite.api.shown import columns
 from benchsuite.cli import _explain_frequency
-from benchsuite.cli.console import columns, out, print_json, print_table
+from benchsuite.cli.console import out, print_json, print_table
 from benchsuite.cli.run import add_evaluation, evaluation_options
 from benchsuite.specs.catalog import load_plugins
 

@@ -7,7 +7,8 @@ import sys
 
 from benchsuite.api.catalog.entries import KINDS, line
 from benchsuite.api.catalog.listing import list_entries
-from benchsuite.cli.console import columns, print_json
+from benchsuite.api.shown import columns
+from benchsuite.cli.console import print_json
 from benchsuite.specs.catalog import load_plugins
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchsuite.cli.console import columns, print_json
+from benchsuite.api.shown import columns
+from benchsuite.cli.console import print_json
 from benchsuite.scaffold.new import USES
 from benchsuite.specs.catalog import load_plugins
 

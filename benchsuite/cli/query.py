@@ -6,7 +6,8 @@ import argparse
 import math
 from typing import Any
 
-from benchsuite.cli.console import add_results, columns, print_json
+from benchsuite.api.shown import columns
+from benchsuite.cli.console import add_results, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

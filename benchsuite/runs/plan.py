@@ -35,7 +35,7 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     """
     _check(request)
     request = dataclasses.replace(request, transforms=tuple(catalog.transform(t).name for t in request.transforms))
-    bounds = [bind(text, catalog) for text in request.protocols]
+    bounds = [catalog.protocol(text) for text in request.protocols]
     exact = {q.label for b in bounds if (clean := parameters.attacked(b)) for q in (b, clean)}
     if exact and request.precision == "auto":
         request = dataclasses.replace(request, precision="fp32")
@@ -69,7 +69,7 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     for bound in bounds:
         if bound.inner is not None:
             members = tuple(
-                _member(a, w, bind(r.protocol, catalog) if r else bound.inner, split, catalog) for a, w, r in chosen
+                _member(a, w, catalog.protocol(r.protocol) if r else bound.inner, split, catalog) for a, w, r in chosen
             )
             questions.append(question(members, bound))
     return questions
@@ -81,7 +81,7 @@ def under(question: Question, request: RunRequest, protocol: str, catalog: Catal
     The dataset is not opened again. Raises a ``BenchsuiteError`` if the protocol does not fit, and if the protocol or
     the question is of several networks.
     """
-    bound, loader = bind(protocol, catalog), catalog.find("loader", request.loader)
+    bound, loader = catalog.protocol(protocol), catalog.find("loader", request.loader)
     if bound.inner is not None or len(question.members) > 1:
         raise BadParameter(expected("the question", "of one network", f"{bound.label} of {question.architecture}"))
     (member,) = question.members
@@ -132,11 +132,6 @@ def _one_dataset(given: str | None, recalled: Sequence[str | None]) -> str:
     if len(names) > 1:
         raise BadParameter(expected("the members of an ensemble", "evaluated on one data set", " and ".join(names)))
     return names.pop() if names else DEFAULT_DATA
-
-
-def bind(text: str, catalog: Catalog) -> Bound:
-    """The protocol that a text names. Raises ``UnknownName`` and ``BadParameter``."""
-    return parameters.bind(text, lambda name: catalog.find("protocol", name))
 
 
 def _member(architecture: Architecture, weights: ChosenWeights, bound: Bound, split: Split, catalog: Catalog) -> Member:

@@ -17,7 +17,7 @@ from benchsuite.evaluation.question import TOLERANCE, Question, at_precision
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision
 from benchsuite.runs import manifest as run_manifest
-from benchsuite.runs.plan import bind, plan
+from benchsuite.runs.plan import plan
 from benchsuite.runs.run import run
 from benchsuite.runs.sweep_file import Sweep, SweepCell, SweepJob, jobs
 from benchsuite.specs.catalog import Catalog, load_plugins
@@ -167,7 +167,7 @@ def attempt(job: SweepJob, catalog: Catalog, progress: Progress) -> list[Outcome
         if len(job.cells) == 1:
             return [(job.cells[0], CellState("failed", str(error)))]
         return [outcome for cell in job.cells for outcome in attempt(job.of([cell]), catalog, progress)]
-    found = {cell: rows[bind(cell.protocol, catalog).label] for cell in job.cells}
+    found = {cell: rows[catalog.protocol(cell.protocol).label] for cell in job.cells}
     return [(cell, CellState("answered" if row["cached"] else "done", row=row)) for cell, row in found.items()]
 
 
@@ -196,7 +196,7 @@ def _states_before(job: SweepJob, catalog: Catalog) -> list[Outcome]:
     checked = _checked(questions)
     wanted = {q.bound.label: _in_every_precision(q) if checked else [q] for q in questions}
     rows = {} if job.fresh else {label: _row(job.results, same, checked=checked) for label, same in wanted.items()}
-    found = {cell: rows.get(bind(cell.protocol, catalog).label) for cell in job.cells}
+    found = {cell: rows.get(catalog.protocol(cell.protocol).label) for cell in job.cells}
     left = [cell for cell, row in found.items() if row is None]
     if 0 < len(left) < len(found) and not _same_alone(plan(job.of(left).request, catalog), questions):
         return [(cell, CellState()) for cell in job.cells]

@@ -14,7 +14,6 @@ from typing import Any
 from benchsuite.errors import BadParameter, DataError, expected, unknown_name
 from benchsuite.evaluation.question import TOLERANCE, RunRequest
 from benchsuite.runs.plan import DEFAULT_DATA
-from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog
 
 AXES: dict[str, tuple[str, type, Any]] = {
@@ -207,7 +206,7 @@ def _transforms(text: str) -> tuple[str, ...]:
 def _check_names(axes: Mapping[str, Sequence[Any]], catalog: Catalog, where: str) -> None:
     for name in axes["architecture"]:
         catalog.architecture(name)
-    bound = {t: parameters.bind(t, lambda name: catalog.find("protocol", name)).label for t in axes["protocol"]}
+    bound = {t: catalog.protocol(t).label for t in axes["protocol"]}
     _check_different("protocols", bound, where)
     changes = {t: "; ".join(catalog.transform(part).name for part in _transforms(t)) for t in axes["transform"]}
     _check_different("transform", changes, where)

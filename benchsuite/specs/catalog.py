@@ -8,6 +8,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import pluggy
@@ -17,6 +18,7 @@ from benchsuite.specs import hookspecs, parameters
 from benchsuite.specs.architecture import Architecture, Family, Transform
 from benchsuite.specs.dataset import Dataset, Split, SplitName
 from benchsuite.specs.loader import Loader
+from benchsuite.specs.parameters import Bound
 from benchsuite.specs.protocol import Protocol
 from benchsuite.specs.recipe import Options
 from benchsuite.specs.reporter import Reporter
@@ -83,6 +85,10 @@ class Catalog:
         if name not in known:
             raise unknown_name(kind, name, known, self._broken_hint())
         return known[name]
+
+    def protocol(self, text: str) -> Bound:
+        """``10crop:flip=false`` -> the protocol with these parameters. Raises ``UnknownName`` and ``BadParameter``."""
+        return parameters.bind(text, partial(self.find, "protocol"))
 
     def transform(self, text: str) -> Transform:
         """``smooth:rho=2`` -> the transform with these parameters. Raises ``UnknownName`` and ``BadParameter``."""

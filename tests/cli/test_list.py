@@ -10,6 +10,7 @@ import pytest
 from toys import ToyPlugin
 
 from benchsuite.api.catalog.entries import BRIEF, first_sentence
+from benchsuite.api.shown import columns
 from benchsuite.cli import console
 from benchsuite.cli import list as command
 from benchsuite.errors import BadParameter, UnknownName
@@ -170,11 +171,11 @@ def test_a_list_shows_the_first_sentence_of_a_note(note, first):
 
 def test_cells_are_aligned_and_cut_only_where_a_terminal_would_break_them(monkeypatch):
     cells = [("a", "long text"), ("bbb", "x")]
-    assert console.columns(cells) == ["  a    long text", "  bbb  x"]
-    assert console.columns([]) == []
+    assert columns(cells) == ["  a    long text", "  bbb  x"]
+    assert columns([]) == []
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "12")
-    assert console.columns(cells) == ["  a    long…", "  bbb  x"]
+    assert columns(cells) == ["  a    long…", "  bbb  x"]
 
 
 def test_json_refuses_what_is_no_json():

@@ -96,14 +96,14 @@ def in_archives(
     for m in pictures:
         check_head(m.where, m.head)
     numbers |= _beside_each(pictures, texts)
-    by_name = None if labels else _by_names(pictures, index)
-    for m, label in zip(pictures, by_name or (), strict=False):
+    indices = None if labels else _by_names(pictures, index)
+    for m, label in zip(pictures, indices or (), strict=False):
         if numbers.get(m.name, label) != label:
             raise DataError(expected("a label", f"{label}, as the image's name says", numbers[m.name], m.where))
-    if by_name is None and not labels and len(numbers) == len(pictures):
-        by_name = [numbers[m.name] for m in pictures]
-        _check(by_name, pictures, len(index))
-    if by_name is None:
+    if indices is None and not labels and len(numbers) == len(pictures):
+        indices = [numbers[m.name] for m in pictures]
+        _check(indices, pictures, len(index))
+    if indices is None:
         order = sorted(pictures, key=lambda m: _stem(m.name))
         stems = [_stem(m.name) for m in order]
         tops = {parent for m in pictures for parent in PurePosixPath(m.name).parents}
@@ -116,11 +116,11 @@ def in_archives(
                 rule = "labelled by class folders, by names, or by ,labels=FILE"
                 raise DataError(expected("the images of an archive", rule, "neither", files[0]))
             known = _labels.fitting(sources, str(beside[0]) if beside else files[0], notes)
-        by_name = [known[_stem(m.name)] for m in pictures]
+        indices = [known[_stem(m.name)] for m in pictures]
     states = {file: archive_state(file) for file in files}
     return [
         Sample(_stem(m.name), label, m.where, f"{m.place.size}@{states[m.place.file]}", None, m.place)
-        for m, label in zip(pictures, by_name, strict=True)
+        for m, label in zip(pictures, indices, strict=True)
     ]
 
 
@@ -199,15 +199,14 @@ def _beside_each(pictures: Sequence[Member], texts: Iterable[Member]) -> dict[st
         text = beside.get((m.place.file, _key(m.name)))
         if text is None:
             continue
-        where = text.where
         try:
             value = json.loads(read_bytes(text.place))
         except ValueError:
-            raise DataError(expected("a label", "a number", "something else", where)) from None
+            raise DataError(expected("a label", "a number", "something else", text.where)) from None
         if isinstance(value, dict):
             value = next((value[k] for k in ("label", "cls", "class_id") if k in value), None)
         if type(value) is not int:
-            raise DataError(expected("a label", "a number", repr(value), where))
+            raise DataError(expected("a label", "a number", repr(value), text.where))
         found[m.name] = value
     return found
 
@@ -220,8 +219,7 @@ def _key(name: str) -> str:
 def _check(labels: Sequence[int], pictures: Sequence[Member], classes: int) -> None:
     for label, m in zip(labels, pictures, strict=True):
         if not 0 <= label < classes:
-            where = m.where
-            raise DataError(expected("a label", f"an index from 0 to {classes - 1}", label, where))
+            raise DataError(expected("a label", f"an index from 0 to {classes - 1}", label, m.where))
 
 
 def _sources(

@@ -59,3 +59,8 @@ def grey_picture(row: NDArray[np.uint8]) -> NDArray[np.uint8]:
     import numpy as np
 
     return np.repeat(row[:, :, None], 3, axis=2)
+
+
+def planes_last(row: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(3, h, w) -> (h, w, 3), a copy."""
+    return row.transpose(1, 2, 0).copy()

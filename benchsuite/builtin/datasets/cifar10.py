@@ -124,7 +124,7 @@ def _from_batches(folder: Path, split: SplitName) -> Split:
         pixels, labels = read_batch(folder / name, len(CLASSES))
         parts.append(_rows.Part(pixels, labels, range(len(labels)), str(folder / name), stamp))
     ids = [f"{split}-{i:05d}" for i in range(sum(len(p.labels) for p in parts))]
-    return _rows.row_split("cifar10", parts, ids, CLASSES, mirror=True, picture=_planes_last)
+    return _rows.row_split("cifar10", parts, ids, CLASSES, mirror=True, picture=_rows.planes_last)
 
 
 def _from_folders(folder: Path) -> Split:
@@ -140,11 +140,6 @@ def _from_folders(folder: Path) -> Split:
     samples = _files.class_samples(folder, [(name, index) for index, name in enumerate(CLASSES)])
     jpeg = any(s.where.lower().endswith((".jpg", ".jpeg")) for s in samples)
     return _files.file_split("cifar10-jpeg" if jpeg else "cifar10", samples, CLASSES, mirror=True)
-
-
-def _planes_last(row: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(3, 32, 32) -> (32, 32, 3), a copy."""
-    return row.transpose(1, 2, 0).copy()
 
 
 CIFAR10 = Dataset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchsuite import Census, DataError, Dataset, Preprocess, Split, SplitName, expected, first_line, hookimpl
 
@@ -41,7 +41,7 @@ def open_imagenet64(path: str | None, split: SplitName) -> Split:
         stamp = _files.file_stamp(root / name)
         parts.append(_rows.Part(pixels, [classes[n - 1] for n in labels], range(len(pixels)), str(root / name), stamp))
     ids = [f"{split}-{i:07d}" for i in range(sum(len(p.labels) for p in parts))]
-    return _rows.row_split("imagenet64", parts, ids, _synsets.names(wnids), mirror=True, picture=_planes_last)
+    return _rows.row_split("imagenet64", parts, ids, _synsets.names(wnids), mirror=True, picture=_rows.planes_last)
 
 
 def _arrays(file: Path, classes: int) -> tuple[NDArray[np.uint8], list[int]]:
@@ -65,11 +65,6 @@ def _arrays(file: Path, classes: int) -> tuple[NDArray[np.uint8], list[int]]:
         odd = int(labels.min() if labels.min() < 1 else labels.max())
         raise DataError(expected("labels", f"from 1 to {classes}", odd, str(file)))
     return pixels.reshape(-1, 3, 64, 64), [int(n) for n in labels]
-
-
-def _planes_last(row: NDArray[np.uint8]) -> Any:
-    """(3, 64, 64) -> (64, 64, 3), a copy."""
-    return row.transpose(1, 2, 0).copy()
 
 
 IMAGENET64 = Dataset(
