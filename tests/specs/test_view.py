@@ -216,6 +216,6 @@ def test_a_border_that_cannot_be_made_is_refused(fields: dict[str, Any], expecte
 
 def test_a_border_is_said() -> None:
     assert describe(View(32, Crop(32, "top-left"), pad=4)) == (
-        "short side 32 bilinear, border of 4, reflected, crop 32 top-left"
+        "short side 32 bilinear, border of 4 pixels, reflected, crop 32 top-left"
     )
-    assert "border of 4, black" in describe(View(32, Crop(32, "top-left"), pad=4, border="zero"))
+    assert "border of 4 pixels, black" in describe(View(32, Crop(32, "top-left"), pad=4, border="zero"))
