@@ -132,7 +132,7 @@ def test_other_classes_are_left_out_before_anything_is_averaged(protocol: str) -
 
 
 def test_images_whose_gradient_vanishes_in_any_view_are_marked() -> None:
-    questions = asked("fgsm:of=10crop", "1crop")
+    questions = asked("10crop", "fgsm:of=10crop", "1crop")
     samples, logits = made_up(questions, 5)
     (by_view,) = logits.values()
     attacked = [v for v in by_view if v.attacked]
