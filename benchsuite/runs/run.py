@@ -26,9 +26,9 @@ from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.preprocess import center, in_words
 from benchsuite.specs.view import View, distinct
 from benchsuite.storage.files import cache_dir, writing
-from benchsuite.storage.keys import chunk_key, digest, view_keys
+from benchsuite.storage.keys import digest
 from benchsuite.storage.locks import held
-from benchsuite.storage.logit_cache import CHUNK, ChunkStore, chunked
+from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import write_run
 
 TALLIED = 64
@@ -167,8 +167,6 @@ def _work(
     def open_network(member: Member, views: tuple[View, ...]) -> OpenNetwork:
         _train(todo[0], member, request.device, progress)
         opened = _open(todo[0].images, member, views, compute, progress)
-        if request.fresh or not _is_whole(opened, todo[0]):
-            _try("BENCHSUITE_CACHE", _chunks())
         if not started:
             started.append(True)
             progress.start(f"evaluating {len(todo[0].samples)} images", total)
@@ -292,21 +290,13 @@ def _workers(device: str) -> int:
 
 
 def _check_writable(results: Path) -> None:
-    """Raises ``StorageError`` if the results, or a cache that holds nothing, cannot be written, before any work is done.
+    """Raises ``StorageError`` if the results, or an empty cache, cannot be written, before any work is done.
 
-    A cache that cannot be written may hold all that is needed: it is tried when a network is open, see ``_is_whole``.
+    A cache that cannot be written may hold all that is needed, so it is not tried.
     """
     _try("--results or BENCHSUITE_RESULTS", results / "runs")
     if not _chunks().is_dir() or not any(_chunks().iterdir()):
         _try("BENCHSUITE_CACHE", _chunks())
-
-
-def _is_whole(network: OpenNetwork, question: Question) -> bool:
-    """Whether the cache has a file for each chunk of the question's samples in each of the network's views."""
-    return all(
-        network.store.holds([*view_keys(network.views, samples).values()], chunk_key(samples, question.split))
-        for samples in chunked(question.samples, CHUNK)
-    )
 
 
 def _chunks() -> Path:
