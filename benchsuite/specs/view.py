@@ -19,7 +19,7 @@ from benchsuite.specs.perturbation import (
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 LongSide = Literal["floor", "round"]
 Rounding = Literal["round", "ceil", "floor"]
-Border = Literal["reflect", "zero"]
+Border = Literal["zero", "reflect"]
 Spatial = Literal["mean", "gap", "prob", "avgmax"]
 
 POSITIONS: dict[str, tuple[float, float]] = {
@@ -70,7 +70,7 @@ class View:
     says how the map becomes one score: ``mean`` of logits (VGG, He et al.), ``gap`` (one global pooling, no window),
     ``prob`` (mean of softmax over places), ``avgmax`` (half mean, half maximum, as timm's TestTimePoolHead).
     ``perturbation`` changes the mirrored crop before it is normalised. ``pad`` pixels are added on each side of the
-    resized image before it is cropped: ``border`` reflects the image, without its outermost pixels, or is black (zero).
+    resized image before it is cropped: ``border`` is black (zero) or reflects the image, without its outermost pixels.
     A perturbation of the whole image comes before the border.
     """
 
@@ -85,7 +85,7 @@ class View:
     long_side: LongSide = "floor"
     perturbation: Perturbation | None = None
     pad: int = 0
-    border: Border = "reflect"
+    border: Border = "zero"
 
     def __post_init__(self) -> None:
         sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)

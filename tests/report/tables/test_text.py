@@ -201,7 +201,7 @@ def test_a_border_and_a_larger_short_side_are_said_below_the_result():
         return [words for words in text.remarks(row) if "border" in words or "resized" in words]
 
     assert said(plain) == []
-    assert said(plain, edged) == ["crops reach into a border of 4 pixels, reflected"]
+    assert said(plain, edged) == ["crops reach into a border of 4 pixels, black"]
     larger = [View(short, dense=True, nominal=32) for short in (32, 37, 55)]
     assert said(*larger) == ["images are resized to a short side of 37, 55: the weights have 32, no margin"]
     assert said(*larger, preprocess={"resize": [40, 36], "crop": 32}) == []
