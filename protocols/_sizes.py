@@ -8,7 +8,7 @@ from benchsuite import BadParameter, Crop, Preprocess, View, expected, view
 
 Rounding = Literal["round", "ceil", "floor"]
 Spatial = Literal["mean", "gap", "prob", "avgmax"]
-Border = Literal["reflect", "zero"]
+Border = Literal["zero", "reflect"]
 
 SMALL = 96
 """Largest crop, in pixels, of data sets whose images are stored at the size that networks read.

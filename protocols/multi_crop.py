@@ -15,7 +15,7 @@ def grid_crops(
     scales: tuple[int, ...] | None = None,
     flip: bool | None = None,
     pad: int | None = None,
-    border: Border = "reflect",
+    border: Border = "zero",
     rounding: Rounding = "round",
 ) -> tuple[View, ...]:
     """``grid`` x ``grid`` crops, from border to border, at each scale; with ``flip`` then those of the mirror image.
@@ -42,8 +42,8 @@ MULTI_CROP = Protocol(
         "VGG's 50 crops per scale: a 5x5 grid and mirror images, softmax averaged; its 150 crops are three scales "
         "(scales=a+b+c). By default one scale, that of the weights, and mirror images where the dataset says that they "
         "keep their class (flip=true or false decides). merge=logit averages logits. Small images without a margin (32 "
-        "of 32) get a reflected border of an eighth of the crop, 4 pixels (pad=2 and border=zero give others); larger "
-        "ones a short side of round(crop * 256 / 224)."
+        "of 32) get a black border of an eighth of the crop, 4 pixels, as in training (pad=2 and border=reflect give "
+        "others); larger ones a short side of round(crop * 256 / 224)."
     ),
     source="Simonyan and Zisserman, VGG (arXiv:1409.1556), sec. 3.2",
 )

@@ -40,7 +40,8 @@ MULTI_SCALE = Protocol(
         "logits (merge=logit; here softmax, as VGG), nor whether mirror images are used (flip=true or false; here "
         "where the dataset says that they keep their class), nor whether every scale or every place weighs the same "
         "(average=locations; here every scale), nor the interpolation. spatial=gap, prob or avgmax changes how a score "
-        "map becomes one score, as in fullconv. Other nominal crops use scales in proportion."
+        "map becomes one score, as in fullconv. Other nominal crops use scales in proportion: 32 to 91 pixels for a "
+        "crop of 32, which enlarges small images."
     ),
     source=(
         "He et al. 2015 (arXiv:1512.03385), sec. 3.4 and Table 4, citing Simonyan and Zisserman, VGG "

@@ -13,7 +13,7 @@ def ten_crops(
     resize: int | None = None,
     flip: bool = True,
     pad: int | None = None,
-    border: Border = "reflect",
+    border: Border = "zero",
     rounding: Rounding = "round",
 ) -> tuple[View, ...]:
     """Five crops of the full resized rectangle, then five of its mirror image, in the order of torchvision's TenCrop.
@@ -38,9 +38,9 @@ TEN_CROP = Protocol(
         "The mean of the softmax of the crops, as He et al. state in their README. fb.resnet.torch sums raw logits: "
         "merge=logit (a mean ranks as a sum does), rounding=ceil, interpolation=bicubic. Corners are those of the full "
         "resized rectangle, as in fb.resnet.torch; AlexNet's came from a 256x256 square (unverified). Small images "
-        "without a margin (32 of 32) get a reflected border of an eighth of the crop, 4 pixels, and corners are its "
-        "corners (pad=2 and border=zero give others); larger ones get a short side of round(crop * 256 / 224). "
-        "flip=true is part of the name, whatever the dataset says of mirror images; flip=false leaves five crops."
+        "without a margin (32 of 32) get a black border of an eighth of the crop, 4 pixels, as in training; corners "
+        "are its corners (pad=2 and border=reflect give others); larger ones get a short side of round(crop * 256 / "
+        "224). flip=true is part of the name, whatever the dataset says of mirror images; flip=false leaves five crops."
     ),
     source=(
         "He et al. 2015 (arXiv:1512.03385), sec. 3.4 and Table 3, and README of KaimingHe/deep-residual-networks; "

@@ -14,7 +14,7 @@ def shifted_crops(
     scales: tuple[int, ...] | None = None,
     flip: bool | None = None,
     pad: int | None = None,
-    border: Border = "reflect",
+    border: Border = "zero",
     rounding: Rounding = "round",
 ) -> tuple[View, ...]:
     """The centre crop moved down and right by each pair of ``shifts`` in pixels, at each scale; ``flip``: mirrored too.
@@ -61,9 +61,9 @@ TTA = Protocol(
         "A convention, no published test: 3x3 shifts of a quarter of the margin around the centre, and mirror images "
         "where the dataset says that they keep their class (flip=true or false decides). shifts=-8+0+8 and "
         "scales=256+288 give others. rule=mean, geometric or max works on probabilities; merge=logit makes mean and "
-        "max work on logits. Small images without a margin (32 of 32) are not enlarged: crops move inside a reflected "
-        "border of an eighth of the crop, 4 pixels (pad=2 and border=zero give others). Larger ones get a short side "
-        "of round(crop * 256 / 224), unless shifts=0."
+        "max work on logits. Small images without a margin (32 of 32) are not enlarged: crops move inside a black "
+        "border of an eighth of the crop, 4 pixels, as in training (pad=2 and border=reflect give others). "
+        "Larger ones get a short side of round(crop * 256 / 224), unless shifts=0."
     ),
     source=(
         "No single paper; averaging the softmax of an image and its mirror image is VGG's (arXiv:1409.1556, sec. 3.2) "

@@ -20,15 +20,17 @@ def size(image: Any) -> tuple[int, int]:
     return int(image.height), int(image.width)
 
 
-def crop_origin(height: int, width: int, crop: Crop) -> tuple[int, int]:
-    """(top, left) of a crop in an image of that size; a shift is clipped at the border."""
+def crop_origin(height: int, width: int, crop: Crop, pad: int = 0) -> tuple[int, int]:
+    """(top, left) of a crop in an image of that size; a shift is clipped where the image or its border ends.
+
+    Negative in a border of ``pad`` pixels. Half a pixel is rounded as without a border, which moves no centre crop.
+    """
     origin = []
-    for margin, fraction, shift in zip(
-        (height - crop.size, width - crop.size), crop.fractions, crop.shift, strict=True
-    ):
-        exact = margin * fraction
+    for side, fraction, shift in zip((height, width), crop.fractions, crop.shift, strict=True):
+        first, last = -pad, side + pad - crop.size
+        exact = first + (last - first) * fraction
         position = round(exact) if crop.rounding == "round" else getattr(math, crop.rounding)(exact)
-        origin.append(min(max(position + shift, 0), margin))
+        origin.append(min(max(position + shift, first), last))
     return origin[0], origin[1]
 
 
@@ -67,31 +69,29 @@ def cut(pixels: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """The crop of a view from a resized image, not yet mirrored. (H, W, 3) -> (h, w, 3), a slice.
 
     A mirrored view crops the mirrored image, so its columns are counted from the right. A view whose perturbation needs
-    the whole image is not cropped here. Of a view with a border, it is a copy.
+    the whole image is not cropped here and has no border yet. Of a view with a border, it is a copy.
     """
-    crop, pad = view.early_crop, view.pad
-    height, width = (side + 2 * pad for side in pixels.shape[:2])
+    crop = view.early_crop
     if crop is None:
-        return pixels if not pad else _bordered(pixels, -pad, -pad, (height, width), view.border)
-    top, left = crop_origin(height, width, crop)
+        return pixels
+    height, width = pixels.shape[:2]
+    top, left = crop_origin(height, width, crop, view.pad)
     if view.flip:
         left = width - crop.size - left
-    if pad:
-        return _bordered(pixels, top - pad, left - pad, (crop.size, crop.size), view.border)
+    if view.pad:
+        return _bordered(pixels, top, left, crop.size, view.border)
     return pixels[top : top + crop.size, left : left + crop.size]
 
 
-def _bordered(
-    pixels: NDArray[np.uint8], top: int, left: int, shape: tuple[int, int], border: Border
-) -> NDArray[np.uint8]:
-    """A part of an image that may reach beyond it, by less than a side where the image is reflected."""
+def _bordered(pixels: NDArray[np.uint8], top: int, left: int, size: int, border: Border) -> NDArray[np.uint8]:
+    """A square of an image that may reach beyond it, by less than a side where the image is reflected."""
     import numpy as np
 
     index, inside = [], []
-    for start, length, side in zip((top, left), shape, pixels.shape[:2], strict=True):
-        place = np.abs(np.arange(start, start + length))
+    for start, side in zip((top, left), pixels.shape[:2], strict=True):
+        place = np.abs(np.arange(start, start + size))
         index.append(np.minimum(place, 2 * (side - 1) - place).clip(0))
-        inside.append((np.arange(start, start + length) >= 0) & (place < side))
+        inside.append((np.arange(start, start + size) >= 0) & (place < side))
     part = pixels[np.ix_(*index)]
     if border == "zero":
         part[~(inside[0][:, None] & inside[1])] = 0

@@ -91,8 +91,8 @@ def batches(
 
 
 def _late_crop(view: View) -> object:
-    """The crop that is cut on the device, if any: a batch has one."""
-    return view.crop if view.early_crop is None else None
+    """The crop that is cut on the device, with the border around the image, if any: a batch has one."""
+    return (view.crop, view.pad, view.border) if view.early_crop is None else None
 
 
 def _side(view: View) -> int:

@@ -13,7 +13,7 @@ from benchsuite.specs.combine import Combine
 from benchsuite.specs.parameters import MERGING, OVERRIDES, Bound, bind, show, views, with_change
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.protocol import Protocol
-from benchsuite.specs.view import POSITIONS, Crop, View
+from benchsuite.specs.view import POSITIONS, Crop, View, border_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ def shown(field: str, value: Any) -> str:
         return value.replace(":", " ").replace(",", ", ") or "as they are"
     if field == "border":
         kind, _, pad = value.partition(" ")
-        return f"{pad} pixels, {'reflected' if kind == 'reflect' else 'black'}" if pad else "none"
+        return border_words(int(pad), kind) if pad else "none"
     if field == "scales":
         return "+".join(map(str, value)) or "none"
     return words.get((field, value)) or show(value)

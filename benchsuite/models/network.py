@@ -26,7 +26,7 @@ from benchsuite.models.transfer import Scores, transfer
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.preprocess import Preprocess
-from benchsuite.specs.view import View
+from benchsuite.specs.view import Crop, View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -176,8 +176,7 @@ class Network:
             x, batch = self._unit(pixels, flips, samples, gradient=view.attacked)
             x = perturbed(view.perturbation, x, batch)
             if view.early_crop is None and view.crop is not None:
-                top, left = crop_origin(x.shape[2], x.shape[3], view.crop)
-                x = x[:, :, top : top + view.crop.size, left : left + view.crop.size]
+                x = _late_crop(x, view.crop, view)
             x = self.inputs.of_unit(x)
             with self._own_kernels():
                 scores, places = self._scores(x, view)
@@ -317,6 +316,16 @@ def _try(architecture: Architecture, module: Callable[[Any], Any], size: tuple[i
         shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
         raise UnsupportedProtocol(expected(f"the output of {architecture.name}", "logits of shape (n, classes)", shape))
     return int(out.shape[1])
+
+
+def _late_crop(x: Any, crop: Crop, view: View) -> Any:
+    """The crop of a changed image, with the border of the view around it. (n, 3, h, w) -> (n, 3, size, size)."""
+    top, left = crop_origin(x.shape[2], x.shape[3], crop, view.pad)
+    if view.pad:
+        mode = "reflect" if view.border == "reflect" else "constant"
+        x = torch.nn.functional.pad(x, [view.pad] * 4, mode)
+    top, left = top + view.pad, left + view.pad
+    return x[:, :, top : top + crop.size, left : left + crop.size]
 
 
 def _pool_places(logits: Any, spatial: str) -> Any:

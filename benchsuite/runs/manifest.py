@@ -165,7 +165,9 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
     ``exact`` is true if the pixels were those of the reference decoder. ``among`` is the number of classes if answers
     were chosen from some classes only. If labels were reassessed, ``real_n`` images have reassessed labels, and the
     answer to ``real_errors`` of these images is none of them. Under attack, ``vanished`` counts the images whose
-    gradient is zero everywhere. ``reading`` says what was done to files of weights, if anything was.
+    gradient is zero everywhere. ``reading`` says what was done to files of weights, if anything was. ``borders`` lists
+    those that crops reach into, as ``[pixels, kind]``. ``own_size`` and ``enlarged`` are the short side of weights
+    without a margin and the larger ones of the views, if there are any.
     """
     request, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
     weights = [m["weights"] for m in manifest.get("members", ()) if "weights" in m]
@@ -202,7 +204,26 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
         **_real(counts),
         **({"vanished": counts["vanished"]} if "vanished" in counts else {}),
         **({"reading": readings} if readings else {}),
+        **_made_room(manifest),
     }
+
+
+def _made_room(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """``borders``, if a view has one; ``own_size`` and ``enlarged``, if there is no margin and a view makes one."""
+    borders = sorted({(v["pad"], v["border"]) for v in manifest["views"] if "pad" in v})
+    row: dict[str, Any] = {"borders": [list(border) for border in borders]} if borders else {}
+    for member in (m for m in manifest.get("members", ()) if "preprocess" in m):
+        own, shorts = _short(member["preprocess"]), {_short(view) for view in member["views"]}
+        larger = sorted(short for short in shorts if short > own)
+        if own == member["preprocess"]["crop"] and larger:
+            row |= {"own_size": own, "enlarged": larger}
+    return row
+
+
+def _short(sizes: Mapping[str, Any]) -> int:
+    """The shorter side that a view or a preprocessing resizes to."""
+    resize = sizes["resize"]
+    return int(min(resize) if isinstance(resize, list) else resize)
 
 
 def _real(counts: Mapping[str, int]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from benchsuite.specs.perturbation import (
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 LongSide = Literal["floor", "round"]
 Rounding = Literal["round", "ceil", "floor"]
-Border = Literal["reflect", "zero"]
+Border = Literal["zero", "reflect"]
 Spatial = Literal["mean", "gap", "prob", "avgmax"]
 
 POSITIONS: dict[str, tuple[float, float]] = {
@@ -70,7 +70,8 @@ class View:
     says how the map becomes one score: ``mean`` of logits (VGG, He et al.), ``gap`` (one global pooling, no window),
     ``prob`` (mean of softmax over places), ``avgmax`` (half mean, half maximum, as timm's TestTimePoolHead).
     ``perturbation`` changes the mirrored crop before it is normalised. ``pad`` pixels are added on each side of the
-    resized image before it is cropped: ``border`` reflects the image, without its outermost pixels, or is black (zero).
+    resized image before it is cropped: ``border`` is black (zero) or reflects the image, without its outermost pixels.
+    A perturbation of the whole image comes before the border.
     """
 
     resize: int | tuple[int, int]
@@ -84,7 +85,7 @@ class View:
     long_side: LongSide = "floor"
     perturbation: Perturbation | None = None
     pad: int = 0
-    border: Border = "reflect"
+    border: Border = "zero"
 
     def __post_init__(self) -> None:
         sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)
@@ -205,7 +206,7 @@ def describe(view: View) -> str:
         size = f"short side {view.resize}"
     words = [f"{size} {view.interpolation}{'' if view.antialias else ' without antialias'}"]
     if view.pad:
-        words.append(f"border of {view.pad}, {'reflected' if view.border == 'reflect' else 'black'}")
+        words.append(f"border of {border_words(view.pad, view.border)}")
     if view.crop is not None:
         position = view.crop.position
         place = position if isinstance(position, str) else f"at {position[0]:g}, {position[1]:g}"
@@ -220,6 +221,11 @@ def describe(view: View) -> str:
     if view.perturbation is not None:
         words.append(describe_perturbation(view.perturbation))
     return ", ".join(words)
+
+
+def border_words(pad: int, border: str) -> str:
+    """``4 pixels, reflected``; ``4 pixels, black``."""
+    return f"{pad} pixels, {'reflected' if border == 'reflect' else 'black'}"
 
 
 def distinct(views: Iterable[View]) -> tuple[View, ...]:

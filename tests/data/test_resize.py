@@ -181,6 +181,12 @@ def test_a_border_is_that_of_torchvisions_pad() -> None:
             np.testing.assert_array_equal(cut(np.asarray(picture(9, 7)), view), part)
 
 
+@given(st.integers(1, 12), SIDE, SIDE, st.integers(1, 11), st.sampled_from(["round", "ceil", "floor"]))
+def test_a_border_moves_no_centre_crop(size: int, height: int, width: int, pad: int, rounding: Any) -> None:
+    image, crop = picture(height, width), Crop(size, rounding=rounding)
+    np.testing.assert_array_equal(seen(image, View(12, crop, pad=pad)), seen(image, View(12, crop)))
+
+
 @given(CROPS, st.integers(12, 99), st.integers(12, 99))
 def test_a_crop_stays_inside_the_image(crop: Crop, height: int, width: int) -> None:
     top, left = crop_origin(height, width, crop)

@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite import Crop, View
+from benchsuite import Crop, Perturbation, View
 from benchsuite.evaluation.input_pipeline import HELD_BYTES, Piece, batches
+from benchsuite.specs.view import Border
 
 VIEWS = (
     View(8, Crop(4)),
@@ -19,6 +20,8 @@ VIEWS = (
     View(12, dense=True, nominal=4),
     View(8, dense=True, nominal=4, spatial="prob"),
 )
+
+BORDERS: list[tuple[int, Border]] = [(1, "reflect"), (1, "reflect"), (2, "reflect"), (1, "zero")]
 
 
 def piece(sample: int, view: int, long: int = 8) -> Piece:
@@ -102,6 +105,13 @@ def test_whole_images_without_a_score_map_share_batches_too() -> None:
     views = (View((6, 6)),)
     pieces = [Piece(i, 0, np.zeros((6, 6, 3), dtype=np.uint8)) for i in range(5)]
     assert [len(batch) for batch in batches(pieces, views, 2)] == [2, 2, 1]
+
+
+def test_crops_that_are_cut_on_the_device_share_a_batch_if_their_borders_are_equal() -> None:
+    whole = Perturbation("p", "package.module:change", on="image")
+    edged = [View(8, Crop(6), perturbation=whole, pad=pad, border=border) for pad, border in BORDERS]
+    pieces = [Piece(0, i, np.zeros((8, 8, 3), dtype=np.uint8)) for i in range(len(edged))]
+    assert [[p.view for p in batch] for batch in batches(pieces, tuple(edged), 8)] == [[0, 1], [2], [3]]
 
 
 @given(PIECES, st.integers(1, 9), st.sampled_from([HELD_BYTES, 700]))

@@ -53,18 +53,18 @@ def test_weights_without_a_margin_are_resized_before_a_crop_is_moved() -> None:
 
 
 def test_crops_of_small_images_move_with_their_border() -> None:
-    border = "in a border of 4 pixels, reflected"
+    border = "in a border of 4 pixels, black"
     assert words(ladder("1crop", "tta:flip=true", DIGITS)) == [
         ("1crop", ""),
         ("tta", f"crops: centre crop -> shifts -2+0+2 {border}"),
         ("tta:flip=true", "mirror images: without -> with mirror images"),
     ]
-    assert words(ladder("10crop:border=zero", "1crop", DIGITS))[1:] == [
-        ("10crop:border=zero,flip=false", "mirror images: with mirror images -> without"),
-        ("1crop", "crops: centre and corner crops in a border of 4 pixels, black -> centre crop"),
+    assert words(ladder("10crop:border=reflect", "1crop", DIGITS))[1:] == [
+        ("10crop:border=reflect,flip=false", "mirror images: with mirror images -> without"),
+        ("1crop", "crops: centre and corner crops in a border of 4 pixels, reflected -> centre crop"),
     ]
-    made = words(ladder("tta", "tta:border=zero,pad=2,shifts=-2+0+2", DIGITS))
-    assert made[1:] == [("tta:border=zero,pad=2,shifts=-2+0+2", "border: 4 pixels, reflected -> 2 pixels, black")]
+    made = words(ladder("tta", "tta:border=reflect,pad=2,shifts=-2+0+2", DIGITS))
+    assert made[1:] == [("tta:border=reflect,pad=2,shifts=-2+0+2", "border: 4 pixels, black -> 2 pixels, reflected")]
     assert words(ladder("1crop", "tta:scales=32+36,shifts=-2+0+2", DIGITS))[1:] == [
         ("tta", f"crops: centre crop -> shifts -2+0+2 {border}"),
         ("tta:scales=32+36,shifts=-2+0+2", "scale 36: without -> with"),

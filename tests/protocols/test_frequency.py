@@ -256,23 +256,27 @@ def noise(height: int, width: int) -> Image.Image:
 
 
 @pytest.mark.parametrize("name", ["lowpass", "highpass"])
-@pytest.mark.parametrize("of", ["10crop", "tta", "1crop(rounding=ceil)"])
+@pytest.mark.parametrize("of", ["10crop", "tta", "tta(border=reflect)", "1crop(rounding=ceil)"])
 @pytest.mark.parametrize("on", ["crop", "image"])
-@pytest.mark.parametrize(("height", "width"), [(45, 61), (53, 40)])
+@pytest.mark.parametrize(("height", "width", "resize_"), [(45, 61, 40), (53, 40, 40), (32, 32, 32)])
 def test_the_network_receives_the_filtered_crop_or_the_crop_of_the_filtered_image(
-    name: str, of: str, on: str, height: int, width: int
+    name: str, of: str, on: str, height: int, width: int, resize_: int
 ) -> None:
-    image, plain = noise(height, width), Preprocess(40, 32, "bilinear", (0.0,) * 3, (1.0,) * 3)
+    """A filtered image gets its border, if the view has one, after the filter."""
+    image, plain = noise(height, width), Preprocess(resize_, 32, "bilinear", (0.0,) * 3, (1.0,) * 3)
     text = f"{name}:r=5,of={of},on={on}"
     for view in views(bind(text, FIND), plain, mirror=True):
         whole = np.asarray(resize(image, *resized_shape(height, width, view), view)) / 255
         if view.flip:
             whole = whole[:, ::-1]
         assert isinstance(view.crop, Crop)
-        top, left = crop_origin(*whole.shape[:2], view.crop)
+        top, left = (view.pad + place for place in crop_origin(*whole.shape[:2], view.crop, view.pad))
         box = slice(top, top + 32), slice(left, left + 32)
         first = reference(text, whole) if on == "image" else whole
-        wanted = first[box] if on == "image" else reference(text, whole[box])
+        edged = np.pad(
+            first, [(view.pad, view.pad)] * 2 + [(0, 0)], mode="reflect" if view.border == "reflect" else "constant"
+        )
+        wanted = edged[box] if on == "image" else reference(text, edged[box])
         close(received(view, image, plain), wanted, 1e-5)
 
 

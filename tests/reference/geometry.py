@@ -47,7 +47,8 @@ def look(image: Image.Image, view: View) -> NDArray[np.uint8]:
     rounded = {"round": half_to_even, "ceil": math.ceil, "floor": math.floor}[view.crop.rounding]
     size, origin = view.crop.size, []
     for length, fraction, shift in zip(shape, view.crop.fractions, view.crop.shift, strict=True):
-        origin.append(min(max(rounded((length - size) * Fraction(fraction)) + shift, 0), length - size))
+        place = rounded((length - size) * Fraction(fraction) - view.pad) + view.pad  # halves as without a border
+        origin.append(min(max(place + shift, 0), length - size))
     seen = np.zeros((size, size, 3), dtype=np.uint8)
     for row in range(size):
         for column in range(size):

@@ -200,11 +200,12 @@ def test_the_pixels_of_a_view_are_those_that_a_network_sees(view: View, size: tu
 @pytest.mark.parametrize(
     ("fields", "expected_"),
     [
-        ({"pad": 8, "crop": Crop(4)}, "0 to 7 pixels, as the reflected image has 8, got 8"),
-        ({"pad": -1, "crop": Crop(4)}, "0 to 7 pixels"),
+        ({"pad": 8, "crop": Crop(4), "border": "reflect"}, "0 to 7 pixels, as the reflected image has 8, got 8"),
+        ({"pad": -1, "crop": Crop(4), "border": "reflect"}, "0 to 7 pixels"),
+        ({"pad": -1, "crop": Crop(4)}, "pad to be 0 pixels or more, got -1"),
         ({"pad": 2, "crop": Crop(13)}, "at most the shorter side of 12 pixels, got 13 (its border included)"),
         ({"pad": 2}, "a view with a border to be a crop"),
-        ({"pad": 2, "crop": Crop(4), "border": "wrap"}, "one of reflect, zero"),
+        ({"pad": 2, "crop": Crop(4), "border": "wrap"}, "one of zero, reflect"),
     ],
 )
 def test_a_border_that_cannot_be_made_is_refused(fields: dict[str, Any], expected_: str) -> None:
@@ -215,7 +216,7 @@ def test_a_border_that_cannot_be_made_is_refused(fields: dict[str, Any], expecte
 
 
 def test_a_border_is_said() -> None:
-    assert describe(View(32, Crop(32, "top-left"), pad=4)) == (
-        "short side 32 bilinear, border of 4, reflected, crop 32 top-left"
+    assert describe(View(32, Crop(32, "top-left"), pad=4, border="reflect")) == (
+        "short side 32 bilinear, border of 4 pixels, reflected, crop 32 top-left"
     )
-    assert "border of 4, black" in describe(View(32, Crop(32, "top-left"), pad=4, border="zero"))
+    assert "border of 4 pixels, black" in describe(View(32, Crop(32, "top-left"), pad=4))

@@ -97,7 +97,7 @@ def view_facts(view: View) -> Facts:
     height, width = resized_shape(*EXAMPLE, view)
     left, top, right, bottom = 0, 0, width, height
     if view.crop is not None:
-        top, left = (p - view.pad for p in resize.crop_origin(height + 2 * view.pad, width + 2 * view.pad, view.crop))
+        top, left = resize.crop_origin(height, width, view.crop, view.pad)
         left = width - view.crop.size - left if view.flip else left
         right, bottom = left + view.crop.size, top + view.crop.size
     return {"text": describe(view), **view_data(view), "resized": [width, height], "box": [left, top, right, bottom]}

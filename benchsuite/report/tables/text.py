@@ -9,6 +9,7 @@ from typing import Any
 
 from benchsuite.explanation import ledger
 from benchsuite.explanation.ledger import Published, differences
+from benchsuite.specs.view import border_words
 from benchsuite.stats.digits import decimals, percent, places, signed, with_interval
 from benchsuite.stats.metrics import Count
 
@@ -87,6 +88,12 @@ def remarks(row: Mapping[str, Any]) -> list[str]:
         words.append(f"answers are chosen among {row['among']} classes")
     if ties["top1"] or ties["top5"]:
         words.append(f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5")
+    if "borders" in row:
+        borders = " and ".join(f"a border of {border_words(pad, kind)}" for pad, kind in row["borders"])
+        words.append(f"crops reach into {borders}")
+    if "enlarged" in row:
+        shorts = ", ".join(map(str, row["enlarged"]))
+        words.append(f"images are resized to a short side of {shorts}: the weights have {row['own_size']}, no margin")
     if row.get("vanished"):
         words.append(f"the gradient of {row['vanished']} images is zero everywhere: the attack says nothing about them")
     return words

@@ -10,7 +10,7 @@ from benchsuite.explanation import ledger
 from benchsuite.report.tables import text
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs.preprocess import Preprocess, center
-from benchsuite.specs.view import view_data
+from benchsuite.specs.view import Crop, View, view_data
 
 
 def line(model_id, *rows, most=100):
@@ -189,3 +189,19 @@ def test_a_loader_that_is_not_exact_is_named_beside_the_data_set_and_keeps_figur
     assert set(ledger.differences(figure, lossy)) - set(ledger.differences(figure, result())) == {
         "other pixels (jpegs)"
     }
+
+
+def test_a_border_and_a_larger_short_side_are_said_below_the_result():
+    tight = {"resize": 32, "crop": 32}
+    plain, edged = View(32, Crop(32)), View(32, Crop(32, "top-left"), pad=4)
+
+    def said(*views, preprocess=tight):
+        seen = [view_data(v) for v in views]
+        row = result(views=seen, members=[{"preprocess": preprocess, "views": seen}])
+        return [words for words in text.remarks(row) if "border" in words or "resized" in words]
+
+    assert said(plain) == []
+    assert said(plain, edged) == ["crops reach into a border of 4 pixels, black"]
+    larger = [View(short, dense=True, nominal=32) for short in (32, 37, 55)]
+    assert said(*larger) == ["images are resized to a short side of 37, 55: the weights have 32, no margin"]
+    assert said(*larger, preprocess={"resize": [40, 36], "crop": 32}) == []
