@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 
 from benchsuite.api.options import Options, run_request, surroundings
-from benchsuite.api.shown import Shown, preprocess_words
+from benchsuite.api.shown import Shown
 from benchsuite.errors import BadParameter, ExpectationFailed, expected
 from benchsuite.report.tables.text import Table, image_count, profile_table, remarks, result_table
 from benchsuite.runs import query, run
@@ -109,7 +109,7 @@ class Evaluation(Shown):
         lines = [
             f"{self.architecture}, weights {self.weights}, {self.protocol} on {self.dataset}: top-1 error {top1} %",
             f"{self.top1_errors} wrong, of {seen} images; top-5 error {top5} %",
-            *dict.fromkeys(f"preprocessing: {preprocess_words(m['preprocess'])}" for m in self.manifest["members"]),
+            *preprocessing_lines([self.row]),
         ]
         return [*lines, "; ".join(remarks(self.row))]
 
