@@ -6,7 +6,9 @@ A plugin may import the names that this module exports.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.data.decode import SUFFIXES, check_headers, decode
+from benchsuite.data.archives import ARCHIVES, Member, members
+from benchsuite.data.decode import SUFFIXES, check_head, check_headers, decode
+from benchsuite.data.places import archive_state, is_remote, read_bytes
 from benchsuite.data.prefetch import in_order
 from benchsuite.errors import (
     BadParameter,
@@ -28,7 +30,7 @@ from benchsuite.report.tables.text import result_table
 from benchsuite.specs.architecture import Architecture, DenseParts, Family, Input, Transform, Weights
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.combine import Combine
-from benchsuite.specs.dataset import Census, Dataset, Sample, Split, SplitName
+from benchsuite.specs.dataset import Cell, Census, Dataset, Sample, Span, Split, SplitName
 from benchsuite.specs.hookspecs import hookimpl
 from benchsuite.specs.loader import FileFormat, Loader
 from benchsuite.specs.parameters import bind
@@ -90,12 +92,14 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "ARCHIVES",
     "SUFFIXES",
     "Architecture",
     "Augmentation",
     "BadParameter",
     "BenchsuiteError",
     "Catalog",
+    "Cell",
     "Census",
     "Combine",
     "Crop",
@@ -109,6 +113,7 @@ __all__ = [
     "Input",
     "Level",
     "Loader",
+    "Member",
     "Mini",
     "Optimizer",
     "Perturbation",
@@ -119,6 +124,7 @@ __all__ = [
     "Reporter",
     "Sample",
     "Schedule",
+    "Span",
     "Split",
     "SplitName",
     "StorageError",
@@ -131,11 +137,13 @@ __all__ = [
     "Warmup",
     "Weights",
     "WeightsError",
+    "archive_state",
     "audit",
     "bind",
     "cache_dir",
     "center",
     "check_data",
+    "check_head",
     "check_headers",
     "check_plugin",
     "compare",
@@ -150,14 +158,17 @@ __all__ = [
     "grid",
     "hookimpl",
     "in_order",
+    "is_remote",
     "list_entries",
     "load_plugins",
     "load_predictions",
     "load_runs",
+    "members",
     "new_plugin",
     "perturbing",
     "prepare_data",
     "query",
+    "read_bytes",
     "result_table",
     "show",
     "steps",

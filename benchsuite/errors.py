@@ -74,6 +74,11 @@ def expected(what: str, rule: str, got: object, where: str = "") -> str:
     return " ".join((line + (f" ({where})" if where else "")).split())
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text from the command line or the disk was valid UTF-8; a byte that was not is a lone surrogate."""
+    return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
+
+
 def first_line(error: BaseException) -> str:
     """The first line that is not blank of another library's error, else the name of its type."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -17,6 +17,7 @@ def lowpass(x: Any, batch: Any, *, r: Fraction, unit: str, rule: str, range: str
 
 def highpass(x: Any, batch: Any, *, r: Fraction, unit: str, rule: str, range: str) -> Any:
     """float32 (n, c, h, w) without its frequencies inside the disc. ``batch`` is not used."""
+    x = x.contiguous()  # the layout of the filtered part
     return _ranged(x - _low(x, r, unit, rule), range)
 
 

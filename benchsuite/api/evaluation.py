@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 from benchsuite.api.options import Options, run_request, surroundings
 from benchsuite.api.shown import Shown
 from benchsuite.errors import BadParameter, ExpectationFailed, expected
+from benchsuite.progress import Progress
 from benchsuite.report.tables.text import Table, image_count, profile_table, remarks, result_table
 from benchsuite.runs import query, run
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.preprocess import Preprocess
+from benchsuite.specs.protocol import Protocol
 from benchsuite.specs.reporter import Reporter
 from benchsuite.stats.digits import with_interval
 from benchsuite.stats.metrics import Count
@@ -221,9 +223,9 @@ def evaluate(
     """Evaluates networks under test protocols, as ``benchsuite run`` does, and keeps the results in ``results``.
 
     ``networks`` and ``protocols`` are names as they are typed, such as ``"resnet50"`` and ``"multiscale:flip=false"``,
-    or lists of them. One of each returns an ``Evaluation``; a list returns ``Evaluations``. An attack also evaluates
-    the protocol that it attacks; the last run is the one that was asked for. The options are those of the command:
-    ``data``, ``weights``, ``transforms``, ``loader``, ``device``, ``precision``, ``batch_size``, ``workers``,
+    or lists of them. One of each returns an ``Evaluation``; a list returns ``Evaluations``. The protocol that an
+    attack attacks is evaluated as well: in a list its run comes before that of the attack. The options are those of the
+    command: ``data``, ``weights``, ``transforms``, ``loader``, ``device``, ``precision``, ``batch_size``, ``workers``,
     ``compiled``, ``limit``, ``seed``, ``fresh``, ``processes`` and ``results``. ``catalog`` holds the plugins, by
     default ``load_plugins()``; ``progress=False`` shows none. A run that exists already is read from its folder.
 
@@ -242,35 +244,40 @@ def evaluate(
     """
     listed = isinstance(networks, Sequence) and not isinstance(networks, str)
     given: list[Any] = [*networks] if listed else [networks]
-    asked = [protocols] if isinstance(protocols, str) else [*protocols]
     expectations = [_expectation(text) for text in ([expect] if isinstance(expect, str) else expect)]
-    runs = _evaluate(given, asked, _axes(sweep), options)
+    catalog, progress = surroundings(options)
+
+    def find(name: str) -> Protocol:
+        protocol: Protocol = catalog.find("protocol", name)
+        return protocol
+
+    asked = parameters.swept([protocols] if isinstance(protocols, str) else protocols, _axes(sweep), find)
+    whole = parameters.with_clean(asked, find)
+    runs = _evaluate(given, tuple(whole), options, catalog, progress)
     failures = [line for one in expectations for run in runs if (line := _failure(run.row, *one))]
     found: Evaluation | Evaluations = Evaluations(runs, profile)
     if not listed and isinstance(protocols, str) and not sweep and runs:
-        found = dataclasses.replace(runs[-1], profiled=profile)
+        found = dataclasses.replace(runs[whole.index(protocols)], profiled=profile)
     if failures:
         raise ExpectationFailed("; ".join(failures), failures, found)
     return found
 
 
 def _evaluate(
-    networks: list[Any], protocols: list[str], axes: list[str], options: Mapping[str, Any]
+    networks: list[Any], protocols: tuple[str, ...], options: Mapping[str, Any], catalog: Catalog, progress: Progress
 ) -> tuple[Evaluation, ...]:
     if not networks or not protocols:
         raise BadParameter(expected("the networks and the protocols", "one or more of each", "none"))
-    catalog, progress = surroundings(options)
-    asked = tuple(parameters.swept(protocols, axes, lambda name: catalog.find("protocol", name)))
     own = {k: v for k, v in options.items() if k not in GivenModule.__annotations__}
     if all(isinstance(network, str) for network in networks):
         for name in GivenModule.__annotations__:
             if options.get(name) is not None:
                 raise BadParameter(expected(name, "given for a torch module, not for a name", options[name]))
-        request = run_request(tuple(networks), asked, own, "evaluate")
+        request = run_request(tuple(networks), protocols, own, "evaluate")
     else:
         from benchsuite.api import modules
 
-        request = run_request((), asked, own, "evaluate")
+        request = run_request((), protocols, own, "evaluate")
         how = {name: options.get(name) for name in GivenModule.__annotations__}
         request, catalog = modules.with_modules(request, catalog, networks, progress, **how)
     return tuple(of_row(row) for row in run.run(request, catalog, progress))

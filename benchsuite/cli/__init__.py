@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from benchsuite.cli.console import open_streams
 from benchsuite.data.prefetch import give_way
 from benchsuite.errors import BenchsuiteError, first_line, unknown_name
 
@@ -43,13 +44,28 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit status: 0 success, 1 an expectation failed, 2 an error, 130 interrupted."""
+    """Runs one command; returns its exit status: 0 success, 1 an expectation failed, 2 an error, 130 interrupted.
+
+    A reader that closes the pipe is no error.
+    """
     give_way()
+    open_streams()
     given = sys.argv[1:] if arguments is None else [*arguments]  # not list(): here that may be the command's module
+    try:
+        try:
+            return _command(given)
+        finally:  # also after --help, which raises SystemExit
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _command(given: Sequence[str]) -> int:
+    """Parses the arguments and runs the command; an error is one line. Raises ``BrokenPipeError``."""
     args = make_parser(given).parse_args(given)
     try:
         status: int = args.run(args)
-        sys.stdout.flush()
         return status
     except BenchsuiteError as error:
         if args.debug:
@@ -63,8 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"benchsuite: interrupted; {outcome}", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        raise
     except Exception as error:
         if args.debug:
             raise

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+def open_streams() -> None:
+    """Makes standard output and error accept every text: what their encoding lacks is escaped (``\\u4e2d``).
+
+    A stream that the caller closed (``>&-``) becomes the null device.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  (open until the process ends)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def out() -> Console:
     """A console on standard output, for results only. If that is a file or a pipe, lines are 160 columns wide."""
     from rich.console import Console
@@ -32,8 +45,12 @@ def err() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON object on standard output. Raises ``ValueError`` for NaN and infinity, which JSON cannot hold."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Prints one JSON object on standard output. Raises ``ValueError`` for NaN and infinity, which JSON cannot hold.
+
+    Unless the output is UTF-8, other characters than ASCII are escaped as JSON does it.
+    """
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("_", "-")
+    print(json.dumps(value, indent=2, ensure_ascii=encoding not in ("utf-8", "utf8"), allow_nan=False))
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import threading
@@ -23,7 +24,8 @@ _MAGIC = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBPVP8[ LX]|BM|GIF8[79]a|II[*+]\0|MM\0[*+]|II\0[*]|MM[*]\0|P[0-6fy]",
     re.DOTALL,
 )
-_MAGIC_BYTES = 16
+MAGIC_BYTES = 16
+"""First bytes of a file that tell its format."""
 _REASONS = {
     FileNotFoundError: "no file",
     IsADirectoryError: "a folder",
@@ -39,8 +41,10 @@ _READERS = 16
 _BLOCK = 64
 
 
-def decode(path: str | os.PathLike[str]) -> Any:
+def decode(path: str | os.PathLike[str], content: bytes | None = None) -> Any:
     """Decodes a file to a Pillow image in mode RGB, as ``Image.open(path).convert("RGB")`` does: EXIF is ignored.
+
+    With ``content``, these bytes are decoded, and ``path`` is only named in errors.
 
     Thread-safe; in a thread of ``in_order``, memory is reserved before the pixels are decoded. Raises ``DataError``
     with the path if the file is missing, is not an image of ``FORMATS``, is truncated, or has more pixels than
@@ -51,7 +55,7 @@ def decode(path: str | os.PathLike[str]) -> Any:
     name = os.fspath(path)
     _WARNINGS.ignore()
     try:
-        with Image.open(name, formats=FORMATS) as image:
+        with Image.open(name if content is None else io.BytesIO(content), formats=FORMATS) as image:
             pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
             if limit is not None and pixels > limit:
                 raise _too_large(pixels, name)
@@ -98,11 +102,16 @@ def check_header(name: str) -> None:
     try:
         descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
-            head = os.read(descriptor, _MAGIC_BYTES)
+            head = os.read(descriptor, MAGIC_BYTES)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise DataError(expected("an image", "readable", _reason(error), name)) from None
+    check_head(name, head)
+
+
+def check_head(name: str, head: bytes) -> None:
+    """Raises ``DataError`` if a file with these first bytes is empty or not an image."""
     if not _MAGIC.match(head):
         got = f"a file that begins with {head[:8]!r}" if head else "an empty file"
         raise DataError(expected("an image", f"one of {', '.join(FORMATS)}", got, name))

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -221,10 +221,16 @@ def _run_worker(sender: Any, crew: SpawnedWorker, target: Callable[..., None], a
     os.environ |= {name: str(value) for name, value in own.items()}
     try:
         target(crew, *arguments)
+    except KeyboardInterrupt:
+        return  # the leader, which was interrupted too, says so
     except BenchsuiteError as error:
-        sender.send((type(error).__name__, str(error)))
+        report = type(error).__name__, str(error)
     except Exception as error:
-        sender.send(("BenchsuiteError", f"process {crew.rank}: {type(error).__name__}: {first_line(error)}"))
+        report = "BenchsuiteError", f"process {crew.rank}: {type(error).__name__}: {first_line(error)}"
+    else:
+        return
+    with suppress(OSError):  # the leader has ended
+        sender.send(report)
 
 
 def _exit_with_leader() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchsuite.data.decode import FORMATS, quiet
+from benchsuite.data.places import sample_stream
 from benchsuite.data.prefetch import cores
 from benchsuite.errors import DataError
 from benchsuite.specs.dataset import Sample, Split
@@ -50,24 +51,20 @@ class Examined:
 
 def header(sample: Sample) -> Examined | None:
     """What the header of a sample's file says. None if it must be decoded: not a file, broken header, end unknown."""
-    path = Path(sample.where)
-    if not path.is_file():
-        return None
     try:
-        head, whole = _header(path)
+        found = _header(sample)
     except Exception:  # decoding it raises the error that a run would raise
         return None
-    return head if whole else None
+    return found[0] if found and found[1] else None
 
 
 def examine(split: Split, sample: Sample) -> Examined:
     """Decodes one sample fully; an error becomes ``Examined.error``."""
     import numpy as np
 
-    head, path = Examined(), Path(sample.where)
-    if path.is_file():
-        with suppress(Exception):  # decoding it raises the error that a run would raise
-            head, _ = _header(path)
+    head = Examined()
+    with suppress(Exception):  # decoding it raises the error that a run would raise
+        head, _ = _header(sample) or (head, False)
     try:
         pixels = np.asarray(split.read(sample))
     except DataError as error:
@@ -115,12 +112,15 @@ def every(items: Sequence[T], work: Callable[[T], Any], advance: Callable[[int],
     return results
 
 
-def file_digest(path: str) -> str:
-    """SHA-256 of a file's bytes; empty for one that cannot be read."""
+def bytes_digest(sample: Sample) -> str:
+    """SHA-256 of the bytes of a sample's file; of a row, its stamp; empty for a file that cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+        stream = sample_stream(sample)
+        if stream is None:
+            return sample.stamp
+        with stream:
+            return hashlib.sha256(stream.read()).hexdigest()
+    except (OSError, DataError):
         return ""
 
 
@@ -133,7 +133,7 @@ def same_bytes(samples: Sequence[Sample], advance: Callable[[int], None]) -> lis
             sizes.setdefault(stamp, []).append(sample)
     advance(len(samples) - sum(len(group) for group in sizes.values() if len(group) > 1))
     unsure = [sample for group in sizes.values() if len(group) > 1 for sample in group]
-    digests = every(unsure, lambda s: file_digest(s.where) if Path(s.where).is_file() else s.stamp, advance, READERS)
+    digests = every(unsure, bytes_digest, advance, READERS)
     return groups(unsure, [digest.partition("@")[0] for digest in digests])
 
 
@@ -159,21 +159,24 @@ def other_files(samples: Sequence[Sample]) -> Counter[str]:
     )
 
 
-def _header(path: Path) -> tuple[Examined, bool]:
-    """What the header of a file says, and whether the file is known to be complete: a JPEG or PNG within Pillow's pixel
-    limit that ends in its end marker. Decodes nothing.
+def _header(sample: Sample) -> tuple[Examined, bool] | None:
+    """What the header of a sample's file says, and whether it is known to be complete: a JPEG or PNG within Pillow's
+    pixel limit that ends in its end marker. None for a row of an array. Decodes nothing.
     """
     from PIL import Image
 
+    stream = sample_stream(sample)
+    if stream is None:
+        return None
     quiet()
-    with path.open("rb") as file:
+    with stream as file:
         with Image.open(file, formats=FORMATS) as image:
             kind, mode = str(image.format), str(image.mode)
             turned = image.getexif().get(ORIENTATION, 1) not in (1, 0, None)
-            suffix = path.suffix.lower()
+            suffix = Path(sample.where).suffix.lower()
             usual = NAMED.get(suffix, suffix.removeprefix(".").upper())
             head = Examined("", image.width, image.height, kind, mode, turned, misnamed=kind not in (usual, "MPO"))
-        file.seek(max(0, os.fstat(file.fileno()).st_size - 8))
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 8))
         tail = file.read()
     limit = Image.MAX_IMAGE_PIXELS
     whole = kind in ("JPEG", "PNG") and (limit is None or head.width * head.height <= limit)

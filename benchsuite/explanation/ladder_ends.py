@@ -27,7 +27,7 @@ def between_protocols(request: RunRequest, start: str, goal: str, catalog: Catal
     """
     rows = [published_figure(text) for text in (start, goal)]
     first = None if rows[0] else start
-    *_, question = plan(dataclasses.replace(request, protocols=(first or "1crop",)), catalog)  # the last: see of_run
+    (question,) = plan(dataclasses.replace(request, protocols=(first or "1crop",)), catalog)
     texts = [
         label(catalog, row, question.members[0].weights.preprocess) if row else text
         for row, text in zip(rows, (start, goal), strict=True)
@@ -80,7 +80,7 @@ def of_run(request: RunRequest, name: str, catalog: Catalog) -> LadderEnd:
     fields["precision"] = manifest["numerics"]["precision"]
     fields["transforms"] = tuple(options.get("transforms", ()))
     fields |= {"architectures": (options["architecture"],), "protocols": (options["protocol"],)}
-    *_, question = plan(dataclasses.replace(request, **fields), catalog)  # an attack comes after its clean protocol
+    (question,) = plan(dataclasses.replace(request, **fields), catalog)
     if question.run_id != manifest["run_id"]:
         got = f"{question.run_id}: its data, its weights or benchsuite have changed"
         what, rule = "the run that a command makes today", f"{manifest['run_id']} as before"

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from benchsuite.distributed import process_group
 from benchsuite.errors import DataError, expected, first_line
 
+_REASON = 120
+"""Characters that are kept of torch's reason why a device is missing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Compute:
@@ -57,7 +60,8 @@ def pick_device(name: str) -> str:
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        got = f"{name}: {first_line(error)}"
+        reason = first_line(error).partition(". ")[0]  # torch lists every operator's backends after it
+        got = f"{name}: {reason if len(reason) <= _REASON else reason[:_REASON] + '…'}"
         raise DataError(expected("--device", "auto or a device that exists", got)) from None
     return name
 

@@ -34,9 +34,7 @@ class InputNormalization:
             rows.div_(self.largest)
             if self.preprocess.range != 1:
                 rows.mul_(self.preprocess.range)
-        c, w = x.shape[1], x.shape[3]
-        rows.sub_(self.mean.expand(c).repeat(w)).div_(self.std.expand(c).repeat(w))
-        return x
+        return self._shifted(x)
 
     def unit(self, pixels: Any) -> Any:
         """uint8 (n, h, w, c) -> float32 (n, c, h, w) in [0, 1], in the same order of channels, channels last."""
@@ -47,10 +45,21 @@ class InputNormalization:
     def of_unit(self, x: Any) -> Any:
         """float32 (n, c, h, w) in [0, 1], RGB -> the input of the network. Differentiable; ``x`` is not changed."""
         x = x.flip(1) if self.preprocess.channel_order == "BGR" else x
+        if not torch.is_grad_enabled():  # in place, three times as fast
+            x = x.clone(memory_format=torch.channels_last)
+            if self.preprocess.range != 1:
+                _rows(x).mul_(self.preprocess.range)
+            return self._shifted(x)
         if self.preprocess.range != 1:
             x = x * self.preprocess.range
         mean, std = (v.view(1, -1, 1, 1) for v in (self.mean, self.std))
         return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    def _shifted(self, x: Any) -> Any:
+        """Subtracts the mean and divides by ``std``, in place; ``x`` is channels last."""
+        c, w = x.shape[1], x.shape[3]
+        _rows(x).sub_(self.mean.expand(c).repeat(w)).div_(self.std.expand(c).repeat(w))
+        return x
 
 
 def _rows(x: Any) -> Any:

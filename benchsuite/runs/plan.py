@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, no_score_map
+from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, is_utf8, no_score_map
 from benchsuite.evaluation.question import TOLERANCE, Member, Question, RunRequest
 from benchsuite.models.weights import ChosenWeights, choose, transformed
 from benchsuite.specs import parameters
@@ -26,17 +26,17 @@ DEFAULT_DATA = "digits"
 
 
 def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
-    """The questions of a command: for each architecture its protocols, then the ensembles.
+    """The questions of a command: for each architecture its protocols, then the ensembles; nothing is added.
 
-    An attack is computed in float32, and so is the same protocol without it, which is added if it is not there. With
-    ``--precision auto`` all questions of the command are then in float32.
+    An attack is computed in float32, and so is the same protocol without it. With ``--precision auto`` all questions
+    of the command are then in float32.
 
     Raises a ``BenchsuiteError`` for any name, parameter, folder or file that does not fit, before any network is built.
     """
     _check(request)
     request = dataclasses.replace(request, transforms=tuple(catalog.transform(t).name for t in request.transforms))
-    bounds = [parameters.bind(text, lambda name: catalog.find("protocol", name)) for text in request.protocols]
-    bounds, exact = _with_clean(bounds)
+    bounds = [bind(text, catalog) for text in request.protocols]
+    exact = {q.label for b in bounds if (clean := parameters.attacked(b)) for q in (b, clean)}
     if exact and request.precision == "auto":
         request = dataclasses.replace(request, precision="fp32")
     loader: Loader = catalog.find("loader", request.loader)
@@ -66,24 +66,10 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     for bound in bounds:
         if bound.inner is not None:
             members = tuple(
-                _member(a, w, _bind(r.protocol, catalog) if r else bound.inner, split, catalog) for a, w, r in chosen
+                _member(a, w, bind(r.protocol, catalog) if r else bound.inner, split, catalog) for a, w, r in chosen
             )
             questions.append(question(members, bound))
     return questions
-
-
-def _with_clean(bounds: Sequence[Bound]) -> tuple[list[Bound], set[str]]:
-    """The protocols, each attack after the protocol that it attacks; and the labels of these two kinds."""
-    ordered, exact, given = list[Bound](), set[str](), {b.label for b in bounds}
-    for bound in bounds:
-        clean = parameters.attacked(bound)
-        if clean is not None:
-            if clean.label not in given:
-                ordered.append(clean)
-                given.add(clean.label)
-            exact |= {bound.label, clean.label}
-        ordered.append(bound)
-    return ordered, exact
 
 
 def under(question: Question, request: RunRequest, protocol: str, catalog: Catalog) -> Question:
@@ -92,7 +78,7 @@ def under(question: Question, request: RunRequest, protocol: str, catalog: Catal
     The dataset is not opened again. Raises a ``BenchsuiteError`` if the protocol does not fit, and if the protocol or
     the question is of several networks.
     """
-    bound, loader = _bind(protocol, catalog), catalog.find("loader", request.loader)
+    bound, loader = bind(protocol, catalog), catalog.find("loader", request.loader)
     if bound.inner is not None or len(question.members) > 1:
         raise BadParameter(expected("the question", "of one network", f"{bound.label} of {question.architecture}"))
     (member,) = question.members
@@ -145,7 +131,8 @@ def _one_dataset(given: str | None, recalled: Sequence[str | None]) -> str:
     return names.pop() if names else DEFAULT_DATA
 
 
-def _bind(text: str, catalog: Catalog) -> Bound:
+def bind(text: str, catalog: Catalog) -> Bound:
+    """The protocol that a text names. Raises ``UnknownName`` and ``BadParameter``."""
     return parameters.bind(text, lambda name: catalog.find("protocol", name))
 
 
@@ -222,6 +209,10 @@ def _check(request: RunRequest) -> None:
     for option, value in counts:
         if value is not None and value < 1:
             raise BadParameter(expected(option, "at least 1", value))
+    named = ("--data", request.data), ("--weights", request.weights), ("--results", str(request.results))
+    for option, text in named:
+        if text is not None and not is_utf8(text):
+            raise BadParameter(expected(option, "UTF-8, as manifests are", ascii(text)))
     if request.workers is not None and request.workers < 0:
         raise BadParameter(expected("--workers", "0 or more", request.workers))
     for what, names in (("architecture", request.architectures), ("protocol", request.protocols)):

@@ -14,7 +14,7 @@ from typing import Any
 from benchsuite.data.prefetch import cores
 from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
-from benchsuite.errors import BenchsuiteError
+from benchsuite.errors import BenchsuiteError, StorageError
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
@@ -97,6 +97,7 @@ def _with_auto_precision(request: RunRequest, questions: Sequence[Question], pro
         return candidates(pick_device(request.device))
 
     def open_network(member: Member, precision: str) -> OpenNetwork:
+        _check_writable(request.results)
         count = min(auto_precision.SAMPLE, len(questions[0].samples))
         progress.note(f"{member.architecture.name} in {precision} on {count} images, to choose a precision")
         _train(questions[0], member, request.device, progress)
@@ -287,7 +288,12 @@ def _workers(device: str) -> int:
 
 
 def _check_writable(results: Path) -> None:
-    """Raises ``StorageError`` if the results folder cannot be written, before any work is done."""
-    with writing(results / "runs" / ".writable") as part:
-        part.touch()
-    (results / "runs" / ".writable").unlink(missing_ok=True)
+    """Raises ``StorageError`` if the results or the cache cannot be written, before any work is done."""
+    places = ("--results or BENCHSUITE_RESULTS", results / "runs"), ("BENCHSUITE_CACHE", cache_dir() / "chunks")
+    for named_by, folder in places:
+        try:
+            with writing(folder / ".writable") as part:
+                part.touch()
+            (folder / ".writable").unlink(missing_ok=True)
+        except StorageError as error:
+            raise StorageError(f"{error} ({named_by} names another folder)") from None

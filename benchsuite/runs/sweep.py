@@ -17,7 +17,7 @@ from benchsuite.evaluation.question import TOLERANCE, Question, at_precision
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision
 from benchsuite.runs import manifest as run_manifest
-from benchsuite.runs.plan import plan
+from benchsuite.runs.plan import bind, plan
 from benchsuite.runs.run import run
 from benchsuite.runs.sweep_file import Sweep, SweepCell, SweepJob, jobs
 from benchsuite.specs.catalog import Catalog, load_plugins
@@ -162,13 +162,13 @@ def carry_out(job: SweepJob) -> list[Outcome]:
 def attempt(job: SweepJob, catalog: Catalog, progress: Progress) -> list[Outcome]:
     """Answers the cells of a job together; if that fails, one by one, so that each has an answer or its own error."""
     try:
-        rows = run(job.request, catalog, progress)
+        rows = {row["protocol"]: row for row in run(job.request, catalog, progress)}
     except BenchsuiteError as error:
         if len(job.cells) == 1:
             return [(job.cells[0], CellState("failed", str(error)))]
         return [outcome for cell in job.cells for outcome in attempt(job.of([cell]), catalog, progress)]
-    states = [CellState("answered" if row["cached"] else "done", row=row) for row in rows]
-    return list(zip(job.cells, states, strict=True))
+    found = {cell: rows[bind(cell.protocol, catalog).label] for cell in job.cells}
+    return [(cell, CellState("answered" if row["cached"] else "done", row=row)) for cell, row in found.items()]
 
 
 def _events(
@@ -193,20 +193,27 @@ def _states_before(job: SweepJob, catalog: Catalog) -> list[Outcome]:
         if len(job.cells) == 1:
             return [(job.cells[0], CellState("failed", str(error)))]
         return [outcome for cell in job.cells for outcome in _states_before(job.of([cell]), catalog)]
-    auto = job.request.precision == "auto" and auto_precision.worth_it(questions)
-    rows = [
-        None if job.fresh else _row(job.results, _in_every_precision(q) if auto else [q], checked=auto)
-        for q in questions
-    ]
-    left = [q for q, row in zip(questions, rows, strict=True) if row is None]
-    if (
-        auto and left and not auto_precision.worth_it(left)
-    ):  # alone, these would get another precision than all together
-        rows = [None] * len(rows)
-    return [
-        (cell, CellState("answered", row=row) if row else CellState())
-        for cell, row in zip(job.cells, rows, strict=True)
-    ]
+    checked = _checked(questions)
+    wanted = {q.bound.label: _in_every_precision(q) if checked else [q] for q in questions}
+    rows = {} if job.fresh else {label: _row(job.results, same, checked=checked) for label, same in wanted.items()}
+    found = {cell: rows.get(bind(cell.protocol, catalog).label) for cell in job.cells}
+    left = [cell for cell, row in found.items() if row is None]
+    if 0 < len(left) < len(found) and not _same_alone(plan(job.of(left).request, catalog), questions):
+        return [(cell, CellState()) for cell in job.cells]
+    return [(cell, CellState("answered", row=row) if row else CellState()) for cell, row in found.items()]
+
+
+def _checked(questions: Sequence[Question]) -> bool:
+    """Whether ``auto`` makes a check to choose the precision of these questions; an attack excludes it."""
+    return all(q.request.precision == "auto" for q in questions) and auto_precision.worth_it(questions)
+
+
+def _same_alone(left: Sequence[Question], whole: Sequence[Question]) -> bool:
+    """Whether the questions that are left get the precision that they have together with the others of the job.
+
+    They do not if an attack among the others puts the whole job in float32, or if a check is worth it for all only.
+    """
+    return {q.run_id for q in left} <= {q.run_id for q in whole} and _checked(left) == _checked(whole)
 
 
 def _in_every_precision(question: Question) -> list[Question]:

@@ -60,13 +60,45 @@ SplitName = Literal["train", "test"]
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """``length`` bytes from ``offset`` on in ``file``, a path or a URL: a member of a tar or zip archive.
+
+    ``size`` is the number of bytes after inflating a ``deflated`` member, else ``length``. ``crc`` is the CRC-32 of the
+    content where the archive has one.
+    """
+
+    file: str
+    offset: int
+    length: int
+    size: int
+    deflated: bool = False
+    crc: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The bytes in ``column`` of a row of a Parquet ``file``: row ``row`` of the row group ``group``, of ``size``."""
+
+    file: str
+    group: int
+    row: int
+    column: str
+    size: int
+
+
+Place = Span | Cell
+"""Where the bytes of an image lie in a file that holds many. ``benchsuite.read_bytes`` reads them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image: its ``id`` (unique in the split), class index, place, and a stamp that changes when the image changes.
 
     ``where`` is a path, or a row of a file. The part of ``stamp`` before the first ``@`` is the same on every machine
     (the number of bytes of the file, or the digest of the row's pixels); the rest is specific to this machine, such as
     a time. ``real`` holds the classes that reassessed labels accept; an image with none is left out of that count.
-    Either all samples of a split have ``real`` or none has.
+    Either all samples of a split have ``real`` or none has. ``place`` is where the bytes lie in an archive; None for a
+    file of its own and for a row of an array. ``where`` then is ``ARCHIVE/MEMBER``.
     """
 
     id: str
@@ -74,6 +106,7 @@ class Sample:
     where: str
     stamp: str = ""
     real: tuple[int, ...] | None = None
+    place: Place | None = None
 
     @property
     def content(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -139,6 +140,26 @@ def attacked(bound: Bound) -> Bound | None:
     """The protocol that a bound protocol attacks by the network's gradient; None if it is no attack."""
     change = perturbation(bound)
     return bound.of if change is not None and change.needs == "gradient" else None
+
+
+def with_clean(texts: Sequence[str], find: Callable[[str], Protocol]) -> list[str]:
+    """Protocols with the one that each attack attacks before it, unless it is there: what a user compares.
+
+    ``["fgsm", "10crop"]`` -> ``["1crop", "fgsm", "10crop"]``. A text that is no protocol is kept: whoever binds it next
+    refuses it, which under ``torchrun`` must be said by one process only.
+    """
+    bounds: dict[str, Bound] = {}
+    for text in texts:
+        with contextlib.suppress(BenchsuiteError):
+            bounds[text] = bind(text, find)
+    present, found = {bound.label for bound in bounds.values()}, list[str]()
+    for text in texts:
+        clean = attacked(bounds[text]) if text in bounds else None
+        if clean is not None and clean.label not in present:
+            found.append(clean.label)
+            present.add(clean.label)
+        found.append(text)
+    return found
 
 
 def swept(texts: Sequence[str], axes: Sequence[str], find: Callable[[str], Protocol]) -> list[str]:

@@ -80,10 +80,17 @@ def test_a_run_is_the_question_that_its_command_asks_today(tmp_path: Path, runs:
 
 
 def test_a_run_under_attack_is_an_end_and_not_the_clean_run_beside_it(tmp_path: Path, runs: list[str]) -> None:
-    clean, attack = run(asked(tmp_path, "fgsm:eps=0.1"), CATALOG, Progress())
+    clean, attack = run(asked(tmp_path, "1crop", "fgsm:eps=0.1"), CATALOG, Progress())
     start, goal = between_runs(nothing_asked(tmp_path), runs[0], attack["run_id"], CATALOG)
     assert clean["run_id"] == runs[0] == start.question.run_id
     assert (goal.question.run_id, goal.question.bound.label) == (attack["run_id"], "fgsm:eps=0.1")
+
+
+def test_an_attack_at_either_end_is_the_attack_that_was_asked_for(tmp_path: Path) -> None:
+    for ends in (("fgsm", "10crop"), ("10crop", "pgd"), ("pgd:steps=2", "pgd:steps=4")):
+        start, goal = between_protocols(asked(tmp_path), *ends, CATALOG)
+        assert [e.question.bound.label.partition(":")[0] for e in (start, goal)] == [e.partition(":")[0] for e in ends]
+        assert start.question.precision == goal.question.precision == "fp32"
 
 
 def test_a_run_with_changed_weights_is_asked_with_them_today(tmp_path: Path, runs: list[str]) -> None:

@@ -98,3 +98,39 @@ def test_the_pixels_stay_as_they_are() -> None:
     pixels = every_value()
     made(pixels)
     assert np.array_equal(pixels, every_value())
+
+
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+@pytest.mark.parametrize("largest", [1.0, 2.0, 255.0])
+def test_pixels_that_pass_through_0_to_1_are_normalised_to_the_same_numbers(order: Any, largest: float) -> None:
+    mean, std = tuple(largest * m for m in MEAN), tuple(largest * s for s in STD)
+    preprocess = Preprocess(8, 8, "bilinear", mean, std, channel_order=order, range=largest)
+    inputs = InputNormalization(preprocess, "cpu")
+    for pixels in (every_value(), noise(3, 5, 7, 3)):
+        wanted, unit = inputs(torch.from_numpy(pixels)), inputs.unit(torch.from_numpy(pixels))
+        kept = unit.clone()
+        assert 0 <= unit.min() <= unit.max() <= 1
+        assert torch.equal(unit[0].permute(1, 2, 0), torch.from_numpy(pixels[0]) / 255), (
+            "RGB, whatever the network takes"
+        )
+        with torch.no_grad():
+            fast, of_plain_layout = inputs.of_unit(unit), inputs.of_unit(unit.contiguous())
+        slow = inputs.of_unit(unit.clone().requires_grad_(True))
+        assert slow.requires_grad
+        assert torch.equal(fast, slow.detach())
+        assert torch.equal(fast, of_plain_layout)
+        assert torch.equal(unit, kept)
+        assert fast.is_contiguous(memory_format=torch.channels_last)
+        if largest == 255:  # the others are not divided by 255 and multiplied again
+            torch.testing.assert_close(fast, wanted, rtol=1e-5, atol=1e-4)
+        else:
+            assert torch.equal(fast, wanted)
+
+
+def test_the_gradient_of_pixels_in_0_to_1_is_that_of_the_normalisation() -> None:
+    inputs = InputNormalization(Preprocess(8, 8, "bilinear", MEAN, STD, channel_order="BGR", range=255.0), "cpu")
+    x = torch.rand(2, 3, 4, 4, requires_grad=True)
+    inputs.of_unit(x).sum().backward()
+    assert x.grad is not None
+    for channel in range(3):
+        torch.testing.assert_close(x.grad[:, channel], torch.full((2, 4, 4), 255 / STD[2 - channel]))

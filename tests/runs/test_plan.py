@@ -22,6 +22,7 @@ from benchsuite import (
 )
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.runs.plan import plan
+from benchsuite.specs import parameters
 
 
 def run_id(**fields: Any) -> str:
@@ -150,10 +151,14 @@ def test_ensemble_has_every_network_as_a_member() -> None:
     assert len(asked.members[0].views) == 10
 
 
+def with_clean(*protocols: str) -> list[str]:
+    return parameters.with_clean(protocols, lambda name: CATALOG.find("protocol", name))
+
+
 @pytest.mark.parametrize("protocol", ["fgsm", "pgd:steps=2", "fgsm:of=10crop(flip=false)"])
 @pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
 def test_an_attack_is_in_float32_after_the_same_protocol_without_it(protocol: str, precision: str) -> None:
-    clean, attack = questions(protocol, precision=precision)
+    clean, attack = questions(*with_clean(protocol), precision=precision)
     assert attack.bound.of is not None
     assert clean.bound.label == attack.bound.of.label
     assert [clean.precision, attack.precision] == ["fp32", "fp32"]
@@ -162,9 +167,16 @@ def test_an_attack_is_in_float32_after_the_same_protocol_without_it(protocol: st
 
 
 def test_a_protocol_that_is_named_is_not_added_again_and_others_keep_their_precision() -> None:
-    asked = questions("lowpass", "fgsm", "pgd", "1crop", "10crop", precision="bf16")
+    asked = questions(*with_clean("lowpass", "fgsm", "pgd", "1crop", "10crop"), precision="bf16")
     assert [q.bound.label for q in asked] == ["lowpass:r=12", "fgsm:eps=8/255", "pgd:eps=8/255", "1crop", "10crop"]
     assert [q.precision for q in asked] == ["bf16", "fp32", "fp32", "fp32", "bf16"]
+
+
+@pytest.mark.parametrize("precision", ["auto", "bf16"])
+def test_a_plan_has_one_question_for_each_protocol_and_adds_none(precision: str) -> None:
+    (attack,) = questions("fgsm", precision=precision)
+    assert (attack.bound.label, attack.precision) == ("fgsm:eps=8/255", "fp32")
+    assert attack.run_id == questions(*with_clean("fgsm"), precision=precision)[1].run_id
 
 
 def test_with_an_attack_auto_is_float32_for_the_whole_command() -> None:

@@ -18,6 +18,9 @@ from benchsuite import BadParameter, BenchsuiteError, StorageError, UnsupportedP
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs.run import run
+from benchsuite.specs.parameters import finder, with_clean
+
+FIND = finder(CATALOG.protocols)
 
 
 def toy(results: Path, *protocols: str, **fields: Any) -> RunRequest:
@@ -266,7 +269,8 @@ def test_errors_under_an_attack_are_those_computed_by_hand(tmp_path: Path) -> No
 
     Image e has neither colour, so the wrong one wins at once; a and b hold until eps exceeds 1/2.
     """
-    rows = run(toy(tmp_path, "fgsm:eps=0.1", "fgsm:eps=0.4", "fgsm:eps=0.6"), CATALOG, Progress())
+    attacks = ["fgsm:eps=0.1", "fgsm:eps=0.4", "fgsm:eps=0.6"]
+    rows = run(toy(tmp_path, *with_clean(attacks, FIND)), CATALOG, Progress())
     assert {r["protocol"]: r["top1_errors"] for r in rows} == {
         "1crop": 2,
         "fgsm:eps=0.1": 3,
@@ -285,7 +289,7 @@ def test_the_mean_colour_alone_gives_the_errors_of_the_whole_crop(tmp_path: Path
 
 def test_a_lower_precision_is_not_used_for_an_attack_and_that_is_said(tmp_path: Path) -> None:
     progress = RecordedProgress()
-    rows = run(toy(tmp_path, "fgsm", "10crop", precision="bf16"), CATALOG, progress)
+    rows = run(toy(tmp_path, *with_clean(["fgsm", "10crop"], FIND), precision="bf16"), CATALOG, progress)
     assert [(r["protocol"], r["precision"]) for r in rows] == [
         *(("1crop", "fp32"), ("fgsm:eps=8/255", "fp32"), ("10crop", "bf16")),
     ]

@@ -76,6 +76,40 @@ def test_a_broken_cell_stops_no_other_and_can_be_asked_again_alone(
     assert states == ["answered"] * 3 + ["failed"]
 
 
+def answers(file: str, capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, Any]]:
+    """The cells of a sweep in which none fails."""
+    assert main(["sweep", file, "--json", *options]) == 0
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["cells"]
+    return found
+
+
+@pytest.mark.parametrize("protocols", [["fgsm:eps=0.6"], ["10crop", "fgsm:eps=0.6", "1crop"], ["10crop", "pgd"]])
+def test_an_attack_is_a_cell_and_only_the_protocols_of_the_file_are_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], protocols: list[str]
+) -> None:
+    text = f'architectures = "toy"\nprotocols = {json.dumps(protocols)}\ndata = "toy"\ndevice = "cpu"\n'
+    file = file_of(tmp_path, text)
+    done = answers(file, capsys)
+    assert [(c["state"], c["precision"]) for c in done] == [("done", "fp32")] * len(protocols)
+    assert {c["protocol"]: c["top1_errors"] for c in done if c["protocol"] != "pgd:eps=8/255"}.items() <= {
+        *(("fgsm:eps=0.6", 5), ("1crop", TOP1_ERRORS["1crop"]), ("10crop", TOP1_ERRORS["10crop"]))
+    }
+    assert len(list(Path(os.environ["BENCHSUITE_RESULTS"], "runs").iterdir())) == len(protocols)
+    assert [c["state"] for c in answers(file, capsys, "--dry-run")] == ["answered"] * len(protocols)
+
+
+def test_every_cell_has_its_own_answer_in_any_order_of_protocols(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command evaluates ensembles after all other protocols."""
+    text = 'architectures = "toy"\nprotocols = ["ensemble:protocol=10crop", "1crop"]\ndata = "toy"\ndevice = "cpu"\n'
+    file = file_of(tmp_path, text)
+    for cells in (answers(file, capsys), answers(file, capsys)):
+        assert [(c["protocol"], c["top1_errors"]) for c in cells] == [
+            *(("ensemble:protocol=10crop", TOP1_ERRORS["10crop"]), ("1crop", TOP1_ERRORS["1crop"])),
+        ]
+
+
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """``auto`` chooses bfloat16 if at least two views are computed."""
@@ -92,19 +126,14 @@ def test_an_answer_in_the_precision_that_auto_came_to_is_known(
 ) -> None:
     """Else the cell would never count as done, and on SLURM it would be a new job each time."""
 
-    def cells(*options: str) -> list[dict[str, Any]]:
-        assert main(["sweep", file, "--json", *options]) == 0
-        found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["cells"]
-        return found
-
     file = file_of(tmp_path, 'architectures = "toy"\nprotocols = ["1crop", "10crop"]\ndata = "toy"\ndevice = "cpu"\n')
-    done = cells()
+    done = answers(file, capsys)
     assert [(c["state"], c["precision"]) for c in done] == [("done", "bf16")] * 2
     for options in (["--dry-run"], []):
-        again = cells(*options)
+        again = answers(file, capsys, *options)
         assert [c["state"] for c in again] == ["answered"] * 2
         assert [c["precision_check"] for c in again] == [c["precision_check"] for c in done]
-    assert [c["state"] for c in cells("--fresh", "--dry-run")] == ["to do"] * 2
+    assert [c["state"] for c in answers(file, capsys, "--fresh", "--dry-run")] == ["to do"] * 2
 
 
 @pytest.mark.usefixtures("checked")
@@ -113,10 +142,23 @@ def test_what_is_left_of_a_lot_keeps_the_precision_of_the_whole(
 ) -> None:
     """One crop alone is too few for a check, so it would be in float32 and the ten crops in bfloat16."""
     file = file_of(tmp_path, 'architectures = "toy"\nprotocols = ["1crop", "10crop"]\ndata = "toy"\ndevice = "cpu"\n')
-    assert main(["sweep", file, "--json"]) == 0
-    shutil.rmtree(json.loads(capsys.readouterr().out)["cells"][0]["path"])
-    assert main(["sweep", file, "--json"]) == 0
-    assert [c["precision"] for c in json.loads(capsys.readouterr().out)["cells"]] == ["bf16"] * 2
+    shutil.rmtree(answers(file, capsys)[0]["path"])
+    assert [c["precision"] for c in answers(file, capsys)] == ["bf16"] * 2
+
+
+@pytest.mark.usefixtures("checked")
+@pytest.mark.parametrize("precision", ["auto", "bf16"])
+def test_what_is_left_beside_an_attack_keeps_its_precision(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], precision: str
+) -> None:
+    """Without the attack the rest would be in bfloat16, which would never answer the cells of the whole."""
+    text = 'architectures = "toy"\nprotocols = ["1crop", "10crop", "fgsm"]\ndata = "toy"\ndevice = "cpu"\n'
+    file = file_of(tmp_path, text + f'precision = "{precision}"\n')
+    first = answers(file, capsys)
+    for cell in first[:2]:
+        shutil.rmtree(cell["path"])
+    assert [c["run_id"] for c in answers(file, capsys)] == [c["run_id"] for c in first]
+    assert [c["state"] for c in answers(file, capsys, "--dry-run")] == ["answered"] * 3
 
 
 def test_cells_that_fail_when_they_are_computed_fail_one_by_one(

@@ -47,6 +47,7 @@ from benchsuite.specs.parameters import (
     split_outside,
     swept,
     views,
+    with_clean,
 )
 from benchsuite.specs.recipe import Options
 
@@ -74,6 +75,15 @@ FIND = finder({"probe": PROBE, **load_plugins(entry_points=False).protocols})
 
 def bound(text: str) -> Bound:
     return bind(text, FIND)
+
+
+def test_the_protocol_that_is_attacked_comes_before_the_attack_once() -> None:
+    expanded = partial(with_clean, find=finder(load_plugins(entry_points=False).protocols))
+    assert expanded(["10crop", "fgsm", "pgd:steps=2"]) == ["10crop", "1crop", "fgsm", "pgd:steps=2"]
+    assert expanded(["fgsm:of=10crop(flip=false)", "10crop:flip=false"]) == [
+        *("fgsm:of=10crop(flip=false)", "10crop:flip=false"),
+    ]
+    assert expanded(["lowpass", "10corp"]) == ["lowpass", "10corp"], "what is no protocol is refused later"
 
 
 def test_parameters_come_from_the_signature_the_combine_rule_and_the_preprocessing() -> None:

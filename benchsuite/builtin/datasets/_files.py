@@ -10,7 +10,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchsuite import SUFFIXES, DataError, Sample, Split, cache_dir, check_headers, decode, expected
+from benchsuite import (
+    SUFFIXES,
+    DataError,
+    Sample,
+    Split,
+    archive_state,
+    cache_dir,
+    check_headers,
+    decode,
+    expected,
+    is_remote,
+    read_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +135,23 @@ def file_split(name: str, samples: Sequence[Sample], classes: tuple[str, ...], *
             raise DataError(
                 expected("each id", "that of one image only", f"{one.id} twice", f"{one.where} and {other.where}")
             )
-    check_headers(s.where for s in ordered)
+    check_headers(s.where for s in ordered if s.place is None)
     return Split(name, tuple(ordered), classes, mirror, read_file)
 
 
 def read_file(sample: Sample) -> Any:
-    """The image of a sample of a folder, as a Pillow image in mode RGB.
+    """The image of a sample of a folder or an archive, as a Pillow image in mode RGB.
 
     Raises ``DataError`` for a file that has changed since it was listed: its logits would be cached as those of the old
     file.
     """
-    image = decode(sample.where)
-    if file_stamp(Path(sample.where)) != sample.stamp:
+    if sample.place is None:
+        image, stamp = decode(sample.where), file_stamp(Path(sample.where))
+    else:
+        image = decode(sample.where, read_bytes(sample.place))
+        url = is_remote(sample.place.file)  # its state is not asked for again with each image
+        stamp = sample.stamp if url else f"{sample.place.size}@{archive_state(sample.place.file)}"
+    if stamp != sample.stamp:
         raise DataError(expected("an image", "unchanged since the run began", "a changed file", sample.where))
     return image
 

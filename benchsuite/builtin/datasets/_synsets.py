@@ -60,3 +60,8 @@ def of_timm(name: str) -> Path:
 
 def _lines(name: str) -> list[str]:
     return of_timm(name).read_text(encoding="utf-8").splitlines()
+
+
+def ilsvrc_order() -> tuple[str, ...]:
+    """The WordNet ids in the order of ILSVRC2012_ID, 1 to 1000: that of the development kits, not of class indices."""
+    return tuple(Path(__file__).with_name("ilsvrc2012_ids.txt").read_text(encoding="ascii").split())

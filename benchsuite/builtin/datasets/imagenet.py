@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchsuite import Census, DataError, Dataset, Sample, Split, SplitName, expected, hookimpl
+from benchsuite import Census, DataError, Dataset, Sample, Split, SplitName, expected, hookimpl, is_remote
 
 DOWNLOAD = (
     "get ILSVRC2012_img_val.tar from https://www.image-net.org (an account is needed); PATH holds val/WNID/*.JPEG, or "
-    "val/*.JPEG with a labels file"
+    "val/*.JPEG with a labels file, or that tar with ILSVRC2012_devkit_t12; docs/data.md lists the other copies"
 )
 REAL_DOWNLOAD = (
     "PATH holds the validation images as for imagenet:PATH; real.json of "
@@ -25,29 +25,47 @@ REAL_DOWNLOAD = (
 def open_imagenet(path: str | None, split: SplitName) -> Split:
     """The images of ``PATH/val`` (or of ``PATH``, when it is that folder), or of ``PATH/train``.
 
-    They are in folders named by WordNet ids, or in one folder with a labels file in it or next to it. The class index
-    is the rank of the WordNet id among the 1000, whichever folders exist; a sample's id is the file name without
-    suffix, so that both layouts give the same ids. Raises ``DataError`` for folders that are not classes, empty class
-    folders, missing labels, and two files with the same id.
+    They are in folders named by WordNet ids, in one folder with a labels file in it or next to it, or in archives
+    (tar, zip, Parquet, WebDataset) that are read where they lie; ``PATH`` may be an archive or its URL, and
+    ``,labels=FILE`` names the labels. The class index is the rank of the WordNet id among the 1000, whichever folders
+    exist; a sample's id is the file name without suffix and without a WordNet id at its end, so that all copies give
+    the same ids. Raises ``DataError`` for folders that are not classes, empty class folders, missing labels, and two
+    files with the same id.
     """
     from benchsuite.builtin.datasets import _files, _synsets
 
-    root = _files.existing("imagenet", path, DOWNLOAD)
-    folder = _part(root, split)
+    place, _, named = (path or "").partition(",labels=")
+    labels = Path(named).expanduser() if named else None
     ids = _synsets.wnids()
     index = {wnid: i for i, wnid in enumerate(ids)}
-    inside = _files.class_folders(folder)
-    samples = _in_classes(folder, inside, index) if inside else _flat(folder, index)
+    samples = _samples(place, split, index, labels)
     return _files.file_split("imagenet", samples, _synsets.names(ids), mirror=True)
 
 
-def _part(root: Path, split: SplitName) -> Path:
-    """The folder of a split; for the validation images, ``PATH`` itself if it holds neither ``val`` nor ``train``."""
-    folder = root / ("val" if split == "test" else "train")
-    if folder.is_dir():
-        return folder
+def _samples(path: str, split: SplitName, index: dict[str, int], labels: Path | None) -> list[Sample]:
+    """The samples of a copy: of an archive or URL, of archives in a folder, or of image files in a folder."""
+    from benchsuite.builtin.datasets import _copies, _files
+
+    if is_remote(path):
+        return _copies.in_archives([path], split, index, labels, ())
+    file = Path(path).expanduser()
+    if path and file.is_file() and _copies.is_archive(path):
+        return _copies.in_archives([str(file)], split, index, labels, (file.parent,))
+    root = _files.existing("imagenet", path, DOWNLOAD)
+    folder = _copies.part(root, split)
+    if folder is None:
+        if archives := _copies.archives(root, split):
+            return _copies.in_archives(archives, split, index, labels, (root, root.parent))
+        folder = _without_part(root, split)
+    inside = _files.class_folders(folder)
+    return _in_classes(folder, inside, index) if inside and not labels else _flat(folder, index, labels)
+
+
+def _without_part(root: Path, split: SplitName) -> Path:
+    """``PATH`` itself, for the validation images, if it holds neither ``val`` nor ``train``."""
     if split == "train" or (root / "train").is_dir():
-        raise DataError(expected("imagenet:PATH", f"a folder that holds {folder.name}", "none", f"{root}: {DOWNLOAD}"))
+        name = "val" if split == "test" else "train"
+        raise DataError(expected("imagenet:PATH", f"a folder that holds {name}", "none", f"{root}: {DOWNLOAD}"))
     return root
 
 
@@ -62,13 +80,23 @@ def _in_classes(folder: Path, inside: list[str], index: dict[str, int]) -> list[
     ]
 
 
-def _flat(folder: Path, index: dict[str, int]) -> list[Sample]:
-    from benchsuite.builtin.datasets import _files, _labels
+def _flat(folder: Path, index: dict[str, int], labels: Path | None) -> list[Sample]:
+    """The samples of one folder, by names that end in WordNet ids or by a labels file."""
+    from benchsuite.builtin.datasets import _copies, _files, _labels
 
     files = _files.images(folder, "imagenet:PATH")
     stems = [_labels.stem(file.name) for file in files]
-    labels = _labels.read_labels(_labels.find_labels(folder), stems, index)
-    return [Sample(stem, labels[stem], file.path, file.stamp) for stem, file in zip(stems, files, strict=True)]
+    known = [_copies.named_label(stem, index) for stem in stems]
+    ids = [_copies.short(stem) for stem in stems]
+    if labels is not None or None in known:
+        found = labels or _labels.find_labels(_copies.label_places(folder))
+        by_id = _labels.read_labels(found, ids, index)
+        known = [by_id[name] for name in ids]
+    return [
+        Sample(name, label, file.path, file.stamp)
+        for name, label, file in zip(ids, known, files, strict=True)
+        if label is not None
+    ]
 
 
 def open_real(path: str | None, split: SplitName) -> Split:
@@ -81,7 +109,10 @@ def open_real(path: str | None, split: SplitName) -> Split:
     from benchsuite.builtin.datasets import _files, _real
 
     folder, _, named = (path or "").partition(",real=")
-    root = _files.existing("imagenet-real", folder, REAL_DOWNLOAD)
+    place = folder.partition(",labels=")[0]
+    file = Path(place).expanduser()
+    inside = is_remote(place) or (place and file.is_file())
+    root = file.parent if inside else _files.existing("imagenet-real", place, REAL_DOWNLOAD)
     if split == "train":
         raise DataError(expected("the split of imagenet-real", "test: train images were not reassessed", split))
     file = Path(named).expanduser() if named else _real.find(root)

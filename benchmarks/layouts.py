@@ -1,0 +1,151 @@
+"""Images per second of the layouts of ImageNet compared with class folders, and the memory that a large shard takes.
+
+``python benchmarks/layouts.py imagenet:PATH [--images 300] [--rounds 5] [--shard 10000]``
+
+The images are copied from ``PATH`` into a temporary folder, as class folders, a tar, a zip, a Parquet file in the order
+of the names and one in random order, and WebDataset shards. Each is read whole by the reference loader, in turn, with
+all files in the page cache; medians and the ratio to class folders are printed. Aim: tar and Parquet at least 0.9.
+
+Then the peak memory of reading a tar of ``--shard`` small images is compared with that of a tenth of them. Aim: 1.1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from benchsuite import Split, load_plugins, read_bytes
+from benchsuite.data.prefetch import cores
+from benchsuite.specs.dataset import spread
+
+Pictures = list[tuple[str, str, int, bytes]]
+"""Name, WordNet id, class index and bytes of each image."""
+
+
+def tar(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
+    """Writes a tar."""
+    with tarfile.open(path, "w") as archive:
+        for name, content in files:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+
+def parquet(path: Path, pictures: Pictures) -> None:
+    """Writes a Parquet file with the columns and the row groups of 100 images of the hub's files."""
+    images = [{"bytes": content, "path": f"{name}_{wnid}.JPEG"} for name, wnid, _, content in pictures]
+    pq.write_table(pa.table({"image": images, "label": [p[2] for p in pictures]}), path, row_group_size=100)
+
+
+def layouts(root: Path, pictures: Pictures) -> dict[str, Path]:
+    """Writes the copies; returns the path of each."""
+    for name, wnid, _, content in pictures:
+        (root / "folders" / wnid).mkdir(parents=True, exist_ok=True)
+        (root / "folders" / wnid / f"{name}.JPEG").write_bytes(content)
+    tar(root / "images.tar", ((f"val/{wnid}/{name}.JPEG", content) for name, wnid, _, content in pictures))
+    with zipfile.ZipFile(root / "images.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, wnid, _, content in pictures:
+            archive.writestr(f"val/{wnid}/{name}.JPEG", content)
+    parquet(root / "ordered.parquet", pictures)
+    parquet(root / "shuffled.parquet", random.Random(0).sample(pictures, len(pictures)))
+    (root / "webdataset").mkdir()
+    parts = ([(f"{n}.jpg", content), (f"{n}.cls", str(label).encode())] for n, _, label, content in pictures)
+    tar(root / "webdataset" / "0.tar", (file for part in parts for file in part))
+    names = ("folders", "images.tar", "images.zip", "ordered.parquet", "shuffled.parquet", "webdataset")
+    return {name: root / name for name in names}
+
+
+def seconds(split: Split, workers: int) -> float:
+    """The time of one pass of the reference loader."""
+    start = time.perf_counter()
+    loader = load_plugins().find("loader", "torch")
+    seen = sum(np.asarray(p).ndim == 3 for p in loader.images(split, split.samples, lambda p, _: p, workers))
+    if seen != len(split.samples):
+        raise SystemExit(f"{seen} images instead of {len(split.samples)}")
+    return time.perf_counter() - start
+
+
+def compare(data: str, args: argparse.Namespace) -> None:
+    """Prints the table of images per second."""
+    catalog = load_plugins()
+    source = catalog.open_dataset(data)[1]
+    pictures: Pictures = []
+    for s in spread(source.samples, args.images):
+        content = Path(s.where).read_bytes() if s.place is None else read_bytes(s.place)
+        pictures.append((s.id, Path(s.where).parent.name, s.label, content))
+    with tempfile.TemporaryDirectory() as scratch:
+        paths = layouts(Path(scratch), pictures)
+        start = {name: time.perf_counter() for name in paths}
+        splits = {}
+        for name, path in paths.items():
+            start[name] = time.perf_counter()
+            splits[name] = catalog.open_dataset(f"imagenet:{path}")[1]
+            start[name] = time.perf_counter() - start[name]
+            seconds(splits[name], args.workers)
+        times: dict[str, list[float]] = {name: [] for name in splits}
+        for _ in range(args.rounds):
+            for name, split in splits.items():
+                times[name].append(seconds(split, args.workers))
+    for name, measured in times.items():
+        ratio = statistics.median(a / b for a, b in zip(times["folders"], measured, strict=True))
+        rate = len(pictures) / statistics.median(measured)
+        print(f"{name:18} {rate:8.1f} images/s   {ratio:.3f} of class folders   opened in {start[name]:.3f} s")
+
+
+def child(path: str) -> None:
+    """Reads every image of a tar; prints the peak memory in MiB."""
+    split = load_plugins().open_dataset(f"imagenet:{path}")[1]
+    seconds(split, 2)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def memory(count: int) -> None:
+    """Prints the peaks for a shard and for a tenth of it."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)).save(buffer, "JPEG")
+    peaks = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for images in (count // 10, count):
+            path = Path(scratch, f"{images}.tar")
+            tar(path, ((f"val/n01440764/{i:06}.JPEG", buffer.getvalue()) for i in range(images)))
+            command = [sys.executable, __file__, "--child", str(path)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            peaks.append(float(done.stdout))
+            print(f"shard of {images:6} images, {path.stat().st_size / 2**20:6.1f} MiB: peak {peaks[-1]:.1f} MiB")
+    print(f"peak of {count} over that of {count // 10}: {peaks[1] / peaks[0]:.3f}")
+
+
+def main() -> None:
+    """Prints the rates and the memory."""
+    if sys.argv[1:2] == ["--child"]:
+        child(sys.argv[2])
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", help="imagenet:PATH")
+    parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=cores())
+    parser.add_argument("--shard", type=int, default=10_000)
+    args = parser.parse_args()
+    compare(args.data, args)
+    memory(args.shard)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""The usual copies of ImageNet: which files under a path hold the images of a split, and what labels them.
+
+A copy is a list of ``Picture``s, from folders or archives alike, and the places where its labels may lie.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from benchsuite import ARCHIVES, SUFFIXES, DataError, Member, Sample, archive_state, check_head, expected, members
+from benchsuite.builtin.datasets import _labels
+
+FOLDERS = {"test": ("val", "validation"), "train": ("train",)}
+"""Names of the folder of each split."""
+OFFICIAL = {"test": "ILSVRC2012_img_val.tar", "train": "ILSVRC2012_img_train.tar"}
+KAGGLE = ("ILSVRC", "Data", "CLS-LOC")
+_NAMED = re.compile(r"(.+)_(n\d{8})")
+"""A name that ends in the WordNet id of its class."""
+_OTHERS = ("train", "test", "val", "validation")
+
+
+def part(root: Path, split: str) -> Path | None:
+    """The folder of a split in ``root``, also in Kaggle's tree; None if there is none."""
+    for top in (root, root.joinpath(*KAGGLE)):
+        for name in FOLDERS[split]:
+            if (top / name).is_dir():
+                return top / name
+    return None
+
+
+def label_places(folder: Path) -> tuple[Path, ...]:
+    """The folders in which the labels of a folder of images may lie: it, its parent, and the root of Kaggle's tree."""
+    places = (folder, folder.parent)
+    return (*places, folder.parents[3]) if folder.parts[-4:-1] == KAGGLE else places
+
+
+def archives(root: Path, split: str) -> list[str]:
+    """The archives in a folder that hold a split: the official tar, Parquet files (also of the hub's cache), or shards.
+
+    Those that are named after a split are taken for that one only; if none is, all are.
+    """
+    official = root / OFFICIAL[split]
+    if official.is_file():
+        return [str(official)]
+    snapshots = sorted(root.glob("snapshots/*"), key=lambda p: p.stat().st_mtime)
+    for folder in (root, root / "data", *snapshots[::-1], *(s / "data" for s in snapshots[::-1])):
+        for suffix in (".parquet", ".tar", ".zip"):
+            found = sorted(f for f in folder.glob(f"*{suffix}") if f.is_file() and not f.name.startswith("."))
+            named = {f: next((n for n in _OTHERS if re.search(rf"(^|[-_.]){n}([-_.]|$)", f.name)), "") for f in found}
+            own = [f for f in found if named[f] in FOLDERS[split]] or [f for f in found if not named[f]]
+            if own:
+                return [str(f) for f in own]
+    return []
+
+
+def in_archives(
+    files: Sequence[str], split: str, index: dict[str, int], labels: Path | None, beside: Sequence[Path]
+) -> list[Sample]:
+    """The samples of archives. Their labels are, in this order: ``labels``, folders named by WordNet ids, names that
+    end in one, a number that lies with each image (Parquet, WebDataset), a labels file in the archive or ``beside``.
+
+    Raises ``DataError`` for an image without a label and for files that are not images.
+    """
+    pictures: list[Member] = []
+    numbers: dict[str, int] = {}
+    texts: list[Member] = []
+    for file in files:
+        found = members(file, _wanted)
+        images = _of_split([m for m in found if _is_image(m)], split)
+        pictures += images
+        texts += [m for m in found if not _is_image(m)]
+        numbers |= {m.name: m.label for m in images if m.label is not None}
+    if not pictures:
+        raise DataError(expected("an archive of images", f"one with files {', '.join(SUFFIXES)}", "none", files[0]))
+    for m in pictures:
+        check_head(m.where, m.head)
+    numbers |= _beside_each(pictures, texts)
+    by_name = None if labels else _by_names(pictures, index)
+    for m, label in zip(pictures, by_name or (), strict=False):
+        if numbers.get(m.name, label) != label:
+            raise DataError(expected("a label", f"{label}, as the image's name says", numbers[m.name], m.where))
+    if by_name is None and not labels and len(numbers) == len(pictures):
+        by_name = [numbers[m.name] for m in pictures]
+        _check(by_name, pictures, len(index))
+    if by_name is None:
+        order = sorted(pictures, key=lambda m: _stem(m.name))
+        stems = [_stem(m.name) for m in order]
+        tops = {parent for m in pictures for parent in PurePosixPath(m.name).parents}
+        above = [m for m in texts if PurePosixPath(m.name).parent in tops]  # not Kaggle's ImageSets/CLS-LOC/val.txt
+        known = _read_labels(labels, above, beside, stems, index, files[0])
+        by_name = [known[_stem(m.name)] for m in pictures]
+    states = {file: archive_state(file) for file in files}
+    return [
+        Sample(_stem(m.name), label, m.where, f"{m.place.size}@{states[m.place.file]}", None, m.place)
+        for m, label in zip(pictures, by_name, strict=True)
+    ]
+
+
+def named_label(stem: str, index: dict[str, int]) -> int | None:
+    """The class of a name that ends in a WordNet id of ImageNet."""
+    match = _NAMED.fullmatch(stem)
+    return index.get(match[2]) if match else None
+
+
+def short(stem: str) -> str:
+    """A name without the WordNet id at its end."""
+    match = _NAMED.fullmatch(stem)
+    return match[1] if match else stem
+
+
+def is_archive(path: str) -> bool:
+    """Whether a path or URL is that of an archive, by its suffix; of compressed ones too, which are refused later."""
+    return path.lower().endswith((*ARCHIVES, ".tar.gz", ".tgz"))
+
+
+def _wanted(name: str) -> bool:
+    parts = name.split("/")
+    if any(p.startswith(".") or p == "__MACOSX" for p in parts):
+        return False
+    return _is_picture(parts[-1]) or parts[-1].endswith((".cls", ".json", ".txt", ".csv"))
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def _is_image(member: Member) -> bool:
+    return member.label is not None or member.place.file.lower().endswith(".parquet") or _is_picture(member.name)
+
+
+def _stem(name: str) -> str:
+    return short(_labels.stem(name))
+
+
+def _of_split(images: list[Member], split: str) -> list[Member]:
+    """The images in the folder of a split, if the archive has folders of splits; else all."""
+    tops = {part for m in images for part in PurePosixPath(m.name).parent.parts} & set(_OTHERS)
+    if not tops:
+        return images
+    own = [m for m in images if set(PurePosixPath(m.name).parent.parts) & set(FOLDERS[split])]
+    if not own:
+        rule = f"one with a folder {' or '.join(FOLDERS[split])}"
+        raise DataError(expected("the archive", rule, f"only {', '.join(sorted(tops))}", images[0].place.file))
+    return own
+
+
+def _by_names(pictures: Sequence[Member], index: dict[str, int]) -> list[int] | None:
+    """The classes by folders named by WordNet ids, or by names that end in one; None if not all images have one."""
+    folders = [posixpath.basename(posixpath.dirname(m.name)) for m in pictures]
+    if any(re.fullmatch(r"n\d{8}", name) for name in folders):
+        for name, m in zip(folders, pictures, strict=True):
+            if name not in index:
+                rule = "in a folder named by a WordNet id of ImageNet"
+                raise DataError(expected("each image", rule, name or "none", m.where))
+        return [index[name] for name in folders]
+    labels = [named_label(_labels.stem(m.name), index) for m in pictures]
+    return None if None in labels else [label for label in labels if label is not None]
+
+
+def _beside_each(pictures: Sequence[Member], texts: Iterable[Member]) -> dict[str, int]:
+    """The numbers of WebDataset shards: ``KEY.cls``, or ``label`` in ``KEY.json``; keys end at the first dot."""
+    import json
+
+    from benchsuite import read_bytes
+
+    beside: dict[tuple[str, str], Member] = {}
+    for m in texts:
+        if m.name.endswith((".cls", ".json")):
+            key = m.place.file, _key(m.name)
+            if key not in beside or m.name.endswith(".cls"):
+                beside[key] = m
+    found = {}
+    for m in pictures:
+        text = beside.get((m.place.file, _key(m.name)))
+        if text is None:
+            continue
+        where = text.where
+        try:
+            value = json.loads(read_bytes(text.place))
+        except ValueError:
+            raise DataError(expected("a label", "a number", "something else", where)) from None
+        if isinstance(value, dict):
+            value = next((value[k] for k in ("label", "cls", "class_id") if k in value), None)
+        if type(value) is not int:
+            raise DataError(expected("a label", "a number", repr(value), where))
+        found[m.name] = value
+    return found
+
+
+def _key(name: str) -> str:
+    folder, _, base = name.rpartition("/")
+    return f"{folder}/{base.partition('.')[0]}"
+
+
+def _check(labels: Sequence[int], pictures: Sequence[Member], classes: int) -> None:
+    for label, m in zip(labels, pictures, strict=True):
+        if not 0 <= label < classes:
+            where = m.where
+            raise DataError(expected("a label", f"an index from 0 to {classes - 1}", label, where))
+
+
+def _read_labels(
+    labels: Path | None,
+    texts: Sequence[Member],
+    beside: Sequence[Path],
+    stems: Sequence[str],
+    index: dict[str, int],
+    file: str,
+) -> dict[str, int]:
+    """The labels from the file that the user named, from one in the archive, or from one in the folders ``beside``."""
+    from benchsuite import read_bytes
+
+    if labels is not None:
+        return _labels.read_labels(labels, stems, index)
+    for pattern in _labels.PATTERNS:
+        for m in texts:
+            if PurePosixPath(m.name).match(pattern):
+                where = m.where
+                return _labels.parse(read_bytes(m.place), where, stems, index)
+    if not beside:
+        rule = "labelled by class folders, by names, or by ,labels=FILE"
+        raise DataError(expected("the images of an archive", rule, "neither", file))
+    return _labels.read_labels(_labels.find_labels(beside), stems, index)

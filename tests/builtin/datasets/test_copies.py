@@ -1,0 +1,279 @@
+"""Tests of the usual copies of ImageNet: one hundred images in every layout are the same data set."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import pickle
+import tarfile
+from pathlib import Path
+
+import copies
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchsuite import BenchsuiteError, DataError
+from benchsuite.builtin.datasets import _synsets, imagenet
+from benchsuite.data.prepared_note import PreparedSpec
+from benchsuite.data.prepared_writer import prepare
+from benchsuite.doctor.check import CheckRequest, checkup
+from benchsuite.evaluation.question import RunRequest
+from benchsuite.progress import Progress
+from benchsuite.runs.run import run
+from benchsuite.specs.catalog import load_plugins
+from benchsuite.storage import keys
+
+SOME = ("folders", "official", "parquet")
+JPEG = copies.made_up(1)[copies.name(1)][1]
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """One hundred real images under the names of validation images, or made-up ones without the folder of real ones."""
+    folder = os.environ.get("BENCHSUITE_TEST_DATA")
+    if not folder:
+        return copies.made_up(100)
+    found = {}
+    with tarfile.open(Path(folder) / "imagenet-500.tar") as archive:
+        for member in archive:
+            if member.isfile() and len(found) < 100:
+                found[copies.name(len(found) + 1)] = Path(member.name).parent.name, archive.extractfile(member).read()
+    return found
+
+
+@pytest.fixture(scope="module")
+def made(pictures, tmp_path_factory):
+    """The path of each layout, made when it is asked for."""
+    paths = {}
+
+    def path(layout):
+        if layout not in paths:
+            paths[layout] = str(copies.LAYOUTS[layout](tmp_path_factory.mktemp("copy") / "root", pictures))
+        return paths[layout]
+
+    return path
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / "cache"))
+
+
+def opened(path):
+    return imagenet.open_imagenet(str(path), "test")
+
+
+def labels(split):
+    return {s.id: s.label for s in split.samples}
+
+
+def imagenet_index(wnid):
+    return _synsets.wnids().index(wnid)
+
+
+def fails(path, pattern):
+    with pytest.raises(DataError, match=pattern) as caught:
+        opened(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("layout", sorted(set(copies.LAYOUTS) - {"folders"}))
+def test_a_copy_has_the_ids_order_labels_digest_and_pixels_of_class_folders(made, pictures, layout):
+    usual, split = opened(made("folders")), opened(made(layout))
+    assert [(s.id, s.label) for s in split.samples] == [(s.id, s.label) for s in usual.samples]
+    assert keys.samples_digest(split.samples) == keys.samples_digest(usual.samples)
+    assert len(split.samples) == 100
+    sent = pickle.loads(pickle.dumps(split))
+    for i in (0, 57, 99):
+        np.testing.assert_array_equal(sent.read(sent.samples[i]), usual.read(usual.samples[i]))
+
+
+def counted(path, results, **options):
+    """The result row of a network of random weights."""
+    request = RunRequest(("resnet20",), ("1crop:resize=32,crop=32",), f"imagenet:{path}", "random", **options)
+    (row,) = run(dataclasses.replace(request, device="cpu", results=results), load_plugins(), Progress())
+    return row["n"], row["top1_errors"], row["top5_errors"]
+
+
+def test_every_copy_gives_the_same_counts_by_one_process_and_three(made, tmp_path, monkeypatch):
+    usual = counted(made("folders"), tmp_path)
+    assert usual[0] == 100
+    for layout in sorted(copies.LAYOUTS):
+        monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / layout))
+        assert counted(made(layout), tmp_path / f"{layout} results", workers=3) == usual
+    monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / "three"))
+    assert counted(made("official"), tmp_path / "three results", processes=3) == usual
+
+
+@pytest.mark.parametrize("layout", ["official", "parquet"])
+def test_a_copy_can_be_prepared_for_ffcv(made, tmp_path, layout):
+    pytest.importorskip("ffcv")
+    split = opened(made(layout))
+    loader = load_plugins().find("loader", "ffcv")
+    note = prepare(PreparedSpec(loader, split, f"imagenet:{made(layout)}"), Progress(), 2)
+    assert note["images"] == 100
+
+
+def test_a_check_reads_archives_as_it_reads_files(made):
+    found = [checkup(CheckRequest(f"imagenet:{made(name)}", full=True), load_plugins(), Progress()) for name in SOME]
+    assert len({f.pixels_digest for f in found}) == 1
+    assert {f.exit_status for f in found} == {found[0].exit_status}
+    assert [f.text for f in found[0].findings if f.check == "sizes"] == [
+        f.text for f in found[1].findings if f.check == "sizes"
+    ]
+
+
+# labels
+
+
+def test_labels_on_another_disk_are_named_with_the_data(pictures, tmp_path):
+    root = copies.flat(tmp_path / "root", pictures)
+    (root / "val.txt").rename(tmp_path / "mine.txt")
+    fails(root, "labelled by")
+    usual = {n: imagenet_index(w) for n, (w, _) in pictures.items()}
+    assert labels(opened(f"{root},labels={tmp_path / 'mine.txt'}")) == usual
+    fails(f"{root},labels={tmp_path / 'none.txt'}", "a readable text.*none.txt")
+
+
+def test_the_kits_numbers_follow_its_meta_mat_and_not_the_sorted_ids(pictures, tmp_path):
+    copies.official(tmp_path, pictures)
+    folder = tmp_path / copies.KIT / "data"
+    truth = folder / "ILSVRC2012_validation_ground_truth.txt"
+    numbers = [int(line) for line in truth.read_text().split()]
+    split = opened(tmp_path)
+    assert [_synsets.wnids()[s.label] for s in split.samples] == [copies.kit_order()[n - 1] for n in numbers]
+    assert [s.label for s in split.samples] != [n - 1 for n in numbers]
+    truth.write_text("1001\n" * 100)
+    fails(tmp_path, "an ILSVRC2012_ID of a class in meta.mat, got 1001")
+    truth.write_text("5\n" * 99)
+    fails(tmp_path, "which the ground truth labels, got ILSVRC2012_val_00000100")
+    (folder / "meta.mat").write_bytes(b"nothing")
+    fails(tmp_path, "Expected meta.mat to be that of the development kit")
+    (folder / "meta.mat").unlink()
+    fails(tmp_path, "bare numbers: the development kit")
+
+
+def test_the_hubs_cache_folder_opens(pictures, tmp_path):
+    copies.parquet(tmp_path / "datasets--ILSVRC--imagenet-1k" / "snapshots" / "0a1b", pictures)
+    split = opened(tmp_path / "datasets--ILSVRC--imagenet-1k")
+    assert labels(split) == {n: imagenet_index(w) for n, (w, _) in pictures.items()}
+
+
+def test_a_parquet_label_out_of_range_is_named(tmp_path):
+    rows = {"image": [{"bytes": JPEG, "path": "a.JPEG"}], "label": [1000]}
+    pq.write_table(pa.table(rows), tmp_path / "validation-0.parquet")
+    fails(tmp_path, r"an index from 0 to 999, got 1000 \(.*validation-0.parquet/a.JPEG\)")
+
+
+def test_the_reassessed_labels_are_counted_for_an_archive_too(pictures, tmp_path):
+    file = copies.class_tar(tmp_path, pictures)
+    split = imagenet.open_real(str(file), "test")
+    usual = imagenet.open_real(str(copies.folders(tmp_path / "folders", pictures)), "test")
+    assert [(s.id, s.label, s.real) for s in split.samples] == [(s.id, s.label, s.real) for s in usual.samples]
+
+
+# what lies in tars
+
+
+def test_links_long_names_and_shadow_files_in_a_tar(tmp_path):
+    wnid, deep = "n01440764", "x" * 120
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        file = tmp_path / f"{form}.tar"
+        with tarfile.open(file, "w", format=form) as archive:
+            for name, content in [
+                (f"{deep}/val/{wnid}/{deep}.JPEG", JPEG),
+                (f"{deep}/val/{wnid}/._{deep}.JPEG", b"Mac"),
+                (f"{deep}/val/{wnid}/readme", b""),
+            ]:
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+            for kind, name, target in [
+                (tarfile.SYMTYPE, "soft", f"{deep}.JPEG"),
+                (tarfile.LNKTYPE, "hard", f"{deep}/val/{wnid}/{deep}.JPEG"),
+            ]:
+                info = tarfile.TarInfo(f"{deep}/val/{wnid}/{name}.JPEG")
+                info.type, info.linkname = kind, target
+                archive.addfile(info)
+        split = opened(file)
+        assert labels(split) == dict.fromkeys((deep, "soft", "hard"), 0)
+        assert all(np.asarray(split.read(s)).shape == (30, 40, 3) for s in split.samples)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"), [("gone.JPEG", "to a file in it, got .*gone.JPEG"), ("link.JPEG", "to a file in it")]
+)
+def test_a_link_to_nothing_or_to_itself_is_named(tmp_path, target, said):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        info = tarfile.TarInfo("n01440764/link.JPEG")
+        info.type, info.linkname = tarfile.SYMTYPE, target
+        archive.addfile(info)
+    fails(tmp_path / "a.tar", said)
+
+
+def test_an_empty_member_and_one_that_is_no_image_are_named(tmp_path):
+    for content, said in ((b"", "an empty file"), (b"text", "begins with b'text'")):
+        copies.tar(tmp_path / "a.tar", {"n01440764/a.JPEG": content})
+        fails(tmp_path / "a.tar", rf"{said} \(.*a.tar/n01440764/a.JPEG\)")
+
+
+def test_a_compressed_tar_says_what_to_do(tmp_path):
+    (tmp_path / "val.tar.gz").write_bytes(b"x")
+    fails(tmp_path / "val.tar.gz", "a compressed tar; decompress it")
+
+
+def test_an_archive_that_changes_after_it_was_opened_is_refused(tmp_path, pictures):
+    file = copies.class_tar(tmp_path, pictures)
+    split = opened(file)
+    split.read(split.samples[0])
+    copies.class_tar(tmp_path, dict(list(pictures.items())[::-1]))
+    with pytest.raises(DataError, match="an image"):
+        split.read(split.samples[0])
+
+
+# damage
+
+
+def damaged(content, chance):
+    content, kind = bytearray(content), chance.integers(4)
+    for _ in range(int(chance.integers(1, 4))):
+        at, length = int(chance.integers(len(content) or 1)), int(chance.integers(1, 600))
+        if kind == 0:
+            content[at : at + 1] = bytes([content[at] ^ 1 << int(chance.integers(8))]) if content else b""
+        elif kind == 1:
+            del content[at:]
+        elif kind == 2:
+            del content[at : at + length]
+        else:
+            content[at : at + length] = chance.bytes(length)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("layout", ["class tar", "kaggle zip", "parquet", "flat", "webdataset"])
+def test_a_thousand_damaged_archives_and_labels_are_refused_in_a_line_or_read_rightly(tmp_path, layout):
+    small = copies.made_up(6, (16, 12))
+    root = copies.LAYOUTS[layout](tmp_path / "root", small)
+    files = {"flat": "val.txt", "parquet": "data/*0-of*.parquet", "webdataset": "*0.tar"}
+    file = next(root.glob(files[layout])) if layout in files else root
+    whole, chance = file.read_bytes(), np.random.default_rng(5)
+    usual = {s.id: s.label for s in opened(root).samples}
+    said = []
+    for _ in range(200):
+        file.write_bytes(damaged(whole, chance))
+        try:
+            split = opened(root)
+            for sample in split.samples:
+                split.read(sample)
+        except BenchsuiteError as error:
+            said.append(str(error))
+            continue
+        assert len(split.samples) == len(usual), "no image is left out without a word"
+        if layout in ("class tar", "kaggle zip"):
+            assert {s.id: s.label for s in split.samples} == usual
+        if layout == "parquet":  # a name has no checksum, but a label has to agree with it
+            assert sorted(s.label for s in split.samples) == sorted(usual.values())
+    assert len(said) > 50
+    assert [line for line in said if "\n" in line or not line.startswith("Expected ")] == []
