@@ -30,6 +30,9 @@ from benchsuite.storage.keys import digest
 SUFFIXES = (".pth", ".pt", ".th", ".tar", ".bin", ".ckpt", ".safetensors", ".caffemodel", ".npz")
 """Suffixes of ``--weights`` values that are treated as a path, so that a missing file is not reported as a name."""
 
+USUAL = "the usual one of"
+"""How the origin of a preprocessing begins that belongs to a data set or a network, not to the weights."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChosenWeights:
@@ -200,7 +203,7 @@ def usual_origin(dataset: Dataset, architecture: Architecture) -> str:
     """Where ``usual_preprocess`` is from, in words: ``the usual one of cifar10``."""
     if architecture.preprocessing == "always":
         return architecture.name
-    return f"the usual one of {dataset.name if dataset.preprocess else architecture.name}"
+    return f"{USUAL} {dataset.name if dataset.preprocess else architecture.name}"
 
 
 def fitted(recipe: Recipe, usual: Preprocess, architecture: Architecture) -> Recipe:
@@ -274,11 +277,17 @@ def load(architecture: Architecture, chosen: ChosenWeights, classes: int) -> Loa
     return LoadedWeights(module, reading)
 
 
-def notes(chosen: ChosenWeights, reading: Reading) -> list[str]:
-    """What a user should know of weights from a file, a line each: how it was read, and the preprocessing."""
+def notes(architecture: Architecture, chosen: ChosenWeights, reading: Reading) -> list[str]:
+    """What a user should know of weights from a file, a line each: how it was read, and the preprocessing.
+
+    If that is only the usual one, also how another is chosen.
+    """
     if chosen.path is None or chosen.recipe is not None:
         return []
     said = f"preprocessing of {chosen.label}: {in_words(chosen.preprocess)}; from {chosen.origin}"
+    if chosen.origin.startswith(USUAL):
+        others = [w.name for w in architecture.weights if w.preprocess != chosen.preprocess][:1]
+        said += f"; another: --preprocess {' or '.join([*others, 'mean=...,std=...'])}"
     options = ", ".join(f"{name}={parameters.show(value)}" for name, value in chosen.options)
     said += f"; the network has {options}" if options else ""
     return [*([f"{chosen.label}: {reading}"] if str(reading) else []), said]

@@ -189,3 +189,24 @@ def test_a_loader_that_is_not_exact_is_named_beside_the_data_set_and_keeps_figur
     assert set(ledger.differences(figure, lossy)) - set(ledger.differences(figure, result())) == {
         "other pixels (jpegs)"
     }
+
+
+def prepared(architecture: str, protocol: str, way: str, sizes: str = "") -> dict[str, object]:
+    text = f"{way}{'; sizes by the protocol: ' + sizes if sizes else ''}"
+    return {"architecture": architecture, "weights": "w", "protocol": protocol, "preprocessing": [text]}
+
+
+def test_the_preprocessing_is_a_line_for_each_way_and_names_results_only_where_it_must():
+    same = [prepared("a", "1crop", "X"), prepared("a", "10crop", "X")]
+    assert text.preprocessing_lines(same) == ["preprocessing: X"]
+    assert text.preprocessing_lines([*same, prepared("b", "1crop", "Y")]) == [
+        "preprocessing of a: X",
+        "preprocessing of b: Y",
+    ]
+    dense = prepared("a", "fullconv", "X", "no crop")
+    assert text.preprocessing_lines([*same, dense]) == ["preprocessing: X", "sizes by the protocol: fullconv: no crop"]
+    by_protocol = [prepared("a", "1crop", "X"), prepared("a", "10crop", "Y")]
+    assert text.preprocessing_lines(by_protocol)[1] == "preprocessing of a w 10crop: Y"
+    many = [prepared(f"n{i}", "1crop", "X") for i in range(6)]
+    assert text.preprocessing_lines([*many, prepared("b", "1crop", "Y")])[0] == "preprocessing of n0 and 5 more: X"
+    assert text.preprocessing_lines([result()]) == []
