@@ -4,8 +4,8 @@
 
 Each network's preprocessing is compared with the library's own transforms, pixel by pixel on made-up pictures of usual
 sizes; the network makes the checks of ``benchsuite plugin check``; and it is asked for the score map of ``fullconv``.
-Without names every network is measured and the page is written; with names their lines are printed. ``--check`` compares
-lines with the page, and its exit status is 1 if one differs.
+Without names every network is measured and the page is written; with names their lines are printed. ``--check``
+compares lines with the page, and its exit status is 1 if one differs.
 """
 
 from __future__ import annotations

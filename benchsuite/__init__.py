@@ -10,6 +10,7 @@ from benchsuite.data.archives import ARCHIVES, Member, members
 from benchsuite.data.decode import SUFFIXES, check_head, check_headers, decode
 from benchsuite.data.places import archive_state, is_remote, read_bytes
 from benchsuite.data.prefetch import in_order
+from benchsuite.data.system_files import system_kind
 from benchsuite.errors import (
     BadParameter,
     BenchsuiteError,
@@ -174,6 +175,7 @@ __all__ = [
     "show",
     "steps",
     "sweep",
+    "system_kind",
     "train",
     "unknown_name",
     "view",

@@ -59,7 +59,11 @@ def with_neighbours(kernels: Any, rho: float) -> Any:
 
 
 def _first_kernels(module: Any, image: Any) -> Any:
-    """The weights of the first convolution that a forward pass computes, (outputs, inputs, h, w): the tensor itself."""
+    """The weights of the first convolution that a forward pass computes, (outputs, inputs, h, w): the tensor itself.
+
+    The calls of ``conv2d`` are recorded, so that kernels which are computed from other weights are noticed;
+    ``explain --frequency`` looks for the module, since it prints a name.
+    """
     with _Convolutions() as convolutions:
         module(image)
     if not convolutions.weights:

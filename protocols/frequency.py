@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import Literal
 
 from benchsuite import BadParameter, Perturbation, Protocol, expected, hookimpl, perturbing
@@ -15,7 +16,8 @@ Extent = Literal["crop", "image"]
 _FILTER = "benchsuite.protocols._frequency_filter"
 
 
-def low_pass(
+def _filter(
+    name: str,
     *,
     r: Fraction = Fraction(12),
     unit: Unit = "pixels",
@@ -23,28 +25,12 @@ def low_pass(
     range: Range = "none",
     on: Extent = "crop",
 ) -> Perturbation:
-    """Keeps the frequencies within the radius ``r``. ``range`` says how pixels outside [0, 1] are treated.
+    """Keeps the frequencies within the radius ``r``, or the others. ``range`` treats pixels outside [0, 1].
 
     ``r`` is in pixels of the spectrum: whole waves per side of a square picture, per shorter side of another one. With
     ``unit=fraction`` it is in waves per pixel, of which 0.5 is the most along a row. Raises ``BadParameter`` for a
     radius below 0.
     """
-    return _filter("lowpass", r, unit, rule, range, on)
-
-
-def high_pass(
-    *,
-    r: Fraction = Fraction(12),
-    unit: Unit = "pixels",
-    rule: Rule = "le",
-    range: Range = "none",
-    on: Extent = "crop",
-) -> Perturbation:
-    """Keeps what ``low_pass`` with the same parameters removes."""
-    return _filter("highpass", r, unit, rule, range, on)
-
-
-def _filter(name: str, r: Fraction, unit: Unit, rule: Rule, range: Range, on: Extent) -> Perturbation:
     if r < 0:
         raise BadParameter(expected(f"r of {name}", "0 or more", r))
     if unit == "fraction" and r > 1:
@@ -52,6 +38,9 @@ def _filter(name: str, r: Fraction, unit: Unit, rule: Rule, range: Range, on: Ex
     parameters = (("r", r), ("unit", unit), ("rule", rule), ("range", range))
     return Perturbation(name, f"{_FILTER}:{name}", parameters, on=on, reference=f"{_FILTER}:{name}_reference")
 
+
+low_pass = partial(_filter, "lowpass")
+high_pass = partial(_filter, "highpass")
 
 _NOTE = (
     "The pictures without their {lost} spatial frequencies. Each channel of the crop, pixels in [0, 1], is transformed "

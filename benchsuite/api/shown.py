@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,14 +21,14 @@ WRAPPED = "white-space:pre-wrap;font-family:monospace"
 """Style of lines of text that keep their spaces, and are wrapped where a cell is too narrow for them."""
 
 
-class Shown:
+class Shown(ABC):
     """A result with ``lines``, sentences of which the first is the answer, and ``cells``, a table that may be empty."""
 
     __slots__ = ()
 
+    @abstractmethod
     def lines(self) -> Sequence[str]:
         """Sentences for people, the answer first."""
-        raise NotImplementedError
 
     def cells(self) -> Table:
         """The headers and the cells of the table below the answer."""

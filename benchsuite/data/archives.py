@@ -10,12 +10,14 @@ import posixpath
 import struct
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
 from benchsuite.data.decode import MAGIC_BYTES
 from benchsuite.data.places import archive_state, is_remote, open_file, unreadable
+from benchsuite.data.system_files import system_kind
 from benchsuite.errors import DataError, expected
 from benchsuite.specs.dataset import Cell, Place, Span
 from benchsuite.storage import keys
@@ -47,12 +49,22 @@ class Member:
 
 
 def members(file: str, wanted: Callable[[str], bool]) -> list[Member]:
-    """The members of an archive whose names are ``wanted``, in the order of the file; a path or URL.
+    """The members of an archive whose names are ``wanted``, in the order of the file; a path or URL. Hidden ones and
+    those in folders of systems are passed over.
 
     Links in a tar are followed. The list of an object in a store and that of a Parquet file are kept in the cache,
     because to make one most of the file is read. Raises ``DataError`` for an archive that is damaged or cut short,
     encrypted, or compressed as a whole.
     """
+    return _listed(file, lambda name: not system_kind(name) and wanted(name))
+
+
+def passed_over(file: str) -> Counter[str]:
+    """Counts the members of an archive that ``members`` passes over, by ``system_kind``; raises what it raises."""
+    return Counter(system_kind(m.name) for m in _listed(file, lambda name: bool(system_kind(name))))
+
+
+def _listed(file: str, wanted: Callable[[str], bool]) -> list[Member]:
     lower = file.lower()
     if lower.endswith(COMPRESSED):
         rule = "one whose members can be read in any order: .tar, .zip or .parquet"

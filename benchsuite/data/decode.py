@@ -47,7 +47,8 @@ def decode(path: str | os.PathLike[str], content: bytes | None = None) -> Any:
     With ``content``, these bytes are decoded, and ``path`` is only named in errors.
 
     Thread-safe; in a thread of ``in_order``, memory is reserved before the pixels are decoded. Raises ``DataError``
-    with the path if the file is missing, is not an image of ``FORMATS``, is truncated, or has more pixels than
+    with the path if the file is missing, is not an image of ``FORMATS``, is truncated, has more than 8 bits in its only
+    band, or has more pixels than
     ``Image.MAX_IMAGE_PIXELS`` (a decompression bomb).
     """
     from PIL import Image, UnidentifiedImageError
@@ -59,6 +60,7 @@ def decode(path: str | os.PathLike[str], content: bytes | None = None) -> Any:
             pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
             if limit is not None and pixels > limit:
                 raise _too_large(pixels, name)
+            check_mode(image.mode, name)
             reserve(pixels * _peak(image))
             if image.mode != "RGB":
                 return image.convert("RGB")
@@ -73,6 +75,16 @@ def decode(path: str | os.PathLike[str], content: bytes | None = None) -> Any:
     except Exception as error:  # Pillow's plugins raise many types for broken files
         reason = _reason(error)
     raise DataError(expected("an image", "whole and readable", reason, name)) from None
+
+
+def check_mode(mode: str, name: str) -> None:
+    """Raises ``DataError`` for a mode of more than 8 bits in one band (16 bits, integers, floats).
+
+    Pillow cuts its values off at 255, which makes most of a 16-bit image white; 16-bit colours it reads as 8 bits.
+    """
+    if mode.startswith(("I", "F")):
+        got = f"mode {mode}, which Pillow would cut off at 255: save it with values from 0 to 255"
+        raise DataError(expected("an image", "of 8 bits a band", got, name))
 
 
 def quiet() -> None:

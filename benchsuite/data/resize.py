@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.errors import TooLarge, expected
-from benchsuite.specs.view import Crop, View
+from benchsuite.specs.view import Border, Crop, View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,16 +67,35 @@ def cut(pixels: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """The crop of a view from a resized image, not yet mirrored. (H, W, 3) -> (h, w, 3), a slice.
 
     A mirrored view crops the mirrored image, so its columns are counted from the right. A view whose perturbation needs
-    the whole image is not cropped here.
+    the whole image is not cropped here. Of a view with a border, it is a copy.
     """
-    crop = view.early_crop
+    crop, pad = view.early_crop, view.pad
+    height, width = (side + 2 * pad for side in pixels.shape[:2])
     if crop is None:
-        return pixels
-    height, width = pixels.shape[:2]
+        return pixels if not pad else _bordered(pixels, -pad, -pad, (height, width), view.border)
     top, left = crop_origin(height, width, crop)
     if view.flip:
         left = width - crop.size - left
+    if pad:
+        return _bordered(pixels, top - pad, left - pad, (crop.size, crop.size), view.border)
     return pixels[top : top + crop.size, left : left + crop.size]
+
+
+def _bordered(
+    pixels: NDArray[np.uint8], top: int, left: int, shape: tuple[int, int], border: Border
+) -> NDArray[np.uint8]:
+    """A part of an image that may reach beyond it, by less than a side where the image is reflected."""
+    import numpy as np
+
+    index, inside = [], []
+    for start, length, side in zip((top, left), shape, pixels.shape[:2], strict=True):
+        place = np.abs(np.arange(start, start + length))
+        index.append(np.minimum(place, 2 * (side - 1) - place).clip(0))
+        inside.append((np.arange(start, start + length) >= 0) & (place < side))
+    part = pixels[np.ix_(*index)]
+    if border == "zero":
+        part[~(inside[0][:, None] & inside[1])] = 0
+    return part
 
 
 def _sample(pixels: NDArray[Any], size: int, axis: int, interpolation: str) -> NDArray[Any]:

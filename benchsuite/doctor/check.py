@@ -198,6 +198,7 @@ def _result(
     samples, seen = examination.samples, examination.seen
     census = next((c for c in dataset.census if c.split == request.split), None)
     findings = [
+        *(Finding("opening", "note", line) for line in split.notes),
         *counts(samples, split.classes, census),
         *misplaced(samples),
         *reassessed(samples, split.classes, census),

@@ -44,6 +44,9 @@ def counts(samples: Sequence[Sample], classes: Sequence[str], census: Census | N
     few, many = min(sizes.values()), max(sizes.values())
     spread = f"{few:,}" if few == many else f"{few:,} to {many:,}"
     summary = f"{number(len(samples), 'image')} of {number(len(sizes), 'class')}, {spread} of each"
+    if len(classes) < 2:
+        advice = "Put the images into a folder for each class, and let PATH hold these folders"
+        return [Finding("counts", "failed", f"{summary}: with one class every answer is right", advice, tuple(classes))]
     if census is None:
         return [Finding("counts", "ok", f"{summary}; the data set does not say how many a complete copy has")]
     wrong = [

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchsuite.data.archives import ARCHIVES
 from benchsuite.data.decode import SUFFIXES, check_header
+from benchsuite.data.system_files import system_kind
 from benchsuite.doctor.findings import WNID, Finding, ignored, number
 from benchsuite.doctor.inspection import READERS, every, file_kind
 from benchsuite.errors import DataError
@@ -20,7 +22,8 @@ class Survey:
 
     ``where`` is the folder that seems to hold the class folders, relative to the given one (empty: the given one).
     ``folders`` are the folders in it, with the number of images below each; ``nested`` are the folders inside these.
-    ``images`` are the paths of all files with the suffix of an image; ``others`` counts the other files by suffix.
+    ``images`` are the paths of all files with the suffix of an image; ``others`` counts the other files by suffix, and
+    what is passed over by its kind.
     """
 
     folders: dict[str, int] = field(default_factory=dict)
@@ -34,14 +37,17 @@ def survey(root: Path, split: str = "test") -> Survey:
     """Counts the folders and files at any depth below the folder that seems to hold the class folders."""
     top = _class_root(root, "val" if split == "test" else split)
     content = Survey(where="" if top == root else top.relative_to(root).as_posix())
+    if top != root:
+        content.others.update(kind for p in root.iterdir() if p.is_file() and (kind := file_kind(p.name)) in ARCHIVES)
     for folder, inside, files in os.walk(top):
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        content.others.update(kind for name in inside if (kind := system_kind(name)))
+        inside[:] = sorted(name for name in inside if not system_kind(name))
         place = Path(folder).relative_to(top)
         if place == Path():
             content.folders = dict.fromkeys(inside, 0)
         elif inside:
             content.nested += [(place / name).as_posix() for name in inside]
-        images = [n for n in sorted(files) if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
+        images = [n for n in sorted(files) if n.lower().endswith(SUFFIXES) and not system_kind(n)]
         content.others.update(file_kind(name) for name in set(files).difference(images))
         content.images += [f"{folder}{os.sep}{name}" for name in images]
         if place.parts:
@@ -67,7 +73,7 @@ def _class_root(root: Path, part: str) -> Path:
 
 def _folders(root: Path) -> list[str]:
     """The names of the folders in a folder; empty if it cannot be read."""
-    return [name for name in next(os.walk(root), ("", [], []))[1] if not name.startswith(".")]
+    return [name for name in next(os.walk(root), ("", [], []))[1] if not system_kind(name)]
 
 
 def _header_error(path: str) -> str:
@@ -79,7 +85,7 @@ def _header_error(path: str) -> str:
 
 
 OTHER = "names"
-ARCHIVES = {".tar", ".zip", ".gz", ".tgz"}
+COMPRESSED = {".gz", ".tgz"}
 
 
 def surveyed(content: Survey, broken: Sequence[str], reason: str) -> list[Finding]:
@@ -101,8 +107,8 @@ def surveyed(content: Survey, broken: Sequence[str], reason: str) -> list[Findin
             Finding("folders", "failed", text, f"Name these folders by {usual} too, or move them elsewhere", odd)
         )
     empty = tuple(name for name, n in names.items() if not n)
-    if empty:
-        advice = "Fill the empty folders from the archive, or remove those that are not classes"
+    if empty and not _archives_only(content):
+        advice = "Put the missing images into the empty folders, or remove the folders that are not classes"
         findings.append(Finding("folders", "failed", f"{number(len(empty), 'folder')} without an image", advice, empty))
     if content.nested and usual != OTHER:
         text = f"{number(len(content.nested), 'folder')} inside the class folders"
@@ -121,10 +127,17 @@ def surveyed(content: Survey, broken: Sequence[str], reason: str) -> list[Findin
 
 def _elsewhere(content: Survey) -> str:
     """What to do if the images are deeper in the folder, or in an archive; else empty."""
-    if not content.images and ARCHIVES & set(content.others):
-        return "Unpack the archive first"
+    if _archives_only(content):
+        if not set(ARCHIVES) & set(content.others):
+            return "Decompress the archive, for example with gunzip: a tar or zip of ImageNet then opens as it is"
+        return "ImageNet opens from the archive itself: --data imagenet:FILE (docs/data.md). Unpack that of another set"
     deeper = content.where not in ("", "val", "train") and len(content.folders) > 1
     return f"The class folders are in {content.where}: append this to PATH" if deeper else ""
+
+
+def _archives_only(content: Survey) -> bool:
+    """Whether there are archives and no images beside them."""
+    return not content.images and not {*ARCHIVES, *COMPRESSED}.isdisjoint(content.others)
 
 
 def _naming(folder: str) -> str:

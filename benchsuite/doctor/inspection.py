@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchsuite.data.decode import FORMATS, quiet
+from benchsuite.data.archives import passed_over
+from benchsuite.data.decode import FORMATS, check_mode, quiet
 from benchsuite.data.places import sample_stream
 from benchsuite.data.prefetch import cores
+from benchsuite.data.system_files import system_kind
 from benchsuite.errors import DataError
 from benchsuite.specs.dataset import Sample, Split
 
@@ -147,16 +149,25 @@ def groups(samples: Sequence[Sample], keys: Sequence[str]) -> list[tuple[Sample,
 
 
 def other_files(samples: Sequence[Sample]) -> Counter[str]:
-    """Counts the other files in the folders of the images, by suffix or as ``hidden``."""
-    known = {sample.where for sample in samples}
+    """Counts the other files in the folders of the images, by suffix, as ``hidden`` or by the name of a system's file.
+
+    Also counts the hidden folders and those of systems there and beside class folders, and such members of archives.
+    """
+    known = {sample.where for sample in samples if sample.place is None}
     folders = {where.rpartition(os.sep)[0]: where for where in known}
-    return Counter(
+    folders = {folder: image for folder, image in folders.items() if Path(image).is_file()}
+    found = Counter(
         file_kind(entry.name)
-        for folder, image in folders.items()
-        if Path(image).is_file()
+        for folder in folders
         for entry in os.scandir(folder or os.curdir)
-        if entry.is_file() and entry.path not in known
+        if entry.path not in known and (entry.is_file() or system_kind(entry.name))
     )
+    tops = Counter(folder.rpartition(os.sep)[0] for folder in folders)
+    for top in (top for top, classes in tops.items() if classes > 1 and top not in folders):
+        found.update(kind for entry in os.scandir(top) if entry.is_dir() and (kind := system_kind(entry.name)))
+    for file in sorted({sample.place.file for sample in samples if sample.place is not None}):
+        found += passed_over(file)
+    return found
 
 
 def _header(sample: Sample) -> tuple[Examined, bool] | None:
@@ -172,6 +183,7 @@ def _header(sample: Sample) -> tuple[Examined, bool] | None:
     with stream as file:
         with Image.open(file, formats=FORMATS) as image:
             kind, mode = str(image.format), str(image.mode)
+            check_mode(mode, sample.where)
             turned = image.getexif().get(ORIENTATION, 1) not in (1, 0, None)
             suffix = Path(sample.where).suffix.lower()
             usual = NAMED.get(suffix, suffix.removeprefix(".").upper())
@@ -184,5 +196,5 @@ def _header(sample: Sample) -> tuple[Examined, bool] | None:
 
 
 def file_kind(name: str) -> str:
-    """How a file that is no sample is counted: as hidden, by its suffix in lower case, or without one."""
-    return "hidden" if name.startswith(".") else Path(name).suffix.lower() or "no suffix"
+    """How a file that is no sample is counted: by ``system_kind``, its suffix in lower case, or as without one."""
+    return system_kind(name) or Path(name).suffix.lower() or "no suffix"

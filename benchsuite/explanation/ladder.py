@@ -132,10 +132,10 @@ def changes(start: ProtocolFactors, goal: ProtocolFactors) -> list[Change]:
     if dense:
         steps.append(_change("places", "five", optional=True) if start.places == "centre" else None)
         steps.append(_field("flip", start, goal))
-        steps.append(_change("places", "dense", spatial="gap", rounding=""))
+        steps.append(_change("places", "dense", spatial="gap", rounding="", border=""))
         steps.append(None if goal.spatial == "gap" else _change("spatial", goal.spatial))
     else:
-        steps += [_field(f, start, goal) for f in ("places", "flip", "spatial")]
+        steps += [_crops(start, goal), _field("flip", start, goal), _field("spatial", start, goal)]
     scales = set(start.scales) if base is None else {base}
     steps += [_scale(f"scale {s}", None, s) for s in sorted(set(goal.scales) - scales)]
     steps += [_scale(f"scale {s}", s, None) for s in sorted(scales - set(goal.scales))]
@@ -185,10 +185,24 @@ def _base(start: ProtocolFactors, goal: ProtocolFactors) -> int | None:
         return None
     (old,) = start.scales
     roomy = [s for s in goal.scales if s > goal.crop] or list(goal.scales)
-    moves = start.places == "centre" and goal.places != "centre"
+    moves = start.places == "centre" and goal.places != "centre" and not goal.border
     if old in goal.scales and (old in roomy or not moves):
         return old
     return min(roomy, key=lambda s: (abs(s - old), s))
+
+
+def _crops(start: ProtocolFactors, goal: ProtocolFactors) -> Change | None:
+    """The change of places, together with the border that they lie in: the centre crop has none."""
+    if start.border == goal.border:
+        return _field("places", start, goal)
+    if start.places == goal.places:
+        return _field("border", start, goal)
+    before, after = (
+        shown("places", s.places) + (f" in a border of {shown('border', s.border)}" if s.border else "")
+        for s in (start, goal)
+    )
+    apply = lambda s: replaced(s, places=goal.places, border=goal.border)  # noqa: E731
+    return Change(NAMES["places"], apply, words=(before, after))
 
 
 def _field(field: str, start: ProtocolFactors, goal: ProtocolFactors) -> Change | None:

@@ -22,6 +22,7 @@ class ProtocolFactors:
 
     ``scales`` are short sides in pixels; ``crop`` is the side of a crop or of a dense window, in pixels. ``places`` is
     where crops lie: ``centre``, ``five``, ``grid 5``, ``shifts -8+0+8``; ``dense`` for the whole image; else ``other``.
+    ``border`` is that of the image at all places but the centre: ``reflect 4``; empty if there is none.
     ``rounding`` is empty for dense views, ``spatial`` is empty for crops. ``merge`` is the space that views are merged
     in: ``prob`` or ``logit``. ``pixels`` is how pixels are changed, as a user types it: ``lowpass:r=12``; empty if they
     are not.
@@ -40,6 +41,7 @@ class ProtocolFactors:
     merge: str
     average: str
     pixels: str = ""
+    border: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,9 @@ def factors_of(distinct_views: tuple[View, ...], combine: Combine, pixels: str =
     if flips == {True} or any(getattr(v, field) != getattr(first, field) for v in distinct_views for field in same):
         return None
     crops = {v.crop for v in distinct_views}
+    borders = {f"{v.border} {v.pad}" if v.pad else "" for v in distinct_views if not _central(v)} or {""}
+    if len(borders) > 1 or any(v.pad for v in distinct_views if _central(v)):
+        return None
     scales = {v.resize if isinstance(v.resize, int) else min(v.resize) for v in distinct_views}
     if len(distinct_views) != len(scales) * len(crops) * len(flips):
         return None
@@ -96,7 +101,12 @@ def factors_of(distinct_views: tuple[View, ...], combine: Combine, pixels: str =
         merge=combine.space,
         average=combine.average,
         pixels=pixels,
+        border=borders.pop(),
     )
+
+
+def _central(view: View) -> bool:
+    return view.crop is not None and view.crop.fractions == (0.5, 0.5) and view.crop.shift == (0, 0)
 
 
 def _places(crops: set[Crop]) -> tuple[str, str, int]:
@@ -154,8 +164,10 @@ def _candidates(wanted: ProtocolFactors) -> Iterator[tuple[str, dict[str, Any]]]
     """Names of protocols that may make views at these places, each with the parameters of its own that it needs."""
     kind, _, detail = wanted.places.partition(" ")
     one = len(wanted.scales) == 1
-    crops = {"rounding": wanted.rounding}
+    crops: dict[str, Any] = {"rounding": wanted.rounding}
     flipped = {"scales": wanted.scales, "flip": wanted.flip}
+    border, _, pad = wanted.border.partition(" ")
+    moved = crops | ({"pad": int(pad), "border": border} if border else {"pad": 0})
     if kind == "dense" and one:
         yield "fullconv", {"resize": wanted.scales[0], "flip": wanted.flip, "spatial": wanted.spatial}
     if kind == "dense":
@@ -165,11 +177,11 @@ def _candidates(wanted: ProtocolFactors) -> Iterator[tuple[str, dict[str, Any]]]
     if kind == "centre":
         yield "tta", crops | flipped | {"shifts": (0,)}
     if kind == "five" and one:
-        yield "10crop", crops | {"resize": wanted.scales[0], "flip": wanted.flip}
+        yield "10crop", moved | {"resize": wanted.scales[0], "flip": wanted.flip}
     if kind == "grid":
-        yield "multicrop", crops | flipped | {"grid": detail}
+        yield "multicrop", moved | flipped | {"grid": detail}
     if kind == "shifts":
-        yield "tta", crops | flipped | {"shifts": detail}
+        yield "tta", moved | flipped | {"shifts": detail}
 
 
 def bound_as(name: str, given: Mapping[str, Any], context: ProtocolContext) -> Bound | None:
@@ -199,6 +211,9 @@ def shown(field: str, value: Any) -> str:
     }
     if field == "pixels":
         return value.replace(":", " ").replace(",", ", ") or "as they are"
+    if field == "border":
+        kind, _, pad = value.partition(" ")
+        return f"{pad} pixels, {'reflected' if kind == 'reflect' else 'black'}" if pad else "none"
     if field == "scales":
         return "+".join(map(str, value)) or "none"
     return words.get((field, value)) or show(value)

@@ -172,11 +172,8 @@ class Network:
     def _perturbed(self, pixels: Any, flips: Any, view: View, samples: Sequence[Sample]) -> _Part:
         """Submits a batch of a perturbed view. Only attacks are computed with gradients."""
         assert view.perturbation is not None, "the view is perturbed"
-        if view.attacked:
-            self.module.requires_grad_(False)  # of the weights
         with torch.no_grad() if view.attacked else torch.inference_mode():
-            x = self.inputs.unit(self._mirrored(pixels, flips))
-            batch = PerturbedBatch(samples, self.device, self._logits if view.attacked else None)
+            x, batch = self._unit(pixels, flips, samples, gradient=view.attacked)
             x = perturbed(view.perturbation, x, batch)
             if view.early_crop is None and view.crop is not None:
                 top, left = crop_origin(x.shape[2], x.shape[3], view.crop)
@@ -197,8 +194,16 @@ class Network:
 
         It is called with gradients turned off, as ``PerturbedBatch.gradient`` turns them on.
         """
-        self.module.requires_grad_(False)  # of the weights
-        return self.inputs.unit(self._mirrored(pixels, flips)), PerturbedBatch(samples, self.device, self._logits)
+        return self._unit(pixels, flips, samples, gradient=True)
+
+    def _unit(
+        self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], samples: Sequence[Sample], *, gradient: bool
+    ) -> tuple[Any, PerturbedBatch]:
+        """What ``differentiable`` returns; without ``gradient`` the batch has none."""
+        if gradient:
+            self.module.requires_grad_(False)  # of the weights
+        batch = PerturbedBatch(samples, self.device, self._logits if gradient else None)
+        return self.inputs.unit(self._mirrored(pixels, flips)), batch
 
     def _logits(self, x: Any) -> Any:
         """Differentiable: pixels in [0, 1], (n, 3, h, w) -> logits (n, c), in float32."""

@@ -44,6 +44,9 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     recalled = [_recall(name, request, catalog) for name in request.architectures]
     data = _one_dataset(request.data, [r.data for r in recalled if r])
     dataset, split = catalog.open_dataset(data)
+    if len(split.classes) < 2:
+        rule = "at least 2, because with one every answer is right"
+        raise DataError(expected(f"the number of classes of {split.name}", rule, f"1, {split.classes[0]}", data))
     chosen = []
     for name, r in zip(request.architectures, recalled, strict=True):
         architecture = catalog.architecture(r.architecture if r else name)

@@ -50,6 +50,8 @@ def run(request: RunRequest, catalog: Catalog, progress: Progress) -> list[dict[
             raise
         if request.data is None:
             progress.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
+        for line in questions[0].split.notes:
+            progress.note(line)
         forced = [q.bound.label for q in questions if q.precision == "fp32"]
         if request.precision not in ("auto", "fp32") and forced:
             progress.note(f"{', '.join(forced)} in fp32, not {request.precision}: an attack needs exact gradients")

@@ -89,7 +89,10 @@ class Catalog:
         return parameters.bind_transform(text, lambda name: self.find("transform", name))
 
     def open_dataset(self, text: str, part: SplitName = "test") -> tuple[Dataset, Split]:
-        """``imagenet:PATH`` -> the dataset and its opened split ``part``. Raises ``UnknownName`` or ``DataError``."""
+        """``imagenet:PATH`` -> the dataset and its opened split ``part``.
+
+        Raises ``UnknownName``; ``DataError`` also for a split without images or with a label that no answer can have.
+        """
         name, colon, path = text.partition(":")
         dataset: Dataset = self.find("dataset", name)
         if dataset.path == "required" and not path:
@@ -99,6 +102,11 @@ class Catalog:
         split = dataset.open(path or None, part)
         if not split.samples:
             raise DataError(expected("the data set", "at least one image", "none", text))
+        possible = set(split.among or range(len(split.classes)))
+        for sample in split.samples:
+            if sample.label not in possible:
+                rule = f"one of the {len(possible)} classes that an answer can have"
+                raise DataError(expected("a label", rule, sample.label, f"{sample.where}, in {text}"))
         return dataset, split
 
     def owner(self, kind: str, name: str) -> str:
@@ -196,9 +204,20 @@ def _collect(
                 raise PluginError(
                     f"Two plugins declare the {kind} {value.name!r}: {owners[kind, value.name]} and {owner}"
                 )
+            _check_types(kind, value, where)
             declared[value.name] = value
             owners[kind, value.name] = owner
     return dict(sorted(declared.items()))
+
+
+def _check_types(kind: str, value: Any, where: str) -> None:
+    """Raises ``PluginError`` for a parameter that a user may write but that has no annotation."""
+    functions = {"architecture": ("build",), "protocol": ("views", "perturb"), "transform": ("apply",)}.get(kind, ())
+    for function in (getattr(value, name, None) for name in functions):
+        name = parameters.without_type(function) if function is not None else None
+        if name is not None:
+            what = f"the parameter {name} of the {kind} {value.name}"
+            raise PluginError(expected(what, "annotated with its type, such as int", "no annotation", where))
 
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

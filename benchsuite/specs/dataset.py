@@ -127,7 +127,7 @@ class Split:
     uint8 (H, W, 3) RGB, as a new array or a Pillow image, and may be called by several threads at once; it raises
     ``DataError`` with the file's name. ``mirror`` says that a mirror image keeps its class. ``among`` are the class
     indices that a prediction may have, ascending: the logits of other classes are removed before any softmax. If it is
-    empty, all classes are kept.
+    empty, all classes are kept. ``notes`` are lines for the user about what was chosen when it was opened.
     """
 
     name: str
@@ -136,6 +136,7 @@ class Split:
     mirror: bool
     read: Callable[[Sample], Any]
     among: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

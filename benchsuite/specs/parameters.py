@@ -278,8 +278,21 @@ def transform_parameters(transform: Transform) -> dict[str, tuple[Any, Any]]:
     return _keywords(transform.apply)
 
 
+def without_type(function: Callable[..., Any]) -> str | None:
+    """The first parameter that a user may write but that has no annotation, by which it is parsed; None if all have."""
+    _, wanted = _keyword_only(function)
+    return next((p.name for p in wanted if p.annotation is inspect.Parameter.empty), None)
+
+
 def _keywords(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """The keyword-only parameters of a function that no ``partial`` has set: name -> (type, default)."""
+    function, wanted = _keyword_only(function)
+    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function) if wanted else {}
+    return {p.name: (hints[p.name], p.default) for p in wanted}
+
+
+def _keyword_only(function: Callable[..., Any]) -> tuple[Callable[..., Any], list[inspect.Parameter]]:
+    """The function inside of ``partial``, and its keyword-only parameters that no ``partial`` has set."""
     taken: set[str] = set()
     while isinstance(function, functools.partial):
         taken |= set(function.keywords)
@@ -287,10 +300,8 @@ def _keywords(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     try:
         signature = inspect.signature(function).parameters.values()
     except ValueError:  # a C function without a signature
-        return {}
-    wanted = [p for p in signature if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in taken]
-    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function) if wanted else {}
-    return {p.name: (hints[p.name], p.default) for p in wanted}
+        return function, []
+    return function, [p for p in signature if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in taken]
 
 
 def parse_fields(tail: str, known: Mapping[str, tuple[Any, Any]], what: str, text: str) -> dict[str, Any]:

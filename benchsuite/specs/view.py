@@ -19,6 +19,7 @@ from benchsuite.specs.perturbation import (
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 LongSide = Literal["floor", "round"]
 Rounding = Literal["round", "ceil", "floor"]
+Border = Literal["reflect", "zero"]
 Spatial = Literal["mean", "gap", "prob", "avgmax"]
 
 POSITIONS: dict[str, tuple[float, float]] = {
@@ -61,14 +62,15 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One input to the network made from an image: resized, then optionally mirrored, then optionally cropped.
+    """One input to the network made from an image: resized, then optionally padded, mirrored and cropped.
 
     ``resize`` is the length of the shorter side in pixels, or (height, width) to ignore the aspect ratio. The image is
     mirrored before it is cropped, as in torchvision's TenCrop. ``crop=None`` takes the whole resized image. ``dense``
     makes a score map with a window as large as the feature map at ``nominal`` pixels, moved at stride 1; ``spatial``
     says how the map becomes one score: ``mean`` of logits (VGG, He et al.), ``gap`` (one global pooling, no window),
     ``prob`` (mean of softmax over places), ``avgmax`` (half mean, half maximum, as timm's TestTimePoolHead).
-    ``perturbation`` changes the mirrored crop before it is normalised.
+    ``perturbation`` changes the mirrored crop before it is normalised. ``pad`` pixels are added on each side of the
+    resized image before it is cropped: ``border`` reflects the image, without its outermost pixels, or is black (zero).
     """
 
     resize: int | tuple[int, int]
@@ -81,17 +83,19 @@ class View:
     antialias: bool = True
     long_side: LongSide = "floor"
     perturbation: Perturbation | None = None
+    pad: int = 0
+    border: Border = "reflect"
 
     def __post_init__(self) -> None:
         sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)
         if any(s < 1 for s in sides):
             raise BadParameter(expected("resize", "a positive number of pixels", self.resize))
-        if self.crop is not None and self.crop.size > min(sides):
-            raise BadParameter(
-                expected(
-                    "crop", f"at most the shorter side of {min(sides)} pixels", self.crop.size, "nothing is padded"
-                )
-            )
+        _one_of("border", self.border, Border)
+        self._check_pad(min(sides))
+        if self.crop is not None and self.crop.size > min(sides) + 2 * self.pad:
+            rule = f"at most the shorter side of {min(sides) + 2 * self.pad} pixels"
+            where = "its border included" if self.pad else "nothing is padded"
+            raise BadParameter(expected("crop", rule, self.crop.size, where))
         if self.dense and self.crop is not None:
             raise BadParameter(expected("a dense view", "of the whole image", f"a crop of {self.crop.size}"))
         if self.dense and not 0 < self.nominal <= min(sides):
@@ -108,6 +112,14 @@ class View:
             raise BadParameter(
                 expected("interpolation", "nearest, bilinear or bicubic without antialias", self.interpolation)
             )
+
+    def _check_pad(self, short: int) -> None:
+        most = short - 1 if self.border == "reflect" else None
+        if self.pad < 0 or (most is not None and self.pad > most):
+            rule = f"0 to {most} pixels, as the reflected image has {short}" if most is not None else "0 pixels or more"
+            raise BadParameter(expected("pad", rule, self.pad))
+        if self.pad and self.crop is None:
+            raise BadParameter(expected("a view with a border", "a crop", "the whole image"))
 
     @property
     def attacked(self) -> bool:
@@ -164,9 +176,11 @@ def flips(wanted: bool) -> tuple[bool, ...]:
 
 
 def view_data(view: View) -> dict[str, Any]:
-    """The view as plain JSON data with every field, as used in keys and manifests; ``perturbation`` only if given."""
+    """The view as plain JSON data, as used in keys and manifests; perturbation and border only where there is one."""
     data = dataclasses.asdict(dataclasses.replace(view, perturbation=None))
     del data["perturbation"]
+    if not view.pad:
+        del data["pad"], data["border"]
     return data | ({"perturbation": perturbation_data(view.perturbation)} if view.perturbation is not None else {})
 
 
@@ -190,6 +204,8 @@ def describe(view: View) -> str:
     else:
         size = f"short side {view.resize}"
     words = [f"{size} {view.interpolation}{'' if view.antialias else ' without antialias'}"]
+    if view.pad:
+        words.append(f"border of {view.pad}, {'reflected' if view.border == 'reflect' else 'black'}")
     if view.crop is not None:
         position = view.crop.position
         place = position if isinstance(position, str) else f"at {position[0]:g}, {position[1]:g}"

@@ -205,12 +205,11 @@ def test_interrupt_is_status_130_and_keeps_finished_chunks(tmp_path: Path) -> No
     command += ["--data", f"folder:{tmp_path / 'data'}", "-p", "1crop:crop=64,resize=64"]
     chunks = Path(os.environ["BENCHSUITE_CACHE"], "chunks")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 120
-    while not list(chunks.rglob("*.logits")) and process.poll() is None and time.monotonic() < end:
+    while not list(chunks.rglob("*.logits")) and process.poll() is None:  # however slow the machine is
         time.sleep(0.02)
     kept = len(list(chunks.rglob("*.logits")))
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
     assert process.returncode == 130, err
     assert out == ""
     assert "Traceback" not in err

@@ -56,7 +56,6 @@ CASES = {
     "rgba.png": lambda p: picture("RGBA").save(p),
     "grey-alpha.png": lambda p: picture("LA").save(p),
     "one-bit.png": lambda p: picture("1").save(p),
-    "sixteen-bit.png": lambda p: picture("I;16").save(p),
     "palette.png": lambda p: picture("P").save(p),
     "palette-clear-colour.png": lambda p: picture("P").save(p, transparency=3),
     "palette-alphas.png": lambda p: picture("P").save(p, transparency=bytes(range(256))),
@@ -68,7 +67,6 @@ CASES = {
     "rgb.tif": lambda p: picture().save(p),
     "cmyk.tiff": lambda p: picture("CMYK").save(p, compression="tiff_lzw"),
     "lab.tif": lambda p: Image.fromarray(NOISY, "LAB").save(p),
-    "float.tif": lambda p: picture("F").save(p),
     "rgb.ppm": lambda p: picture().save(p),
     "grey.pgm": lambda p: picture("L").save(p),
     "lossless.webp": lambda p: picture("RGBA").save(p, lossless=True),
@@ -84,6 +82,16 @@ def test_every_kind_of_image_equals_plain_pillow(tmp_path, name):
     check_headers([path])
     same(path)
     same(os.fspath(path))
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("I;16", ".png"), ("I;16", ".tif"), ("F", ".tif"), ("I", ".tif")])
+def test_an_image_of_more_than_eight_bits_is_refused_in_place_of_a_white_one(tmp_path, mode, suffix):
+    path = tmp_path / f"deep{suffix}"
+    picture(mode).save(path)
+    with Image.open(path) as image:
+        assert image.mode == mode
+    with pytest.raises(DataError, match=f"of 8 bits a band, got mode {mode}, which Pillow would cut .*{suffix}"):
+        decode(path)
 
 
 def test_every_suffix_has_a_case():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -155,6 +157,23 @@ def test_every_view_sees_what_its_slow_twin_sees(
 ) -> None:
     image, view = picture(height, width), View(short, crop, flip=flip, interpolation=interpolation)
     np.testing.assert_array_equal(seen(image, view), geometry.look(image, view))
+
+
+@given(CROPS, st.integers(12, 30), st.booleans(), SIDE, SIDE, st.integers(1, 11), st.sampled_from(["reflect", "zero"]))
+def test_every_view_with_a_border_sees_what_its_slow_twin_sees(
+    crop: Crop, short: int, flip: bool, height: int, width: int, pad: int, border: Any
+) -> None:
+    image, view = picture(height, width), View(short, crop, flip=flip, pad=pad, border=border)
+    np.testing.assert_array_equal(seen(image, view), geometry.look(image, view))
+
+
+def test_a_border_is_that_of_torchvisions_pad() -> None:
+    pixels = torch.from_numpy(np.asarray(picture(9, 7)).copy()).permute(2, 0, 1)
+    for border, mode in (("reflect", "reflect"), ("zero", "constant")):
+        theirs = tv.pad(pixels, [4], padding_mode=mode).permute(1, 2, 0).numpy()
+        for position, part in (("top-left", theirs[:12, :12]), ("bottom-right", theirs[-12:, -12:])):
+            view = View((9, 7), Crop(12, position), pad=4, border=border)
+            np.testing.assert_array_equal(cut(np.asarray(picture(9, 7)), view), part)
 
 
 @given(CROPS, st.integers(12, 99), st.integers(12, 99))

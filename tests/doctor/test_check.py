@@ -285,3 +285,14 @@ def test_an_interruption_promises_nothing_that_is_kept(
     assert main(["data", "check", "digits"]) == 130
     said = "benchsuite: interrupted; a check keeps no partial result: the same command starts from the beginning\n"
     assert capsys.readouterr().err == said
+
+
+def test_a_deep_image_among_many_is_found_without_full(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchsuite.doctor.check.DECODED", 1)
+    Image.fromarray(np.arange(60_000, dtype=np.uint16).reshape(300, 200)).save(tree / "dog" / "zz.png")
+    status, found = check(capsys, f"folder:{tree}")
+    (broken,) = (f["examples"] for f in found["findings"] if f["check"] == "images")
+    assert status == 1
+    assert "of 8 bits a band" in broken[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from benchsuite.doctor.findings import Finding
 from benchsuite.doctor.folder_survey import Survey, surveyed
 
@@ -37,9 +39,16 @@ def test_folders_that_lie_deeper_are_pointed_to() -> None:
         assert (where in folders.advice) is (told or not where)
 
 
-def test_an_archive_alone_is_to_be_unpacked() -> None:
-    _, folders, _ = surveyed(Survey(others=Counter({".tar": 1})), [], "Expected")
-    assert (folders.level, folders.advice) == ("failed", "Unpack the archive first")
+@pytest.mark.parametrize("suffix", [".tar", ".zip", ".parquet"])
+def test_an_archive_alone_is_opened_as_it_is_and_no_folder_is_to_be_filled(suffix: str) -> None:
+    _, folders, _ = surveyed(Survey({"data": 0}, others=Counter({suffix: 1, ".gz": 1})), [], "Expected")
+    assert folders.level == "failed"
+    assert "--data imagenet:FILE" in folders.advice
+
+
+def test_a_compressed_archive_is_to_be_decompressed() -> None:
+    _, folders, _ = surveyed(Survey(others=Counter({".gz": 1})), [], "Expected")
+    assert folders.advice.startswith("Decompress the archive")
 
 
 def test_folders_of_several_data_sets_are_no_class_folders_with_folders_inside() -> None:

@@ -144,7 +144,7 @@ def test_a_folder_that_is_no_data_set_is_surveyed(root: Path) -> None:
     found = survey(root)
     assert found.folders == {"a": 4, "b": 7, "empty": 0}
     assert (len(found.images), found.nested, found.where) == (11, ["b/more"], "")
-    assert found.others == {".txt": 1}
+    assert found.others == {".txt": 1, "hidden": 1}
     steps: list[int] = []
     errors = header_errors(found.images, steps.append)
     assert [Path(line.rpartition("(")[2].rstrip(")")).name for line in errors] == ["none.jpg", "text.png"]

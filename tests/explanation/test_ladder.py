@@ -46,10 +46,29 @@ def test_from_one_crop_to_multiscale_there_are_eight_rungs_and_ten_crops_is_one_
 def test_weights_without_a_margin_are_resized_before_a_crop_is_moved() -> None:
     made = words(ladder("1crop", "multiscale", DIGITS))
     assert made[1] == ("1crop:resize=37", "resize: 32 -> 37")
-    assert made[2] == ("10crop:flip=false", "crops: centre crop -> centre and corner crops")
+    assert made[2] == ("10crop:flip=false,resize=37", "crops: centre crop -> centre and corner crops")
     assert made[5] == ("multiscale:scales=32+37", "scale 32: without -> with")
     assert [label for label, _ in made if "flip=true" in label] == []
     assert len(made) == 1 + 8
+
+
+def test_crops_of_small_images_move_with_their_border() -> None:
+    border = "in a border of 4 pixels, reflected"
+    assert words(ladder("1crop", "tta:flip=true", DIGITS)) == [
+        ("1crop", ""),
+        ("tta", f"crops: centre crop -> shifts -2+0+2 {border}"),
+        ("tta:flip=true", "mirror images: without -> with mirror images"),
+    ]
+    assert words(ladder("10crop:border=zero", "1crop", DIGITS))[1:] == [
+        ("10crop:border=zero,flip=false", "mirror images: with mirror images -> without"),
+        ("1crop", "crops: centre and corner crops in a border of 4 pixels, black -> centre crop"),
+    ]
+    made = words(ladder("tta", "tta:border=zero,pad=2,shifts=-2+0+2", DIGITS))
+    assert made[1:] == [("tta:border=zero,pad=2,shifts=-2+0+2", "border: 4 pixels, reflected -> 2 pixels, black")]
+    assert words(ladder("1crop", "tta:scales=32+36,shifts=-2+0+2", DIGITS))[1:] == [
+        ("tta", f"crops: centre crop -> shifts -2+0+2 {border}"),
+        ("tta:scales=32+36,shifts=-2+0+2", "scale 36: without -> with"),
+    ]
 
 
 def test_a_size_that_is_no_scale_of_the_goal_changes_first() -> None:
@@ -124,7 +143,7 @@ def test_a_ladder_changes_one_factor_at_a_time_between_any_two_protocols(
         assert b is not None
         changed = {field for field in a.__slots__ if getattr(a, field) != getattr(b, field)}
         assert changed
-        assert changed <= {"places", "spatial", "rounding"} or len(changed) == 1
+        assert changed <= {"places", "border", "spatial", "rounding"} or len(changed) == 1
 
 
 AS_THEY_ARE = "pixels: as they are -> lowpass r=12"

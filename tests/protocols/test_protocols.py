@@ -142,15 +142,47 @@ def test_ttas_shifts_stay_inside_any_margin(resize_: int, shifts: set[int]) -> N
 
 
 @pytest.mark.parametrize("text", ["10crop", "multicrop", "tta"])
-def test_protocols_that_move_a_crop_make_room_where_the_weights_leave_none(text: str) -> None:
-    """The short side is round(32 * 256 / 224) = round(36.57) = 37."""
-    image = noise(50, 50)
+def test_crops_of_small_images_without_a_margin_move_inside_a_reflected_border(text: str) -> None:
+    """4 pixels for 32, as in training; the centre crop is that of 1crop."""
+    image = noise(32, 32)
     made_ = made(text, CIFAR)
-    assert {v.resize for v in made_} == {37}
+    assert {v.resize for v in made_} == {32}
     assert len({seen(image, v).tobytes() for v in made_}) == len(made_)
+    central = [v for v in made_ if v.crop and v.crop.fractions == (0.5, 0.5) and not any(v.crop.shift)]
+    assert {v.pad for v in central} == {0}
+    assert {(v.pad, v.border) for v in made_ if v not in central} == {(4, "reflect")}
+    padded = np.pad(np.asarray(image), ((4, 4), (4, 4), (0, 0)), mode="reflect")
+    corner = padded[2:34, 2:34] if text == "tta" else padded[:32, :32]  # a quarter of the margin of 8, or all of it
+    assert corner.tobytes() in {seen(image, v).tobytes() for v in made_}
+    black = made(f"{text}:pad=2,border=zero", CIFAR)
+    assert {(v.pad, v.border) for v in black} == {(0, "reflect"), (2, "zero")}
     squashed = Preprocess((28, 28), 28, "bilinear", (0.5,) * 3, (0.5,) * 3)
-    assert {v.resize for v in made(text, squashed)} == {(32, 32)}
+    assert {(v.resize, v.pad) for v in made(text, squashed)} == {((28, 28), 0), ((28, 28), 3)}
+
+
+@pytest.mark.parametrize("text", ["10crop", "multicrop", "tta"])
+def test_crops_of_photographs_get_a_larger_short_side_where_the_weights_leave_no_margin(text: str) -> None:
+    tight = Preprocess(224, 224, "bilinear", (0.5,) * 3, (0.5,) * 3)
+    assert {(v.resize, v.pad) for v in made(text, tight)} == {(256, 0)}
+    assert {v.pad for v in made(text)} == {0}
     assert "round(crop * 256 / 224)" in CATALOG.protocols[text].note
+
+
+@pytest.mark.parametrize("resize_", [32, 224])
+def test_mirror_images_alone_resize_nothing(resize_: int) -> None:
+    weights = Preprocess(resize_, resize_, "bilinear", (0.5,) * 3, (0.5,) * 3)
+    assert made("tta:shifts=0,flip=true", weights) == (*made("1crop", weights), *made("tta:shifts=0", weights)[1:])
+    assert [(v.resize, v.pad, v.flip) for v in made("tta:shifts=0,flip=true", weights)] == [
+        (resize_, 0, False),
+        (resize_, 0, True),
+    ]
+
+
+def test_a_shift_beyond_the_border_is_refused() -> None:
+    with pytest.raises(BadParameter, match="at most half the margin of 8 pixels, got 5"):
+        made("tta:shifts=0+5", CIFAR)
+    with pytest.raises(BadParameter, match="0 to 31 pixels"):
+        made("tta:pad=32", CIFAR)
 
 
 @pytest.mark.parametrize("text", ["multicrop", "fullconv", "multiscale", "tta"])

@@ -38,8 +38,12 @@ def look(image: Image.Image, view: View) -> NDArray[np.uint8]:
     assert view.antialias, "Pillow always takes the mean over the input pixels that an output pixel covers"
     resized = image.resize((shape[1], shape[0]), Image.Resampling[view.interpolation.upper()])
     pixels = np.asarray(ImageOps.mirror(resized) if view.flip else resized)
+    if view.pad:
+        widths = ((view.pad, view.pad), (view.pad, view.pad), (0, 0))
+        pixels = np.pad(pixels, widths, mode="reflect") if view.border == "reflect" else np.pad(pixels, widths)
     if view.crop is None:
         return pixels
+    shape = pixels.shape[0], pixels.shape[1]
     rounded = {"round": half_to_even, "ceil": math.ceil, "floor": math.floor}[view.crop.rounding]
     size, origin = view.crop.size, []
     for length, fraction, shift in zip(shape, view.crop.fractions, view.crop.shift, strict=True):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from toy_evaluation import CATALOG, questions
 from toys import LABELS, ToyPlugin, images, split_of
 
@@ -15,12 +16,16 @@ from benchsuite import (
     BenchsuiteError,
     DataError,
     Dataset,
+    Sample,
+    Split,
     UnknownName,
     WeightsError,
     hookimpl,
     load_plugins,
 )
+from benchsuite.doctor.check import CheckRequest, checkup
 from benchsuite.evaluation.question import RunRequest
+from benchsuite.progress import Progress
 from benchsuite.runs.plan import plan
 from benchsuite.specs import parameters
 
@@ -135,8 +140,6 @@ def test_classes_that_do_not_fit_the_weights_are_refused_before_the_network_is_b
 
 
 def test_classes_with_wordnet_names_are_told_of_imagenet(tmp_path: Path) -> None:
-    from PIL import Image
-
     for name in ("n01440764", "n01443537", "n01484850"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (4, 4)).save(tmp_path / name / "a.png")
@@ -196,3 +199,28 @@ def test_an_attack_on_an_ensemble_is_refused() -> None:
     with pytest.raises(BadParameter, match="without an attack"):
         questions("ensemble:protocol=fgsm")
     assert len(questions("ensemble:protocol=lowpass(r=8)")) == 1
+
+
+def test_a_set_of_one_class_is_refused_before_the_network_is_built_and_by_a_check(tmp_path: Path) -> None:
+    images = tmp_path / "val" / "images"
+    images.mkdir(parents=True)
+    Image.new("RGB", (5, 5)).save(images / "a.png")
+    data = f"folder:{tmp_path / 'val'}"
+    with pytest.raises(DataError, match="at least 2, because with one every answer is right, got 1, images"):
+        plan(RunRequest(("resnet20",), ("1crop",), data=data, weights="random"), load_plugins())
+    found = checkup(CheckRequest(data), load_plugins(), Progress())
+    assert found.exit_status == 1
+    assert any(f.check == "counts" and f.examples == ("images",) for f in found.findings)
+
+
+@pytest.mark.parametrize(("label", "among"), [(2, ()), (-1, ()), (1, (0,))])
+def test_a_label_that_no_answer_can_have_is_refused(label: int, among: tuple[int, ...]) -> None:
+    class Plugin:
+        @hookimpl
+        def benchsuite_datasets(self) -> Any:
+            samples = (Sample("x", label, "row 0"),)
+            split = Split("odd", samples, ("a", "b"), False, lambda _: None, among)
+            return [Dataset("odd", lambda path, part: split, False, "n", "s", path="none")]
+
+    with pytest.raises(DataError, match=rf"a label to be one of the . classes .* got {label} \(row 0, in odd\)"):
+        load_plugins(entry_points=False, extra=[Plugin()]).open_dataset("odd")

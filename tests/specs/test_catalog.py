@@ -17,12 +17,15 @@ from benchsuite import (
     BadParameter,
     BenchsuiteError,
     Catalog,
+    Combine,
     Family,
     PluginError,
     Protocol,
+    Transform,
     UnknownName,
     hookimpl,
     load_plugins,
+    perturbing,
     unknown_name,
 )
 from benchsuite.specs import hookspecs
@@ -275,4 +278,25 @@ def test_a_name_that_cannot_be_typed_or_stored_is_refused(name: str) -> None:
     with pytest.raises(BadParameter, match="Expected the name of a protocol to be letters, digits") as caught:
         check_name("protocol", name, "plugin x")
     assert str(caught.value).endswith("(plugin x)")
+    assert "\n" not in str(caught.value)
+
+
+def untyped(first: object, *, power=2) -> object:  # type: ignore[no-untyped-def]
+    """A function of a plugin whose parameter a user could write, but of which no type is known."""
+    raise AssertionError(first, power)
+
+
+@pytest.mark.parametrize("kind", ["architecture", "protocol", "perturbing", "transform"])
+def test_a_parameter_without_a_type_is_one_line_that_names_plugin_and_parameter(kind: str) -> None:
+    toy = ToyPlugin()
+    made = {
+        "architecture": lambda: [dataclasses.replace(toy.benchsuite_architectures()[0], build=untyped)],
+        "protocol": lambda: [Protocol("odd", untyped, Combine(), note="n", source="s")],
+        "perturbing": lambda: [perturbing("odd", untyped, note="n", source="s")],
+        "transform": lambda: [Transform("odd", untyped, note="n", source="s")],
+    }[kind]
+    kind = kind.replace("perturbing", "protocol")
+    with pytest.raises(PluginError, match=f"the parameter power of the {kind} .* annotated") as caught:
+        load_plugins(entry_points=False, extra=[plugin(**{f"benchsuite_{kind}s": made})])
+    assert "plugin made-up" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,6 +50,15 @@ VIEWS = st.one_of(
     st.builds(
         View,
         resize=RESIZES,
+        crop=CROPS,
+        pad=st.integers(1, 223),
+        border=st.sampled_from(["reflect", "zero"]),
+        **RESAMPLING,
+        **PERTURBED,
+    ),
+    st.builds(
+        View,
+        resize=RESIZES,
         dense=st.just(True),
         nominal=st.integers(1, 224),
         spatial=st.sampled_from(["mean", "gap", "prob", "avgmax"]),
@@ -64,6 +74,7 @@ def test_a_view_is_the_same_after_json(view: View) -> None:
     assert again == view
     assert hash(again) == hash(view)
     left_out = {"perturbation"} if view.perturbation is None else set()  # keys from before perturbations stay valid
+    left_out |= set() if view.pad else {"pad", "border"}
     assert set(view_data(view)) == {f.name for f in dataclasses.fields(View)} - left_out
 
 
@@ -184,3 +195,27 @@ def test_describe_is_one_line_for_any_view(view: View) -> None:
 )
 def test_the_pixels_of_a_view_are_those_that_a_network_sees(view: View, size: tuple[int, int], pixels: int) -> None:
     assert view.pixels(*size) == pixels
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected_"),
+    [
+        ({"pad": 8, "crop": Crop(4)}, "0 to 7 pixels, as the reflected image has 8, got 8"),
+        ({"pad": -1, "crop": Crop(4)}, "0 to 7 pixels"),
+        ({"pad": 2, "crop": Crop(13)}, "at most the shorter side of 12 pixels, got 13 (its border included)"),
+        ({"pad": 2}, "a view with a border to be a crop"),
+        ({"pad": 2, "crop": Crop(4), "border": "wrap"}, "one of reflect, zero"),
+    ],
+)
+def test_a_border_that_cannot_be_made_is_refused(fields: dict[str, Any], expected_: str) -> None:
+    with pytest.raises(BadParameter) as caught:
+        View(8, **fields)
+    assert expected_ in str(caught.value)
+    assert View(8, Crop(24), pad=8, border="zero").pad == 8
+
+
+def test_a_border_is_said() -> None:
+    assert describe(View(32, Crop(32, "top-left"), pad=4)) == (
+        "short side 32 bilinear, border of 4, reflected, crop 32 top-left"
+    )
+    assert "border of 4, black" in describe(View(32, Crop(32, "top-left"), pad=4, border="zero"))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchsuite.errors import unknown_name
 from benchsuite.explanation import ledger
-from benchsuite.specs.architecture import Architecture
+from benchsuite.specs.architecture import Architecture, Transform
 from benchsuite.specs.catalog import BUILT_IN, Catalog
 from benchsuite.specs.parameters import parameters, show, transform_parameters
+from benchsuite.specs.protocol import Protocol
 from benchsuite.specs.recipe import Recipe
 
 Entry = dict[str, Any]
@@ -73,15 +74,9 @@ def architectures(catalog: Catalog) -> list[Entry]:
 def protocols(catalog: Catalog) -> list[Entry]:
     """Test protocols with the defaults of their parameters, as a user types them."""
     return [
-        {
-            "name": name,
-            "owner": catalog.owner("protocol", name),
-            "note": spec.note,
-            "source": spec.source,
-            "combine": str(spec.combine) if spec.perturb is None else "as the protocol in of",
-            "parameters": {key: show(default) for key, (_, default) in parameters(spec).items()},
-        }
-        for name, spec in catalog.protocols.items()
+        _with_parameters(catalog, "protocol", spec, parameters(spec))
+        | {"combine": str(spec.combine) if spec.perturb is None else "as the protocol in of"}
+        for spec in catalog.protocols.values()
     ]
 
 
@@ -120,14 +115,7 @@ def reporters(catalog: Catalog) -> list[Entry]:
 def transforms(catalog: Catalog) -> list[Entry]:
     """Changes of weights before they are tested, with the defaults of their parameters, as a user types them."""
     return [
-        {
-            "name": name,
-            "owner": catalog.owner("transform", name),
-            "note": spec.note,
-            "source": spec.source,
-            "parameters": {key: show(default) for key, (_, default) in transform_parameters(spec).items()},
-        }
-        for name, spec in catalog.transforms.items()
+        _with_parameters(catalog, "transform", spec, transform_parameters(spec)) for spec in catalog.transforms.values()
     ]
 
 
@@ -172,6 +160,18 @@ def published(catalog: Catalog) -> list[Entry]:
     return [
         {**dataclasses.asdict(row), "error": None if row.error is None else float(row.error)} for row in ledger.load()
     ]
+
+
+def _with_parameters(
+    catalog: Catalog, kind: str, spec: Protocol | Transform, known: Mapping[str, tuple[Any, Any]]
+) -> Entry:
+    return {
+        "name": spec.name,
+        "owner": catalog.owner(kind, spec.name),
+        "note": spec.note,
+        "source": spec.source,
+        "parameters": {key: show(default) for key, (_, default) in known.items()},
+    }
 
 
 def _recipes(catalog: Catalog) -> Iterator[tuple[str, Recipe]]:

@@ -92,12 +92,12 @@ def type_words(kind: Any) -> str:
 def view_facts(view: View) -> Facts:
     """A view, in words and as data, with its box in the resized ``EXAMPLE``: (left, top, right, bottom) in pixels.
 
-    The box of a mirrored view is given in the image before mirroring.
+    The box of a mirrored view is given in the image before mirroring. A box in the border of a view reaches beyond it.
     """
     height, width = resized_shape(*EXAMPLE, view)
     left, top, right, bottom = 0, 0, width, height
     if view.crop is not None:
-        top, left = resize.crop_origin(height, width, view.crop)
+        top, left = (p - view.pad for p in resize.crop_origin(height + 2 * view.pad, width + 2 * view.pad, view.crop))
         left = width - view.crop.size - left if view.flip else left
         right, bottom = left + view.crop.size, top + view.crop.size
     return {"text": describe(view), **view_data(view), "resized": [width, height], "box": [left, top, right, bottom]}

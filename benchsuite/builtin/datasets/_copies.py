@@ -8,9 +8,21 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
-from benchsuite import ARCHIVES, SUFFIXES, DataError, Member, Sample, archive_state, check_head, expected, members
+from benchsuite import (
+    ARCHIVES,
+    SUFFIXES,
+    DataError,
+    Member,
+    Sample,
+    archive_state,
+    check_head,
+    expected,
+    members,
+    system_kind,
+)
 from benchsuite.builtin.datasets import _labels
 
 FOLDERS = {"test": ("val", "validation"), "train": ("train",)}
@@ -48,7 +60,7 @@ def archives(root: Path, split: str) -> list[str]:
     snapshots = sorted(root.glob("snapshots/*"), key=lambda p: p.stat().st_mtime)
     for folder in (root, root / "data", *snapshots[::-1], *(s / "data" for s in snapshots[::-1])):
         for suffix in (".parquet", ".tar", ".zip"):
-            found = sorted(f for f in folder.glob(f"*{suffix}") if f.is_file() and not f.name.startswith("."))
+            found = sorted(f for f in folder.glob(f"*{suffix}") if f.is_file() and not system_kind(f.name))
             named = {f: next((n for n in _OTHERS if re.search(rf"(^|[-_.]){n}([-_.]|$)", f.name)), "") for f in found}
             own = [f for f in found if named[f] in FOLDERS[split]] or [f for f in found if not named[f]]
             if own:
@@ -57,10 +69,16 @@ def archives(root: Path, split: str) -> list[str]:
 
 
 def in_archives(
-    files: Sequence[str], split: str, index: dict[str, int], labels: Path | None, beside: Sequence[Path]
+    files: Sequence[str],
+    split: str,
+    index: dict[str, int],
+    labels: Path | None,
+    beside: Sequence[Path],
+    notes: list[str],
 ) -> list[Sample]:
     """The samples of archives. Their labels are, in this order: ``labels``, folders named by WordNet ids, names that
-    end in one, a number that lies with each image (Parquet, WebDataset), a labels file in the archive or ``beside``.
+    end in one, a number that lies with each image (Parquet, WebDataset), a labels file in the archive or ``beside``;
+    of several files, ``notes`` gets a line that names the one taken.
 
     Raises ``DataError`` for an image without a label and for files that are not images.
     """
@@ -90,7 +108,14 @@ def in_archives(
         stems = [_stem(m.name) for m in order]
         tops = {parent for m in pictures for parent in PurePosixPath(m.name).parents}
         above = [m for m in texts if PurePosixPath(m.name).parent in tops]  # not Kaggle's ImageSets/CLS-LOC/val.txt
-        known = _read_labels(labels, above, beside, stems, index, files[0])
+        if labels is not None:
+            known = _labels.read_labels(labels, stems, index)
+        else:
+            sources = _sources(above, beside, stems, index)
+            if not sources and not beside:
+                rule = "labelled by class folders, by names, or by ,labels=FILE"
+                raise DataError(expected("the images of an archive", rule, "neither", files[0]))
+            known = _labels.fitting(sources, str(beside[0]) if beside else files[0], notes)
         by_name = [known[_stem(m.name)] for m in pictures]
     states = {file: archive_state(file) for file in files}
     return [
@@ -117,10 +142,7 @@ def is_archive(path: str) -> bool:
 
 
 def _wanted(name: str) -> bool:
-    parts = name.split("/")
-    if any(p.startswith(".") or p == "__MACOSX" for p in parts):
-        return False
-    return _is_picture(parts[-1]) or parts[-1].endswith((".cls", ".json", ".txt", ".csv"))
+    return _is_picture(name) or name.endswith((".cls", ".json", ".txt", ".csv"))
 
 
 def _is_picture(name: str) -> bool:
@@ -202,25 +224,15 @@ def _check(labels: Sequence[int], pictures: Sequence[Member], classes: int) -> N
             raise DataError(expected("a label", f"an index from 0 to {classes - 1}", label, where))
 
 
-def _read_labels(
-    labels: Path | None,
-    texts: Sequence[Member],
-    beside: Sequence[Path],
-    stems: Sequence[str],
-    index: dict[str, int],
-    file: str,
-) -> dict[str, int]:
-    """The labels from the file that the user named, from one in the archive, or from one in the folders ``beside``."""
+def _sources(
+    texts: Sequence[Member], beside: Sequence[Path], stems: Sequence[str], index: dict[str, int]
+) -> list[_labels.Source]:
+    """The labels files in an archive, then those in the folders ``beside``."""
     from benchsuite import read_bytes
 
-    if labels is not None:
-        return _labels.read_labels(labels, stems, index)
-    for pattern in _labels.PATTERNS:
-        for m in texts:
-            if PurePosixPath(m.name).match(pattern):
-                where = m.where
-                return _labels.parse(read_bytes(m.place), where, stems, index)
-    if not beside:
-        rule = "labelled by class folders, by names, or by ,labels=FILE"
-        raise DataError(expected("the images of an archive", rule, "neither", file))
-    return _labels.read_labels(_labels.find_labels(beside), stems, index)
+    def read(m: Member) -> dict[str, int]:
+        return _labels.parse(read_bytes(m.place), m.where, stems, index)
+
+    named = [m for pattern in _labels.PATTERNS for m in texts if PurePosixPath(m.name).match(pattern)]
+    inside = [(m.where, partial(read, m)) for m in dict.fromkeys(named)]
+    return [*inside, *_labels.find_labels(beside, stems, index)]

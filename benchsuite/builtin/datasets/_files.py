@@ -22,6 +22,7 @@ from benchsuite import (
     expected,
     is_remote,
     read_bytes,
+    system_kind,
 )
 
 
@@ -65,9 +66,9 @@ def existing(dataset: str, path: str | None, download: str) -> Path:
 
 
 def folders(root: Path) -> list[str]:
-    """The names of the folders in a folder, sorted; hidden ones are ignored."""
+    """The names of the folders in a folder, sorted; hidden ones and those of systems are passed over."""
     with _listing(root) as entries:
-        return sorted(_text(e, root) for e in entries if not e.name.startswith(".") and e.is_dir())
+        return sorted(_text(e, root) for e in entries if not system_kind(e.name) and e.is_dir())
 
 
 def class_folders(root: Path) -> list[str]:
@@ -83,7 +84,7 @@ def class_folders(root: Path) -> list[str]:
 
 
 def images(folder: Path, among: str = "") -> list[ImageFile]:
-    """The image files of a folder, by name. Other files and hidden ones are ignored.
+    """The image files of a folder, by name. Other files, hidden ones and those of systems are ignored.
 
     Raises ``DataError`` for a folder inside (its images would be ignored), for a folder without images, and for an
     image that is not a regular file. ``among`` is the kind of folder, for the message.
@@ -92,7 +93,7 @@ def images(folder: Path, among: str = "") -> list[ImageFile]:
     files = []
     with _listing(folder) as entries:
         for entry in entries:
-            if entry.is_dir() and not entry.name.startswith("."):
+            if entry.is_dir() and not system_kind(entry.name):
                 raise DataError(
                     expected(kind, "a folder of images only", f"the folder {entry.name} in it", str(folder))
                 )
@@ -157,7 +158,7 @@ def read_file(sample: Sample) -> Any:
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
-    return entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".")
+    return entry.name.lower().endswith(SUFFIXES) and not system_kind(entry.name)
 
 
 def _listing(folder: Path) -> Any:

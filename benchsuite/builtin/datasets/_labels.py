@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from benchsuite import SUFFIXES, DataError, expected, first_line
+from benchsuite import SUFFIXES, DataError, expected, first_line, system_kind
 
 PATTERNS = ("val.txt", "labels.txt", "*synset_labels.txt", "LOC_val_solution.csv", "ILSVRC2012_val_labels.*")
 KIT, DEVKIT, META = "ILSVRC2012_devkit_t12", "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
@@ -16,21 +17,46 @@ FORMS = (
 )
 
 
-def find_labels(places: Sequence[Path]) -> Path:
-    """The labels file in one of these folders, or the ground truth of a development kit in or below one.
+Source = tuple[str, Callable[[], dict[str, int]]]
+"""A labels file: where it is, and a function that reads the class index of each image from it or raises DataError."""
 
-    Raises ``DataError`` if there is none, and for a ground truth without the ``meta.mat`` that explains its numbers.
+
+def find_labels(places: Sequence[Path], stems: Sequence[str], index: dict[str, int]) -> list[Source]:
+    """The labels files in these folders, and the ground truths of development kits in or below them."""
+    files = [file for pattern in PATTERNS for place in places for file in sorted(place.glob(pattern))]
+    kits = (DEVKIT, f"data/{DEVKIT}", f"{KIT}/data/{DEVKIT}", f"{KIT}.tar.gz")
+    files += [place / name for place in places for name in kits]
+    chosen = dict.fromkeys(file for file in files if file.is_file() and not system_kind(file.name))
+    return [(str(file), partial(read_labels, file, stems, index)) for file in chosen]
+
+
+def fitting(sources: Sequence[Source], where: str, notes: list[str]) -> dict[str, int]:
+    """The labels of the first source that fits the images; of several, ``notes`` gets a line that names it.
+
+    Raises ``DataError`` if there is no source (``where``), if none fits, and if two that fit disagree.
     """
-    for pattern in PATTERNS:
-        for place in places:
-            for file in sorted(place.glob(pattern)):
-                if file.is_file():
-                    return file
-    for place in places:
-        for file in (place / DEVKIT, place / "data" / DEVKIT, place / KIT / "data" / DEVKIT, place / f"{KIT}.tar.gz"):
-            if file.is_file():
-                return file
-    raise DataError(expected("images without class folders", f"labelled by {FORMS}", "none", str(places[0])))
+    fit: list[tuple[str, dict[str, int]]] = []
+    failures: list[tuple[str, DataError]] = []
+    for place, read in sources:
+        try:
+            fit.append((place, read()))
+        except DataError as error:
+            failures.append((place, error))
+    if not fit:
+        if failures:
+            raise failures[0][1]
+        raise DataError(expected("images without class folders", f"labelled by {FORMS}", "none", where))
+    (file, labels), *others = fit
+    for other, read_there in others:
+        for name, label in labels.items():
+            if read_there.get(name, label) != label:
+                got = f"{label} and {read_there[name]} for {name}"
+                rule = "the same; name the right one by ,labels=FILE"
+                raise DataError(expected("the labels of two files", rule, got, f"{file} and {other}"))
+    if len(sources) > 1:
+        unfit = "".join(f"; {place} does not fit" for place, _ in failures)
+        notes.append(f"labels from {file}{''.join(f', as in {place}' for place, _ in others)}{unfit}")
+    return labels
 
 
 def read_labels(file: Path, stems: Sequence[str], index: dict[str, int]) -> dict[str, int]:
@@ -65,8 +91,9 @@ def parse(content: bytes, file: str, stems: Sequence[str], index: dict[str, int]
             raise DataError(expected("the labels", f"one for each of {len(stems)} images", len(lines), file))
         return {stem: _class(word, index, file, n) for n, (stem, word) in enumerate(zip(stems, lines, strict=True), 1)}
     labels: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
-        name, words = _pair(line)
+    pairs = [_pair(line) for line in lines]
+    _refuse_running(pairs, file)
+    for number, (line, (name, words)) in enumerate(zip(lines, pairs, strict=True), 1):
         if not name or not words:
             raise DataError(
                 expected("a line of the labels", "FILE WNID or FILE INDEX", line, f"{file}, label {number}")
@@ -78,6 +105,23 @@ def parse(content: bytes, file: str, stems: Sequence[str], index: dict[str, int]
         if stem not in labels:
             raise DataError(expected("each image", "labelled", f"no label for {stem}", file))
     return labels
+
+
+def _refuse_running(pairs: Sequence[tuple[str, list[str]]], file: str) -> None:
+    """Raises ``DataError`` if the labels count the images: 1, 2, 3 ... line by line, or the number in each name.
+
+    Kaggle's ``ImageSets/CLS-LOC/val.txt`` has such numbers.
+    """
+    words = [words[0] if words else "" for _, words in pairs]
+    if len(words) < 2 or not all(re.fullmatch(r"[0-9]+", word) for word in words):
+        return
+    numbers = [int(word) for word in words]
+    ends = [re.search(r"[0-9]+$", name) for name, _ in pairs]
+    named = [int(end[0]) if end else -1 for end in ends]
+    if (len(numbers) > 2 and numbers == list(range(1, len(numbers) + 1))) or (named == numbers and len(set(named)) > 1):
+        got = f"running numbers: {numbers[0]} for {pairs[0][0]}, {numbers[1]} for {pairs[1][0]}"
+        rule = "class indices or WordNet ids, not a number for each image (write WordNet ids if these are classes)"
+        raise DataError(expected("the labels", rule, got, file))
 
 
 def stem(name: str) -> str:

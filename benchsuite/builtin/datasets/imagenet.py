@@ -38,27 +38,29 @@ def open_imagenet(path: str | None, split: SplitName) -> Split:
     labels = Path(named).expanduser() if named else None
     ids = _synsets.wnids()
     index = {wnid: i for i, wnid in enumerate(ids)}
-    samples = _samples(place, split, index, labels)
-    return _files.file_split("imagenet", samples, _synsets.names(ids), mirror=True)
+    notes: list[str] = []
+    samples = _samples(place, split, index, labels, notes)
+    opened = _files.file_split("imagenet", samples, _synsets.names(ids), mirror=True)
+    return dataclasses.replace(opened, notes=tuple(notes))
 
 
-def _samples(path: str, split: SplitName, index: dict[str, int], labels: Path | None) -> list[Sample]:
+def _samples(path: str, split: SplitName, index: dict[str, int], labels: Path | None, notes: list[str]) -> list[Sample]:
     """The samples of a copy: of an archive or URL, of archives in a folder, or of image files in a folder."""
     from benchsuite.builtin.datasets import _copies, _files
 
     if is_remote(path):
-        return _copies.in_archives([path], split, index, labels, ())
+        return _copies.in_archives([path], split, index, labels, (), notes)
     file = Path(path).expanduser()
     if path and file.is_file() and _copies.is_archive(path):
-        return _copies.in_archives([str(file)], split, index, labels, (file.parent,))
+        return _copies.in_archives([str(file)], split, index, labels, (file.parent,), notes)
     root = _files.existing("imagenet", path, DOWNLOAD)
     folder = _copies.part(root, split)
     if folder is None:
         if archives := _copies.archives(root, split):
-            return _copies.in_archives(archives, split, index, labels, (root, root.parent))
+            return _copies.in_archives(archives, split, index, labels, (root, root.parent), notes)
         folder = _without_part(root, split)
     inside = _files.class_folders(folder)
-    return _in_classes(folder, inside, index) if inside and not labels else _flat(folder, index, labels)
+    return _in_classes(folder, inside, index) if inside and not labels else _flat(folder, index, labels, notes)
 
 
 def _without_part(root: Path, split: SplitName) -> Path:
@@ -80,7 +82,7 @@ def _in_classes(folder: Path, inside: list[str], index: dict[str, int]) -> list[
     ]
 
 
-def _flat(folder: Path, index: dict[str, int], labels: Path | None) -> list[Sample]:
+def _flat(folder: Path, index: dict[str, int], labels: Path | None, notes: list[str]) -> list[Sample]:
     """The samples of one folder, by names that end in WordNet ids or by a labels file."""
     from benchsuite.builtin.datasets import _copies, _files, _labels
 
@@ -89,8 +91,11 @@ def _flat(folder: Path, index: dict[str, int], labels: Path | None) -> list[Samp
     known = [_copies.named_label(stem, index) for stem in stems]
     ids = [_copies.short(stem) for stem in stems]
     if labels is not None or None in known:
-        found = labels or _labels.find_labels(_copies.label_places(folder))
-        by_id = _labels.read_labels(found, ids, index)
+        if labels is not None:
+            by_id = _labels.read_labels(labels, ids, index)
+        else:
+            sources = _labels.find_labels(_copies.label_places(folder), ids, index)
+            by_id = _labels.fitting(sources, str(folder), notes)
         known = [by_id[name] for name in ids]
     return [
         Sample(name, label, file.path, file.stamp)

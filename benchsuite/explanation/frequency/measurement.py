@@ -98,7 +98,10 @@ def first_kernels(network: Network, channels: int) -> Kernels | None:
 
 
 def first_convolution(network: Network, channels: int) -> tuple[str, Any] | None:
-    """The name and the module of the first convolution that is executed on an image; None if none is."""
+    """The name and the module of the first convolution that is executed on an image; None if none is.
+
+    The transform ``smooth`` records calls of ``conv2d`` instead, since it changes the tensor that a call uses.
+    """
     executed: list[tuple[str, Any]] = []
     hooks = [
         module.register_forward_pre_hook(lambda module, _, name=name: executed.append((name, module)))

@@ -51,11 +51,8 @@ def seeds(content: Sequence[TrainingContent]) -> Sheet:
     ``smoothed-best less exact`` is the accuracy by the original's accounting minus the exact accuracy of the last
     epoch: the mean over seeds, in percentage points.
     """
-    same: dict[tuple[str, str], list[TrainingContent]] = {}
-    for one in content:
-        same.setdefault((str(one.row["architecture"]), str(one.row["recipe"])), []).append(one)
     lines = []
-    for (network, recipe), runs in same.items():
+    for (network, recipe), runs in _over_seeds(content).items():
         errors = sorted(Fraction(one.row["top1_errors"], one.row["n"]) for one in runs)
         sizes = runs[0].manifest["architecture"]
         line = [Cell(recipe), Cell(network), whole(sizes["parameters"]), whole(sizes["masks"]), whole(len(runs))]
@@ -76,10 +73,7 @@ def watched(content: Sequence[TrainingContent]) -> Sheet:
 
     A line for each network and recipe: the mean over its seeds, and the least and the greatest in brackets.
     """
-    same: dict[tuple[str, str], list[TrainingContent]] = {}
-    for one in content:
-        if one.epochs[-1].watched:
-            same.setdefault((str(one.row["architecture"]), str(one.row["recipe"])), []).append(one)
+    same = _over_seeds([one for one in content if one.epochs[-1].watched])
     names = dict.fromkeys(name for runs in same.values() for name in runs[0].epochs[-1].watched)
     rows = []
     for (network, recipe), runs in same.items():
@@ -92,6 +86,14 @@ def watched(content: Sequence[TrainingContent]) -> Sheet:
     columns = (Column("recipe"), Column("network"), *(Column(title, True) for title in titles))
     remark = "errors after the last epoch, on training images and their labels: mean of the seeds [least, greatest]"
     return once(Sheet("watched", "Errors on perturbed training images", columns, tuple(rows), (remark,)))
+
+
+def _over_seeds(content: Sequence[TrainingContent]) -> dict[tuple[str, str], list[TrainingContent]]:
+    """The trainings of each network and recipe, in the order in which these appear."""
+    same: dict[tuple[str, str], list[TrainingContent]] = {}
+    for one in content:
+        same.setdefault((str(one.row["architecture"]), str(one.row["recipe"])), []).append(one)
+    return same
 
 
 def _spread(counts: Sequence[Count | None]) -> Cell:

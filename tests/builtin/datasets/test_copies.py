@@ -277,3 +277,56 @@ def test_a_thousand_damaged_archives_and_labels_are_refused_in_a_line_or_read_ri
             assert sorted(s.label for s in split.samples) == sorted(usual.values())
     assert len(said) > 50
     assert [line for line in said if "\n" in line or not line.startswith("Expected ")] == []
+
+
+def beside(root, pictures, **files):
+    """The images in one folder, with labels files beside them: of numbers that count, or of WordNet ids."""
+    for name, (_, content) in pictures.items():
+        copies.write(root / "val" / f"{name}.JPEG", content)
+    for name, text in files.items():
+        copies.write(root / name.replace("_csv", ".csv").replace("_txt", ".txt"), text)
+    return root
+
+
+def kaggle(pictures):
+    return "ImageId,PredictionString\n" + "".join(f"{n},{w} 1 2 3 4\n" for n, (w, _) in pictures.items())
+
+
+@pytest.mark.parametrize("n", [2, 32, 1010])
+def test_running_numbers_are_no_labels_and_the_file_that_fits_is_taken_and_named(tmp_path, n):
+    pictures = {copies.name(i): (_synsets.wnids()[i % 7], JPEG) for i in range(1, n + 1)}
+    running = "".join(f"{name} {i}\n" for i, name in enumerate(pictures, 1))
+    fails(
+        beside(tmp_path / "alone", pictures, val_txt=running), "class indices or WordNet ids.* got running numbers: 1"
+    )
+    root = beside(tmp_path / "both", pictures, val_txt=running, LOC_val_solution_csv=kaggle(pictures))
+    split = opened(root)
+    assert labels(split) == {name: imagenet_index(wnid) for name, (wnid, _) in pictures.items()}
+    (line,) = split.notes
+    assert line == f"labels from {root / 'LOC_val_solution.csv'}; {root / 'val.txt'} does not fit"
+
+
+def test_a_file_that_counts_other_lines_than_the_images_is_refused_too(tmp_path):
+    pictures = {copies.name(i): (_synsets.wnids()[0], JPEG) for i in (3, 7)}
+    whole = "".join(f"{copies.name(i)} {i}\n" for i in range(1, 50))
+    fails(beside(tmp_path / "a", pictures, val_txt=whole), "got running numbers")
+    fails(beside(tmp_path / "b", pictures, val_txt=f"{copies.name(3)} 3\n{copies.name(7)} 7\n"), "got running numbers")
+
+
+def test_two_labels_files_that_agree_are_named_and_two_that_disagree_are_an_error(tmp_path):
+    pictures = copies.made_up(3)
+    same = "".join(f"{name} {wnid}\n" for name, (wnid, _) in pictures.items())
+    (line,) = opened(beside(tmp_path / "a", pictures, val_txt=same, LOC_val_solution_csv=kaggle(pictures))).notes
+    assert line.startswith("labels from ")
+    assert "val.txt, as in " in line
+    (tmp_path / "a/val.txt").write_text(same.replace(pictures[copies.name(2)][0], "n01440764"))
+    fails(tmp_path / "a", f"labels of two files to be the same.* for {copies.name(2)} .*val.txt and .*LOC_val_solution")
+    assert opened(f"{tmp_path / 'a'},labels={tmp_path / 'a' / 'LOC_val_solution.csv'}").notes == ()
+
+
+def test_the_labels_file_that_is_taken_is_told_by_a_check(tmp_path):
+    pictures = copies.made_up(3)
+    running = "".join(f"{name} {i}\n" for i, name in enumerate(pictures, 1))
+    root = beside(tmp_path / "a", pictures, val_txt=running, LOC_val_solution_csv=kaggle(pictures))
+    found = checkup(CheckRequest(f"imagenet:{root}"), load_plugins(), Progress())
+    assert [f.text for f in found.findings if f.check == "opening"] == list(opened(root).notes)

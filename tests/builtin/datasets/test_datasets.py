@@ -176,7 +176,7 @@ def test_flat_and_foldered_layouts_give_the_same_ids_and_labels(tmp_path, imagen
         ("a 1\nb 1000\nc 3\n", r"index from 0 to 999, got 1000 \(.*val.txt, label 2\)"),
         ("a 1\nb -1\nc 3\n", r"got -1 \(.*val.txt, label 2\)"),
         ("a 1\nb n00000000\nc 3\n", r"got n00000000 \(.*val.txt, label 2\)"),
-        ("a 1\nb 2\nc 3\na 4\n", r"labelled once, got a twice \(.*val.txt, label 4\)"),
+        ("a 5\nb 2\nc 3\na 4\n", r"labelled once, got a twice \(.*val.txt, label 4\)"),
         ("tench\ngoldfish\nshark\n", r"got tench \(.*val.txt, label 1\)"),
         ("1\n2\n3\n", r"got bare numbers: the development kit .*val.txt"),
         ("a 1\nb,\nc 3\n", r"FILE WNID or FILE INDEX, got b, \(.*label 2\)"),
