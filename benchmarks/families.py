@@ -22,9 +22,9 @@ from PIL import Image
 
 from benchsuite import Architecture, BenchsuiteError, load_plugins
 from benchsuite.data import resize as resizing
+from benchsuite.evaluation.preprocessing import own_input
 from benchsuite.report.export import markdown_table
 from benchsuite.report.tables.sheet import Cell, Column, Sheet, number
-from benchsuite.specs.parameters import built_with
 from benchsuite.specs.preprocess import center, in_words
 from benchsuite.specs.view import resized_shape
 from benchsuite.testing import check_architecture
@@ -101,7 +101,7 @@ def measure(name: str) -> Measured:
     except BenchsuiteError as error:
         fullconv = _reason(error)
     millions = sum(p.numel() for p in module.parameters()) / 1e6
-    own = architecture.own_input(built_with(architecture, ())) if architecture.own_input else ""
+    own = own_input(architecture)
     words = "; ".join([in_words(architecture.preprocess), *([own] if own else [])])
     return Measured(name, millions, words, largest_difference(architecture), conformance, fullconv)
 

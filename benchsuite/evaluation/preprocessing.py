@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from benchsuite.models.weights import ChosenWeights
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.preprocess import Preprocess, from_data, in_words
+from benchsuite.specs.recipe import Options
 
 SIZES = "; sizes by the protocol: "
 """Stands before sizes that the protocol sets, in place of those of the weights."""
@@ -19,10 +21,19 @@ UNKNOWN = "source not recorded"
 
 def recorded(chosen: ChosenWeights, architecture: Architecture) -> dict[str, str]:
     """What a manifest says of a network's preprocessing besides its numbers: the source, and the network's own part."""
-    own = ""
-    if architecture.own_input is not None:
-        own = architecture.own_input(parameters.built_with(architecture, chosen.options))
+    own = own_input(architecture, chosen.options)
     return {"preprocess_from": chosen.origin, **({"own_input": own} if own else {})}
+
+
+def own_input(architecture: Architecture, chosen: Options = ()) -> str:
+    """What the network itself does to its input, in words, if it is built with these options; empty for nothing."""
+    if architecture.own_input is None:
+        return ""
+    build, named = architecture.build, dict[str, Any]()
+    while isinstance(build, functools.partial):
+        named, build = build.keywords | named, build.func
+    usual = {name: default for name, (_, default) in parameters.options(architecture).items()}
+    return architecture.own_input(usual | named | dict(chosen))
 
 
 def of_manifest(manifest: Mapping[str, Any]) -> list[str]:

@@ -214,14 +214,6 @@ def views(bound: Bound, preprocess: Preprocess, mirror: bool) -> tuple[View, ...
     return distinct(found)
 
 
-def built_with(architecture: Architecture, chosen: Options) -> dict[str, Any]:
-    """Every option that the network is built with: the defaults, those in its name, and ``chosen``."""
-    build, named = architecture.build, dict[str, Any]()
-    while isinstance(build, functools.partial):
-        named, build = build.keywords | named, build.func
-    return {name: default for name, (_, default) in options(architecture).items()} | named | dict(chosen)
-
-
 def options(architecture: Architecture) -> dict[str, tuple[Any, Any]]:
     """The options that a user may write after an architecture's name: name -> (type, default)."""
     return _keywords(architecture.build)

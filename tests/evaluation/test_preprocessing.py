@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchsuite import Crop, Preprocess, View
-from benchsuite.evaluation.preprocessing import SIZES, of_manifest
+from benchsuite import Crop, Preprocess, View, load_plugins
+from benchsuite.evaluation.preprocessing import SIZES, of_manifest, own_input
 from benchsuite.specs.preprocess import center
 from benchsuite.specs.view import view_data
 
@@ -66,3 +66,12 @@ def test_an_ensemble_has_a_text_for_each_way_and_a_training_that_of_its_recipe()
     assert len(said(member(), member())) == 1
     assert of_manifest({"recipe": {"preprocess": dataclasses.asdict(P)}}) == [f"{WORDS}; from the recipe"]
     assert of_manifest({"dataset": {"name": "x"}}) == []
+
+
+def test_the_networks_own_part_follows_the_options_that_it_is_built_with() -> None:
+    catalog = load_plugins(entry_points=False)
+    assert own_input(catalog.architecture("resnet20")) == ""
+    mean = "the network subtracts a mean for each pixel itself (pixel_mean)"
+    assert own_input(catalog.architecture("resnet20:pixel_mean=true")) == mean
+    assert own_input(catalog.architecture("resnet20"), (("pixel_mean", True),)) == mean
+    assert own_input(catalog.architecture("resnet18")) == ""
