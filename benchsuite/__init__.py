@@ -27,7 +27,7 @@ from benchsuite.errors import (
     first_line,
     unknown_name,
 )
-from benchsuite.report.tables.text import result_table
+from benchsuite.report.tables.text import preprocessing_lines, result_table
 from benchsuite.specs.architecture import Architecture, DenseParts, Family, Input, Transform, Weights
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.combine import Combine
@@ -168,6 +168,7 @@ __all__ = [
     "new_plugin",
     "perturbing",
     "prepare_data",
+    "preprocessing_lines",
     "query",
     "read_bytes",
     "result_table",

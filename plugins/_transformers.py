@@ -71,7 +71,8 @@ def architecture(name: str) -> Architecture:
     usual = preprocess(processor, f"hf:{name}")
     revision = getattr(config, "_commit_hash", None) or "local files"
     source = f"transformers: {name} ({revision})"
-    weights = Weights("pretrained", partial(state, place, name), usual, int(config.num_labels), source)
+    origin = f"the image processor of {name}"
+    weights = Weights("pretrained", partial(state, place, name), usual, int(config.num_labels), source, origin=origin)
     fixed = any("patch_size" in layer for layer in (config.to_dict(),))
     return Architecture(
         f"hf:{name}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -33,7 +33,13 @@ def benchsuite_architectures() -> Iterator[Architecture]:
         weights = Weights("akamaster", partial(trained_state, url), PREPROCESS, 10, url, torch_file(url))
         build = partial(_build, (layers - 2) // 6)
         note = NOTE.format(layers=layers)
-        yield Architecture(name, build, PREPROCESS, (weights,), recipes=recipes(layers, PREPROCESS), note=note)
+        yield Architecture(
+            name, build, PREPROCESS, (weights,), recipes=recipes(layers, PREPROCESS), note=note, own_input=_own_input
+        )
+
+
+def _own_input(options: Mapping[str, Any]) -> str:
+    return "the network subtracts a mean for each pixel itself (pixel_mean)" if options["pixel_mean"] else ""
 
 
 def _build(blocks: int, num_classes: int, *, pixel_mean: bool = False) -> Any:

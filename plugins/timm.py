@@ -67,7 +67,8 @@ def _saved(name: str) -> Architecture:
 
     config, model = load_config(name)
     usual = preprocess(name, config)
-    weights = Weights("saved", partial(saved_state, name), usual, config.num_classes, f"timm: {name}")
+    source, origin = f"timm: {name}", f"config.json of {name}"
+    weights = Weights("saved", partial(saved_state, name), usual, config.num_classes, source, origin=origin)
     return Architecture(
         f"timm:{name}",
         partial(_build, name),

@@ -64,6 +64,7 @@ def resolve(name: str) -> Architecture:
         dense=None if fixed else "auto",
         adapt=_adapt,
         file_options=(("transform_input", False),) if inception else (),
+        own_input=_own_input if inception else None,
     )
 
 
@@ -100,6 +101,13 @@ def _build(name: str, size: int, num_classes: int) -> Any:
     builder = models.get_model_builder(name)
     vit = builder.__module__.endswith(".vision_transformer")
     return builder(num_classes=num_classes, **({"image_size": size} if vit else {}))
+
+
+def _own_input(options: Mapping[str, Any]) -> str:
+    """The input transform of GoogLeNet and Inception: their weights came from a code with another normalisation."""
+    if not options["transform_input"]:
+        return ""
+    return "the network changes this to mean 0.5 0.5 0.5, std 0.5 0.5 0.5 itself (transform_input)"
 
 
 def _build_inception(name: str, num_classes: int, *, transform_input: bool = True) -> Any:

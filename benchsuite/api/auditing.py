@@ -51,7 +51,8 @@ class Audit(Shown):
         if not record["rows"]:
             return [f"exactly {decimals(Fraction(record['accuracy']), digits)} % of {record['n']} images"]
         hits, seen = Count(record["hits"], record["n"]), image_count({"n": record["n"], "of": record["of"]})
-        return [f"{record['run_id']}: exactly {with_interval(hits)} %, {hits.hits} right of {seen}"]
+        prepared = [f"preprocessing: {text}" for text in record["preprocessing"]]
+        return [f"{record['run_id']}: exactly {with_interval(hits)} %, {hits.hits} right of {seen}", *prepared]
 
     def cells(self) -> Table:
         """A line for each accounting and batch size."""

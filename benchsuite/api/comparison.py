@@ -15,7 +15,7 @@ from benchsuite.errors import BadParameter, expected
 from benchsuite.explanation import comparison, group_comparison
 from benchsuite.explanation.comparison import Comparison, Paired
 from benchsuite.explanation.group_comparison import GroupChange, GroupComparison
-from benchsuite.report.tables.text import Table
+from benchsuite.report.tables.text import Table, preprocessing_of
 from benchsuite.stats.digits import p_value, places, signed, with_interval
 from benchsuite.stats.significance import holm
 
@@ -74,7 +74,8 @@ class PairedComparisons(Shown):
             change = f"{_name(pair.before)} -> {_name(pair.after)}: {_change(top1, top1.n)} points"
             test = f"{top1.fixed} fixed, {top1.broken} broken, p = {p_value(top1.p)} (McNemar, exact)"
             words.append(f"{change}; {test}")
-        return [*words, *dict.fromkeys(note for pair in self.pairs for note in pair.notes)]
+        prepared = preprocessing_of([self.pairs[0].before, *(pair.after for pair in self.pairs)])
+        return [*words, *prepared, *dict.fromkeys(note for pair in self.pairs for note in pair.notes)]
 
     def cells(self) -> Table:
         """One line for each run."""
@@ -110,7 +111,8 @@ class ComparedGroups(Shown):
         top1, n = self.groups.top1, self.groups.n
         sizes = f"{len(self.groups.before)} runs -> {len(self.groups.after)} runs"
         tests = f"p = {p_value(top1.p)} over images, {p_value(top1.runs_p)} over runs"
-        return [f"{sizes}: {_change(top1, n)} points of mean top-1 error; {tests}", *self.groups.notes]
+        prepared = preprocessing_of([*self.groups.before, *self.groups.after])
+        return [f"{sizes}: {_change(top1, n)} points of mean top-1 error; {tests}", *prepared, *self.groups.notes]
 
 
 def compare(

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 
 from benchsuite.api.options import Options, run_request, surroundings
-from benchsuite.api.shown import Shown, preprocess_words
+from benchsuite.api.shown import Shown
 from benchsuite.errors import BadParameter, ExpectationFailed, expected
 from benchsuite.progress import Progress
-from benchsuite.report.tables.text import Table, image_count, profile_table, remarks, result_table
+from benchsuite.report.tables.text import Table, image_count, preprocessing_lines, profile_table, remarks, result_table
 from benchsuite.runs import query, run
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog, load_plugins
-from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.reporter import Reporter
 from benchsuite.stats.digits import with_interval
 from benchsuite.stats.metrics import Count
@@ -111,7 +110,7 @@ class Evaluation(Shown):
         lines = [
             f"{self.architecture}, weights {self.weights}, {self.protocol} on {self.dataset}: top-1 error {top1} %",
             f"{self.top1_errors} wrong, of {seen} images; top-5 error {top5} %",
-            *dict.fromkeys(f"preprocessing: {preprocess_words(m['preprocess'])}" for m in self.manifest["members"]),
+            *preprocessing_lines([self.row]),
         ]
         return [*lines, "; ".join(remarks(self.row))]
 
@@ -163,9 +162,10 @@ class Evaluations(Shown, Sequence[Evaluation]):
         return pd.concat([one.predictions.assign(run_id=one.run_id) for one in self.runs], ignore_index=True)
 
     def lines(self) -> Sequence[str]:
-        """How many runs there are, and what else to know about each."""
+        """How many runs there are, the preprocessing, and what else to know about each."""
         known = [f"{run.architecture} {run.protocol}: {'; '.join(remarks(run.row))}" for run in self.runs]
-        return [f"{len(self)} {'run' if len(self) == 1 else 'runs'}", *known]
+        prepared = preprocessing_lines([run.row for run in self.runs])
+        return [f"{len(self)} {'run' if len(self) == 1 else 'runs'}", *prepared, *known]
 
     def below(self) -> Sequence[Shown]:
         """Where the time went, if that was asked for."""
@@ -177,9 +177,8 @@ class Evaluations(Shown, Sequence[Evaluation]):
 
 
 class GivenModule(TypedDict, total=False):
-    """What describes a module that is passed directly: how its images are prepared, and the name of its runs."""
+    """What describes a module that is passed directly: the name of its runs."""
 
-    preprocess: Preprocess | None
     name: str | None
 
 
@@ -225,9 +224,10 @@ def evaluate(
     ``networks`` and ``protocols`` are names as they are typed, such as ``"resnet50"`` and ``"multiscale:flip=false"``,
     or lists of them. One of each returns an ``Evaluation``; a list returns ``Evaluations``. The protocol that an
     attack attacks is evaluated as well: in a list its run comes before that of the attack. The options are those of the
-    command: ``data``, ``weights``, ``transforms``, ``loader``, ``device``, ``precision``, ``batch_size``, ``workers``,
-    ``compiled``, ``limit``, ``seed``, ``fresh``, ``processes`` and ``results``. ``catalog`` holds the plugins, by
-    default ``load_plugins()``; ``progress=False`` shows none. A run that exists already is read from its folder.
+    command: ``data``, ``weights``, ``preprocess``, ``transforms``, ``loader``, ``device``, ``precision``,
+    ``batch_size``, ``workers``, ``compiled``, ``limit``, ``seed``, ``fresh``, ``processes`` and ``results``.
+    ``preprocess`` is a text as on the command line, or a ``Preprocess``. ``catalog`` holds the plugins, by default
+    ``load_plugins()``; ``progress=False`` shows none. A run that exists already is read from its folder.
 
     ``sweep`` evaluates every protocol that has a parameter with each of its values, as in ``{"r": [4, 8]}``; the result
     is ``Evaluations``. With ``profile`` it also shows where the time went. ``expect`` is ``"top1_error=24.7+-0.1"`` or
@@ -264,17 +264,16 @@ def _evaluate(
 ) -> tuple[Evaluation, ...]:
     if not networks or not protocols:
         raise BadParameter(expected("the networks and the protocols", "one or more of each", "none"))
-    own = {k: v for k, v in options.items() if k not in GivenModule.__annotations__}
+    own = {k: v for k, v in options.items() if k != "name"}
     if all(isinstance(network, str) for network in networks):
-        for name in GivenModule.__annotations__:
-            if options.get(name) is not None:
-                raise BadParameter(expected(name, "given for a torch module, not for a name", options[name]))
+        if options.get("name") is not None:
+            raise BadParameter(expected("name", "given for a torch module, not for a name", options["name"]))
         request = run_request(tuple(networks), protocols, own, "evaluate")
     else:
         from benchsuite.api import modules
 
+        how = {"name": options.get("name"), "preprocess": own.pop("preprocess", None)}
         request = run_request((), protocols, own, "evaluate")
-        how = {name: options.get(name) for name in GivenModule.__annotations__}
         request, catalog = modules.with_modules(request, catalog, networks, progress, **how)
     return tuple(of_row(row) for row in run.run(request, catalog, progress))
 

@@ -21,7 +21,7 @@ from benchsuite.explanation.ladder_plan import LadderPlan
 from benchsuite.explanation.ladder_run import Ladder
 from benchsuite.explanation.published_figures import PublishedFigure
 from benchsuite.progress import Progress
-from benchsuite.report.tables.text import Table, image_count, result_table
+from benchsuite.report.tables.text import Table, image_count, preprocessing_lines, preprocessing_of, result_table
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs.catalog import Catalog
 from benchsuite.stats.digits import p_value, places, signed, with_interval
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ASKED: dict[str, Any] = {"data": None, "weights": None, "loader": "torch", "device": "auto", "precision": "auto"}
-ASKED |= {"limit": None, "seed": 0, "transforms": ()}
+ASKED |= {"limit": None, "seed": 0, "preprocess": None, "transforms": ()}
 """The options that set what is evaluated, and their defaults."""
 
 LADDER: dict[str, Any] = {"start": None, "goal": None, "shapley": False, "accounting": None, "top5": False}
@@ -64,7 +64,10 @@ class PublishedExplanation(Shown):
 
     def lines(self) -> Sequence[str]:
         """How many figures there are."""
-        return [f"{self.model}: {len(self.figures)} published figures; runs here: {len(self.runs)}"]
+        return [
+            f"{self.model}: {len(self.figures)} published figures; runs here: {len(self.runs)}",
+            *preprocessing_lines(self.runs),
+        ]
 
     def below(self) -> Sequence[Shown]:
         """The runs here."""
@@ -160,6 +163,7 @@ class Explanation(Shown):
             f"{answer}, on {seen} images of {ladder.dataset}",
             f"left over: {signed(ladder.left_over, digits)}",
             *ladder.because,
+            *preprocessing_of(ladder.steps),
         ]
 
     def cells(self) -> Table:

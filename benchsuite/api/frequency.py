@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchsuite.api.shown import Section, Shown
 from benchsuite.errors import BadParameter, expected
+from benchsuite.evaluation.preprocessing import of_manifest
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.explanation.frequency import analysis, summary
 from benchsuite.explanation.frequency import explain as explaining
@@ -20,6 +21,7 @@ from benchsuite.report.tables.text import Table
 from benchsuite.specs.catalog import Catalog
 from benchsuite.stats.digits import decimals, percent, with_interval
 from benchsuite.stats.radial_energy import RadialEnergy
+from benchsuite.storage import run_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,13 +87,19 @@ class FrequencyExplanation(Shown):
         return ["r", *(name for name, _ in known)], rows
 
     def facts(self) -> list[str]:
-        """The accuracy under the attack, and the frequencies of the first kernels if there are any."""
-        kernels = self.found.measurement.kernels
+        """The accuracy under the attack, the frequencies of the first kernels if any, and the preprocessing."""
+        kernels, manifest = self.found.measurement.kernels, run_folder.read_manifest(self._folder)
+        prepared = [] if manifest is None else [f"preprocessing: {text}" for text in of_manifest(manifest)]
         if kernels is None:
-            return [summary.attacked(self.found)]
+            return [summary.attacked(self.found), *prepared]
         half = f"{kernels.energy.half() / (kernels.side / 2):.2f}"
         first = f"first layer ({kernels.layer}, {kernels.count} kernels): half of the energy within {half} of Nyquist"
-        return [summary.attacked(self.found), first]
+        return [summary.attacked(self.found), first, *prepared]
+
+    @property
+    def _folder(self) -> Path:
+        """The folder of the clean run."""
+        return self.results / "runs" / self.found.run_id
 
 
 @dataclass(frozen=True, slots=True, repr=False)

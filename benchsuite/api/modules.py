@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite.api.shown import preprocess_words
 from benchsuite.errors import BadParameter, WeightsError, expected, first_line
 from benchsuite.evaluation.question import MODULE, RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs.plan import DEFAULT_DATA
 from benchsuite.specs.architecture import Architecture, Input, Weights
 from benchsuite.specs.catalog import NAME, Catalog
-from benchsuite.specs.preprocess import Preprocess
+from benchsuite.specs.preprocess import Preprocess, in_words
 from benchsuite.storage.keys import digest
 
 GIVEN = "given"
@@ -62,7 +61,7 @@ def with_modules(
         raise BadParameter(expected("processes", rule, request.processes))
     if name is not None and (len(modules) > 1 or not NAME.fullmatch(name)):
         raise BadParameter(expected("name", "letters, digits and . _ -, for a single module", name))
-    origin = "given"
+    origin = "the user"
     if preprocess is None:
         preprocess, origin = _usual(catalog, request.data, modules, progress)
     found = {a.name: a for a in (_architecture(m, name, preprocess, origin) for m in modules)}
@@ -83,7 +82,7 @@ def _usual(catalog: Catalog, data: str | None, modules: Sequence[Any], progress:
         rule = f"given for a module, as {dataset.name} has no usual one"
         raise BadParameter(expected("preprocess", rule, "none", "benchsuite.Preprocess(256, 224, ...)"))
     names = ", ".join(dict.fromkeys(type(m).__name__ for m in modules))
-    origin, words = f"the usual one of {dataset.name}", preprocess_words(dataclasses.asdict(usual))
+    origin, words = f"the usual one of {dataset.name}", in_words(usual)
     progress.note(f"no preprocess= for {names}: it gets {origin}: {words}")
     return usual, origin
 
@@ -99,7 +98,8 @@ def _architecture(module: Any, name: str | None, preprocess: Preprocess, origin:
     state = _state_digest(twin, kind)
     code = code_digest(twin)
     classes = _classes(twin, kind, preprocess)
-    weights = Weights(GIVEN, module.state_dict, preprocess, classes, f"state sha256:{state}, code sha256:{code}")
+    source = f"state sha256:{state}, code sha256:{code}"
+    weights = Weights(GIVEN, module.state_dict, preprocess, classes, source, origin=origin)
     return Architecture(
         f"{name or kind}-{state[:8]}",
         build,

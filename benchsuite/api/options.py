@@ -12,7 +12,9 @@ from benchsuite.api.bars import bars
 from benchsuite.errors import BadParameter, expected, unknown_name
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
+from benchsuite.runs.preprocessing import as_text
 from benchsuite.specs.catalog import Catalog, load_plugins
+from benchsuite.specs.preprocess import Preprocess
 
 
 class EvaluationOptions(TypedDict, total=False):
@@ -23,6 +25,7 @@ class EvaluationOptions(TypedDict, total=False):
 
     data: str | None
     weights: str | Path | None
+    preprocess: str | Preprocess | None
     transforms: str | Sequence[str]
     loader: str
     device: str
@@ -67,6 +70,8 @@ def run_request(
     if "transforms" in given:
         transforms = given["transforms"]
         given["transforms"] = (transforms,) if isinstance(transforms, str) else tuple(transforms)
+    if isinstance(given.get("preprocess"), Preprocess):
+        given["preprocess"] = as_text(given["preprocess"])
     if given.get("weights") is not None:
         given["weights"] = str(given["weights"])
     return RunRequest(architectures, protocols, **given)

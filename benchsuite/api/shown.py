@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from benchsuite.report.markup import escaped, tag
 from benchsuite.report.tables.text import Table
-from benchsuite.specs.preprocess import Preprocess, in_words
 
 SCROLLED = "overflow-x:auto"
 """Style of what may be wider than a cell of a notebook: it scrolls there, and does not widen the page."""
@@ -93,9 +91,3 @@ def html_table(table: Table) -> str:
     head = tag("thead", tag("tr", "".join(tag("th", escaped(h), style=LEFT) for h in headers))) if any(headers) else ""
     body = "".join(tag("tr", "".join(tag("td", escaped(cell), style=LEFT) for cell in line)) for line in lines)
     return tag("div", tag("table", head + tag("tbody", body)), style=SCROLLED)
-
-
-def preprocess_words(preprocess: Mapping[str, Any]) -> str:
-    """The preprocessing in a manifest, in words."""
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in preprocess.items()}
-    return in_words(Preprocess(**fields))

@@ -13,7 +13,7 @@ from benchsuite.api.options import Surroundings, results_folder, surroundings
 from benchsuite.api.shown import Shown
 from benchsuite.distributed import executors
 from benchsuite.distributed.process_group import leads
-from benchsuite.report.tables.text import Table
+from benchsuite.report.tables.text import Table, preprocessing_lines
 from benchsuite.runs import sweep as sweeps
 from benchsuite.runs import sweep_file
 from benchsuite.runs.sweep import CellState
@@ -47,6 +47,11 @@ class SweepResult(Shown):
         return Evaluations(tuple(of_row(state.row) for state in self.states.values() if state.row is not None))
 
     @property
+    def preprocessing(self) -> list[str]:
+        """How the images of the finished runs were prepared, a line for each way."""
+        return preprocessing_lines([state.row for state in self.states.values() if state.row is not None])
+
+    @property
     def records(self) -> list[dict[str, Any]]:
         """The cells of ``sweep --json``."""
         return [
@@ -65,7 +70,8 @@ class SweepResult(Shown):
         """How many cells there are in each state, and the errors."""
         states = [state.state for state in self.states.values()]
         counts = ", ".join(f"{states.count(name)} {name}" for name in dict.fromkeys(states))
-        return [f"{self.definition.name}: {counts}", *(f"{cell}: {error}" for cell, error in self.failed.items())]
+        errors = (f"{cell}: {error}" for cell, error in self.failed.items())
+        return [f"{self.definition.name}: {counts}", *self.preprocessing, *errors]
 
     def cells(self) -> Table:
         """A line for each cell."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 from benchsuite.api.options import Surroundings, results_folder, surroundings
 from benchsuite.api.shown import Shown
 from benchsuite.errors import BadParameter, expected, unknown_name
-from benchsuite.report.tables.text import Table, grid_table, training_table
+from benchsuite.report.tables.text import Table, grid_table, preprocessing_lines, training_table
 from benchsuite.stats.digits import with_interval
 from benchsuite.stats.metrics import Count
 from benchsuite.storage import training_folder
@@ -59,6 +59,7 @@ class Training(Shown):
         """The error of the last epoch, and the folder."""
         error = with_interval(Count(self.top1_errors, self.n))
         lines = [f"{self.architecture}, {self.recipe} on {self.dataset}: top-1 error {error} % after the last epoch"]
+        lines += preprocessing_lines([self.row])
         if self.row["scale"] != "full":
             lines.append(
                 f"scale {self.row['scale']}: smaller than the recipe, so not comparable with the published number"

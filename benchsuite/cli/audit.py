@@ -86,6 +86,7 @@ def _heading(record: Facts, digits: int) -> list[str]:
         record["run_id"],
         f"exact: {hits.hits} right of {seen}{last}, {with_interval(hits)} %, an image is {one} points",
     ]
+    lines += [f"preprocessing: {text}" for text in record["preprocessing"]]
     if not record["finished"]:
         lines.append("the training is not finished: these are its epochs so far")
     if record["recipe_accounting"]:

@@ -102,7 +102,8 @@ def _print_several(pairs: Sequence[Comparison], corrected: Sequence[float]) -> N
     """Prints several runs against the first, one line each."""
     from benchsuite.stats.digits import p_value, with_interval
 
-    print(*_heads([("against", pairs[0].before)], ()), sep="\n")
+    first, *prepared = _heads([("against", pairs[0].before), *(("", pair.after) for pair in pairs)], ())
+    print(first, *prepared[len(pairs) :], sep="\n")
     print(f"top-1 error % {with_interval(pairs[0].top1.before)}")
     head = ("run", "network", "protocol", "top-1 error %", "change", "fixed", "broken", "p", "p (Holm)", "agreement %")
     lines = [
@@ -150,12 +151,14 @@ def group_text(result: GroupComparison) -> Iterator[str]:
 
 
 def _heads(runs: Iterable[tuple[str, Side]], notes: Sequence[str]) -> Iterator[str]:
-    from benchsuite.report.tables.text import image_count
+    from benchsuite.report.tables.text import image_count, preprocessing_of
 
+    runs = list(runs)
     yield from columns(
         (when, run.run_id, run.architecture, run.weights, run.protocol, run.dataset, image_count(_size(run)))
         for when, run in runs
     )
+    yield from preprocessing_of(run for _, run in runs)
     yield from notes
 
 

@@ -87,7 +87,7 @@ def _print_published(found: PublishedExplanation) -> None:
 
         print("measured here")
         headers, cells = text.result_table(found.runs)
-        print(*columns([headers, *cells]), sep="\n")
+        print(*columns([headers, *cells]), *text.preprocessing_lines(found.runs), sep="\n")
 
 
 def printed_text(lines: Sequence[PublishedFigure]) -> Iterator[str]:
@@ -135,6 +135,7 @@ def cost_text(cost: Cost) -> str:
 
 def ladder_text(ladder: Ladder) -> Iterator[str]:
     """The lines below the table of rungs: the whole change, what the steps leave over, and the fair shares if any."""
+    from benchsuite.report.tables.text import preprocessing_of
     from benchsuite.stats.digits import places, signed
 
     first, last, digits = ladder.steps[0], ladder.steps[-1], places(ladder.n)
@@ -148,6 +149,7 @@ def ladder_text(ladder: Ladder) -> Iterator[str]:
             yield f"published figure ({when}): {row.error} % [{row.id}]"
     yield f"left over: {signed(ladder.left_over, digits)}"
     yield from (f"  {reason}" for reason in ladder.because)
+    yield from preprocessing_of(ladder.steps)
     ties = sum(step.near_ties for step in ladder.steps)
     if ties:
         yield f"near ties, which a rounding error could change: {ties} answers over all rungs"

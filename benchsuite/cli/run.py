@@ -42,6 +42,12 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         help="declared weights, a checkpoint (file, folder, URL, hf-hub:ORG/NAME; key= chooses in it), or random",
     )
     add(
+        "--preprocess",
+        metavar="NAME|FIELD=VALUE,...",
+        help="prepare images as for the declared weights NAME, or with other fields, such as mean=0.5+0.5+0.5,"
+        "std=0.5+0.5+0.5,range=255,channel_order=bgr,resize=256,crop=224,interpolation=bicubic; or both",
+    )
+    add(
         "--transform",
         action="append",
         metavar="NAME[:PARAMETER=VALUE,...]",
@@ -76,8 +82,8 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
 
 def evaluation_options(args: argparse.Namespace) -> dict[str, Any]:
     """The options of ``add_evaluation``, as ``benchsuite.evaluate`` takes them."""
-    names = ("data", "weights", "loader", "device", "precision", "batch_size", "workers", "limit", "seed", "fresh")
-    options = {name: getattr(args, name) for name in (*names, "compiled", "results")}
+    names = ("data", "weights", "preprocess", "loader", "device", "precision", "batch_size", "workers", "limit")
+    options = {name: getattr(args, name) for name in (*names, "seed", "fresh", "compiled", "results")}
     return options | {"transforms": tuple(args.transform or ())}
 
 
@@ -119,7 +125,7 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
 
     In a narrow terminal the results are two tables.
     """
-    from benchsuite.report.tables.text import published_table, remarks, result_table
+    from benchsuite.report.tables.text import preprocessing_lines, published_table, remarks, result_table
 
     console = out()
     headers, lines = result_table(rows)
@@ -130,6 +136,7 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
         for wanted in ([h for h in headers if h not in rest], [h for h in headers if h in names + rest]):
             at = [headers.index(h) for h in wanted]
             print_table(console, "", wanted, [[line[i] for i in at] for line in lines])
+    console.print("\n".join(preprocessing_lines(rows)), markup=False, soft_wrap=True)
     print_table(console, "published", *published_table(rows))
     for row in rows:
         console.print("; ".join(remarks(row)), markup=False, soft_wrap=True)

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         console, varied = out(), names(found.definition.cells)
         print_table(console, found.definition.name, *table(states, varied, wide=console.width >= WIDE))
-        for line in _reasons(states, varied):
+        for line in (*found.preprocessing, *_reasons(states, varied)):
             print(line)
     return int(bool(found.failed))
 
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 def names(cells: Sequence[SweepCell]) -> list[str]:
     """The fields in which these cells differ, and always architecture, protocol and data."""
     usual = ["architecture", "protocol", "data"]
-    rest = ["weights", "transform", "precision", "loader", "seed"]
+    rest = ["weights", "preprocess", "transform", "precision", "loader", "seed"]
     return [*usual, *(name for name in rest if len({getattr(cell, name) for cell in cells}) > 1)]
 
 

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(row: dict[str, Any], as_json: bool) -> None:
-    from benchsuite.report.tables.text import training_table
+    from benchsuite.report.tables.text import preprocessing_lines, training_table
 
     if as_json:
         print_json({"trainings": [row]})
@@ -79,6 +79,7 @@ def _print(row: dict[str, Any], as_json: bool) -> None:
     headers, (cells,) = training_table([row])
     for header, cell in zip(headers, cells, strict=True):
         print(f"{header:24} {cell}")
+    print(*preprocessing_lines([row]), sep="\n")
     print(f"{'answered from' if row['cached'] else 'written to'} {row['path']}")
     if row["scale"] != "full":
         print(f"scale {row['scale']}: smaller than the recipe, so not comparable with the published number")

@@ -48,6 +48,7 @@ class RunRequest:
     results: Path = Path("results")
     processes: int = 1
     transforms: tuple[str, ...] = ()
+    preprocess: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

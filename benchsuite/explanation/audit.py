@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.errors import BadParameter, expected
+from benchsuite.evaluation import preprocessing
 from benchsuite.stats import batch_averaging, resampling
 from benchsuite.stats.accounting import BEST, BEST_LATE, CATALOGUE, LAST, Accounting, accounting, printed_accuracy
+from benchsuite.storage import run_folder, training_folder
 from benchsuite.storage.correctness import Correctness
 
 if TYPE_CHECKING:
@@ -99,6 +102,7 @@ def audit(request: AuditRequest, passes: Correctness | None = None) -> Row:
         "epochs": len(subject.rates),
         "batch_sizes": list(sizes),
         "accuracy": float(100 * subject.rates[-1]),
+        "preprocessing": _preprocessing(passes) if passes else None,
         "recipe_accounting": passes.accounting if passes else None,
         "claim": None if request.claim is None else float(request.claim),
         "draws": request.draws,
@@ -113,6 +117,13 @@ def audit(request: AuditRequest, passes: Correctness | None = None) -> Row:
         record["rows"] += rows(subject, size, orders)
         record["claims"] += claims(request, subject, size, orders) if request.claim is not None else []
     return record
+
+
+def _preprocessing(passes: Correctness) -> list[str]:
+    """How the images of the run were prepared; empty for a training that is not finished."""
+    folder = Path(passes.path)
+    manifest = run_folder.read_manifest(folder) or training_folder.read(folder, weights=False)
+    return preprocessing.of_manifest(manifest) if manifest is not None else []
 
 
 def accountings(epochs: int, *, heldout: bool = False, worlds: Sequence[int] = ()) -> list[Accounting]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.errors import DataError, expected
+from benchsuite.evaluation import preprocessing
 from benchsuite.stats import significance
 from benchsuite.stats.calibration import Calibration, calibration
 from benchsuite.stats.metrics import Count
@@ -39,6 +40,7 @@ class Side:
     """One run of a comparison, without its predictions. ``n`` images were evaluated of the ``of`` in the split.
 
     ``calibration`` is None if the predictions are compact, so that their probabilities are not known.
+    ``preprocessing`` says how the images were prepared.
     """
 
     run_id: str
@@ -52,6 +54,7 @@ class Side:
     top1_errors: int
     top5_errors: int
     calibration: Calibration | None
+    preprocessing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,7 @@ def side(run: Run) -> Side:
         top1_errors=int((rank >= 1).sum()),
         top5_errors=int((rank >= 5).sum()),
         calibration=calibration(dict(run.columns), m["dataset"]["classes"]) if whole else None,
+        preprocessing=tuple(preprocessing.of_manifest(m)),
     )
 
 
@@ -270,6 +274,7 @@ def flat(comparison: Comparison, p_holm: float | None = None) -> dict[str, Any]:
     for when, run in (("before", comparison.before), ("after", comparison.after)):
         data[when] = run.run_id
         data |= {f"{when}_{f}": getattr(run, f) for f in ("architecture", "weights", "protocol", "dataset")}
+        data[f"{when}_preprocessing"] = "; and ".join(run.preprocessing)
         data |= {f"{when}_top1_errors": run.top1_errors, f"{when}_top1_error": 100 * run.top1_errors / run.n}
         data |= {f"{when}_top5_errors": run.top5_errors, f"{when}_top5_error": 100 * run.top5_errors / run.n}
         data |= {f"{when}_{f}": getattr(run.calibration, f) for f in ("ece", "nll", "brier", "brier_low", "brier_high")}

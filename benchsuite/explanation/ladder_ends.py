@@ -79,6 +79,7 @@ def of_run(request: RunRequest, name: str, catalog: Catalog) -> LadderEnd:
     fields = {f: options[f] for f in ("data", "weights", "loader", "device", "limit", "seed")}
     fields["precision"] = manifest["numerics"]["precision"]
     fields["transforms"] = tuple(options.get("transforms", ()))
+    fields["preprocess"] = options.get("preprocess")
     fields |= {"architectures": (options["architecture"],), "protocols": (options["protocol"],)}
     (question,) = plan(dataclasses.replace(request, **fields), catalog)
     if question.run_id != manifest["run_id"]:

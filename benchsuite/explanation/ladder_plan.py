@@ -108,7 +108,7 @@ def _network_steps(start: LadderEnd, goal: LadderEnd) -> Iterator[tuple[tuple[Fa
     a, b = start.question, goal.question
     request, wanted = a.request, b.request
     if a.members[0].identity != b.members[0].identity:
-        network = ("architectures", "weights", "transforms", "seed")
+        network = ("architectures", "weights", "preprocess", "transforms", "seed")
         request = dataclasses.replace(request, **{f: getattr(wanted, f) for f in network})
         both = (Factor("architecture", a.architecture, b.architecture), Factor("weights", a.weights, b.weights))
         yield tuple(f for f in both if f.before != f.after) or (Factor("weights", a.weights, "another file"),), request

@@ -50,6 +50,7 @@ class MeasuredRung:
     top1: Paired | None = None
     top5: Paired | None = None
     p_holm: float | None = None
+    preprocessing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,7 @@ def _compared(planned: Sequence[PlannedRung], rows: Sequence[Mapping[str, Any]])
             top1=top1,
             top5=top5,
             p_holm=p_holm,
+            preprocessing=tuple(row.get("preprocessing", ())),
             **{field: row[field] for field in same},
         )
 
@@ -228,6 +230,7 @@ def _flat_counted(counted: Recounted) -> dict[str, Any]:
 def _flat_step(step: MeasuredRung) -> dict[str, Any]:
     own = ("run_id", "path", "architecture", "weights", "protocol", "command", "views", "n", "near_ties", "p_holm")
     data: dict[str, Any] = {"factors": [dataclasses.asdict(f) for f in step.factors]}
+    data["preprocessing"] = list(step.preprocessing)
     data |= {field: getattr(step, field) for field in own}
     for k, errors, pair in (("top1", step.top1_errors, step.top1), ("top5", step.top5_errors, step.top5)):
         data |= {f"{k}_errors": errors, f"{k}_error": 100 * errors / step.n}

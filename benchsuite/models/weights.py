@@ -30,6 +30,9 @@ from benchsuite.storage.keys import digest
 SUFFIXES = (".pth", ".pt", ".th", ".tar", ".bin", ".ckpt", ".safetensors", ".caffemodel", ".npz")
 """Suffixes of ``--weights`` values that are treated as a path, so that a missing file is not reported as a name."""
 
+USUAL = "the usual one of"
+"""How the origin of a preprocessing begins that belongs to a data set or a network, not to the weights."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChosenWeights:
@@ -37,7 +40,7 @@ class ChosenWeights:
 
     They come from exactly one source: ``declared`` by the architecture, a file at ``path``, or ``seed`` (random). With
     a ``recipe``, ``path`` is where its training writes them. ``selection`` is what was asked of the file. ``origin``
-    says where the preprocessing of a file's weights comes from. ``options`` are those that the network is built with.
+    says where the preprocessing comes from. ``options`` are those that the network is built with.
     ``transforms`` change the weights, in this order, after they are loaded; their names are part of the label and the
     key.
     """
@@ -65,12 +68,14 @@ def choose(
     """
     declared = {w.name: w for w in architecture.weights}
     usual = functools.partial(usual_preprocess, dataset, architecture)
+    origin = usual_origin(dataset, architecture)
     if weights is None and dataset.recipe is not None:
         recipe = fitted(dataset.recipe, usual(), architecture)
         label, key = f"trained here ({recipe.name})", digest(trains(recipe))
-        return ChosenWeights(label, key, usual(), path=trained_path(architecture, recipe), recipe=recipe)
+        path = trained_path(architecture, recipe)
+        return ChosenWeights(label, key, usual(), path=path, recipe=recipe, origin=origin)
     if weights == "random":
-        return ChosenWeights(f"random (seed {seed})", f"random:{seed}", usual(), seed=seed)
+        return ChosenWeights(f"random (seed {seed})", f"random:{seed}", usual(), seed=seed, origin=origin)
     if weights is None:
         if not declared or dataset.preprocess is not None:
             what = "declares no weights" if not declared else f"declares none for {dataset.name}"
@@ -82,7 +87,7 @@ def choose(
     if weights in declared:
         w = declared[weights]
         key = f"{architecture.name}:{w.name}:{w.source}"
-        return ChosenWeights(w.name, key, w.preprocess, declared=w)
+        return ChosenWeights(w.name, key, w.preprocess, declared=w, origin=w.origin or f"the declared weights {w.name}")
     return _from_file(
         architecture, dataset, places.parse(weights, [name for name, _ in architecture.file_options]), results
     )
@@ -102,8 +107,7 @@ def _from_file(
     if trained_as != name and trained_as.partition(":")[0] == name.partition(":")[0]:
         raise WeightsError(expected("the architecture", f"{trained_as}, that of the weights", name, str(path)))
     usual = usual_preprocess(dataset, architecture) if preprocess is None else preprocess
-    origin = f"the usual one of {dataset.name if dataset.preprocess else architecture.name}"
-    origin = architecture.name if architecture.preprocessing == "always" else origin
+    origin = usual_origin(dataset, architecture)
     same = _declared_as(architecture, sha)
     if preprocess is not None:
         origin = "the file"
@@ -195,6 +199,13 @@ def usual_preprocess(dataset: Dataset, architecture: Architecture) -> Preprocess
     return dataclasses.replace(usual, resize=architecture.preprocess.crop, crop=architecture.preprocess.crop)
 
 
+def usual_origin(dataset: Dataset, architecture: Architecture) -> str:
+    """Where ``usual_preprocess`` is from, in words: ``the usual one of cifar10``."""
+    if architecture.preprocessing == "always":
+        return architecture.name
+    return f"{USUAL} {dataset.name if dataset.preprocess else architecture.name}"
+
+
 def fitted(recipe: Recipe, usual: Preprocess, architecture: Architecture) -> Recipe:
     """A data set's recipe for one architecture.
 
@@ -266,11 +277,17 @@ def load(architecture: Architecture, chosen: ChosenWeights, classes: int) -> Loa
     return LoadedWeights(module, reading)
 
 
-def notes(chosen: ChosenWeights, reading: Reading) -> list[str]:
-    """What a user should know of weights from a file, a line each: how it was read, and the preprocessing."""
-    if chosen.path is None or not chosen.origin:
+def notes(architecture: Architecture, chosen: ChosenWeights, reading: Reading) -> list[str]:
+    """What a user should know of weights from a file, a line each: how it was read, and the preprocessing.
+
+    If that is only the usual one, also how another is chosen.
+    """
+    if chosen.path is None or chosen.recipe is not None:
         return []
     said = f"preprocessing of {chosen.label}: {in_words(chosen.preprocess)}; from {chosen.origin}"
+    if chosen.origin.startswith(USUAL):
+        others = [w.name for w in architecture.weights if w.preprocess != chosen.preprocess][:1]
+        said += f"; another: --preprocess {' or '.join([*others, 'mean=...,std=...'])}"
     options = ", ".join(f"{name}={parameters.show(value)}" for name, value in chosen.options)
     said += f"; the network has {options}" if options else ""
     return [*([f"{chosen.label}: {reading}"] if str(reading) else []), said]

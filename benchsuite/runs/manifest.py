@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from benchsuite.evaluation import preprocessing
 from benchsuite.evaluation.question import MODULE, TOLERANCE, Member, Question
 from benchsuite.evaluation.timing import Seconds
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
@@ -52,6 +53,7 @@ def make(answer: Answer, settings: Settings, device: str, shared: list[str]) -> 
             "architecture": q.architecture,
             "protocol": q.bound.label,
             **{k: getattr(request, k) for k in ("data", "weights", "loader", "precision", "device", "limit", "seed")},
+            **({"preprocess": request.preprocess} if request.preprocess else {}),
             **({"transforms": list(request.transforms)} if request.transforms else {}),
             "question": q.identity,
         },
@@ -94,6 +96,7 @@ def _member(member: Member, opened: OpenNetwork) -> dict[str, Any]:
             **({"reading": opened.reading} if opened.reading else {}),
         },
         "preprocess": dataclasses.asdict(member.weights.preprocess),
+        **preprocessing.recorded(member.weights, member.architecture),
         "views": [view_data(v) for v in member.views],
         "combine": dataclasses.asdict(member.combine),
     }
@@ -142,7 +145,7 @@ def command(question: Question) -> str:
         return f"benchsuite.evaluate({', '.join(words)})"
     names = request.architectures if ensemble else [m.architecture.name for m in question.members]
     words = ["benchsuite", "run", *names, "-p", question.bound.label]
-    for option in ("data", "weights", "limit"):
+    for option in ("data", "weights", "preprocess", "limit"):
         value = getattr(request, option)
         words += [f"--{option}", str(value)] if value is not None else []
     words += [word for text in request.transforms for word in ("--transform", text)]
@@ -165,12 +168,14 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
     ``exact`` is true if the pixels were those of the reference decoder. ``among`` is the number of classes if answers
     were chosen from some classes only. If labels were reassessed, ``real_n`` images have reassessed labels, and the
     answer to ``real_errors`` of these images is none of them. Under attack, ``vanished`` counts the images whose
-    gradient is zero everywhere. ``reading`` says what was done to files of weights, if anything was. ``borders`` lists
-    those that crops reach into, as ``[pixels, kind]``. ``own_size`` and ``enlarged`` are the short side of weights
-    without a margin and the larger ones of the views, if there are any.
+    gradient is zero everywhere. ``reading`` says what was done to files of weights, if anything was. ``preprocessing``
+    is a text for each network with another preprocessing. ``borders`` lists those that crops reach into, as
+    ``[pixels, kind]``. ``own_size`` and ``enlarged`` are the short side of weights without a margin and the larger ones
+    of the views, if there are any.
     """
     request, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
     weights = [m["weights"] for m in manifest.get("members", ()) if "weights" in m]
+    prepared = preprocessing.of_manifest(manifest)
     readings = [w["reading"] for w in weights if "reading" in w]
     n, top1, top5 = counts["n"], counts["top1_errors"], counts["top5_errors"]
     sizes = {tuple(v["resize"]) if isinstance(v["resize"], list) else v["resize"] for v in views}
@@ -205,6 +210,7 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
         **({"vanished": counts["vanished"]} if "vanished" in counts else {}),
         **({"reading": readings} if readings else {}),
         **_made_room(manifest),
+        **({"preprocessing": prepared} if prepared else {}),
     }
 
 

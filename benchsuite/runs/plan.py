@@ -11,7 +11,8 @@ from typing import Any
 
 from benchsuite.errors import BadParameter, DataError, UnsupportedProtocol, expected, is_utf8, no_score_map
 from benchsuite.evaluation.question import TOLERANCE, Member, Question, RunRequest
-from benchsuite.models.weights import ChosenWeights, choose, transformed
+from benchsuite.models.weights import ChosenWeights, transformed
+from benchsuite.runs.preprocessing import choose_prepared
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
@@ -50,7 +51,7 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     for name, r in zip(request.architectures, recalled, strict=True):
         architecture = catalog.architecture(r.architecture if r else name)
         asked = r or request  # what a finished run was asked, or this one
-        wanted = choose(architecture, dataset, asked.weights, asked.seed, request.results)
+        wanted = choose_prepared(architecture, dataset, asked.weights, asked.seed, request.results, asked.preprocess)
         chosen.append((architecture, _transformed(wanted, asked.transforms, catalog), r))
     questions = []
 
@@ -100,6 +101,7 @@ class _RecalledRun:
     data: str | None
     seed: int
     transforms: tuple[str, ...]
+    preprocess: str | None
 
 
 def _recall(name: str, request: RunRequest, catalog: Catalog) -> _RecalledRun | None:
@@ -119,6 +121,7 @@ def _recall(name: str, request: RunRequest, catalog: Catalog) -> _RecalledRun | 
         options["data"],
         options["seed"],
         tuple(options.get("transforms", ())),
+        options.get("preprocess"),
     )
 
 

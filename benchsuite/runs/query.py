@@ -118,6 +118,8 @@ def flat(manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for name in ("seconds", "near_ties"):
         row |= {f"{name}_{key}": value for key, value in row.pop(name).items()}
     row |= {name: "+".join(show(value) for value in row.pop(name)) for name in ("resize", "crop", "interpolation")}
+    if "preprocessing" in row:
+        row["preprocessing"] = "; and ".join(row["preprocessing"])
     row |= {"created": manifest["created"], "command": manifest["command"], "benchsuite": manifest["benchsuite"]}
     row |= {f"{name}_digest": manifest[name]["digest"] for name in ("weights", "dataset")}
     return row | {f"version_{name}": version for name, version in manifest["versions"].items()}

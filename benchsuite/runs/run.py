@@ -213,7 +213,7 @@ def _open(
     if architecture.code and chosen.path is None:  # for files, notes say it
         progress.note(f"{architecture.name}: {architecture.note}: {in_words(chosen.preprocess)}")
     loaded = weights.load(architecture, chosen, classes)
-    for line in weights.notes(chosen, loaded.reading):
+    for line in weights.notes(architecture, chosen, loaded.reading):
         progress.note(line)
     if compute.compiled:
         progress.note(f"compiling {architecture.name}, which takes a minute or two")

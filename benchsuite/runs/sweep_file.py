@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import itertools
 import tomllib
@@ -20,6 +21,7 @@ AXES: dict[str, tuple[str, type, Any]] = {
     "architectures": ("architecture", str, None),
     "data": ("data", str, DEFAULT_DATA),
     "weights": ("weights", str, ""),
+    "preprocess": ("preprocess", str, ""),
     "transform": ("transform", str, ""),
     "precision": ("precision", str, "auto"),
     "loader": ("loader", str, "torch"),
@@ -43,11 +45,12 @@ PLACES = ("slurm", "ray")
 
 @dataclass(frozen=True, slots=True)
 class SweepCell:
-    """One combination; ``weights`` is empty for the default weights, ``transform`` holds transforms joined by ;."""
+    """One combination; empty ``weights`` are the default, ``transform`` holds transforms joined by ;."""
 
     architecture: str
     data: str
     weights: str
+    preprocess: str
     transform: str
     precision: str
     loader: str
@@ -57,7 +60,7 @@ class SweepCell:
     @property
     def label(self) -> str:
         """The cell in words, which identify it. Fields with default values are left out."""
-        usual = {"weights": "", "transform": "", "precision": "auto", "loader": "torch", "seed": 0}
+        usual = {"weights": "", "preprocess": "", "transform": "", "precision": "auto", "loader": "torch", "seed": 0}
         rest = [f"{k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v]
         return " ".join([self.architecture, self.protocol, self.data, *rest])
 
@@ -94,6 +97,7 @@ class SweepJob:
             (first.architecture,),
             tuple(cell.protocol for cell in self.cells),
             weights=first.weights or None,
+            preprocess=first.preprocess or None,
             transforms=_transforms(first.transform),
             **own,
             **self.fixed,
@@ -151,9 +155,9 @@ def parse(name: str, table: Mapping[str, Any], catalog: Catalog) -> Sweep:
 
 def jobs(sweep: Sweep, cells: Sequence[SweepCell], results: Path, *, fresh: bool) -> list[SweepJob]:
     """Groups cells into jobs: cells that differ only in their protocol are one job."""
-    groups: dict[tuple[Any, ...], list[SweepCell]] = {}
+    groups: dict[SweepCell, list[SweepCell]] = {}
     for cell in cells:
-        key = cell.architecture, cell.data, cell.weights, cell.transform, cell.precision, cell.loader, cell.seed
+        key = dataclasses.replace(cell, protocol="")
         groups.setdefault(key, []).append(cell)
     return [SweepJob(tuple(group), sweep.fixed, results, fresh) for group in groups.values()]
 

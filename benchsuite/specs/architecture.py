@@ -14,7 +14,8 @@ from benchsuite.specs.recipe import Grid, Options, Recipe
 class Weights:
     """Named weights of an architecture. ``load()`` returns a state dict; it may download with the library's functions.
 
-    ``file`` is an instruction for users without a connection: which file to download and where to put it.
+    ``file`` is an instruction for users without a connection: which file to download and where to put it. ``origin``
+    says where ``preprocess`` is from, if not from what was published with the weights.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Weights:
     classes: int
     source: str
     file: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class Architecture:
 
     ``code`` identifies the code of the network where the version of an installed plugin does not, such as the digest of
     a file. ``preprocessing`` says when ``preprocess`` is used for weights that bring none: by ``default``, on data sets
-    that have no usual one; ``always``; or ``never``, since it is a placeholder.
+    that have no usual one; ``always``; or ``never``, since it is a placeholder. ``own_input(options)`` says in words
+    what the network itself does to its normalised input; empty for nothing. It receives the options as ``check`` does.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Architecture:
     file_options: Options = ()
     code: str = ""
     preprocessing: Literal["default", "always", "never"] = "default"
+    own_input: Callable[[Mapping[str, Any]], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

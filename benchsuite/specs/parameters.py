@@ -62,7 +62,7 @@ def bind(text: str, find: Callable[[str], Protocol]) -> Bound:
     name, _, tail = text.partition(":")
     protocol = find(name.strip())
     known = parameters(protocol)
-    given = _given(tail, known, f"parameter of {name}", text)
+    given = parse_fields(tail, known, f"parameter of {name}", text)
     if protocol.perturb is not None:
         return _bind_perturbing(protocol, given, known, find, text)
     inner = bind(_inner(str(given.get("protocol", known["protocol"][1]))), find) if protocol.members else None
@@ -235,7 +235,7 @@ def bind_architecture(text: str, find: Callable[[str], Architecture], preset: Op
     for key, _ in preset:
         if key not in known:
             raise BadParameter(str(unknown_name(f"option of {architecture.name}", key, known)))
-    given = dict(preset) | _given(tail, known, f"option of {architecture.name}", text)
+    given = dict(preset) | parse_fields(tail, known, f"option of {architecture.name}", text)
     whole = {key: given.get(key, default) for key, (_, default) in known.items()}
     changed = {key: value for key, value in sorted(whole.items()) if value != known[key][1]}
     if architecture.check is not None:
@@ -257,7 +257,7 @@ def bind_transform(text: str, find: Callable[[str], Transform]) -> Transform:
     known = transform_parameters(transform)
     if colon and not known:
         raise BadParameter(expected(f"the transform {transform.name}", "written without parameters", text))
-    given = _given(tail, known, f"parameter of {transform.name}", text)
+    given = parse_fields(tail, known, f"parameter of {transform.name}", text)
     whole = {key: given.get(key, default) for key, (_, default) in known.items()}
     if transform.check is not None:
         transform.check(whole)
@@ -296,7 +296,7 @@ def _keyword_only(function: Callable[..., Any]) -> tuple[Callable[..., Any], lis
     return function, [p for p in signature if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in taken]
 
 
-def _given(tail: str, known: Mapping[str, tuple[Any, Any]], what: str, text: str) -> dict[str, Any]:
+def parse_fields(tail: str, known: Mapping[str, tuple[Any, Any]], what: str, text: str) -> dict[str, Any]:
     """``a=1,b=2`` -> values of the known types; errors name the kind ``what`` and the whole ``text``."""
     given: dict[str, Any] = {}
     for item in split_outside(tail, ",") if tail else []:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,6 +50,12 @@ def center(preprocess: Preprocess, **fields: Any) -> View:
 def with_overrides(preprocess: Preprocess, overrides: Sequence[tuple[str, Any]]) -> Preprocess:
     """The preprocessing with the fields that a user set after the protocol's colon."""
     return dataclasses.replace(preprocess, **dict(overrides))
+
+
+def from_data(data: Mapping[str, Any]) -> Preprocess:
+    """The inverse of ``dataclasses.asdict``, also after JSON."""
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    return Preprocess(**fields)
 
 
 def in_words(preprocess: Preprocess) -> str:

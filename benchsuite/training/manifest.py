@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.evaluation import preprocessing
 from benchsuite.specs.recipe import recipe_data
 from benchsuite.stats import accounting
 from benchsuite.stats.metrics import Count
@@ -60,6 +61,7 @@ def row(manifest: Mapping[str, Any], path: Path, *, cached: bool) -> dict[str, A
         "images_per_second": manifest["images_per_second"],
         "seconds": manifest["seconds"],
         "cached": cached,
+        "preprocessing": preprocessing.of_manifest(manifest),
         **{f"train_error {name}": 100 * seen.hits / seen.total for name, seen in watched_counts(last).items()},
     }
 

@@ -43,7 +43,7 @@ def test_several_runs_are_compared_with_the_first(runs: Any) -> None:
     assert isinstance(found, PairedComparisons)
     assert found.table["after"].tolist() == [runs[1].run_id, runs[2].run_id]
     assert found.table["top1_p_holm"].tolist() == [1.0, 1.0]
-    assert len(repr(found).splitlines()) == 2 + 4
+    assert len(repr(found).splitlines()) == 2 + 1 + 4
 
 
 @pytest.mark.parametrize("group", [list, tuple])

@@ -84,7 +84,8 @@ def test_what_a_run_shows_begins_with_the_answer_and_says_the_preprocessing() ->
     text = repr(benchsuite.evaluate("toy", limit=4, **HERE)).splitlines()
     assert text[0] == "toy, weights identity, 1crop on toy: top-1 error 50.00 [15.00, 85.00] %"
     assert text[1].startswith("2 wrong, of 4 of 5 images")
-    assert text[2] == "preprocessing: short side 5, crop 4, bilinear, RGB from 0 to 1, mean 0 0 0, std 1 1 1"
+    prepared = "short side 5, crop 4, bilinear, RGB from 0 to 1, mean 0 0 0, std 1 1 1"
+    assert text[2] == f"preprocessing: {prepared}; from the declared weights identity"
     assert "limited to 4 images" in text[3]
 
 

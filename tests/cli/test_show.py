@@ -194,7 +194,8 @@ def test_types_in_words(kind, words):
 def test_an_architecture_shows_its_weights(run):
     text = run("net50")
     assert text.splitlines()[:2] == ["net50 (architecture, from networks (extra 2))", "  Fifty layers."]
-    assert "  IMAGENET1K_V2  short side 232, crop 224, bilinear  where IMAGENET1K_V2 comes from" in text
+    numbers = "RGB from 0 to 1, mean 0.485 0.456 0.406, std 0.229 0.224 0.225"
+    assert f"  IMAGENET1K_V2  short side 232, crop 224, bilinear, {numbers} " in text
     found = run("net50", json_=True)
     assert [w["name"] for w in found["weights"]] == ["IMAGENET1K_V1", "IMAGENET1K_V2", "timm.a1_in1k"]
     assert found["weights"][2]["preprocess"]["crop"] == 288

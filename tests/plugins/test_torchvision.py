@@ -17,6 +17,7 @@ from torch import nn
 from torchvision import models
 
 from benchsuite import Architecture, BadParameter, UnknownName, load_plugins
+from benchsuite.evaluation.preprocessing import recorded
 from benchsuite.models.weights import ChosenWeights, build, choose, load, notes
 from benchsuite.testing import check_architecture
 
@@ -165,7 +166,7 @@ def from_file(name: str, path: Path, options: str = "") -> tuple[Any, Any]:
     it = FAMILY.resolve(name)
     found = choose(it, DATASET, f"{path}{options}", 0)
     loaded = load(it, found, 10)
-    return loaded.module.eval(), notes(found, loaded.reading)
+    return loaded.module.eval(), notes(it, found, loaded.reading)
 
 
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
@@ -189,6 +190,23 @@ def test_a_file_of_torchvisions_training_script_has_no_input_transform(name: str
     assert said_of_other[1].endswith("; the network has transform_input=true")
 
 
+@pytest.mark.parametrize(("option", "transformed"), [("", False), (",transform_input=true", True)])
+def test_the_input_transform_is_printed_with_the_preprocessing(option: str, transformed: bool, tmp_path: Path) -> None:
+    torch.save(models.googlenet(num_classes=10, init_weights=False).state_dict(), tmp_path / "net.pth")
+    it = FAMILY.resolve("googlenet")
+    words = "the network changes this to mean 0.5 0.5 0.5, std 0.5 0.5 0.5 itself (transform_input)"
+    of_file = recorded(choose(it, DATASET, f"{tmp_path / 'net.pth'}{option}", 0), it)
+    assert of_file.get("own_input") == (words if transformed else None)
+    assert recorded(choose(it, DATASET, "IMAGENET1K_V1", 0), it)["own_input"] == words
+    x = torch.rand(1, 3, 8, 8)
+    normalized = [(x - m.view(-1, 1, 1)) / s.view(-1, 1, 1) for m, s in (stats(it), (torch.tensor([0.5] * 3),) * 2)]
+    torch.testing.assert_close(it.build(10)._transform_input(normalized[0]), normalized[1])
+
+
+def stats(it: Architecture) -> tuple[Any, Any]:
+    return torch.tensor(it.preprocess.mean), torch.tensor(it.preprocess.std)
+
+
 def test_torchvisions_own_file_keeps_its_input_transform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     torch.save(models.googlenet(init_weights=False).state_dict(), tmp_path / "net.pth")
@@ -199,7 +217,7 @@ def test_torchvisions_own_file_keeps_its_input_transform(tmp_path: Path, monkeyp
     found = choose(it, DATASET, str(tmp_path / "net.pth"), 0)
     assert (found.preprocess, found.options) == (declared.preprocess, ())
     assert load(it, found, 1000).module.transform_input is True
-    assert "it is their file" in notes(found, load(it, found, 1000).reading)[1]
+    assert "it is their file" in notes(it, found, load(it, found, 1000).reading)[1]
 
 
 def test_densenets_old_names_are_read_as_torchvision_reads_them(isolated: Path) -> None:

@@ -24,7 +24,7 @@ def test_cells_are_every_combination_and_those_of_one_network_are_one_lot() -> N
     assert made[0].request.limit == 4
     assert len({repr(job.request) for job in made}) == 6
     assert found.cells[-1].label == "toy 10crop toy precision=bf16 seed=2"
-    assert SweepCell("a", "b", "", "", "auto", "torch", 0, "p").label == "a p b"
+    assert SweepCell("a", "b", "", "", "", "auto", "torch", 0, "p").label == "a p b"
 
 
 def test_transforms_are_an_axis_and_those_of_one_cell_are_applied_in_order() -> None:

@@ -8,8 +8,9 @@ from fractions import Fraction
 
 from benchsuite.api.catalog.facts import EXAMPLE, Facts
 from benchsuite.api.shown import columns
-from benchsuite.report.tables.text import result_table, training_table
+from benchsuite.report.tables.text import preprocessing_lines, result_table, training_table
 from benchsuite.specs.catalog import BUILT_IN
+from benchsuite.specs.preprocess import from_data, in_words
 from benchsuite.specs.view import describe, view_from_data
 from benchsuite.stats import digits
 
@@ -59,9 +60,9 @@ def architecture_text(facts: Facts) -> Iterator[str]:
     if facts["recipes"]:
         yield from columns([("recipes", ", ".join(facts["recipes"]))])
     yield f"weights ({len(facts['weights'])}; the first is the default)"
-    yield from columns((w["name"], _sizes(w["preprocess"]), w["source"]) for w in facts["weights"])
+    yield from columns((w["name"], _prepared(w["preprocess"]), w["source"]) for w in facts["weights"])
     if not facts["weights"]:
-        yield f"  none; a file or random is prepared with: {_sizes(facts['preprocess'])}"
+        yield f"  none; a file or random is prepared with: {_prepared(facts['preprocess'])}"
 
 
 def published_text(facts: Facts) -> Iterator[str]:
@@ -92,6 +93,7 @@ def run_text(facts: Facts) -> Iterator[str]:
     yield from columns([("command", manifest["command"]), ("made", manifest["created"]), ("in", facts["path"])])
     yield "result"
     yield from columns(zip(headers, lines[0], strict=True))
+    yield from preprocessing_lines([facts])
     ties = facts["near_ties"]
     yield from columns([("near ties", f"{ties['top1']} at 1, {ties['top5']} at 5, within {ties['tolerance']:g}")])
     yield f"views, combined by {_combined(manifest['protocol']['combine'])}"
@@ -116,6 +118,7 @@ def training_text(facts: Facts) -> Iterator[str]:
     yield from columns([("command", manifest["command"]), ("made", manifest["created"]), ("in", facts["path"])])
     headers, lines = training_table([facts])
     yield from columns(zip(headers, lines[0], strict=True))
+    yield from preprocessing_lines([facts])
     for title in ("recipe", "architecture", "dataset", "numerics", "versions", "hardware"):
         yield title
         yield from columns((key, str(value)) for key, value in manifest[title].items() if value not in (None, "", []))
@@ -152,11 +155,9 @@ def _parameters(facts: Facts) -> Iterator[str]:
     )
 
 
-def _sizes(preprocess: Facts) -> str:
-    """``short side 256, crop 224, bilinear``."""
-    resize = preprocess["resize"]
-    side = f"short side {resize}" if isinstance(resize, int) else f"{resize[0]}x{resize[1]}"
-    return f"{side}, crop {preprocess['crop']}, {preprocess['interpolation']}"
+def _prepared(preprocess: Facts) -> str:
+    """``short side 256, crop 224, bilinear, RGB from 0 to 1, mean 0.485 0.456 0.406, std 0.229 0.224 0.225``."""
+    return in_words(from_data(preprocess))
 
 
 def _combined(combine: Facts) -> str:

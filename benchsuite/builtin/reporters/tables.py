@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchsuite import Reporter, hookimpl, result_table
+from benchsuite import Reporter, hookimpl, preprocessing_lines, result_table
 
 TEX = {
     "\\": r"\textbackslash{}",
@@ -24,11 +24,15 @@ MARKDOWN = re.compile(r"[\\|`*<>&~]|_(?!\w)|(?<!\w)_|\](?=[(\[])")
 
 
 def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A pipe table with right-aligned numbers. Names are escaped, so that each stays one cell of plain text."""
+    """A pipe table with right-aligned numbers; lines below say how the images were prepared.
+
+    Names are escaped, so that each stays one cell of plain text.
+    """
     headers, lines = result_table(rows)
     ruler = ["---" if header in WORDS else "---:" for header in headers]
     cells = [[markdown_cell(c) for c in line] for line in (headers, *lines)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (cells[0], ruler, *cells[1:])) + "\n"
+    table = "\n".join(f"| {' | '.join(line)} |" for line in (cells[0], ruler, *cells[1:])) + "\n"
+    return "\n".join([table, *(f"{markdown_cell(line)}\n" for line in preprocessing_lines(rows))]).rstrip("\n") + "\n"
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -46,12 +50,12 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def as_latex(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A tabular that needs no package, with right-aligned numbers."""
+    """A tabular that needs no package, with right-aligned numbers; comments below say how images were prepared."""
     headers, lines = result_table(rows)
     columns = "".join("l" if header in WORDS else "r" for header in headers)
     cells = [" & ".join(tex_cell(c) for c in line) + r" \\" for line in (headers, *lines)]
     body = [rf"\begin{{tabular}}{{{columns}}}", r"\hline", cells[0], r"\hline", *cells[1:], r"\hline", r"\end{tabular}"]
-    return "\n".join(body) + "\n"
+    return "\n".join([*body, *(f"% {' '.join(line.split())}" for line in preprocessing_lines(rows))]) + "\n"
 
 
 def markdown_cell(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from benchsuite.explanation.frequency.analysis import FrequencyAnalysis, RadiusCounts
 from benchsuite.report.frequency.content import CurvePoint, FrequencyContent
 from benchsuite.report.tables.sheet import Cell, Column, Sheet, number, number_columns, rate, whole
-from benchsuite.report.tables.text import image_count
+from benchsuite.report.tables.text import image_count, preprocessing_lines
 from benchsuite.stats.digits import decimals, p_value, percent
 
 
@@ -17,7 +17,7 @@ def accuracy(content: FrequencyContent) -> Sheet:
     title = f"Accuracy by radius: {row['architecture']} on {row['dataset']}"
     images = f"{row['architecture']}, {row['weights']}; {row['dataset']}, {image_count(row)} images"
     clean = [] if content.clean is None else [f"accuracy as they are {percent(content.clean)} %"]
-    remarks = ("; ".join([images, *clean]) + ".",)
+    remarks = ("; ".join([images, *clean]) + ".", *preprocessing_lines([row]))
     columns = [Column("r", True), *number_columns("low-pass %", "95 % interval", "high-pass %", "95 % interval")]
     analysis = content.analysis
     if analysis is None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from benchsuite.explanation.comparison import Paired
 from benchsuite.explanation.ladder import Factor
 from benchsuite.report.content import Entry, LadderContent, Pair, Report
 from benchsuite.report.tables.sheet import NAMES, Cell, Column, Sheet, number, number_columns, once, rate, whole
-from benchsuite.report.tables.text import published_table
+from benchsuite.report.tables.text import preprocessing_lines, published_table
 from benchsuite.stats.calibration import Calibration
 from benchsuite.stats.digits import decimals, p_value, percent, places, signed
 from benchsuite.stats.metrics import Count
@@ -24,7 +24,13 @@ def runs(report: Report) -> Sheet:
         *number_columns("views", "Mpx an image", "images/s"),
         Column("run"),
     )
-    return once(Sheet("runs", "Results", columns, tuple(tuple(_run(entry)) for entry in report.entries)))
+    rows = tuple(tuple(_run(entry)) for entry in report.entries)
+    return once(Sheet("runs", "Results", columns, rows, prepared(report.entries)))
+
+
+def prepared(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Remarks that say how the images of these runs were prepared, and where that comes from."""
+    return tuple(preprocessing_lines([entry.row for entry in entries]))
 
 
 def _run(entry: Entry) -> Iterator[Cell]:
@@ -54,7 +60,8 @@ def pairs(report: Report) -> Sheet:
     )
     columns = (Column("before"), Column("after"), Column("images"), *CHANGE, Column("same answer %", True))
     notes = dict.fromkeys(n for p in report.pairs if p.before.data != p.after.data for n in p.comparison.notes)
-    return once(Sheet("comparisons", "Comparisons", columns, rows, tuple(notes)))
+    remarks = (*prepared(entry for p in report.pairs for entry in (p.before, p.after)), *notes)
+    return once(Sheet("comparisons", "Comparisons", columns, rows, remarks))
 
 
 def rungs(ladder: LadderContent) -> Sheet:
@@ -66,7 +73,9 @@ def rungs(ladder: LadderContent) -> Sheet:
         rows.append((*_rung(entry, factor_words(factors)), *_paired(pair.comparison.top1, pair.p_holm)))
     if ladder.file.counted is not None:
         rows.append(tuple(_counted(others[-1], *ladder.file.counted)))
-    return Sheet(ladder.name, ladder_title(ladder), columns, tuple(rows), tuple(left_over(ladder)))
+    return Sheet(
+        ladder.name, ladder_title(ladder), columns, tuple(rows), (*prepared(ladder.entries), *left_over(ladder))
+    )
 
 
 def factor_words(factors: Sequence[Factor]) -> str:
@@ -134,7 +143,7 @@ def calibrations(report: Report) -> Sheet:
         *[Column("numerics")] * several,
         *number_columns("calibration error %", "log loss", "Brier score"),
     )
-    return once(Sheet("calibration", "Calibration", columns, rows))
+    return once(Sheet("calibration", "Calibration", columns, rows, prepared(report.entries)))
 
 
 def _calibration(calibration: Calibration) -> Iterator[Cell]:

@@ -7,11 +7,15 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from benchsuite.evaluation.preprocessing import SIZES
 from benchsuite.explanation import ledger
 from benchsuite.explanation.ledger import Published, differences
 from benchsuite.specs.view import border_words
 from benchsuite.stats.digits import decimals, percent, places, signed, with_interval
 from benchsuite.stats.metrics import Count
+
+NAMED = 4
+"""At most this many results are named in a line about several of them."""
 
 Table = tuple[list[str], list[list[str]]]
 
@@ -97,6 +101,44 @@ def remarks(row: Mapping[str, Any]) -> list[str]:
     if row.get("vanished"):
         words.append(f"the gradient of {row['vanished']} images is zero everywhere: the attack says nothing about them")
     return words
+
+
+def preprocessing_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How images were prepared, and where that comes from: a line for each way; then the sizes of the protocols.
+
+    The results that a line is about are not named if it is about all of them; else by as few of their fields as tell
+    the lines apart, and of more than four only the first.
+    """
+    ways, sizes = dict[str, list[Mapping[str, Any]]](), dict[str, list[Mapping[str, Any]]]()
+    for row in rows:
+        parts = [text.partition(SIZES) for text in row.get("preprocessing", ())]
+        if parts:
+            ways.setdefault("; and ".join(dict.fromkeys(way for way, _, _ in parts)), []).append(row)
+            sizes.setdefault("; and ".join(dict.fromkeys(own for _, _, own in parts if own)), []).append(row)
+    names = _names(list(ways.values()), ("architecture", "weights", "recipe", "protocol"))
+    lines = [f"preprocessing{f' of {who}' if len(ways) > 1 else ''}: {w}" for w, who in zip(ways, names, strict=True)]
+    names = _names(list(sizes.values()), ("protocol", "architecture", "weights"))
+    own = [f"{who}: {text}" for text, who in zip(sizes, names, strict=True) if text]
+    return [*lines, *([f"sizes by the protocol: {'; '.join(own)}"] if own else [])]
+
+
+def _names(groups: Sequence[Sequence[Mapping[str, Any]]], fields: Sequence[str]) -> list[str]:
+    """A name for each group of results, of the first of the fields that are enough to tell the groups apart."""
+    named = list[list[str]]()
+    for count in range(1, len(fields) + 1):
+        named = [
+            list(dict.fromkeys(" ".join(str(row[f]) for f in fields[:count] if f in row) for row in group))
+            for group in groups
+        ]
+        if len({name for names in named for name in names}) == sum(map(len, named)):
+            break
+    return [", ".join(names) if len(names) <= NAMED else f"{names[0]} and {len(names) - 1} more" for names in named]
+
+
+def preprocessing_of(runs: Iterable[Any]) -> list[str]:
+    """``preprocessing_lines`` of runs that are objects with these fields, such as the sides of a comparison."""
+    fields = ("architecture", "weights", "protocol", "preprocessing")
+    return preprocessing_lines([{f: getattr(run, f) for f in fields} for run in runs])
 
 
 def published_table(rows: Sequence[Mapping[str, Any]], most: int = 8) -> Table:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from benchsuite.report.tables.sheet import Cell, Column, Sheet, number, once, rate, whole
+from benchsuite.report.tables.text import preprocessing_lines
 from benchsuite.report.training_content import Epoch, TrainingContent
 from benchsuite.stats import digits
 from benchsuite.stats.metrics import Count
@@ -35,8 +36,13 @@ def trainings(content: Sequence[TrainingContent]) -> Sheet:
         Column("source says"),
         Column("training"),
     )
-    remarks = () if all(one.row["scale"] == "full" for one in content) else (SMALLER,)
+    remarks = (*_smaller(content), *preprocessing_lines([one.row for one in content]))
     return once(filled(Sheet("trainings", "Trainings", columns, tuple(tuple(_line(one)) for one in content), remarks)))
+
+
+def _smaller(content: Sequence[TrainingContent]) -> Iterator[str]:
+    if any(one.row["scale"] != "full" for one in content):
+        yield SMALLER
 
 
 def seeds(content: Sequence[TrainingContent]) -> Sheet:
@@ -58,7 +64,7 @@ def seeds(content: Sequence[TrainingContent]) -> Sheet:
     titles = ("parameters", "masks", "seeds", "mean top-1 error %", "least", "greatest", "smoothed-best less exact")
     columns = (Column("recipe"), Column("network"), *(Column(title, True) for title in titles))
     rows = tuple(line for _, line in sorted(lines, key=lambda pair: pair[0]))
-    remarks = () if all(one.row["scale"] == "full" for one in content) else (SMALLER,)
+    remarks = (*_smaller(content), *preprocessing_lines([one.row for one in content]))
     return Sheet("seeds", "Recipes over their seeds", columns, rows, remarks)
 
 

@@ -170,12 +170,12 @@ def test_the_mean_is_that_of_the_file_beside_or_the_users(tmp_path: Path) -> Non
     p = found.preprocess
     assert (p.mean, p.std, p.channel_order, p.range) == ((9.5, 29.5, 49.5), (1.0, 1.0, 1.0), "BGR", 255.0)
     assert (p.resize, p.crop, p.interpolation) == (40, 32, "bilinear")
-    said = notes(found, load(it, found, 4).reading)[-1]
+    said = notes(it, found, load(it, found, 4).reading)[-1]
     assert "BGR from 0 to 255, mean 9.5 29.5 49.5, std 1 1 1" in said
     assert "with the mean from the channel means of mean.binaryproto" in said
     given = choose(it, DATASET, f"{path},mean=104+117+123", 0)
     assert given.preprocess.mean == (104, 117, 123)
-    assert "mean= of --weights" in notes(given, load(it, given, 4).reading)[-1]
+    assert "mean= of --weights" in notes(it, given, load(it, given, 4).reading)[-1]
     (tmp_path / "other.binaryproto").write_bytes(caffe_files.blob(image[0]))
     assert "got 2 mean images beside the file" in line(path, "")
     chosen = choose(it, DATASET, f"{path},mean={tmp_path}/other.binaryproto", 0)

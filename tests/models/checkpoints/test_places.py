@@ -83,7 +83,7 @@ def test_what_is_chosen_in_a_file_is_part_of_key_and_label(tmp_path: Path) -> No
     said = line(f"{tmp_path}/x.pth")
     assert "different tensors in state_dict and state_dict_ema (net, weights x.pth)" in said
     assert f"chosen by --weights {tmp_path}/x.pth,key=state_dict_ema" in said
-    assert notes(second, load(architecture(), second, 5).reading)[0].startswith(
+    assert notes(architecture(), second, load(architecture(), second, 5).reading)[0].startswith(
         "x.pth, key=state_dict_ema: taken from state_dict_ema; others are in state_dict"
     )
 
@@ -103,12 +103,12 @@ def test_a_file_whose_digest_is_that_of_declared_weights_gets_their_preprocessin
     other = Weights("other", lambda: STATE, OTHER, 5, "https://a.org/net-00000000.pth")
     found = chosen(f"{tmp_path}/any-name.pth", other, known)
     assert found.preprocess == OTHER
-    (said,) = notes(found, load(architecture(), found, 5).reading)
+    (said,) = notes(architecture(), found, load(architecture(), found, 5).reading)
     assert "preprocessing of any-name.pth: 36x36 pixels, crop 36, bicubic, BGR from 0 to 255, mean 0.1 0.2 0.3" in said
     assert said.endswith("from the declared weights known: it is their file")
     plain = chosen(f"{tmp_path}/any-name.pth", other)
     assert plain.preprocess == OWN
-    assert "from the usual one of net" in notes(plain, load(architecture(), plain, 5).reading)[0]
+    assert "from the usual one of net" in notes(architecture(), plain, load(architecture(), plain, 5).reading)[0]
 
 
 def with_option(num_classes: int, *, doubled: bool = True) -> Any:
@@ -128,7 +128,7 @@ def test_a_network_has_options_of_its_own_for_files_unless_they_are_declared_wei
     found = [choose(a, DATASET, f"{tmp_path}/net.pth{text}", 0) for a, text, _ in cases]
     for (a, _, wanted), one in zip(cases, found, strict=True):
         assert load(a, one, 5).module.doubled is wanted
-        assert ("the network has doubled=" in notes(one, load(a, one, 5).reading)[0]) == bool(one.options)
+        assert ("the network has doubled=" in notes(a, one, load(a, one, 5).reading)[0]) == bool(one.options)
     assert len({one.key for one in found[:2]}) == 2
     with pytest.raises(BadParameter, match="doubled to be true or false, got maybe"):
         choose(it, DATASET, f"{tmp_path}/net.pth,doubled=maybe", 0)

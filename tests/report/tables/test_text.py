@@ -205,3 +205,24 @@ def test_a_border_and_a_larger_short_side_are_said_below_the_result():
     larger = [View(short, dense=True, nominal=32) for short in (32, 37, 55)]
     assert said(*larger) == ["images are resized to a short side of 37, 55: the weights have 32, no margin"]
     assert said(*larger, preprocess={"resize": [40, 36], "crop": 32}) == []
+
+
+def prepared(architecture: str, protocol: str, way: str, sizes: str = "") -> dict[str, object]:
+    text = f"{way}{'; sizes by the protocol: ' + sizes if sizes else ''}"
+    return {"architecture": architecture, "weights": "w", "protocol": protocol, "preprocessing": [text]}
+
+
+def test_the_preprocessing_is_a_line_for_each_way_and_names_results_only_where_it_must():
+    same = [prepared("a", "1crop", "X"), prepared("a", "10crop", "X")]
+    assert text.preprocessing_lines(same) == ["preprocessing: X"]
+    assert text.preprocessing_lines([*same, prepared("b", "1crop", "Y")]) == [
+        "preprocessing of a: X",
+        "preprocessing of b: Y",
+    ]
+    dense = prepared("a", "fullconv", "X", "no crop")
+    assert text.preprocessing_lines([*same, dense]) == ["preprocessing: X", "sizes by the protocol: fullconv: no crop"]
+    by_protocol = [prepared("a", "1crop", "X"), prepared("a", "10crop", "Y")]
+    assert text.preprocessing_lines(by_protocol)[1] == "preprocessing of a w 10crop: Y"
+    many = [prepared(f"n{i}", "1crop", "X") for i in range(6)]
+    assert text.preprocessing_lines([*many, prepared("b", "1crop", "Y")])[0] == "preprocessing of n0 and 5 more: X"
+    assert text.preprocessing_lines([result()]) == []
