@@ -41,10 +41,11 @@ from benchsuite.specs.protocol import Protocol, perturbing
 from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, Recipe, Schedule, Warmup, steps
 from benchsuite.specs.reporter import Reporter
 from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
-from benchsuite.storage.files import cache_dir
+from benchsuite.storage.files import cache_dir, data_folders
 
 if TYPE_CHECKING:
     from benchsuite.api.auditing import audit
+    from benchsuite.api.catalog.data_places import add_data, download_data, list_data, remove_data
     from benchsuite.api.catalog.description import show
     from benchsuite.api.catalog.listing import list_entries
     from benchsuite.api.catalog.plugins import check_plugin, new_plugin
@@ -60,18 +61,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = {
+    "add_data": "benchsuite.api.catalog.data_places",
     "audit": "benchsuite.api.auditing",
     "check_data": "benchsuite.api.datasets",
     "check_plugin": "benchsuite.api.catalog.plugins",
     "compare": "benchsuite.api.comparison",
+    "download_data": "benchsuite.api.catalog.data_places",
     "evaluate": "benchsuite.api.evaluation",
     "explain": "benchsuite.api.explanation",
+    "list_data": "benchsuite.api.catalog.data_places",
     "list_entries": "benchsuite.api.catalog.listing",
     "load_predictions": "benchsuite.runs.query",
     "load_runs": "benchsuite.runs.query",
     "new_plugin": "benchsuite.api.catalog.plugins",
     "prepare_data": "benchsuite.api.datasets",
     "query": "benchsuite.runs.query",
+    "remove_data": "benchsuite.api.catalog.data_places",
     "show": "benchsuite.api.catalog.description",
     "sweep": "benchsuite.api.sweeping",
     "train": "benchsuite.api.training",
@@ -138,6 +143,7 @@ __all__ = [
     "Warmup",
     "Weights",
     "WeightsError",
+    "add_data",
     "archive_state",
     "audit",
     "bind",
@@ -148,8 +154,10 @@ __all__ = [
     "check_headers",
     "check_plugin",
     "compare",
+    "data_folders",
     "decode",
     "distinct",
+    "download_data",
     "evaluate",
     "expected",
     "explain",
@@ -160,6 +168,7 @@ __all__ = [
     "hookimpl",
     "in_order",
     "is_remote",
+    "list_data",
     "list_entries",
     "load_plugins",
     "load_predictions",
@@ -171,6 +180,7 @@ __all__ = [
     "preprocessing_lines",
     "query",
     "read_bytes",
+    "remove_data",
     "result_table",
     "show",
     "steps",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite.doctor import class_order, folder_survey, inspection
+from benchsuite.doctor import admission, class_order, folder_survey, inspection
 from benchsuite.doctor.findings import (
     Finding,
     counts,
@@ -24,7 +24,7 @@ from benchsuite.doctor.findings import (
     verdict,
 )
 from benchsuite.doctor.inspection import Examined
-from benchsuite.errors import BadParameter, DataError, expected
+from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected
 from benchsuite.evaluation.question import Question
 from benchsuite.evaluation.question import RunRequest as Run
 from benchsuite.models import weights
@@ -34,6 +34,7 @@ from benchsuite.runs.run import answer
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Dataset, Sample, Split, SplitName, spread
 from benchsuite.storage import keys, run_folder
+from benchsuite.storage.data_places import located
 from benchsuite.storage.files import cache_dir
 from benchsuite.storage.keys import samples_digest
 
@@ -81,12 +82,24 @@ class CheckResult:
 
 
 def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> CheckResult:
-    """Checks a data set.
+    """Checks a data set, and notes the outcome if it was added (``data add``).
 
     Raises a ``BenchsuiteError`` for wrong arguments, for weights that cannot be had, and for a data set that cannot be
     opened and whose path is not a folder.
     """
     _check(request)
+    request = dataclasses.replace(request, data=located(request.data, catalog))
+    result, split = _checked(request, catalog, progress)
+    if request.split == "test":
+        try:
+            admission.remember_check(request.data, split, fine=result.exit_status == 0, full=request.full)
+        except BenchsuiteError as error:
+            progress.note(f"the outcome is not noted: {error}")
+    return result
+
+
+def _checked(request: CheckRequest, catalog: Catalog, progress: Progress) -> tuple[CheckResult, Split | None]:
+    """The result, and the split if it could be opened."""
     name, _, path = request.data.partition(":")
     dataset: Dataset = catalog.find("dataset", name)
     root = Path(path.partition(",")[0]).expanduser() if path else None
@@ -96,13 +109,8 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
     except DataError as error:
         if root is None or not root.is_dir():
             raise
-        return CheckResult(
-            request.data,
-            request.split,
-            dataset.name,
-            _surveyed(request, root, str(error), progress),
-            failure=str(error),
-        )
+        findings = folder_survey.survey_findings(root, request.split, str(error), progress)
+        return CheckResult(request.data, request.split, dataset.name, findings, failure=str(error)), None
     question = _question(request)
     questions = plan(question, catalog) if question else []
     _get_weights(questions, progress)
@@ -115,7 +123,7 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
         judged = _judge(request, split, Path(row["path"]))
     own = dataset.preprocess.crop if dataset.preprocess else CROP
     crop = questions[0].members[0].weights.preprocess.crop if questions else own
-    return _result(request, dataset, split, examination, crop, judged)
+    return _result(request, dataset, split, examination, crop, judged), split
 
 
 def flat(result: CheckResult) -> dict[str, Any]:
@@ -172,18 +180,6 @@ def _examine(request: CheckRequest, split: Split, progress: Progress) -> _Examin
         return _Examination(samples, seen, inspection.same_bytes(samples, progress.advance))
     finally:
         progress.stop()
-
-
-def _surveyed(request: CheckRequest, root: Path, reason: str, progress: Progress) -> tuple[Finding, ...]:
-    """Findings on a folder that could not be opened."""
-    progress.note("the data set cannot be opened; listing what is in its folder")
-    content = folder_survey.survey(root, request.split)
-    progress.start(f"reading the first bytes of {len(content.images):,} files", len(content.images))
-    try:
-        broken = folder_survey.header_errors(content.images, progress.advance)
-    finally:
-        progress.stop()
-    return tuple(folder_survey.surveyed(content, broken, reason))
 
 
 def _result(

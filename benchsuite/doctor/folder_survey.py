@@ -14,6 +14,7 @@ from benchsuite.data.system_files import system_kind
 from benchsuite.doctor.findings import WNID, Finding, ignored, number
 from benchsuite.doctor.inspection import READERS, every, file_kind
 from benchsuite.errors import DataError
+from benchsuite.progress import Progress
 
 
 @dataclass(slots=True)
@@ -58,6 +59,18 @@ def survey(root: Path, split: str = "test") -> Survey:
 def header_errors(paths: Sequence[str], advance: Callable[[int], None]) -> list[str]:
     """The errors of files with an image's suffix that are not images, worded as in a run. Reads their first bytes."""
     return [error for error in every(paths, _header_error, advance, READERS) if error]
+
+
+def survey_findings(root: Path, split: str, reason: str, progress: Progress) -> tuple[Finding, ...]:
+    """Findings on a folder that could not be opened for the ``reason``. Reads the first bytes of the images in it."""
+    progress.note("the data set cannot be opened; listing what is in its folder")
+    content = survey(root, split)
+    progress.start(f"reading the first bytes of {len(content.images):,} files", len(content.images))
+    try:
+        broken = header_errors(content.images, progress.advance)
+    finally:
+        progress.stop()
+    return tuple(surveyed(content, broken, reason))
 
 
 def _class_root(root: Path, part: str) -> Path:

@@ -139,6 +139,10 @@ class Split:
     notes: tuple[str, ...] = ()
 
 
+Fetch = Callable[[str, Callable[[str, int], None], Callable[[int], None]], None]
+"""Downloads a data set: ``fetch(folder, start, advance)``, see ``Dataset``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """A source of samples. ``open(path, split)`` returns a ``Split``; ``path`` is None when the user gave none.
@@ -147,7 +151,9 @@ class Dataset:
     file or folder: nothing at ``path`` (with what to download), unknown or empty classes, equal ids, files that are not
     images. ``download`` says what to download and where to put it. With a ``recipe``, a network without given weights
     is trained once; ``preprocess`` is used for networks that were trained on this dataset. ``census`` has the sizes of
-    complete splits.
+    complete splits. ``fetch(folder, start, advance)``, for a data set that may be had freely, downloads the files into
+    ``folder`` and compares their checksums; it calls ``start(title, total)`` for each file and ``advance(n)`` as its
+    bytes arrive. It raises ``DataError`` in one line.
     """
 
     name: str
@@ -160,6 +166,7 @@ class Dataset:
     recipe: Recipe | None = None
     preprocess: Preprocess | None = None
     census: tuple[Census, ...] = ()
+    fetch: Fetch | None = None
 
 
 def spread(items: tuple[T, ...], limit: int | None) -> tuple[T, ...]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite import Census, DataError, Dataset, Preprocess, Split, SplitName, expected, first_line, hookimpl
+from benchsuite.builtin.datasets._torchvision import fetch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +93,8 @@ def _latin1(text: str, encoding: str) -> bytes:
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = {"test": ("test_batch",), "train": tuple(f"data_batch_{i}" for i in range(1, 6))}
 DOWNLOAD = (
-    'get the "CIFAR-10 python version" of https://www.cs.toronto.edu/~kriz/cifar.html and unpack it; the folder that '
+    "get it with `benchsuite data download cifar10`, or the "
+    '"CIFAR-10 python version" of https://www.cs.toronto.edu/~kriz/cifar.html and unpack it; the folder that '
     "holds cifar-10-batches-py is PATH, $BENCHSUITE_DATA/cifar10 or ~/.cache/benchsuite/data/cifar10"
 )
 
@@ -158,6 +161,7 @@ CIFAR10 = Dataset(
         std=(0.2023, 0.1994, 0.2010),
     ),
     census=(Census("test", 10_000, 10, 1_000, (32, 32)), Census("train", 50_000, 10, 5_000, (32, 32))),
+    fetch=partial(fetch, "CIFAR10"),
 )
 
 
