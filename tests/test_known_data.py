@@ -63,6 +63,9 @@ def test_members_of_an_ensemble_may_be_named_either_way(pictures: Path, tmp_path
     first = benchsuite.evaluate("toy", data=f"folder:{pictures}", **NET)
     made = benchsuite.evaluate([first.run_id, "toy"], "ensemble", data="folder", **NET)
     assert made[0].n == 4
+    file = Path(first.path) / "manifest.json"  # as of a run before the place was told
+    file.write_text(file.read_text().replace(f'"data": "folder:{pictures}"', '"data": "folder"'))
+    assert benchsuite.evaluate([first.run_id, "toy"], "ensemble", data="folder", **NET)[0].n == 4
 
 
 def test_a_sweep_a_check_and_a_prepared_file_take_the_name(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,11 +150,15 @@ def _member(architecture: Architecture, weights: ChosenWeights, bound: Bound, sp
     if weights.declared is not None and weights.declared.classes != len(split.classes):
         rule = f"{weights.declared.classes}, that of {architecture.name} with {weights.label}"
         line = expected(f"the number of classes of {split.name}", rule, len(split.classes))
-        wordnet = all(re.fullmatch(r"n\d{8}", name) for name in split.classes)
-        hint = ". The classes have WordNet names: --data imagenet:PATH gives them ImageNet's numbers" if wordnet else ""
-        raise DataError(line + hint)
+        raise DataError(line + wordnet_hint(split))
     owner = catalog.maker(architecture)
     return Member(architecture, owner, weights, views, bound.combine)
+
+
+def wordnet_hint(split: Split) -> str:
+    """What to do if a split's classes are named by WordNet ids and a network has other classes; else empty."""
+    wordnet = all(re.fullmatch(r"n\d{8}", name) for name in split.classes)
+    return ". The classes have WordNet names: --data imagenet:PATH gives them ImageNet's numbers" if wordnet else ""
 
 
 def _question(

@@ -18,8 +18,13 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def miss(found: Sequence[Entry], own: Mapping[str, Shape], rows: Rows | None, where: str, path: str) -> str:
-    """The error for a file in which the network is nowhere: other shapes under its names, or other names."""
+def miss(
+    found: Sequence[Entry], own: Mapping[str, Shape], rows: Rows | None, where: str, path: str
+) -> tuple[str, int | None]:
+    """The error for a file in which the network is nowhere: other shapes under its names, or other names.
+
+    Also the number of classes of the file, if only that differs, else None.
+    """
     shape_of = {e.name: tuple(e.tensor.shape) for e in found}
     named = candidates(found, own, shapes=False)
     if named:
@@ -28,28 +33,25 @@ def miss(found: Sequence[Entry], own: Mapping[str, Shape], rows: Rows | None, wh
         wrong = {n: (a, b) for n, (a, b) in both.items() if a != b and not fits(a, b)}
         if wrong:
             return _other_shapes(wrong, where, path)
-    return _other_names(found, own, where)
+    return _other_names(found, own, where), None
 
 
-def _other_shapes(wrong: Mapping[str, tuple[Shape, Shape]], where: str, path: str) -> str:
+def _other_shapes(wrong: Mapping[str, tuple[Shape, Shape]], where: str, path: str) -> tuple[str, int | None]:
     first, *rest = wrong
     got = f"{wrong[first][1]}"
     if rest:
         got += ", and " + ", ".join(f"{n} {wrong[n][1]} for {wrong[n][0]}" for n in rest[: SHOWN - 1])
         got += f" and {len(rest) - SHOWN + 1} more" if len(rest) >= SHOWN else ""
     line = expected(f"{first} of the checkpoint", f"of shape {wrong[first][0]}", got, where)
-    remedy = _classes(wrong, path)
-    return f"{line}. {remedy}" if remedy else line
+    heads = {(a[:1], b[:1]) for a, b in wrong.values()}
+    if len(heads) > 1 or any(not a or not b or a[1:] != b[1:] for a, b in wrong.values()):
+        return line, None
+    (((wanted,), (classes,)),) = heads
+    return f"{line}. {_classes(wanted, classes, path)}", classes
 
 
-def _classes(wrong: Mapping[str, tuple[Shape, Shape]], path: str) -> str:
-    """What to do about a head of another number of classes; nothing if something else differs."""
-    if any(len(a) != len(b) or not a or a[1:] != b[1:] for a, b in wrong.values()):
-        return ""
-    numbers = {(a[0], b[0]) for a, b in wrong.values()}
-    if len(numbers) > 1:
-        return ""
-    ((wanted, got),) = numbers
+def _classes(wanted: int, got: int, path: str) -> str:
+    """What to do about a head of another number of classes."""
     if got == wanted + 1:
         return f"The file has {got} classes: if the first one is the background, give --weights {path},classes=1:{got}"
     if got > wanted:
