@@ -184,7 +184,7 @@ def readable(samples: Sequence[Sample], examined: Sequence[Examined]) -> list[Fi
 def lossy(examined: Sequence[Examined], census: Census | None) -> list[Finding]:
     """JPEG files of a data set of fixed image size, which was published as plain arrays: JPEG changes the pixels."""
     n = sum(e.format == "JPEG" for e in examined)
-    if not n or census is None or census.size is None:
+    if not n or census is None or census.size is None or census.jpeg:
         return []
     advice = "Compare results on this copy only with each other, or get the original arrays"
     return [

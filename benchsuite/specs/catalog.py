@@ -29,6 +29,7 @@ BUILT_IN = (
     "benchsuite.plugins",
     "benchsuite.protocols",
     "benchsuite.builtin.datasets",
+    "benchsuite.builtin.variants",
     "benchsuite.builtin.loaders",
     "benchsuite.builtin.reporters",
 )
@@ -97,7 +98,8 @@ class Catalog:
     def open_dataset(self, text: str, part: SplitName = "test") -> tuple[Dataset, Split]:
         """``imagenet:PATH`` -> the dataset and its opened split ``part``.
 
-        Raises ``UnknownName``; ``DataError`` also for a split without images or with a label that no answer can have.
+        Raises ``UnknownName``; ``DataError`` also for a split without images or with a label that no answer can have,
+        and for a sample that does not have a value for each group.
         """
         name, colon, path = text.partition(":")
         dataset: Dataset = self.find("dataset", name)
@@ -113,6 +115,9 @@ class Catalog:
             if sample.label not in possible:
                 rule = f"one of the {len(possible)} classes that an answer can have"
                 raise DataError(expected("a label", rule, sample.label, f"{sample.where}, in {text}"))
+            if len(sample.groups) != len(split.groups):
+                rule = f"a value for each of {', '.join(split.groups) or 'none'}"
+                raise DataError(expected("the groups", rule, sample.groups, f"{sample.where}, in {text}"))
         return dataset, split
 
     def owner(self, kind: str, name: str) -> str:
