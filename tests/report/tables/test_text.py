@@ -198,7 +198,7 @@ def test_a_border_and_a_larger_short_side_are_said_below_the_result():
 
     def said(*views, preprocess=tight):
         seen = [view_data(v) for v in views]
-        row = result(views=seen, members=[{"preprocess": preprocess, "views": seen}])
+        row = result(views=seen, members=[{"preprocess": preprocess, "preprocess_from": "a file", "views": seen}])
         return [words for words in text.remarks(row) if "border" in words or "resized" in words]
 
     assert said(plain) == []
