@@ -206,7 +206,7 @@ def _result(
         *readable(samples, seen),
         *sizes(samples, seen, census, crop),
         *lossy(seen, census),
-        *oddities(samples, seen),
+        *oddities(samples, seen, split.conversion),
         *duplicates("bytes", examination.copies),
         *examination.same_pixels(),
         *synset_order(samples),

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from statistics import median_low
 from typing import Literal
 
+from benchsuite.data.convert import destroyed
 from benchsuite.doctor.inspection import Examined
-from benchsuite.specs.dataset import Census, Sample
+from benchsuite.specs.dataset import AS_PILLOW, Census, Conversion, Sample
 
 WNID = re.compile(r"n\d{8}")
 
@@ -192,10 +193,25 @@ def lossy(examined: Sequence[Examined], census: Census | None) -> list[Finding]:
     ]
 
 
-def oddities(samples: Sequence[Sample], examined: Sequence[Examined]) -> list[Finding]:
+def oddities(
+    samples: Sequence[Sample], examined: Sequence[Examined], conversion: Conversion = AS_PILLOW
+) -> list[Finding]:
     """What is unusual about readable files: modes other than RGB, suffixes of another format, rotation by EXIF."""
+    scaled, ground = conversion.depth == "scale", conversion.alpha
+    drop = "{}, which is dropped: hidden colours show" if ground == "drop" else f"{{}}, put on {ground}"
     kinds = (
-        ("colours", "in mode {}, converted to RGB by Pillow", [e.mode if e.mode != "RGB" else "" for e in examined]),
+        (
+            "colours",
+            "in mode {}, converted to RGB by Pillow",
+            [e.mode if e.mode != "RGB" and not destroyed(e.mode) else "" for e in examined],
+        ),
+        ("colours", "in mode {}, scaled to 8 bits", [e.mode if scaled and destroyed(e.mode) else "" for e in examined]),
+        (
+            "colours",
+            "of {}, scaled to 8" if scaled else "of {}, of which the upper 8 are read",
+            ["16 bits a colour" if e.deep else "" for e in examined],
+        ),
+        ("colours", f"with {drop}", ["transparency" if e.clear else "" for e in examined]),
         ("formats", "in {} with the suffix of another format", [e.format if e.misnamed else "" for e in examined]),
         (
             "orientation",

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchsuite.data.archives import passed_over
-from benchsuite.data.decode import FORMATS, check_mode, quiet
+from benchsuite.data.convert import deep, destroyed, transparent
+from benchsuite.data.decode import FORMATS, quiet
 from benchsuite.data.places import sample_stream
 from benchsuite.data.prefetch import cores
 from benchsuite.data.system_files import system_kind
@@ -38,6 +39,7 @@ class Examined:
 
     ``error`` is why it cannot be read, empty if it can; ``format`` and ``mode`` are the file's (empty: a row of an
     array). ``turned``: EXIF rotates or mirrors the picture. ``misnamed``: the suffix is that of another format.
+    ``deep``: its colours have 16 bits. ``clear``: it has an alpha band or a transparent colour.
     ``pixels`` is the digest of the decoded picture, empty if it was not decoded.
     """
 
@@ -48,6 +50,8 @@ class Examined:
     mode: str = ""
     turned: bool = False
     misnamed: bool = False
+    deep: bool = False
+    clear: bool = False
     pixels: str = ""
 
 
@@ -171,8 +175,8 @@ def other_files(samples: Sequence[Sample]) -> Counter[str]:
 
 
 def _header(sample: Sample) -> tuple[Examined, bool] | None:
-    """What the header of a sample's file says, and whether it is known to be complete: a JPEG or PNG within Pillow's
-    pixel limit that ends in its end marker. None for a row of an array. Decodes nothing.
+    """What the header of a sample's file says, and whether it is known to be sound: a JPEG or PNG within Pillow's
+    pixel limit that ends in its end marker, of at most 8 bits. None for a row of an array. Decodes nothing.
     """
     from PIL import Image
 
@@ -183,16 +187,16 @@ def _header(sample: Sample) -> tuple[Examined, bool] | None:
     with stream as file:
         with Image.open(file, formats=FORMATS) as image:
             kind, mode = str(image.format), str(image.mode)
-            check_mode(mode, sample.where)
             turned = image.getexif().get(ORIENTATION, 1) not in (1, 0, None)
             suffix = Path(sample.where).suffix.lower()
             usual = NAMED.get(suffix, suffix.removeprefix(".").upper())
-            head = Examined("", image.width, image.height, kind, mode, turned, misnamed=kind not in (usual, "MPO"))
+            odd, bits, alpha = kind not in (usual, "MPO"), deep(image), transparent(image)
+            head = Examined("", image.width, image.height, kind, mode, turned, odd, bits, alpha)
         file.seek(max(0, file.seek(0, os.SEEK_END) - 8))
         tail = file.read()
     limit = Image.MAX_IMAGE_PIXELS
     whole = kind in ("JPEG", "PNG") and (limit is None or head.width * head.height <= limit)
-    return head, whole and tail.endswith((b"\xff\xd9", b"IEND\xaeB`\x82"))
+    return head, whole and not destroyed(mode) and tail.endswith((b"\xff\xd9", b"IEND\xaeB`\x82"))
 
 
 def file_kind(name: str) -> str:
