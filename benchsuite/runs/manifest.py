@@ -169,10 +169,10 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
     ``exact`` is true if the pixels were those of the reference decoder. ``among`` is the number of classes if answers
     were chosen from some classes only. ``conversion`` has the options by which images became RGB, if any were given. If
     labels were reassessed, ``real_n`` images have reassessed labels, and the answer to ``real_errors`` of these images
-    is none of them. Under attack, ``vanished`` counts the images whose gradient is zero everywhere. ``reading`` says what was done to files of weights, if anything was. ``preprocessing``
-    is a text for each network with another preprocessing. ``borders`` lists those that crops reach into, as
-    ``[pixels, kind]``. ``own_size`` and ``enlarged`` are the short side of weights without a margin and the larger ones
-    of the views, if there are any.
+    is none of them. Under attack, ``vanished`` counts the images whose gradient is zero everywhere. ``reading`` says
+    what was done to files of weights, if anything was. ``preprocessing`` is a text for each network with another
+    preprocessing. ``borders`` lists those that crops reach into, as ``[pixels, kind]``. ``own_size`` and ``enlarged``
+    are the short side of weights without a margin and the larger ones of the views, if there are any.
     """
     request, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
     weights = [m["weights"] for m in manifest.get("members", ()) if "weights" in m]
