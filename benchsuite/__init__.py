@@ -31,7 +31,18 @@ from benchsuite.report.tables.text import preprocessing_lines, result_table
 from benchsuite.specs.architecture import Architecture, DenseParts, Family, Input, Transform, Weights
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.combine import Combine
-from benchsuite.specs.dataset import Baseline, Cell, Census, Dataset, Sample, Span, Split, SplitName
+from benchsuite.specs.dataset import (
+    AS_PILLOW,
+    Baseline,
+    Cell,
+    Census,
+    Conversion,
+    Dataset,
+    Sample,
+    Span,
+    Split,
+    SplitName,
+)
 from benchsuite.specs.hookspecs import hookimpl
 from benchsuite.specs.loader import FileFormat, Loader
 from benchsuite.specs.parameters import bind
@@ -105,6 +116,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ARCHIVES",
+    "AS_PILLOW",
     "SUFFIXES",
     "Architecture",
     "Augmentation",
@@ -115,6 +127,7 @@ __all__ = [
     "Cell",
     "Census",
     "Combine",
+    "Conversion",
     "Crop",
     "DataError",
     "Dataset",

@@ -112,6 +112,7 @@ def _dataset(question: Question) -> dict[str, Any]:
         "of": len(split.samples),
         "classes": len(split.classes),
         **({"among": len(split.among)} if split.among else {}),
+        **({"conversion": split.conversion.options} if split.conversion.options else {}),
         "mirror": split.mirror,
         "digest": question.data_digest,
         "fingerprint": question.fingerprint,
@@ -167,10 +168,11 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
 
     ``resize``, ``crop`` and ``interpolation`` list the values of its views. ``of`` is the size of the whole split, and
     ``exact`` is true if the pixels were those of the reference decoder. ``among`` is the number of classes if answers
-    were chosen from some classes only. If labels were reassessed, ``real_n`` images have reassessed labels, and the
-    answer to ``real_errors`` of these images is none of them. Under attack, ``vanished`` counts the images whose
-    gradient is zero everywhere. ``groups`` counts errors by groups of images, if there are any. ``reading`` says what
-    was done to files of weights, if anything was. ``preprocessing`` is a text for each network with another
+    were chosen from some classes only. ``conversion`` has the options by which images became RGB, if any were given. If
+    labels were reassessed, ``real_n`` images have reassessed labels, and the answer to ``real_errors`` of these images
+    is none of them. Under attack, ``vanished`` counts the images whose gradient is zero everywhere. ``groups``
+    counts errors by groups of images, if there are any. ``reading`` says was done to files of weights, if anything was.
+    ``preprocessing`` is a text for each network with another
     preprocessing. ``borders`` lists those that crops reach into, as ``[pixels, kind]``. ``own_size`` and ``enlarged``
     are the short side of weights without a margin and the larger ones of the views, if there are any.
     """
@@ -206,7 +208,7 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
         "resize": sorted(sizes, key=lambda size: size if isinstance(size, tuple) else (size, size)),
         "crop": sorted({view["crop"]["size"] for view in views if view["crop"]}),
         "interpolation": sorted({view["interpolation"] for view in views}),
-        **({"among": manifest["dataset"]["among"]} if "among" in manifest["dataset"] else {}),
+        **{name: manifest["dataset"][name] for name in ("among", "conversion") if name in manifest["dataset"]},
         **_real(counts),
         **({"vanished": counts["vanished"]} if "vanished" in counts else {}),
         **group_errors.keys(manifest),

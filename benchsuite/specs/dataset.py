@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
+from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.recipe import Recipe
 
@@ -60,6 +62,43 @@ def faults(censuses: Sequence[Census]) -> list[str]:
 
 
 SplitName = Literal["train", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How images of other modes become RGB of 8 bits. By default as Pillow's ``convert("RGB")`` does it.
+
+    ``depth``: images of more than 8 bits in one band are refused, because Pillow would cut them off at 255, and of 16
+    bits a colour the upper 8 are read; or all are scaled to 8 bits. ``alpha``: transparency is dropped, so that hidden
+    colours show; or transparent images are put on white or black.
+    """
+
+    depth: Literal["refuse", "scale"] = "refuse"
+    alpha: Literal["drop", "white", "black"] = "drop"
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What is not as by default, by name: as it is typed after ``--data`` and kept in a manifest."""
+        chosen = {"depth": str(self.depth), "alpha": str(self.alpha)}
+        return {name: value for name, value in chosen.items() if value != getattr(AS_PILLOW, name)}
+
+
+AS_PILLOW = Conversion()
+
+
+def split_conversion(text: str) -> tuple[str, Conversion]:
+    """``folder:PATH,depth=scale`` -> ``folder:PATH`` and the conversion. Raises ``BadParameter`` for other values."""
+    chosen: dict[str, Any] = {}
+    for name, value in re.findall(_OPTION, text):
+        known = get_args(get_type_hints(Conversion)[name])
+        if value not in known or name in chosen:
+            got = f"{value!r}" if name not in chosen else "two of it"
+            raise BadParameter(expected(f"{name} of the data set", f"one of {', '.join(known)}", got, text))
+        chosen[name] = value
+    return re.sub(_OPTION, "", text), Conversion(**chosen)
+
+
+_OPTION = r",(depth|alpha)=([^,]*)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +190,8 @@ class Split:
     empty, all classes are kept. ``notes`` are lines for the user about what was chosen when it was opened. ``alike``
     are sets of class indices that count as one class: the first index is in ``among`` and gets the largest logit of the
     set, the others are not. ``groups`` names what errors are counted by, such as ``("corruption", "severity")``.
+    ``convert(sample, conversion)`` reads one with another ``Conversion``; None if the images are no files.
+    ``conversion`` is the one that ``read`` uses.
     """
 
     name: str
@@ -162,6 +203,34 @@ class Split:
     notes: tuple[str, ...] = ()
     alike: tuple[tuple[int, ...], ...] = ()
     groups: tuple[str, ...] = ()
+    convert: Callable[[Sample, Conversion], Any] | None = None
+    conversion: Conversion = AS_PILLOW
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedRead:
+    """The ``read`` of a split with another conversion."""
+
+    convert: Callable[[Sample, Conversion], Any]
+    conversion: Conversion
+
+    def __call__(self, sample: Sample) -> Any:
+        """The image of a sample."""
+        return self.convert(sample, self.conversion)
+
+
+def with_conversion(split: Split, conversion: Conversion) -> Split:
+    """The split read with this conversion. Its name has the options, so that runs and prepared files have their own.
+
+    Raises ``BadParameter`` if its images are not files.
+    """
+    if conversion == AS_PILLOW:
+        return split
+    words = ",".join(f"{name}={value}" for name, value in conversion.options.items())
+    if split.convert is None:
+        raise BadParameter(expected(words, "given to a data set of image files", split.name))
+    read = ConvertedRead(split.convert, conversion)
+    return dataclasses.replace(split, name=f"{split.name},{words}", read=read, conversion=conversion)
 
 
 @dataclass(frozen=True, slots=True)

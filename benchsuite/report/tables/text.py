@@ -17,6 +17,12 @@ from benchsuite.stats.metrics import Count
 NAMED = 4
 """At most this many results are named in a line about several of them."""
 
+CONVERTED = {
+    "depth": "images of more than 8 bits were scaled to 8",
+    "alpha": "transparent images were put on {}",
+}
+"""Remarks on options of the data set by which images became RGB in another way than usual."""
+
 Table = tuple[list[str], list[list[str]]]
 
 RESULT = (
@@ -91,6 +97,7 @@ def remarks(row: Mapping[str, Any]) -> list[str]:
         words.append(f"limited to {row['n']} images")
     if "among" in row:
         words.append(f"answers are chosen among {row['among']} classes")
+    words += [CONVERTED[name].format(value) for name, value in row.get("conversion", {}).items()]
     if ties["top1"] or ties["top5"]:
         words.append(f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5")
     if "borders" in row:
