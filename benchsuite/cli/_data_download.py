@@ -1,4 +1,4 @@
-"""Downloads a data set that may be had freely (cifar10, mnist, svhn, fashion-mnist ...), and adds it."""
+"""Downloads a data set that may be had freely (cifar10, cifar100, mnist, svhn, fashion-mnist ...), and adds it."""
 
 from __future__ import annotations
 

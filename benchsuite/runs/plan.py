@@ -150,15 +150,11 @@ def _member(architecture: Architecture, weights: ChosenWeights, bound: Bound, sp
     if weights.declared is not None and weights.declared.classes != len(split.classes):
         rule = f"{weights.declared.classes}, that of {architecture.name} with {weights.label}"
         line = expected(f"the number of classes of {split.name}", rule, len(split.classes))
-        raise DataError(line + wordnet_hint(split))
+        wordnet = all(re.fullmatch(r"n\d{8}", name) for name in split.classes)
+        hint = ". The classes have WordNet names: --data imagenet:PATH gives them ImageNet's numbers" if wordnet else ""
+        raise DataError(line + hint)
     owner = catalog.maker(architecture)
     return Member(architecture, owner, weights, views, bound.combine)
-
-
-def wordnet_hint(split: Split) -> str:
-    """What to do if a split's classes are named by WordNet ids and a network has other classes; else empty."""
-    wordnet = all(re.fullmatch(r"n\d{8}", name) for name in split.classes)
-    return ". The classes have WordNet names: --data imagenet:PATH gives them ImageNet's numbers" if wordnet else ""
 
 
 def _question(
@@ -179,6 +175,8 @@ def _question(
         "device": request.device,
         "loader": None if loader.exact else loader.name,
         **({"among": list(split.among)} if split.among else {}),
+        **({"alike": [list(same) for same in split.alike]} if split.alike else {}),
+        **({"groups": keys.groups_digest(samples, split.groups)} if split.groups else {}),
     }
     name = "+".join(m.architecture.name for m in members)
     return Question(

@@ -14,14 +14,14 @@ from typing import Any
 from benchsuite.data.prefetch import cores
 from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
-from benchsuite.errors import BenchsuiteError, StorageError, WeightsError
+from benchsuite.errors import BenchsuiteError, StorageError
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision, parallel, profile
 from benchsuite.runs import manifest as run_manifest
-from benchsuite.runs.plan import DEFAULT_DATA, plan, wordnet_hint
+from benchsuite.runs.plan import DEFAULT_DATA, plan
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.preprocess import center, in_words
 from benchsuite.specs.view import View, distinct
@@ -33,7 +33,6 @@ from benchsuite.storage.run_folder import write_run
 
 TALLIED = 64
 """How many questions ``tally`` evaluates at once: it bounds the predictions in memory."""
-IMAGENET_CLASSES = 1000
 
 
 def run(request: RunRequest, catalog: Catalog, progress: Progress) -> list[dict[str, Any]]:
@@ -205,7 +204,6 @@ def _open(
 ) -> OpenNetwork:
     """Builds a network with its weights, which are trained by now, and opens the store of its chunks."""
     from benchsuite.models import weights
-    from benchsuite.models.checkpoints.choice import NotThere
     from benchsuite.models.network import open_network
 
     chosen, architecture = member.weights, member.architecture
@@ -214,11 +212,7 @@ def _open(
         progress.note(f"{architecture.name} has {chosen.label} weights: its errors say nothing about a trained network")
     if architecture.code and chosen.path is None:  # for files, notes say it
         progress.note(f"{architecture.name}: {architecture.note}: {in_words(chosen.preprocess)}")
-    try:
-        loaded = weights.load(architecture, chosen, classes)
-    except NotThere as error:
-        hint = wordnet_hint(source.split) if error.classes == IMAGENET_CLASSES else ""
-        raise WeightsError(f"{error}{hint}") from None
+    loaded = weights.load(architecture, chosen, classes)
     for line in weights.notes(architecture, chosen, loaded.reading):
         progress.note(line)
     if compute.compiled:

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchsuite.errors import DataError, StorageError, expected
 from benchsuite.specs.catalog import Catalog
+from benchsuite.specs.dataset import Conversion, split_conversion
 from benchsuite.storage.files import writing
 from benchsuite.storage.locks import held
 
@@ -111,10 +112,11 @@ def changing_places() -> Iterator[dict[str, DataPlace]]:
 def located(text: str, catalog: Catalog) -> str:
     """``imagenet`` -> ``imagenet:PATH``, with the path that was added; any other text is returned unchanged.
 
-    Nothing is read for a text with a path, or for a data set that takes none. Raises ``DataError`` for a path that is
-    gone, with the commands that mend it, and as ``known_places`` does.
+    A conversion stays: ``imagenet,depth=scale`` -> ``imagenet:PATH,depth=scale``. Nothing is read for a text with a
+    path, or for a data set that takes none. Raises ``DataError`` for a path that is gone, with the commands that mend
+    it, ``BadParameter`` for a conversion that does not exist, and as ``known_places`` does.
     """
-    name, _, path = text.partition(":")
+    name, _, path = split_conversion(text)[0].partition(":")
     dataset = catalog.datasets.get(name)
     if path or dataset is None or dataset.path == "none":
         return text
@@ -124,7 +126,7 @@ def located(text: str, catalog: Catalog) -> str:
     if place.gone:
         mend = f"`benchsuite data add {name} PATH` says where it is now, `benchsuite data remove {name}` forgets it"
         raise DataError(expected(name, "where it was when it was added", f"nothing at {place.path}", mend))
-    return place.typed
+    return place.typed + text.removeprefix(name).removeprefix(":")
 
 
 def full_path(path: str) -> str:
@@ -151,7 +153,7 @@ def _split(path: str) -> tuple[str, list[str]] | None:
 
 def _full_option(option: str) -> str:
     key, equals, value = option.partition("=")
-    found = _split(value)
+    found = None if key in {field.name for field in dataclasses.fields(Conversion)} else _split(value)
     return f"{key}{equals}{_full(value)}" if found and not found[1] else option
 
 

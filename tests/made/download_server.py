@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torchvision.datasets
 
-IMAGES = {"cifar10": 6, "mnist": 7, "fashion-mnist": 8, "svhn": 9}
+IMAGES = {"cifar10": 6, "cifar100": 5, "mnist": 7, "fashion-mnist": 8, "svhn": 9}
 """The number of test images of each set."""
 
 
@@ -86,20 +86,20 @@ def tiny_copies(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         file = f"{part}_32x32.mat"
         parts[part] = [f"{server.address}/svhn/{file}", file, md5(root / "svhn" / file)]
     monkeypatch.setattr(sets.SVHN, "split_list", parts)
-    archive = cifar_archive(root)
-    monkeypatch.setattr(sets.CIFAR10, "url", f"{server.address}/{archive.name}")
-    monkeypatch.setattr(sets.CIFAR10, "tgz_md5", md5(archive))
+    train = {f"data_batch_{i}": 2 for i in range(1, 6)}
+    cifar(server, monkeypatch, sets.CIFAR10, {"test_batch": IMAGES["cifar10"], **train}, "labels")
+    cifar(server, monkeypatch, sets.CIFAR100, {"test": IMAGES["cifar100"], "train": 3}, "fine_labels")
 
 
-def cifar_archive(root: Path) -> Path:
-    """``cifar-10-python.tar.gz`` with tiny batches."""
-    batches = root / "cifar" / "cifar-10-batches-py"
+def cifar(server: Server, monkeypatch: pytest.MonkeyPatch, kind: Any, counts: dict[str, int], labels: str) -> None:
+    """An archive with tiny batches: ``counts`` has the number of images of each."""
+    batches = server.folder / kind.base_folder
     batches.mkdir(parents=True)
-    for name in ("test_batch", *(f"data_batch_{i}" for i in range(1, 6))):
-        count = IMAGES["cifar10"] if name == "test_batch" else 2
+    for name, count in counts.items():
         pixels = np.random.default_rng(count).integers(0, 256, (count, 3072), dtype=np.uint8)
-        (batches / name).write_bytes(pickle.dumps({"data": pixels, "labels": list(range(count))}, protocol=2))
-    archive = root / "cifar-10-python.tar.gz"
+        (batches / name).write_bytes(pickle.dumps({"data": pixels, labels: list(range(count))}, protocol=2))
+    archive = server.folder / kind.filename
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(batches, batches.name)
-    return archive
+    monkeypatch.setattr(kind, "url", f"{server.address}/{archive.name}")
+    monkeypatch.setattr(kind, "tgz_md5", md5(archive))

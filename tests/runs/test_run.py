@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from PIL import Image
 from recorded_progress import RecordedProgress
 from toy_evaluation import CATALOG
 from toys import TOP1_ERRORS
@@ -326,32 +325,3 @@ def test_what_was_done_to_a_file_of_weights_is_said_and_kept(tmp_path: Path) -> 
     assert chosen[1]["members"][0]["weights"]["reading"] == {"taken_from": "model_ema", "other": ["model"]}
     assert "both.pth, key=model_ema: taken from model_ema; others are in model" in progress.notes
     assert f"--weights {tmp_path}/both.pth,key=model_ema" in chosen[1]["command"]
-
-
-@pytest.mark.parametrize(
-    ("names", "classes", "hint"),
-    [
-        (("n01440764", "n01443537"), 1000, "--data imagenet:PATH gives them ImageNet's numbers"),
-        (("n01440764", "n01443537"), 12, ""),
-        (("cat", "dog"), 1000, ""),
-    ],
-)
-def test_a_file_of_imagenets_classes_on_folders_of_wordnet_ids_is_told_of_imagenet(
-    names: tuple[str, ...], classes: int, hint: str, tmp_path: Path
-) -> None:
-    import torch
-
-    for i, name in enumerate(names):
-        (tmp_path / "data" / name).mkdir(parents=True)
-        Image.new("RGB", (32, 32), (90 * i, 0, 0)).save(tmp_path / "data" / name / "a.png")
-    file = tmp_path / "net.pth"
-    torch.save(CATALOG.architecture("resnet20").build(classes).state_dict(), file)
-    data = f"folder:{tmp_path / 'data'}"
-    request = RunRequest(("resnet20",), ("1crop",), data=data, weights=str(file), results=tmp_path, device="cpu")
-    with pytest.raises(
-        WeightsError, match=f"The file has {classes} classes for the 2 here: give .*classes="
-    ) as refused:
-        run(request, CATALOG, Progress())
-    assert ("WordNet" in str(refused.value)) == bool(hint)
-    assert str(refused.value).endswith(hint)
-    assert "\n" not in str(refused.value)

@@ -160,6 +160,8 @@ def test_a_name_alone_becomes_the_place_and_all_else_is_unchanged(tmp_path: Path
     put(place("imagenet", str(tmp_path)), place("hf", "ORG/NAME"), place("digits", str(tmp_path)))
     assert located("imagenet", CATALOG) == located("imagenet:", CATALOG) == f"imagenet:{tmp_path}"
     assert located("hf", CATALOG) == "hf:ORG/NAME"
+    for text in ("imagenet,depth=scale,alpha=white", "imagenet:,depth=scale,alpha=white"):
+        assert located(text, CATALOG) == f"imagenet:{tmp_path},depth=scale,alpha=white"
     for text in ("imagenet:/other", "cifar10", "digits", "imagnet", "imagenet-r", ""):
         assert located(text, CATALOG) == text
 
@@ -195,6 +197,8 @@ def test_paths_become_full_with_the_files_in_their_options(tmp_path: Path, monke
     assert full_path("a/../link") == f"{root}/link"
     assert full_path("~/x") == f"{root}/home/x"
     assert full_path("a,b,labels=labels.txt") == f"{root}/a,b,labels={root}/labels.txt"
+    (tmp_path / "scale").touch()
+    assert full_path("a,depth=scale") == f"{root}/a,depth=scale"
     assert full_path("a,labels=no.txt,real=~/x") == f"{root}/a,labels=no.txt,real={root}/home/x"
     for text in ("s3://bucket/a.tar", "ORG/NAME", "", ",labels=labels.txt", f"{root}/none"):
         assert full_path(text) == text

@@ -64,14 +64,7 @@ class Target:
 
 
 class NotThere(WeightsError):
-    """The network is nowhere in the file under its own names: a conversion may find it.
-
-    ``classes`` is the number of classes of the file, if only that differs.
-    """
-
-    def __init__(self, message: str, classes: int | None = None) -> None:
-        super().__init__(message)
-        self.classes = classes
+    """The network is nowhere in the file under its own names: a conversion may find it."""
 
 
 def choose(found: Sequence[Entry], target: Target) -> tuple[Candidate, Reading]:
@@ -83,7 +76,7 @@ def choose(found: Sequence[Entry], target: Target) -> tuple[Candidate, Reading]:
     shapes, selection, where, path = target.shapes, target.selection, target.where, target.path
     places = candidates(found, shapes, selection.rows)
     if not places:
-        raise NotThere(*miss(found, shapes, selection.rows, where, path))
+        raise NotThere(miss(found, shapes, selection.rows, where, path))
     wanted = [c for c in places if selection.key is None or c.called(selection.key)]
     if not wanted:
         raise WeightsError(

@@ -50,7 +50,7 @@ def extract(
     except NotThere as error:
         converted = adapted(found, module, target, adapt)
         if converted is None:
-            raise error from None
+            raise WeightsError(str(error)) from None
         tensors, chosen, reading = converted
         place = f"{reading.taken_from}." if reading.taken_from else ""
         used = {e.name for e in found if e.name.startswith(place)}

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from benchsuite.errors import expected
 from benchsuite.models.checkpoints.search import COUNTER, Entry, Rows, Shape, candidates
 
+IMAGENET = 1000
+"""The classes of ImageNet; a part of them in folders with WordNet names keeps their indices as ``imagenet:PATH``."""
+
 SHOWN = 3
 """Names that an error or a note lists before it counts the rest."""
 
@@ -18,13 +21,8 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def miss(
-    found: Sequence[Entry], own: Mapping[str, Shape], rows: Rows | None, where: str, path: str
-) -> tuple[str, int | None]:
-    """The error for a file in which the network is nowhere: other shapes under its names, or other names.
-
-    Also the number of classes of the file, if only that differs, else None.
-    """
+def miss(found: Sequence[Entry], own: Mapping[str, Shape], rows: Rows | None, where: str, path: str) -> str:
+    """The error for a file in which the network is nowhere: other shapes under its names, or other names."""
     shape_of = {e.name: tuple(e.tensor.shape) for e in found}
     named = candidates(found, own, shapes=False)
     if named:
@@ -33,30 +31,34 @@ def miss(
         wrong = {n: (a, b) for n, (a, b) in both.items() if a != b and not fits(a, b)}
         if wrong:
             return _other_shapes(wrong, where, path)
-    return _other_names(found, own, where), None
+    return _other_names(found, own, where)
 
 
-def _other_shapes(wrong: Mapping[str, tuple[Shape, Shape]], where: str, path: str) -> tuple[str, int | None]:
+def _other_shapes(wrong: Mapping[str, tuple[Shape, Shape]], where: str, path: str) -> str:
     first, *rest = wrong
     got = f"{wrong[first][1]}"
     if rest:
         got += ", and " + ", ".join(f"{n} {wrong[n][1]} for {wrong[n][0]}" for n in rest[: SHOWN - 1])
         got += f" and {len(rest) - SHOWN + 1} more" if len(rest) >= SHOWN else ""
     line = expected(f"{first} of the checkpoint", f"of shape {wrong[first][0]}", got, where)
-    heads = {(a[:1], b[:1]) for a, b in wrong.values()}
-    if len(heads) > 1 or any(not a or not b or a[1:] != b[1:] for a, b in wrong.values()):
-        return line, None
-    (((wanted,), (classes,)),) = heads
-    return f"{line}. {_classes(wanted, classes, path)}", classes
+    remedy = _classes(wrong, path)
+    return f"{line}. {remedy}" if remedy else line
 
 
-def _classes(wanted: int, got: int, path: str) -> str:
-    """What to do about a head of another number of classes."""
+def _classes(wrong: Mapping[str, tuple[Shape, Shape]], path: str) -> str:
+    """What to do about a head of another number of classes; nothing if something else differs."""
+    if any(len(a) != len(b) or not a or a[1:] != b[1:] for a, b in wrong.values()):
+        return ""
+    numbers = {(a[0], b[0]) for a, b in wrong.values()}
+    if len(numbers) > 1:
+        return ""
+    ((wanted, got),) = numbers
     if got == wanted + 1:
         return f"The file has {got} classes: if the first one is the background, give --weights {path},classes=1:{got}"
     if got > wanted:
         rule = f"LIST, a text file with {wanted} row numbers from 0, or START:STOP"
-        return f"The file has {got} classes for the {wanted} here: give --weights {path},classes= with {rule}"
+        whole = ". If the images are of ImageNet's classes, give --data imagenet:PATH" if got == IMAGENET else ""
+        return f"The file has {got} classes for the {wanted} here: give --weights {path},classes= with {rule}{whole}"
     return f"The file has {got} classes, the data set {wanted}: give --data with the classes of the file"
 
 
