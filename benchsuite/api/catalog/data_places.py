@@ -175,9 +175,7 @@ def download_data(name: str, *, to: str | Path | None = None, **options: Unpack[
         free = ", ".join(sorted(n for n, d in catalog.datasets.items() if d.fetch is not None))
         raise BadParameter(expected("the data set", f"one that may be had freely ({free})", name, dataset.download))
     folder = Path(os.path.abspath(Path(to).expanduser() if to else data_folders(name)[0]))  # noqa: PTH100
-    fetched = _is_new(folder)
-    if fetched:
-        download(dataset.fetch, folder, progress)
+    fetched = download(dataset.fetch, folder, progress)
     try:
         place, before = admit(name, str(folder), catalog, progress)
     except DataError as error:
@@ -186,10 +184,6 @@ def download_data(name: str, *, to: str | Path | None = None, **options: Unpack[
         rule = f"a new or empty folder, or one that holds {name}"
         raise DataError(expected("--to", rule, "other files", f"{folder}: {error}")) from None
     return AddedData(place, _complete(name, catalog), _other(before, place), fetched)
-
-
-def _is_new(folder: Path) -> bool:
-    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
 
 
 def _complete(name: str, catalog: Catalog) -> int | None:
