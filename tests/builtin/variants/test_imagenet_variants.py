@@ -255,6 +255,12 @@ def test_the_border_of_objectnet_is_cut_off(tmp_path: Path) -> None:
     pixels = np.asarray(found.read(found.samples[0]))
     assert pixels.shape == (5, 6, 3)
     assert (pixels == (1, 2, 3)).all()
+    image.putalpha(0)
+    image.save(found.samples[0].where)
+    _, clear = load_plugins().open_dataset(f"objectnet:{tmp_path},alpha=white")
+    pixels = np.asarray(clear.read(clear.samples[0]))
+    assert pixels.shape == (5, 6, 3)
+    assert (pixels == 255).all()
 
 
 def test_the_best_of_an_objects_classes_stands_for_it_and_other_classes_are_no_answers(
