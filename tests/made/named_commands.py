@@ -35,6 +35,7 @@ RENAMED = {
     "run --compile": "compiled",
     "explain --from": "start",
     "explain --to": "goal",
+    "list --all": "every",
     "explain --all": "every",
     "explain --transform": "transforms",
     "explain --compile": "compiled",
