@@ -36,6 +36,7 @@ RENAMED = {
     "explain --from": "start",
     "explain --to": "goal",
     "list --all": "every",
+    "show --all": "every",
     "explain --all": "every",
     "explain --transform": "transforms",
     "explain --compile": "compiled",
