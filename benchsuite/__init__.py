@@ -31,7 +31,7 @@ from benchsuite.report.tables.text import preprocessing_lines, result_table
 from benchsuite.specs.architecture import Architecture, DenseParts, Family, Input, Transform, Weights
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.combine import Combine
-from benchsuite.specs.dataset import Cell, Census, Dataset, Sample, Span, Split, SplitName
+from benchsuite.specs.dataset import Block, Cell, Census, Dataset, Sample, Span, Split, SplitName
 from benchsuite.specs.hookspecs import hookimpl
 from benchsuite.specs.loader import FileFormat, Loader
 from benchsuite.specs.parameters import bind
@@ -99,6 +99,7 @@ __all__ = [
     "Augmentation",
     "BadParameter",
     "BenchsuiteError",
+    "Block",
     "Catalog",
     "Cell",
     "Census",
