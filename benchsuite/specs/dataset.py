@@ -129,7 +129,21 @@ class Cell:
     size: int
 
 
-Place = Span | Cell
+@dataclass(frozen=True, slots=True)
+class Block:
+    """``size`` bytes from ``start`` on, in the ``inflated`` bytes that Snappy makes of ``length`` bytes from ``offset``
+    on in ``file``: a value in a Parquet file that is read without the rest of its row group.
+    """
+
+    file: str
+    offset: int
+    length: int
+    inflated: int
+    start: int
+    size: int
+
+
+Place = Span | Cell | Block
 """Where the bytes of an image lie in a file that holds many. ``benchsuite.read_bytes`` reads them."""
 
 
