@@ -34,6 +34,7 @@ from benchsuite.specs.combine import Combine
 from benchsuite.specs.dataset import (
     AS_PILLOW,
     Baseline,
+    Block,
     Cell,
     Census,
     Conversion,
@@ -128,6 +129,7 @@ __all__ = [
     "BadParameter",
     "Baseline",
     "BenchsuiteError",
+    "Block",
     "Catalog",
     "Cell",
     "Census",

@@ -7,8 +7,9 @@ import datetime
 from pathlib import Path
 
 from benchsuite.data import prepared_note
-from benchsuite.doctor.findings import Finding, counts
-from benchsuite.doctor.folder_survey import survey_findings
+from benchsuite.doctor.findings import counts
+from benchsuite.doctor.folder_survey import other_copies, survey_findings
+from benchsuite.doctor.kinds import Finding
 from benchsuite.errors import BadParameter, DataError, expected, is_utf8
 from benchsuite.progress import Progress
 from benchsuite.specs.catalog import Catalog
@@ -62,16 +63,20 @@ def _place(name: str, path: str, split: Split) -> DataPlace:
 
 def _opened(text: str, catalog: Catalog, progress: Progress) -> Split:
     """The test split. Raises ``DataError`` in one line: the reason, and what ``data check`` advises."""
-    root = Path(text.partition(":")[2].partition(",")[0])
+    name, _, path = text.partition(":")
+    root = Path(path.partition(",")[0])
     progress.note(f"opening {text}")
     try:
         _, split = catalog.open_dataset(text)
     except DataError as error:
-        found = survey_findings(root, "test", str(error), progress)[1:] if root.is_dir() else ()
+        found = survey_findings(name, root, "test", str(error), catalog, progress)[1:] if root.is_dir() else ()
         raise DataError(_with_advice(str(error), found)) from None
     (finding, *_) = counts(split.samples, split.classes, None)
     if finding.level == "failed":
-        raise DataError(_with_advice(expected("the data set", "one to be tested", finding.text, text), [finding]))
+        others = other_copies(name, root, "test", catalog) if root.is_dir() else []
+        raise DataError(
+            _with_advice(expected("the data set", "one to be tested", finding.text, text), [finding, *others])
+        )
     return split
 
 

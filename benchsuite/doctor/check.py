@@ -13,7 +13,6 @@ from benchsuite.data.places import archive_state
 from benchsuite.doctor import admission, class_order, folder_survey, inspection, jpeg_warnings
 from benchsuite.doctor.findings import (
     PUBLISHED_MD5,
-    Finding,
     counts,
     duplicates,
     ignored,
@@ -30,6 +29,7 @@ from benchsuite.doctor.findings import (
     warned,
 )
 from benchsuite.doctor.inspection import Examined
+from benchsuite.doctor.kinds import Finding, found
 from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected
 from benchsuite.evaluation.question import Question
 from benchsuite.evaluation.question import RunRequest as Run
@@ -115,7 +115,7 @@ def _checked(request: CheckRequest, catalog: Catalog, progress: Progress) -> tup
     except DataError as error:
         if root is None or not root.is_dir():
             raise
-        findings = folder_survey.survey_findings(root, request.split, str(error), progress)
+        findings = folder_survey.survey_findings(dataset.name, root, request.split, str(error), catalog, progress)
         return CheckResult(request.data, request.split, dataset.name, findings, failure=str(error)), None
     question = _question(request)
     questions = plan(question, catalog) if question else []
@@ -129,7 +129,11 @@ def _checked(request: CheckRequest, catalog: Catalog, progress: Progress) -> tup
         judged = _judge(request, split, Path(row["path"]))
     own = dataset.preprocess.crop if dataset.preprocess else CROP
     crop = questions[0].members[0].weights.preprocess.crop if questions else own
-    return _result(request, dataset, split, examination, crop, judged), split
+    result = _result(request, dataset, split, examination, crop, judged)
+    if len(split.classes) < 2 and root is not None and root.is_dir():
+        others = folder_survey.other_copies(dataset.name, root, request.split, catalog)
+        result = dataclasses.replace(result, findings=(*result.findings, *others))
+    return result, split
 
 
 def flat(result: CheckResult) -> dict[str, Any]:
@@ -197,12 +201,12 @@ def _examine(request: CheckRequest, split: Split, progress: Progress) -> _Examin
 def _archives(samples: tuple[Sample, ...], progress: Progress) -> list[Finding]:
     """Findings on the archives of the images whose MD5 is published."""
     files = {s.place.file for s in samples if s.place is not None}
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for file in sorted(f for f in files if posixpath.basename(f.replace(os.sep, "/")) in PUBLISHED_MD5):
         name = posixpath.basename(file.replace(os.sep, "/"))
         progress.start(f"reading {name} for its MD5", int(archive_state(file).partition("@")[0]))
-        found += published_archive(name, inspection.md5(file, progress.advance))
-    return found
+        findings += published_archive(name, inspection.md5(file, progress.advance))
+    return findings
 
 
 def _result(
@@ -217,7 +221,7 @@ def _result(
     samples, seen = examination.samples, examination.seen
     census = next((c for c in dataset.census if c.split == request.split), None)
     findings = [
-        *(Finding("opening", "note", line) for line in split.notes),
+        *(found("opened-as", line=line) for line in split.notes),
         *counts(samples, split.classes, census),
         *misplaced(samples),
         *reassessed(samples, split.classes, census),

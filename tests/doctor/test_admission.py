@@ -75,6 +75,12 @@ def test_a_wrong_folder_is_refused_with_what_the_check_advises(tmp_path: Path, m
     assert advice in [f.advice for f in found.findings]
 
 
+def test_a_copy_of_imagenet_that_is_added_as_another_set_is_recognised(tmp_path: Path) -> None:
+    path = copies.LAYOUTS["official"](tmp_path / "root", copies.made_up(4))
+    with pytest.raises(DataError, match=rf"\. Give it as --data imagenet:{path}"):
+        add("folder", path)
+
+
 def test_what_cannot_be_a_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="did you mean 'imagenet'"):
         add("imagnet", tmp_path)
