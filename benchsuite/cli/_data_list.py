@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.catalog.data_places import list_data
-from benchsuite.cli.console import print_json
+from benchsuite.cli.console import out, print_json, print_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +17,9 @@ def run(args: argparse.Namespace) -> int:
     known = list_data()
     if args.json:
         print_json(known.record)
-    else:
-        print(known)
+        return 0
+    first, *rest = known.lines()
+    print(first)
+    print_table(out(), "", *known.cells())
+    print(*rest, sep="\n", end="\n" if rest else "")
     return 0
