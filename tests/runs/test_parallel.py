@@ -165,7 +165,7 @@ def test_progress_is_that_of_all_processes_while_the_first_one_still_computes(
     (question,) = questions("1crop")
     (member,) = question.members
     network, other = (opener(tmp_path, CountingPredict())(member, member.views) for _ in range(2))
-    own, theirs = ([*parallel._tasks([question], {member.identity: made})] for made in (network, other))
+    own, theirs = ([*parallel._tasks([question], [made])] for made in (network, other))
     computed: list[int] = []
 
     def told(step: int) -> None:
@@ -193,7 +193,7 @@ def test_a_chunk_that_another_process_writes_as_well_counts_once(
     (question,) = questions("1crop")
     (member,) = question.members
     network, other = (opener(tmp_path, made)(member, member.views) for made in (Ahead([]), CountingPredict()))
-    own, theirs = ([*parallel._tasks([question], {member.identity: made})] for made in (network, other))
+    own, theirs = ([*parallel._tasks([question], [made])] for made in (network, other))
     steps: list[int] = []
 
     def told(step: int) -> None:
