@@ -43,7 +43,7 @@ class PairedComparisons(Shown):
         """One row for each comparison: errors of both runs, images fixed and broken, the change, p-values."""
         import pandas as pd
 
-        lists = ("classes", "fixed", "broken", "notes")
+        lists = ("classes", "groups", "fixed", "broken", "notes")
         return pd.DataFrame([{k: v for k, v in record.items() if k not in lists} for record in self.records])
 
     @property
@@ -52,6 +52,19 @@ class PairedComparisons(Shown):
         import pandas as pd
 
         return pd.DataFrame([{"after": r["after"], **c} for r in self.records for c in r["classes"]])
+
+    @property
+    def groups(self) -> pd.DataFrame:
+        """One row for each value of a group that changed in a comparison, such as a corruption."""
+        import pandas as pd
+
+        rows = [
+            {"after": record["after"], "group": name, **change}
+            for record in self.records
+            for name, changes in record.get("groups", {}).items()
+            for change in changes
+        ]
+        return pd.DataFrame(rows)
 
     @property
     def predictions(self) -> pd.DataFrame:

@@ -167,7 +167,7 @@ def published_archive(name: str, digest: str) -> list[Finding]:
 def lossy(examined: Sequence[Examined], census: Census | None) -> list[Finding]:
     """JPEG files of a data set of fixed image size, which was published as plain arrays: JPEG changes the pixels."""
     n = sum(e.format == "JPEG" for e in examined)
-    if not n or census is None or census.size is None:
+    if not n or census is None or census.size is None or census.jpeg:
         return []
     return [found("stored-as-jpeg", images=number(n, "image"))]
 

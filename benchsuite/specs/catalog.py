@@ -29,6 +29,7 @@ BUILT_IN = (
     "benchsuite.plugins",
     "benchsuite.protocols",
     "benchsuite.builtin.datasets",
+    "benchsuite.builtin.variants",
     "benchsuite.builtin.loaders",
     "benchsuite.builtin.reporters",
 )
@@ -98,7 +99,8 @@ class Catalog:
         """``imagenet:PATH`` -> the dataset and its opened split ``part``.
 
         ``,depth=scale`` and ``,alpha=white`` or ``black`` choose a ``Conversion``. Raises ``UnknownName`` and
-        ``BadParameter``; ``DataError`` also for a split without images or with a label that no answer can have.
+        ``BadParameter``; ``DataError`` also for a split without images or with a label that no answer can have, and
+        for a sample that does not have a value for each group.
         """
         text, conversion = split_conversion(text)
         name, colon, path = text.partition(":")
@@ -115,6 +117,9 @@ class Catalog:
             if sample.label not in possible:
                 rule = f"one of the {len(possible)} classes that an answer can have"
                 raise DataError(expected("a label", rule, sample.label, f"{sample.where}, in {text}"))
+            if len(sample.groups) != len(split.groups):
+                rule = f"a value for each of {', '.join(split.groups) or 'none'}"
+                raise DataError(expected("the groups", rule, sample.groups, f"{sample.where}, in {text}"))
         return dataset, split
 
     def owner(self, kind: str, name: str) -> str:

@@ -35,6 +35,9 @@ RENAMED = {
     "run --compile": "compiled",
     "explain --from": "start",
     "explain --to": "goal",
+    "list --all": "every",
+    "show --all": "every",
+    "explain --all": "every",
     "explain --transform": "transforms",
     "explain --compile": "compiled",
     "audit run_name": "run",
@@ -53,6 +56,7 @@ LEFT_OUT = {
     "--json": ".record, .records or .row of the result",
     "--debug": "an error of Python has its traceback",
     "run --format": ".rendered(name) of the result",
+    "explain --markdown": ".markdown of the result",
 }
 """Options without a keyword, and what has their place."""
 
