@@ -106,7 +106,8 @@ class Catalog:
         name, colon, path = text.partition(":")
         dataset: Dataset = self.find("dataset", name)
         if dataset.path == "required" and not path:
-            raise DataError(f"Expected {name}:PATH, got {name!r} without a path. {dataset.download}".strip())
+            once = f"`benchsuite data add {name} PATH`, once, makes {name} enough"
+            raise DataError(f"Expected {name}:PATH, got {name!r} without a path ({once}). {dataset.download}".strip())
         if dataset.path == "none" and colon:
             raise DataError(expected("the data set", f"{name} without a path, because it is embedded", text))
         split = with_conversion(dataset.open(path or None, part), conversion)
