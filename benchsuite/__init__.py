@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from benchsuite.api.evaluation import evaluate
     from benchsuite.api.explanation import explain
     from benchsuite.api.pages import write_report, write_tables
+    from benchsuite.api.reproduction.reproduce import reproduce
     from benchsuite.api.sweeping import sweep
     from benchsuite.api.training import train
     from benchsuite.runs.query import load_predictions, load_runs, query
@@ -72,6 +73,7 @@ _LAZY = {
     "new_plugin": "benchsuite.api.catalog.plugins",
     "prepare_data": "benchsuite.api.datasets",
     "query": "benchsuite.runs.query",
+    "reproduce": "benchsuite.api.reproduction.reproduce",
     "show": "benchsuite.api.catalog.description",
     "sweep": "benchsuite.api.sweeping",
     "train": "benchsuite.api.training",
@@ -171,6 +173,7 @@ __all__ = [
     "preprocessing_lines",
     "query",
     "read_bytes",
+    "reproduce",
     "result_table",
     "show",
     "steps",
