@@ -31,7 +31,18 @@ from benchsuite.report.tables.text import preprocessing_lines, result_table
 from benchsuite.specs.architecture import Architecture, DenseParts, Family, Input, Transform, Weights
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.combine import Combine
-from benchsuite.specs.dataset import Cell, Census, Dataset, Sample, Span, Split, SplitName
+from benchsuite.specs.dataset import (
+    AS_PILLOW,
+    Baseline,
+    Cell,
+    Census,
+    Conversion,
+    Dataset,
+    Sample,
+    Span,
+    Split,
+    SplitName,
+)
 from benchsuite.specs.hookspecs import hookimpl
 from benchsuite.specs.loader import FileFormat, Loader
 from benchsuite.specs.parameters import bind
@@ -56,11 +67,22 @@ if TYPE_CHECKING:
     from benchsuite.api.reproduction.reproduce import reproduce
     from benchsuite.api.sweeping import sweep
     from benchsuite.api.training import train
+    from benchsuite.builtin.datasets._sets import (
+        Rows,
+        class_folders,
+        imagenet_classes,
+        labelled_images,
+        read_array,
+        read_image,
+        rows,
+    )
     from benchsuite.runs.query import load_predictions, load_runs, query
 
 __version__ = "0.1.0"
 
+_SETS = ("Rows", "class_folders", "imagenet_classes", "labelled_images", "read_array", "read_image", "rows")
 _LAZY = {
+    **dict.fromkeys(_SETS, "benchsuite.builtin.datasets._sets"),
     "audit": "benchsuite.api.auditing",
     "check_data": "benchsuite.api.datasets",
     "check_plugin": "benchsuite.api.catalog.plugins",
@@ -80,7 +102,7 @@ _LAZY = {
     "write_report": "benchsuite.api.pages",
     "write_tables": "benchsuite.api.pages",
 }
-"""The commands as functions: the module of each, imported at its first use so that importing benchsuite stays fast."""
+"""The commands as functions, and what plugins make data sets with: the module of each, imported at its first use."""
 
 
 def __getattr__(name: str) -> Any:
@@ -96,15 +118,18 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ARCHIVES",
+    "AS_PILLOW",
     "SUFFIXES",
     "Architecture",
     "Augmentation",
     "BadParameter",
+    "Baseline",
     "BenchsuiteError",
     "Catalog",
     "Cell",
     "Census",
     "Combine",
+    "Conversion",
     "Crop",
     "DataError",
     "Dataset",
@@ -125,6 +150,7 @@ __all__ = [
     "Protocol",
     "Recipe",
     "Reporter",
+    "Rows",
     "Sample",
     "Schedule",
     "Span",
@@ -149,6 +175,7 @@ __all__ = [
     "check_head",
     "check_headers",
     "check_plugin",
+    "class_folders",
     "compare",
     "decode",
     "distinct",
@@ -160,8 +187,10 @@ __all__ = [
     "flips",
     "grid",
     "hookimpl",
+    "imagenet_classes",
     "in_order",
     "is_remote",
+    "labelled_images",
     "list_entries",
     "load_plugins",
     "load_predictions",
@@ -172,9 +201,12 @@ __all__ = [
     "prepare_data",
     "preprocessing_lines",
     "query",
+    "read_array",
     "read_bytes",
+    "read_image",
     "reproduce",
     "result_table",
+    "rows",
     "show",
     "steps",
     "sweep",

@@ -43,7 +43,7 @@ class PairedComparisons(Shown):
         """One row for each comparison: errors of both runs, images fixed and broken, the change, p-values."""
         import pandas as pd
 
-        lists = ("classes", "fixed", "broken", "notes")
+        lists = ("classes", "groups", "fixed", "broken", "notes")
         return pd.DataFrame([{k: v for k, v in record.items() if k not in lists} for record in self.records])
 
     @property

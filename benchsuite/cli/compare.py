@@ -5,21 +5,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchsuite.api.shown import columns
 from benchsuite.cli.console import add_results, out, print_json, print_table
 from benchsuite.errors import BadParameter, expected
 
 if TYPE_CHECKING:
-    from benchsuite.explanation.comparison import Comparison, Paired, Side
+    from benchsuite.explanation.comparison import ClassChange, Comparison, Paired, Side
     from benchsuite.explanation.group_comparison import GroupChange, GroupComparison
 
 AGAINST = "vs"
 """The word between two groups of runs."""
 
 MOST = 10
-"""At most this many classes are printed; ``--json`` has all of them."""
+"""At most this many classes, or values of a group, are printed; ``--json`` has all of them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,20 +67,27 @@ def _parts(words: Sequence[str]) -> list[list[str]]:
 
 
 def text(result: Comparison) -> Iterator[str]:
-    """The lines about two runs: their names, their rates, the tests, and the classes that changed most."""
-    from benchsuite.stats.digits import p_value
-
+    """The lines about two runs: their names, rates, tests, and the classes and groups that changed most."""
     yield from _heads([("before", result.before), ("after", result.after)], result.notes)
     yield from columns([("", "before", "after", "change"), *_rates(result), *_calibration(result.before, result.after)])
     yield from (line for k, pair in ((1, result.top1), (5, result.top5)) for line in test_lines(k, pair))
     agreement = _percent(Fraction(result.agree, result.top1.n), result.top1.n)
     yield f"the same first answer for {result.agree} of {result.top1.n} images ({agreement} %)"
-    if result.classes:
-        yield f"classes that changed most, of {len(result.classes)} that changed"
-        head = ("class", "images", "errors before", "after", "fixed", "broken", "p", "p (Holm)")
+    yield from _changed("classes", "class", result.classes)
+    for name, changes in result.groups:
+        yield from _changed(f"values of {name}", name, changes)
+
+
+def _changed(title: str, name: str, changes: Sequence[ClassChange[Any]]) -> Iterator[str]:
+    """The classes or the values of a group that changed most; nothing if none changed."""
+    from benchsuite.stats.digits import p_value
+
+    if changes:
+        yield f"{title} that changed most, of {len(changes)} that changed"
+        head = (name, "images", "errors before", "after", "fixed", "broken", "p", "p (Holm)")
         lines = [
             (c.label, c.n, c.errors_before, c.errors_after, c.fixed, c.broken, p_value(c.p), p_value(c.p_holm))
-            for c in result.classes[:MOST]
+            for c in changes[:MOST]
         ]
         yield from columns([head, *(tuple(map(str, line)) for line in lines)])
 

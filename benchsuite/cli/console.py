@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from benchsuite.report.tables.fitted import fitted, wrapped
+
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from benchsuite.api.shown import Shown
 
 
 def open_streams() -> None:
@@ -33,6 +38,31 @@ def out() -> Console:
 
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return Console(highlight=False, width=160 if piped else None)
+
+
+def width() -> int:
+    """The width of lines in characters: COLUMNS, else that of the terminal, else 80."""
+    return max(shutil.get_terminal_size().columns, 20)
+
+
+def rule() -> str:
+    """The character of the line under the headers of a table, which the encoding of standard output must have."""
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("_", "-")
+    return "─" if encoding in ("utf-8", "utf8") else "-"
+
+
+def print_shown(found: Shown, *, limit: int | None = None) -> None:
+    """Prints a result: the answer, its table, the other sentences, and what is below, no line wider than ``width``."""
+    room = limit or width()
+    first, *rest = found.lines()
+    print(*wrapped(first, room), sep="\n")
+    table = list(fitted(found.cells(), room, rule=rule()))
+    print(*(["", *table, *([""] if rest else [])] if table else []), sep="\n", end="\n" if table else "")
+    for line in rest:
+        print(*wrapped(line, room), sep="\n")
+    for part in found.below():
+        print()
+        print_shown(part, limit=room)
 
 
 def err() -> Console:

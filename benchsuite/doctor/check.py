@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite.doctor import class_order, folder_survey, inspection
+from benchsuite.data.places import archive_state
+from benchsuite.doctor import class_order, folder_survey, inspection, jpeg_warnings
 from benchsuite.doctor.findings import (
+    PUBLISHED_MD5,
     Finding,
     counts,
     duplicates,
@@ -17,11 +21,13 @@ from benchsuite.doctor.findings import (
     misplaced,
     number_order,
     oddities,
+    published_archive,
     readable,
     reassessed,
     sizes,
     synset_order,
     verdict,
+    warned,
 )
 from benchsuite.doctor.inspection import Examined
 from benchsuite.errors import BadParameter, DataError, expected
@@ -134,11 +140,14 @@ def conclusion(result: CheckResult) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Examination:
-    """What was found about each of ``samples`` (``seen``), and the groups of those with the same bytes (``copies``)."""
+    """What was found about each of ``samples`` (``seen``), the groups of those with the same bytes (``copies``), and
+    what ``--full`` alone finds.
+    """
 
     samples: tuple[Sample, ...]
     seen: list[Examined]
     copies: list[tuple[Sample, ...]]
+    full: list[Finding]
 
     @property
     def decoded(self) -> int:
@@ -167,11 +176,25 @@ def _examine(request: CheckRequest, split: Split, progress: Progress) -> _Examin
     samples = split.samples
     chosen = {s.id for s in (samples if request.full else spread(samples, DECODED))}
     try:
-        seen = inspection.examine_all(split, chosen, progress.start, progress.advance)
+        asked = request.full and jpeg_warnings.available()
+        seen = inspection.examine_all(split, chosen, progress.start, progress.advance, warnings=asked)
         progress.start("comparing files of equal size", len(samples))
-        return _Examination(samples, seen, inspection.same_bytes(samples, progress.advance))
+        copies = inspection.same_bytes(samples, progress.advance)
+        full = [*warned(samples, seen, asked=asked), *_archives(samples, progress)] if request.full else []
+        return _Examination(samples, seen, copies, full)
     finally:
         progress.stop()
+
+
+def _archives(samples: tuple[Sample, ...], progress: Progress) -> list[Finding]:
+    """Findings on the archives of the images whose MD5 is published."""
+    files = {s.place.file for s in samples if s.place is not None}
+    found: list[Finding] = []
+    for file in sorted(f for f in files if posixpath.basename(f.replace(os.sep, "/")) in PUBLISHED_MD5):
+        name = posixpath.basename(file.replace(os.sep, "/"))
+        progress.start(f"reading {name} for its MD5", int(archive_state(file).partition("@")[0]))
+        found += published_archive(name, inspection.md5(file, progress.advance))
+    return found
 
 
 def _surveyed(request: CheckRequest, root: Path, reason: str, progress: Progress) -> tuple[Finding, ...]:
@@ -204,9 +227,10 @@ def _result(
         *reassessed(samples, split.classes, census),
         *ignored(inspection.other_files(samples)),
         *readable(samples, seen),
+        *examination.full,
         *sizes(samples, seen, census, crop),
         *lossy(seen, census),
-        *oddities(samples, seen),
+        *oddities(samples, seen, split.conversion),
         *duplicates("bytes", examination.copies),
         *examination.same_pixels(),
         *synset_order(samples),

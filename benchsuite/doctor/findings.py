@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from statistics import median_low
 from typing import Literal
 
-from benchsuite.doctor.inspection import Examined
-from benchsuite.specs.dataset import Census, Sample
+from benchsuite.data.convert import destroyed
+from benchsuite.doctor.inspection import JPEGS, Examined
+from benchsuite.specs.dataset import AS_PILLOW, Census, Conversion, Sample
 
 WNID = re.compile(r"n\d{8}")
+PUBLISHED_MD5 = {"ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622"}
+"""The MD5 of archives, by name, as in torchvision's ``datasets/imagenet.py``."""
 
 Severity = Literal["ok", "note", "skipped", "failed"]
 
@@ -181,10 +184,34 @@ def readable(samples: Sequence[Sample], examined: Sequence[Examined]) -> list[Fi
     return [Finding("images", "ok", text, "Use --full to decode every image and to compare the pixels too")]
 
 
+def warned(samples: Sequence[Sample], examined: Sequence[Examined], *, asked: bool) -> list[Finding]:
+    """JPEG files that decode with a warning. ``asked``: whether the library that tells them is installed."""
+    jpegs = sum(e.format in JPEGS for e in examined)
+    if not jpegs:
+        return []
+    if not asked:
+        advice = "pip install 'benchsuite[jpeg]' to count JPEG files that decode with a warning"
+        return [Finding("images", "skipped", "the warnings of the JPEG decoder were not counted", advice)]
+    odd = tuple(f"{_file(s)}: {e.warning}" for s, e in zip(samples, examined, strict=True) if e.warning)
+    if not odd:
+        return [Finding("images", "ok", f"no warning from {number(jpegs, 'JPEG file')}")]
+    text = f"{number(len(odd), 'image')} decoded with a warning of the JPEG decoder: the pixels may be damaged"
+    advice = "Compare these files with another copy, and replace those that differ: some sound files have a warning too"
+    return [Finding("images", "note", text, advice, odd)]
+
+
+def published_archive(name: str, digest: str) -> list[Finding]:
+    """Whether an archive that was published with an MD5 still has it."""
+    if digest == PUBLISHED_MD5[name]:
+        return [Finding("archive", "ok", f"{name} has the published MD5")]
+    text = f"{name} has the MD5 {digest}, but was published with {PUBLISHED_MD5[name]}"
+    return [Finding("archive", "failed", text, "Get the archive again, or give one of your own another name")]
+
+
 def lossy(examined: Sequence[Examined], census: Census | None) -> list[Finding]:
     """JPEG files of a data set of fixed image size, which was published as plain arrays: JPEG changes the pixels."""
     n = sum(e.format == "JPEG" for e in examined)
-    if not n or census is None or census.size is None:
+    if not n or census is None or census.size is None or census.jpeg:
         return []
     advice = "Compare results on this copy only with each other, or get the original arrays"
     return [
@@ -192,10 +219,25 @@ def lossy(examined: Sequence[Examined], census: Census | None) -> list[Finding]:
     ]
 
 
-def oddities(samples: Sequence[Sample], examined: Sequence[Examined]) -> list[Finding]:
+def oddities(
+    samples: Sequence[Sample], examined: Sequence[Examined], conversion: Conversion = AS_PILLOW
+) -> list[Finding]:
     """What is unusual about readable files: modes other than RGB, suffixes of another format, rotation by EXIF."""
+    scaled, ground = conversion.depth == "scale", conversion.alpha
+    drop = "{}, which is dropped: hidden colours show" if ground == "drop" else f"{{}}, put on {ground}"
     kinds = (
-        ("colours", "in mode {}, converted to RGB by Pillow", [e.mode if e.mode != "RGB" else "" for e in examined]),
+        (
+            "colours",
+            "in mode {}, converted to RGB by Pillow",
+            [e.mode if e.mode != "RGB" and not destroyed(e.mode) else "" for e in examined],
+        ),
+        ("colours", "in mode {}, scaled to 8 bits", [e.mode if scaled and destroyed(e.mode) else "" for e in examined]),
+        (
+            "colours",
+            "of {}, scaled to 8" if scaled else "of {}, of which the upper 8 are read",
+            ["16 bits a colour" if e.deep else "" for e in examined],
+        ),
+        ("colours", f"with {drop}", ["transparency" if e.clear else "" for e in examined]),
         ("formats", "in {} with the suffix of another format", [e.format if e.misnamed else "" for e in examined]),
         (
             "orientation",

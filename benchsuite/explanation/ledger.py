@@ -1,7 +1,8 @@
 """The ledger of published figures: their values, sources and protocols, and whether they were verified.
 
 ``published.csv`` holds the figures, ``methods.csv`` how their sources test, ``variants.csv`` different names of one
-variant, ``trained.csv`` the recipes that repeat trainings.
+variant, ``claims.csv`` what authors say about the difference between figures, ``trained.csv`` the recipes that repeat
+trainings.
 """
 
 from __future__ import annotations
@@ -112,6 +113,22 @@ class Trained:
     accounting: str
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an author says about the figures ``rows`` (their ids): they differ because of ``causes``.
+
+    ``causes`` are names of factors. A claim is no measurement, and more than the figures alone allow to conclude.
+    """
+
+    id: str
+    rows: tuple[str, ...]
+    causes: tuple[str, ...]
+    author: str
+    claim: str
+    source: str
+    url: str
+
+
 @functools.lru_cache(maxsize=1)
 def load() -> tuple[Published, ...]:
     """Every row of the ledger, in the order of the file."""
@@ -165,7 +182,23 @@ def printed_digits(value: Decimal) -> int:
     return -exponent if isinstance(exponent, int) and exponent < 0 else 0
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=1)
+def claims() -> tuple[Claim, ...]:
+    """What authors say about the difference between figures, in the order of the file."""
+    lists = ("rows", "causes")
+    return tuple(
+        Claim(**{k: tuple(v.split()) if k in lists else v for k, v in row.items()})  # type: ignore[arg-type]
+        for row in _table("claims.csv")
+    )
+
+
+def claim_on(*figures: Published) -> Claim | None:
+    """The first claim about all of these figures, or about the originals that they repeat; None if there is none."""
+    wanted = {(quoted(row) or row).id for row in figures}
+    return next((claim for claim in claims() if wanted <= set(claim.rows)), None)
+
+
+@functools.lru_cache(maxsize=5)
 def _table(name: str) -> tuple[dict[str, str], ...]:
     table = importlib.resources.files("benchsuite.explanation") / name
     return tuple(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))

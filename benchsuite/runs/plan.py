@@ -173,6 +173,8 @@ def _question(
         "device": request.device,
         "loader": None if loader.exact else loader.name,
         **({"among": list(split.among)} if split.among else {}),
+        **({"alike": [list(same) for same in split.alike]} if split.alike else {}),
+        **({"groups": keys.groups_digest(samples, split.groups)} if split.groups else {}),
     }
     name = "+".join(m.architecture.name for m in members)
     return Question(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from fractions import Fraction
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
+from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.recipe import Recipe
 
@@ -20,7 +23,8 @@ class Census:
 
     ``images`` is the total, ``classes`` the number of classes with images, ``each`` the images per class, and ``size``
     the (height, width) of every image in pixels. ``accepted()`` returns, by image id, the classes that reassessed
-    labels accept; an image without reassessed labels has none or is missing.
+    labels accept; an image without reassessed labels has none or is missing. ``jpeg`` is true if images of a fixed size
+    were published as JPEG files; else JPEG files of that size are not the published pixels.
     """
 
     split: Literal["train", "test"]
@@ -29,6 +33,7 @@ class Census:
     each: int | None = None
     size: tuple[int, int] | None = None
     accepted: Callable[[], Mapping[str, Sequence[int]]] | None = None
+    jpeg: bool = False
 
 
 def words(census: Census) -> str:
@@ -57,6 +62,43 @@ def faults(censuses: Sequence[Census]) -> list[str]:
 
 
 SplitName = Literal["train", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How images of other modes become RGB of 8 bits. By default as Pillow's ``convert("RGB")`` does it.
+
+    ``depth``: images of more than 8 bits in one band are refused, because Pillow would cut them off at 255, and of 16
+    bits a colour the upper 8 are read; or all are scaled to 8 bits. ``alpha``: transparency is dropped, so that hidden
+    colours show; or transparent images are put on white or black.
+    """
+
+    depth: Literal["refuse", "scale"] = "refuse"
+    alpha: Literal["drop", "white", "black"] = "drop"
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What is not as by default, by name: as it is typed after ``--data`` and kept in a manifest."""
+        chosen = {"depth": str(self.depth), "alpha": str(self.alpha)}
+        return {name: value for name, value in chosen.items() if value != getattr(AS_PILLOW, name)}
+
+
+AS_PILLOW = Conversion()
+
+
+def split_conversion(text: str) -> tuple[str, Conversion]:
+    """``folder:PATH,depth=scale`` -> ``folder:PATH`` and the conversion. Raises ``BadParameter`` for other values."""
+    chosen: dict[str, Any] = {}
+    for name, value in re.findall(_OPTION, text):
+        known = get_args(get_type_hints(Conversion)[name])
+        if value not in known or name in chosen:
+            got = f"{value!r}" if name not in chosen else "two of it"
+            raise BadParameter(expected(f"{name} of the data set", f"one of {', '.join(known)}", got, text))
+        chosen[name] = value
+    return re.sub(_OPTION, "", text), Conversion(**chosen)
+
+
+_OPTION = r",(depth|alpha)=([^,]*)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +133,22 @@ Place = Span | Cell
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """Errors of a reference network that the errors of groups are divided by: ``name`` is the mean of these ratios.
+
+    ``by`` names one of the split's ``groups``, and ``errors`` has the reference's mean error (a ratio) for each of its
+    values that counts. A value's own error is the mean over its ``cells``, one for each combination with the other
+    groups, such as a corruption's five severities. ``source`` says where the errors are printed.
+    """
+
+    name: str
+    by: str
+    errors: tuple[tuple[str, Fraction], ...]
+    cells: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image: its ``id`` (unique in the split), class index, place, and a stamp that changes when the image changes.
 
@@ -98,7 +156,8 @@ class Sample:
     (the number of bytes of the file, or the digest of the row's pixels); the rest is specific to this machine, such as
     a time. ``real`` holds the classes that reassessed labels accept; an image with none is left out of that count.
     Either all samples of a split have ``real`` or none has. ``place`` is where the bytes lie in an archive; None for a
-    file of its own and for a row of an array. ``where`` then is ``ARCHIVE/MEMBER``.
+    file of its own and for a row of an array. ``where`` then is ``ARCHIVE/MEMBER``. ``groups`` has a value for each
+    name in the split's ``groups``, such as ``("fog", "3")``; the samples of a group should share one tuple.
     """
 
     id: str
@@ -107,6 +166,7 @@ class Sample:
     stamp: str = ""
     real: tuple[int, ...] | None = None
     place: Place | None = None
+    groups: tuple[str, ...] = ()
 
     @property
     def content(self) -> str:
@@ -127,7 +187,11 @@ class Split:
     uint8 (H, W, 3) RGB, as a new array or a Pillow image, and may be called by several threads at once; it raises
     ``DataError`` with the file's name. ``mirror`` says that a mirror image keeps its class. ``among`` are the class
     indices that a prediction may have, ascending: the logits of other classes are removed before any softmax. If it is
-    empty, all classes are kept. ``notes`` are lines for the user about what was chosen when it was opened.
+    empty, all classes are kept. ``notes`` are lines for the user about what was chosen when it was opened. ``alike``
+    are sets of class indices that count as one class: the first index is in ``among`` and gets the largest logit of the
+    set, the others are not. ``groups`` names what errors are counted by, such as ``("corruption", "severity")``.
+    ``convert(sample, conversion)`` reads one with another ``Conversion``; None if the images are no files.
+    ``conversion`` is the one that ``read`` uses.
     """
 
     name: str
@@ -137,6 +201,36 @@ class Split:
     read: Callable[[Sample], Any]
     among: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    alike: tuple[tuple[int, ...], ...] = ()
+    groups: tuple[str, ...] = ()
+    convert: Callable[[Sample, Conversion], Any] | None = None
+    conversion: Conversion = AS_PILLOW
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedRead:
+    """The ``read`` of a split with another conversion."""
+
+    convert: Callable[[Sample, Conversion], Any]
+    conversion: Conversion
+
+    def __call__(self, sample: Sample) -> Any:
+        """The image of a sample."""
+        return self.convert(sample, self.conversion)
+
+
+def with_conversion(split: Split, conversion: Conversion) -> Split:
+    """The split read with this conversion. Its name has the options, so that runs and prepared files have their own.
+
+    Raises ``BadParameter`` if its images are not files.
+    """
+    if conversion == AS_PILLOW:
+        return split
+    words = ",".join(f"{name}={value}" for name, value in conversion.options.items())
+    if split.convert is None:
+        raise BadParameter(expected(words, "given to a data set of image files", split.name))
+    read = ConvertedRead(split.convert, conversion)
+    return dataclasses.replace(split, name=f"{split.name},{words}", read=read, conversion=conversion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +241,7 @@ class Dataset:
     file or folder: nothing at ``path`` (with what to download), unknown or empty classes, equal ids, files that are not
     images. ``download`` says what to download and where to put it. With a ``recipe``, a network without given weights
     is trained once; ``preprocess`` is used for networks that were trained on this dataset. ``census`` has the sizes of
-    complete splits.
+    complete splits. With a ``baseline``, the errors of groups are also compared with those of a reference network.
     """
 
     name: str
@@ -160,6 +254,7 @@ class Dataset:
     recipe: Recipe | None = None
     preprocess: Preprocess | None = None
     census: tuple[Census, ...] = ()
+    baseline: Baseline | None = None
 
 
 def spread(items: tuple[T, ...], limit: int | None) -> tuple[T, ...]:

@@ -1,13 +1,12 @@
 """Tests of reading from object stores: a tar, a zip and a Parquet file on a server on this machine."""
 
 import functools
-import http.server
 import re
-import threading
 
 import copies
 import numpy as np
 import pytest
+from range_server import serving
 
 from benchsuite import DataError
 from benchsuite.builtin.datasets import imagenet
@@ -17,38 +16,11 @@ pytest.importorskip("fsspec")
 pytest.importorskip("aiohttp")
 
 
-class Ranges(http.server.SimpleHTTPRequestHandler):
-    """Serves files and parts of them, as object stores do."""
-
-    def send_head(self):
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        with open(self.translate_path(self.path), "rb") as file:
-            content = file.read()
-        first, last = (int(asked[1]), int(asked[2] or len(content) - 1)) if asked else (0, len(content) - 1)
-        part = content[first : last + 1]
-        self.send_response(206 if asked else 200)
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(len(part)))
-        if asked:
-            self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(content)}")
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(part)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def address(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / "cache"))
-    handler = functools.partial(Ranges, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(tmp_path) as url:
+        yield url
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_a_sound_folder_is_fine_and_each_disease_is_found(tree: Path, capsys: py
             "duplicates": "note",
             "class order": "skipped",
         }
-        (broken,) = (f["examples"] for f in found["findings"] if f["check"] == "images")
+        (broken,) = (f["examples"] for f in found["findings"] if (f["check"], f["level"]) == ("images", "failed"))
         assert len(broken) == 1
         assert "dog/1.jpg" in broken[0]
         assert found["verdict"] == "Not fine: images failed. Fix this before a long run."

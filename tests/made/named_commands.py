@@ -36,6 +36,7 @@ RENAMED = {
     "run --compile": "compiled",
     "explain --from": "start",
     "explain --to": "goal",
+    "explain --all": "every",
     "explain --transform": "transforms",
     "explain --compile": "compiled",
     "reproduce --transform": "transforms",
@@ -56,6 +57,7 @@ LEFT_OUT = {
     "--json": ".record, .records or .row of the result",
     "--debug": "an error of Python has its traceback",
     "run --format": ".rendered(name) of the result",
+    "explain --markdown": ".markdown of the result",
 }
 """Options without a keyword, and what has their place."""
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite import (
+    AS_PILLOW,
     SUFFIXES,
+    Conversion,
     DataError,
     Sample,
     Split,
@@ -137,19 +139,19 @@ def file_split(name: str, samples: Sequence[Sample], classes: tuple[str, ...], *
                 expected("each id", "that of one image only", f"{one.id} twice", f"{one.where} and {other.where}")
             )
     check_headers(s.where for s in ordered if s.place is None)
-    return Split(name, tuple(ordered), classes, mirror, read_file)
+    return Split(name, tuple(ordered), classes, mirror, read_file, convert=read_file)
 
 
-def read_file(sample: Sample) -> Any:
+def read_file(sample: Sample, conversion: Conversion = AS_PILLOW) -> Any:
     """The image of a sample of a folder or an archive, as a Pillow image in mode RGB.
 
     Raises ``DataError`` for a file that has changed since it was listed: its logits would be cached as those of the old
     file.
     """
     if sample.place is None:
-        image, stamp = decode(sample.where), file_stamp(Path(sample.where))
+        image, stamp = decode(sample.where, conversion=conversion), file_stamp(Path(sample.where))
     else:
-        image = decode(sample.where, read_bytes(sample.place))
+        image = decode(sample.where, read_bytes(sample.place), conversion=conversion)
         url = is_remote(sample.place.file)  # its state is not asked for again with each image
         stamp = sample.stamp if url else f"{sample.place.size}@{archive_state(sample.place.file)}"
     if stamp != sample.stamp:

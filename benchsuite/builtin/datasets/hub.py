@@ -7,7 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite import DataError, Dataset, Sample, Split, SplitName, decode, expected, first_line, hookimpl
+from benchsuite import (
+    AS_PILLOW,
+    Conversion,
+    DataError,
+    Dataset,
+    Sample,
+    Split,
+    SplitName,
+    decode,
+    expected,
+    first_line,
+    hookimpl,
+)
 
 DOWNLOAD = "pip install 'benchsuite[hub]'; for a gated data set such as ILSVRC/imagenet-1k, log in with `hf auth login`"
 SPLITS = {"test": ("validation", "val", "test"), "train": ("train",)}
@@ -21,9 +33,10 @@ class HubReader:
     column: str
     numbers: dict[str, int]
 
-    def __call__(self, sample: Sample) -> Any:
+    def __call__(self, sample: Sample, conversion: Conversion = AS_PILLOW) -> Any:
         """The image of a sample, as a Pillow image in mode RGB."""
-        return decode(sample.where, _content(self.rows[self.numbers[sample.id]][self.column]))
+        content = _content(self.rows[self.numbers[sample.id]][self.column])
+        return decode(sample.where, content, conversion=conversion)
 
 
 def open_hub(path: str | None, split: SplitName) -> Split:
@@ -69,7 +82,8 @@ def open_hub(path: str | None, split: SplitName) -> Split:
     if odd is not None:
         raise DataError(expected("a label", f"an index from 0 to {len(classes) - 1}", odd.label, odd.where))
     ordered = tuple(sorted(samples, key=lambda s: s.id))
-    return Split(f"hf:{path}", ordered, classes, True, HubReader(rows, column, numbers))
+    reader = HubReader(rows, column, numbers)
+    return Split(f"hf:{path}", ordered, classes, True, reader, convert=reader)
 
 
 def _fields(feature: Any) -> Any:

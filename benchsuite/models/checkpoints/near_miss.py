@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from benchsuite.errors import expected
 from benchsuite.models.checkpoints.search import COUNTER, Entry, Rows, Shape, candidates
 
+IMAGENET = 1000
+"""The classes of ImageNet; a part of them in folders with WordNet names keeps their indices as ``imagenet:PATH``."""
+
 SHOWN = 3
 """Names that an error or a note lists before it counts the rest."""
 
@@ -54,7 +57,8 @@ def _classes(wrong: Mapping[str, tuple[Shape, Shape]], path: str) -> str:
         return f"The file has {got} classes: if the first one is the background, give --weights {path},classes=1:{got}"
     if got > wanted:
         rule = f"LIST, a text file with {wanted} row numbers from 0, or START:STOP"
-        return f"The file has {got} classes for the {wanted} here: give --weights {path},classes= with {rule}"
+        whole = ". If the images are of ImageNet's classes, give --data imagenet:PATH" if got == IMAGENET else ""
+        return f"The file has {got} classes for the {wanted} here: give --weights {path},classes= with {rule}{whole}"
     return f"The file has {got} classes, the data set {wanted}: give --data with the classes of the file"
 
 

@@ -98,7 +98,8 @@ def test_a_head_with_a_background_class_is_taken_by_its_rows() -> None:
 
 def test_a_larger_head_is_taken_by_a_list_of_rows(tmp_path: Any) -> None:
     said = line(head(21))
-    assert "classes= with LIST, a text file with 5 row numbers from 0, or START:STOP" in said
+    assert said.endswith("classes= with LIST, a text file with 5 row numbers from 0, or START:STOP")
+    assert line(head(1000)).endswith("START:STOP. If the images are of ImageNet's classes, give --data imagenet:PATH")
     (tmp_path / "rows.txt").write_text("20\n3\n0\n7\n9\n")
     result = found(head(21), selection=Selection(rows=rows(str(tmp_path / "rows.txt"))))
     assert result.state["fc.bias"].tolist() == [20, 3, 0, 7, 9]

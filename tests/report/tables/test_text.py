@@ -1,5 +1,6 @@
 """Tests of text tables: rounding, the flat row of a run, several results, and published figures next to them."""
 
+from dataclasses import asdict
 from decimal import Decimal
 
 import pytest
@@ -192,19 +193,19 @@ def test_a_loader_that_is_not_exact_is_named_beside_the_data_set_and_keeps_figur
 
 
 def test_a_border_and_a_larger_short_side_are_said_below_the_result():
-    tight = {"resize": 32, "crop": 32}
+    tight = asdict(Preprocess(32, 32, "bilinear", mean=(0.5,) * 3, std=(0.5,) * 3))
     plain, edged = View(32, Crop(32)), View(32, Crop(32, "top-left"), pad=4)
 
     def said(*views, preprocess=tight):
         seen = [view_data(v) for v in views]
-        row = result(views=seen, members=[{"preprocess": preprocess, "views": seen}])
+        row = result(views=seen, members=[{"preprocess": preprocess, "preprocess_from": "a file", "views": seen}])
         return [words for words in text.remarks(row) if "border" in words or "resized" in words]
 
     assert said(plain) == []
     assert said(plain, edged) == ["crops reach into a border of 4 pixels, black"]
     larger = [View(short, dense=True, nominal=32) for short in (32, 37, 55)]
     assert said(*larger) == ["images are resized to a short side of 37, 55: the weights have 32, no margin"]
-    assert said(*larger, preprocess={"resize": [40, 36], "crop": 32}) == []
+    assert said(*larger, preprocess=tight | {"resize": [40, 36]}) == []
 
 
 def prepared(architecture: str, protocol: str, way: str, sizes: str = "") -> dict[str, object]:
