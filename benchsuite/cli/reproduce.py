@@ -7,15 +7,11 @@ figures. Exit status 1 if a figure was not reproduced, 0 if all were or cannot b
 from __future__ import annotations
 
 import argparse
-import textwrap
 
 from benchsuite.api.bars import bars
-from benchsuite.cli.console import out, print_json, print_table
+from benchsuite.cli.console import print_json, print_shown
 from benchsuite.cli.run import add_evaluation, evaluation_options
 from benchsuite.specs.catalog import load_plugins
-
-WIDEST = 100
-"""Columns of lines of text, also in a wider terminal."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,13 +33,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found.record)
     else:
-        console = out()
-        first, *rest = (_wrapped(line, min(console.width, WIDEST)) for line in found.lines())
-        print(first)
-        print_table(console, "", *found.cells())
-        print(*rest, sep="\n", end="\n" if rest else "")
+        print_shown(found)
     return 0 if isinstance(found, PlannedReproduction) else int(not found.fine)
-
-
-def _wrapped(text: str, width: int) -> str:
-    return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)

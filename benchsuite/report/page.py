@@ -17,8 +17,7 @@ from benchsuite.report.gallery import Picture
 from benchsuite.report.markup import escaped, indented, tag
 from benchsuite.report.plots import figures
 from benchsuite.report.plots.axes import minus
-from benchsuite.report.summary import several
-from benchsuite.report.summary import summary as report_summary
+from benchsuite.report.summary import several, summary
 from benchsuite.report.tables import runs, trainings
 from benchsuite.report.tables import sheet as sheets
 from benchsuite.report.tables.group_errors import group_sheets
@@ -45,27 +44,15 @@ READING_TRAININGS = (
 
 def page(report: Report, *, title: str, pictures: Mapping[str, Sequence[Picture]], notes: Sequence[str] = ()) -> str:
     """The text of the whole page. The same report always gives the same text."""
-    return document(
-        [(name, words, body) for name, words, body in _sections(report, pictures) if body],
-        title=title,
-        summary=report_summary(report),
-        about=_about(report),
-        notes=notes,
-    )
-
-
-def document(
-    sections: Sequence[tuple[str, str, str]], *, title: str, summary: str, about: str, notes: Sequence[str] = ()
-) -> str:
-    """A page of sections, each with its name, title and markup, below a title, a summary and where it comes from."""
     style, script = (_asset(name) for name in ("page.css", "page.js"))
+    sections = [(name, words, body) for name, words, body in _sections(report, pictures) if body]
     contents = "".join(tag("li", tag("a", escaped(words), href=f"#{name}")) for name, words, _ in sections)
     main = "\n".join(tag("section", tag("h2", escaped(words)) + "\n" + body, id=name) for name, words, body in sections)
     return string.Template(_asset("page.html")).substitute(
         title=escaped(title),
         version=escaped(__version__),
-        summary=elements.unbroken(minus(summary)),
-        about=escaped(about),
+        summary=elements.unbroken(minus(summary(report))),
+        about=escaped(_about(report)),
         notes="".join(tag("p", escaped(note), cls="quiet") for note in notes),
         contents=contents,
         main=main,

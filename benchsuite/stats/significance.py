@@ -81,7 +81,7 @@ def sampled(part: Count, marked: int, total: int) -> float:
     tail. 1 or 0 if the part is the whole.
     """
     below = hypergeometric_tail(part.hits, part.total, marked, total)
-    above = 1.0 - hypergeometric_tail(part.hits - 1, part.total, marked, total)
+    above = hypergeometric_tail(part.total - part.hits, part.total, total - marked, total)
     return min(1.0, 2 * min(below, above))
 
 
@@ -108,7 +108,7 @@ def score_p(share: float, total: int, assumed: float) -> float:
     spread = math.sqrt(assumed * (1 - assumed) / total)
     if not spread:
         return float(share == assumed)
-    return 2 * NormalDist().cdf(-abs(share - assumed) / spread)
+    return math.erfc(abs(share - assumed) / spread / math.sqrt(2))
 
 
 def mcnemar(fixed: int, broken: int) -> float:

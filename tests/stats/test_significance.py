@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import paired as twin
-from scipy.stats import binom, binomtest, hypergeom
+from scipy.stats import binom, binomtest, hypergeom, norm
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -267,3 +267,8 @@ def test_the_score_test_accepts_what_lies_in_wilsons_interval(drawn: tuple[int, 
     low, high = wilson(Count(hits, total))
     if min(abs(assumed - low), abs(assumed - high)) > 1e-9:
         assert (score_p(hits / total, total, assumed) > 0.05) == (low < assumed < high)
+
+
+def test_very_small_probabilities_are_not_rounded_to_zero() -> None:
+    assert score_p(0.0167, 360, 0.3) == pytest.approx(2 * norm.sf((0.3 - 0.0167) / math.sqrt(0.21 / 360)), rel=1e-9)
+    assert sampled(Count(400, 1000), 1000, 10_000) == pytest.approx(2 * hypergeom.sf(399, 10_000, 1000, 1000), rel=1e-6)

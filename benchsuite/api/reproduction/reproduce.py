@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from benchsuite.api.options import Options, run_request, surroundings
-from benchsuite.api.shown import Shown
+from benchsuite.api.shown import Section, Shown
 from benchsuite.errors import BadParameter, expected
 from benchsuite.explanation.ladder_plan import Cost
 from benchsuite.explanation.reproduce import run as reproducing
@@ -166,28 +166,18 @@ class Reproduction(Shown):
 
 def _written(outcomes: Sequence[Outcome], request: ReproductionRequest) -> tuple[Path, ...]:
     """The table of several figures in RESULTS/reproductions, as Markdown, LaTeX and HTML."""
-    from benchsuite.report import elements, export, page
+    from benchsuite.report.export import latex_table
 
     sheet = reproductions.sheet(outcomes, request.name)
-    title = sheet.title
-    body = elements.sheet(sheet)
-    texts = {
-        "md": f"# {export.plain(title)}\n\n{export.markdown_table(sheet)}\n",
-        "tex": export.latex_table(sheet) + "\n",
-        "html": page.document(
-            [(f"{sheet.name}-section", "Figures", body)],
-            title=title,
-            summary=sheet.remarks[0],
-            about="made by benchsuite reproduce",
-        ),
-    }
-    stem = re.sub(r"[^\w.-]+", "_", request.name)
-    paths = []
-    for suffix, text in texts.items():
-        paths.append(request.run.results / "reproductions" / f"{stem}.{suffix}")
-        with writing(paths[-1]) as part:
+    titles, rows = [column.title for column in sheet.columns], [[cell.text for cell in row] for row in sheet.rows]
+    shown = Section(sheet.remarks[0], (titles, rows), sheet.remarks[1:])
+    stem = request.run.results / "reproductions" / re.sub(r"[^\w.-]+", "_", request.name)
+    paths = tuple(stem.with_name(f"{stem.name}.{suffix}") for suffix in ("md", "tex", "html"))
+    for path, text in zip(paths, (f"{shown.markdown}\n", f"{latex_table(sheet)}\n"), strict=False):
+        with writing(path) as part:
             part.write_text(text, encoding="utf-8")
-    return tuple(paths)
+    shown.write_html(paths[-1])
+    return paths
 
 
 def reproduce(

@@ -56,7 +56,7 @@ class OpenChoice:
     def __str__(self) -> str:
         words = [f"{self.name}: {self.taken} taken"]
         words += [f"{', '.join(self.counted)} counted too"] if self.counted else []
-        words += [f"{', '.join(self.uncounted)} not counted, as it needs other views"] if self.uncounted else []
+        words += [f"{', '.join(self.uncounted)} would need other views"] if self.uncounted else []
         return "; ".join(words)
 
 

@@ -105,9 +105,9 @@ def make_plan(request: ReproductionRequest, catalog: Catalog) -> ReproductionPla
 
     Builds a network only to time a few steps of a training that is allowed and not finished.
 
-    One figure that cannot be planned for a mistake of the user raises it; of several, each has it as what is missing,
-    unless there is nothing else to do. Raises ``UnknownName`` for a name without figures, and ``BadParameter`` for a
-    file of weights that several sources might mean.
+    A mistake of the user is raised if it is one for every figure; else the figures have it as what is missing. Raises
+    ``UnknownName`` for a name without figures, and ``BadParameter`` for a file of weights that several sources might
+    mean.
     """
     rows = figures(request.name)
     _check_weights(request.run.weights, rows)
@@ -120,7 +120,7 @@ def make_plan(request: ReproductionRequest, catalog: Catalog) -> ReproductionPla
         except BenchsuiteError as error:
             errors.append(error)
             planned.append(NotPlanned(row, (str(error),)))
-    if errors and all(isinstance(one, NotPlanned) for one in planned):
+    if len(errors) == len(rows):
         raise errors[0]
     runs = [one for one in planned if isinstance(one, PlannedRun)]
     costs = ((_network_words(same[0]), cost_of(same)) for same in passes(runs))
@@ -205,13 +205,17 @@ class _Planner:
         return NotPlanned(row, (missing_data,)) if missing_data else self._run(row, name, weights)
 
     def _missing_data(self, row: Published) -> str:
-        """What to give for a data set that has no default place; empty if it opens, or if the user named one."""
-        if self.request.run.data is not None:
-            return ""
+        """What to give for a data set that has no default place; empty if it opens, or if the user named it.
+
+        For a single figure any other one may be named, which is then not comparable.
+        """
+        need, given = f"the images: --data {row.dataset}:PATH (benchsuite show {row.dataset})", self.request.run.data
+        if given is not None:
+            return "" if self.single or given.partition(":")[0] == row.dataset else need
         try:
             self.catalog.open_dataset(row.dataset)
         except DataError:
-            return f"the images: --data {row.dataset}:PATH (benchsuite show {row.dataset})"
+            return need
         return ""
 
     def _run(self, row: Published, name: str, weights: str | None) -> PlannedRun:
@@ -299,7 +303,7 @@ def _needing(row: Published, difference: str) -> str:
     if difference == "other weights":
         return f"{difference}: needed are {row.weights or f'those of {row.run or row.source}'}"
     if difference.startswith("other dataset") or " images, not the " in difference:
-        return f"{difference}: needed is {row.dataset} (benchsuite show {row.dataset})"
+        return f"{difference}: needed is the published {row.dataset} (benchsuite show {row.dataset})"
     return difference
 
 

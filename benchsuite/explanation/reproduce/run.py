@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from benchsuite.errors import WeightsError
-from benchsuite.explanation.ledger import SIZES, Published
+from benchsuite.explanation.ledger import Published
 from benchsuite.explanation.reproduce.choices import OpenChoice
 from benchsuite.explanation.reproduce.plan import (
     NotPlanned,
@@ -32,7 +32,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One measurement of a figure. ``error`` is a share of ``n`` images, of the ``of`` in the published set.
+    """One measurement of a figure. ``error`` is a share of ``n`` images, of the ``of`` in the split.
 
     ``what`` is the protocol; for a training ``counted ACCOUNTING, epoch N``.
     """
@@ -66,8 +66,9 @@ class Outcome:
 
     @property
     def best(self) -> Measured | None:
-        """The first measurement that agrees, else the one as stated; None if nothing was measured."""
-        return next((one for one in self.measured if one.judgement.agrees), next(iter(self.measured), None))
+        """The first measurement that agrees, if any may, else the one as stated; None if nothing was measured."""
+        agreeing = (one for one in self.measured if one.judgement.agrees and not self.reasons)
+        return next(agreeing, next(iter(self.measured), None))
 
     @property
     def span(self) -> tuple[Fraction, Fraction] | None:
@@ -111,14 +112,14 @@ def _counted(planned: PlannedRun, row: Row) -> Measured:
     """A run beside the figure. Weights that a recipe of the data set trained here are another training."""
     printed, k = planned.row.error, f"top{planned.row.k}"
     assert printed is not None, "only figures with a value are planned"
-    wrong, of = Count(row[f"{k}_errors"], row["n"]), max(SIZES.get(planned.row.dataset, row["of"]), row["n"])
+    wrong = Count(row[f"{k}_errors"], row["n"])
     if planned.questions[0].members[0].weights.recipe is None:
-        judgement = judge(printed, wrong, of, row["near_ties"][k])
+        judgement = judge(printed, wrong, row["of"], row["near_ties"][k])
     else:
         judgement = judge_training(printed, wrong.ratio, wrong.total)
-    names = ("run_id", "path", "architecture", "weights", "dataset", "n")
+    names = ("run_id", "path", "architecture", "weights", "dataset", "n", "of")
     same = {name: row[name] for name in names}
-    return Measured(what=row["protocol"], error=wrong.ratio, of=of, judgement=judgement, **same)
+    return Measured(what=row["protocol"], error=wrong.ratio, judgement=judgement, **same)
 
 
 def _trained(planned: PlannedTraining, progress: Progress) -> Measured:

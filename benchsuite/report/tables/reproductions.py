@@ -80,7 +80,9 @@ def details(outcome: Outcome) -> list[str]:
     lines = [f"missing: {reason}" for reason in outcome.reasons] if best is None else [f"why: {why(outcome)}"]
     unseen = "" if row.status == "verified" else " (unverified: no original was seen)"
     metric = row.metric.replace("top", "top-").replace("_", " ")
-    lines.append(f"printed: {row.model}, {metric} {row.value} %, {row.protocol_text}; {row.source}{unseen}")
+    lines.append(
+        f"printed: {row.model}, {metric} {row.value} %, {row.protocol_text or 'no protocol'}; {row.source}{unseen}"
+    )
     if best is not None:
         lines.append(f"measured: {best.architecture}, weights {best.weights}, {best.what}, on {best.dataset}")
     lines += [f"assumed: {words}" for words in outcome.assumed]
@@ -95,10 +97,11 @@ def choices_table(outcome: Outcome) -> Table:
     """A line for each combination of open choices of a figure; no line if there is only one."""
     if len(outcome.measured) < 2:
         return [], []
-    rows = [
-        [one.what, _percent(one), *_judged(one), "yes" if one.judgement.agrees else "no"] for one in outcome.measured
-    ]
-    return ["protocol", "measured %", "off", "95 % interval", "agrees"], rows
+    headers, rows = ["protocol", "measured %", "off"], []
+    for one in outcome.measured:
+        rows.append([one.what, _percent(one), signed(one.judgement.off, places(one.n))])
+        rows[-1] += [] if outcome.reasons else ["yes" if one.judgement.agrees else "no"]
+    return [*headers, *([] if outcome.reasons else ["agrees"])], rows
 
 
 def _judged(one: Measured) -> tuple[str, str]:

@@ -112,6 +112,8 @@ def test_the_combinations_of_open_choices_are_a_table(here: dict[str, Any], monk
         "10crop:flip=false,merge=logit",
     }
     assert {row[-1] for row in rows} == {"no"}
+    other = benchsuite.reproduce("fig-1", weights="random", **here)
+    assert other.cells()[0] == ["protocol", "measured %", "off"]  # what is not comparable agrees with nothing
 
 
 def test_a_mistake_is_one_line(here: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

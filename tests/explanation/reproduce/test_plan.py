@@ -102,7 +102,7 @@ def test_a_figure_is_planned_as_its_source_states_it(tmp_path: Path, monkeypatch
         (
             {"dataset": "imagenet-v2"},
             {},
-            ("other dataset (imagenet): needed is imagenet-v2 (benchsuite show imagenet-v2)",),
+            ("other dataset (imagenet): needed is the published imagenet-v2 (benchsuite show imagenet-v2)",),
         ),
         ({"split": "test"}, {}, ("the labels of ImageNet's test images, which are not public",)),
         ({"architecture": "none"}, {}, ("benchsuite has no network 'none'",)),
@@ -136,7 +136,7 @@ def test_the_images_are_listed_once_for_all_networks(tmp_path: Path, monkeypatch
 def test_a_set_of_another_size_is_another_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, figure("a", "10.0"), size=50_000)
     assert reasons("a", tmp_path, data=imagenet(tmp_path / "data")) == (
-        "45 images, not the 50000: needed is imagenet (benchsuite show imagenet)",
+        "45 images, not the 50000: needed is the published imagenet (benchsuite show imagenet)",
     )
 
 
@@ -175,6 +175,14 @@ def test_a_mistake_is_raised_only_where_nothing_is_left_to_do(tmp_path: Path, mo
     assert "did you mean 'even'?" in made.missing[0].missing[0]
     with pytest.raises(UnknownName, match="did you mean 'even'"):
         planned("b", tmp_path, data=data, weights="evem")
+
+
+def test_of_several_figures_those_of_another_data_set_need_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, figure("a", "10.0"), figure("b", "10.0", dataset="imagenet-v2"))
+    made = planned("colours", tmp_path, data=imagenet(tmp_path / "data"))
+    (lacking,) = made.missing
+    assert len(made.runs) == 1
+    assert lacking.missing == ("the images: --data imagenet-v2:PATH (benchsuite show imagenet-v2)",)
 
 
 def test_a_training_needs_leave_unless_it_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
