@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from benchsuite.explanation.ledger import rounding
 from benchsuite.explanation.reproduce.run import Measured, Outcome
 from benchsuite.report.tables.sheet import Cell, Column, Sheet, number_columns
 from benchsuite.report.tables.text import NAMED, Table, image_count
@@ -48,7 +49,7 @@ def why(outcome: Outcome) -> str:
     judgement, words = best.judgement, []
     off = f"off by {signed(judgement.off, places(best.n))} points"
     if judgement.agrees:
-        words.append(_agreement(best))
+        words.append(_agreement(outcome, best))
     elif judgement.p is None:
         images = round(abs(judgement.off) * best.n / 100)
         words.append(f"{off}, {images} images; all images were measured, so this is no chance")
@@ -62,11 +63,14 @@ def why(outcome: Outcome) -> str:
     return "; ".join(words)
 
 
-def _agreement(best: Measured) -> str:
-    low, high = (decimals(bound, places(best.n)) for bound in (best.judgement.low, best.judgement.high))
-    if best.judgement.p is None:
+def _agreement(outcome: Outcome, best: Measured) -> str:
+    judgement, printed = best.judgement, outcome.row.error
+    low, high = (decimals(bound, places(best.n)) for bound in (judgement.low, judgement.high))
+    if judgement.p is not None:
+        return f"the printed figure lies in the 95 % interval [{low}, {high}]"
+    if printed is None or abs(judgement.off) <= Fraction(rounding(printed)):
         return "within rounding"
-    return f"the printed figure lies in the 95 % interval [{low}, {high}]"
+    return f"within rounding if near ties go the other way, which gives {low} to {high} %"
 
 
 def _equals(p: float) -> str:
