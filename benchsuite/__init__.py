@@ -34,6 +34,7 @@ from benchsuite.specs.combine import Combine
 from benchsuite.specs.dataset import (
     AS_PILLOW,
     Baseline,
+    Block,
     Cell,
     Census,
     Conversion,
@@ -125,6 +126,7 @@ __all__ = [
     "BadParameter",
     "Baseline",
     "BenchsuiteError",
+    "Block",
     "Catalog",
     "Cell",
     "Census",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchsuite.report.tables.fitted import fitted, wrapped
+from benchsuite.report.tables.fitted import cut, fitted, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,24 +45,33 @@ def width() -> int:
     return max(shutil.get_terminal_size().columns, 20)
 
 
+def endless() -> int | None:
+    """A width that cuts nothing if the output is a file or a pipe of unknown width, for long lists; else None."""
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else sys.maxsize
+
+
 def rule() -> str:
     """The character of the line under the headers of a table, which the encoding of standard output must have."""
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("_", "-")
     return "─" if encoding in ("utf-8", "utf8") else "-"
 
 
-def print_shown(found: Shown, *, limit: int | None = None) -> None:
-    """Prints a result: the answer, its table, the other sentences, and what is below, no line wider than ``width``."""
-    room = limit or width()
+def print_shown(found: Shown, *, lists: bool = False, room: int | None = None) -> None:
+    """Prints a result: the answer, its table, the other sentences, and what is below.
+
+    No line is wider than ``room``, by default ``width``. The rows of ``lists`` are cut there, those of other tables are
+    wrapped.
+    """
+    room = room or width()
     first, *rest = found.lines()
     print(*wrapped(first, room), sep="\n")
-    table = list(fitted(found.cells(), room, rule=rule()))
+    table = list((cut if lists else fitted)(found.cells(), room, rule=rule()))
     print(*(["", *table, *([""] if rest else [])] if table else []), sep="\n", end="\n" if table else "")
     for line in rest:
         print(*wrapped(line, room), sep="\n")
     for part in found.below():
         print()
-        print_shown(part, limit=room)
+        print_shown(part, lists=lists, room=room)
 
 
 def err() -> Console:

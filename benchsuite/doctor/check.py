@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 import os
 import posixpath
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchsuite.data.archives import ARCHIVES
 from benchsuite.data.places import archive_state
 from benchsuite.doctor import class_order, folder_survey, inspection, jpeg_warnings
 from benchsuite.doctor.findings import (
     PUBLISHED_MD5,
-    Finding,
     counts,
     duplicates,
     ignored,
     lossy,
     misplaced,
+    number,
     number_order,
     oddities,
     published_archive,
@@ -30,7 +32,8 @@ from benchsuite.doctor.findings import (
     warned,
 )
 from benchsuite.doctor.inspection import Examined
-from benchsuite.errors import BadParameter, DataError, expected
+from benchsuite.doctor.kinds import Finding, found
+from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected
 from benchsuite.evaluation.question import Question
 from benchsuite.evaluation.question import RunRequest as Run
 from benchsuite.models import weights
@@ -47,6 +50,10 @@ DECODED = 1000
 """Images that are fully decoded without ``--full``, evenly spaced in the split."""
 CROP = 224
 """The crop in pixels that images should not be smaller than, if neither network nor data set declares one."""
+COPIES = ("imagenet", "imagenet64")
+"""Data sets whose copies have so many forms that a folder is tried as one of them before it is given up."""
+INSIDE = 20
+"""Folders and archives inside a folder that cannot be opened that are tried too."""
 SHOWN = 2000
 """Images that are shown to a network without ``--images``."""
 
@@ -106,7 +113,7 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
             request.data,
             request.split,
             dataset.name,
-            _surveyed(request, root, str(error), progress),
+            (*_surveyed(request, root, str(error), progress), *_other_copies(dataset.name, root, request, catalog)),
             failure=str(error),
         )
     question = _question(request)
@@ -121,7 +128,11 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
         judged = _judge(request, split, Path(row["path"]))
     own = dataset.preprocess.crop if dataset.preprocess else CROP
     crop = questions[0].members[0].weights.preprocess.crop if questions else own
-    return _result(request, dataset, split, examination, crop, judged)
+    result = _result(request, dataset, split, examination, crop, judged)
+    if len(split.classes) < 2 and root is not None and root.is_dir():
+        others = _other_copies(dataset.name, root, request, catalog)
+        return dataclasses.replace(result, findings=(*result.findings, *others))
+    return result
 
 
 def flat(result: CheckResult) -> dict[str, Any]:
@@ -189,12 +200,12 @@ def _examine(request: CheckRequest, split: Split, progress: Progress) -> _Examin
 def _archives(samples: tuple[Sample, ...], progress: Progress) -> list[Finding]:
     """Findings on the archives of the images whose MD5 is published."""
     files = {s.place.file for s in samples if s.place is not None}
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for file in sorted(f for f in files if posixpath.basename(f.replace(os.sep, "/")) in PUBLISHED_MD5):
         name = posixpath.basename(file.replace(os.sep, "/"))
         progress.start(f"reading {name} for its MD5", int(archive_state(file).partition("@")[0]))
-        found += published_archive(name, inspection.md5(file, progress.advance))
-    return found
+        findings += published_archive(name, inspection.md5(file, progress.advance))
+    return findings
 
 
 def _surveyed(request: CheckRequest, root: Path, reason: str, progress: Progress) -> tuple[Finding, ...]:
@@ -209,6 +220,21 @@ def _surveyed(request: CheckRequest, root: Path, reason: str, progress: Progress
     return tuple(folder_survey.surveyed(content, broken, reason))
 
 
+def _other_copies(name: str, root: Path, request: CheckRequest, catalog: Catalog) -> list[Finding]:
+    """How to give a folder that is, or holds, a copy of ImageNet: the first way that opens."""
+    inside = sorted(path for path in root.iterdir() if path.is_dir() or path.suffix in ARCHIVES)[:INSIDE]
+    for place in (*([root] if name not in COPIES else []), *inside):
+        for other in (copy for copy in COPIES if copy in catalog.datasets):
+            data = f"{other}:{place}"
+            with suppress(BenchsuiteError):
+                _, split = catalog.open_dataset(data, request.split)
+                labels = len({sample.label for sample in split.samples})
+                if labels > 1:  # else one of its class folders
+                    counts = f"{number(len(split.samples), 'image')} of {number(labels, 'class')}"
+                    return [found("other-copy", data=data, counts=counts)]
+    return []
+
+
 def _result(
     request: CheckRequest,
     dataset: Dataset,
@@ -221,7 +247,7 @@ def _result(
     samples, seen = examination.samples, examination.seen
     census = next((c for c in dataset.census if c.split == request.split), None)
     findings = [
-        *(Finding("opening", "note", line) for line in split.notes),
+        *(found("opened-as", line=line) for line in split.notes),
         *counts(samples, split.classes, census),
         *misplaced(samples),
         *reassessed(samples, split.classes, census),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,7 +129,21 @@ class Cell:
     size: int
 
 
-Place = Span | Cell
+@dataclass(frozen=True, slots=True)
+class Block:
+    """``size`` bytes from ``start`` on, in the ``inflated`` bytes that Snappy makes of ``length`` bytes from ``offset``
+    on in ``file``: a value in a Parquet file that is read without the rest of its row group.
+    """
+
+    file: str
+    offset: int
+    length: int
+    inflated: int
+    start: int
+    size: int
+
+
+Place = Span | Cell | Block
 """Where the bytes of an image lie in a file that holds many. ``benchsuite.read_bytes`` reads them."""
 
 
@@ -190,7 +205,7 @@ class Split:
     empty, all classes are kept. ``notes`` are lines for the user about what was chosen when it was opened. ``alike``
     are sets of class indices that count as one class: the first index is in ``among`` and gets the largest logit of the
     set, the others are not. ``groups`` names what errors are counted by, such as ``("corruption", "severity")``.
-    ``convert(sample, conversion)`` reads one with another ``Conversion``; None if the images are no files.
+    If ``read`` has a second argument, ``conversion``, images are read with the ``Conversion`` that the user gives;
     ``conversion`` is the one that ``read`` uses.
     """
 
@@ -203,7 +218,6 @@ class Split:
     notes: tuple[str, ...] = ()
     alike: tuple[tuple[int, ...], ...] = ()
     groups: tuple[str, ...] = ()
-    convert: Callable[[Sample, Conversion], Any] | None = None
     conversion: Conversion = AS_PILLOW
 
 
@@ -211,25 +225,25 @@ class Split:
 class ConvertedRead:
     """The ``read`` of a split with another conversion."""
 
-    convert: Callable[[Sample, Conversion], Any]
+    read: Callable[..., Any]
     conversion: Conversion
 
     def __call__(self, sample: Sample) -> Any:
         """The image of a sample."""
-        return self.convert(sample, self.conversion)
+        return self.read(sample, conversion=self.conversion)
 
 
 def with_conversion(split: Split, conversion: Conversion) -> Split:
     """The split read with this conversion. Its name has the options, so that runs and prepared files have their own.
 
-    Raises ``BadParameter`` if its images are not files.
+    Raises ``BadParameter`` if its ``read`` takes none, as that of arrays.
     """
     if conversion == AS_PILLOW:
         return split
     words = ",".join(f"{name}={value}" for name, value in conversion.options.items())
-    if split.convert is None:
+    if "conversion" not in inspect.signature(split.read).parameters:
         raise BadParameter(expected(words, "given to a data set of image files", split.name))
-    read = ConvertedRead(split.convert, conversion)
+    read = ConvertedRead(split.read, conversion)
     return dataclasses.replace(split, name=f"{split.name},{words}", read=read, conversion=conversion)
 
 

@@ -14,6 +14,15 @@ ANSWERS = {
     "explain resnet50": "resnet50: 24.7, 22.85 and 20.74 % top-1 error",
     "explain pnn": "pnn: 85.91 and 90.53 % accuracy are one run",
     "explain resnet101 --top5": "resnet101: 7.1, 6.05 and 4.6 % top-5 error",
+    "show 10crop": "10crop (protocol): 10 views of an image, mean of probs.",
+    "show resnet50": "resnet50 (architecture): images of any size, 20 sets of weights.",
+    "show he-t4-ms-resnet-50-top1": "he-t4-ms-resnet-50-top1: ResNet-50, 20.74 % top-1 error",
+    "show multiscale --all": "multiscale (protocol)",
+    "list": "30 architectures, 13 protocols",
+    "list architectures": "30 architectures, by plugin",
+    "list published": "269 published figures, by network",
+    "list published --model resnet50": "68 published figures",
+    "list recipes --all": "116 recipes",
     "explain resnet50 --all": "resnet50: 24.7, 22.85 and 20.74 % top-1 error",
 }
 """Commands, and how their first line begins."""

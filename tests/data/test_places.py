@@ -5,10 +5,12 @@ import re
 
 import copies
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from range_server import serving
+from range_server import Ranges, serving
 
-from benchsuite import DataError
+from benchsuite import DataError, read_bytes
 from benchsuite.builtin.datasets import imagenet
 from benchsuite.storage import keys
 
@@ -41,6 +43,20 @@ def test_an_archive_on_a_server_is_the_data_set_on_the_disk(tmp_path, address, l
         assert keys.samples_digest(split.samples) == keys.samples_digest(usual.samples)
     for a, b in zip(usual.samples, split.samples, strict=True):
         np.testing.assert_array_equal(usual.read(a), split.read(b))
+
+
+@pytest.mark.parametrize("compression", ["snappy", "zstd"])
+def test_a_parquet_file_on_a_server_is_fetched_once_for_its_list_and_not_by_row_groups(tmp_path, address, compression):
+    chance, wnid = np.random.default_rng(0), "n01440764"
+    rows = [{"bytes": b"\xff\xd8\xff" + chance.bytes(2**18), "path": f"{i}_{wnid}.JPEG"} for i in range(120)]
+    table = pa.table({"image": rows, "label": [0] * len(rows)})
+    pq.write_table(table, tmp_path / "validation.parquet", row_group_size=40, compression=compression)
+    before, size = Ranges.sent, (tmp_path / "validation.parquet").stat().st_size
+    split = imagenet.open_imagenet(f"{address}/validation.parquet", "test")
+    assert Ranges.sent - before < 1.1 * size
+    before = Ranges.sent
+    assert [len(read_bytes(s.place)) for s in split.samples[:3]] == [2**18 + 3] * 3
+    assert compression == "zstd" or Ranges.sent - before < size / 2
 
 
 @pytest.mark.parametrize("url", ["nothing://bucket/val.tar", "memory://bucket/none.tar"])

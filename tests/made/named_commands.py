@@ -36,6 +36,8 @@ RENAMED = {
     "run --compile": "compiled",
     "explain --from": "start",
     "explain --to": "goal",
+    "list --all": "every",
+    "show --all": "every",
     "explain --all": "every",
     "explain --transform": "transforms",
     "explain --compile": "compiled",

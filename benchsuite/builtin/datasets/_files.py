@@ -139,7 +139,7 @@ def file_split(name: str, samples: Sequence[Sample], classes: tuple[str, ...], *
                 expected("each id", "that of one image only", f"{one.id} twice", f"{one.where} and {other.where}")
             )
     check_headers(s.where for s in ordered if s.place is None)
-    return Split(name, tuple(ordered), classes, mirror, read_file, convert=read_file)
+    return Split(name, tuple(ordered), classes, mirror, read_file)
 
 
 def read_file(sample: Sample, conversion: Conversion = AS_PILLOW) -> Any:

@@ -83,7 +83,7 @@ def open_hub(path: str | None, split: SplitName) -> Split:
         raise DataError(expected("a label", f"an index from 0 to {len(classes) - 1}", odd.label, odd.where))
     ordered = tuple(sorted(samples, key=lambda s: s.id))
     reader = HubReader(rows, column, numbers)
-    return Split(f"hf:{path}", ordered, classes, True, reader, convert=reader)
+    return Split(f"hf:{path}", ordered, classes, True, reader)
 
 
 def _fields(feature: Any) -> Any:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite import (
+    AS_PILLOW,
+    Conversion,
     DataError,
     Dataset,
     Sample,
@@ -48,9 +50,9 @@ def open_objectnet(path: str | None, split: SplitName) -> Split:
     )
 
 
-def read_inside(sample: Sample) -> Any:
+def read_inside(sample: Sample, conversion: Conversion = AS_PILLOW) -> Any:
     """The image of a sample without its border, in mode RGB. Raises ``DataError`` as other images do."""
-    image = read_image(sample)
+    image = read_image(sample, conversion)
     return image.crop((BORDER, BORDER, image.width - BORDER, image.height - BORDER))
 
 
