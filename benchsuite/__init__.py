@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from benchsuite.api.evaluation import evaluate
     from benchsuite.api.explanation import explain
     from benchsuite.api.pages import write_report, write_tables
+    from benchsuite.api.reproduction.reproduce import reproduce
     from benchsuite.api.sweeping import sweep
     from benchsuite.api.training import train
     from benchsuite.builtin.datasets._sets import (
@@ -100,6 +101,7 @@ _LAZY = {
     "prepare_data": "benchsuite.api.datasets",
     "query": "benchsuite.runs.query",
     "remove_data": "benchsuite.api.catalog.data_places",
+    "reproduce": "benchsuite.api.reproduction.reproduce",
     "show": "benchsuite.api.catalog.description",
     "sweep": "benchsuite.api.sweeping",
     "train": "benchsuite.api.training",
@@ -214,6 +216,7 @@ __all__ = [
     "read_bytes",
     "read_image",
     "remove_data",
+    "reproduce",
     "result_table",
     "rows",
     "show",

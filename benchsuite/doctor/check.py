@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.data.places import archive_state
-from benchsuite.doctor import admission, class_order, folder_survey, inspection, jpeg_warnings
+from benchsuite.doctor import admission, changes, class_order, folder_survey, inspection, jpeg_warnings
 from benchsuite.doctor.findings import (
     PUBLISHED_MD5,
     counts,
@@ -152,14 +152,15 @@ def conclusion(result: CheckResult) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Examination:
-    """What was found about each of ``samples`` (``seen``), the groups of those with the same bytes (``copies``), and
-    what ``--full`` alone finds.
+    """What was found about each of ``samples`` (``seen``), the groups of those with the same bytes (``copies``), what
+    ``--full`` alone finds, and what has changed since the last check.
     """
 
     samples: tuple[Sample, ...]
     seen: list[Examined]
     copies: list[tuple[Sample, ...]]
     full: list[Finding]
+    changed: list[Finding]
 
     @property
     def decoded(self) -> int:
@@ -193,9 +194,19 @@ def _examine(request: CheckRequest, split: Split, progress: Progress) -> _Examin
         progress.start("comparing files of equal size", len(samples))
         copies = inspection.same_bytes(samples, progress.advance)
         full = [*warned(samples, seen, asked=asked), *_archives(samples, progress)] if request.full else []
-        return _Examination(samples, seen, copies, full)
+        return _Examination(samples, seen, copies, full, _changed(request, samples, progress))
     finally:
         progress.stop()
+
+
+def _changed(request: CheckRequest, samples: tuple[Sample, ...], progress: Progress) -> list[Finding]:
+    """What has changed since the last check; keeps the states for the next one."""
+    progress.start("comparing with the last check", len(samples))
+    file = changes.place(request.data, request.split)
+    now = changes.states_now(samples, progress.advance, full=request.full)
+    findings, kept = changes.changes(changes.read(file), now)
+    changes.write(file, kept)
+    return findings
 
 
 def _archives(samples: tuple[Sample, ...], progress: Progress) -> list[Finding]:
@@ -228,6 +239,7 @@ def _result(
         *ignored(inspection.other_files(samples)),
         *readable(samples, seen),
         *examination.full,
+        *examination.changed,
         *sizes(samples, seen, census, crop),
         *lossy(seen, census),
         *oddities(samples, seen, split.conversion),
