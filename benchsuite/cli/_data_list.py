@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.catalog.data_places import list_data
-from benchsuite.cli.console import out, print_json, print_table
+from benchsuite.cli.console import endless, print_json, print_shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +17,6 @@ def run(args: argparse.Namespace) -> int:
     known = list_data()
     if args.json:
         print_json(known.record)
-        return 0
-    first, *rest = known.lines()
-    print(first)
-    print_table(out(), "", *known.cells())
-    print(*rest, sep="\n", end="\n" if rest else "")
+    else:
+        print_shown(known, room=endless())
     return 0
