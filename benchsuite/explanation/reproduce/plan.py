@@ -206,9 +206,10 @@ class _Planner:
         return NotPlanned(row, (missing_data,)) if missing_data else self._run(row, name, weights)
 
     def _missing_data(self, row: Published) -> str:
-        """What to give for a data set that was not added and has no default place; empty if the user named it.
+        """What to give for a data set that was not added and is in no default place.
 
-        For a single figure any other one may be named, which is then not comparable.
+        Empty if it opens, or if the user named it. For a single figure any other one may be named, which is then not
+        comparable.
         """
         need, given = f"the images: --data {row.dataset}:PATH (benchsuite show {row.dataset})", self.request.run.data
         if given is not None:
