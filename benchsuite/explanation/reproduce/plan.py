@@ -22,6 +22,7 @@ from benchsuite.runs.plan import plan, under
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
 from benchsuite.storage import training_folder
+from benchsuite.storage.data_places import located
 from benchsuite.training import job as jobs
 from benchsuite.training.job import Job, TrainRequest
 
@@ -205,15 +206,17 @@ class _Planner:
         return NotPlanned(row, (missing_data,)) if missing_data else self._run(row, name, weights)
 
     def _missing_data(self, row: Published) -> str:
-        """What to give for a data set that has no default place; empty if it opens, or if the user named it.
+        """What to give for a data set that was not added and is in no default place.
 
-        For a single figure any other one may be named, which is then not comparable.
+        Empty if it opens, or if the user named it. For a single figure any other one may be named, which is then not
+        comparable.
         """
         need, given = f"the images: --data {row.dataset}:PATH (benchsuite show {row.dataset})", self.request.run.data
         if given is not None:
             return "" if self.single or given.partition(":")[0] == row.dataset else need
+        data = located(row.dataset, self.catalog)
         try:
-            self.catalog.open_dataset(row.dataset)
+            self.catalog.open_dataset(data)
         except DataError:
             return need
         return ""
