@@ -25,7 +25,7 @@ COMMANDS = {
     "audit": "count the predictions of a run under every published accounting, and judge a claimed accuracy",
     "report": "show finished runs: one HTML page, tables for papers, plots",
     "tables": "regenerate the tables of committed results, or check that they are up to date",
-    "data": "check a data set, or prepare the file that a fast loader reads",
+    "data": "add, list, download, check or prepare data sets",
     "plugin": "write a plugin of your own, or check one",
     "query": "query all runs in SQL: tables runs and predictions",
 }

@@ -56,22 +56,23 @@ def rule() -> str:
     return "─" if encoding in ("utf-8", "utf8") else "-"
 
 
-def print_shown(found: Shown, *, lists: bool = False, room: int | None = None) -> None:
+def print_shown(found: Shown, *, lists: bool = False, numbers: bool = False, room: int | None = None) -> None:
     """Prints a result: the answer, its table, the other sentences, and what is below.
 
     No line is wider than ``room``, by default ``width``. The rows of ``lists`` are cut there, those of other tables are
-    wrapped.
+    wrapped. With ``numbers`` all columns but the first are right-aligned.
     """
     room = room or width()
     first, *rest = found.lines()
     print(*wrapped(first, room), sep="\n")
-    table = list((cut if lists else fitted)(found.cells(), room, rule=rule()))
+    cells, line = found.cells(), rule()
+    table = [*(cut(cells, room, rule=line) if lists else fitted(cells, room, numbers=numbers, rule=line))]
     print(*(["", *table, *([""] if rest else [])] if table else []), sep="\n", end="\n" if table else "")
     for line in rest:
         print(*wrapped(line, room), sep="\n")
     for part in found.below():
         print()
-        print_shown(part, lists=lists, room=room)
+        print_shown(part, lists=lists, numbers=numbers, room=room)
 
 
 def err() -> Console:
