@@ -21,7 +21,9 @@ from benchsuite.models.weights import ChosenWeights, declared_as
 from benchsuite.runs.plan import plan, under
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
+from benchsuite.specs.dataset import split_conversion
 from benchsuite.storage import training_folder
+from benchsuite.storage.data_places import located
 from benchsuite.training import job as jobs
 from benchsuite.training.job import Job, TrainRequest
 
@@ -202,15 +204,16 @@ class _Planner:
         return NotPlanned(row, (missing_data,)) if missing_data else self._run(row, name, weights)
 
     def _missing_data(self, row: Published) -> str:
-        """What to give for a data set that has no default place; empty if it opens, or if the user named it.
+        """What to give for a data set whose place is not known; empty if it opens, or if the user named it.
 
         For a single figure any other one may be named, which is then not comparable.
         """
         need, given = f"the images: --data {row.dataset}:PATH (benchsuite show {row.dataset})", self.request.run.data
         if given is not None:
-            return "" if self.single or given.partition(":")[0] == row.dataset else need
+            name = split_conversion(given)[0].partition(":")[0]
+            return "" if self.single or name == row.dataset else need
         try:
-            self.catalog.open_dataset(row.dataset)
+            self.catalog.open_dataset(located(row.dataset, self.catalog))
         except DataError:
             return need
         return ""

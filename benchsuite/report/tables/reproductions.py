@@ -144,14 +144,17 @@ def _grouped(lines: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def sheet(outcomes: Sequence[Outcome], name: str) -> Sheet:
-    """Published beside measured, with everything that the verdict rests on."""
+    """Published beside measured, with everything that the verdict rests on; without columns that would be empty."""
     numbers = number_columns("printed error %", "measured error %", "95 % interval", "off", "over open choices %")
     words = ("why", "network", "protocol", "weights", "images", "run", "source")
     columns = (Column("figure"), Column("verdict"), *numbers, *map(Column, words))
     unsure = any(one.row.status != "verified" for one in outcomes)
     remarks = (answer(outcomes, name), *(("(unverified): no original was seen",) if unsure else ()))
-    rows = tuple(tuple(_cells(one)) for one in outcomes)
-    return Sheet("reproductions", f"Published beside measured: {name}", columns, rows, remarks)
+    rows = [tuple(_cells(one)) for one in outcomes]
+    kept = [place for place in range(len(columns)) if any(row[place].text for row in rows)]
+    cells = tuple(tuple(row[place] for place in kept) for row in rows)
+    title = f"Published beside measured: {name}"
+    return Sheet("reproductions", title, tuple(columns[place] for place in kept), cells, remarks)
 
 
 def _cells(outcome: Outcome) -> Iterator[Cell]:
