@@ -70,6 +70,19 @@ class PairedComparisons(Shown):
         return pd.DataFrame([{"after": r["after"], **c} for r in self.records for c in r["classes"]])
 
     @property
+    def groups(self) -> pd.DataFrame:
+        """One row for each value of a group that changed in a comparison, such as a corruption."""
+        import pandas as pd
+
+        rows = [
+            {"after": record["after"], "group": name, **change}
+            for record in self.records
+            for name, changes in record.get("groups", {}).items()
+            for change in changes
+        ]
+        return pd.DataFrame(rows)
+
+    @property
     def predictions(self) -> pd.DataFrame:
         """The images whose top-1 answer became right (``fixed``) or wrong, by id, for each comparison."""
         import pandas as pd

@@ -16,6 +16,7 @@ from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import SplitName
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.view import Interpolation, View
+from benchsuite.storage.data_places import located
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,6 +175,7 @@ def prepare_data(
     view, reader = _stored_view(short_side, interpolation), _loader(catalog, loader)
     if workers is not None and workers < 0:
         raise BadParameter(expected("--workers", "0 or more", workers))
+    data = located(data, catalog)
     _, split = catalog.open_dataset(data)
     spec = PreparedSpec(reader, split, data, view, None if out is None else Path(out), fresh)
     start = time.perf_counter()

@@ -14,6 +14,9 @@ from pathlib import Path
 class Ranges(http.server.SimpleHTTPRequestHandler):
     """Answers requests for ranges of bytes."""
 
+    sent = 0
+    """Bytes of all answers."""
+
     def send_head(self):
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         with open(self.translate_path(self.path), "rb") as file:
@@ -27,6 +30,7 @@ class Ranges(http.server.SimpleHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(content)}")
         self.end_headers()
         if self.command == "GET":
+            Ranges.sent += len(part)
             self.wfile.write(part)
 
     def log_message(self, *_):

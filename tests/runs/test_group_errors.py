@@ -170,7 +170,9 @@ def test_a_comparison_counts_the_images_that_changed_by_group(tmp_path: Path) ->
         assert sum(change.fixed for change in changes) == found.top1.fixed
     assert comparison.flat(found)["groups"]["light"][0]["label"] in ("day", "night")
     shown = benchsuite.compare(rows[0]["run_id"], rows[1]["run_id"], results=tmp_path)
-    assert "groups" not in shown.table.columns  # type: ignore[union-attr]
+    assert isinstance(shown, benchsuite.api.comparison.PairedComparisons)
+    assert "groups" not in shown.table.columns
+    assert shown.groups.groupby("group")["fixed"].sum().to_dict() == dict.fromkeys(NAMES, found.top1.fixed)
     lines = list(text(found))
     place = lines.index("values of light that changed most, of 2 that changed")
     assert lines[place + 1].split()[:2] == ["light", "images"]
@@ -180,6 +182,10 @@ def test_a_comparison_counts_the_images_that_changed_by_group(tmp_path: Path) ->
 def test_a_report_has_the_groups_in_its_page_its_tables_and_its_csv(tmp_path: Path) -> None:
     (row,) = evaluated(tmp_path, data="related")
     report = read(sources(tmp_path, (row["run_id"],)))
+    page = tmp_path / "page.html"
+    benchsuite.write_report(row["run_id"], html=page, results=tmp_path, progress=False)
+    assert "By group" in page.read_text()
+    assert "place b" in page.read_text()
     assert export.as_json(report)["runs"][0]["groups"] == row["groups"]
     lines = list(csv.DictReader(io.StringIO(export.as_csv(report))))
     assert [line["table"] for line in lines] == ["run"] + ["group"] * 6

@@ -176,14 +176,19 @@ def test_its_validation_folder_is_never_a_set_of_the_one_class_images(
     from benchsuite.cli import main
 
     for name, path, said in (
-        ("folder", tiny / "val", "at least 2, because with one every answer is right, got 1, images"),
+        ("folder", tiny / "val", "got the images of Tiny ImageNet, whose labels are in val_annotations.txt"),
+        ("folder", tiny, "got the images of Tiny ImageNet, whose labels are in val_annotations.txt"),
         ("imagenet", tiny / "val", "got images, which is not a WordNet id"),
         ("imagenet", tiny, "got images, which is not a WordNet id"),
     ):
         assert main([*WORDS, f"{name}:{path}"]) == 2
         printed = capsys.readouterr()
         assert said in printed.err
+        assert f"use tiny-imagenet:{tiny})" in printed.err
         assert printed.out == ""
+    (tiny / "val" / "val_annotations.txt").unlink()
+    assert main([*WORDS, f"folder:{tiny / 'val'}"]) == 2
+    assert "with one every answer is right, got 1, images" in capsys.readouterr().err
 
 
 def test_its_jpeg_files_are_the_published_ones(tiny: Path) -> None:
