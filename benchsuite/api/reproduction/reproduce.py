@@ -145,17 +145,16 @@ class Reproduction(Shown):
         """One row for each figure: printed, measured, verdict, and why."""
         import pandas as pd
 
-        return pd.DataFrame([{**data, "why": "; ".join(data.pop("reasons"))} for data in self.record["figures"]])
+        whys = [reproductions.why(one) for one in self.outcomes]
+        return pd.DataFrame(self.record["figures"]).drop(columns="reasons").assign(why=whys)
 
     def lines(self) -> Sequence[str]:
         """The verdict, or how many figures have which; then why, what is missing, and the files."""
         answer = reproductions.answer(self.outcomes, self.name)
         if len(self.outcomes) == 1:
             return [answer, *reproductions.details(self.outcomes[0])]
-        written = (
-            [f"written: {', '.join([str(self.files[0]), *(p.suffix for p in self.files[1:])])}"] if self.files else []
-        )
-        return [answer, *reproductions.notes(self.outcomes), *written]
+        written = ", ".join([str(self.files[0]), *(path.suffix for path in self.files[1:])])
+        return [answer, *reproductions.notes(self.outcomes), f"written: {written}"]
 
     def cells(self) -> Table:
         """A line for each measured figure; for one figure a line for each combination of its open choices."""

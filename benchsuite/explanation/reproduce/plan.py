@@ -21,6 +21,7 @@ from benchsuite.models.weights import ChosenWeights, declared_as
 from benchsuite.runs.plan import plan, under
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
+from benchsuite.specs.dataset import split_conversion
 from benchsuite.storage import training_folder
 from benchsuite.storage.data_places import located
 from benchsuite.training import job as jobs
@@ -104,11 +105,9 @@ class ReproductionPlan:
 def make_plan(request: ReproductionRequest, catalog: Catalog) -> ReproductionPlan:
     """The plan for the figures that a name means. Reads a few images for their sizes.
 
-    Builds a network only to time a few steps of a training that is allowed and not finished.
-
-    A mistake of the user is raised if it is one for every figure; else the figures have it as what is missing. Raises
-    ``UnknownName`` for a name without figures, and ``BadParameter`` for a file of weights that several sources might
-    mean.
+    Builds a network only to time a few steps of a training that is allowed and not finished. A mistake of the user is
+    raised if it is one for every figure; else the figures have it as what is missing. Raises ``UnknownName`` for a name
+    without figures, and ``BadParameter`` for a file of weights that several sources might mean.
     """
     rows = figures(request.name)
     _check_weights(request.run.weights, rows)
@@ -174,15 +173,14 @@ def _check_weights(weights: str | None, rows: Sequence[Published]) -> None:
 class _Planner:
     """Plans figures one after another.
 
-    ``opened`` has a question for each network, and ``timed`` the seconds of each training.
-
-    ``single``: it is the only figure, so weights that the user gives are used even if the source had others.
+    ``single``: it is the only figure, so weights and images that the user gives are used even if the source had others.
+    ``opened`` has a question for each network and data set, ``timed`` the seconds of each training.
     """
 
     request: ReproductionRequest
     catalog: Catalog
     single: bool
-    opened: dict[tuple[str, str], Question] = field(default_factory=dict)
+    opened: dict[tuple[str, str, str], Question] = field(default_factory=dict)
     timed: dict[str, float] = field(default_factory=dict)
 
     def of(self, row: Published) -> Planned:
@@ -206,25 +204,24 @@ class _Planner:
         return NotPlanned(row, (missing_data,)) if missing_data else self._run(row, name, weights)
 
     def _missing_data(self, row: Published) -> str:
-        """What to give for a data set that was not added and is in no default place.
+        """What to give for a data set whose place is not known; empty if it opens, or if the user named it.
 
-        Empty if it opens, or if the user named it. For a single figure any other one may be named, which is then not
-        comparable.
+        For a single figure any other one may be named, which is then not comparable.
         """
         need, given = f"the images: --data {row.dataset}:PATH (benchsuite show {row.dataset})", self.request.run.data
         if given is not None:
-            return "" if self.single or given.partition(":")[0] == row.dataset else need
-        data = located(row.dataset, self.catalog)
+            name = split_conversion(given)[0].partition(":")[0]
+            return "" if self.single or name == row.dataset else need
         try:
-            self.catalog.open_dataset(data)
+            self.catalog.open_dataset(located(row.dataset, self.catalog))
         except DataError:
             return need
         return ""
 
     def _run(self, row: Published, name: str, weights: str | None) -> PlannedRun:
-        key = (name, str(weights))
+        data = self.request.run.data or row.dataset
+        key = (name, str(weights), data)
         if key not in self.opened:
-            data = self.request.run.data or row.dataset
             asked = dataclasses.replace(self.request.run, architectures=(name,), weights=weights, data=data)
             (self.opened[key],) = plan(dataclasses.replace(asked, protocols=("1crop",)), self.catalog)
         question, origin = self.opened[key], ledger.quoted(row) or row
@@ -244,7 +241,7 @@ class _Planner:
         missing_data, asked = self._missing_data(row), self.request.run
         recipe = next(r for r in architecture.recipes if r.name == known.recipe)
         which = f"{recipe.name} ({recipe.cost})" if self.single else "their recipe"
-        need = f"a training by {which}: --train, or --weights FILE"
+        need = f"a training by {which}: --train{', or --weights FILE' if row.architecture else ''}"
         if missing_data:
             return NotPlanned(row, (need, missing_data))
         request = TrainRequest(

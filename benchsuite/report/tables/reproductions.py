@@ -144,24 +144,23 @@ def _grouped(lines: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def sheet(outcomes: Sequence[Outcome], name: str) -> Sheet:
-    """Published beside measured, with everything that the verdict rests on."""
-    titles = ("figure", "network", "protocol", "weights", "images")
+    """Published beside measured, with everything that the verdict rests on; without columns that would be empty."""
     numbers = number_columns("printed error %", "measured error %", "95 % interval", "off", "over open choices %")
-    last = map(Column, ("verdict", "why", "run", "source"))
-    columns = (*map(Column, titles), *numbers, *last)
+    words = ("why", "network", "protocol", "weights", "images", "run", "source")
+    columns = (Column("figure"), Column("verdict"), *numbers, *map(Column, words))
     unsure = any(one.row.status != "verified" for one in outcomes)
     remarks = (answer(outcomes, name), *(("(unverified): no original was seen",) if unsure else ()))
-    rows = tuple(tuple(_cells(one)) for one in outcomes)
-    return Sheet("reproductions", f"Published beside measured: {name}", columns, rows, remarks)
+    rows = [tuple(_cells(one)) for one in outcomes]
+    kept = [place for place in range(len(columns)) if any(row[place].text for row in rows)]
+    cells = tuple(tuple(row[place] for place in kept) for row in rows)
+    title = f"Published beside measured: {name}"
+    return Sheet("reproductions", title, tuple(columns[place] for place in kept), cells, remarks)
 
 
 def _cells(outcome: Outcome) -> Iterator[Cell]:
     row, best = outcome.row, outcome.best
     yield Cell(row.id)
-    yield Cell(best.architecture if best else row.architecture)
-    yield Cell(best.what if best else row.protocol_text)
-    yield Cell(best.weights if best else row.weights or row.run)
-    yield Cell(f"{best.dataset}, {_images(best)}" if best else row.dataset)
+    yield Cell(outcome.verdict if best else "not measured")
     yield Cell(str(row.error), float(row.error or 0))
     if best is None:
         yield from (Cell("") for _ in range(4))
@@ -171,8 +170,11 @@ def _cells(outcome: Outcome) -> Iterator[Cell]:
         yield Cell(interval, float(best.judgement.low))
         yield Cell(off, float(best.judgement.off))
         yield Cell(_span(outcome.span, places(best.n)))
-    yield Cell(outcome.verdict if best else "not measured")
     yield Cell(why(outcome))
+    yield Cell(best.architecture if best else row.architecture)
+    yield Cell(best.what if best else row.protocol_text)
+    yield Cell(best.weights if best else row.weights or row.run)
+    yield Cell(f"{best.dataset}, {_images(best)}" if best else row.dataset)
     yield Cell(best.run_id if best else "")
     yield Cell(row.source + ("" if row.status == "verified" else " (unverified)"))
 

@@ -33,7 +33,7 @@ def test_one_figure_is_answered_in_its_first_line(here: dict[str, Any], monkeypa
     assert repr(found).splitlines()[0] == answer
     assert "why: within rounding" in found.lines()
     assert found.files == ()
-    assert found.table["verdict"].tolist() == ["reproduced"]
+    assert found.table[["verdict", "why"]].to_numpy().tolist() == [["reproduced", "within rounding"]]
 
 
 def test_a_figure_that_is_not_reproduced_says_by_how_much(
