@@ -167,6 +167,19 @@ def test_results_read_well(pictures: Path) -> None:
     assert "benchsuite data add NAME PATH" in repr(benchsuite.list_data())
 
 
+@pytest.mark.parametrize("width", [60, 130])
+def test_the_list_fits_a_screen(
+    pictures: Path, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(["data", "list"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("1 data set known in ")
+    assert [line for line in text.splitlines() if len(line) > width] == []
+    assert str(pictures) in "".join(text.split()) or width < 130
+    assert "never" in text
+
+
 def test_part_of_a_set_is_said(tmp_path: Path) -> None:
     for wnid in ("n01440764", "n01443537"):
         (tmp_path / wnid).mkdir()
@@ -188,7 +201,9 @@ def test_the_commands_print_what_the_functions_return(pictures: Path, capsys: py
     assert (added["name"], added["path"], added["images"], added["checked"]) == ("folder", str(pictures), 4, None)
     assert told(capsys, "list") == benchsuite.list_data().record
     assert main(["data", "list"]) == 0
-    assert capsys.readouterr().out == f"{benchsuite.list_data()!r}\n"
+    first, *table = capsys.readouterr().out.splitlines()
+    assert first == benchsuite.list_data().lines()[0]
+    assert [line.split() for line in table if "folder" in line] == [["folder", str(pictures), "4", "never", "no"]]
     removed = told(capsys, "remove", "folder")
     assert {k: v for k, v in added.items() if k != "before"} == removed
     assert told(capsys, "list")["datasets"] == []

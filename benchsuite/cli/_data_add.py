@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.catalog.data_places import add_data
-from benchsuite.cli.console import print_json
+from benchsuite.cli.console import endless, print_json, print_shown
 from benchsuite.specs.catalog import load_plugins
 
 
@@ -24,5 +24,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(added.record)
     else:
-        print(added)
+        print_shown(added, room=endless())
     return 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchsuite.api.catalog.data_places import download_data
-from benchsuite.cli.console import print_json
+from benchsuite.cli.console import endless, print_json, print_shown
 from benchsuite.specs.catalog import load_plugins
 
 
@@ -26,5 +26,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(made.record)
     else:
-        print(made)
+        print_shown(made, room=endless())
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.catalog.data_places import list_data
-from benchsuite.cli.console import print_json
+from benchsuite.cli.console import endless, print_json, print_shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,5 +18,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(known.record)
     else:
-        print(known)
+        print_shown(known, room=endless())
     return 0

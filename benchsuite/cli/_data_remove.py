@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.catalog.data_places import remove_data
-from benchsuite.cli.console import print_json
+from benchsuite.cli.console import endless, print_json, print_shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,5 +19,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(removed.record)
     else:
-        print(removed)
+        print_shown(removed, room=endless())
     return 0

@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchsuite.data.places import is_remote
 from benchsuite.doctor.findings import number
 from benchsuite.doctor.inspection import READERS, bytes_digest, every
 from benchsuite.doctor.kinds import Finding, found
 from benchsuite.errors import StorageError
 from benchsuite.specs.dataset import Sample
 from benchsuite.storage import keys
+from benchsuite.storage.data_places import full_path
 from benchsuite.storage.files import cache_dir, writing
 
 
@@ -45,10 +45,8 @@ class Record:
 
 def place(data: str, split: str) -> Path:
     """The file in the cache for the record of a data set, as it was typed, with an absolute path."""
-    name, _, rest = data.partition(":")
-    path, comma, options = rest.partition(",")
-    known = path if not path or is_remote(path) else str(Path(path).expanduser().absolute())
-    return cache_dir() / "checks" / f"{keys.digest([name, known, comma + options, split])[:32]}.parquet"
+    name, _, path = data.partition(":")
+    return cache_dir() / "checks" / f"{keys.digest([name, full_path(path), split])[:32]}.parquet"
 
 
 def read(file: Path) -> Record | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -98,7 +99,7 @@ def other_copies(name: str, root: Path, split: SplitName, catalog: Catalog) -> l
                 labels = len({sample.label for sample in opened.samples})
                 if labels > 1:  # else one of its class folders
                     counts = f"{number(len(opened.samples), 'image')} of {number(labels, 'class')}"
-                    return [found("other-copy", data=data, counts=counts)]
+                    return [found("other-copy", data=shlex.quote(data), counts=counts)]
     return []
 
 

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,17 +96,23 @@ def changing_places() -> Iterator[dict[str, DataPlace]]:
     written, and as ``known_places`` does.
     """
     file = config_file()
-    with held(file.with_suffix(".lock"), wait=True):
-        places = known_places()
-        before = dict(places)
-        yield places
-        if places == before:
-            return
-        entries = {name: dataclasses.asdict(place) for name, place in sorted(places.items())}
-        for entry in entries.values():
-            del entry["name"]
-        with writing(file) as part:
-            part.write_text(json.dumps({"datasets": entries}, indent=2) + "\n", encoding="utf-8")
+    try:
+        with held(file.with_suffix(".lock"), wait=True):
+            places = known_places()
+            before = dict(places)
+            yield places
+            if places != before:
+                _write(file, places)
+    except StorageError as error:
+        raise StorageError(f"{error} (BENCHSUITE_CONFIG names another folder)") from None
+
+
+def _write(file: Path, places: Mapping[str, DataPlace]) -> None:
+    entries = {name: dataclasses.asdict(place) for name, place in sorted(places.items())}
+    for entry in entries.values():
+        del entry["name"]
+    with writing(file) as part:
+        part.write_text(json.dumps({"datasets": entries}, indent=2) + "\n", encoding="utf-8")
 
 
 def located(text: str, catalog: Catalog) -> str:

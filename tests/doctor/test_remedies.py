@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import gzip
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -170,10 +171,11 @@ def made_up(found: Found) -> Found:
 
 def copy_of_imagenet(layout: str, kind: str) -> Case:
     def copy(place: Place) -> Iterator[Found]:
-        copies.LAYOUTS[layout](place.root / "copy", copies.made_up(4))
-        before = place.check(path=place.root / "copy")
+        copies.LAYOUTS[layout](place.root / "my copy", copies.made_up(4))
+        before = place.check(path=place.root / "my copy")
         yield before
-        name, _, path = before["other-copy"].advice.removeprefix("Give it as --data ").partition(":")
+        (data,) = shlex.split(before["other-copy"].advice.removeprefix("Give it as --data "))
+        name, _, path = data.partition(":")
         found = place.check(name, path)
         assert found["incomplete"].text.startswith("4 images"), "all images of the copy"
         yield made_up(found)
