@@ -24,7 +24,6 @@ from benchsuite.explanation.reproduce.plan import (
     make_plan,
     passes,
 )
-from benchsuite.storage.data_places import DataPlace, changing_places
 
 ROWS = {row.id: row for row in ledger.load()}
 BUILT_IN = load_plugins(entry_points=False)
@@ -162,15 +161,6 @@ def test_without_images_the_option_that_gives_them_is_named(tmp_path: Path, monk
     assert reasons("b", tmp_path) == ("the weights of The source: --weights FILE (docs/weights.md)", images)
     with pytest.raises(DataError, match="a path that does not exist"):
         planned("a", tmp_path, data=f"imagenet:{tmp_path / 'no'}")
-
-
-def test_images_whose_place_was_added_are_found_by_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, figure("a", "10.0"))
-    _, _, path = imagenet(tmp_path / "data").partition(":")
-    with changing_places() as places:
-        places["imagenet"] = DataPlace("imagenet", path, "imagenet", made_up_figures.N, "")
-    (one,) = planned("a", tmp_path).runs
-    assert len(one.questions[0].samples) == made_up_figures.N
 
 
 def test_a_file_stands_for_weights_that_benchsuite_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
