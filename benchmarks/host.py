@@ -58,9 +58,9 @@ class Plugin:
 class Nothing:
     """A network without cost: the pixels of a batch are copied, as to pinned memory, and its logits exist already."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, batch_size: int) -> None:
         self.buffer = np.empty(0, dtype=np.uint8)
-        self.logits = np.random.default_rng(0).normal(size=(4096, classes)).astype(np.float32)
+        self.logits = np.random.default_rng(0).normal(size=(8 * batch_size, classes)).astype(np.float32)
 
     def __call__(self, pixels: Any, flips: Any, view: Any) -> Any:
         return self.start(pixels, flips, view)()
@@ -94,10 +94,9 @@ def planned(args: argparse.Namespace, catalog: Any, loader: str, protocol: str) 
     return [dataclasses.replace(q, loader=opened) for q in questions]
 
 
-def walk(questions: Sequence[Question], batch_size: int, workers: int) -> Spent:
+def walk(questions: Sequence[Question], network: Nothing, batch_size: int, workers: int) -> Spent:
     """One pass over the images, with an empty cache."""
     first = questions[0]
-    network = Nothing(len(first.split.classes))
     with tempfile.TemporaryDirectory() as folder:
         views = distinct(tuple(v for q in questions for m in q.members for v in m.views))
         opened = OpenNetwork(network, views, ChunkStore(Path(folder)), "nothing", network.start)
@@ -111,9 +110,10 @@ def walk(questions: Sequence[Question], batch_size: int, workers: int) -> Spent:
 
 def costs(questions: Sequence[Question], batch_size: int) -> list[tuple[str, float]]:
     """The functions of the largest costs of their own, with microseconds of processor an image."""
+    network = Nothing(len(questions[0].split.classes), batch_size)
     profiler = cProfile.Profile(time.thread_time)
     profiler.enable()
-    spent = walk(questions, batch_size, 0)
+    spent = walk(questions, network, batch_size, 0)
     profiler.disable()
     found: dict[Any, Any] = pstats.Stats(profiler).stats  # type: ignore[attr-defined]
     own = sorted(((figures[2], place) for place, figures in found.items()), reverse=True)
@@ -143,7 +143,8 @@ def main() -> None:
     spent: dict[Any, list[Spent]] = {case: [] for case in cases}
     for _ in range(args.rounds + 1):
         for pair, workers in cases:
-            spent[pair, workers].append(walk(passes[pair], args.batch_size, workers))
+            network = Nothing(len(passes[pair][0].split.classes), args.batch_size)
+            spent[pair, workers].append(walk(passes[pair], network, args.batch_size, workers))
     heads = "loader", "protocol", "workers", "images/s", "CPU ms an image", "of the main thread", "it allows images/s"
     print("| " + " | ".join(heads) + " |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")

@@ -1,10 +1,14 @@
 """Images per second of the layouts of ImageNet compared with class folders, and the memory that a large shard takes.
 
-``python benchmarks/layouts.py imagenet:PATH [--images 300] [--rounds 5] [--shard 10000]``
+``python benchmarks/layouts.py imagenet:PATH [--images 300] [--repeat 1] [--rounds 5] [--shard 10000]``
 
-The images are copied from ``PATH`` into a temporary folder, as class folders, a tar, a zip, a Parquet file in the order
-of the names and one in random order, and WebDataset shards. Each is read whole by the reference loader, in turn, with
+The images are copied from ``PATH`` into a temporary folder, as class folders, a tar, a zip, WebDataset shards, and
+Parquet files in the order of the names and in random order. Each is read whole by the reference loader, in turn, with
 all files in the page cache; medians and the ratio to class folders are printed. Aim: tar and Parquet at least 0.9.
+
+Parquet files are of row groups of 100 images. ``datasets`` compressed images by Snappy, and writes them as they are
+since 2026 (https://github.com/huggingface/datasets/pull/7976); ``zstd`` shows a compression whose row groups are read
+whole. ``--repeat`` writes each image that often, by other names: a file of over 256 MiB exceeds what is kept of them.
 
 Then the peak memory of reading a tar of ``--shard`` small images is compared with that of a tenth of them. Aim: 1.1.
 """
@@ -47,10 +51,16 @@ def tar(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
             archive.addfile(info, io.BytesIO(content))
 
 
-def parquet(path: Path, pictures: Pictures) -> None:
+def parquet(path: Path, pictures: Pictures, compression: str = "snappy") -> None:
     """Writes a Parquet file with the columns and the row groups of 100 images of the hub's files."""
-    images = [{"bytes": content, "path": f"{name}_{wnid}.JPEG"} for name, wnid, _, content in pictures]
-    pq.write_table(pa.table({"image": images, "label": [p[2] for p in pictures]}), path, row_group_size=100)
+    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    schema = pa.schema({"image": image, "label": pa.int64()})
+    coding = {"compression": compression, "use_dictionary": compression != "none"}
+    with pq.ParquetWriter(path, schema, **coding) as writer:
+        for first in range(0, len(pictures), 100):
+            rows = pictures[first : first + 100]
+            images = [{"bytes": content, "path": f"{name}_{wnid}.JPEG"} for name, wnid, _, content in rows]
+            writer.write_table(pa.table({"image": images, "label": [p[2] for p in rows]}, schema))
 
 
 def layouts(root: Path, pictures: Pictures) -> dict[str, Path]:
@@ -63,12 +73,13 @@ def layouts(root: Path, pictures: Pictures) -> dict[str, Path]:
         for name, wnid, _, content in pictures:
             archive.writestr(f"val/{wnid}/{name}.JPEG", content)
     parquet(root / "ordered.parquet", pictures)
-    parquet(root / "shuffled.parquet", random.Random(0).sample(pictures, len(pictures)))
+    mixed = random.Random(0).sample(pictures, len(pictures))
+    for compression in ("none", "snappy", "zstd"):
+        parquet(root / f"mixed-{compression}.parquet", mixed, compression)
     (root / "webdataset").mkdir()
     parts = ([(f"{n}.jpg", content), (f"{n}.cls", str(label).encode())] for n, _, label, content in pictures)
     tar(root / "webdataset" / "0.tar", (file for part in parts for file in part))
-    names = ("folders", "images.tar", "images.zip", "ordered.parquet", "shuffled.parquet", "webdataset")
-    return {name: root / name for name in names}
+    return {path.name: path for path in sorted(root.iterdir())}
 
 
 def seconds(split: Split, workers: int) -> float:
@@ -88,7 +99,8 @@ def compare(data: str, args: argparse.Namespace) -> None:
     pictures: Pictures = []
     for s in spread(source.samples, args.images):
         content = Path(s.where).read_bytes() if s.place is None else read_bytes(s.place)
-        pictures.append((s.id, Path(s.where).parent.name, s.label, content))
+        wnid = Path(s.where).parent.name
+        pictures += [(f"{s.id}_{i}" if i else s.id, wnid, s.label, content) for i in range(args.repeat)]
     with tempfile.TemporaryDirectory() as scratch:
         paths = layouts(Path(scratch), pictures)
         start = {name: time.perf_counter() for name in paths}
@@ -105,7 +117,7 @@ def compare(data: str, args: argparse.Namespace) -> None:
     for name, measured in times.items():
         ratio = statistics.median(a / b for a, b in zip(times["folders"], measured, strict=True))
         rate = len(pictures) / statistics.median(measured)
-        print(f"{name:18} {rate:8.1f} images/s   {ratio:.3f} of class folders   opened in {start[name]:.3f} s")
+        print(f"{name:19} {rate:8.1f} images/s   {ratio:.3f} of class folders   opened in {start[name]:.3f} s")
 
 
 def child(path: str) -> None:
@@ -139,12 +151,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="imagenet:PATH")
     parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=cores())
     parser.add_argument("--shard", type=int, default=10_000)
     args = parser.parse_args()
     compare(args.data, args)
-    memory(args.shard)
+    if args.shard:
+        memory(args.shard)
 
 
 if __name__ == "__main__":

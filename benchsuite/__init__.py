@@ -31,7 +31,19 @@ from benchsuite.report.tables.text import preprocessing_lines, result_table
 from benchsuite.specs.architecture import Architecture, DenseParts, Family, Input, Transform, Weights
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.combine import Combine
-from benchsuite.specs.dataset import Cell, Census, Dataset, Sample, Span, Split, SplitName
+from benchsuite.specs.dataset import (
+    AS_PILLOW,
+    Baseline,
+    Block,
+    Cell,
+    Census,
+    Conversion,
+    Dataset,
+    Sample,
+    Span,
+    Split,
+    SplitName,
+)
 from benchsuite.specs.hookspecs import hookimpl
 from benchsuite.specs.loader import FileFormat, Loader
 from benchsuite.specs.parameters import bind
@@ -41,10 +53,11 @@ from benchsuite.specs.protocol import Protocol, perturbing
 from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, Recipe, Schedule, Warmup, steps
 from benchsuite.specs.reporter import Reporter
 from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
-from benchsuite.storage.files import cache_dir
+from benchsuite.storage.files import cache_dir, data_folders
 
 if TYPE_CHECKING:
     from benchsuite.api.auditing import audit
+    from benchsuite.api.catalog.data_places import add_data, download_data, list_data, remove_data
     from benchsuite.api.catalog.description import show
     from benchsuite.api.catalog.listing import list_entries
     from benchsuite.api.catalog.plugins import check_plugin, new_plugin
@@ -53,32 +66,49 @@ if TYPE_CHECKING:
     from benchsuite.api.evaluation import evaluate
     from benchsuite.api.explanation import explain
     from benchsuite.api.pages import write_report, write_tables
+    from benchsuite.api.reproduction.reproduce import reproduce
     from benchsuite.api.sweeping import sweep
     from benchsuite.api.training import train
+    from benchsuite.builtin.datasets._sets import (
+        Rows,
+        class_folders,
+        imagenet_classes,
+        labelled_images,
+        read_array,
+        read_image,
+        rows,
+    )
     from benchsuite.runs.query import load_predictions, load_runs, query
 
 __version__ = "0.1.0"
 
+_SETS = ("Rows", "class_folders", "imagenet_classes", "labelled_images", "read_array", "read_image", "rows")
 _LAZY = {
+    **dict.fromkeys(_SETS, "benchsuite.builtin.datasets._sets"),
+    "add_data": "benchsuite.api.catalog.data_places",
     "audit": "benchsuite.api.auditing",
     "check_data": "benchsuite.api.datasets",
     "check_plugin": "benchsuite.api.catalog.plugins",
     "compare": "benchsuite.api.comparison",
+    "download_data": "benchsuite.api.catalog.data_places",
     "evaluate": "benchsuite.api.evaluation",
     "explain": "benchsuite.api.explanation",
+    "list_data": "benchsuite.api.catalog.data_places",
     "list_entries": "benchsuite.api.catalog.listing",
     "load_predictions": "benchsuite.runs.query",
     "load_runs": "benchsuite.runs.query",
     "new_plugin": "benchsuite.api.catalog.plugins",
     "prepare_data": "benchsuite.api.datasets",
     "query": "benchsuite.runs.query",
+    "remove_data": "benchsuite.api.catalog.data_places",
+    "reproduce": "benchsuite.api.reproduction.reproduce",
     "show": "benchsuite.api.catalog.description",
     "sweep": "benchsuite.api.sweeping",
     "train": "benchsuite.api.training",
     "write_report": "benchsuite.api.pages",
     "write_tables": "benchsuite.api.pages",
 }
-"""The commands as functions: the module of each, imported at its first use so that importing benchsuite stays fast."""
+"""The commands as functions, and what plugins make data sets with: the module of each, imported at its first use."""
 
 
 def __getattr__(name: str) -> Any:
@@ -94,15 +124,19 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ARCHIVES",
+    "AS_PILLOW",
     "SUFFIXES",
     "Architecture",
     "Augmentation",
     "BadParameter",
+    "Baseline",
     "BenchsuiteError",
+    "Block",
     "Catalog",
     "Cell",
     "Census",
     "Combine",
+    "Conversion",
     "Crop",
     "DataError",
     "Dataset",
@@ -123,6 +157,7 @@ __all__ = [
     "Protocol",
     "Recipe",
     "Reporter",
+    "Rows",
     "Sample",
     "Schedule",
     "Span",
@@ -138,6 +173,7 @@ __all__ = [
     "Warmup",
     "Weights",
     "WeightsError",
+    "add_data",
     "archive_state",
     "audit",
     "bind",
@@ -147,9 +183,12 @@ __all__ = [
     "check_head",
     "check_headers",
     "check_plugin",
+    "class_folders",
     "compare",
+    "data_folders",
     "decode",
     "distinct",
+    "download_data",
     "evaluate",
     "expected",
     "explain",
@@ -158,8 +197,11 @@ __all__ = [
     "flips",
     "grid",
     "hookimpl",
+    "imagenet_classes",
     "in_order",
     "is_remote",
+    "labelled_images",
+    "list_data",
     "list_entries",
     "load_plugins",
     "load_predictions",
@@ -170,8 +212,13 @@ __all__ = [
     "prepare_data",
     "preprocessing_lines",
     "query",
+    "read_array",
     "read_bytes",
+    "read_image",
+    "remove_data",
+    "reproduce",
     "result_table",
+    "rows",
     "show",
     "steps",
     "sweep",

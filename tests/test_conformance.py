@@ -410,6 +410,17 @@ def judged(*real: Any) -> tuple[Sample, ...]:
     return tuple(dataclasses.replace(s, real=r) for s, r in zip(split().samples, itertools.cycle(real), strict=False))
 
 
+def grouped(*values: str) -> tuple[Sample, ...]:
+    return tuple(dataclasses.replace(s, groups=values) for s in split().samples)
+
+
+def test_classes_that_count_as_one_and_groups_keep_the_contract() -> None:
+    one = split(samples=relabelled(0), among=(0,), alike=((0, 1),))
+    check_dataset(dataclasses.replace(D, open=lambda path, name: one))
+    lit = split(samples=grouped("day"), groups=("light",))
+    check_dataset(dataclasses.replace(D, open=lambda path, name: lit))
+
+
 def restless() -> Callable[[Sample], np.ndarray]:
     count = itertools.count()
     return lambda sample: np.full((5, 5, 3), next(count), dtype=np.uint8)
@@ -445,6 +456,16 @@ def opening(**changes: Any) -> dict[str, Any]:
         (opening(among=(0,)), "Expected the label of b to be one of among, got 1"),
         (opening(samples=judged((0,), None)), "Expected real to be given for all samples or for none, got some"),
         (opening(samples=judged((0, 2))), "Expected real of a to be in 0..1, got (0, 2)"),
+        (opening(alike=((0, 1),)), "Expected alike to be sets of class indices whose first is in among"),
+        (opening(among=(0, 1), alike=((0, 1),)), "Expected alike"),
+        (opening(samples=relabelled(0), among=(0,), alike=((0, 2),)), "Expected alike"),
+        (opening(samples=relabelled(0), among=(0,), alike=((0,),)), "Expected alike"),
+        (opening(groups=("n",)), "Expected groups to be distinct names, each one word and none of n, top1_errors"),
+        (opening(groups=("a", "a")), "Expected groups to be distinct"),
+        (opening(groups=("a b",)), "Expected groups to be distinct"),
+        (opening(groups=("light",)), "Expected groups of a to be a text for each of ('light',), got ()"),
+        (opening(samples=grouped("day")), "Expected groups of a to be a text for each of (), got ('day',)"),
+        (opening(samples=grouped(""), groups=("light",)), "a text for each of ('light',), got ('',)"),
         ({"census": (Census("test", 5, 2), Census("test", 5))}, "a split can have, got one split twice"),
         ({"census": (Census("train", 100, 10, 11),)}, "got 100 images of train for 10 classes of 11"),
         ({"census": (Census("test", 0),)}, "got a number below 1 in test"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import itertools
 import re
 import sys
 import types
@@ -42,6 +43,7 @@ VALUES += [
     Census,
     dataset.Split,
     dataset.Sample,
+    dataset.Baseline,
     loader.Loader,
     FileFormat,
     reporter.Reporter,
@@ -129,6 +131,8 @@ def test_every_example_runs_and_keeps_its_contract(page, monkeypatch):
     assert checked == [
         ("protocol", "2views"),
         ("protocol", "blur"),
+        ("dataset", "weather"),
+        ("dataset", "hours"),
         ("dataset", "greys"),
         ("loader", "plain"),
         ("reporter", "errors"),
@@ -136,6 +140,33 @@ def test_every_example_runs_and_keeps_its_contract(page, monkeypatch):
     ]
     assert lengths["prune"] < 20
     assert lengths["blur"] < 30
+    assert max(lengths["weather"], lengths["hours"]) < 40
+
+
+def test_the_new_sets_of_the_examples_are_evaluated_by_their_groups(page, monkeypatch, tmp_path):
+    from PIL import Image
+
+    numbers = [i for i, text in enumerate(blocks(page)) if "class_folders" in text or "read_array" in text]
+    modules = [example(page, number, monkeypatch) for number in numbers]
+    catalog = load_plugins(entry_points=False, extra=[*modules, PatchesPlugin()])
+    for weather, light, kind in itertools.product(("fog", "rain"), ("day", "night"), ("car", "van", "road")):
+        folder = tmp_path / "weather" / weather / light / kind
+        folder.mkdir(parents=True)
+        Image.new("RGB", (20, 18), (0, 0, 255) if weather == "fog" else (255, 0, 0)).save(folder / "1.png")
+    (tmp_path / "hours").mkdir()
+    np.save(tmp_path / "hours" / "labels.npy", np.array([0, 1]))
+    for hour, colour in (("06", 0), ("12", 1)):
+        pixels = np.zeros((2, 20, 20, 3), np.uint8)
+        pixels[..., colour] = 255
+        np.save(tmp_path / "hours" / f"{hour}.npy", pixels)
+    testing.check_dataset(catalog.datasets["weather"], str(tmp_path / "weather"))
+    testing.check_dataset(catalog.datasets["hours"], str(tmp_path / "hours"))
+    (row,) = run(asked(tmp_path, "1crop", data=f"weather:{tmp_path / 'weather'}"), catalog, Progress())
+    assert {(g["weather"], g["light"]): (g["n"], g["top1_errors"]) for g in row["groups"]} == dict.fromkeys(
+        [("fog", "day"), ("fog", "night"), ("rain", "day"), ("rain", "night")], (3, 2)
+    )
+    columns = read_columns(Path(row["path"]), ("group_weather", "top5"))
+    assert columns["top5"][:, 0].tolist() == [2 if weather == "fog" else 0 for weather in columns["group_weather"]]
 
 
 def test_every_defect_that_the_kit_finds_is_documented_with_its_remedy(page):

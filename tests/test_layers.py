@@ -197,7 +197,7 @@ def test_the_walk_sees_the_modules() -> None:
     } <= seen
     assert {module.split(".")[1] for module, _ in core_modules()} | {"builtin"} == set(ORDER)
     assert "benchsuite.protocols.ten_crop" in dict(plugin_modules())
-    assert "benchsuite.builtin.datasets.cifar10" in dict(plugin_modules())
+    assert "benchsuite.builtin.datasets.cifar" in dict(plugin_modules())
 
 
 def test_every_name_of_the_facade_is_there() -> None:

@@ -205,7 +205,7 @@ def attacks(bench: Bench) -> Outcome:
                 kept &= after > before and float((moved - x).abs().max()) <= float(eps) + 1e-6
         other = float((found[0] - found[2]).abs().gt(1e-5).float().mean())
         again = "the same bits again" if torch.equal(found[0], found[1]) else "other bits again"
-        kept &= other <= 0.05
+        kept &= other <= 0.1
         words.append(f"{change.name}: {100 * other:.2g} % of the pixels move otherwise than on the CPU, {again}")
     return promised(kept, f"{'; '.join(words)}; the loss grows within eps")
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 
 from benchsuite.api.options import Options, run_request, surroundings
-from benchsuite.api.shown import Shown
+from benchsuite.api.shown import Section, Shown
 from benchsuite.errors import BadParameter, ExpectationFailed, expected
 from benchsuite.progress import Progress
+from benchsuite.report.tables.group_errors import group_table
 from benchsuite.report.tables.text import Table, image_count, preprocessing_lines, profile_table, remarks, result_table
 from benchsuite.runs import query, run
 from benchsuite.specs import parameters
@@ -115,8 +116,8 @@ class Evaluation(Shown):
         return [*lines, "; ".join(remarks(self.row))]
 
     def below(self) -> Sequence[Shown]:
-        """Where the time went, if that was asked for."""
-        return [self.profile] if self.profiled else []
+        """The errors by groups of images, if there are any, and where the time went, if that was asked for."""
+        return [*_by_group([self.row]), *([self.profile] if self.profiled else [])]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -168,8 +169,8 @@ class Evaluations(Shown, Sequence[Evaluation]):
         return [f"{len(self)} {'run' if len(self) == 1 else 'runs'}", *prepared, *known]
 
     def below(self) -> Sequence[Shown]:
-        """Where the time went, if that was asked for."""
-        return [self.profile] if self.profiled else []
+        """The errors by groups of images, if there are any, and where the time went, if that was asked for."""
+        return [*_by_group([run.row for run in self.runs]), *([self.profile] if self.profiled else [])]
 
     def cells(self) -> Table:
         """The table of ``benchsuite run``."""
@@ -284,6 +285,12 @@ def of_row(row: Mapping[str, Any]) -> Evaluation:
     low, high = row["top1_interval"]
     rest = {name: row[name] for name in (*names, "top5_errors", "top5_error")}
     return Evaluation(path=Path(row["path"]), top1_interval=(low, high), row=row, **rest)
+
+
+def _by_group(rows: Sequence[Mapping[str, Any]]) -> list[Shown]:
+    """The tables of errors by groups of images, for the rows that have groups."""
+    title = "{architecture} {protocol}, by group"
+    return [Section(title.format_map(row), group_table(row)) for row in rows if "groups" in row]
 
 
 def _table(runs: Sequence[Evaluation]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from benchsuite.api.evaluation import Evaluation
 from benchsuite.api.frequency import FrequencyExplanation, PlannedFrequency, plan_frequency
@@ -19,8 +19,9 @@ from benchsuite.explanation import ladder_ends, ladder_plan, ladder_run, ledger,
 from benchsuite.explanation.frequency.plan import is_architecture
 from benchsuite.explanation.ladder_plan import LadderPlan
 from benchsuite.explanation.ladder_run import Ladder
-from benchsuite.explanation.published_figures import PublishedFigure
+from benchsuite.explanation.published_figures import Answer, PublishedFigure
 from benchsuite.progress import Progress
+from benchsuite.report.tables import published
 from benchsuite.report.tables.text import Table, image_count, preprocessing_lines, preprocessing_of, result_table
 from benchsuite.runs import manifest as run_manifest
 from benchsuite.specs.catalog import Catalog
@@ -31,29 +32,56 @@ from benchsuite.storage import run_folder
 if TYPE_CHECKING:
     import pandas as pd
 
+Result = TypeVar("Result", bound=Shown)
+
 ASKED: dict[str, Any] = {"data": None, "weights": None, "loader": "torch", "device": "auto", "precision": "auto"}
 ASKED |= {"limit": None, "seed": 0, "preprocess": None, "transforms": ()}
 """The options that set what is evaluated, and their defaults."""
 
-LADDER: dict[str, Any] = {"start": None, "goal": None, "shapley": False, "accounting": None, "top5": False}
+PUBLISHED: dict[str, Any] = {"top5": False, "every": False}
+"""The options that only published figures use, and their defaults."""
+
+LADDER: dict[str, Any] = {"start": None, "goal": None, "shapley": False, "accounting": None, **PUBLISHED}
 """The options that a frequency analysis does not use, and their defaults."""
 
-OPTIONS = {"start": "from", "goal": "to", "transforms": "transform"}
+OPTIONS = {"start": "from", "goal": "to", "transforms": "transform", "every": "all"}
 """The names on the command line of options that are named otherwise here."""
+
+
+FEW = 3
+"""At most this many runs are shown below published figures, unless all are wanted, ..."""
+
+RUNS = ("architecture", "weights", "protocol", "dataset", "n", "top-1 error %")
+"""... and these columns of them."""
+
+EVERY = "every figure, below the one that it differs least from"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PublishedExplanation(Shown):
-    """The published figures of a model, and ``runs``, the finished runs of the same model as rows of ``run --json``."""
+    """The published figures of a model, and ``runs``, the finished runs of the same model as rows of ``run --json``.
+
+    ``answer`` are the few figures that show why they differ; with ``every`` all of them are shown, at top-``k``.
+    """
 
     model: str
     figures: tuple[PublishedFigure, ...]
     runs: tuple[Mapping[str, Any], ...]
+    answer: Answer
+    k: int
+    every: bool
 
     @property
     def record(self) -> dict[str, Any]:
         """The object of ``explain --json``."""
-        return {"model": self.model, "figures": published_figures.flat(self.figures), "runs": [*self.runs]}
+        claims = {f.nearest.claim for f in self.figures if f.nearest and f.nearest.claim} | {*self.answer.claims}
+        return {
+            "model": self.model,
+            "answer": self.lines()[0],
+            "figures": published_figures.flat(self.figures),
+            "claims": [dataclasses.asdict(claim) for claim in ledger.claims() if claim in claims],
+            "runs": [*self.runs],
+        }
 
     @property
     def table(self) -> pd.DataFrame:
@@ -63,26 +91,29 @@ class PublishedExplanation(Shown):
         return pd.DataFrame(self.record["figures"])
 
     def lines(self) -> Sequence[str]:
-        """How many figures there are."""
-        return [
-            f"{self.model}: {len(self.figures)} published figures; runs here: {len(self.runs)}",
-            *preprocessing_lines(self.runs),
-        ]
-
-    def below(self) -> Sequence[Shown]:
-        """The runs here."""
-        return [Section("measured here", result_table(self.runs))] if self.runs else []
+        """Why the figures differ; below the table what authors say about them, and how to see the others."""
+        claims = [f"[{number}] {published.claim_words(c)}" for number, c in enumerate(self.answer.claims, 1)]
+        more = len(self.figures) - len(self.answer.steps)
+        rest = f"{more} more figures, open choices" if more else "Open choices"
+        all_of_it = f"{rest} and the commands that measure each step: benchsuite explain {self.model} --all"
+        sentence = published.answer_sentence(self.model, self.answer, self.figures, self.k)
+        return [sentence, *claims, *([] if self.every else [all_of_it + " --top5" * (self.k == 5)])]
 
     def cells(self) -> Table:
-        """A line for each figure: its error, its protocol, and what may be concluded from the nearest one."""
-        rows = []
-        for figure in self.figures:
-            row, near = figure.row, figure.nearest
-            said = ""
-            if near is not None:
-                said = f"{near.change:+} from {near.before}: {published_figures.verdict_words(near)}"
-            rows.append([str(row.error), row.architecture, row.protocol_text, row.source, row.id, said])
-        return ["error %", "network", "protocol", "source", "id", "compared with the nearest figure"], rows
+        """A line for each figure of the answer."""
+        return published.answer_table(self.answer.steps, self.answer.claims)
+
+    def below(self) -> Sequence[Shown]:
+        """The runs here; with ``every`` also each figure."""
+        headers, rows = result_table(self.runs)
+        wanted = [headers.index(name) for name in (headers if self.every else RUNS)]
+        shown = rows if self.every else rows[:FEW]
+        more = [f"{len(rows) - len(shown)} more runs: --all"] if len(rows) > len(shown) else []
+        table = [headers[i] for i in wanted], [[row[i] for i in wanted] for row in shown]
+        here = Section("measured here", table, (*more, *preprocessing_lines(self.runs)))
+        ladder = [f"from the first to the last: {self.answer.ladder}"] if self.answer.ladder else []
+        details = Section(EVERY, notes=(*ladder, *published.figure_lines(self.figures)))
+        return [*([here] if rows else []), *([details] if self.every else [])]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -117,10 +148,13 @@ class PlannedExplanation(Shown):
         rows = [[r["protocol"], "; ".join(_factors(rung)) or "the start"] for r, rung in self._rungs()]
         return ["rung", "what changes"], rows
 
-    def measure(self, progress: Progress, accounting: str | None = None) -> Explanation:
-        """Runs what is not finished yet. ``accounting`` counts the second end in another way, such as smoothed:64."""
+    def measure(self, progress: Progress, accounting: str | None = None, html: str | Path | None = None) -> Explanation:
+        """Runs what is not finished yet. ``accounting`` counts the second end in another way, such as smoothed:64.
+
+        ``html`` is the file of a page.
+        """
         counting = ladder_run.parse_accounting(accounting) if accounting else None
-        return Explanation(ladder_run.measure(self.plan, progress, counting))
+        return _written(Explanation(ladder_run.measure(self.plan, progress, counting)), html)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -192,6 +226,7 @@ def explain(  # noqa: PLR0913, each is an option of the command
     shapley: bool = False,
     accounting: str | None = None,
     top5: bool = False,
+    every: bool = False,
     frequency: bool = False,
     radii: Sequence[int] | str | None = None,
     radius: int | str | None = None,
@@ -200,7 +235,8 @@ def explain(  # noqa: PLR0913, each is an option of the command
 ) -> PublishedExplanation | PlannedExplanation | Explanation | PlannedFrequency | FrequencyExplanation:
     """Explains why error rates differ, as ``benchsuite explain`` does.
 
-    ``explain("resnet50")`` compares the published figures of a model, at top-1 or with ``top5`` at top-5.
+    ``explain("resnet50")`` says why the published figures of a model differ, at top-1 or with ``top5`` at top-5; with
+    ``every`` each of them is shown.
     ``explain("resnet50", start="1crop", goal="multiscale", data=...)`` measures what changes between two protocols (or
     ids of published figures), ``explain(run, run)`` between two runs, one factor at a time; with ``plan`` it only says
     which runs that needs. ``shapley`` averages each factor's effect over the orders of changing them; ``accounting``
@@ -208,8 +244,8 @@ def explain(  # noqa: PLR0913, each is an option of the command
 
     ``explain(run, frequency=True)`` finds which spatial frequencies the network of a run uses, or a named network with
     the options of ``evaluate``: at ``radii`` in waves per side, by default in proportion to 4, 8 ... 28 of 32 pixels,
-    with pictures at ``radius``; ``html`` is the file of a page with plots. Raises ``BadParameter`` for options that
-    would have no effect.
+    with pictures at ``radius``. ``html`` is the file of a page, which has plots if frequencies are explained. Raises
+    ``BadParameter`` for options that would have no effect.
     """
     catalog, progress = surroundings(options)
     words = [str(name.path if isinstance(name, Evaluation) else name) for name in names]
@@ -221,6 +257,7 @@ def explain(  # noqa: PLR0913, each is an option of the command
         "shapley": shapley,
         "accounting": accounting,
         "top5": top5,
+        "every": every,
     }
     given |= {"radii": radii, "radius": radius, "html": html, **{name: getattr(request, name) for name in ASKED}}
     _refuse_idle(words, given, catalog, frequency=frequency)
@@ -228,9 +265,17 @@ def explain(  # noqa: PLR0913, each is an option of the command
         analysis = plan_frequency(words, request, catalog, radii, radius)
         return analysis if plan else _measured(analysis, progress, html)
     if len(words) == 1 and start is None and goal is None:
-        return explain_published(words[0], request.results, catalog, top5=top5)
+        known = explain_published(words[0], request.results, catalog, top5=top5, every=every)
+        return _written(known, html)
     planned = plan_explanation(words, start, goal, request, catalog, shapley=shapley)
-    return planned if plan else planned.measure(progress, accounting)
+    return planned if plan else planned.measure(progress, accounting, html)
+
+
+def _written(found: Result, html: str | Path | None) -> Result:
+    """The result, which is also written to the file of a page if one is wanted."""
+    if html is not None:
+        found.write_html(Path(html))
+    return found
 
 
 def _measured(analysis: PlannedFrequency, progress: Progress, html: str | Path | None) -> FrequencyExplanation:
@@ -254,26 +299,30 @@ def _refuse_idle(words: Sequence[str], given: Mapping[str, Any], catalog: Catalo
         if words and not is_architecture(words[0], catalog):
             refuse(ASKED, "used only with a network, as a run is explained with its own options")
         return
-    refuse({"radii": None, "radius": None, "html": None}, "used only with --frequency")
+    refuse({"radii": None, "radius": None}, "used only with --frequency")
+    if given["plan"]:
+        refuse({"html": None}, "used only without --plan")
     ends = given["start"] is not None or given["goal"] is not None
     if not ends and len(words) > 1:
         refuse(ASKED, "used only with --from and --to, as a run is measured with its own options")
     if ends or len(words) > 1:
-        refuse({"top5": False}, "used only to explain published figures")
+        refuse(PUBLISHED, "used only to explain published figures")
     else:
         only = {"plan": False, "shapley": False, "accounting": None}
         refuse(ASKED | only, "used only with --from and --to, or with two runs")
 
 
-def explain_published(model: str, results: Path, catalog: Catalog, *, top5: bool) -> PublishedExplanation:
+def explain_published(model: str, results: Path, catalog: Catalog, *, top5: bool, every: bool) -> PublishedExplanation:
     """The published figures of a model, and the finished runs of the same model in the results folder."""
-    figures = published_figures.explain(model, catalog, k=5 if top5 else 1)
+    k = 5 if top5 else 1
+    figures = published_figures.explain(model, catalog, k=k)
+    answer = published_figures.answer(figures, catalog, None if every else published_figures.MOST)
     rows = []
     for folder in run_folder.runs_in(results):
         manifest = run_folder.read_manifest(folder)
         if manifest is not None and ledger.base(manifest["architecture"]["name"]) == ledger.base(model):
             rows.append(run_manifest.result_row(manifest, str(folder), cached=True))
-    return PublishedExplanation(model, figures, tuple(rows))
+    return PublishedExplanation(model, figures, tuple(rows), answer, k, every)
 
 
 def plan_explanation(

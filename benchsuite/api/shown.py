@@ -7,9 +7,12 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchsuite.report.markup import escaped, tag
+from benchsuite.report.tables.sheet import Cell, Column, Sheet
 from benchsuite.report.tables.text import Table
+from benchsuite.storage.files import writing
 
 SCROLLED = "overflow-x:auto"
 """Style of what may be wider than a cell of a notebook: it scrolls there, and does not widen the page."""
@@ -19,6 +22,13 @@ LEFT = "text-align:left"
 
 WRAPPED = "white-space:pre-wrap;font-family:monospace"
 """Style of lines of text that keep their spaces, and are wrapped where a cell is too narrow for them."""
+
+
+STYLE = (
+    "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;vertical-align:top}</style>"
+)
+"""The style of a page of its own."""
 
 
 class Shown(ABC):
@@ -38,6 +48,24 @@ class Shown(ABC):
         """What is shown below the sentences in the same way, such as a second table."""
         return []
 
+    @property
+    def markdown(self) -> str:
+        """The answer, the table, and what is below them, as Markdown."""
+        from benchsuite.report.export import markdown_table, plain
+
+        (first, *rest), (headers, rows) = self.lines(), self.cells()
+        sheet = Sheet("", "", tuple(map(Column, headers)), tuple(tuple(map(Cell, row)) for row in rows))
+        parts = [f"**{plain(first)}**", *([markdown_table(sheet)] if rows else []), *map(plain, rest)]
+        return "\n\n".join([*parts, *(part.markdown for part in self.below())])
+
+    def write_html(self, path: Path) -> None:
+        """Writes the same as one page that opens from disk. Raises ``StorageError``."""
+        title = escaped(self.lines()[0])
+        head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
+        text = f'<!doctype html>\n<html lang="en"><head>{head}{STYLE}</head><body>{self._repr_html_()}</body></html>\n'
+        with writing(path) as part:
+            part.write_text(text, encoding="utf-8")
+
     def __repr__(self) -> str:
         first, *rest = self.lines()
         return "\n".join([first, *aligned(self.cells()), *rest, *map(repr, self.below())])
@@ -51,14 +79,15 @@ class Shown(ABC):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Section(Shown):
-    """A table with a title, to be shown below a result."""
+    """A table with a title and ``notes``, to be shown below a result."""
 
     title: str
-    table: Table
+    table: Table = ([], [])
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> Sequence[str]:
-        """The title."""
-        return [self.title]
+        """The title, and notes below the table."""
+        return [self.title, *self.notes]
 
     def cells(self) -> Table:
         """The table."""

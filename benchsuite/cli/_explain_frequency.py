@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --frequency: radii in waves per side (default: 4,8,...,28 of 32 pixels)",
     )
     add("--radius", metavar="R", help="with --frequency: the radius of the pictures (default: 12 of 32 pixels)")
-    add("--html", type=Path, metavar="FILE", help="with --frequency: one self-contained page of plots and pictures")
+    add("--html", type=Path, metavar="FILE", help="also write a page; with --frequency it has plots and pictures")
 
 
 def text(explained: FrequencyExplanation | PlannedFrequency) -> Iterator[str]:

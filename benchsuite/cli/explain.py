@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from benchsuite.api.bars import bars
-from benchsuite.api.shown import columns
+from benchsuite.api.shown import Section, columns
 from benchsuite.cli import _explain_frequency
-from benchsuite.cli.console import out, print_json, print_table
+from benchsuite.cli.console import print_json, print_shown, width
 from benchsuite.cli.run import add_evaluation, evaluation_options
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
-    from benchsuite.api.explanation import PublishedExplanation
     from benchsuite.explanation.ladder_plan import Cost, LadderPlan
     from benchsuite.explanation.ladder_run import Ladder, MeasuredRung
-    from benchsuite.explanation.published_figures import Difference, PublishedFigure
 
 RUNGS = ("rung", "what changed", "top-1 error %", "change", "fixed", "broken", "p", "p (Holm)", "top-5 error %")
+NARROW = ("rung", "what changed", "top-1 error %", "change", "fixed", "broken", "p (Holm)")
+"""The columns in fewer than ``WIDE`` characters."""
+WIDE = 120
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="count the errors of the second end in another way, such as smoothed:64 (see audit)",
     )
     add("--top5", action="store_true", help="published figures at top-5 instead of top-1")
+    add("--all", action="store_true", dest="every", help="every published figure, and what its source leaves open")
+    add("--markdown", action="store_true", help="print Markdown instead of text")
     _explain_frequency.add_arguments(parser)
     add_evaluation(parser)
 
@@ -52,23 +55,31 @@ def run(args: argparse.Namespace) -> int:
     from benchsuite.api.explanation import Explanation, PlannedExplanation, PublishedExplanation, explain
 
     progress = bars()
-    names = ("start", "goal", "shapley", "accounting", "top5", "frequency", "radii", "radius", "html")
+    names = ("start", "goal", "shapley", "accounting", "top5", "every", "frequency", "radii", "radius", "html")
     options = {name: getattr(args, name) for name in names} | evaluation_options(args)
+    if _plans(args) and not args.plan:
+        options["html"] = None  # written when it is measured
     found = explain(*args.names, plan=_plans(args), **options, catalog=load_plugins(), progress=progress)
     if isinstance(found, PlannedExplanation) and not args.plan:
         for line in plan_text(found.plan):
             progress.note(line)
-        found = found.measure(progress, args.accounting)
+        found = found.measure(progress, args.accounting, args.html)
     if args.json:
         print_json(found.record)
+    elif args.markdown:
+        print(found.markdown)
     elif isinstance(found, PublishedExplanation):
-        _print_published(found)
+        print_shown(found)
     elif isinstance(found, PlannedExplanation):
-        print(*plan_text(found.plan), sep="\n")
+        answer, *_, cost = plan_text(found.plan)
+        print_shown(Section(answer, found.cells(), (cost,)))
     elif isinstance(found, Explanation):
         ladder = found.ladder
-        print_table(out(), "", RUNGS, [*(_cells(step) for step in ladder.steps), *_counted_cells(ladder)])
-        print(*ladder_text(ladder), sep="\n")
+        answer, *rest = ladder_text(ladder)
+        rungs = [*map(_cells, ladder.steps), *_counted_cells(ladder)]
+        at = [RUNGS.index(name) for name in (RUNGS if width() >= WIDE else NARROW)]
+        table = [RUNGS[i] for i in at], [[cells[i] for i in at] for cells in rungs]
+        print_shown(Section(answer, table, tuple(rest)))
     else:
         print(*_explain_frequency.text(found), sep="\n")
     return 0
@@ -78,43 +89,6 @@ def _plans(args: argparse.Namespace) -> bool:
     """Whether a plan is wanted: alone, or to be printed before two ends are measured."""
     ends = args.start is not None or args.goal is not None or len(args.names) > 1
     return args.plan or (ends and not args.frequency)
-
-
-def _print_published(found: PublishedExplanation) -> None:
-    print(*printed_text(found.figures), sep="\n")
-    if found.runs:
-        from benchsuite.report.tables import text
-
-        print("measured here")
-        headers, cells = text.result_table(found.runs)
-        print(*columns([headers, *cells]), *text.preprocessing_lines(found.runs), sep="\n")
-
-
-def printed_text(lines: Sequence[PublishedFigure]) -> Iterator[str]:
-    """The lines of each published figure: the figure it is compared with, and what may be concluded from the two."""
-    for line in lines:
-        row = line.row
-        size = "/".join(str(part) for part in (row.short_side, row.crop) if part)
-        mark = "" if row.status == "verified" else " (unverified)"
-        words = (f"{row.error} %", row.architecture, " ".join(w for w in (row.protocol, row.scales or size) if w))
-        yield f"{'  '.join(words)}  {row.weights or row.run}; {row.source}{mark}  [{row.id}]"
-        for diff in (line.nearest, line.across):
-            yield from () if diff is None else (f"    {text}" for text in difference_text(diff))
-        if line.ladder:
-            yield f"    to measure this change, one factor at a time: {line.ladder}"
-
-
-def difference_text(diff: Difference) -> Iterator[str]:
-    """The lines of the difference between two figures, which claim no more than the sources state."""
-    sign = "+" if diff.change > 0 else ""
-    from benchsuite.explanation.published_figures import verdict_words
-
-    change = f"{sign}{diff.change} (+-{diff.rounding.normalize():f} by rounding)"
-    yield f"from {diff.before}: {change}, {verdict_words(diff)}"
-    if diff.open:
-        yield f"  open, not fully stated by both sources: {'; '.join(map(str, diff.open))}"
-    if diff.unexplained:
-        yield f"  unexplained: {sign}{diff.unexplained}, since these figures alone show no single cause"
 
 
 def plan_text(plan: LadderPlan) -> Iterator[str]:

@@ -35,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_evaluation(parser: argparse.ArgumentParser) -> None:
     """The options for data, weights and computation, shared by every command that evaluates networks."""
     add = parser.add_argument
-    add("--data", metavar="NAME[:PATH]", help="imagenet:PATH, cifar10:PATH ... (default: the embedded digits)")
+    add(
+        "--data",
+        metavar="NAME[:PATH]",
+        help="imagenet:PATH, or imagenet after data add ... (default: the embedded digits)",
+    )
     add(
         "--weights",
         metavar="NAME|FILE[,key=...]|random",
@@ -125,6 +129,7 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
 
     In a narrow terminal the results are two tables.
     """
+    from benchsuite.report.tables.group_errors import group_table
     from benchsuite.report.tables.text import preprocessing_lines, published_table, remarks, result_table
 
     console = out()
@@ -137,6 +142,8 @@ def _print_tables(rows: list[dict[str, Any]]) -> None:
             at = [headers.index(h) for h in wanted]
             print_table(console, "", wanted, [[line[i] for i in at] for line in lines])
     console.print("\n".join(preprocessing_lines(rows)), markup=False, soft_wrap=True)
+    for row in rows:
+        print_table(console, f"{row['architecture']} {row['protocol']}, by group", *group_table(row), numbers=True)
     print_table(console, "published", *published_table(rows))
     for row in rows:
         console.print("; ".join(remarks(row)), markup=False, soft_wrap=True)

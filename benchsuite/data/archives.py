@@ -11,15 +11,16 @@ import struct
 import tarfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import IO, Any
 
+from benchsuite.data import pages
 from benchsuite.data.decode import MAGIC_BYTES
 from benchsuite.data.places import archive_state, is_remote, open_file, unreadable
 from benchsuite.data.system_files import system_kind
 from benchsuite.errors import DataError, expected
-from benchsuite.specs.dataset import Cell, Place, Span
+from benchsuite.specs.dataset import Block, Cell, Place, Span
 from benchsuite.storage import keys
 from benchsuite.storage.files import cache_dir, writing
 
@@ -30,6 +31,8 @@ COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _BLOCK = tarfile.BLOCKSIZE
 _LOCAL = struct.Struct("<4s22xHH")
 """The header in front of a zip member: its magic number and the lengths of its name and of its extra field."""
+_LIST = 2
+"""Raised when a list that is kept changes."""
 _IMAGES, _LABELS = ("image", "jpg", "jpeg", "png", "webp", "img"), ("label", "labels", "cls")
 
 
@@ -170,28 +173,73 @@ def _parquet(file: str) -> list[Member]:
 
     found: list[Member] = []
     try:
-        with open_file(file) as stream, pq.ParquetFile(stream) as table:
+        with open_file(file) as opened, pq.ParquetFile(stream := _ReadOnce(opened)) as table:
             schema = table.schema_arrow
             column, names = _image_column(schema, file)
             label = next((n for n in _LABELS if n in schema.names), None)
+            wanted = [column, *([names] if names else []), *([label] if label else [])]
             for group in range(table.num_row_groups):
-                wanted = [column, *([names] if names else []), *([label] if label else [])]
+                kind, chunk = _hold_columns(stream, table, group, wanted)
                 rows = table.read_row_group(group, columns=wanted, use_threads=False)
                 contents, paths = _field(rows, column), _field(rows, names) if names else None
                 labels = rows.column(label).to_pylist() if label else [None] * len(rows)
                 sizes = pc.binary_length(contents).to_pylist()
                 heads = pc.binary_slice(contents, 0, MAGIC_BYTES).to_pylist()
+                places = _places(file, stream, kind, chunk, contents)
                 for row, size in enumerate(sizes):
                     name = (paths[row].as_py() if paths is not None else None) or f"{len(found):08d}"
                     value = labels[row] if isinstance(labels[row], int) else None
-                    found.append(
-                        Member(_normal(name), Cell(file, group, row, column, size or 0), heads[row] or b"", value)
-                    )
+                    place = places[row] or Cell(file, group, row, column, size or 0)
+                    found.append(Member(_normal(name), place, heads[row] or b"", value))
     except DataError:
         raise
     except Exception as error:  # damaged files raise many types
         raise unreadable(file, error) from None
     return found
+
+
+class _ReadOnce:
+    """A stream that keeps what it was told to ``hold``, so that a column in a store is fetched once."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream, self.start, self.kept = stream, 0, b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def hold(self, start: int, size: int) -> None:
+        self.stream.seek(start)
+        self.start, self.kept = start, self.stream.read(size)
+
+    def read(self, size: int = -1) -> bytes:
+        at = self.stream.tell() - self.start
+        if size < 0 or not 0 <= at <= at + size <= len(self.kept):
+            return self.stream.read(size)
+        self.stream.seek(size, 1)
+        return self.kept[at : at + size]
+
+
+def _hold_columns(stream: _ReadOnce, table: Any, group: int, columns: Sequence[str]) -> tuple[Any, Any]:
+    """Fetches some columns of a row group; returns the type of the first, and what the file says of it."""
+    numbers = {table.schema.column(i).path: i for i in range(len(table.schema))}
+    chunks = [table.metadata.row_group(group).column(numbers[c]) for c in columns if c in numbers]
+    first = min(map(_begin, chunks))
+    stream.hold(first, max(_begin(chunk) + chunk.total_compressed_size for chunk in chunks) - first)
+    return table.schema.column(numbers[columns[0]]), chunks[0]
+
+
+def _begin(chunk: Any) -> int:
+    return int(min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset))))
+
+
+def _places(file: str, stream: _ReadOnce, kind: Any, chunk: Any, contents: Any) -> Sequence[Place | None]:
+    """Where the values of a column of a row group lie; None for those that are read with the row group."""
+    if chunk.compression not in pages.CODECS or kind.max_repetition_level:
+        return [None] * len(contents)
+    base = _begin(chunk)
+    stream.seek(base)
+    raw, values = stream.read(chunk.total_compressed_size), [content.as_buffer() for content in contents]
+    return pages.places(file, raw, base, chunk.compression, kind.max_definition_level > 0, values)
 
 
 def _image_column(schema: Any, file: str) -> tuple[str, str | None]:
@@ -229,7 +277,7 @@ def _normal(name: str) -> str:
 
 def _kept(file: str, make: Callable[[], list[Member]]) -> list[Member]:
     """A list from the cache if it was made from the file as it is now; else makes it and keeps it."""
-    path = cache_dir() / "listings" / f"{keys.digest([file, archive_state(file)])[:32]}.json"
+    path = cache_dir() / "listings" / f"{keys.digest([_LIST, file, archive_state(file)])[:32]}.json"
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         return [_from_row(file, row) for row in rows]
@@ -242,15 +290,15 @@ def _kept(file: str, make: Callable[[], list[Member]]) -> list[Member]:
     return found
 
 
+_KINDS: dict[str, type[Place]] = {kind.__name__: kind for kind in (Span, Cell, Block)}
+
+
 def _row(member: Member) -> list[Any]:
-    p = member.place
-    values = (
-        [p.offset, p.length, p.size, p.deflated, p.crc] if isinstance(p, Span) else [p.group, p.row, p.column, p.size]
-    )
-    return [type(p).__name__, member.name, member.head.hex(), member.label, *values]
+    place = member.place
+    values = [getattr(place, f.name) for f in fields(place) if f.name != "file"]
+    return [type(place).__name__, member.name, member.head.hex(), member.label, *values]
 
 
 def _from_row(file: str, row: list[Any]) -> Member:
     kind, name, head, label, *values = row
-    place: Place = Span(file, *values) if kind == "Span" else Cell(file, *values)
-    return Member(name, place, bytes.fromhex(head), label)
+    return Member(name, _KINDS[kind](file, *values), bytes.fromhex(head), label)

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
+from benchsuite.data.convert import converted, destroyed
 from benchsuite.data.prefetch import reserve
 from benchsuite.errors import DataError, expected
+from benchsuite.specs.dataset import AS_PILLOW, Conversion
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 """Suffixes of image files, in lower case; other files in a folder of images are ignored."""
@@ -37,31 +39,41 @@ _BYTES = 4
 _PEAKS = {"WEBP": 17, "TIFF": 8}
 """Measured peak in bytes per pixel while these formats are decoded: their libraries hold the whole picture as well."""
 
+_CONVERTED = 64
+"""Upper bound in bytes per pixel on the arrays of another conversion: four bands of 32 bits, four times."""
+
 _READERS = 16
 _BLOCK = 64
 
 
-def decode(path: str | os.PathLike[str], content: bytes | None = None) -> Any:
+def decode(path: str | os.PathLike[str], content: bytes | None = None, *, conversion: Conversion = AS_PILLOW) -> Any:
     """Decodes a file to a Pillow image in mode RGB, as ``Image.open(path).convert("RGB")`` does: EXIF is ignored.
 
-    With ``content``, these bytes are decoded, and ``path`` is only named in errors.
+    With ``content``, these bytes are decoded, and ``path`` is only named in errors. Another ``conversion`` scales
+    images of more than 8 bits and puts transparent ones on a ground.
 
     Thread-safe; in a thread of ``in_order``, memory is reserved before the pixels are decoded. Raises ``DataError``
     with the path if the file is missing, is not an image of ``FORMATS``, is truncated, has more than 8 bits in its only
-    band, or has more pixels than
-    ``Image.MAX_IMAGE_PIXELS`` (a decompression bomb).
+    band and is not to be scaled, or has more pixels than ``Image.MAX_IMAGE_PIXELS`` (a decompression bomb).
     """
     from PIL import Image, UnidentifiedImageError
 
     name = os.fspath(path)
     _WARNINGS.ignore()
+
+    def reopen() -> Any:
+        return Image.open(name if content is None else io.BytesIO(content), formats=FORMATS)
+
     try:
-        with Image.open(name if content is None else io.BytesIO(content), formats=FORMATS) as image:
+        with reopen() as image:
             pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
             if limit is not None and pixels > limit:
                 raise _too_large(pixels, name)
-            check_mode(image.mode, name)
-            reserve(pixels * _peak(image))
+            if conversion.depth == "refuse":
+                check_mode(image.mode, name)
+            reserve(pixels * (_peak(image) if conversion == AS_PILLOW else _peak(image) + _CONVERTED))
+            if conversion != AS_PILLOW:
+                return converted(image, conversion, reopen, name)
             if image.mode != "RGB":
                 return image.convert("RGB")
             image.load()
@@ -80,10 +92,10 @@ def decode(path: str | os.PathLike[str], content: bytes | None = None) -> Any:
 def check_mode(mode: str, name: str) -> None:
     """Raises ``DataError`` for a mode of more than 8 bits in one band (16 bits, integers, floats).
 
-    Pillow cuts its values off at 255, which makes most of a 16-bit image white; 16-bit colours it reads as 8 bits.
+    Pillow cuts its values off at 255, which makes most of a 16-bit image white; of 16-bit colours it reads 8 bits.
     """
-    if mode.startswith(("I", "F")):
-        got = f"mode {mode}, which Pillow would cut off at 255: save it with values from 0 to 255"
+    if destroyed(mode):
+        got = f"mode {mode}, which Pillow would cut off at 255: scale it by ,depth=scale after the path of --data"
         raise DataError(expected("an image", "of 8 bits a band", got, name))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchsuite.errors import DataError, expected, first_line
-from benchsuite.specs.dataset import Cell, Place, Sample, Span
+from benchsuite.specs.dataset import Block, Cell, Place, Sample, Span
 
 _OPEN_FILES = 64
 """Files that a thread keeps open at most."""
@@ -40,7 +40,7 @@ def read_bytes(place: Place) -> bytes:
     Raises ``DataError`` if the file cannot be read, is shorter than when it was listed, or fails its checksum.
     """
     try:
-        data = _span(place) if isinstance(place, Span) else _cell(place)
+        data = _cell(place) if isinstance(place, Cell) else _span(place)
     except DataError:
         raise
     except Exception as error:  # object stores and Parquet raise many types
@@ -138,10 +138,25 @@ def _handle(file: str) -> IO[bytes]:
     return files[key].stream
 
 
-def _span(span: Span) -> bytes:
+def inflated(block: Block, packed: bytes | memoryview) -> Any:
+    """The bytes of a block, as a buffer, from its ``packed`` bytes. Raises ``OSError`` if they cannot be inflated."""
+    import pyarrow as pa
+
+    head, rest = bytearray(), block.inflated  # a stream begins with the length of its text, seven bits a byte
+    while rest > 127:
+        head.append(rest & 127 | 128)
+        rest >>= 7
+    head.append(rest)
+    text = pa.decompress(b"".join([head, packed]), block.inflated, codec="snappy")
+    return text.slice(block.start, block.size)
+
+
+def _span(span: Span | Block) -> bytes:
     file = _handle(span.file)
     file.seek(span.offset)
     data = file.read(span.length)
+    if isinstance(span, Block):
+        return bytes(inflated(span, data))
     if span.deflated:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         data = inflater.decompress(data, span.size + 1)

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchsuite.data.archives import passed_over
-from benchsuite.data.decode import FORMATS, check_mode, quiet
-from benchsuite.data.places import sample_stream
+from benchsuite.data.convert import deep, destroyed, transparent
+from benchsuite.data.decode import FORMATS, quiet
+from benchsuite.data.places import open_file, sample_stream
 from benchsuite.data.prefetch import cores
 from benchsuite.data.system_files import system_kind
+from benchsuite.doctor.jpeg_warnings import jpeg_warning
 from benchsuite.errors import DataError
 from benchsuite.specs.dataset import Sample, Split
 
@@ -27,6 +29,8 @@ ORIENTATION = 0x0112
 """The EXIF tag of a picture's orientation; 1 is upright."""
 NAMED = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".pgm": "PPM"}
 """The format of each suffix that is not itself the name of the format."""
+JPEGS = ("JPEG", "MPO")
+"""Formats of files that are, or begin with, a JPEG."""
 READERS = 16
 """Threads that read from a disk: on a cold or remote one each read takes milliseconds."""
 _BLOCK = 64
@@ -38,7 +42,9 @@ class Examined:
 
     ``error`` is why it cannot be read, empty if it can; ``format`` and ``mode`` are the file's (empty: a row of an
     array). ``turned``: EXIF rotates or mirrors the picture. ``misnamed``: the suffix is that of another format.
-    ``pixels`` is the digest of the decoded picture, empty if it was not decoded.
+    ``deep``: its colours have 16 bits. ``clear``: it has an alpha band or a transparent colour.
+    ``pixels`` is the digest of the decoded picture, empty if it was not decoded. ``warning`` is that of the JPEG
+    decoder, empty if there was none or if it was not asked for.
     """
 
     error: str = ""
@@ -48,7 +54,10 @@ class Examined:
     mode: str = ""
     turned: bool = False
     misnamed: bool = False
+    deep: bool = False
+    clear: bool = False
     pixels: str = ""
+    warning: str = ""
 
 
 def header(sample: Sample) -> Examined | None:
@@ -60,8 +69,8 @@ def header(sample: Sample) -> Examined | None:
     return found[0] if found and found[1] else None
 
 
-def examine(split: Split, sample: Sample) -> Examined:
-    """Decodes one sample fully; an error becomes ``Examined.error``."""
+def examine(split: Split, sample: Sample, *, warnings: bool = False) -> Examined:
+    """Decodes one sample fully; an error becomes ``Examined.error``. With ``warnings``, also asks the JPEG decoder."""
     import numpy as np
 
     head = Examined()
@@ -76,16 +85,23 @@ def examine(split: Split, sample: Sample) -> Examined:
     state = hashlib.sha256(repr(pixels.shape).encode())
     state.update(np.ascontiguousarray(pixels).data)
     height, width = pixels.shape[:2]
-    return dataclasses.replace(head, width=width, height=height, pixels=state.hexdigest())
+    warning = jpeg_warning(sample) if warnings and head.format in JPEGS else ""
+    return dataclasses.replace(head, width=width, height=height, pixels=state.hexdigest(), warning=warning)
 
 
 def examine_all(
-    split: Split, chosen: Collection[str], start: Callable[[str, int], None], advance: Callable[[int], None]
+    split: Split,
+    chosen: Collection[str],
+    start: Callable[[str, int], None],
+    advance: Callable[[int], None],
+    *,
+    warnings: bool = False,
 ) -> list[Examined]:
     """Examines every sample of a split; decodes those ``chosen`` by id and those whose header does not suffice.
 
     Headers are read in many threads, because each waits for the disk; images are decoded in one thread per core,
-    because each needs memory. If all are chosen, there is no separate pass over the headers.
+    because each needs memory. If all are chosen, there is no separate pass over the headers. With ``warnings``, those
+    of the JPEG decoder are asked for.
     """
     samples = split.samples
     results: list[Examined | None] = [None] * len(samples)
@@ -94,7 +110,7 @@ def examine_all(
         results = every(samples, header, advance, READERS)
     rest = [i for i, s in enumerate(samples) if results[i] is None or s.id in chosen]
     start(f"decoding {len(rest):,} images", len(rest))
-    decoded = every([samples[i] for i in rest], lambda s: examine(split, s), advance, cores())
+    decoded = every([samples[i] for i in rest], lambda s: examine(split, s, warnings=warnings), advance, cores())
     for i, result in zip(rest, decoded, strict=True):
         results[i] = result
     return [result for result in results if result is not None]
@@ -124,6 +140,16 @@ def bytes_digest(sample: Sample) -> str:
             return hashlib.sha256(stream.read()).hexdigest()
     except (OSError, DataError):
         return ""
+
+
+def md5(file: str, advance: Callable[[int], None]) -> str:
+    """The MD5 of a file or URL, in hexadecimal digits; ``advance(k)`` after every k bytes."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with open_file(file) as stream:
+        while block := stream.read(2**22):
+            digest.update(block)
+            advance(len(block))
+    return digest.hexdigest()
 
 
 def same_bytes(samples: Sequence[Sample], advance: Callable[[int], None]) -> list[tuple[Sample, ...]]:
@@ -171,8 +197,8 @@ def other_files(samples: Sequence[Sample]) -> Counter[str]:
 
 
 def _header(sample: Sample) -> tuple[Examined, bool] | None:
-    """What the header of a sample's file says, and whether it is known to be complete: a JPEG or PNG within Pillow's
-    pixel limit that ends in its end marker. None for a row of an array. Decodes nothing.
+    """What the header of a sample's file says, and whether it is known to be sound: a JPEG or PNG within Pillow's
+    pixel limit that ends in its end marker, of at most 8 bits. None for a row of an array. Decodes nothing.
     """
     from PIL import Image
 
@@ -183,16 +209,17 @@ def _header(sample: Sample) -> tuple[Examined, bool] | None:
     with stream as file:
         with Image.open(file, formats=FORMATS) as image:
             kind, mode = str(image.format), str(image.mode)
-            check_mode(mode, sample.where)
+            bits, alpha = deep(image), transparent(image)  # before EXIF is read, which loads a PNG
             turned = image.getexif().get(ORIENTATION, 1) not in (1, 0, None)
             suffix = Path(sample.where).suffix.lower()
             usual = NAMED.get(suffix, suffix.removeprefix(".").upper())
-            head = Examined("", image.width, image.height, kind, mode, turned, misnamed=kind not in (usual, "MPO"))
+            odd = kind not in (usual, "MPO")
+            head = Examined("", image.width, image.height, kind, mode, turned, odd, bits, alpha)
         file.seek(max(0, file.seek(0, os.SEEK_END) - 8))
         tail = file.read()
     limit = Image.MAX_IMAGE_PIXELS
     whole = kind in ("JPEG", "PNG") and (limit is None or head.width * head.height <= limit)
-    return head, whole and tail.endswith((b"\xff\xd9", b"IEND\xaeB`\x82"))
+    return head, whole and not destroyed(mode) and tail.endswith((b"\xff\xd9", b"IEND\xaeB`\x82"))
 
 
 def file_kind(name: str) -> str:

@@ -9,7 +9,7 @@ from benchsuite.errors import BenchsuiteError
 from benchsuite.specs.combine import Combine, softmax
 from benchsuite.specs.dataset import Sample
 from benchsuite.stats import metrics
-from benchsuite.storage.run_folder import COLUMNS, REAL, VANISHED
+from benchsuite.storage.run_folder import COLUMNS, GROUP, REAL, VANISHED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +62,7 @@ def join(parts: Sequence[dict[str, Any]], samples: Sequence[Sample]) -> dict[str
     """
     import numpy as np
 
-    extra = [name for name in (REAL, VANISHED) if any(name in p for p in parts)]
+    extra = list(dict.fromkeys(name for p in parts for name in p if name in (REAL, VANISHED) or name.startswith(GROUP)))
     lists = ("id", *extra)
     whole = {
         name: [i for p in parts for i in p[name]] if name in lists else np.concatenate([p[name] for p in parts])

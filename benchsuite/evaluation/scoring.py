@@ -11,9 +11,9 @@ from benchsuite.errors import BenchsuiteError, expected
 from benchsuite.evaluation import predictions
 from benchsuite.evaluation.question import Member, Question
 from benchsuite.specs.combine import combine, in_space, merge
-from benchsuite.specs.dataset import Sample
+from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.view import View
-from benchsuite.storage.run_folder import VANISHED
+from benchsuite.storage.run_folder import GROUP, VANISHED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,16 +54,16 @@ def _columns(question: Question, samples: Sequence[Sample], logits: Logits, shar
     import numpy as np
 
     among = question.split.among
-    members = [_combined(member, samples, logits, shared, among) for member in question.members]
-    vanished = _vanished(question, logits)
+    members = [_combined(member, samples, logits, shared, question.split) for member in question.members]
+    extra = _vanished(question, logits) | _groups(samples, question.split)
     if question.bound.inner is None:
-        return predictions.rows(samples, members[0], question.bound.combine, among) | vanished
+        return predictions.rows(samples, members[0], question.bound.combine, among) | extra
     spaces = [m.combine.space for m in question.members]
     tiny = np.finfo(np.float64).tiny
     as_logits = [np.log(np.maximum(x, tiny)) if s == "prob" else x for s, x in zip(spaces, members, strict=True)]
     stacked = np.stack(as_logits, axis=1)
     merged = combine(stacked, question.bound.combine, np.ones(stacked.shape[:2]))
-    return predictions.rows(samples, merged, question.bound.combine, among) | vanished
+    return predictions.rows(samples, merged, question.bound.combine, among) | extra
 
 
 def _vanished(question: Question, logits: Logits) -> dict[str, Any]:
@@ -72,18 +72,35 @@ def _vanished(question: Question, logits: Logits) -> dict[str, Any]:
     return {VANISHED: [any(row) for row in zip(*((p == 0).tolist() for p in places), strict=True)]} if places else {}
 
 
+def _groups(samples: Sequence[Sample], split: Split) -> dict[str, Any]:
+    """A column for each of the groups that the errors of a split are counted by."""
+    return {f"{GROUP}{name}": [s.groups[place] for s in samples] for place, name in enumerate(split.groups)}
+
+
+def possible(logits: NDArray[np.float32], split: Split) -> NDArray[np.float32]:
+    """The logits of the classes that an answer may be: (n, c) -> (n, c) or, with ``among``, one column for each.
+
+    The first class of each set in ``split.alike`` gets the largest logit of the set.
+    """
+    if not split.among:
+        return logits
+    kept = logits[:, list(split.among)]
+    for first, *others in split.alike:
+        kept[:, split.among.index(first)] = logits[:, [first, *others]].max(axis=1)
+    return kept
+
+
 def _combined(
-    member: Member, samples: Sequence[Sample], logits: Logits, shared: dict[Any, Any], among: Sequence[int]
+    member: Member, samples: Sequence[Sample], logits: Logits, shared: dict[Any, Any], split: Split
 ) -> NDArray[np.float64]:
-    """The scores of one network, combined from its views by its rule: (n, c), for all classes or those of ``among``."""
+    """The scores of one network, combined from its views by its rule: (n, c), for the classes that are possible."""
     import numpy as np
 
     how, by_view, values = member.combine, logits[member.identity], []
     for view in member.views:
         key = member.identity, view, how.space, how.rule == "geometric"
         if key not in shared:
-            x = by_view[view][0]
-            x = x[:, list(among)] if among else x
+            x = possible(by_view[view][0], split)
             _check_finite(x, member, samples)
             shared[key] = in_space(x, how)
         values.append(shared[key])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from benchsuite.errors import DataError, expected
 from benchsuite.evaluation import preprocessing
@@ -19,6 +19,9 @@ from benchsuite.storage import run_folder
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+L = TypeVar("L", int, str)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,10 +96,13 @@ class Paired:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassChange:
-    """The changes of one class at top-1; ``p_holm`` is corrected for the number of classes (Holm)."""
+class ClassChange(Generic[L]):
+    """The changes of one class (an index), or of one value of a group (a text), at top-1.
 
-    label: int
+    ``p_holm`` is corrected for the number of classes or values (Holm).
+    """
+
+    label: L
     n: int
     errors_before: int
     errors_after: int
@@ -112,6 +118,8 @@ class Comparison:
 
     ``fixed`` and ``broken`` are image ids, at top-1. ``classes`` holds only classes that changed, the largest net
     change first. ``notes`` says in words in what else the runs differ, and whether they cover only a part of the split.
+    ``groups`` has the name of each of the groups that images belong to, such as ``severity``, with the changes of its
+    values.
     """
 
     before: Side
@@ -119,10 +127,11 @@ class Comparison:
     top1: Paired
     top5: Paired
     agree: int
-    classes: tuple[ClassChange, ...]
+    classes: tuple[ClassChange[int], ...]
     fixed: tuple[str, ...]
     broken: tuple[str, ...]
     notes: tuple[str, ...]
+    groups: tuple[tuple[str, tuple[ClassChange[str], ...]], ...] = ()
 
 
 def open_run(results: Path, name: str) -> Run:
@@ -150,6 +159,11 @@ def compare(before: Run, after: Run) -> Comparison:
         tuple(a["id"][fixed].tolist()),
         tuple(a["id"][broken].tolist()),
         notes(before, after),
+        tuple(
+            (name.removeprefix(run_folder.GROUP), class_changes(values, a["rank"] > 0, b["rank"] > 0))
+            for name, values in a.items()
+            if name.startswith(run_folder.GROUP)
+        ),
     )
 
 
@@ -187,10 +201,13 @@ def paired(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Paired:
     )
 
 
-def class_changes(labels: NDArray[Any], before: NDArray[np.bool_], after: NDArray[np.bool_]) -> tuple[ClassChange, ...]:
-    """The classes in which an image was fixed or broken, the largest net change first.
+def class_changes(
+    labels: NDArray[Any], before: NDArray[np.bool_], after: NDArray[np.bool_]
+) -> tuple[ClassChange[Any], ...]:
+    """The classes, or the values of a group, in which an image was fixed or broken, the largest net change first.
 
-    All arguments are (n,); ``before`` and ``after`` are True where the answer is wrong.
+    All arguments are (n,); ``labels`` are class indices or values. ``before`` and ``after`` are True where the answer
+    is wrong.
     """
     import numpy as np
 
@@ -283,6 +300,8 @@ def flat(comparison: Comparison, p_holm: float | None = None) -> dict[str, Any]:
     data["top1_p_holm"] = comparison.top1.p if p_holm is None else p_holm
     data |= {"agree": comparison.agree, "agreement": 100 * comparison.agree / comparison.top1.n}
     data["classes"] = [dataclasses.asdict(c) for c in comparison.classes]
+    if comparison.groups:
+        data["groups"] = {name: [dataclasses.asdict(c) for c in changes] for name, changes in comparison.groups}
     data |= {"fixed": list(comparison.fixed), "broken": list(comparison.broken), "notes": list(comparison.notes)}
     return data
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from benchsuite.errors import unknown_name
 from benchsuite.explanation import ledger
 from benchsuite.explanation.ladder import Factor
-from benchsuite.explanation.ledger import Published, identity
+from benchsuite.explanation.ledger import Claim, Published, identity
 from benchsuite.explanation.protocol_factors import shown
 from benchsuite.explanation.reproduction import ladder_command, run_command
 from benchsuite.specs.catalog import Catalog
@@ -38,6 +39,10 @@ SIZED = ("1crop", "10crop", "multicrop", "tta")
 """Protocols whose resize, crop size and rounding are factors. With other protocols they are part of the protocol."""
 
 
+MOST = 5
+"""About as many figures make an answer: their table fits a screen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """The difference between two figures. ``before`` is the id of the first.
@@ -45,7 +50,8 @@ class Difference:
     ``change`` is in percentage points; ``rounding`` is its largest possible error, since figures are published with few
     decimals. ``factors`` are those that differ; ``open`` are those that at least one source does not state, or states
     in less detail. ``unexplained`` is the part of the change for which the figures show no single cause: all of it, or
-    zero.
+    zero. ``claim`` is what an author says about the two figures; it changes neither the verdict nor ``unexplained``,
+    which follow from the figures alone.
     """
 
     before: str
@@ -55,6 +61,42 @@ class Difference:
     factors: tuple[Factor, ...]
     open: tuple[Factor, ...]
     unexplained: Decimal
+    claim: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A figure of an answer, and its difference from another one, ``before``; None for the first of a chain."""
+
+    row: Published
+    before: Published | None = None
+    difference: Difference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The few figures that show why the errors of a model differ.
+
+    ``chain`` is one network with the same weights under one protocol after the other, each figure compared with the one
+    before; empty if no weights have figures under several protocols. ``claimed`` are figures that an author ties
+    together. ``others`` are the first figures of every other source, compared with the first under their protocol.
+    ``ladder`` measures the change from the first to the last figure of the chain, one factor at a time.
+    """
+
+    chain: tuple[Step, ...]
+    claimed: tuple[Step, ...]
+    others: tuple[Step, ...]
+    ladder: str | None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All of them."""
+        return self.chain + self.claimed + self.others
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What authors say about these figures, each once."""
+        return tuple(dict.fromkeys(s.difference.claim for s in self.steps if s.difference and s.difference.claim))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +197,77 @@ def difference(before: Published, after: Published) -> Difference:
     return _with_verdict(before, after, differing, unknown)
 
 
+def answer(figures: Sequence[PublishedFigure], catalog: Catalog, most: int | None = MOST) -> Answer:
+    """The figures that show why those of ``explain`` differ: about ``most``, or all that say more if it is None.
+
+    Without figures to choose, they are the first of the tree, each compared with the one that it differs least from.
+    """
+    rows, again, room = [figure.row for figure in figures], _reprints(figures), most or len(figures)
+    by_id = {row.id: row for row in rows}
+    chain = _chain([row for row in rows if row.id not in again])
+    claimed = _claimed(by_id, {step.row.id for step in chain}, room - len(chain))
+    used = again | {step.row.id for step in (*chain, *claimed)}
+    others = []
+    for figure in sorted(figures, key=lambda figure: figure.across is None):
+        found = figure.across or figure.nearest
+        if found is not None and figure.row.id not in used and _first_of_source(figure.row, rows) is figure.row:
+            others.append(Step(figure.row, by_id[found.before], found))
+    if not chain and not claimed:
+        others = [Step(f.row, by_id[f.nearest.before] if f.nearest else None, f.nearest) for f in figures]
+    whole = difference(chain[0].row, chain[-1].row) if chain else None
+    tests = whole is not None and all(factor.name in TESTING for factor in whole.factors)
+    ladder = ladder_command(catalog, chain[0].row, chain[-1].row) if tests else None
+    return Answer(tuple(chain), tuple(claimed), tuple(others[: max(room - len(chain) - len(claimed), 0)]), ladder)
+
+
+def _reprints(figures: Sequence[PublishedFigure]) -> set[str]:
+    """The ids of figures that are the same as another one and have fewer digits, or as many and come later."""
+    errors, dropped = {f.row.id: f.row.error or Decimal(0) for f in figures}, set[str]()
+    for figure in figures:
+        if figure.nearest is not None and figure.nearest.verdict == "same":
+            pair = (figure.nearest.before, figure.row.id)
+            dropped.add(min(reversed(pair), key=lambda name: ledger.printed_digits(errors[name])))
+    return dropped
+
+
+def _chain(rows: Sequence[Published]) -> list[Step]:
+    """The figures of the same weights, variant and data set under the most protocols, one for each protocol."""
+    groups = dict[tuple[str | None, ...], dict[str | None, Published]]()
+    for row in rows:
+        known = attributes(row)
+        key = tuple(known[name] for name in ("weights", "variant", "dataset"))
+        if known["weights"]:
+            groups.setdefault(key, {}).setdefault(known["protocol"], row)
+    most = max(groups.values(), key=len, default={})
+    if len(most) < 2:
+        return []
+    first, *rest = most.values()
+    return [Step(first), *(Step(b, a, difference(a, b)) for a, b in pairwise((first, *rest)))]
+
+
+def _claimed(by_id: Mapping[str, Published], used: Collection[str], room: int) -> list[Step]:
+    """The figures that authors tie together and that are not used yet, each compared with the one before.
+
+    Claims that would need more than ``room`` figures are left out.
+    """
+    steps = list[Step]()
+    for claim in ledger.claims():
+        if set(claim.rows) - set(by_id):
+            continue
+        rows = [by_id[name] for name in claim.rows]
+        done = {*used, *(step.row.id for step in steps)}
+        new = [Step(b, a, difference(a, b)) for a, b in pairwise(rows) if b.id not in done]
+        new = [Step(rows[0])] * (bool(new) and rows[0].id not in done) + new
+        steps += new if len(steps) + len(new) <= room else []
+    return steps
+
+
+def _first_of_source(row: Published, rows: Sequence[Published]) -> Published:
+    """The first figure of the same source under the same data set and protocol."""
+    peers = [r for r in rows if (r.dataset, r.protocol) == (row.dataset, row.protocol)]
+    return next(r for r in peers if ledger.method(r).code == ledger.method(row).code)
+
+
 def verdict_words(diff: Difference) -> str:
     """The verdict in words, with the factors that differ."""
     factors = "; ".join(map(str, diff.factors))
@@ -191,11 +304,12 @@ def _with_verdict(
     return Difference(
         before=before.id,
         change=change,
-        rounding=sum((Decimal(5).scaleb(-d - 1) for d in digits), Decimal(0)),
+        rounding=ledger.rounding(before.error) + ledger.rounding(after.error),
         verdict=verdict,
         factors=tuple(differing),
         open=tuple(unknown),
         unexplained=Decimal(0) if verdict in ("one factor", "same") else change,
+        claim=ledger.claim_on(before, after),
     )
 
 
@@ -247,10 +361,9 @@ def _across(row: Published, near: Difference | None, rows: Sequence[Published]) 
 
     None unless ``row`` is the first figure of its source there, and None if its parent is that figure already.
     """
-    peers = [r for r in rows if (r.dataset, r.protocol) == (row.dataset, row.protocol)]
-    first = next(r for r in peers if ledger.method(r).code == ledger.method(row).code)
-    already = near is None or near.before == peers[0].id
-    return None if already or first is not row or peers[0] is row else difference(peers[0], row)
+    peer = next(r for r in rows if (r.dataset, r.protocol) == (row.dataset, row.protocol))
+    already = near is None or near.before == peer.id
+    return None if already or _first_of_source(row, rows) is not row or peer is row else difference(peer, row)
 
 
 def flat(lines: Sequence[PublishedFigure]) -> list[dict[str, Any]]:

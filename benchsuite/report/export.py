@@ -17,13 +17,15 @@ from benchsuite.report.frequency.content import FrequencyContent
 from benchsuite.report.markup import printable
 from benchsuite.report.summary import summary
 from benchsuite.report.tables import frequency, runs, trainings
+from benchsuite.report.tables.group_errors import group_sheets
 from benchsuite.report.tables.sheet import Sheet
 from benchsuite.report.training_content import Epoch, TrainingContent
+from benchsuite.storage.run_folder import GROUP
 
 TEX = {"→": r"$\to$", "≤": r"$\leq$"}
 """LaTeX commands for the special characters in benchsuite's own words."""
 
-LISTS = ("classes", "fixed", "broken", "notes")
+LISTS = ("classes", "groups", "fixed", "broken", "notes")
 """Keys of a comparison whose values are lists; they are left out of the CSV."""
 
 
@@ -37,7 +39,7 @@ def markdown(report: Report, title: str) -> str:
 
 def in_paper(report: Report) -> list[Sheet]:
     """The tables of Markdown and LaTeX: every one that is not empty, except those of classes, images and epochs."""
-    sheets = [runs.runs(report)]
+    sheets = [runs.runs(report), *group_sheets(entry.row for entry in report.entries)]
     for ladder in report.ladders:
         sheets += [runs.rungs(ladder), runs.shares(ladder)]
     sheets += [table(content) for content in report.frequencies for table in (frequency.accuracy, frequency.energy)]
@@ -67,8 +69,13 @@ def latex(report: Report, title: str) -> str:
     """Each table as a ``tabular`` that needs no package; titles, the summary and remarks on all rows are comments."""
     parts = [_comment(title), _comment(summary(report))]
     for sheet in in_paper(report):
-        parts += ["", _comment(sheet.title), *map(_comment, sheet.remarks), *_tabular(sheet)]
+        parts += ["", latex_table(sheet)]
     return "\n".join(parts) + "\n"
+
+
+def latex_table(sheet: Sheet) -> str:
+    """A table as a ``tabular``, below its title and its remarks as comments."""
+    return "\n".join([_comment(sheet.title), *map(_comment, sheet.remarks), *_tabular(sheet)])
 
 
 def _comment(text: str) -> str:
@@ -101,7 +108,7 @@ def _tex(text: str, *, number: bool) -> str:
 
 
 def as_csv(report: Report) -> str:
-    """One line for each run, rung, pair, radius, training and epoch; the first column says which of these it is.
+    """One line for each run, group, rung, pair, radius, training and epoch; the first column says which of these it is.
 
     Numbers are not rounded. Text that a spreadsheet would take for a formula gets a leading apostrophe.
     """
@@ -119,7 +126,13 @@ def _csv(value: Any) -> Any:
 
 
 def _lines(report: Report) -> Iterator[Mapping[str, Any]]:
-    yield from ({"table": "run", **run_data(entry)} for entry in report.entries)
+    for entry in report.entries:
+        data = run_data(entry)
+        names, groups = data.pop("group_names", ()), data.pop("groups", ())
+        yield {"table": "run", **data}
+        for group in groups:
+            counts = {f"{GROUP}{key}" if key in names else key: value for key, value in group.items()}
+            yield {"table": "group", "run_id": entry.run_id, **counts}
     for ladder in report.ladders:
         for number, pair in enumerate(ladder.pairs, 1):
             factors = runs.factor_words(ladder.file.factors[number])

@@ -20,6 +20,7 @@ from benchsuite.report.plots.axes import minus
 from benchsuite.report.summary import several, summary
 from benchsuite.report.tables import runs, trainings
 from benchsuite.report.tables import sheet as sheets
+from benchsuite.report.tables.group_errors import group_sheets
 from benchsuite.report.training_content import TrainingContent
 
 MANIFESTS = 800_000
@@ -95,6 +96,8 @@ def _sections(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Iter
             tag("div", frequency.section(content, name), cls="frequency"),
         )
     yield "results", "Results", elements.sheet(runs.runs(report)) if report.entries else ""
+    groups = group_sheets(entry.row for entry in report.entries)
+    yield "groups", "By group", "".join(map(elements.sheet, groups))
     yield "cost", "Views and cost", elements.plots(figures.costs(report), elements.HALF, "plots")
     yield "changes", "Comparisons", _changes(report, pictures)
     yield "believed", "Calibration", _calibration(report) if report.entries else ""

@@ -14,7 +14,7 @@ from benchsuite.evaluation import preprocessing
 from benchsuite.evaluation.question import MODULE, TOLERANCE, Member, Question
 from benchsuite.evaluation.timing import Seconds
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
-from benchsuite.runs import auto_precision, profile
+from benchsuite.runs import auto_precision, group_errors, profile
 from benchsuite.specs.parameters import show
 from benchsuite.specs.view import view_data
 from benchsuite.stats.metrics import Count
@@ -41,7 +41,7 @@ def answered(results: Path, question: Question) -> dict[str, Any] | None:
 def make(answer: Answer, settings: Settings, device: str, shared: list[str]) -> dict[str, Any]:
     """The manifest of an answer, as JSON data. ``shared`` are the protocols that shared a network with it."""
     q = answer.question
-    request = q.request
+    request, names = q.request, q.split.groups
     seconds = sum((o.seconds for o in answer.opened), Seconds())
     rate = seconds.images / seconds.total if seconds.total else None
     return {
@@ -75,6 +75,7 @@ def make(answer: Answer, settings: Settings, device: str, shared: list[str]) -> 
         "dataset": _dataset(q),
         "numerics": _numerics(answer, settings, device),
         "counts": {**answer.counts, "tolerance": TOLERANCE[q.precision]},
+        **({"groups": group_errors.section(names, answer.columns, q.dataset.baseline)} if names else {}),
         "seconds": {n: getattr(seconds, n) for n in ("decode", "wait", "resize", "prepare", "forward", "total")},
         "images_computed": seconds.images,
         "profile": profile.record(answer.opened, device),
@@ -111,6 +112,7 @@ def _dataset(question: Question) -> dict[str, Any]:
         "of": len(split.samples),
         "classes": len(split.classes),
         **({"among": len(split.among)} if split.among else {}),
+        **({"conversion": split.conversion.options} if split.conversion.options else {}),
         "mirror": split.mirror,
         "digest": question.data_digest,
         "fingerprint": question.fingerprint,
@@ -166,12 +168,13 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
 
     ``resize``, ``crop`` and ``interpolation`` list the values of its views. ``of`` is the size of the whole split, and
     ``exact`` is true if the pixels were those of the reference decoder. ``among`` is the number of classes if answers
-    were chosen from some classes only. If labels were reassessed, ``real_n`` images have reassessed labels, and the
-    answer to ``real_errors`` of these images is none of them. Under attack, ``vanished`` counts the images whose
-    gradient is zero everywhere. ``reading`` says what was done to files of weights, if anything was. ``preprocessing``
-    is a text for each network with another preprocessing. ``borders`` lists those that crops reach into, as
-    ``[pixels, kind]``. ``own_size`` and ``enlarged`` are the short side of weights without a margin and the larger ones
-    of the views, if there are any.
+    were chosen from some classes only. ``conversion`` has the options by which images became RGB, if any were given. If
+    labels were reassessed, ``real_n`` images have reassessed labels, and the answer to ``real_errors`` of these images
+    is none of them. Under attack, ``vanished`` counts the images whose gradient is zero everywhere. ``groups``
+    counts errors by groups of images, if there are any. ``reading`` says was done to files of weights, if anything was.
+    ``preprocessing`` is a text for each network with another
+    preprocessing. ``borders`` lists those that crops reach into, as ``[pixels, kind]``. ``own_size`` and ``enlarged``
+    are the short side of weights without a margin and the larger ones of the views, if there are any.
     """
     request, counts, views = manifest["asked"], manifest["counts"], manifest["views"]
     weights = [m["weights"] for m in manifest.get("members", ()) if "weights" in m]
@@ -205,9 +208,10 @@ def result_row(manifest: Mapping[str, Any], path: str, cached: bool) -> dict[str
         "resize": sorted(sizes, key=lambda size: size if isinstance(size, tuple) else (size, size)),
         "crop": sorted({view["crop"]["size"] for view in views if view["crop"]}),
         "interpolation": sorted({view["interpolation"] for view in views}),
-        **({"among": manifest["dataset"]["among"]} if "among" in manifest["dataset"] else {}),
+        **{name: manifest["dataset"][name] for name in ("among", "conversion") if name in manifest["dataset"]},
         **_real(counts),
         **({"vanished": counts["vanished"]} if "vanished" in counts else {}),
+        **group_errors.keys(manifest),
         **({"reading": readings} if readings else {}),
         **_made_room(manifest),
         **({"preprocessing": prepared} if prepared else {}),

@@ -115,6 +115,12 @@ def flat(manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     row |= {"top1_low": low, "top1_high": high}
     if "real_n" in row:
         row["real_low"], row["real_high"] = row.pop("real_interval") or (None, None)
+    row.pop("groups", None)  # the columns group_NAME of the predictions have them
+    if "group_names" in row:
+        row["group_names"] = "+".join(row["group_names"])
+    if "relative_error" in row:
+        relative = row.pop("relative_error")
+        row |= {"relative_error": relative["value"], "relative_error_name": relative["name"]}
     for name in ("seconds", "near_ties"):
         row |= {f"{name}_{key}": value for key, value in row.pop(name).items()}
     row |= {name: "+".join(show(value) for value in row.pop(name)) for name in ("resize", "crop", "interpolation")}

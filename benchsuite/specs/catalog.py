@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pluggy
@@ -16,7 +18,7 @@ import pluggy
 from benchsuite.errors import BadParameter, DataError, PluginError, UnknownName, expected, unknown_name
 from benchsuite.specs import hookspecs, parameters
 from benchsuite.specs.architecture import Architecture, Family, Transform
-from benchsuite.specs.dataset import Dataset, Split, SplitName
+from benchsuite.specs.dataset import Dataset, Split, SplitName, split_conversion, with_conversion
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.parameters import Bound
 from benchsuite.specs.protocol import Protocol
@@ -29,6 +31,7 @@ BUILT_IN = (
     "benchsuite.plugins",
     "benchsuite.protocols",
     "benchsuite.builtin.datasets",
+    "benchsuite.builtin.variants",
     "benchsuite.builtin.loaders",
     "benchsuite.builtin.reporters",
 )
@@ -97,15 +100,23 @@ class Catalog:
     def open_dataset(self, text: str, part: SplitName = "test") -> tuple[Dataset, Split]:
         """``imagenet:PATH`` -> the dataset and its opened split ``part``.
 
-        Raises ``UnknownName``; ``DataError`` also for a split without images or with a label that no answer can have.
+        ``,depth=scale`` and ``,alpha=white`` or ``black`` choose a ``Conversion``. Raises ``UnknownName`` and
+        ``BadParameter``; ``DataError`` also for a split without images or with a label that no answer can have, and
+        for a sample that does not have a value for each group.
         """
+        text, conversion = split_conversion(text)
         name, colon, path = text.partition(":")
+        if name not in self.datasets and (os.sep in name or Path(name).exists()):
+            remedy = f"imagenet:{name} for ImageNet, folder:{name} for class folders; `data check` of them tells"
+            raise DataError(expected("a data set", "NAME or NAME:PATH", "a path alone", remedy))
         dataset: Dataset = self.find("dataset", name)
         if dataset.path == "required" and not path:
-            raise DataError(f"Expected {name}:PATH, got {name!r} without a path. {dataset.download}".strip())
+            once = f"`benchsuite data add {name} PATH`, once, makes {name} enough"
+            hint = "; ".join(filter(None, (once, dataset.download)))
+            raise DataError(f"Expected {name}:PATH, got {name!r} without a path ({hint})")
         if dataset.path == "none" and colon:
             raise DataError(expected("the data set", f"{name} without a path, because it is embedded", text))
-        split = dataset.open(path or None, part)
+        split = with_conversion(dataset.open(path or None, part), conversion)
         if not split.samples:
             raise DataError(expected("the data set", "at least one image", "none", text))
         possible = set(split.among or range(len(split.classes)))
@@ -113,6 +124,9 @@ class Catalog:
             if sample.label not in possible:
                 rule = f"one of the {len(possible)} classes that an answer can have"
                 raise DataError(expected("a label", rule, sample.label, f"{sample.where}, in {text}"))
+            if len(sample.groups) != len(split.groups):
+                rule = f"a value for each of {', '.join(split.groups) or 'none'}"
+                raise DataError(expected("the groups", rule, sample.groups, f"{sample.where}, in {text}"))
         return dataset, split
 
     def owner(self, kind: str, name: str) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from fractions import Fraction
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
+from benchsuite.errors import BadParameter, expected
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.recipe import Recipe
 
@@ -20,7 +24,8 @@ class Census:
 
     ``images`` is the total, ``classes`` the number of classes with images, ``each`` the images per class, and ``size``
     the (height, width) of every image in pixels. ``accepted()`` returns, by image id, the classes that reassessed
-    labels accept; an image without reassessed labels has none or is missing.
+    labels accept; an image without reassessed labels has none or is missing. ``jpeg`` is true if images of a fixed size
+    were published as JPEG files; else JPEG files of that size are not the published pixels.
     """
 
     split: Literal["train", "test"]
@@ -29,6 +34,7 @@ class Census:
     each: int | None = None
     size: tuple[int, int] | None = None
     accepted: Callable[[], Mapping[str, Sequence[int]]] | None = None
+    jpeg: bool = False
 
 
 def words(census: Census) -> str:
@@ -60,6 +66,43 @@ SplitName = Literal["train", "test"]
 
 
 @dataclass(frozen=True, slots=True)
+class Conversion:
+    """How images of other modes become RGB of 8 bits. By default as Pillow's ``convert("RGB")`` does it.
+
+    ``depth``: images of more than 8 bits in one band are refused, because Pillow would cut them off at 255, and of 16
+    bits a colour the upper 8 are read; or all are scaled to 8 bits. ``alpha``: transparency is dropped, so that hidden
+    colours show; or transparent images are put on white or black.
+    """
+
+    depth: Literal["refuse", "scale"] = "refuse"
+    alpha: Literal["drop", "white", "black"] = "drop"
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What is not as by default, by name: as it is typed after ``--data`` and kept in a manifest."""
+        chosen = {"depth": str(self.depth), "alpha": str(self.alpha)}
+        return {name: value for name, value in chosen.items() if value != getattr(AS_PILLOW, name)}
+
+
+AS_PILLOW = Conversion()
+
+
+def split_conversion(text: str) -> tuple[str, Conversion]:
+    """``folder:PATH,depth=scale`` -> ``folder:PATH`` and the conversion. Raises ``BadParameter`` for other values."""
+    chosen: dict[str, Any] = {}
+    for name, value in re.findall(_OPTION, text):
+        known = get_args(get_type_hints(Conversion)[name])
+        if value not in known or name in chosen:
+            got = f"{value!r}" if name not in chosen else "two of it"
+            raise BadParameter(expected(f"{name} of the data set", f"one of {', '.join(known)}", got, text))
+        chosen[name] = value
+    return re.sub(_OPTION, "", text), Conversion(**chosen)
+
+
+_OPTION = r",(depth|alpha)=([^,]*)"
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """``length`` bytes from ``offset`` on in ``file``, a path or a URL: a member of a tar or zip archive.
 
@@ -86,8 +129,38 @@ class Cell:
     size: int
 
 
-Place = Span | Cell
+@dataclass(frozen=True, slots=True)
+class Block:
+    """``size`` bytes from ``start`` on, in the ``inflated`` bytes that Snappy makes of ``length`` bytes from ``offset``
+    on in ``file``: a value in a Parquet file that is read without the rest of its row group.
+    """
+
+    file: str
+    offset: int
+    length: int
+    inflated: int
+    start: int
+    size: int
+
+
+Place = Span | Cell | Block
 """Where the bytes of an image lie in a file that holds many. ``benchsuite.read_bytes`` reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Errors of a reference network that the errors of groups are divided by: ``name`` is the mean of these ratios.
+
+    ``by`` names one of the split's ``groups``, and ``errors`` has the reference's mean error (a ratio) for each of its
+    values that counts. A value's own error is the mean over its ``cells``, one for each combination with the other
+    groups, such as a corruption's five severities. ``source`` says where the errors are printed.
+    """
+
+    name: str
+    by: str
+    errors: tuple[tuple[str, Fraction], ...]
+    cells: int
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +171,8 @@ class Sample:
     (the number of bytes of the file, or the digest of the row's pixels); the rest is specific to this machine, such as
     a time. ``real`` holds the classes that reassessed labels accept; an image with none is left out of that count.
     Either all samples of a split have ``real`` or none has. ``place`` is where the bytes lie in an archive; None for a
-    file of its own and for a row of an array. ``where`` then is ``ARCHIVE/MEMBER``.
+    file of its own and for a row of an array. ``where`` then is ``ARCHIVE/MEMBER``. ``groups`` has a value for each
+    name in the split's ``groups``, such as ``("fog", "3")``; the samples of a group should share one tuple.
     """
 
     id: str
@@ -107,6 +181,7 @@ class Sample:
     stamp: str = ""
     real: tuple[int, ...] | None = None
     place: Place | None = None
+    groups: tuple[str, ...] = ()
 
     @property
     def content(self) -> str:
@@ -127,7 +202,11 @@ class Split:
     uint8 (H, W, 3) RGB, as a new array or a Pillow image, and may be called by several threads at once; it raises
     ``DataError`` with the file's name. ``mirror`` says that a mirror image keeps its class. ``among`` are the class
     indices that a prediction may have, ascending: the logits of other classes are removed before any softmax. If it is
-    empty, all classes are kept. ``notes`` are lines for the user about what was chosen when it was opened.
+    empty, all classes are kept. ``notes`` are lines for the user about what was chosen when it was opened. ``alike``
+    are sets of class indices that count as one class: the first index is in ``among`` and gets the largest logit of the
+    set, the others are not. ``groups`` names what errors are counted by, such as ``("corruption", "severity")``.
+    If ``read`` has a second argument, ``conversion``, images are read with the ``Conversion`` that the user gives;
+    ``conversion`` is the one that ``read`` uses.
     """
 
     name: str
@@ -137,6 +216,39 @@ class Split:
     read: Callable[[Sample], Any]
     among: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    alike: tuple[tuple[int, ...], ...] = ()
+    groups: tuple[str, ...] = ()
+    conversion: Conversion = AS_PILLOW
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedRead:
+    """The ``read`` of a split with another conversion."""
+
+    read: Callable[..., Any]
+    conversion: Conversion
+
+    def __call__(self, sample: Sample) -> Any:
+        """The image of a sample."""
+        return self.read(sample, conversion=self.conversion)
+
+
+def with_conversion(split: Split, conversion: Conversion) -> Split:
+    """The split read with this conversion. Its name has the options, so that runs and prepared files have their own.
+
+    Raises ``BadParameter`` if its ``read`` takes none, as that of arrays.
+    """
+    if conversion == AS_PILLOW:
+        return split
+    words = ",".join(f"{name}={value}" for name, value in conversion.options.items())
+    if "conversion" not in inspect.signature(split.read).parameters:
+        raise BadParameter(expected(words, "given to a data set of image files", split.name))
+    read = ConvertedRead(split.read, conversion)
+    return dataclasses.replace(split, name=f"{split.name},{words}", read=read, conversion=conversion)
+
+
+Fetch = Callable[[str, Callable[[str, int], None], Callable[[int], None]], None]
+"""Downloads a data set: ``fetch(folder, start, advance)``, see ``Dataset``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +259,10 @@ class Dataset:
     file or folder: nothing at ``path`` (with what to download), unknown or empty classes, equal ids, files that are not
     images. ``download`` says what to download and where to put it. With a ``recipe``, a network without given weights
     is trained once; ``preprocess`` is used for networks that were trained on this dataset. ``census`` has the sizes of
-    complete splits.
+    complete splits. With a ``baseline``, the errors of groups are also compared with those of a reference network.
+    ``fetch(folder, start, advance)``, for a data set that may be had freely, downloads the files into
+    ``folder`` and compares their checksums; it calls ``start(title, total)`` for each file and ``advance(n)`` as its
+    bytes arrive. It raises ``DataError`` in one line.
     """
 
     name: str
@@ -160,6 +275,8 @@ class Dataset:
     recipe: Recipe | None = None
     preprocess: Preprocess | None = None
     census: tuple[Census, ...] = ()
+    baseline: Baseline | None = None
+    fetch: Fetch | None = None
 
 
 def spread(items: tuple[T, ...], limit: int | None) -> tuple[T, ...]:

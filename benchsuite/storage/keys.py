@@ -76,6 +76,11 @@ def samples_digest(samples: Iterable[Sample], *, real: bool = True) -> str:
     return digest_lines(_line(s, s.content, real) for s in samples)
 
 
+def groups_digest(samples: Iterable[Sample], names: Sequence[str]) -> str:
+    """A digest of the groups of samples, and of the names of the groups."""
+    return digest_lines(canonical(list(groups)) for groups in (names, *(s.groups for s in samples)))
+
+
 def fingerprint(samples: Iterable[Sample]) -> str:
     """A digest of samples on this machine: ids, labels, and the state of their files, such as the time of change."""
     return digest_lines(_line(s, s.state, True) for s in samples)

@@ -19,8 +19,10 @@ REAL = "real"
 """Extra column for reassessed labels: whether the top-1 class is one of them; null for images without any."""
 VANISHED = "vanished"
 """Extra column of runs under attack: whether the gradient of the image's loss is zero everywhere."""
+GROUP = "group_"
+"""Prefix of the extra columns of groups: ``group_corruption`` has the value of ``corruption`` of each image."""
 COMPACT = ("id", "label", "rank", "top5", REAL, VANISHED)
-"""The columns of compact predictions: a tenth of the bytes."""
+"""The columns of compact predictions, with those of groups: a tenth of the bytes."""
 
 
 def write_run(folder: Path, manifest: dict[str, Any], columns: dict[str, Any]) -> None:
@@ -76,7 +78,8 @@ def compact(folder: Path) -> None:
 
     path = folder / "predictions.parquet"
     with pq.ParquetFile(path) as file:
-        table = file.read(columns=[name for name in COMPACT if name in file.schema_arrow.names])
+        names = file.schema_arrow.names
+        table = file.read(columns=[*(name for name in COMPACT if name in names), *_groups(names)])
     with writing(path) as part:
         pq.write_table(table, part, compression="zstd", compression_level=19)
 
@@ -108,16 +111,23 @@ def read_predictions(folder: Path) -> Any:
         raise StorageError(f"Cannot read {folder / 'predictions.parquet'}: {error}") from error
 
 
-def read_columns(folder: Path, names: Sequence[str] = COLUMNS) -> dict[str, NDArray[Any]]:
+def _groups(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(GROUP)]
+
+
+def read_columns(folder: Path, names: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
     """Columns of a run's predictions as arrays, without pandas; lists become (n, k). Missing columns are left out.
 
-    Old runs have no column ``brier``. Raises ``StorageError`` for a file that cannot be read.
+    ``names`` are by default ``COLUMNS`` and the columns of groups. Old runs have no column ``brier``. Raises
+    ``StorageError`` for a file that cannot be read.
     """
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(folder / "predictions.parquet") as file:
-            table = file.read(columns=[n for n in names if n in file.schema_arrow.names])
+            known = file.schema_arrow.names
+            wanted = names or (*COLUMNS, *_groups(known))
+            table = file.read(columns=[name for name in wanted if name in known])
         columns = {name: table.column(name).combine_chunks() for name in table.column_names}
         return {
             name: column.flatten().to_numpy().reshape(len(column), -1)

@@ -19,7 +19,10 @@ def test_published_figures_are_a_table() -> None:
     assert isinstance(found, PublishedExplanation)
     assert len(found.table) == len(found.figures)
     assert found.table["id"].iloc[0] == "he-gh-1c-resnet-50-top1"
-    assert "published figures" in repr(found).splitlines()[0]
+    assert repr(found).startswith("resnet50: 24.7, 22.85 and 20.74 % top-1 error are one network")
+    every = benchsuite.explain("resnet50", every=True, progress=False)
+    assert "[timm-resnet50.a1_in1k-224-top1]" in repr(every)
+    assert "[timm-resnet50.a1_in1k-224-top1]" not in repr(found)
     top5 = benchsuite.explain("resnet50", top5=True, progress=False)
     assert top5.table["id"].str.endswith("top5").all()
 

@@ -35,24 +35,68 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str]:
     return streams.out, streams.err
 
 
-def test_printed_figures_need_no_run(capsys: pytest.CaptureFixture[str]) -> None:
+TRANSCRIPT = """\
+resnet50: 24.7, 22.85 and 20.74 % top-1 error are one network tested by three
+  protocols (1crop, 10crop, multiscale), says K. He.
+
+error %  protocol    weights          what changed       change     verdict
+────────────────────────────────────────────────────────────────────────────────
+24.7     1crop       He et al.
+         256/224     original
+22.85    10crop      He et al.        protocol           -1.85      protocol
+         256/224     original                            from 24.7  alone [1]
+20.74    multiscale  He et al.        protocol           -2.11      protocol,
+"""
+
+
+def test_the_first_lines_answer_why_he_et_al_print_three_errors(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = said(capsys, "explain", "resnet50")
     assert err == ""
-    assert re.search(r"^24\.7 %  resnet50\.v1  1crop 256/224 .*\[he-gh-1c-resnet-50-top1\]$", out, re.MULTILINE)
-    step = out[out.index("[he-t4-ms-resnet-50-top1]") :].splitlines()[1:5]
-    assert "one stated factor: protocol: 10crop -> multiscale 224+256+384+480+640" in step[0]
-    assert "merge space: probabilities -> not stated" in step[1]
-    assert "unexplained: -2.11" in step[2]
-    assert "--from he-t3-10c-resnet-50-top1 --to he-t4-ms-resnet-50-top1" in step[3]
-    fb = out[out.index("[fb-10crop-50-top1]") :].split("\n%")[0]
+    assert out.startswith(TRANSCRIPT)
+    assert "measured here" not in out
+    assert re.search(r"^\d+ more figures, .*:\n  benchsuite explain resnet50 --all$", out, re.MULTILINE)
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.replace("\\\n", "").split())
+
+
+def test_every_figure_is_printed_with_its_open_choices_if_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    out = said(capsys, "explain", "resnet50", "--all")[0]
+    assert out.startswith(TRANSCRIPT)
+    text = one_line(out)
+    assert "24.7 % resnet50.v1 1crop 256/224 He et al. (MSRA) original" in text
+    step = text[text.index("[he-t4-ms-resnet-50-top1]") :]
+    assert "one stated factor: protocol: 10crop -> multiscale 224+256+384+480+640" in step
+    assert "merge space: probabilities -> not stated" in step
+    assert "these figures alone show no single cause of -2.11 K. He says: one ResNet-50" in step
+    assert "--from he-t3-10c-resnet-50-top1 --to he-t4-ms-resnet-50-top1" in step
+    fb = text[text.index("[fb-10crop-50-top1]") :]
     assert "confounded, 5 factors at once, no single cause" in fb
     assert "merge space: probabilities -> logits" in fb
-    assert "measured here" not in out
+
+
+def test_an_answer_is_printed_as_markdown_and_written_as_a_page(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    out = said(capsys, "explain", "resnet50", "--markdown", "--html", str(page))[0]
+    assert out.startswith("**resnet50: 24.7, 22.85 and 20.74 % top-1 error are one network")
+    assert "| 22.85 | 10crop 256/224 | He et al. original | protocol | -1.85 from 24.7 | protocol alone [1] |" in out
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "20.74" in text
+    assert "says K. He" in text
+    out = said(capsys, *LADDER, "--to", "10crop", "--markdown", "--html", str(page))[0]
+    assert out.startswith("**measured change: ")
+    assert "10crop:flip=false" in page.read_text(encoding="utf-8")
 
 
 def test_printed_figures_as_json_at_top1_and_top5(capsys: pytest.CaptureFixture[str]) -> None:
     data = json.loads(said(capsys, "explain", "resnet50", "--json")[0])
-    assert set(data) == {"model", "figures", "runs"}
+    assert set(data) == {"model", "answer", "figures", "claims", "runs"}
+    assert data["answer"].startswith("resnet50: 24.7, 22.85 and 20.74 % top-1 error")
+    assert data["claims"][0]["rows"] == [data["figures"][i]["id"] for i in (0, 2, 3)]
     assert data["figures"][0]["id"] == "he-gh-1c-resnet-50-top1"
     assert data["runs"] == []
     five = json.loads(said(capsys, "explain", "resnet50", "--top5", "--json")[0])["figures"]
@@ -60,9 +104,10 @@ def test_printed_figures_as_json_at_top1_and_top5(capsys: pytest.CaptureFixture[
 
 
 def test_an_unverified_figure_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = said(capsys, "explain", "lbcnn")
-    line = next(line for line in out.splitlines() if "[lbcnn-2nd-82.74]" in line)
-    assert "(unverified)" in line
+    lines = said(capsys, "explain", "lbcnn")[0].splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("82.74"))
+    assert "(unverified)" in " ".join(lines[place : place + 3])
+    assert "(unverified) [lbcnn-2nd-82.74]" in one_line(said(capsys, "explain", "lbcnn", "--all")[0])
 
 
 def test_runs_of_the_model_stand_below_its_figures(
@@ -85,7 +130,7 @@ def test_a_ladder_says_first_what_it_costs_and_then_each_rung(capsys: pytest.Cap
     assert "4 runs; at most 10 distinct views of 45 images: 450 forward passes, 1960 pixels per image" in notes[5]
     assert all(label in out for label in ("1crop", "10crop:flip=false", "10crop:merge=logit"))
     assert "left over: +0.00" in out
-    assert "benchsuite compare patches-1crop-toy-" in out
+    assert "benchsuite compare patches-1crop-toy-" in one_line(out)
     _, again = said(capsys, *LADDER, "--to", "10crop:merge=logit")
     assert "4 runs, all of them finished already: nothing is computed" in again
 
@@ -235,6 +280,8 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["explain", "a", "b", "--from", "1crop", "--to", "10crop"], "given one model, two runs, or one network"),
     (["explain", "resnet50", "--plan"], "--plan to be used only with --from and --to, or with two runs"),
     (["explain", "resnet50", "--shapley"], "--shapley"),
+    (["explain", "a", "b", "--all"], "--all to be used only to explain published figures"),
+    ([*LADDER, "--to", "10crop", "--plan", "--html", "x.html"], "--html to be used only without --plan"),
     (["explain", "resnet50", "--data", "digits"], "--data"),
     (["explain", "a", "b", "--limit", "5"], "a run is measured with its own options"),
     (["explain", "a", "b", "--top5"], "--top5"),

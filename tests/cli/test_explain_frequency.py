@@ -126,7 +126,6 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--frequency", "--radius", "1.5"], "--radius to be whole numbers"),
     (["another", "--frequency"], "used with one run or one network"),
     (["--radii", "4"], "--radii to be used only with --frequency"),
-    (["--html", "page.html"], "--html to be used only with --frequency"),
 ]
 
 

@@ -1,54 +1,28 @@
 """Tests of reading from object stores: a tar, a zip and a Parquet file on a server on this machine."""
 
 import functools
-import http.server
 import re
-import threading
 
 import copies
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from range_server import Ranges, serving
 
-from benchsuite import DataError
+from benchsuite import DataError, read_bytes
 from benchsuite.builtin.datasets import imagenet
 from benchsuite.storage import keys
 
-pytest.importorskip("fsspec")
+fsspec = pytest.importorskip("fsspec")
 pytest.importorskip("aiohttp")
-
-
-class Ranges(http.server.SimpleHTTPRequestHandler):
-    """Serves files and parts of them, as object stores do."""
-
-    def send_head(self):
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        with open(self.translate_path(self.path), "rb") as file:
-            content = file.read()
-        first, last = (int(asked[1]), int(asked[2] or len(content) - 1)) if asked else (0, len(content) - 1)
-        part = content[first : last + 1]
-        self.send_response(206 if asked else 200)
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(len(part)))
-        if asked:
-            self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(content)}")
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(part)
-
-    def log_message(self, *_):
-        pass
 
 
 @pytest.fixture
 def address(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / "cache"))
-    handler = functools.partial(Ranges, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(tmp_path) as url:
+        yield url
 
 
 @pytest.mark.parametrize(
@@ -69,6 +43,55 @@ def test_an_archive_on_a_server_is_the_data_set_on_the_disk(tmp_path, address, l
         assert keys.samples_digest(split.samples) == keys.samples_digest(usual.samples)
     for a, b in zip(usual.samples, split.samples, strict=True):
         np.testing.assert_array_equal(usual.read(a), split.read(b))
+
+
+@pytest.mark.parametrize("compression", ["snappy", "zstd"])
+def test_a_parquet_file_on_a_server_is_fetched_once_for_its_list_and_not_by_row_groups(tmp_path, address, compression):
+    chance, wnid = np.random.default_rng(0), "n01440764"
+    rows = [{"bytes": b"\xff\xd8\xff" + chance.bytes(2**18), "path": f"{i}_{wnid}.JPEG"} for i in range(120)]
+    table = pa.table({"image": rows, "label": [0] * len(rows)})
+    pq.write_table(table, tmp_path / "validation.parquet", row_group_size=40, compression=compression)
+    before, size = Ranges.sent, (tmp_path / "validation.parquet").stat().st_size
+    split = imagenet.open_imagenet(f"{address}/validation.parquet", "test")
+    assert Ranges.sent - before < 1.1 * size
+    before = Ranges.sent
+    assert [len(read_bytes(s.place)) for s in split.samples[:3]] == [2**18 + 3] * 3
+    assert compression == "zstd" or Ranges.sent - before < size / 2
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    """The address of a bucket on an S3 server on this machine."""
+    pytest.importorskip("s3fs", reason="s3:// needs s3fs")
+    server = pytest.importorskip("moto.server", reason="the S3 server of these tests is moto[server]")
+    running = server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    own = {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "us-east-1"}
+    for name, value in {**own, "ENDPOINT_URL": f"http://{host}:{port}"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / "cache"))
+    fsspec.filesystem("s3").mkdir("images")
+    yield "s3://images"
+    fsspec.filesystem("s3").clear_instance_cache()
+    running.stop()
+
+
+def test_archives_in_a_bucket_are_the_data_sets_on_the_disk(tmp_path, bucket):
+    pictures = copies.made_up(9)
+    files = [copies.class_tar(tmp_path / "tar", pictures), copies.kaggle_zip(tmp_path / "zip", pictures)]
+    files += sorted(copies.parquet(tmp_path / "parquet", pictures, shards=1).glob("data/*"))
+    for file in files:
+        fsspec.filesystem("s3").put_file(str(file), f"{bucket}/{file.name}")
+        usual = imagenet.open_imagenet(str(file), "test")
+        split = imagenet.open_imagenet(f"{bucket}/{file.name}", "test")
+        assert keys.samples_digest(split.samples) == keys.samples_digest(usual.samples)
+        assert split.samples[0].stamp.endswith('"'), "the stamp has the tag of the object"
+        for a, b in zip(usual.samples, split.samples, strict=True):
+            np.testing.assert_array_equal(usual.read(a), split.read(b))
+    with pytest.raises(DataError, match=r"whole and readable, got .* \(s3://images/none.tar\)") as caught:
+        imagenet.open_imagenet(f"{bucket}/none.tar", "test")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["nothing://bucket/val.tar", "memory://bucket/none.tar"])

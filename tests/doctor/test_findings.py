@@ -9,7 +9,6 @@ import pytest
 
 from benchsuite import Census, Sample
 from benchsuite.doctor.findings import (
-    Finding,
     counts,
     duplicates,
     ignored,
@@ -24,6 +23,7 @@ from benchsuite.doctor.findings import (
     verdict,
 )
 from benchsuite.doctor.inspection import Examined
+from benchsuite.doctor.kinds import Finding
 
 NAMES = tuple("abcdefghij")
 WHOLE = Census("test", 30, 10, 3, (4, 6))
@@ -195,6 +195,7 @@ def test_pictures_that_are_published_as_arrays_are_not_the_same_in_jpeg() -> Non
     seen = [Examined(format="JPEG")] * 3 + [Examined(format="PNG")]
     assert only(lossy(seen, WHOLE)).text == "3 images stored as JPEG, which changed the published pixels"
     assert lossy(seen[3:], WHOLE) == lossy(seen, Census("test", 4)) == lossy(seen, None) == []
+    assert lossy(seen, dataclasses.replace(WHOLE, jpeg=True)) == []
 
 
 def test_copies_are_notes_and_those_of_two_labels_come_first() -> None:

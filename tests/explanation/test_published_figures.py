@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from benchsuite.explanation.published_figures import (
     FACTORS,
     TESTING,
     PublishedFigure,
+    answer,
     attributes,
     difference,
     explain,
@@ -186,6 +188,40 @@ def test_the_nearest_figure_is_the_one_with_the_fewest_differences_of_all_that_w
         inside = [x.row for x in lines if not root_side(x.row.id, line.row.id)]
         outside = [x.row for x in lines if root_side(x.row.id, line.row.id)]
         assert size(ROWS[line.nearest.before], line.row) == min(size(a, b) for a in outside for b in inside)
+
+
+def test_the_answer_is_one_network_under_each_protocol_without_reprints(resnet50: dict[str, PublishedFigure]) -> None:
+    found = answer(tuple(resnet50.values()), CATALOG)
+    assert [step.row.id for step in found.chain] == [HE1, HE10_T3, HE_MS]
+    assert [step.before and step.before.id for step in found.chain] == [None, HE1, HE10_T3]
+    assert [claim.id for claim in found.claims] == ["he-one-network", "fb-training-50"]
+    assert found.ladder is not None
+    assert f"--from {HE1} --to {HE_MS}" in found.ladder
+    whole = answer(tuple(resnet50.values()), CATALOG, None)
+    assert set(found.steps) < set(whole.steps)
+    assert FB10 in {step.row.id for step in whole.others}
+
+
+def test_a_claim_changes_no_verdict(resnet50: dict[str, PublishedFigure]) -> None:
+    found = resnet50[HE_MS].nearest
+    assert found is not None
+    assert found.claim is not None
+    assert (found.claim.author, found.verdict, found.unexplained) == ("K. He", "one stated factor", Decimal("-2.11"))
+    same = difference(ROWS["he-t3-10c-resnet-101-top1"], ROWS["he-t4-ms-resnet-101-top1"])
+    assert (same.claim, same.verdict) == (None, found.verdict)
+
+
+@pytest.mark.parametrize("claim", ledger.claims(), ids=lambda claim: claim.id)
+def test_a_claim_has_a_source_and_is_about_figures_that_differ_in_its_causes(claim: ledger.Claim) -> None:
+    rows = [ROWS[name] for name in claim.rows]
+    assert len(rows) > 1
+    assert len({row.k for row in rows}) == 1
+    assert claim.author
+    assert claim.source
+    for before, after in itertools.pairwise(rows):
+        found = difference(before, after)
+        assert found.claim == claim
+        assert set(claim.causes) <= {factor.name for factor in (*found.factors, *found.open)}
 
 
 def changed(row: Published, **fields: str) -> Published:

@@ -138,7 +138,7 @@ def named(root: Path, pictures: Pictures) -> Path:
     return root
 
 
-def parquet(root: Path, pictures: Pictures, shards: int = 2) -> Path:
+def parquet(root: Path, pictures: Pictures, shards: int = 2, compression: str = "snappy") -> Path:
     index = {w: i for i, w in enumerate(_synsets.wnids())}
     items = list(pictures.items())[::-1]
     for shard in range(shards):
@@ -147,7 +147,7 @@ def parquet(root: Path, pictures: Pictures, shards: int = 2) -> Path:
         table = pa.table({"image": images, "label": [index[w] for _, (w, _) in rows]})
         file = root / "data" / f"validation-{shard:05d}-of-{shards:05d}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, file, row_group_size=13)
+        pq.write_table(table, file, row_group_size=13, compression=compression)
     return root
 
 
@@ -183,3 +183,5 @@ LAYOUTS: dict[str, Callable[[Path, Pictures], Path]] = {
     "webdataset json": lambda root, pictures: webdataset(root, pictures, "json"),
     "class tar": class_tar,
 }
+PLACES = ("folders", "official", "kaggle zip", "parquet", "webdataset")
+"""Layouts whose images lie in different kinds of places."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 
 from benchsuite.api.catalog.facts import EXAMPLE, Facts
-from benchsuite.api.shown import columns
-from benchsuite.report.tables.text import preprocessing_lines, result_table, training_table
+from benchsuite.api.shown import aligned, columns
+from benchsuite.report.tables.group_errors import group_table
+from benchsuite.report.tables.text import preprocessing_lines, relative_words, result_table, training_table
 from benchsuite.specs.catalog import BUILT_IN
 from benchsuite.specs.preprocess import from_data, in_words
 from benchsuite.specs.view import describe, view_from_data
@@ -96,7 +97,12 @@ def run_text(facts: Facts) -> Iterator[str]:
     yield from preprocessing_lines([facts])
     ties = facts["near_ties"]
     yield from columns([("near ties", f"{ties['top1']} at 1, {ties['top5']} at 5, within {ties['tolerance']:g}")])
-    yield f"views, combined by {_combined(manifest['protocol']['combine'])}"
+    if "groups" in facts:
+        yield f"by {' and '.join(facts['group_names'])}"
+        yield from aligned(group_table(facts))
+    if "relative_error" in facts:
+        yield f"  {relative_words(facts['relative_error'])}"
+    yield f"views, combined by {combined(manifest['protocol']['combine'])}"
     views = [describe(view_from_data(data)) for data in manifest["views"]]
     yield from columns((str(number), text) for number, text in enumerate(views, 1))
     yield "seconds"
@@ -160,6 +166,7 @@ def _prepared(preprocess: Facts) -> str:
     return in_words(from_data(preprocess))
 
 
-def _combined(combine: Facts) -> str:
+def combined(combine: Facts) -> str:
+    """How the scores of views are combined: ``mean of probs``."""
     weighed = ", weighed by places" if combine["average"] == "locations" else ""
     return f"{combine['rule']} of {combine['space']}s{weighed}"

@@ -29,8 +29,8 @@ def open_imagenet(path: str | None, split: SplitName) -> Split:
     (tar, zip, Parquet, WebDataset) that are read where they lie; ``PATH`` may be an archive or its URL, and
     ``,labels=FILE`` names the labels. The class index is the rank of the WordNet id among the 1000, whichever folders
     exist; a sample's id is the file name without suffix and without a WordNet id at its end, so that all copies give
-    the same ids. Raises ``DataError`` for folders that are not classes, empty class folders, missing labels, and two
-    files with the same id.
+    the same ids; if images of several classes have the same name, all ids are ``WNID/NAME``. Raises ``DataError`` for
+    folders that are not classes, empty class folders, missing labels, and two files with the same id.
     """
     from benchsuite.builtin.datasets import _files, _synsets
 
@@ -39,7 +39,7 @@ def open_imagenet(path: str | None, split: SplitName) -> Split:
     ids = _synsets.wnids()
     index = {wnid: i for i, wnid in enumerate(ids)}
     notes: list[str] = []
-    samples = _samples(place, split, index, labels, notes)
+    samples = _told_apart(_samples(place, split, index, labels, notes), ids)
     opened = _files.file_split("imagenet", samples, _synsets.names(ids), mirror=True)
     return dataclasses.replace(opened, notes=tuple(notes))
 
@@ -61,6 +61,14 @@ def _samples(path: str, split: SplitName, index: dict[str, int], labels: Path | 
         folder = _without_part(root, split)
     inside = _files.class_folders(folder)
     return _in_classes(folder, inside, index) if inside and not labels else _flat(folder, index, labels, notes)
+
+
+def _told_apart(samples: list[Sample], wnids: tuple[str, ...]) -> list[Sample]:
+    """The samples with ids ``WNID/NAME`` if images of several classes have the same name; else unchanged."""
+    labels: dict[str, int] = {}
+    if all(labels.setdefault(sample.id, sample.label) == sample.label for sample in samples):
+        return samples
+    return [dataclasses.replace(sample, id=f"{wnids[sample.label]}/{sample.id}") for sample in samples]
 
 
 def _without_part(root: Path, split: SplitName) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -85,7 +86,7 @@ def _subset(dataset: Dataset, path: str | None, split: SplitName) -> Split:
     samples = _files.class_samples(root, [(name, index[name]) for name in inside])
     among = tuple(index[name] for name in inside)
     whole = _files.file_split(dataset.name, samples, _synsets.names(ids), mirror=True)
-    return Split(whole.name, whole.samples, whole.classes, whole.mirror, whole.read, among)
+    return dataclasses.replace(whole, among=among)
 
 
 def _numbered(root: Path) -> Path:

@@ -77,13 +77,20 @@ def flattened(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """A row's keys and values: ``seconds.decode`` becomes ``seconds_decode``, an interval ``_low`` and ``_high``."""
     for key, value in row.items():
         if isinstance(value, Mapping):
-            yield from ((f"{key}_{part}", inner) for part, inner in value.items())
+            yield from flattened({f"{key}_{part}": inner for part, inner in value.items()})
         elif key.endswith("_interval"):
             yield from zip((f"{key}_low", f"{key}_high"), value or (None, None), strict=True)
         elif isinstance(value, list):
-            yield key, "+".join("x".join(map(str, p)) if isinstance(p, list | tuple) else str(p) for p in value)
+            yield key, "+".join(map(_part, value))
         else:
             yield key, value
+
+
+def _part(value: Any) -> str:
+    """An item of a list: ``224x320`` for a list, ``fog:3:50:12:4`` for the values of an object."""
+    if isinstance(value, Mapping):
+        return ":".join(map(str, value.values()))
+    return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 @hookimpl

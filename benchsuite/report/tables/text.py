@@ -17,6 +17,12 @@ from benchsuite.stats.metrics import Count
 NAMED = 4
 """At most this many results are named in a line about several of them."""
 
+CONVERTED = {
+    "depth": "images of more than 8 bits were scaled to 8",
+    "alpha": "transparent images were put on {}",
+}
+"""Remarks on options of the data set by which images became RGB in another way than usual."""
+
 Table = tuple[list[str], list[list[str]]]
 
 RESULT = (
@@ -84,12 +90,14 @@ def result_table(rows: Iterable[Mapping[str, Any]]) -> Table:
 
 def remarks(row: Mapping[str, Any]) -> list[str]:
     """What a reader of a result must know besides its numbers: where it is, and what limits it."""
-    ties = row["near_ties"]
-    words = [f"answered from {row['path']}" if row["cached"] else f"written to {row['path']}"]
+    ties, relative = row["near_ties"], row.get("relative_error")
+    words = [relative_words(relative)] if relative else []
+    words += [f"answered from {row['path']}" if row["cached"] else f"written to {row['path']}"]
     if row["limit"] is not None:
         words.append(f"limited to {row['n']} images")
     if "among" in row:
         words.append(f"answers are chosen among {row['among']} classes")
+    words += [CONVERTED[name].format(value) for name, value in row.get("conversion", {}).items()]
     if ties["top1"] or ties["top5"]:
         words.append(f"within {ties['tolerance']:g} of a tie: {ties['top1']} at top-1, {ties['top5']} at top-5")
     if "borders" in row:
@@ -101,6 +109,15 @@ def remarks(row: Mapping[str, Any]) -> list[str]:
     if row.get("vanished"):
         words.append(f"the gradient of {row['vanished']} images is zero everywhere: the attack says nothing about them")
     return words
+
+
+def relative_words(found: Mapping[str, Any]) -> str:
+    """An error relative to a reference network, the object ``relative_error`` of a result, such as ``mCE 76.70 %``."""
+    if found["value"] is None:
+        missing, cells = found["missing"], found["cells"]
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        return f"{found['name']} needs {cells} groups of each {found['by']}, which {missing[0]}{more} lack"
+    return f"{found['name']} {decimals(Fraction(found['value']), 2)} % (relative to {found['source']})"
 
 
 def preprocessing_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:

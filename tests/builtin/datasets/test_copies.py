@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import os
 import pickle
+import shutil
+import subprocess
+import sys
 import tarfile
+from collections import Counter
 from pathlib import Path
 
 import copies
@@ -14,8 +19,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import range_server
+import shared_copies
+from npz_loader import BoxPlugin
 
-from benchsuite import BenchsuiteError, DataError
+from benchsuite import BenchsuiteError, DataError, read_bytes
 from benchsuite.builtin.datasets import _synsets, imagenet
 from benchsuite.data.prepared_note import PreparedSpec
 from benchsuite.data.prepared_writer import prepare
@@ -26,6 +34,7 @@ from benchsuite.runs.run import run
 from benchsuite.specs.catalog import load_plugins
 from benchsuite.storage import keys
 
+CATALOG = load_plugins(extra=[BoxPlugin()])
 SOME = ("folders", "official", "parquet")
 JPEG = copies.made_up(1)[copies.name(1)][1]
 
@@ -91,30 +100,52 @@ def test_a_copy_has_the_ids_order_labels_digest_and_pixels_of_class_folders(made
         np.testing.assert_array_equal(sent.read(sent.samples[i]), usual.read(usual.samples[i]))
 
 
-def counted(path, results, **options):
-    """The result row of a network of random weights."""
-    request = RunRequest(("resnet20",), ("1crop:resize=32,crop=32",), f"imagenet:{path}", "random", **options)
-    (row,) = run(dataclasses.replace(request, device="cpu", results=results), load_plugins(), Progress())
-    return row["n"], row["top1_errors"], row["top5_errors"]
+def counted(data, results, **options):
+    """Images and errors of a network of random weights."""
+    request = RunRequest(("resnet20",), (shared_copies.PROTOCOL,), data, "random", **options)
+    (row,) = run(dataclasses.replace(request, device="cpu", results=results), CATALOG, Progress())
+    return [row["n"], row["top1_errors"], row["top5_errors"]]
 
 
-def test_every_copy_gives_the_same_counts_by_one_process_and_three(made, tmp_path, monkeypatch):
-    usual = counted(made("folders"), tmp_path)
+@pytest.mark.parametrize(
+    ("loader", "layouts"), [("torch", [*copies.LAYOUTS]), ("box", copies.PLACES), ("ffcv", copies.PLACES)]
+)
+def test_every_copy_gives_the_same_counts_by_each_exact_loader(made, tmp_path, monkeypatch, loader, layouts):
+    """All layouts by the reference; a prepared file holds pixels, so that one layout of each kind of place is enough.
+
+    It takes some seconds, as real images are decoded for each layout.
+    """
+    if loader == "ffcv":
+        pytest.importorskip("ffcv")
+    usual = counted(f"imagenet:{made('folders')}", tmp_path / "usual")
     assert usual[0] == 100
-    for layout in sorted(copies.LAYOUTS):
+    for layout in layouts:
         monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / layout))
-        assert counted(made(layout), tmp_path / f"{layout} results", workers=3) == usual
-    monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / "three"))
-    assert counted(made("official"), tmp_path / "three results", processes=3) == usual
+        data = f"imagenet:{made(layout)}"
+        if loader != "torch":
+            note = prepare(PreparedSpec(CATALOG.find("loader", loader), opened(made(layout)), data), Progress(), 2)
+            assert note["images"] == 100
+        assert counted(data, tmp_path / f"{layout} results", loader=loader, workers=2) == usual
+        shutil.rmtree(tmp_path / layout)  # a prepared file is as large as all pixels
 
 
-@pytest.mark.parametrize("layout", ["official", "parquet"])
-def test_a_copy_can_be_prepared_for_ffcv(made, tmp_path, layout):
-    pytest.importorskip("ffcv")
-    split = opened(made(layout))
-    loader = load_plugins().find("loader", "ffcv")
-    note = prepare(PreparedSpec(loader, split, f"imagenet:{made(layout)}"), Progress(), 2)
-    assert note["images"] == 100
+def test_every_copy_gives_the_same_counts_by_three_processes(made, pictures, tmp_path):
+    """The same three processes count them all; it takes some seconds because each of them imports torch."""
+    pytest.importorskip("aiohttp")
+    tar, chance = copies.class_tar(tmp_path / "store", pictures), np.random.default_rng(0)
+    pixels, labels = chance.integers(0, 256, (100, 3 * 64 * 64), dtype=np.uint8), chance.integers(1, 1001, 100)
+    np.savez(tmp_path / "val_data.npz", data=pixels, labels=labels)
+    with range_server.serving(tar.parent) as address:
+        data = {layout: f"imagenet:{made(layout)}" for layout in copies.LAYOUTS}
+        data |= {"store": f"imagenet:{address}/val.tar", "rows": f"imagenet64:{tmp_path}"}
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "3", "--standalone"]
+        subprocess.run([*command, shared_copies.__file__, json.dumps(data), str(tmp_path)], check=True, timeout=300)
+    found = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in data}
+    rows = counted(data["rows"], tmp_path / "alone")
+    assert found == dict.fromkeys(data, counted(data["folders"], tmp_path / "usual")) | {"rows": rows}
+    chunks = [line.rpartition(" ")[::2] for line in (tmp_path / "ranks").read_text().splitlines()]
+    assert {rank for _, rank in chunks} == {"0", "1", "2"}
+    assert Counter(name for name, _ in chunks) == dict.fromkeys(data, 6), "each chunk is computed once"
 
 
 def test_a_check_reads_archives_as_it_reads_files(made):
@@ -165,7 +196,19 @@ def test_the_hubs_cache_folder_opens(pictures, tmp_path):
 def test_a_parquet_label_out_of_range_is_named(tmp_path):
     rows = {"image": [{"bytes": JPEG, "path": "a.JPEG"}], "label": [1000]}
     pq.write_table(pa.table(rows), tmp_path / "validation-0.parquet")
-    fails(tmp_path, r"an index from 0 to 999, got 1000 \(.*validation-0.parquet/a.JPEG\)")
+    with pytest.raises(DataError, match=r"one of the 1000 classes .*, got 1000 \(.*validation-0.parquet/a.JPEG"):
+        CATALOG.open_dataset(f"imagenet:{tmp_path}")
+
+
+def test_rows_without_names_are_numbered_through_all_files(pictures, tmp_path):
+    some = dict(list(pictures.items())[:5])
+    contents, wnids = [content for _, content in some.values()], [wnid for wnid, _ in some.values()]
+    for shard, rows in enumerate([slice(0, 3), slice(3, 5)]):
+        table = {"image": contents[rows], "label": [imagenet_index(w) for w in wnids[rows]]}
+        pq.write_table(pa.table(table), tmp_path / f"validation-{shard}.parquet")
+    split = opened(tmp_path)
+    assert labels(split) == {f"{i:08d}": imagenet_index(w) for i, w in enumerate(wnids)}
+    assert [read_bytes(s.place) for s in split.samples] == contents
 
 
 def test_the_reassessed_labels_are_counted_for_an_archive_too(pictures, tmp_path):
@@ -264,7 +307,7 @@ def test_a_thousand_damaged_archives_and_labels_are_refused_in_a_line_or_read_ri
     for _ in range(200):
         file.write_bytes(damaged(whole, chance))
         try:
-            split = opened(root)
+            _, split = CATALOG.open_dataset(f"imagenet:{root}")
             for sample in split.samples:
                 split.read(sample)
         except BenchsuiteError as error:

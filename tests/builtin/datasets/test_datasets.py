@@ -8,6 +8,7 @@ import re
 import struct
 import subprocess
 import sys
+import tarfile
 import types
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 from benchsuite import DataError, cache_dir, load_plugins
-from benchsuite.builtin.datasets import _synsets, cifar10, digits, folder, imagenet, mnist
+from benchsuite.builtin.datasets import _synsets, cifar, digits, folder, imagenet, mnist
 
 TENCH, GOLDFISH, SHARK, TOILET_PAPER = "n01440764", "n01443537", "n01484850", "n15075141"
 
@@ -96,7 +97,7 @@ def test_opening_digits_and_imagenet_imports_neither_sklearn_nor_timm_nor_torch(
 def test_declaring_the_datasets_imports_no_numpy():
     code = (
         "import sys\n"
-        "from benchsuite.builtin.datasets import cifar10, digits, folder, imagenet, imagenet_shifts, mnist, svhn\n"
+        "from benchsuite.builtin.datasets import cifar, digits, folder, imagenet, imagenet_shifts, mnist, svhn\n"
         "from benchsuite.builtin.loaders import ffcv, torch\n"
         "print(*sorted({'numpy', 'PIL', 'sklearn', 'timm', 'torch'} & set(sys.modules)))"
     )
@@ -238,10 +239,23 @@ def test_class_folders_that_lie_deeper_are_not_taken_for_those_of_another_data_s
     assert "folder:" not in str(refused.value)
 
 
-def test_two_images_of_one_name_are_both_named(tmp_path):
+def test_two_images_of_one_name_and_class_are_both_named(tmp_path):
     write(tmp_path / TENCH / "a.jpg")
-    write(tmp_path / GOLDFISH / "a.png")
-    fails(imagenet.open_imagenet, tmp_path, rf"got a twice \(.*{TENCH}/a.jpg and .*{GOLDFISH}/a.png\)")
+    write(tmp_path / TENCH / "a.png")
+    fails(imagenet.open_imagenet, tmp_path, rf"got a twice \(.*{TENCH}/a.jpg and .*{TENCH}/a.png\)")
+
+
+def test_images_of_one_name_in_several_classes_have_ids_with_their_class(tmp_path):
+    for name in (TENCH, GOLDFISH):
+        write(tmp_path / name / "a.jpg")
+    write(tmp_path / TENCH / "b.jpg")
+    found = imagenet.open_imagenet(str(tmp_path), "test").samples
+    assert {s.id: s.label for s in found} == {f"{TENCH}/a": 0, f"{TENCH}/b": 0, f"{GOLDFISH}/a": 1}
+    with tarfile.open(tmp_path / "copy.tar", "w") as tar:
+        for name in (TENCH, GOLDFISH):
+            tar.add(tmp_path / name, name)
+    again = imagenet.open_imagenet(str(tmp_path / "copy.tar"), "test").samples
+    assert [(s.id, s.label, s.content) for s in again] == [(s.id, s.label, s.content) for s in found]
 
 
 # what every dataset of image files has in common
@@ -250,12 +264,12 @@ def test_two_images_of_one_name_are_both_named(tmp_path):
 @pytest.fixture(params=["imagenet", "folder", "cifar10"])
 def tree(request, tmp_path):
     """A function that opens a small dataset, and its class folder: two images for each class."""
-    names = {"imagenet": (TENCH, SHARK), "folder": ("cat", "dog"), "cifar10": cifar10.CLASSES}[request.param]
+    names = {"imagenet": (TENCH, SHARK), "folder": ("cat", "dog"), "cifar10": cifar.CLASSES}[request.param]
     root = tmp_path / "test" if request.param == "cifar10" else tmp_path
     for name in names:
         write(root / name / f"{name}_1.png")
         write(root / name / f"{name}_2.PNG", (200, 0, 0))
-    opened = {"imagenet": imagenet.open_imagenet, "folder": folder.open_folder, "cifar10": cifar10.open_cifar10}
+    opened = {"imagenet": imagenet.open_imagenet, "folder": folder.open_folder, "cifar10": cifar.open_cifar10}
     return opened[request.param], tmp_path, root / names[1]
 
 
@@ -329,7 +343,7 @@ def test_a_path_is_required(opened):
 
 
 @pytest.mark.parametrize(
-    "opened", [imagenet.open_imagenet, folder.open_folder, cifar10.open_cifar10, mnist.open_fashion_mnist]
+    "opened", [imagenet.open_imagenet, folder.open_folder, cifar.open_cifar10, mnist.open_fashion_mnist]
 )
 def test_a_path_that_is_no_folder_says_what_belongs_there(opened, tmp_path):
     fails(opened, tmp_path / "gone", r"to be a folder, got a path that does not exist \(.*gone: .*PATH")
@@ -433,7 +447,7 @@ def write_batch(path, data, names, protocol=None, key=str):
 def test_cifar_pickles_of_every_protocol_are_read(tmp_path, protocol, inner):
     data, names = planes(11), [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5]
     write_batch(tmp_path / inner / "test_batch", data, names, protocol)
-    split = cifar10.open_cifar10(str(tmp_path), "test")
+    split = cifar.open_cifar10(str(tmp_path), "test")
     assert labels(split) == {f"test-{i:05d}": label for i, label in enumerate(names)}
     for i, row in enumerate(data):
         image = np.dstack([row[:1024].reshape(32, 32), row[1024:2048].reshape(32, 32), row[2048:].reshape(32, 32)])
@@ -447,20 +461,20 @@ def test_cifar_pickles_of_every_protocol_are_read(tmp_path, protocol, inner):
 
 def test_cifar_keys_may_be_bytes(tmp_path):
     write_batch(tmp_path / "test_batch", planes(2), [0, 1], 4, key=str.encode)
-    assert len(cifar10.open_cifar10(str(tmp_path), "test").samples) == 2
+    assert len(cifar.open_cifar10(str(tmp_path), "test").samples) == 2
 
 
 def test_cifar_training_rows_run_through_the_five_batches(tmp_path):
     for i in range(1, 6):
         write_batch(tmp_path / f"data_batch_{i}", planes(2, seed=i), [i, i - 1])
-    split = cifar10.open_cifar10(str(tmp_path), "train")
+    split = cifar.open_cifar10(str(tmp_path), "train")
     assert [s.label for s in split.samples] == [1, 0, 2, 1, 3, 2, 4, 3, 5, 4]
     assert split.samples[5].id == "train-00005"
     assert split.samples[5].where == f"row 1 of {tmp_path / 'data_batch_3'}"
     np.testing.assert_array_equal(pixels(split, "train-00005")[0, 0], planes(2, seed=3)[1, [0, 1024, 2048]])
     (tmp_path / "data_batch_4").unlink()
-    fails(cifar10.open_cifar10, tmp_path, "data_batch_4", "train")
-    fails(cifar10.open_cifar10, tmp_path, "test_batch", "test")
+    fails(cifar.open_cifar10, tmp_path, "data_batch_4", "train")
+    fails(cifar.open_cifar10, tmp_path, "test_batch", "test")
 
 
 class Attack:
@@ -490,7 +504,7 @@ def test_a_pickle_that_would_call_something_is_refused(tmp_path, attack, name, p
     mark = tmp_path / "mark"
     content = {"data": planes(1), "labels": [attack(mark)]}
     (tmp_path / "test_batch").write_bytes(pickle.dumps(content, protocol=protocol))
-    fails(cifar10.open_cifar10, tmp_path, rf"(?s)a CIFAR batch.*({name}).*test_batch\)")
+    fails(cifar.open_cifar10, tmp_path, rf"(?s)a CIFAR batch.*({name}).*test_batch\)")
     assert not mark.exists()
 
 
@@ -510,40 +524,40 @@ def test_a_pickle_that_would_call_something_is_refused(tmp_path, attack, name, p
 )
 def test_pickles_of_other_content_are_refused(tmp_path, content, pattern):
     (tmp_path / "test_batch").write_bytes(pickle.dumps(content))
-    fails(cifar10.open_cifar10, tmp_path, rf"{pattern} \(.*test_batch\)")
+    fails(cifar.open_cifar10, tmp_path, rf"{pattern} \(.*test_batch\)")
 
 
 def test_damaged_pickles_are_refused_by_name(tmp_path):
     whole = python2_pickle(planes(2), [0, 1])
     for content in (b"", b"text", whole[: len(whole) // 2], whole[:-1], b"\x80\x02}" + whole[8:]):
         (tmp_path / "test_batch").write_bytes(content)
-        fails(cifar10.open_cifar10, tmp_path, r"test_batch\)")
+        fails(cifar.open_cifar10, tmp_path, r"test_batch\)")
 
 
 def test_cifar_class_folders_keep_the_canonical_order(cifar10_jpeg):
-    split = cifar10.open_cifar10(str(cifar10_jpeg), "test")
+    split = cifar.open_cifar10(str(cifar10_jpeg), "test")
     assert split.name == "cifar10-jpeg"
-    assert split.classes == cifar10.CLASSES
+    assert split.classes == cifar.CLASSES
     assert len(split.samples) == 10_000
-    assert all(s.id.partition("/")[0] == cifar10.CLASSES[s.label] for s in split.samples)
+    assert all(s.id.partition("/")[0] == cifar.CLASSES[s.label] for s in split.samples)
 
 
 def test_cifar_class_folders_must_be_the_ten(tmp_path):
-    for name in cifar10.CLASSES:
+    for name in cifar.CLASSES:
         write(tmp_path / "train" / name / "a.png")
-    assert cifar10.open_cifar10(str(tmp_path), "train").name == "cifar10"
+    assert cifar.open_cifar10(str(tmp_path), "train").name == "cifar10"
     write(tmp_path / "train" / "boat" / "a.png")
-    fails(cifar10.open_cifar10, tmp_path, "one of airplane, .*, got boat", "train")
+    fails(cifar.open_cifar10, tmp_path, "one of airplane, .*, got boat", "train")
     (tmp_path / "train" / "ship" / "a.png").rename(tmp_path / "train" / "boat" / "b.png")
     (tmp_path / "train" / "ship").rmdir()
-    fails(cifar10.open_cifar10, tmp_path, "the class folder ship to be in this folder, got no folder", "train")
+    fails(cifar.open_cifar10, tmp_path, "the class folder ship to be in this folder, got no folder", "train")
 
 
 @pytest.mark.parametrize("name", ["cifar10", "fashion-mnist"])
 def test_without_a_path_the_usual_places_are_looked_at(name, tmp_path, monkeypatch):
     monkeypatch.setattr(mnist, "DEBIAN", str(tmp_path / "debian"))
     monkeypatch.delenv("BENCHSUITE_DATA", raising=False)
-    opened = {"cifar10": cifar10.open_cifar10, "fashion-mnist": mnist.open_fashion_mnist}[name]
+    opened = {"cifar10": cifar.open_cifar10, "fashion-mnist": mnist.open_fashion_mnist}[name]
 
     def fill(root, label):
         if name == "cifar10":
@@ -551,7 +565,11 @@ def test_without_a_path_the_usual_places_are_looked_at(name, tmp_path, monkeypat
         else:
             write_idx(root, np.zeros((1, 28, 28)), [label])
 
-    fails(opened, None, f"looked in {re.escape(str(cache_dir() / 'data' / name))}.*: get the .* is PATH")
+    fails(
+        opened,
+        None,
+        f"looked in {re.escape(str(cache_dir() / 'data' / name))}.*: get it with `.* {name}`, or the .* is PATH",
+    )
     if name == "fashion-mnist":
         fill(tmp_path / "debian", 7)
         assert opened(None, "test").samples[0].label == 7
@@ -671,6 +689,6 @@ def test_every_dataset_is_declared_whole():
 
 
 def test_the_mean_and_deviation_of_cifar_are_those_of_pnn():
-    chosen = cifar10.CIFAR10.preprocess
+    chosen = cifar.CIFAR10.preprocess
     assert (chosen.mean, chosen.std) == ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
     assert (chosen.resize, chosen.crop) == (32, 32)
