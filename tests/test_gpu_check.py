@@ -75,23 +75,24 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         del sys.modules[name]
 
 
-def found_by(gpu: Path, *runs: Callable[[Any], Any], seconds: float = 30.0) -> tuple[list[tuple[str, str, str]], int]:
+def found_by(
+    gpu: Path, *runs: Callable[[Any], Any], seconds: float = 30.0, whole: float = 60.0
+) -> tuple[list[tuple[str, str, str]], int]:
     """The rows of toy stages of two checks each, the second of which passes; and the exit status."""
-    from gpu_check.rows import Check, Stage, passed, report, run_stages
+    from gpu_check.rows import Check, Stage, report, run_stages
 
     stages = [Stage(f"stage {i}", seconds, (Check("first", r), Check("second", passed_by))) for i, r in enumerate(runs)]
-    rows = run_stages(stages, lambda: BENCH, gpu, 60.0)
+    rows = run_stages(stages, lambda: BENCH, gpu, whole)
     status = report(rows, {"device": "a toy"}, gpu / "out")
     page = (gpu / "out" / "README.md").read_text(encoding="utf-8")
     assert all(f"| {r.check} | {r.verdict} | {r.text} |" in page for r in rows)
-    assert passed().verdict == "passed"
     return [(r.stage, r.verdict, r.text) for r in rows], status
 
 
 def passed_by(bench: Any) -> Any:
-    from gpu_check.rows import passed
+    from gpu_check.rows import promised
 
-    return passed("fine")
+    return promised(True, "fine")
 
 
 def raises(bench: Any) -> Any:
@@ -134,6 +135,16 @@ def test_a_stage_that_dies_or_hangs_ends_alone(gpu: Path) -> None:
     assert rows[0] == ("stage 0", "failed", "the process of the stage ended with status 7")
     assert rows[2] == ("stage 1", "failed", "the stage ran out of time, after 2 s")
     assert [verdict for _, verdict, _ in rows] == ["failed", "skipped", "failed", "skipped", "passed", "passed"]
+    assert status == 1
+
+
+def test_a_stage_that_had_no_time_of_its_own_is_skipped_unless_it_dies(gpu: Path) -> None:
+    """The time of all stages was over, which is no failure."""
+    rows, status = found_by(gpu, hangs, seconds=100.0, whole=8.0)
+    assert rows == [("stage 0", "skipped", "no time was left for it")] * 2
+    assert status == 0
+    rows, status = found_by(gpu, dies, seconds=100.0, whole=8.0)
+    assert rows[0] == ("stage 0", "failed", "the process of the stage ended with status 7")
     assert status == 1
 
 

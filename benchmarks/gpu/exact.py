@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import warnings
 from fractions import Fraction
 from typing import Any
@@ -14,7 +15,7 @@ from benchsuite.protocols.frequency import low_pass
 from benchsuite.protocols.noise import gaussian
 from gpu_check import made_up
 from gpu_check.bench import Bench, apart, beyond_ties, softmax
-from gpu_check.rows import Check, Outcome, Stage, measured, promised
+from gpu_check.rows import Check, Outcome, Stage, measured, promised, skipped
 
 from benchsuite import Preprocess
 from benchsuite.evaluation.question import TOLERANCE
@@ -256,6 +257,8 @@ def switches(bench: Bench) -> Outcome:
 
 def compiled(bench: Bench) -> Outcome:
     """A compiled network has the logits of the one that is not, within what ``--compile`` allows."""
+    if bench.real and not any(map(shutil.which, ("cc", "gcc", "clang"))):
+        return skipped("no C compiler is installed here")
     if not bench.cuda:  # inductor would take minutes
         torch.compile = functools.partial(torch.compile, backend="eager")
     network, other = bench.new_network(bench.lower, bench.name, compiled=True), bench.network(bench.lower)

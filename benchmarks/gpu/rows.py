@@ -63,11 +63,6 @@ class Row:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-def passed(text: str = "", **values: Any) -> Outcome:
-    """A promise that was kept."""
-    return Outcome("passed", text, values)
-
-
 def failed(text: str, **values: Any) -> Outcome:
     """A promise that was broken, and how."""
     return Outcome("failed", text, values)
@@ -99,14 +94,18 @@ def run_stages(stages: Sequence[Stage], make_bench: Callable[[], Any], work: Pat
     path.touch()
     for stage in stages:
         left = deadline - time.monotonic()
-        limit = min(stage.seconds, left)
-        reason = "no time was left for it" if limit < 1 else _in_process(stage, make_bench, path, limit)
+        ended = _in_process(stage, make_bench, path, min(stage.seconds, left)) if left > 1 else None
         found = [r.check for r in read(path) if r.stage == stage.name]
         rest = [c.name for c in stage.checks if c.name not in found]
-        if reason is not None and rest and stage.seconds <= left:  # else the time of all stages was over
-            _add(path, Row(stage.name, rest.pop(0), "failed", reason))
+        reason = "no time was left for it"
+        if ended is None and stage.seconds <= left:
+            reason = f"the stage ran out of time, after {stage.seconds:.0f} s"
+        elif ended:
+            reason = f"the process of the stage ended with status {ended}"
+        if ended or (rest and ended is None and stage.seconds <= left):
+            _add(path, Row(stage.name, rest.pop(0) if rest else "its end", "failed", reason))
         for name in rest:
-            _add(path, Row(stage.name, name, "skipped", reason or "the stage ended before it"))
+            _add(path, Row(stage.name, name, "skipped", reason))
     return read(path)
 
 
@@ -115,21 +114,17 @@ def read(path: Path) -> list[Row]:
     return [Row(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _in_process(stage: Stage, make_bench: Callable[[], Any], path: Path, limit: float) -> str | None:
-    """Runs a stage in a process. Returns why it did not end as it should; None if it did."""
+def _in_process(stage: Stage, make_bench: Callable[[], Any], path: Path, limit: float) -> int | None:
+    """Runs a stage in a process. Returns its exit status; None if it ran out of time."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads: none of them computes yet
         process = multiprocessing.get_context("fork").Process(target=_run, args=(stage, make_bench, path, limit))
         process.start()
     process.join(limit)
-    if process.exitcode is None:
-        _kill(process.pid)
-        process.join()
-        return f"the stage ran out of time, after {limit:.0f} s"
-    _kill(process.pid)  # what it left running
-    if process.exitcode:
-        return f"the process of the stage ended with status {process.exitcode}"
-    return None
+    status = process.exitcode
+    _kill(process.pid)  # also what it left running
+    process.join()
+    return status
 
 
 def _kill(group: int | None) -> None:
