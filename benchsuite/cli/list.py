@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 
-from benchsuite.api.catalog.entries import KINDS, line
+from benchsuite.api.catalog.entries import KINDS
 from benchsuite.api.catalog.listing import list_entries
-from benchsuite.api.shown import columns
-from benchsuite.cli.console import print_json
+from benchsuite.cli.console import endless, print_json, print_shown
 from benchsuite.specs.catalog import load_plugins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The kind to list, and the model whose rows are wanted."""
-    parser.add_argument("kind", nargs="?", metavar="KIND", help=f"one of {', '.join(KINDS)}")
-    parser.add_argument("--model", metavar="NAME", help="only the published numbers or weights of this model")
+    """The kind to list, and which of its entries are wanted."""
+    add = parser.add_argument
+    add("kind", nargs="?", metavar="KIND", help=f"one of {', '.join(KINDS)}")
+    add("pattern", nargs="?", metavar="PATTERN", help="only names like this one: 'resnet*', 'timm:resnet*'")
+    add("--model", metavar="NAME", help="only the published numbers or weights of this model")
+    add("--weights", action="store_true", help="only architectures that have weights, with their names")
+    add("--all", action="store_true", dest="every", help="each entry of a long list, which else is grouped or cut")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the lists, and on standard error the plugins that could not be loaded."""
-    found = list_entries(args.kind, model=args.model, catalog=load_plugins())
+    options = {"model": args.model, "weights": args.weights, "every": args.every}
+    found = list_entries(args.kind, args.pattern, **options, catalog=load_plugins())
     for name, reason in found.broken:
         print(f"Not loaded: {name}: {' '.join(reason.split())}", file=sys.stderr)
     if args.json:
         print_json(found.record)
-        return 0
-    for kind, entries in found.lists.items():
-        print(f"{kind} ({len(entries)})")
-        print(*columns(line(kind, entry) for entry in entries), sep="\n", end="\n" if entries else "")
+    else:
+        print_shown(dataclasses.replace(found, broken=()), lists=True, room=endless() if args.every else None)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.catalog.description import show
-from benchsuite.cli.console import add_results, print_json
+from benchsuite.cli.console import add_results, print_json, print_shown
 from benchsuite.specs.catalog import load_plugins
 
 
@@ -15,15 +15,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("name", metavar="NAME", help="a protocol (10crop:merge=logit), an architecture, a published id, a run ...")
     add("--architecture", default="resnet50", metavar="NAME", help="for a protocol's views (default: %(default)s)")
     add("--data", metavar="NAME[:PATH]", help="the dataset whose preprocessing and mirror rule the views follow")
+    add("--all", action="store_true", dest="every", help="all that is known, and not only what matters most")
     add_results(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints what is known of the name."""
-    options = {"architecture": args.architecture, "data": args.data, "results": args.results}
+    options = {"architecture": args.architecture, "data": args.data, "every": args.every, "results": args.results}
     found = show(args.name, **options, catalog=load_plugins())
     if args.json:
         print_json(found.record)
     else:
-        print(*found.lines(), sep="\n")
+        print_shown(found)
     return 0

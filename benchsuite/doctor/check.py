@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.data.places import archive_state
-from benchsuite.doctor import class_order, folder_survey, inspection, jpeg_warnings
+from benchsuite.doctor import admission, changes, class_order, folder_survey, inspection, jpeg_warnings
 from benchsuite.doctor.findings import (
     PUBLISHED_MD5,
-    Finding,
     counts,
     duplicates,
     ignored,
@@ -30,7 +29,8 @@ from benchsuite.doctor.findings import (
     warned,
 )
 from benchsuite.doctor.inspection import Examined
-from benchsuite.errors import BadParameter, DataError, expected
+from benchsuite.doctor.kinds import Finding, found
+from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected
 from benchsuite.evaluation.question import Question
 from benchsuite.evaluation.question import RunRequest as Run
 from benchsuite.models import weights
@@ -40,6 +40,7 @@ from benchsuite.runs.run import answer
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Dataset, Sample, Split, SplitName, spread
 from benchsuite.storage import keys, run_folder
+from benchsuite.storage.data_places import located
 from benchsuite.storage.files import cache_dir
 from benchsuite.storage.keys import samples_digest
 
@@ -87,12 +88,24 @@ class CheckResult:
 
 
 def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> CheckResult:
-    """Checks a data set.
+    """Checks a data set, and notes the outcome if it was added (``data add``).
 
     Raises a ``BenchsuiteError`` for wrong arguments, for weights that cannot be had, and for a data set that cannot be
     opened and whose path is not a folder.
     """
     _check(request)
+    request = dataclasses.replace(request, data=located(request.data, catalog))
+    result, split = _checked(request, catalog, progress)
+    if request.split == "test":
+        try:
+            admission.remember_check(request.data, split, fine=result.exit_status == 0, full=request.full)
+        except BenchsuiteError as error:
+            progress.note(f"the outcome is not noted: {error}")
+    return result
+
+
+def _checked(request: CheckRequest, catalog: Catalog, progress: Progress) -> tuple[CheckResult, Split | None]:
+    """The result, and the split if it could be opened."""
     name, _, path = request.data.partition(":")
     dataset: Dataset = catalog.find("dataset", name)
     root = Path(path.partition(",")[0]).expanduser() if path else None
@@ -102,13 +115,8 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
     except DataError as error:
         if root is None or not root.is_dir():
             raise
-        return CheckResult(
-            request.data,
-            request.split,
-            dataset.name,
-            _surveyed(request, root, str(error), progress),
-            failure=str(error),
-        )
+        findings = folder_survey.survey_findings(dataset.name, root, request.split, str(error), catalog, progress)
+        return CheckResult(request.data, request.split, dataset.name, findings, failure=str(error)), None
     question = _question(request)
     questions = plan(question, catalog) if question else []
     _get_weights(questions, progress)
@@ -121,7 +129,11 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
         judged = _judge(request, split, Path(row["path"]))
     own = dataset.preprocess.crop if dataset.preprocess else CROP
     crop = questions[0].members[0].weights.preprocess.crop if questions else own
-    return _result(request, dataset, split, examination, crop, judged)
+    result = _result(request, dataset, split, examination, crop, judged)
+    if len(split.classes) < 2 and root is not None and root.is_dir():
+        others = folder_survey.other_copies(dataset.name, root, request.split, catalog)
+        result = dataclasses.replace(result, findings=(*result.findings, *others))
+    return result, split
 
 
 def flat(result: CheckResult) -> dict[str, Any]:
@@ -140,14 +152,15 @@ def conclusion(result: CheckResult) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Examination:
-    """What was found about each of ``samples`` (``seen``), the groups of those with the same bytes (``copies``), and
-    what ``--full`` alone finds.
+    """What was found about each of ``samples`` (``seen``), the groups of those with the same bytes (``copies``), what
+    ``--full`` alone finds, and what has changed since the last check.
     """
 
     samples: tuple[Sample, ...]
     seen: list[Examined]
     copies: list[tuple[Sample, ...]]
     full: list[Finding]
+    changed: list[Finding]
 
     @property
     def decoded(self) -> int:
@@ -181,32 +194,30 @@ def _examine(request: CheckRequest, split: Split, progress: Progress) -> _Examin
         progress.start("comparing files of equal size", len(samples))
         copies = inspection.same_bytes(samples, progress.advance)
         full = [*warned(samples, seen, asked=asked), *_archives(samples, progress)] if request.full else []
-        return _Examination(samples, seen, copies, full)
+        return _Examination(samples, seen, copies, full, _changed(request, samples, progress))
     finally:
         progress.stop()
+
+
+def _changed(request: CheckRequest, samples: tuple[Sample, ...], progress: Progress) -> list[Finding]:
+    """What has changed since the last check; keeps the states for the next one."""
+    progress.start("comparing with the last check", len(samples))
+    file = changes.place(request.data, request.split)
+    now = changes.states_now(samples, progress.advance, full=request.full)
+    findings, kept = changes.changes(changes.read(file), now)
+    changes.write(file, kept)
+    return findings
 
 
 def _archives(samples: tuple[Sample, ...], progress: Progress) -> list[Finding]:
     """Findings on the archives of the images whose MD5 is published."""
     files = {s.place.file for s in samples if s.place is not None}
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for file in sorted(f for f in files if posixpath.basename(f.replace(os.sep, "/")) in PUBLISHED_MD5):
         name = posixpath.basename(file.replace(os.sep, "/"))
         progress.start(f"reading {name} for its MD5", int(archive_state(file).partition("@")[0]))
-        found += published_archive(name, inspection.md5(file, progress.advance))
-    return found
-
-
-def _surveyed(request: CheckRequest, root: Path, reason: str, progress: Progress) -> tuple[Finding, ...]:
-    """Findings on a folder that could not be opened."""
-    progress.note("the data set cannot be opened; listing what is in its folder")
-    content = folder_survey.survey(root, request.split)
-    progress.start(f"reading the first bytes of {len(content.images):,} files", len(content.images))
-    try:
-        broken = folder_survey.header_errors(content.images, progress.advance)
-    finally:
-        progress.stop()
-    return tuple(folder_survey.surveyed(content, broken, reason))
+        findings += published_archive(name, inspection.md5(file, progress.advance))
+    return findings
 
 
 def _result(
@@ -221,13 +232,14 @@ def _result(
     samples, seen = examination.samples, examination.seen
     census = next((c for c in dataset.census if c.split == request.split), None)
     findings = [
-        *(Finding("opening", "note", line) for line in split.notes),
+        *(found("opened-as", line=line) for line in split.notes),
         *counts(samples, split.classes, census),
         *misplaced(samples),
         *reassessed(samples, split.classes, census),
         *ignored(inspection.other_files(samples)),
         *readable(samples, seen),
         *examination.full,
+        *examination.changed,
         *sizes(samples, seen, census, crop),
         *lossy(seen, census),
         *oddities(samples, seen, split.conversion),

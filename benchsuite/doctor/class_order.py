@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.doctor.findings import Finding, brief, looks_like, number
+from benchsuite.doctor.findings import brief, looks_like, number
+from benchsuite.doctor.kinds import Finding, found
 from benchsuite.stats import significance
 from benchsuite.stats.digits import percent
 from benchsuite.stats.metrics import Count
@@ -170,67 +171,43 @@ def _count(hits: NDArray[np.bool_]) -> Count:
     return Count(int(hits.sum()), len(hits))
 
 
-def order(found: ClassOrder | None, network: str, classes: Sequence[str]) -> list[Finding]:
+def order(judged: ClassOrder | None, network: str, classes: Sequence[str]) -> list[Finding]:
     """The finding on the class order: whether it is the one that the network was trained with."""
-    if found is None:
-        advice = "Add --model NAME to compare the labels with the predictions of a network"
-        return [Finding("class order", "skipped", "no network was asked for its predictions", advice)]
-    agreement = f"{network} agrees with the labels of {found.hits.hits:,} of {number(found.hits.total, 'image')}"
-    agreement += f" ({percent(found.hits)} %)"
-    names = [brief(name) for name in classes]
-    return [_failure(found, agreement, names) or _no_failure(found, agreement, names)]
+    if judged is None:
+        return [found("no-network")]
+    agreement = f"{network} agrees with the labels of {judged.hits.hits:,} of {number(judged.hits.total, 'image')}"
+    agreement += f" ({percent(judged.hits)} %)"
+    return [_order(judged, agreement, [brief(name) for name in classes])]
 
 
-def _failure(found: ClassOrder, agreement: str, names: Sequence[str]) -> Finding | None:
-    """A failure if another order fits better, predictions are no better than chance, or classes are swapped."""
-    if found.better == "known" and found.known:
-        name, hits = found.known
-        text = f"{agreement}, but with {hits.hits:,} if the labels are read like this: {name}"
-        advice = (
-            "Number the classes in the order that the network was trained with; for ImageNet, that of the sorted "
-            "WordNet ids"
+def _order(judged: ClassOrder, agreement: str, names: Sequence[str]) -> Finding:
+    """A failure if another order fits better, predictions are no better than chance, or classes are swapped; a note on
+    an order that fits better but that the network's own confusion may explain; else ok.
+    """
+    moved = [looks_like(names[a], names[b]) for a, b in judged.moved]
+    if judged.better == "known" and judged.known:
+        name, hits = judged.known
+        return found("usual-mistake", moved, agreement=agreement, hits=hits.hits, name=name)
+    if judged.better == "fitted":
+        return found("permuted", moved, agreement=agreement, fit=_fit(judged))
+    if judged.blind:
+        return found("chance", agreement=agreement)
+    if judged.rings:
+        rings = [" and ".join(names[c] for c in ring) for ring in judged.rings]
+        return found(
+            "swapped-classes", rings, agreement=agreement, classes=number(sum(map(len, judged.rings)), "class")
         )
-        return Finding("class order", "failed", text, advice, _moved(found, names))
-    if found.better == "fitted":
-        text = f"{agreement}; the classes are permuted: {_fit(found)}"
-        advice = "Find the list of classes that the labels were made with"
-        return Finding("class order", "failed", text, advice, _moved(found, names))
-    if found.blind:
-        text = (
-            f"{agreement}, no better than chance: the labels are mixed up, or the network was trained on other classes"
+    if judged.better == "partly":
+        return found(
+            "partly-permuted", moved, agreement=agreement, classes=number(len(moved), "class"), fit=_fit(judged)
         )
-        return Finding(
-            "class order", "failed", text, "Try other weights; if they agree no better, get the labels again"
-        )
-    if found.rings:
-        rings = tuple(" and ".join(names[c] for c in ring) for ring in found.rings)
-        n = number(sum(map(len, found.rings)), "class")
-        text = f"{agreement}; {n} seem to be swapped: most images of each look like another of them"
-        return Finding(
-            "class order", "failed", text, "Look at the images of these classes: their labels may be swapped", rings
-        )
-    return None
+    return found("best-order" if judged.ample else "few-of-a-class", agreement=agreement, enough=ENOUGH)
 
 
-def _no_failure(found: ClassOrder, agreement: str, names: Sequence[str]) -> Finding:
-    """A note on an order that fits better but that the network's own confusion may explain; else ok."""
-    if found.better == "partly":
-        moved = _moved(found, names)
-        text = f"{agreement}; the images of {number(len(moved), 'class')} fit another class better: {_fit(found)}"
-        advice = "Look at these classes: either the network confuses them, or their labels are mixed up"
-        return Finding("class order", "note", text, advice, moved)
-    advice = "" if found.ample else f"To find two swapped classes, show at least {ENOUGH} images of each: --images N"
-    return Finding("class order", "ok", f"{agreement}, and no other order fits better", advice)
-
-
-def _fit(found: ClassOrder) -> str:
-    assert found.fitted is not None
-    fit, plain = found.fitted
+def _fit(judged: ClassOrder) -> str:
+    assert judged.fitted is not None
+    fit, plain = judged.fitted
     return (
         f"another order, found on half of the images, is right for {fit.hits:,} of the other {fit.total:,}, "
         f"and the labels for {plain.hits:,}"
     )
-
-
-def _moved(found: ClassOrder, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(looks_like(names[a], names[b]) for a, b in found.moved)

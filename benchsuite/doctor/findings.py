@@ -6,30 +6,16 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median_low
-from typing import Literal
 
 from benchsuite.data.convert import destroyed
 from benchsuite.doctor.inspection import JPEGS, Examined
+from benchsuite.doctor.kinds import Finding, found
 from benchsuite.specs.dataset import AS_PILLOW, Census, Conversion, Sample
 
 WNID = re.compile(r"n\d{8}")
 PUBLISHED_MD5 = {"ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622"}
 """The MD5 of archives, by name, as in torchvision's ``datasets/imagenet.py``."""
-
-Severity = Literal["ok", "note", "skipped", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found, what to do about it, and the files or classes that it is about."""
-
-    check: str
-    level: Severity
-    text: str
-    advice: str = ""
-    examples: tuple[str, ...] = ()
 
 
 def verdict(findings: Sequence[Finding]) -> str:
@@ -48,10 +34,9 @@ def counts(samples: Sequence[Sample], classes: Sequence[str], census: Census | N
     spread = f"{few:,}" if few == many else f"{few:,} to {many:,}"
     summary = f"{number(len(samples), 'image')} of {number(len(sizes), 'class')}, {spread} of each"
     if len(classes) < 2:
-        advice = "Put the images into a folder for each class, and let PATH hold these folders"
-        return [Finding("counts", "failed", f"{summary}: with one class every answer is right", advice, tuple(classes))]
+        return [found("one-class", classes, summary=summary)]
     if census is None:
-        return [Finding("counts", "ok", f"{summary}; the data set does not say how many a complete copy has")]
+        return [found("size-unknown", summary=summary)]
     wrong = [
         f"{have:,} of {whole:,} {what}"
         for have, whole, what in (
@@ -64,22 +49,12 @@ def counts(samples: Sequence[Sample], classes: Sequence[str], census: Census | N
     if uneven:
         wrong.append(f"{number(len(uneven), 'class')} with more or fewer than {census.each:,} images")
     if not wrong:
-        return [Finding("counts", "ok", f"{summary}, as in a complete copy")]
+        return [found("complete", summary=summary)]
     none = [c for c in range(len(classes)) if c not in sizes] if census.classes == len(classes) else []
     examples = tuple(f"{brief(classes[c])}: {sizes[c]:,}" for c in (*none, *uneven))
-    return [Finding("counts", "failed", f"{summary}: {'; '.join(wrong)}", _recount(len(samples), census), examples)]
-
-
-def _recount(n: int, census: Census) -> str:
-    """What to do about a wrong number of images, or about a right one with some images in wrong classes."""
-    if n == census.images:
-        return "The total is right, so some images are in folders of other classes: unpack the archive again"
-    if census.images is not None and n > census.images:
-        return "Remove the images that do not belong to the data set, or check that you named the right one"
-    return (
-        "Complete the copy: unpack the archive again and compare the number of files. Error rates on a part of the "
-        "data set cannot be compared with published ones"
-    )
+    n, whole = len(samples), census.images
+    kind = "uneven" if n == whole else "surplus" if whole is not None and n > whole else "incomplete"
+    return [found(kind, examples, summary=summary, wrong="; ".join(wrong))]
 
 
 def misplaced(samples: Sequence[Sample]) -> list[Finding]:
@@ -96,10 +71,8 @@ def misplaced(samples: Sequence[Sample]) -> list[Finding]:
             if own[0] != folder:
                 wrong.append(f"{folder}/{name}")
     if wrong:
-        text = f"{number(len(wrong), 'file')} with a name that begins with the WordNet id of another folder"
-        advice = "Move each file to the folder of the WordNet id in its name, or unpack the archive again"
-        return [Finding("folders", "failed", text, advice, tuple(wrong))]
-    return [Finding("folders", "ok", f"name and folder agree for {number(known, 'file')}")] if known else []
+        return [found("misplaced", wrong, files=number(len(wrong), "file"))]
+    return [found("in-place", files=number(known, "file"))] if known else []
 
 
 def reassessed(samples: Sequence[Sample], classes: Sequence[str], census: Census | None) -> list[Finding]:
@@ -119,16 +92,12 @@ def reassessed(samples: Sequence[Sample], classes: Sequence[str], census: Census
         return []
     text = f"the reassessed labels accept the label of {agree:,} of {number(n, 'image')}"
     if agree * 2 < n:
-        advice = "The labels do not belong to these images: get the labels again, or check whether files were renamed"
-        return [Finding("labels", "failed", text, advice)]
+        return [found("foreign-labels", agreement=text)]
     odd = [c for c, accepted in sorted(votes.items()) if accepted[c] * 10 <= accepted.total() >= 10]
     if odd:
-        names = tuple(looks_like(classes[c], classes[votes[c].most_common(1)[0][0]]) for c in odd)
-        text += f", but of hardly any in {number(len(odd), 'class')}"
-        return [
-            Finding("labels", "failed", text, "Look at the images of these classes: their labels may be swapped", names)
-        ]
-    return [Finding("labels", "ok", text)]
+        names = [looks_like(classes[c], classes[votes[c].most_common(1)[0][0]]) for c in odd]
+        return [found("swapped-labels", names, agreement=text, classes=number(len(odd), "class"))]
+    return [found("labels-accepted", agreement=text)]
 
 
 def synset_order(samples: Sequence[Sample]) -> list[Finding]:
@@ -141,15 +110,8 @@ def synset_order(samples: Sequence[Sample]) -> list[Finding]:
     order = [sorted(labels[name]) for name in sorted(labels)]
     odd = [name for name in sorted(labels) if len(labels[name]) > 1]
     if odd or order != sorted(order):
-        text = "the class indices do not follow the sorted WordNet ids of the folders"
-        return [
-            Finding(
-                "class order", "failed", text, "Number the classes in the order of their sorted WordNet ids", tuple(odd)
-            )
-        ]
-    return (
-        [Finding("class order", "ok", f"{number(len(order), 'folder')} indexed by sorted WordNet ids")] if order else []
-    )
+        return [found("not-synset-order", odd)]
+    return [found("synset-order", folders=number(len(order), "folder"))] if order else []
 
 
 def number_order(samples: Sequence[Sample]) -> list[Finding]:
@@ -159,15 +121,17 @@ def number_order(samples: Sequence[Sample]) -> list[Finding]:
         return []
     by_label, by_number = (sorted(labels, key=key) for key in (lambda n: labels[n], int))
     if by_label == by_number:
-        return [Finding("class order", "ok", f"{number(len(labels), 'folder')} indexed in the order of their numbers")]
-    text = "the folders are named by numbers but not indexed in their order: sorted as text, 10 comes before 2"
-    advice = "Add leading zeros to the names; for ImageNet-V2, use imagenet-v2:PATH instead"
-    odd = tuple(
-        f"folder {name} has the class index {labels[name]}"
-        for name in by_number
-        if labels[name] != by_number.index(name)
-    )
-    return [Finding("class order", "failed", text, advice, odd)]
+        return [found("number-order", folders=number(len(labels), "folder"))]
+    return [
+        found(
+            "not-number-order",
+            [
+                f"folder {name} has the class index {labels[name]}"
+                for name in by_number
+                if labels[name] != by_number.index(name)
+            ],
+        )
+    ]
 
 
 def readable(samples: Sequence[Sample], examined: Sequence[Examined]) -> list[Finding]:
@@ -175,13 +139,9 @@ def readable(samples: Sequence[Sample], examined: Sequence[Examined]) -> list[Fi
     broken = [e.error for e in examined if e.error]
     decoded = sum(bool(e.pixels) for e in examined)
     if broken:
-        text = f"{number(len(broken), 'image')} cannot be read"
-        advice = "Replace these files from the archive: a run stops at the first one"
-        return [Finding("images", "failed", text, advice, tuple(broken))]
-    if decoded == len(samples):
-        return [Finding("images", "ok", f"all {number(decoded, 'image')} fully decoded")]
-    text = f"all headers read, {decoded:,} of {number(len(samples), 'image')} fully decoded"
-    return [Finding("images", "ok", text, "Use --full to decode every image and to compare the pixels too")]
+        return [found("unreadable", broken, images=number(len(broken), "image"))]
+    images = number(len(samples), "image")
+    return [found("all-decoded" if decoded == len(samples) else "some-decoded", images=images, decoded=decoded)]
 
 
 def warned(samples: Sequence[Sample], examined: Sequence[Examined], *, asked: bool) -> list[Finding]:
@@ -190,22 +150,18 @@ def warned(samples: Sequence[Sample], examined: Sequence[Examined], *, asked: bo
     if not jpegs:
         return []
     if not asked:
-        advice = "pip install 'benchsuite[jpeg]' to count JPEG files that decode with a warning"
-        return [Finding("images", "skipped", "the warnings of the JPEG decoder were not counted", advice)]
-    odd = tuple(f"{_file(s)}: {e.warning}" for s, e in zip(samples, examined, strict=True) if e.warning)
+        return [found("warnings-unknown")]
+    odd = [f"{_file(s)}: {e.warning}" for s, e in zip(samples, examined, strict=True) if e.warning]
     if not odd:
-        return [Finding("images", "ok", f"no warning from {number(jpegs, 'JPEG file')}")]
-    text = f"{number(len(odd), 'image')} decoded with a warning of the JPEG decoder: the pixels may be damaged"
-    advice = "Compare these files with another copy, and replace those that differ: some sound files have a warning too"
-    return [Finding("images", "note", text, advice, odd)]
+        return [found("no-warning", files=number(jpegs, "JPEG file"))]
+    return [found("warned", odd, images=number(len(odd), "image"))]
 
 
 def published_archive(name: str, digest: str) -> list[Finding]:
     """Whether an archive that was published with an MD5 still has it."""
-    if digest == PUBLISHED_MD5[name]:
-        return [Finding("archive", "ok", f"{name} has the published MD5")]
-    text = f"{name} has the MD5 {digest}, but was published with {PUBLISHED_MD5[name]}"
-    return [Finding("archive", "failed", text, "Get the archive again, or give one of your own another name")]
+    published = PUBLISHED_MD5[name]
+    kind = "archive-as-published" if digest == published else "archive-differs"
+    return [found(kind, name=name, digest=digest, published=published)]
 
 
 def lossy(examined: Sequence[Examined], census: Census | None) -> list[Finding]:
@@ -213,10 +169,7 @@ def lossy(examined: Sequence[Examined], census: Census | None) -> list[Finding]:
     n = sum(e.format == "JPEG" for e in examined)
     if not n or census is None or census.size is None or census.jpeg:
         return []
-    advice = "Compare results on this copy only with each other, or get the original arrays"
-    return [
-        Finding("formats", "note", f"{number(n, 'image')} stored as JPEG, which changed the published pixels", advice)
-    ]
+    return [found("stored-as-jpeg", images=number(n, "image"))]
 
 
 def oddities(
@@ -224,33 +177,19 @@ def oddities(
 ) -> list[Finding]:
     """What is unusual about readable files: modes other than RGB, suffixes of another format, rotation by EXIF."""
     scaled, ground = conversion.depth == "scale", conversion.alpha
-    drop = "{}, which is dropped: hidden colours show" if ground == "drop" else f"{{}}, put on {ground}"
-    kinds = (
-        (
-            "colours",
-            "in mode {}, converted to RGB by Pillow",
-            [e.mode if e.mode != "RGB" and not destroyed(e.mode) else "" for e in examined],
-        ),
-        ("colours", "in mode {}, scaled to 8 bits", [e.mode if scaled and destroyed(e.mode) else "" for e in examined]),
-        (
-            "colours",
-            "of {}, scaled to 8" if scaled else "of {}, of which the upper 8 are read",
-            ["16 bits a colour" if e.deep else "" for e in examined],
-        ),
-        ("colours", f"with {drop}", ["transparency" if e.clear else "" for e in examined]),
-        ("formats", "in {} with the suffix of another format", [e.format if e.misnamed else "" for e in examined]),
-        (
-            "orientation",
-            "rotated or mirrored by EXIF, which is ignored",
-            ["EXIF" if e.turned else "" for e in examined],
-        ),
-    )
+    values = {
+        "other-mode": [e.mode if e.mode != "RGB" and not destroyed(e.mode) else "" for e in examined],
+        "deep-grey": [e.mode if scaled and destroyed(e.mode) else "" for e in examined],
+        "deep-scaled" if scaled else "deep-cut": ["16 bits a colour" if e.deep else "" for e in examined],
+        "alpha-dropped" if ground == "drop" else "alpha-blended": ["transparency" if e.clear else "" for e in examined],
+        "misnamed": [e.format if e.misnamed else "" for e in examined],
+        "turned": ["EXIF" if e.turned else "" for e in examined],
+    }
     findings = []
-    for check, words, values in kinds:
-        for value in sorted(set(values) - {""}):
-            names = tuple(_file(s) for s, v in zip(samples, values, strict=True) if v == value)
-            text = f"{number(len(names), 'image')} {words.format(value)}"
-            findings.append(Finding(check, "note", text, "", names))
+    for kind, each in values.items():
+        for value in sorted(set(each) - {""}):
+            names = [_file(s) for s, v in zip(samples, each, strict=True) if v == value]
+            findings.append(found(kind, names, images=number(len(names), "image"), value=value, ground=ground))
     return findings
 
 
@@ -266,24 +205,20 @@ def sizes(samples: Sequence[Sample], examined: Sequence[Examined], census: Censu
     if census is not None and census.size is not None:
         odd = tuple(_file(s) for s, e in seen if (e.height, e.width) != census.size)
         if odd:
-            rule = "{1} x {0}".format(*census.size)
-            advice = "These are not the original images of the data set: get it again"
-            return [
-                Finding("sizes", "failed", f"{text}; {number(len(odd), 'image')} not {rule}", advice, odd),
-            ]
-        return [Finding("sizes", "ok", text)]
+            rule, images = "{1} x {0}".format(*census.size), number(len(odd), "image")
+            return [found("other-size", odd, sizes=text, images=images, rule=rule)]
+        return [found("sizes", sizes=text)]
     small = sorted((e.width * e.height, _file(s), e) for s, e in seen if min(e.width, e.height) < crop)
     if small:
-        words = f"{text}; {number(len(small), 'image')} with a side below {crop} pixels, enlarged before the crop"
-        names = tuple(f"{name} ({e.width} x {e.height})" for _, name, e in small)
-        return [Finding("sizes", "note", words, "", names)]
-    return [Finding("sizes", "ok", text)]
+        names = [f"{name} ({e.width} x {e.height})" for _, name, e in small]
+        return [found("enlarged", names, sizes=text, images=number(len(small), "image"), crop=crop)]
+    return [found("sizes", sizes=text)]
 
 
 def duplicates(what: str, groups: Sequence[tuple[Sample, ...]]) -> list[Finding]:
     """Images that exist more than once. ``what`` they share: bytes, or pixels but not bytes."""
     if not groups:
-        return [Finding("duplicates", "ok", f"no two images with the same {what}")]
+        return [found("distinct", what=what)]
     conflicting = [group for group in groups if len({s.label for s in group}) > 1]
     text = f"{number(sum(len(g) for g in groups), 'image')} in {number(len(groups), 'group')} with the same {what}"
     if conflicting:
@@ -291,10 +226,7 @@ def duplicates(what: str, groups: Sequence[tuple[Sample, ...]]) -> list[Finding]
     examples = tuple(
         " = ".join(map(_file, group)) for group in (*conflicting, *(g for g in groups if g not in conflicting))
     )
-    advice = (
-        "Copies count twice. Remove them from a data set of your own; in a published one, keep them and report them"
-    )
-    return [Finding("duplicates", "note", text, advice, examples)]
+    return [found("duplicates", examples, copies=text)]
 
 
 def ignored(others: Mapping[str, int]) -> list[Finding]:
@@ -302,7 +234,7 @@ def ignored(others: Mapping[str, int]) -> list[Finding]:
     if not others:
         return []
     kinds = ", ".join(f"{n:,} {kind}" for kind, n in sorted(others.items()))
-    return [Finding("folders", "note", f"other files next to the images, which are ignored: {kinds}")]
+    return [found("ignored", kinds=kinds)]
 
 
 def brief(name: str) -> str:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchsuite.data.archives import ARCHIVES
 from benchsuite.data.decode import SUFFIXES, check_header
 from benchsuite.data.system_files import system_kind
-from benchsuite.doctor.findings import WNID, Finding, ignored, number
+from benchsuite.doctor.findings import WNID, ignored, number
 from benchsuite.doctor.inspection import READERS, every, file_kind
-from benchsuite.errors import DataError
+from benchsuite.doctor.kinds import Finding, found
+from benchsuite.errors import BenchsuiteError, DataError
+from benchsuite.progress import Progress
+from benchsuite.specs.catalog import Catalog
+from benchsuite.specs.dataset import SplitName
+
+COPIES = ("imagenet", "imagenet64")
+"""Data sets whose copies have so many forms that a folder is tried as one of them before it is given up."""
+INSIDE = 20
+"""Folders and archives inside a folder that cannot be opened that are tried too."""
 
 
 @dataclass(slots=True)
@@ -60,6 +71,38 @@ def header_errors(paths: Sequence[str], advance: Callable[[int], None]) -> list[
     return [error for error in every(paths, _header_error, advance, READERS) if error]
 
 
+def survey_findings(
+    name: str, root: Path, split: SplitName, reason: str, catalog: Catalog, progress: Progress
+) -> tuple[Finding, ...]:
+    """Findings on a folder that could not be opened as the data set ``name`` for the ``reason``.
+
+    Reads the first bytes of the images in it, and tries whether it is a copy of ImageNet.
+    """
+    progress.note("the data set cannot be opened; listing what is in its folder")
+    content = survey(root, split)
+    progress.start(f"reading the first bytes of {len(content.images):,} files", len(content.images))
+    try:
+        broken = header_errors(content.images, progress.advance)
+    finally:
+        progress.stop()
+    return (*surveyed(content, broken, reason), *other_copies(name, root, split, catalog))
+
+
+def other_copies(name: str, root: Path, split: SplitName, catalog: Catalog) -> list[Finding]:
+    """How to give a folder that is, or holds, a copy of ImageNet: the first way that opens."""
+    inside = sorted(path for path in root.iterdir() if path.is_dir() or path.suffix in ARCHIVES)[:INSIDE]
+    for place in (*([root] if name not in COPIES else []), *inside):
+        for other in (copy for copy in COPIES if copy in catalog.datasets):
+            data = f"{other}:{place}"
+            with suppress(BenchsuiteError):
+                _, opened = catalog.open_dataset(data, split)
+                labels = len({sample.label for sample in opened.samples})
+                if labels > 1:  # else one of its class folders
+                    counts = f"{number(len(opened.samples), 'image')} of {number(labels, 'class')}"
+                    return [found("other-copy", data=shlex.quote(data), counts=counts)]
+    return []
+
+
 def _class_root(root: Path, part: str) -> Path:
     """The folder that seems to hold the class folders: that of the split if it exists. Else goes down as long as a
     folder holds a single folder that holds folders itself.
@@ -90,7 +133,7 @@ COMPRESSED = {".gz", ".tgz"}
 
 def surveyed(content: Survey, broken: Sequence[str], reason: str) -> list[Finding]:
     """Findings on a folder that could not be opened: the ``reason``, and what is in it."""
-    findings = [Finding("opening", "failed", reason, "Fix this first, then check again")]
+    findings = [found("not-opened", reason=reason)]
     names = content.folders
     kinds = Counter(_naming(name) for name in names)
     words = "".join(f", {n:,} named by {kind}" for kind, n in kinds.most_common() if kind != OTHER)
@@ -98,41 +141,31 @@ def surveyed(content: Survey, broken: Sequence[str], reason: str) -> list[Findin
     text = f"{number(len(content.images), 'image')} in {number(len(names), 'folder')}{parent}{words}"
     if not names and content.where:
         text = f"{number(len(content.images), 'image')} in {content.where}, but no class folders"
-    findings.append(Finding("folders", "ok" if content.images else "failed", text, _elsewhere(content)))
+    findings.append(found(_kind(content), content=text, where=content.where))
     usual, times = kinds.most_common(1)[0] if kinds else (OTHER, 0)
-    odd = tuple(name for name in names if _naming(name) != usual)
+    odd = [name for name in names if _naming(name) != usual]
     if odd and usual != OTHER and times > len(odd):
-        text = f"{number(len(odd), 'folder')} not named by {usual}, unlike the others"
-        findings.append(
-            Finding("folders", "failed", text, f"Name these folders by {usual} too, or move them elsewhere", odd)
-        )
-    empty = tuple(name for name, n in names.items() if not n)
+        findings.append(found("other-names", odd, folders=number(len(odd), "folder"), usual=usual))
+    empty = [name for name, n in names.items() if not n]
     if empty and not _archives_only(content):
-        advice = "Put the missing images into the empty folders, or remove the folders that are not classes"
-        findings.append(Finding("folders", "failed", f"{number(len(empty), 'folder')} without an image", advice, empty))
+        findings.append(found("empty-folder", empty, folders=number(len(empty), "folder")))
+    inner = number(len(content.nested), "folder")
     if content.nested and usual != OTHER:
-        text = f"{number(len(content.nested), 'folder')} inside the class folders"
-        advice = "Move the images of the inner folders up into the class folders, and remove the inner folders"
-        findings.append(Finding("folders", "failed", text, advice, tuple(content.nested)))
+        findings.append(found("nested", content.nested, folders=inner))
     elif content.nested:
-        inside = f"{number(len(content.nested), 'folder')} inside {number(len(names), 'folder')}"
-        text = f"{inside}, which may be separate data sets"
-        findings.append(Finding("folders", "failed", text, "Use one of these folders as PATH", tuple(names)))
+        findings.append(found("several-sets", [*names], inside=f"{inner} inside {number(len(names), 'folder')}"))
     if broken:
-        text = f"{number(len(broken), 'file')} with the suffix of an image, but empty, not an image or not readable"
-        advice = "Replace the files that are not images, or correct their read permissions"
-        findings.append(Finding("images", "failed", text, advice, tuple(broken)))
+        findings.append(found("no-image-files", broken, files=number(len(broken), "file")))
     return findings + ignored(content.others)
 
 
-def _elsewhere(content: Survey) -> str:
-    """What to do if the images are deeper in the folder, or in an archive; else empty."""
+def _kind(content: Survey) -> str:
+    """The kind of the finding on what is in the folder: images here, deeper in it or none, or an archive."""
     if _archives_only(content):
-        if not set(ARCHIVES) & set(content.others):
-            return "Decompress the archive, for example with gunzip: a tar or zip of ImageNet then opens as it is"
-        return "ImageNet opens from the archive itself: --data imagenet:FILE (docs/data.md). Unpack that of another set"
-    deeper = content.where not in ("", "val", "train") and len(content.folders) > 1
-    return f"The class folders are in {content.where}: append this to PATH" if deeper else ""
+        return "archive" if set(ARCHIVES) & set(content.others) else "compressed"
+    if not content.images:
+        return "no-image"
+    return "deeper" if content.where not in ("", "val", "train") and len(content.folders) > 1 else "surveyed"
 
 
 def _archives_only(content: Survey) -> bool:

@@ -209,10 +209,11 @@ def _header(sample: Sample) -> tuple[Examined, bool] | None:
     with stream as file:
         with Image.open(file, formats=FORMATS) as image:
             kind, mode = str(image.format), str(image.mode)
+            bits, alpha = deep(image), transparent(image)  # before EXIF is read, which loads a PNG
             turned = image.getexif().get(ORIENTATION, 1) not in (1, 0, None)
             suffix = Path(sample.where).suffix.lower()
             usual = NAMED.get(suffix, suffix.removeprefix(".").upper())
-            odd, bits, alpha = kind not in (usual, "MPO"), deep(image), transparent(image)
+            odd = kind not in (usual, "MPO")
             head = Examined("", image.width, image.height, kind, mode, turned, odd, bits, alpha)
         file.seek(max(0, file.seek(0, os.SEEK_END) - 8))
         tail = file.read()

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -46,14 +47,15 @@ def catalog():
 
 @pytest.fixture
 def run(monkeypatch, capsys, catalog, tmp_path):
-    """``run("10crop")``: standard output in words; with ``json=True`` the object."""
+    """``run("10crop")``: all of it in words; with ``json_=True`` the object, with ``all_=False`` what matters most."""
     monkeypatch.setattr(show, "load_plugins", lambda: catalog)
+    monkeypatch.setenv("COLUMNS", "300")
 
-    def call(*words, json_=False):
+    def call(*words, json_=False, all_=True):
         parser = argparse.ArgumentParser()
         parser.add_argument("--json", action="store_true")
         show.add_arguments(parser)
-        extra = ["--json"] if json_ else []
+        extra = ["--json"] if json_ else ["--all"] if all_ else []
         assert show.run(parser.parse_args(["--results", str(tmp_path), *words, *extra])) == 0
         out, err = capsys.readouterr()
         assert err == ""
@@ -302,6 +304,9 @@ def test_a_run_shows_the_question_the_counts_and_the_views(run, tmp_path):
         assert "2 at 1, 1 at 5, within 1e-05" in text
         assert "torch  2.9" in text
         assert "  total    9.90" in text
+    brief = run("resnet50-1crop-im", all_=False)
+    assert re.match(r"resnet50-1crop-im\S*: \d+\.\d\d \[.*\] % top-1 error of resnet50 by 1crop\.", brief)
+    assert len(brief.splitlines()) < len(text.splitlines())
     found = run("resnet50-1crop-im", json_=True)
     assert (found["kind"], found["top1_errors"], found["n"], found["limit"]) == ("run", 58, 500, 500)
     assert found["manifest"] == data
@@ -370,3 +375,34 @@ def test_the_default_results_folder_is_named_by_the_environment(monkeypatch):
     parser = argparse.ArgumentParser()
     show.add_arguments(parser)
     assert str(parser.parse_args(["1crop"]).results) == "results"
+
+
+def test_the_first_line_says_how_many_views_a_protocol_has_and_the_table_where_they_are(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("10crop:merge=logit", "--architecture", "net50", all_=False).splitlines()
+    assert lines[0].startswith("10crop:merge=logit (protocol): 10 views of an image, mean of logits.")
+    assert [line.split()[0] for line in lines[5:15]] == [str(n) for n in range(1, 11)]
+    assert lines[5].split("  ")[-1] == "x 0..223, y 0..223 of 341x256"
+    assert re.split("  +", lines[14])[1] == "crop 224 center, mirrored"
+    assert "every view: short side 256 bilinear" in lines
+    assert lines[-1] == "All that is known: benchsuite show 10crop:merge=logit --all"
+    assert len(lines) <= 24
+    many = run("multicrop", "--architecture", "net50", all_=False)
+    assert "40 more views: benchsuite show multicrop --all" in many
+
+
+def test_the_first_lines_about_a_network_and_a_figure_are_the_answer(run):
+    text = run("net50", all_=False)
+    assert text.startswith(
+        "net50 (architecture, from networks (extra 2)): images of any size, 3 sets of weights. Fifty"
+    )
+    assert "timm.a1_in1k 288/288 bicubic where timm.a1_in1k comes from" in " ".join(text.split())
+    text = run("he-t4-ms-resnet-50-top1", all_=False)
+    assert text.startswith("he-t4-ms-resnet-50-top1: ResNet-50, 20.74 % top-1 error on imagenet")
+    assert "K. He says: one ResNet-50" in text
+    text = run("lbcnn-2nd-82.74", all_=False)
+    assert "unverified" in text.splitlines()[0]
+    assert run("torch", all_=False).startswith("torch (loader): the reference")
+    assert run("redder:by=5", all_=False).startswith(
+        "redder:by=5 (transform, from toys (extra 1)): A larger logit of red."
+    )

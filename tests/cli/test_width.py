@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import finished_runs
 import pytest
+
+from benchsuite.cli import main
 
 WIDTHS = (60, 80, 130)
 
@@ -14,6 +18,15 @@ ANSWERS = {
     "explain resnet50": "resnet50: 24.7, 22.85 and 20.74 % top-1 error",
     "explain pnn": "pnn: 85.91 and 90.53 % accuracy are one run",
     "explain resnet101 --top5": "resnet101: 7.1, 6.05 and 4.6 % top-5 error",
+    "show 10crop": "10crop (protocol): 10 views of an image, mean of probs.",
+    "show resnet50": "resnet50 (architecture): images of any size, 20 sets of weights.",
+    "show he-t4-ms-resnet-50-top1": "he-t4-ms-resnet-50-top1: ResNet-50, 20.74 % top-1 error",
+    "show multiscale --all": "multiscale (protocol)",
+    "list": "30 architectures, 13 protocols",
+    "list architectures": "30 architectures, by plugin",
+    "list published": "269 published figures, by network",
+    "list published --model resnet50": "68 published figures",
+    "list recipes --all": "116 recipes",
     "explain resnet50 --all": "resnet50: 24.7, 22.85 and 20.74 % top-1 error",
 }
 """Commands, and how their first line begins."""
@@ -32,5 +45,39 @@ def test_the_first_line_is_the_answer_and_no_line_is_wider_than_the_pipe(command
     assert " ".join(text.split()).startswith(ANSWERS[command])
     assert [line for line in text.splitlines() if len(line) > width] == []
     assert "\x1b" not in text
+    if width >= 80 and "--all" not in command:
+        assert len(text.splitlines()) <= 24
+
+
+RUN = next((Path(__file__).parents[2] / "results" / "digits-resnet50" / "runs").glob("resnet50-1crop-digits-*"))
+
+RUNS = {
+    "compare first second": "resnet50 1crop [second] makes ",
+    "compare first second --all": "resnet50 1crop [second] makes ",
+    "compare first second third": "2 runs against resnet50 1crop [first]: ",
+    "compare first vs second third": "1 runs -> 2 runs: ",
+    "audit first": "first: ",
+    "audit first --all": "first: ",
+    "audit --claim 90.53 --accuracy 85.91 --batch-size 10 --epochs 80 --draws 20": "90.53 % or more is printed ",
+    "show RUN": "resnet50-1crop-digits-",
+    "show RUN --all": "resnet50-1crop-digits-",
+    "explain resnet50 --all": "resnet50: 24.7",
+    "data check digits": "digits, test split: Fine.",
+}
+"""The same of commands that read runs, or images."""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("command", RUNS)
+def test_a_command_that_reads_runs_answers_first_and_fits(
+    command: str, width: int, isolated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, name in enumerate(("first", "second", "third")):
+        finished_runs.saved(isolated / "results", name, finished_runs.scores(60, 10, seed, noise=1 + seed / 2))
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main([str(RUN) if word == "RUN" else word for word in command.split()]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(RUNS[command])
+    assert [line for line in text.splitlines() if len(line) > width] == []
     if width >= 80 and "--all" not in command:
         assert len(text.splitlines()) <= 24

@@ -6,13 +6,13 @@ import io
 import json
 import os
 import struct
-import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from deep_images import png16
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -23,19 +23,6 @@ from benchsuite.cli import main
 SCALE = Conversion("scale")
 RNG = np.random.default_rng(0)
 EVERY = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-
-
-def png16(values: np.ndarray[Any, Any]) -> bytes:
-    """A PNG of 16 bits a value, which Pillow does not write for colours: (h, w) or (h, w, bands)."""
-    kind = {1: 0, 2: 4, 3: 2, 4: 6}[1 if values.ndim == 2 else values.shape[2]]
-    height, width = values.shape[:2]
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    head = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def file_of(picture: Image.Image, suffix: str, **options: Any) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 
 from benchsuite.builtin.datasets import _synsets
 from benchsuite.doctor.class_order import ClassOrder, devkit_order, judge, order, usual_mistakes
-from benchsuite.doctor.findings import Finding
+from benchsuite.doctor.kinds import Finding
 
 
 def seen(classes: int, each: int, accuracy: float, seed: int = 0) -> tuple[Any, Any]:

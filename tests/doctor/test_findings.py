@@ -9,7 +9,6 @@ import pytest
 
 from benchsuite import Census, Sample
 from benchsuite.doctor.findings import (
-    Finding,
     counts,
     duplicates,
     ignored,
@@ -24,6 +23,7 @@ from benchsuite.doctor.findings import (
     verdict,
 )
 from benchsuite.doctor.inspection import Examined
+from benchsuite.doctor.kinds import Finding
 
 NAMES = tuple("abcdefghij")
 WHOLE = Census("test", 30, 10, 3, (4, 6))

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from benchsuite.doctor.findings import Finding
 from benchsuite.doctor.folder_survey import Survey, surveyed
+from benchsuite.doctor.kinds import Finding
 
 
 def only(findings: list[Finding]) -> Finding:

@@ -9,7 +9,12 @@ import pytest
 from benchsuite.specs import architecture, dataset, loader, preprocess, protocol, recipe, reporter
 
 MODULES = (architecture, dataset, loader, preprocess, protocol, recipe, reporter)
-KINDS = [v for m in MODULES for v in vars(m).values() if dataclasses.is_dataclass(v) and v.__module__ == m.__name__]
+KINDS = [
+    v
+    for m in MODULES
+    for v in vars(m).values()
+    if isinstance(v, type) and dataclasses.is_dataclass(v) and v.__module__ == m.__name__
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)

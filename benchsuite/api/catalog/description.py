@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchsuite.api.catalog import facts as all_facts
+from benchsuite.api.catalog.brief import brief
 from benchsuite.api.catalog.facts import Facts
 from benchsuite.api.catalog.words import text
 from benchsuite.api.options import results_folder
@@ -16,6 +18,7 @@ from benchsuite.api.shown import WRAPPED, Shown
 from benchsuite.errors import UnknownName, unknown_name
 from benchsuite.explanation import ledger
 from benchsuite.report.markup import escaped, tag
+from benchsuite.report.tables.text import Table
 from benchsuite.specs.architecture import Family
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.storage import run_folder
@@ -29,15 +32,29 @@ PLAIN = ("dataset", "loader", "reporter")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Description(Shown):
-    """What is known of a protocol, architecture, data set, published number, run ...; ``record`` is ``show --json``."""
+    """What is known of a protocol, architecture, data set, published number, run ...; ``record`` is ``show --json``.
+
+    ``asked`` is the name that was given.
+    """
 
     record: Facts
+    every: bool = False
+    asked: str = field(default="", compare=False)
 
     def lines(self) -> Sequence[str]:
-        """The lines of ``benchsuite show``."""
-        return list(text(self.record))
+        """What it is, in a sentence; below the table what else matters. With ``every`` all that is known, in lines."""
+        if self.every:
+            return list(text(self.record))
+        answer, _, rest = brief(self.record)
+        return [answer, *rest, f"All that is known: benchsuite show {shlex.quote(self.asked)} --all"]
+
+    def cells(self) -> Table:
+        """The views, weights, parameters or facts."""
+        return ([], []) if self.every else brief(self.record)[1]
 
     def _repr_html_(self) -> str:
+        if not self.every:
+            return super()._repr_html_()
         first, *rest = self.lines()
         return tag("p", tag("b", escaped(first))) + tag("pre", escaped("\n".join(rest)), style=WRAPPED)
 
@@ -47,29 +64,30 @@ def show(
     *,
     architecture: str = "resnet50",
     data: str | None = None,
+    every: bool = False,
     results: str | Path | None = None,
     catalog: Catalog | None = None,
 ) -> Description:
     """What is known of a name, as ``benchsuite show`` does.
 
     It is that of a protocol, an architecture, a transform, a data set, a published number, a run or a training. The
-    views of a protocol are made for ``architecture`` and for the preprocessing of ``data``. Raises ``UnknownName`` with
-    the nearest name of all kinds.
+    views of a protocol are made for ``architecture`` and for the preprocessing of ``data``. ``every`` shows all that is
+    known, and not only what matters most. Raises ``UnknownName`` with the nearest name of all kinds.
     """
     asked, folder = str(getattr(name, "path", name)), results_folder(results)
     catalog = catalog or load_plugins()
     declared = _declared(catalog, asked, architecture, data)
     if declared is not None:
-        return Description(declared)
+        return Description(declared, every, asked)
     for row in ledger.load():
         if row.id == asked:
-            return Description(all_facts.published(catalog, row))
+            return Description(all_facts.published(catalog, row), every, asked)
     for trained in (Path(asked), folder / "training" / asked):
         if trained.parent.name == "training" and (trained / "manifest.json").is_file():
-            return Description(all_facts.training(trained))
+            return Description(all_facts.training(trained), every, asked)
     runs = [run.name for run in run_folder.runs_in(folder)]
     if (Path(asked) / "manifest.json").is_file() or any(run_folder.is_named(run, asked) for run in runs):
-        return Description(all_facts.run(run_folder.find_run(folder, asked)))
+        return Description(all_facts.run(run_folder.find_run(folder, asked)), every, asked)
     raise _unknown(catalog, asked, runs, folder)
 
 

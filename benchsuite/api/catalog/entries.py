@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from typing import Any
 
 from benchsuite.errors import unknown_name
 from benchsuite.explanation import ledger
-from benchsuite.specs.architecture import Architecture, Transform
+from benchsuite.specs.architecture import Architecture, Family, Transform
 from benchsuite.specs.catalog import BUILT_IN, Catalog
 from benchsuite.specs.parameters import parameters, show, transform_parameters
 from benchsuite.specs.protocol import Protocol
@@ -20,11 +21,19 @@ Entry = dict[str, Any]
 _SENTENCE = re.compile(r"(?<!\bal)(?<!\bsec)(?<!\be\.g)(?<!\bi\.e)\.\s")
 
 HEADERS = {
-    "published": ("id", "model", "data set", "protocol", "value", "source"),
-    "weights": ("architecture", "name", "short side/crop", "source"),
-    "recipes": ("name", "architecture", "data set", "expected", "cost"),
+    "published": ("id", "value", "source", "protocol", "data set", "model"),
+    "weights": ("architecture", "weights", "resize/crop", "source"),
+    "recipes": ("recipe", "architecture", "data set", "expected", "cost"),
 }
 """What the cells of ``line`` are; of other kinds they are the name and the first sentence of its note."""
+
+GROUPED = {
+    "architectures": ("plugin", "networks", "names"),
+    "weights": ("architecture", "weights", "names"),
+    "recipes": ("architecture", "recipes", "names"),
+    "published": ("network", "figures", "top-1 error %"),
+}
+"""Long lists that are shown in groups, and what the cells of ``groups`` are."""
 
 
 def line(kind: str, entry: Entry) -> list[str]:
@@ -32,13 +41,47 @@ def line(kind: str, entry: Entry) -> list[str]:
     if kind == "published":
         value = f"{entry['value'] or '-'} % {entry['metric'].replace('_', ' ')}"
         where = entry["source"] + ("" if entry["status"] == "verified" else " (unverified)")
-        return [entry["id"], entry["model"], entry["dataset"], entry["protocol_text"], value, where]
+        return [entry["id"], value, where, entry["protocol_text"], entry["dataset"], entry["model"]]
     if kind == "weights":
         return [entry["architecture"], entry["name"], f"{entry['resize']}/{entry['crop']}", entry["source"]]
     if kind == "recipes":
         return [entry["name"], entry["architecture"], entry["dataset"], entry["expected"], entry["cost"]]
     foreign = "" if entry["owner"].startswith(BUILT_IN) else f"[{entry['owner']}] "
     return [entry["name"], foreign + first_sentence(entry["note"])]
+
+
+def groups(kind: str, entries: Sequence[Entry]) -> list[list[str]]:
+    """One line for each plugin or network of a long list: its name, how many entries it has, and what they are."""
+    found = dict[str, list[Entry]]()
+    for entry in entries:
+        owner = entry.get("owner", "").partition(" ")[0].rpartition(".")[2]
+        key = owner if kind == "architectures" else ledger.base(entry["architecture"] or "") or "any other"
+        found.setdefault(key, []).append(entry)
+    return [[key, str(len(group)), _summed(kind, group)] for key, group in sorted(found.items(), key=_last_is_other)]
+
+
+def _last_is_other(group: tuple[str, Sequence[Entry]]) -> tuple[bool, str]:
+    return group[0] == "any other", group[0]
+
+
+def _summed(kind: str, entries: Sequence[Entry]) -> str:
+    if kind != "published":
+        return ", ".join(entry["name"] for entry in entries)
+    errors = sorted(entry["error"] for entry in entries if entry["error"] is not None and "top1" in entry["metric"])
+    return " to ".join(f"{error:g}" for error in dict.fromkeys((errors[0], errors[-1]))) if errors else ""
+
+
+def matching(kind: str, entries: list[Entry], pattern: str) -> list[Entry]:
+    """The entries of a kind whose name, network or model matches a pattern such as ``resnet*``, in any case.
+
+    Raises ``UnknownName`` if there are none.
+    """
+    fields = ("name", "id", "model", "architecture")
+    found = [e for e in entries if any(fnmatch(str(e.get(f) or "").lower(), pattern.lower()) for f in fields)]
+    if not found:
+        names = {str(e.get("name") or e.get("id")) for e in entries}
+        raise unknown_name(f"name or pattern of {kind}", pattern, names)
+    return found
 
 
 def first_sentence(text: str) -> str:
@@ -58,17 +101,29 @@ def of_model(entries: list[Entry], model: str | None) -> list[Entry]:
 
 def architectures(catalog: Catalog) -> list[Entry]:
     """Networks and families of networks."""
+    return [_architecture(catalog, name, spec) for name, spec in catalog.architectures.items()]
+
+
+def of_family(catalog: Catalog, pattern: str) -> list[Entry]:
+    """The networks of a family of which the pattern names the prefix: ``timm:resnet*``. Empty for other patterns."""
+    family = catalog.architectures.get(f"{pattern.partition(':')[0]}:NAME") if ":" in pattern else None
+    names = [f"{family.prefix}:{name}" for name in family.names()] if isinstance(family, Family) else []
     return [
-        {
-            "name": name,
-            "owner": catalog.owner("architecture", name),
-            "note": spec.note,
-            "weights": [w.name for w in spec.weights] if isinstance(spec, Architecture) else [],
-            "channels": spec.input.channels if isinstance(spec, Architecture) else None,
-            "fixed_size": spec.input.fixed or spec.dense is None if isinstance(spec, Architecture) else None,
-        }
-        for name, spec in catalog.architectures.items()
+        _architecture(catalog, name, catalog.architecture(name))
+        for name in names
+        if fnmatch(name.lower(), pattern.lower())
     ]
+
+
+def _architecture(catalog: Catalog, name: str, spec: Architecture | Family) -> Entry:
+    return {
+        "name": name,
+        "owner": catalog.owner("architecture", name),
+        "note": spec.note,
+        "weights": [w.name for w in spec.weights] if isinstance(spec, Architecture) else [],
+        "channels": spec.input.channels if isinstance(spec, Architecture) else None,
+        "fixed_size": spec.input.fixed or spec.dense is None if isinstance(spec, Architecture) else None,
+    }
 
 
 def protocols(catalog: Catalog) -> list[Entry]:

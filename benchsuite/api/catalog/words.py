@@ -102,7 +102,7 @@ def run_text(facts: Facts) -> Iterator[str]:
         yield from aligned(group_table(facts))
     if "relative_error" in facts:
         yield f"  {relative_words(facts['relative_error'])}"
-    yield f"views, combined by {_combined(manifest['protocol']['combine'])}"
+    yield f"views, combined by {combined(manifest['protocol']['combine'])}"
     views = [describe(view_from_data(data)) for data in manifest["views"]]
     yield from columns((str(number), text) for number, text in enumerate(views, 1))
     yield "seconds"
@@ -166,6 +166,7 @@ def _prepared(preprocess: Facts) -> str:
     return in_words(from_data(preprocess))
 
 
-def _combined(combine: Facts) -> str:
+def combined(combine: Facts) -> str:
+    """How the scores of views are combined: ``mean of probs``."""
     weighed = ", weighed by places" if combine["average"] == "locations" else ""
     return f"{combine['rule']} of {combine['space']}s{weighed}"

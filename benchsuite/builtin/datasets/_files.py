@@ -18,8 +18,8 @@ from benchsuite import (
     Sample,
     Split,
     archive_state,
-    cache_dir,
     check_headers,
+    data_folders,
     decode,
     expected,
     is_remote,
@@ -44,9 +44,7 @@ def data_folder(dataset: str, path: str | None, download: str, *also: str) -> Pa
     """
     if path is not None:
         return existing(dataset, path, download)
-    own = os.environ.get("BENCHSUITE_DATA")
-    places = [Path(own).expanduser() / dataset] if own else []
-    places += [cache_dir() / "data" / dataset, *map(Path, also)]
+    places = [*data_folders(dataset), *map(Path, also)]
     for place in places:
         if place.is_dir():
             return place

@@ -28,6 +28,10 @@ def names(ids: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name if times[name] == 1 else f"{name} ({i})" for i, name in zip(ids, known, strict=True))
 
 
+TINY = "val_annotations.txt"
+"""The labels of Tiny ImageNet's validation images, which lie in one folder beside it."""
+
+
 def refuse_others(folder: Path, inside: Iterable[str], index: dict[str, int]) -> None:
     """Raises ``DataError`` for the first of these folders that is not named by a WordNet id of the 1000 classes."""
     for name in inside:
@@ -36,6 +40,8 @@ def refuse_others(folder: Path, inside: Iterable[str], index: dict[str, int]) ->
             hint = f"{folder}; for other classes use folder:{folder}"
             if name.isdigit():
                 hint = f"{folder}; rename each number to its WordNet id; for ImageNet-V2 use imagenet-v2:PATH"
+            elif (folder / TINY).is_file():
+                hint = f"{folder}; for Tiny ImageNet use tiny-imagenet:{folder.parent}"
             elif _files.folders(folder / name):
                 hint = f"{folder}; {name} itself holds folders: PATH has to be the folder that holds the class folders"
             raise DataError(

@@ -17,7 +17,7 @@ def open_folder(path: str | None, split: SplitName) -> Split:
     like any others: for networks of 1000 ImageNet classes use ``imagenet:PATH``, which has their indices. Raises
     ``DataError`` for train and test folders of different classes, whose indices would not agree.
     """
-    from benchsuite.builtin.datasets import _files
+    from benchsuite.builtin.datasets import _files, _synsets
 
     root = _files.existing("folder", path, LAYOUT)
     parts = {name: root / name for name in ("train", "test", "val") if _holds_folders(root / name)}
@@ -31,6 +31,9 @@ def open_folder(path: str | None, split: SplitName) -> Split:
     classes = tuple(_files.class_folders(chosen))
     if not classes:
         raise DataError(expected("folder:PATH", "a folder of class folders", "none in it", str(root)))
+    if len(classes) == 1 and (chosen / _synsets.TINY).is_file():
+        rule, got = "a folder of class folders", f"the images of Tiny ImageNet, whose labels are in {_synsets.TINY}"
+        raise DataError(expected("folder:PATH", rule, got, f"{chosen}: use tiny-imagenet:{chosen.parent}"))
     odd = sorted(set(classes) ^ set(_files.folders(parts.get("train", chosen))))
     if odd:
         raise DataError(

@@ -1,1 +1,1 @@
-"""Data sets that vary the test images of CIFAR or ImageNet; all are made with what ``benchsuite`` exports."""
+"""Other images of ImageNet's classes; these sets are made with what ``benchsuite`` exports, as a plugin's are."""

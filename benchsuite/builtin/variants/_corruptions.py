@@ -1,4 +1,4 @@
-"""The corruptions of ImageNet-C and CIFAR-10-C, and AlexNet's errors under them."""
+"""The corruptions of ImageNet-C, and AlexNet's errors under them."""
 
 from __future__ import annotations
 

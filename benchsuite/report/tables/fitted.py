@@ -70,6 +70,19 @@ def fitted(table: Table, width: int, *, numbers: bool = False, rule: str = "─"
         yield from _row(row, widths, numbers=numbers)
 
 
+def cut(table: Table, width: int, *, rule: str = "─") -> Iterator[str]:
+    """A table with one line for each row, which ends with ``…`` where it would be wider than ``width`` characters."""
+    headers, rows = table
+    if not rows:
+        return
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    for number, row in enumerate([headers, *rows]):
+        text = (" " * GAP).join(cell.ljust(wide) for cell, wide in zip(row, widths, strict=True)).rstrip()
+        yield text if len(text) <= width else f"{text[: width - 1]}…"
+        if not number:
+            yield rule * min(sum(widths) + GAP * (len(widths) - 1), width)
+
+
 def _longest(text: str) -> int:
     return max(map(len, text.split()), default=0)
 

@@ -13,7 +13,10 @@ CATALOG = benchsuite.load_plugins(entry_points=False, extra=[ToyPlugin()])
 
 
 def test_a_protocol_is_described_with_its_views() -> None:
-    found = benchsuite.show("10crop:merge=logit", catalog=CATALOG)
+    assert repr(benchsuite.show("10crop", catalog=CATALOG)).startswith(
+        "10crop (protocol): 10 views of an image, mean of"
+    )
+    found = benchsuite.show("10crop:merge=logit", every=True, catalog=CATALOG)
     assert len(found.record["views"]) == 10
     assert repr(found).splitlines()[0] == "10crop:merge=logit (protocol)"
     whole = found._repr_html_()
@@ -37,7 +40,8 @@ def test_a_run_is_described_as_it_is_by_its_id() -> None:
     found = benchsuite.show(run, catalog=CATALOG)
     assert found.record["manifest"] == run.manifest
     assert found == benchsuite.show(run.run_id, catalog=CATALOG)
-    assert repr(found).splitlines()[0] == run.run_id
+    assert repr(found).startswith(f"{run.run_id}: ")
+    assert "% top-1 error of toy by 1crop." in repr(found).splitlines()[0]
 
 
 def test_a_training_is_described_as_it_is_by_its_folder_and_its_id() -> None:

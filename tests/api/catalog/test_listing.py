@@ -20,9 +20,11 @@ def test_a_kind_is_a_table_with_a_row_for_each_entry(kind: str) -> None:
         e.get("name", e.get("id")) for e in found.lists[kind]
     ]
     assert set(table.columns) == set(found.lists[kind][0])
-    assert repr(found).splitlines()[0] == f"{kind}: {len(table)}"
-    assert len(found.cells()[1]) == min(len(table), MOST)
-    assert (f"and {len(table) - MOST} more in .table" in repr(found)) == (len(table) > MOST)
+    assert repr(found).startswith(f"{len(table)} ")
+    assert len(found.cells()[1]) <= min(len(table), MOST)
+    assert ("--all" in repr(found)) == (len(table) > MOST)
+    every = benchsuite.list_entries(kind, every=True, catalog=CATALOG)
+    assert len(every.cells()[1]) == len(table)
 
 
 def test_without_a_kind_every_entry_of_the_short_lists_has_its_kind() -> None:
@@ -41,7 +43,7 @@ def test_the_published_numbers_of_a_model_are_those_of_its_variants() -> None:
 
 def test_a_plugin_that_could_not_be_loaded_is_named() -> None:
     found = benchsuite.list_entries("loaders", catalog=Catalog(broken=(("sick", "ImportError: no module"),)))
-    assert repr(found).splitlines() == ["loaders: 0", "plugin sick could not be loaded: ImportError: no module"]
+    assert repr(found).splitlines() == ["0 loaders", "plugin sick could not be loaded: ImportError: no module"]
     assert found.record["broken"] == [{"plugin": "sick", "reason": "ImportError: no module"}]
 
 
@@ -50,3 +52,5 @@ def test_mistakes_are_one_line() -> None:
         benchsuite.list_entries("protocol")
     with pytest.raises(BadParameter, match="Expected --model to be used with published or weights, got no kind"):
         benchsuite.list_entries(model="resnet50")
+    with pytest.raises(BadParameter, match="Expected a pattern to be used with a kind, got resnet"):
+        benchsuite.list_entries(pattern="resnet*")

@@ -8,6 +8,7 @@ import re
 import struct
 import subprocess
 import sys
+import tarfile
 import types
 from pathlib import Path
 
@@ -250,6 +251,11 @@ def test_images_of_one_name_in_several_classes_have_ids_with_their_class(tmp_pat
     write(tmp_path / TENCH / "b.jpg")
     found = imagenet.open_imagenet(str(tmp_path), "test").samples
     assert {s.id: s.label for s in found} == {f"{TENCH}/a": 0, f"{TENCH}/b": 0, f"{GOLDFISH}/a": 1}
+    with tarfile.open(tmp_path / "copy.tar", "w") as tar:
+        for name in (TENCH, GOLDFISH):
+            tar.add(tmp_path / name, name)
+    again = imagenet.open_imagenet(str(tmp_path / "copy.tar"), "test").samples
+    assert [(s.id, s.label, s.content) for s in again] == [(s.id, s.label, s.content) for s in found]
 
 
 # what every dataset of image files has in common
@@ -559,7 +565,11 @@ def test_without_a_path_the_usual_places_are_looked_at(name, tmp_path, monkeypat
         else:
             write_idx(root, np.zeros((1, 28, 28)), [label])
 
-    fails(opened, None, f"looked in {re.escape(str(cache_dir() / 'data' / name))}.*: get the .* is PATH")
+    fails(
+        opened,
+        None,
+        f"looked in {re.escape(str(cache_dir() / 'data' / name))}.*: get it with `.* {name}`, or the .* is PATH",
+    )
     if name == "fashion-mnist":
         fill(tmp_path / "debian", 7)
         assert opened(None, "test").samples[0].label == 7

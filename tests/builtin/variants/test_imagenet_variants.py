@@ -108,6 +108,10 @@ def test_a_run_counts_errors_by_corruption_and_severity_and_relates_them_to_alex
     assert "severity 5" in shown
     assert f"mCE {row['relative_error']['value']:.2f} %" in shown
     assert main(["show", row["run_id"]]) == 0
+    brief = capsys.readouterr().out
+    assert f"mCE {row['relative_error']['value']:.2f} %" in brief
+    assert "errors by corruption and severity: --all" in brief
+    assert main(["show", row["run_id"], "--all"]) == 0
     assert "severity 5" in capsys.readouterr().out
     report = benchsuite.write_report(row["path"])
     assert "by corruption" in report.markdown
@@ -172,14 +176,19 @@ def test_its_validation_folder_is_never_a_set_of_the_one_class_images(
     from benchsuite.cli import main
 
     for name, path, said in (
-        ("folder", tiny / "val", "at least 2, because with one every answer is right, got 1, images"),
+        ("folder", tiny / "val", "got the images of Tiny ImageNet, whose labels are in val_annotations.txt"),
+        ("folder", tiny, "got the images of Tiny ImageNet, whose labels are in val_annotations.txt"),
         ("imagenet", tiny / "val", "got images, which is not a WordNet id"),
         ("imagenet", tiny, "got images, which is not a WordNet id"),
     ):
         assert main([*WORDS, f"{name}:{path}"]) == 2
         printed = capsys.readouterr()
         assert said in printed.err
+        assert f"use tiny-imagenet:{tiny})" in printed.err
         assert printed.out == ""
+    (tiny / "val" / "val_annotations.txt").unlink()
+    assert main([*WORDS, f"folder:{tiny / 'val'}"]) == 2
+    assert "with one every answer is right, got 1, images" in capsys.readouterr().err
 
 
 def test_its_jpeg_files_are_the_published_ones(tiny: Path) -> None:
@@ -188,7 +197,7 @@ def test_its_jpeg_files_are_the_published_ones(tiny: Path) -> None:
         (tiny / "val" / "images" / f"val_{i}.png").unlink()
     notes = tiny / "val" / "val_annotations.txt"
     notes.write_text(notes.read_text().replace(".png", ".JPEG"))
-    found = benchsuite.check_data(f"tiny-imagenet:{tiny}", progress=False)
+    found = benchsuite.check_data(f"tiny-imagenet:{tiny}", every=True, progress=False)
     assert "stored as JPEG" not in repr(found)
     assert "all 64 x 64 pixels" in repr(found)
 
