@@ -203,6 +203,13 @@ def test_a_parquet_label_out_of_range_is_named(tmp_path):
         CATALOG.open_dataset(f"imagenet:{tmp_path}")
 
 
+def test_rows_of_the_other_split_are_passed_over_as_members_of_a_tar_are(tmp_path):
+    names = [f"{top}/{wnid}/{i}.JPEG" for top in ("train", "val") for i, wnid in enumerate(_synsets.wnids()[:2])]
+    table = {"image": [{"bytes": JPEG, "path": name} for name in names], "label": [0, 1, 0, 1]}
+    pq.write_table(pa.table(table), tmp_path / "all.parquet")
+    assert [s.where.rpartition("all.parquet/")[2] for s in opened(tmp_path / "all.parquet").samples] == names[2:]
+
+
 def test_rows_without_names_are_numbered_through_all_files(pictures, tmp_path):
     some = dict(list(pictures.items())[:5])
     contents, wnids = [content for _, content in some.values()], [wnid for wnid, _ in some.values()]
