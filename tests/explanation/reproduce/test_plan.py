@@ -23,6 +23,7 @@ from benchsuite.explanation.reproduce.plan import (
     make_plan,
     passes,
 )
+from benchsuite.storage.data_places import DataPlace, changing_places
 
 ROWS = {row.id: row for row in ledger.load()}
 BUILT_IN = load_plugins(entry_points=False)
