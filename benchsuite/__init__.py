@@ -51,7 +51,7 @@ from benchsuite.specs.perturbation import Perturbation
 from benchsuite.specs.preprocess import Preprocess, center, view
 from benchsuite.specs.protocol import Protocol, perturbing
 from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, Recipe, Schedule, Warmup, steps
-from benchsuite.specs.reporter import Reporter
+from benchsuite.specs.reporter import FinishedRun, Rate, Reporter
 from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
 from benchsuite.storage.files import cache_dir
 
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from benchsuite.api.datasets import check_data, prepare_data
     from benchsuite.api.evaluation import evaluate
     from benchsuite.api.explanation import explain
-    from benchsuite.api.pages import write_report, write_tables
+    from benchsuite.api.pages import export, write_report, write_tables
     from benchsuite.api.sweeping import sweep
     from benchsuite.api.training import train
     from benchsuite.builtin.datasets._sets import (
@@ -89,6 +89,7 @@ _LAZY = {
     "compare": "benchsuite.api.comparison",
     "evaluate": "benchsuite.api.evaluation",
     "explain": "benchsuite.api.explanation",
+    "export": "benchsuite.api.pages",
     "list_entries": "benchsuite.api.catalog.listing",
     "load_predictions": "benchsuite.runs.query",
     "load_runs": "benchsuite.runs.query",
@@ -137,6 +138,7 @@ __all__ = [
     "ExpectationFailed",
     "Family",
     "FileFormat",
+    "FinishedRun",
     "Grid",
     "Input",
     "Level",
@@ -148,6 +150,7 @@ __all__ = [
     "PluginError",
     "Preprocess",
     "Protocol",
+    "Rate",
     "Recipe",
     "Reporter",
     "Rows",
@@ -182,6 +185,7 @@ __all__ = [
     "evaluate",
     "expected",
     "explain",
+    "export",
     "first_line",
     "five",
     "flips",

@@ -23,6 +23,7 @@ COMMANDS = {
     "explain": "explain why two error rates differ, one factor at a time",
     "audit": "count the predictions of a run under every published accounting, and judge a claimed accuracy",
     "report": "show finished runs: one HTML page, tables for papers, plots",
+    "export": "write finished runs for other tools: model cards of the Hugging Face hub, MLflow, W&B, CSV",
     "tables": "regenerate the tables of committed results, or check that they are up to date",
     "data": "check a data set, or prepare the file that a fast loader reads",
     "plugin": "write a plugin of your own, or check one",

@@ -19,6 +19,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "explain": benchsuite.explain,
     "audit": benchsuite.audit,
     "report": benchsuite.write_report,
+    "export": benchsuite.export,
     "tables": benchsuite.write_tables,
     "data check": benchsuite.check_data,
     "data prepare": benchsuite.prepare_data,
@@ -48,6 +49,7 @@ RENAMED = {
     "sweep file": "definition",
     "sweep --on": "place",
     "report names": "runs",
+    "export names": "runs",
 }
 """Options whose keyword has another name: one for several values, or not a word that Python uses itself."""
 
