@@ -104,9 +104,14 @@ class Catalog:
         """
         text, conversion = split_conversion(text)
         name, colon, path = text.partition(":")
+        if "/" in name or name in (".", ".."):
+            remedy = f"imagenet:{name} for ImageNet, folder:{name} for class folders; `data check` of them tells"
+            raise DataError(expected("a data set", "NAME or NAME:PATH", "a path alone", remedy))
         dataset: Dataset = self.find("dataset", name)
         if dataset.path == "required" and not path:
-            raise DataError(f"Expected {name}:PATH, got {name!r} without a path. {dataset.download}".strip())
+            once = f"`benchsuite data add {name} PATH`, once, makes {name} enough"
+            hint = "; ".join(filter(None, (once, dataset.download)))
+            raise DataError(f"Expected {name}:PATH, got {name!r} without a path ({hint})")
         if dataset.path == "none" and colon:
             raise DataError(expected("the data set", f"{name} without a path, because it is embedded", text))
         split = with_conversion(dataset.open(path or None, part), conversion)

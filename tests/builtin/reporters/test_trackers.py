@@ -124,13 +124,15 @@ def records(path: Path) -> Iterator[bytes]:
 
 
 @pytest.fixture
-def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of W&B's files, which it does not upload."""
-    pytest.importorskip("wandb", reason="needs benchsuite[wandb]")
+    wandb = pytest.importorskip("wandb", reason="needs benchsuite[wandb]")
     for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "of-wandb"))
     monkeypatch.setenv("WANDB_MODE", "offline")
-    return tmp_path / "place"
+    wandb.teardown()  # it reads its settings once for a whole program
+    yield tmp_path / "place"
+    wandb.teardown()
 
 
 def test_wandb_keeps_a_run_offline_with_counts_settings_and_files(tmp_path: Path, offline: Path) -> None:
@@ -169,8 +171,11 @@ def test_wandb_gets_no_twin_of_an_offline_run(tmp_path: Path, offline: Path) -> 
 
 
 def test_wandb_without_a_login_is_one_line(tmp_path: Path, offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    wandb.teardown()
     with pytest.raises(StorageError, match="or with WANDB_MODE=offline, got ") as error:
         list(to_wandb([finished(of_imagenet(tmp_path, A))], str(offline)))
     assert "\n" not in str(error.value)
