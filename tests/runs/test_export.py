@@ -46,6 +46,8 @@ class Own:
         ]
 
 
+RESULTS = Path(__file__).resolve().parents[2] / "results"
+
 CATALOG: Catalog = load_plugins(entry_points=False, extra=[Own()])
 
 
@@ -69,6 +71,16 @@ def test_options_of_a_plugin_are_typed_after_its_name(results: Path) -> None:
     assert exported(results, "lines:mark=*,times=3", A).text == f"***{A}\n"
     assert exported(results, "store:room=two", A, out="x").lines == (f"{A} in x/two",)
     assert exported(results, "store", A).text is None
+
+
+@pytest.mark.parametrize("to", ["csv", "model-index"])
+def test_every_committed_run_can_be_exported(to: str) -> None:
+    folders = sorted({path.parents[2] for path in RESULTS.glob("*/runs/*/manifest.json")})
+    assert len(folders) > 3
+    for folder in folders:
+        made = export((), to, None, folder, CATALOG)
+        assert made.text is not None
+        assert all(f"{run.row['run_id']}" in made.text for run in made.runs)
 
 
 def test_a_reporter_of_rows_exports_too(results: Path) -> None:

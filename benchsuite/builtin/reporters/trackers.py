@@ -106,7 +106,9 @@ def _into_wandb(wandb: Any, root: Path, run: FinishedRun, project: str, entity: 
     for path in root.glob(f"wandb/offline-run-*/{MARK}"):
         if json.loads(path.read_text(encoding="utf-8")) == mark:
             return f"unchanged in {path.parent}"
-    quiet = wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True)
+    # W&B would record the machine that exports, which need not be the one that evaluated.
+    foreign = {f"x_{name}": True for name in ("disable_meta", "disable_stats")} | {"x_save_requirements": False}
+    quiet = wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True, **foreign)
     how = {"project": project, "entity": entity, "dir": str(root), "settings": quiet}
     with wandb.init(id=own, name=own, resume="allow", **how) as begun:
         begun.config.update(_settings(run) | _about(run), allow_val_change=True)
@@ -126,11 +128,12 @@ def _settings(run: FinishedRun) -> dict[str, Any]:
     """What was asked: the same for every run with this id."""
     row, manifest = run.row, run.manifest
     names = ("architecture", "weights", "protocol", "dataset", "precision", "loader")
+    limit = {} if row["limit"] is None else {"limit": row["limit"]}
     return {
         **{name: row[name] for name in names},
         **{f"protocol.{name}": value for name, value in manifest["protocol"]["parameters"].items()},
         **({"preprocessing": "; and ".join(row["preprocessing"])} if "preprocessing" in row else {}),
-        "limit": row["limit"],
+        **limit,
         "seed": manifest["asked"]["seed"],
         "weights_digest": manifest["weights"]["digest"],
         "dataset_digest": manifest["dataset"]["digest"],

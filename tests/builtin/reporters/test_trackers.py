@@ -152,6 +152,7 @@ def test_wandb_keeps_a_run_offline_with_counts_settings_and_files(tmp_path: Path
     assert summary["top1_error"] == run.row["top1_error"]
     config = {i.key or i.nested_key[0]: json.loads(i.value_json) for r in found for i in r.config.update}
     assert config["protocol"] == "1crop"
+    assert not {"environment", "stats"}.intersection(r.WhichOneof("record_type") for r in found), "not of this machine"
     (artifact,) = [r.artifact for r in found if r.HasField("artifact")] or [
         r.request.log_artifact.artifact for r in found if r.request.HasField("log_artifact")
     ]
