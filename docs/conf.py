@@ -17,6 +17,7 @@ NAVIGATION = {
     "README": {
         "Tutorial": ("docs/api",),
         "Guides": (
+            "docs/why-does-my-number-differ",
             "docs/data",
             "docs/weights",
             "docs/training",
@@ -25,7 +26,15 @@ NAVIGATION = {
             "docs/plugins",
             "CONTRIBUTING",
         ),
-        "Reference": ("docs/families", "CHANGELOG"),
+        "Reference": (
+            "docs/reference/commands",
+            "docs/reference/protocols",
+            "docs/reference/recipes",
+            "docs/reference/ledger",
+            "docs/reference/hooks",
+            "docs/families",
+            "CHANGELOG",
+        ),
         "Explanation": ("results/README", "results/performance"),
     },
     "results/README": {"": tuple(sorted(f"results/{p.parent.name}/README" for p in ROOT.glob("results/*/README.md")))},

@@ -94,6 +94,19 @@ def test_every_command_of_a_page_is_one_that_the_command_line_takes(page: Path) 
             assert args.name in figures, command
 
 
+WHY = ROOT / "docs" / "why-does-my-number-differ.md"
+
+
+def test_every_symptom_has_a_public_thread_and_a_command() -> None:
+    _, *symptoms = re.split(r"^### ", WHY.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(symptoms) >= 20
+    threads = [re.findall(r"\]\((https://\S+)\)", text) for text in symptoms]
+    asked = [re.findall(r"^benchsuite ", text, flags=re.MULTILINE) for text in symptoms]
+    assert [text for text, found, said in zip(symptoms, threads, asked, strict=True) if not (found and said)] == []
+    every = [thread for found in threads for thread in found]
+    assert len(set(every)) == len(every), "each symptom has a thread of its own"
+
+
 class Opened:
     """A page opened from disk; what it says on the console and asks for outside of the site is recorded."""
 
