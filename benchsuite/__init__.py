@@ -53,10 +53,11 @@ from benchsuite.specs.protocol import Protocol, perturbing
 from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, Recipe, Schedule, Warmup, steps
 from benchsuite.specs.reporter import Reporter
 from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
-from benchsuite.storage.files import cache_dir
+from benchsuite.storage.files import cache_dir, data_folders
 
 if TYPE_CHECKING:
     from benchsuite.api.auditing import audit
+    from benchsuite.api.catalog.data_places import add_data, download_data, list_data, remove_data
     from benchsuite.api.catalog.description import show
     from benchsuite.api.catalog.listing import list_entries
     from benchsuite.api.catalog.plugins import check_plugin, new_plugin
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from benchsuite.api.evaluation import evaluate
     from benchsuite.api.explanation import explain
     from benchsuite.api.pages import write_report, write_tables
+    from benchsuite.api.reproduction.reproduce import reproduce
     from benchsuite.api.sweeping import sweep
     from benchsuite.api.training import train
     from benchsuite.builtin.datasets._sets import (
@@ -83,18 +85,23 @@ __version__ = "0.1.0"
 _SETS = ("Rows", "class_folders", "imagenet_classes", "labelled_images", "read_array", "read_image", "rows")
 _LAZY = {
     **dict.fromkeys(_SETS, "benchsuite.builtin.datasets._sets"),
+    "add_data": "benchsuite.api.catalog.data_places",
     "audit": "benchsuite.api.auditing",
     "check_data": "benchsuite.api.datasets",
     "check_plugin": "benchsuite.api.catalog.plugins",
     "compare": "benchsuite.api.comparison",
+    "download_data": "benchsuite.api.catalog.data_places",
     "evaluate": "benchsuite.api.evaluation",
     "explain": "benchsuite.api.explanation",
+    "list_data": "benchsuite.api.catalog.data_places",
     "list_entries": "benchsuite.api.catalog.listing",
     "load_predictions": "benchsuite.runs.query",
     "load_runs": "benchsuite.runs.query",
     "new_plugin": "benchsuite.api.catalog.plugins",
     "prepare_data": "benchsuite.api.datasets",
     "query": "benchsuite.runs.query",
+    "remove_data": "benchsuite.api.catalog.data_places",
+    "reproduce": "benchsuite.api.reproduction.reproduce",
     "show": "benchsuite.api.catalog.description",
     "sweep": "benchsuite.api.sweeping",
     "train": "benchsuite.api.training",
@@ -166,6 +173,7 @@ __all__ = [
     "Warmup",
     "Weights",
     "WeightsError",
+    "add_data",
     "archive_state",
     "audit",
     "bind",
@@ -177,8 +185,10 @@ __all__ = [
     "check_plugin",
     "class_folders",
     "compare",
+    "data_folders",
     "decode",
     "distinct",
+    "download_data",
     "evaluate",
     "expected",
     "explain",
@@ -191,6 +201,7 @@ __all__ = [
     "in_order",
     "is_remote",
     "labelled_images",
+    "list_data",
     "list_entries",
     "load_plugins",
     "load_predictions",
@@ -204,6 +215,8 @@ __all__ = [
     "read_array",
     "read_bytes",
     "read_image",
+    "remove_data",
+    "reproduce",
     "result_table",
     "rows",
     "show",

@@ -42,7 +42,7 @@ def files() -> dict[str, str]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("BENCHSUITE_")}
     with patch.dict(
         os.environ, plain, clear=True
-    ):  # the defaults of options, and not those of whoever writes the pages
+    ):  # not the defaults of whoever writes the pages
         return {name: "\n\n".join([*page(), ""]).rstrip() + "\n" for name, page in pages.items()} | drawn
 
 

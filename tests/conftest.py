@@ -25,10 +25,11 @@ def interruptible() -> None:
 def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A separate home, cache and results folder for each test."""
     root = tmp_path_factory.mktemp("isolated")
-    for name in ("home", "cache", "results", "torch", "hub"):
+    for name in ("home", "cache", "config", "results", "torch", "hub"):
         (root / name).mkdir()
     monkeypatch.setenv("HOME", str(root / "home"))
     monkeypatch.setenv("BENCHSUITE_CACHE", str(root / "cache"))
+    monkeypatch.setenv("BENCHSUITE_CONFIG", str(root / "config"))
     monkeypatch.setenv("BENCHSUITE_RESULTS", str(root / "results"))
     monkeypatch.setenv("TORCH_HOME", str(root / "torch"))
     monkeypatch.setenv("HF_HOME", str(root / "hub"))

@@ -425,3 +425,27 @@ def test_a_whole_cache_that_cannot_be_written_answers(places: Any, right: dict[s
         subprocess.run(["mount", "-o", "remount,ro", str(cache)], check=True)
         place.run(size)
     assert place.predictions() == right
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("options", [(), ("--fresh",)])
+def test_a_cache_that_lacks_something_and_cannot_be_written_is_one_line_before_the_first_image(
+    places: Any, size: int, options: tuple[str, ...]
+) -> None:
+    place = places()
+    cache = place.root / "cache"
+    with disk(cache, "size=8m"):
+        place.run(1)
+        for file in place.root.glob("results/runs/*/*"):
+            file.unlink()
+        if not options:
+            next(cache.rglob("*.logits")).unlink()
+        subprocess.run(["mount", "-o", "remount,ro", str(cache)], check=True)
+        begun = place.begun()
+        leader, *others = place.start(size, *options)
+        line = one_line(leader)
+        assert {s.wait() for s in others} <= {0, 2}
+        assert "Read-only file system" in line
+        assert "BENCHSUITE_CACHE names another folder" in line
+        assert place.begun() == begun, "no image is read"

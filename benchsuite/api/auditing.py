@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,17 @@ from benchsuite.api.training import Training
 from benchsuite.errors import BadParameter, expected
 from benchsuite.explanation import audit as auditing
 from benchsuite.explanation.audit import AuditRequest
-from benchsuite.report.tables.text import Table, image_count
-from benchsuite.stats.digits import decimals, places, signed, with_interval
-from benchsuite.stats.metrics import Count
+from benchsuite.report.tables.audits import (
+    claim_table,
+    claim_words,
+    printed_table,
+    printed_words,
+    reasons,
+    run_words,
+    same_words,
+    without_same,
+)
+from benchsuite.report.tables.text import Table
 from benchsuite.storage import correctness
 
 if TYPE_CHECKING:
@@ -30,6 +37,7 @@ class Audit(Shown):
     """What each accounting prints for a run, and how likely each prints a claim; ``record`` is ``audit --json``."""
 
     record: dict[str, Any]
+    every: bool = False
 
     @property
     def table(self) -> pd.DataFrame:
@@ -46,38 +54,30 @@ class Audit(Shown):
         return pd.DataFrame(self.record["claims"])
 
     def lines(self) -> Sequence[str]:
-        """The exact accuracy."""
-        record, digits = self.record, places(self.record["n"])
-        if not record["rows"]:
-            return [f"exactly {decimals(Fraction(record['accuracy']), digits)} % of {record['n']} images"]
-        hits, seen = Count(record["hits"], record["n"]), image_count({"n": record["n"], "of": record["of"]})
-        prepared = [f"preprocessing: {text}" for text in record["preprocessing"]]
-        return [f"{record['run_id']}: exactly {with_interval(hits)} %, {hits.hits} right of {seen}", *prepared]
+        """What the accountings print, or which of them the claim; then the run, and with ``every`` the reasons."""
+        record = self.record
+        answer = claim_words(record) if record["claims"] else printed_words(record)
+        facts = run_words(record) if record["rows"] else []
+        facts += [] if self.every else same_words(self._tables()[0][1])
+        hidden = "what each accounting does and its source"
+        if record["claims"] and record["rows"]:
+            hidden = f"what each accounting prints for the run, {hidden}"
+        return [answer, *facts, *(reasons(record) if self.every else [f"{hidden}: --all"])]
 
     def cells(self) -> Table:
-        """A line for each accounting and batch size."""
-        digits = places(self.record["n"])
-        rows = [
-            [
-                row["accounting"],
-                str(row["batch_size"]),
-                decimals(Fraction(row["printed"]), digits),
-                signed(Fraction(row["off"]), digits),
-            ]
-            for row in self.record["rows"]
-        ]
-        return ["accounting", "batch size", "prints %", "off"], rows
+        """The chances of the claim, if there is one; else what each accounting prints."""
+        return self._tables()[0][1] if self.every else without_same(self._tables()[0][1])
 
     def below(self) -> Sequence[Shown]:
-        """With a claim, how likely each accounting prints it."""
-        if not self.record["claims"]:
-            return []
-        rows = []
-        for row in self.record["claims"]:
-            chances = [decimals(Fraction(row[name]), 1) for name in ("at_least", "rounds_to", "at_most")]
-            rows.append([row["accounting"], str(row["batch_size"]), *chances])
-        title = f"chance in % to print at least, exactly and at most {self.record['claim']:g}"
-        return [Section(title, (["accounting", "batch size", ">=", "=", "<="], rows))]
+        """With ``every`` the tables of other batch sizes, and what each accounting prints."""
+        return [Section(title, table) for title, table in self._tables()[1:]] if self.every else []
+
+    def _tables(self) -> list[tuple[str, Table]]:
+        record = self.record
+        claims = [
+            (f"in batches of {size}", claim_table(record, size)) for size in record["batch_sizes"] if record["claims"]
+        ]
+        return [*claims, *([("what each prints", printed_table(record, every=self.every))] if record["rows"] else [])]
 
 
 def audit(  # noqa: PLR0913, each is an option of the command
@@ -92,13 +92,15 @@ def audit(  # noqa: PLR0913, each is an option of the command
     draws: int = 1000,
     orders: int = 200,
     seed: int = 0,
+    every: bool = False,
     results: str | Path | None = None,
 ) -> Audit:
     """Counts the predictions of a run under every published accounting, as ``benchsuite audit`` does.
 
     ``run`` is the result of ``evaluate`` or ``train``, an id or the beginning of one, or a folder. ``claim`` is a
     published accuracy in percent, with its decimal places (``"90.53"``): how likely does each accounting print it?
-    Instead of a run, ``accuracy`` is the exact accuracy of ``images`` images.
+    Instead of a run, ``accuracy`` is the exact accuracy of ``images`` images. ``every`` also shows what each accounting
+    does, with its source.
     """
     request = AuditRequest(
         batch_sizes=tuple(batch_sizes),
@@ -112,7 +114,8 @@ def audit(  # noqa: PLR0913, each is an option of the command
         seed=seed,
     )
     name = run.path if isinstance(run, Evaluation | Training) else run
-    return Audit(auditing.audit(request, correctness.read(results_folder(results), str(name)) if name else None))
+    found = correctness.read(results_folder(results), str(name)) if name else None
+    return Audit(auditing.audit(request, found), every)
 
 
 def percentage(option: str, value: object) -> Decimal | None:

@@ -16,16 +16,17 @@ from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import SplitName
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.view import Interpolation, View
+from benchsuite.storage.data_places import located
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from benchsuite.doctor.check import CheckResult
 
-SHOWN = 5
-"""Examples that are shown for each finding."""
-LONGEST = 400
-"""Characters that are shown of an example: more than the path of one file has on most disks."""
+FEW, SHOWN = 1, 5
+"""Examples that are shown for each finding, at first and if all is asked for."""
+SHORT, LONGEST = 100, 400
+"""Characters that are shown of an example, then: 400 are more than the path of one file has on most disks."""
 STATES = {"ok": "ok", "note": "note", "skipped": "not checked", "failed": "FAILED"}
 
 
@@ -34,6 +35,7 @@ class DataCheck(Shown):
     """What a check of a data set found. ``fine`` if no check failed and it could be opened."""
 
     result: CheckResult
+    every: bool = False
 
     @property
     def fine(self) -> bool:
@@ -55,15 +57,19 @@ class DataCheck(Shown):
         return pd.DataFrame(self.record["findings"])
 
     def lines(self) -> Sequence[str]:
-        """The verdict and, below the findings, examples of them, the digests, and what to do."""
+        """The verdict and, below the findings, what to do, examples of them, and the digests."""
         from benchsuite.doctor.check import conclusion
 
         whose = f"{self.result.name}, {self.result.split} split"
-        return [f"{whose}: {conclusion(self.result)}", *self.examples(), *map(": ".join, self.digests), *self.advice()]
+        passed = dict.fromkeys(f.check for f in self.result.findings if f.level == "ok")
+        fine = [f"checked and fine: {', '.join(passed)}"] if passed else []
+        rest = [*map(": ".join, self.digests)] if self.every else [*fine, "all findings, and the digests: --all"]
+        return [f"{whose}: {conclusion(self.result)}", *self.advice(), *self.examples(), *rest]
 
     def cells(self) -> Table:
-        """A line for each finding."""
-        return ["check", "state", "what was found"], [[f.check, STATES[f.level], f.text] for f in self.result.findings]
+        """A line for each finding that is more than fine; with ``every`` for each."""
+        found = [f for f in self.result.findings if self.every or f.level != "ok"]
+        return ["check", "state", "what was found"], [[f.check, STATES[f.level], f.text] for f in found]
 
     @property
     def digests(self) -> list[tuple[str, str]]:
@@ -74,10 +80,12 @@ class DataCheck(Shown):
 
     def examples(self) -> list[str]:
         """A line for each finding that has examples: the first of them, and how many more there are."""
-        lines = []
+        lines, shown = [], SHOWN if self.every else FEW
         for finding in self.result.findings:
-            more = len(finding.examples) - SHOWN
-            names = [*map(_short, finding.examples[:SHOWN]), *([f"and {more:,} more, listed by --json"] * (more > 0))]
+            more = len(finding.examples) - shown
+            where = "--json" if self.every else "--all"
+            names = [_short(name, LONGEST if self.every else SHORT) for name in finding.examples[:shown]]
+            names += [f"and {more:,} more, listed by {where}"] * (more > 0)
             lines += [f"{finding.check}: {'; '.join(names)}"] if names else []
         return lines
 
@@ -86,9 +94,9 @@ class DataCheck(Shown):
         return [f"- {finding.check}: {finding.advice}." for finding in self.result.findings if finding.advice]
 
 
-def _short(example: str) -> str:
-    """An example cut to ``LONGEST`` characters: a group of copies may have thousands of names."""
-    return example if len(example) <= LONGEST else f"{example[:LONGEST]}…"
+def _short(example: str, most: int) -> str:
+    """An example cut to ``most`` characters: a group of copies may have thousands of names."""
+    return example if len(example) <= most else f"{example[:most]}…"
 
 
 def check_data(
@@ -100,22 +108,24 @@ def check_data(
     weights: str | Path | None = None,
     images: int | None = None,
     device: str | None = None,
+    every: bool = False,
     results: str | Path | None = None,
     **options: Unpack[Surroundings],
 ) -> DataCheck:
     """Checks a data set before a long run, as ``benchsuite data check`` does: counts, broken files, copies, sizes.
 
-    ``data`` is typed as for a run: ``imagenet:PATH``. ``full`` decodes every image and finds copies by their pixels.
-    ``model`` is a trained network, with ``weights`` and on ``device``, whose predictions on ``images`` images show
-    whether the classes are in the order that it expects. Raises a ``BenchsuiteError`` for wrong arguments, and for a
-    data set that cannot be opened and whose path is not a folder; of a folder it says what is in it.
+    ``data`` is typed as for a run: ``imagenet:PATH``. ``full`` decodes every image and finds copies by their
+    pixels. ``model`` is a trained network, with ``weights`` and on ``device``, whose predictions on ``images``
+    images show whether the classes are in the order that it expects. ``every`` shows also what is fine. Raises a
+    ``BenchsuiteError`` for wrong arguments, and for a data set that cannot be opened and whose path is not a
+    folder; of a folder it says what is in it.
     """
     from benchsuite.doctor import check
 
     catalog, progress = surroundings(options)
     file = None if weights is None else str(weights)
     request = check.CheckRequest(data, split, full, model, file, images, device, results_folder(results))
-    return DataCheck(check.checkup(request, catalog, progress))
+    return DataCheck(check.checkup(request, catalog, progress), every)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -165,6 +175,7 @@ def prepare_data(
     view, reader = _stored_view(short_side, interpolation), _loader(catalog, loader)
     if workers is not None and workers < 0:
         raise BadParameter(expected("--workers", "0 or more", workers))
+    data = located(data, catalog)
     _, split = catalog.open_dataset(data)
     spec = PreparedSpec(reader, split, data, view, None if out is None else Path(out), fresh)
     start = time.perf_counter()

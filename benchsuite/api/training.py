@@ -15,6 +15,7 @@ from benchsuite.report.tables.text import Table, grid_table, preprocessing_lines
 from benchsuite.stats.digits import with_interval
 from benchsuite.stats.metrics import Count
 from benchsuite.storage import training_folder
+from benchsuite.storage.data_places import located
 from benchsuite.training import grid as grids
 from benchsuite.training import run as running
 from benchsuite.training.job import TrainRequest
@@ -155,6 +156,8 @@ def train(
             raise unknown_name("option of train", name, own | set(Surroundings.__annotations__))
     given["results"] = results_folder(given.get("results"))
     catalog, progress = surroundings(options)
+    if given.get("data") is not None:
+        given["data"] = located(given["data"], catalog)
     request = TrainRequest(architecture or "", recipe, **given)
     if grid is not None:
         rows = grids.train(request, grid, catalog, progress, tell or (lambda rows: None))

@@ -21,10 +21,11 @@ COMMANDS = {
     "show": "show a protocol with its views, an architecture, a dataset, a published number or a run",
     "compare": "compare runs on the same images: which images were fixed or broken, and whether that can be chance",
     "explain": "explain why two error rates differ, one factor at a time",
+    "reproduce": "measure published figures again, and judge whether they were reproduced",
     "audit": "count the predictions of a run under every published accounting, and judge a claimed accuracy",
     "report": "show finished runs: one HTML page, tables for papers, plots",
     "tables": "regenerate the tables of committed results, or check that they are up to date",
-    "data": "check a data set, or prepare the file that a fast loader reads",
+    "data": "add, list, download, check or prepare data sets",
     "plugin": "write a plugin of your own, or check one",
     "query": "query all runs in SQL: tables runs and predictions",
 }

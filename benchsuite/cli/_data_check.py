@@ -7,14 +7,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
-from benchsuite.api.shown import columns
-from benchsuite.cli.console import add_results, out, print_json, print_table
+from benchsuite.cli.console import add_results, print_json, print_shown
 from benchsuite.specs.catalog import load_plugins
-
-if TYPE_CHECKING:
-    from benchsuite.api.datasets import DataCheck
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--weights", metavar="NAME|FILE", help="the weights of --model (default: the first that it declares)")
     add("--images", type=int, metavar="N", help="number of images shown to --model (default: 2000)")
     add("--device", help="the device that --model runs on (default: auto)")
+    add("--all", action="store_true", dest="every", help="every finding, also what is fine, and more examples")
     add_results(parser)
 
 
@@ -38,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints the findings, a verdict, and what to do."""
     from benchsuite.api.datasets import check_data
 
-    names = ("split", "full", "model", "weights", "images", "device", "results")
+    names = ("split", "full", "model", "weights", "images", "device", "every", "results")
     options = {name: getattr(args, name) for name in names}
     try:
         found = check_data(args.data, **options, catalog=load_plugins())
@@ -47,19 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found.record)
     else:
-        _print(found)
+        print_shown(found)
     if found.result.failure:
         print(f"benchsuite: {found.result.failure}", file=sys.stderr)
     return found.result.exit_status
-
-
-def _print(found: DataCheck) -> None:
-    from benchsuite.doctor.check import conclusion
-
-    console, result = out(), found.result
-    print_table(console, f"{result.name}, {result.split} split", *found.cells())
-    for line in found.examples():
-        console.print(line, markup=False, soft_wrap=True)
-    print(*columns(found.digests, indent=""), conclusion(result), sep="\n")
-    for line in found.advice():
-        console.print(line, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Functions for the output of commands. rich is imported only when a table or a bar is drawn, not for plain text."""
+"""Functions for the output of commands. rich is imported only for the streams of a run, not for plain text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from benchsuite.report.tables.fitted import cut, fitted, wrapped
 
@@ -56,22 +56,23 @@ def rule() -> str:
     return "─" if encoding in ("utf-8", "utf8") else "-"
 
 
-def print_shown(found: Shown, *, lists: bool = False, room: int | None = None) -> None:
+def print_shown(found: Shown, *, lists: bool = False, numbers: bool = False, room: int | None = None) -> None:
     """Prints a result: the answer, its table, the other sentences, and what is below.
 
     No line is wider than ``room``, by default ``width``. The rows of ``lists`` are cut there, those of other tables are
-    wrapped.
+    wrapped. With ``numbers`` all columns but the first are right-aligned.
     """
     room = room or width()
     first, *rest = found.lines()
     print(*wrapped(first, room), sep="\n")
-    table = list((cut if lists else fitted)(found.cells(), room, rule=rule()))
+    cells, line = found.cells(), rule()
+    table = [*(cut(cells, room, rule=line) if lists else fitted(cells, room, numbers=numbers, rule=line))]
     print(*(["", *table, *([""] if rest else [])] if table else []), sep="\n", end="\n" if table else "")
     for line in rest:
         print(*wrapped(line, room), sep="\n")
     for part in found.below():
         print()
-        print_shown(part, lists=lists, room=room)
+        print_shown(part, lists=lists, numbers=numbers, room=room)
 
 
 def err() -> Console:
@@ -101,20 +102,11 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 def print_table(
     console: Any, title: str, headers: Sequence[str], lines: Sequence[Sequence[str]], *, numbers: bool = False
 ) -> None:
-    """Prints a table with a line under its headers; prints nothing if the table has no lines.
+    """Prints a title and a table as wide as the console at most, with an empty line below; nothing without lines.
 
     With ``numbers`` the first column names the rows and is never wrapped; the others are right-aligned.
     """
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    if not lines:
-        return
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for place, header in enumerate(headers):
-        justify: Literal["left", "right"] = "right" if numbers and place else "left"
-        table.add_column(header, justify=justify, no_wrap=numbers and not place, overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    console.print(table)
+    if lines:
+        table = ([*headers], [[*line] for line in lines])
+        text = [*([title] if title else []), *fitted(table, console.width, numbers=numbers, rule=rule()), ""]
+        console.print("\n".join(text), markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""``benchsuite data``: check a data set before a long run, or prepare the file that a fast loader reads."""
+"""``benchsuite data``: say once where a data set lies, download it, check it, or prepare it for a fast loader."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import importlib
 import importlib.util
 
 TASKS = {
+    "add": "say once where a data set lies: its name alone is then enough",
+    "list": "list the data sets that were added: where they lie, how many images, checked when, prepared or not",
+    "remove": "forget where a data set lies; its files stay",
+    "download": "download a data set that may be had freely, and add it",
     "check": "check a data set before a long run, and say what to do about each problem",
     "prepare": "write the file that a fast loader reads",
 }

@@ -71,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
     elif isinstance(found, PublishedExplanation):
         print_shown(found)
     elif isinstance(found, PlannedExplanation):
-        print(*plan_text(found.plan), sep="\n")
+        answer, *_, cost = plan_text(found.plan)
+        print_shown(Section(answer, found.cells(), (cost,)))
     elif isinstance(found, Explanation):
         ladder = found.ladder
         answer, *rest = ladder_text(ladder)

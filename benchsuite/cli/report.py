@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         action="append",
         default=[],
-        metavar="NAME:PATH",
+        metavar="NAME[:PATH]",
         help="the runs' images, for pictures and class names; repeatable (default: the paths that the runs were given)",
     )
     add("--markdown", type=Path, metavar="FILE", help="the tables for a README or an issue")

@@ -35,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_evaluation(parser: argparse.ArgumentParser) -> None:
     """The options for data, weights and computation, shared by every command that evaluates networks."""
     add = parser.add_argument
-    add("--data", metavar="NAME[:PATH]", help="imagenet:PATH, cifar10:PATH ... (default: the embedded digits)")
+    add(
+        "--data",
+        metavar="NAME[:PATH]",
+        help="imagenet:PATH, or imagenet after data add ... (default: the embedded digits)",
+    )
     add(
         "--weights",
         metavar="NAME|FILE[,key=...]|random",

@@ -130,6 +130,18 @@ def read_note(path: Path) -> dict[str, Any] | None:
     return note if isinstance(note, dict) and note.get("version") == VERSION else None
 
 
+def _notes(split: str) -> list[dict[str, Any]]:
+    """The notes on prepared files of a split, given by its name."""
+    name = re.sub(r"[^A-Za-z0-9._]+", "_", split[:40])
+    notes = [note for path in sorted(folder().glob(f"{glob.escape(name)}-*.json")) if (note := read_note(path))]
+    return [note for note in notes if note["dataset"] == split]
+
+
+def prepared_loaders(split: str, digest: str) -> list[str]:
+    """The loaders that a split was prepared for, given by its name and ``digest``, and whose files exist."""
+    return sorted({n["loader"] for n in _notes(split) if n["digest"] == digest and Path(n["file"]).is_file()})
+
+
 def state(file: Path) -> str:
     """``SIZE@MTIME_NS`` of a file; empty if it does not exist."""
     try:
@@ -150,9 +162,7 @@ def decoder() -> str:
 
 def _find_note(spec: PreparedSpec, views: Sequence[View]) -> dict[str, Any]:
     """The note of the smallest prepared file that all views can be cut from. Raises ``DataError`` if there is none."""
-    name = re.sub(r"[^A-Za-z0-9._]+", "_", spec.split.name[:40])
-    notes = [note for path in sorted(folder().glob(f"{glob.escape(name)}-*.json")) if (note := read_note(path))]
-    notes = [note for note in notes if (note["dataset"], note["loader"]) == (spec.split.name, spec.loader.name)]
+    notes = [note for note in _notes(spec.split.name) if note["loader"] == spec.loader.name]
     now = digest(spec.split)
     same = [note for note in notes if note["digest"] == now]
     fitting = [note for note in same if not note["view"] or (views and all(_serves(note["view"], v) for v in views))]

@@ -93,7 +93,9 @@ class SpawningLeader(Crew):
 
     def send(self, work: Work) -> None:
         import multiprocessing
+        from multiprocessing import resource_tracker
 
+        resource_tracker.ensure_running()  # to start it later would unblock Ctrl-C for the first process
         context = multiprocessing.get_context("spawn")  # a forked process would hang in torch's threads
         self.local_size = _needed(self.size, work)
         for rank in range(1, self.local_size):

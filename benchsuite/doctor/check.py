@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import posixpath
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchsuite.data.archives import ARCHIVES
 from benchsuite.data.places import archive_state
-from benchsuite.doctor import class_order, folder_survey, inspection, jpeg_warnings
+from benchsuite.doctor import admission, changes, class_order, folder_survey, inspection, jpeg_warnings
 from benchsuite.doctor.findings import (
     PUBLISHED_MD5,
     counts,
@@ -20,7 +18,6 @@ from benchsuite.doctor.findings import (
     ignored,
     lossy,
     misplaced,
-    number,
     number_order,
     oddities,
     published_archive,
@@ -43,6 +40,7 @@ from benchsuite.runs.run import answer
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Dataset, Sample, Split, SplitName, spread
 from benchsuite.storage import keys, run_folder
+from benchsuite.storage.data_places import located
 from benchsuite.storage.files import cache_dir
 from benchsuite.storage.keys import samples_digest
 
@@ -50,10 +48,6 @@ DECODED = 1000
 """Images that are fully decoded without ``--full``, evenly spaced in the split."""
 CROP = 224
 """The crop in pixels that images should not be smaller than, if neither network nor data set declares one."""
-COPIES = ("imagenet", "imagenet64")
-"""Data sets whose copies have so many forms that a folder is tried as one of them before it is given up."""
-INSIDE = 20
-"""Folders and archives inside a folder that cannot be opened that are tried too."""
 SHOWN = 2000
 """Images that are shown to a network without ``--images``."""
 
@@ -94,12 +88,24 @@ class CheckResult:
 
 
 def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> CheckResult:
-    """Checks a data set.
+    """Checks a data set, and notes the outcome if it was added (``data add``).
 
     Raises a ``BenchsuiteError`` for wrong arguments, for weights that cannot be had, and for a data set that cannot be
     opened and whose path is not a folder.
     """
     _check(request)
+    request = dataclasses.replace(request, data=located(request.data, catalog))
+    result, split = _checked(request, catalog, progress)
+    if request.split == "test":
+        try:
+            admission.remember_check(request.data, split, fine=result.exit_status == 0, full=request.full)
+        except BenchsuiteError as error:
+            progress.note(f"the outcome is not noted: {error}")
+    return result
+
+
+def _checked(request: CheckRequest, catalog: Catalog, progress: Progress) -> tuple[CheckResult, Split | None]:
+    """The result, and the split if it could be opened."""
     name, _, path = request.data.partition(":")
     dataset: Dataset = catalog.find("dataset", name)
     root = Path(path.partition(",")[0]).expanduser() if path else None
@@ -109,13 +115,8 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
     except DataError as error:
         if root is None or not root.is_dir():
             raise
-        return CheckResult(
-            request.data,
-            request.split,
-            dataset.name,
-            (*_surveyed(request, root, str(error), progress), *_other_copies(dataset.name, root, request, catalog)),
-            failure=str(error),
-        )
+        findings = folder_survey.survey_findings(dataset.name, root, request.split, str(error), catalog, progress)
+        return CheckResult(request.data, request.split, dataset.name, findings, failure=str(error)), None
     question = _question(request)
     questions = plan(question, catalog) if question else []
     _get_weights(questions, progress)
@@ -130,9 +131,9 @@ def checkup(request: CheckRequest, catalog: Catalog, progress: Progress) -> Chec
     crop = questions[0].members[0].weights.preprocess.crop if questions else own
     result = _result(request, dataset, split, examination, crop, judged)
     if len(split.classes) < 2 and root is not None and root.is_dir():
-        others = _other_copies(dataset.name, root, request, catalog)
-        return dataclasses.replace(result, findings=(*result.findings, *others))
-    return result
+        others = folder_survey.other_copies(dataset.name, root, request.split, catalog)
+        result = dataclasses.replace(result, findings=(*result.findings, *others))
+    return result, split
 
 
 def flat(result: CheckResult) -> dict[str, Any]:
@@ -151,14 +152,15 @@ def conclusion(result: CheckResult) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Examination:
-    """What was found about each of ``samples`` (``seen``), the groups of those with the same bytes (``copies``), and
-    what ``--full`` alone finds.
+    """What was found about each of ``samples`` (``seen``), the groups of those with the same bytes (``copies``), what
+    ``--full`` alone finds, and what has changed since the last check.
     """
 
     samples: tuple[Sample, ...]
     seen: list[Examined]
     copies: list[tuple[Sample, ...]]
     full: list[Finding]
+    changed: list[Finding]
 
     @property
     def decoded(self) -> int:
@@ -192,9 +194,19 @@ def _examine(request: CheckRequest, split: Split, progress: Progress) -> _Examin
         progress.start("comparing files of equal size", len(samples))
         copies = inspection.same_bytes(samples, progress.advance)
         full = [*warned(samples, seen, asked=asked), *_archives(samples, progress)] if request.full else []
-        return _Examination(samples, seen, copies, full)
+        return _Examination(samples, seen, copies, full, _changed(request, samples, progress))
     finally:
         progress.stop()
+
+
+def _changed(request: CheckRequest, samples: tuple[Sample, ...], progress: Progress) -> list[Finding]:
+    """What has changed since the last check; keeps the states for the next one."""
+    progress.start("comparing with the last check", len(samples))
+    file = changes.place(request.data, request.split)
+    now = changes.states_now(samples, progress.advance, full=request.full)
+    findings, kept = changes.changes(changes.read(file), now)
+    changes.write(file, kept)
+    return findings
 
 
 def _archives(samples: tuple[Sample, ...], progress: Progress) -> list[Finding]:
@@ -206,33 +218,6 @@ def _archives(samples: tuple[Sample, ...], progress: Progress) -> list[Finding]:
         progress.start(f"reading {name} for its MD5", int(archive_state(file).partition("@")[0]))
         findings += published_archive(name, inspection.md5(file, progress.advance))
     return findings
-
-
-def _surveyed(request: CheckRequest, root: Path, reason: str, progress: Progress) -> tuple[Finding, ...]:
-    """Findings on a folder that could not be opened."""
-    progress.note("the data set cannot be opened; listing what is in its folder")
-    content = folder_survey.survey(root, request.split)
-    progress.start(f"reading the first bytes of {len(content.images):,} files", len(content.images))
-    try:
-        broken = folder_survey.header_errors(content.images, progress.advance)
-    finally:
-        progress.stop()
-    return tuple(folder_survey.surveyed(content, broken, reason))
-
-
-def _other_copies(name: str, root: Path, request: CheckRequest, catalog: Catalog) -> list[Finding]:
-    """How to give a folder that is, or holds, a copy of ImageNet: the first way that opens."""
-    inside = sorted(path for path in root.iterdir() if path.is_dir() or path.suffix in ARCHIVES)[:INSIDE]
-    for place in (*([root] if name not in COPIES else []), *inside):
-        for other in (copy for copy in COPIES if copy in catalog.datasets):
-            data = f"{other}:{place}"
-            with suppress(BenchsuiteError):
-                _, split = catalog.open_dataset(data, request.split)
-                labels = len({sample.label for sample in split.samples})
-                if labels > 1:  # else one of its class folders
-                    counts = f"{number(len(split.samples), 'image')} of {number(labels, 'class')}"
-                    return [found("other-copy", data=data, counts=counts)]
-    return []
 
 
 def _result(
@@ -254,6 +239,7 @@ def _result(
         *ignored(inspection.other_files(samples)),
         *readable(samples, seen),
         *examination.full,
+        *examination.changed,
         *sizes(samples, seen, census, crop),
         *lossy(seen, census),
         *oddities(samples, seen, split.conversion),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +16,15 @@ from benchsuite.data.system_files import system_kind
 from benchsuite.doctor.findings import WNID, ignored, number
 from benchsuite.doctor.inspection import READERS, every, file_kind
 from benchsuite.doctor.kinds import Finding, found
-from benchsuite.errors import DataError
+from benchsuite.errors import BenchsuiteError, DataError
+from benchsuite.progress import Progress
+from benchsuite.specs.catalog import Catalog
+from benchsuite.specs.dataset import SplitName
+
+COPIES = ("imagenet", "imagenet64")
+"""Data sets whose copies have so many forms that a folder is tried as one of them before it is given up."""
+INSIDE = 20
+"""Folders and archives inside a folder that cannot be opened that are tried too."""
 
 
 @dataclass(slots=True)
@@ -59,6 +69,38 @@ def survey(root: Path, split: str = "test") -> Survey:
 def header_errors(paths: Sequence[str], advance: Callable[[int], None]) -> list[str]:
     """The errors of files with an image's suffix that are not images, worded as in a run. Reads their first bytes."""
     return [error for error in every(paths, _header_error, advance, READERS) if error]
+
+
+def survey_findings(
+    name: str, root: Path, split: SplitName, reason: str, catalog: Catalog, progress: Progress
+) -> tuple[Finding, ...]:
+    """Findings on a folder that could not be opened as the data set ``name`` for the ``reason``.
+
+    Reads the first bytes of the images in it, and tries whether it is a copy of ImageNet.
+    """
+    progress.note("the data set cannot be opened; listing what is in its folder")
+    content = survey(root, split)
+    progress.start(f"reading the first bytes of {len(content.images):,} files", len(content.images))
+    try:
+        broken = header_errors(content.images, progress.advance)
+    finally:
+        progress.stop()
+    return (*surveyed(content, broken, reason), *other_copies(name, root, split, catalog))
+
+
+def other_copies(name: str, root: Path, split: SplitName, catalog: Catalog) -> list[Finding]:
+    """How to give a folder that is, or holds, a copy of ImageNet: the first way that opens."""
+    inside = sorted(path for path in root.iterdir() if path.is_dir() or path.suffix in ARCHIVES)[:INSIDE]
+    for place in (*([root] if name not in COPIES else []), *inside):
+        for other in (copy for copy in COPIES if copy in catalog.datasets):
+            data = f"{other}:{place}"
+            with suppress(BenchsuiteError):
+                _, opened = catalog.open_dataset(data, split)
+                labels = len({sample.label for sample in opened.samples})
+                if labels > 1:  # else one of its class folders
+                    counts = f"{number(len(opened.samples), 'image')} of {number(labels, 'class')}"
+                    return [found("other-copy", data=shlex.quote(data), counts=counts)]
+    return []
 
 
 def _class_root(root: Path, part: str) -> Path:

@@ -159,6 +159,29 @@ KINDS = {
         "{name} has the MD5 {digest}, but was published with {published}",
         "Get the archive again, or give one of your own another name",
     ),
+    # since the last check
+    "unchanged": Kind("changes", "ok", "nothing has changed since the check of {date}, by {how}"),
+    "changed": Kind("changes", "note", "since the check of {date}: {words}"),
+    "perhaps-changed": Kind(
+        "changes",
+        "note",
+        "{images} with the same size and time but another ctime or inode than at the check of {date}",
+        "Use --full to compare their content with that of the last check with --full",
+    ),
+    "touched": Kind(
+        "changes",
+        "note",
+        "{images} with the same size and time but another ctime or inode than at the check of {date}, which kept no "
+        "content to compare with",
+        "Use --full once, so that later checks can compare the content",
+    ),
+    "rotten": Kind(
+        "changes",
+        "failed",
+        "{images} with other content than at the check of {date}, but with the same size and time: cached results are "
+        "those of the old content",
+        "Replace these files from the archive; if the change was meant, touch them, so that results are computed again",
+    ),
     # sizes, formats, colours
     "sizes": Kind("sizes", "ok", "{sizes}"),
     "enlarged": Kind("sizes", "note", "{sizes}; {images} with a side below {crop} pixels, enlarged before the crop"),

@@ -44,7 +44,7 @@ class PlannedRung:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """An upper bound on the cost of a ladder; it is less where logits are cached.
+    """An upper bound on the cost of some questions; it is less where logits are cached.
 
     ``runs`` counts the questions, ``answered`` those that have a finished run already. ``views`` counts the distinct
     views of each image that the others need. ``pixels`` is the number of input pixels of one image over all these
@@ -85,7 +85,7 @@ def make_plan(start: LadderEnd, goal: LadderEnd, catalog: Catalog, *, shapley: b
         got = " and ".join(f"{len(e.question.samples)} of {e.question.split.name}" for e in (start, goal))
         raise DataError(expected("the ends of a ladder", "evaluated on the same images", got))
     planned = [PlannedRung((), start.question)]
-    old, new = _context(start.question, catalog), _context(goal.question, catalog)
+    old, new = context_of(start.question, catalog), context_of(goal.question, catalog)
     protocol = carried_over(start.question.bound, old, new).label
     for factors, changed in _network_steps(start, goal):
         planned.append(PlannedRung(factors, under(goal.question, changed, protocol, catalog)))
@@ -95,7 +95,7 @@ def make_plan(start: LadderEnd, goal: LadderEnd, catalog: Catalog, *, shapley: b
     sets: dict[frozenset[str], Question] = {}
     if shapley:
         sets = {s: _with_protocol(goal, b.label, catalog) for s, b in subsets(first, goal.question.bound, new).items()}
-    return LadderPlan((start, goal), tuple(planned), sets, _cost(planned, goal.question.request, sets.values()))
+    return LadderPlan((start, goal), tuple(planned), sets, cost_of([*(p.question for p in planned), *sets.values()]))
 
 
 def _with_protocol(goal: LadderEnd, protocol: str, catalog: Catalog) -> Question:
@@ -122,21 +122,25 @@ def _network_steps(start: LadderEnd, goal: LadderEnd) -> Iterator[tuple[tuple[Fa
             yield (factor,), request
 
 
-def _context(question: Question, catalog: Catalog) -> ProtocolContext:
+def context_of(question: Question, catalog: Catalog) -> ProtocolContext:
+    """What the views of a protocol depend on, for the network and the images of a question."""
     preprocess = question.members[0].weights.preprocess
     return ProtocolContext(parameters.finder(catalog.protocols), preprocess, question.split.mirror)
 
 
-def _cost(planned: Sequence[PlannedRung], request: RunRequest, sets: Any) -> Cost:
-    questions = {p.question.run_id: p.question for p in planned} | {q.run_id: q for q in sets}
-    todo = [q for q in questions.values() if request.fresh or manifest.answered(request.results, q) is None]
+def cost_of(asked: Sequence[Question]) -> Cost:
+    """The cost of questions about the same images, those asked twice counted once. Reads a few images for their sizes.
+
+    Finished runs count as answered, unless the request of the first question is to evaluate again.
+    """
+    first, questions = asked[0], {q.run_id: q for q in asked}
+    fresh, results = first.request.fresh, first.request.results
+    todo = [q for q in questions.values() if fresh or manifest.answered(results, q) is None]
     views = [v for _, distinct_views in networks(todo).values() for v in distinct_views]
-    (first, *_) = planned
-    split = first.question.split
-    looked_at = spread(first.question.samples, LOOKED_AT) if views else ()
-    pixels = [view.pixels(*resize.size(split.read(sample))) for sample in looked_at for view in views]
+    looked_at = spread(first.samples, LOOKED_AT) if views else ()
+    pixels = [view.pixels(*resize.size(first.split.read(sample))) for sample in looked_at for view in views]
     per_image = sum(pixels) // len(looked_at) if looked_at else 0
-    return Cost(len(questions), len(questions) - len(todo), len(first.question.samples), len(views), per_image)
+    return Cost(len(questions), len(questions) - len(todo), len(first.samples), len(views), per_image)
 
 
 def flat(plan: LadderPlan) -> dict[str, Any]:

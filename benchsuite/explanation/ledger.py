@@ -1,7 +1,8 @@
 """The ledger of published figures: their values, sources and protocols, and whether they were verified.
 
 ``published.csv`` holds the figures, ``methods.csv`` how their sources test, ``variants.csv`` different names of one
-variant, ``claims.csv`` what authors say about the difference between figures.
+variant, ``claims.csv`` what authors say about the difference between figures, ``trained.csv`` the recipes that repeat
+trainings.
 """
 
 from __future__ import annotations
@@ -101,6 +102,18 @@ class Method:
 
 
 @dataclass(frozen=True, slots=True)
+class Trained:
+    """The ``recipe`` that repeats the training behind the figure ``id``, and the accounting that printed it.
+
+    The accounting is empty if it is that of the recipe.
+    """
+
+    id: str
+    recipe: str
+    accounting: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """What an author says about the figures ``rows`` (their ids): they differ because of ``causes``.
 
@@ -158,6 +171,11 @@ def plain(text: str) -> str:
     return re.sub(r"\s*\([^)]*\)", "", text).replace(";", ",").strip()
 
 
+def rounding(value: Decimal) -> Decimal:
+    """The largest error that rounding to its decimals can have made in a published figure: 0.05 for ``24.7``."""
+    return Decimal(5).scaleb(-printed_digits(value) - 1)
+
+
 def printed_digits(value: Decimal) -> int:
     """The number of decimals that a figure was published with."""
     exponent = value.as_tuple().exponent
@@ -180,7 +198,7 @@ def claim_on(*figures: Published) -> Claim | None:
     return next((claim for claim in claims() if wanted <= set(claim.rows)), None)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=5)
 def _table(name: str) -> tuple[dict[str, str], ...]:
     table = importlib.resources.files("benchsuite.explanation") / name
     return tuple(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
@@ -214,10 +232,16 @@ _SAME_FILE = {"timm.tv_in1k": "IMAGENET1K_V1", "timm.tv2_in1k": "IMAGENET1K_V2"}
 _SIZES = ("resize=", "crop=", "interpolation=")
 
 
+@functools.lru_cache(maxsize=1)
+def trained() -> Mapping[str, Trained]:
+    """How the trainings behind figures are repeated, by the id of the figure."""
+    return {row["id"]: Trained(**row) for row in _table("trained.csv")}
+
+
 def differences(published: Published, row: Mapping[str, Any]) -> list[str]:
     """In words, in what a published and a measured figure differ as measurements; empty if in nothing."""
     words = []
-    size = SIZES.get(published.dataset)
+    size = SIZES.get(published.dataset, row["n"])
     if published.dataset != row["dataset"]:
         words.append(f"other dataset ({row['dataset']})")
     elif row["n"] != size:

@@ -304,7 +304,7 @@ def _with_verdict(
     return Difference(
         before=before.id,
         change=change,
-        rounding=sum((Decimal(5).scaleb(-d - 1) for d in digits), Decimal(0)),
+        rounding=ledger.rounding(before.error) + ledger.rounding(after.error),
         verdict=verdict,
         factors=tuple(differing),
         open=tuple(unknown),

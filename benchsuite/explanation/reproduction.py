@@ -16,7 +16,7 @@ from benchsuite.specs.view import Interpolation
 
 def run_command(catalog: Catalog, row: Published) -> tuple[str | None, str]:
     """The command that measures a published figure again, and what the user has to fill in; or None and the reason."""
-    missing = _missing(catalog, row)
+    missing = missing_part(catalog, row)
     if missing:
         return None, missing
     try:
@@ -37,7 +37,7 @@ def ladder_command(catalog: Catalog, before: Published, after: Published) -> str
 
     None if benchsuite lacks something that either figure needs.
     """
-    if _missing(catalog, before) or _missing(catalog, after):
+    if missing_part(catalog, before) or missing_part(catalog, after):
         return None
     try:
         name, declared = network(catalog, after)
@@ -47,7 +47,7 @@ def ladder_command(catalog: Catalog, before: Published, after: Published) -> str
     return f"benchsuite explain {name} --data {after.dataset}:PATH {weights} --from {before.id} --to {after.id}"
 
 
-def _missing(catalog: Catalog, row: Published) -> str:
+def missing_part(catalog: Catalog, row: Published) -> str:
     """In words, what benchsuite lacks to measure a figure again; empty if nothing."""
     if not row.architecture:
         return "benchsuite has no such network"

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from benchsuite.errors import first_line, no_score_map
+from benchsuite.errors import BenchsuiteError, expected, first_line, no_score_map
 from benchsuite.specs.architecture import Architecture, DenseParts
 
 _MEANS = (torch.mean, torch.Tensor.mean)
@@ -63,6 +63,10 @@ class _Refused(Exception):
     """Why a network cannot make score maps."""
 
 
+class _NotFinite(_Refused):
+    """A logit of the network itself that is infinite or no number: nothing can be compared with it."""
+
+
 class _PoolingRecorder(TorchFunctionMode):  # type: ignore[misc]
     """Records the poolings of a forward pass; replaces the maps of the calls in ``target`` by ``swap(map, pool)``.
 
@@ -103,7 +107,7 @@ def derive(architecture: Architecture, module: Any, nominal: int) -> ScoreMap:
     """Finds out how to compute the score map of a network, which is in evaluation mode, on any device.
 
     ``nominal`` is the side in pixels of the image that gives one window. Raises ``UnsupportedProtocol`` with the reason
-    if there is no score map.
+    if there is no score map, and ``BenchsuiteError`` for logits that are not finite.
     """
     try:
         if architecture.dense is None or architecture.input.fixed:
@@ -117,6 +121,8 @@ def derive(architecture: Architecture, module: Any, nominal: int) -> ScoreMap:
             if callable(architecture.dense):
                 return _from_parts(architecture.dense(module), module, images)
             return _from_pooling(module, images)
+    except _NotFinite as reason:
+        raise BenchsuiteError(expected(f"the logits of {architecture.name}", "finite", str(reason))) from None
     except _Refused as reason:
         raise no_score_map(architecture.name, nominal, str(reason)) from None
 
@@ -143,7 +149,7 @@ def _from_parts(parts: DenseParts, module: Any, images: Sequence[Any]) -> ScoreM
     h, w = _run(parts.features, images[0]).shape[2:]
     spec = ScoreMap((), (int(h), int(w)), parts)
     one, places = _run(lambda x: score_map(module, spec, x), images[0])
-    if places != 1 or not _close(one[:, 0], _run(module, images[0])):
+    if places != 1 or not _close(one[:, 0], _own(module, images[0])):
         raise _Refused("one window does not give the network's own logits")
     _run(lambda x: score_map(module, spec, x), images[2])
     return spec
@@ -155,7 +161,7 @@ def _from_pooling(module: Any, images: Sequence[Any]) -> ScoreMap:
     Raises ``_Refused`` if there is none, with what is wrong with the last one.
     """
     with _PoolingRecorder() as recorder:
-        own = _run(module, images[0])
+        own = _own(module, images[0])
     reasons = []
     for pooling in reversed([p for p in recorder.poolings if p.whole]):
         calls = tuple(p.call for p in recorder.poolings if p.given is pooling.given)
@@ -205,6 +211,15 @@ def _run(module: Callable[[Any], Any], image: Any) -> Any:
         return module(image)
     except Exception as error:
         raise _Refused(f"an image of {image.shape[2]}x{image.shape[3]} pixels fails: {first_line(error)}") from error
+
+
+def _own(module: Any, image: Any) -> Any:
+    """The network's own logits; raises ``_NotFinite`` if they are infinite or no numbers."""
+    logits = _run(module, image)
+    if isinstance(logits, torch.Tensor) and not bool(logits.isfinite().all()):
+        odd = float(logits[~logits.isfinite()][0])
+        raise _NotFinite(f"{odd} for random noise of {image.shape[2]}x{image.shape[3]} pixels")
+    return logits
 
 
 def _close(one: Any, other: Any) -> bool:

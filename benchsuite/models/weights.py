@@ -108,7 +108,7 @@ def _from_file(
         raise WeightsError(expected("the architecture", f"{trained_as}, that of the weights", name, str(path)))
     usual = usual_preprocess(dataset, architecture) if preprocess is None else preprocess
     origin = usual_origin(dataset, architecture)
-    same = _declared_as(architecture, sha)
+    same = declared_as(architecture, sha)
     if preprocess is not None:
         origin = "the file"
     elif same is not None:
@@ -164,7 +164,7 @@ def _file_options(architecture: Architecture, place: places.Place, usual: Option
     return tuple((dict(usual) | values).items())
 
 
-def _declared_as(architecture: Architecture, sha: str) -> Weights | None:
+def declared_as(architecture: Architecture, sha: str) -> Weights | None:
     """The declared weights whose file has this SHA-256: its first digits are in the file's name, as for torch.hub."""
     for weights in architecture.weights:
         digits = re.search(r"-([0-9a-f]{8,64})\.\w+$", weights.source)

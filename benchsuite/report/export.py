@@ -69,8 +69,13 @@ def latex(report: Report, title: str) -> str:
     """Each table as a ``tabular`` that needs no package; titles, the summary and remarks on all rows are comments."""
     parts = [_comment(title), _comment(summary(report))]
     for sheet in in_paper(report):
-        parts += ["", _comment(sheet.title), *map(_comment, sheet.remarks), *_tabular(sheet)]
+        parts += ["", latex_table(sheet)]
     return "\n".join(parts) + "\n"
+
+
+def latex_table(sheet: Sheet) -> str:
+    """A table as a ``tabular``, below its title and its remarks as comments."""
+    return "\n".join([_comment(sheet.title), *map(_comment, sheet.remarks), *_tabular(sheet)])
 
 
 def _comment(text: str) -> str:

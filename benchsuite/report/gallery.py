@@ -15,6 +15,7 @@ from benchsuite.runs.plan import DEFAULT_DATA
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Split, spread
 from benchsuite.storage import keys
+from benchsuite.storage.data_places import located
 
 SHOWN = 12
 """At most this many fixed and this many broken images are shown of each pair."""
@@ -56,7 +57,7 @@ def opened(
     splits: dict[str, Split] = {}
     notes: list[str] = []
     for text in options:
-        split = catalog.open_dataset(text)[1]
+        split = catalog.open_dataset(located(text, catalog))[1]
         matching = {group[0].data: split for group in groups if _same(split, group[0])}
         if not matching:
             names = " or ".join(dict.fromkeys(group[0].images for group in groups))
@@ -68,7 +69,7 @@ def opened(
             continue
         text = next(filter(None, (e.manifest["asked"].get("data") for e in group)), DEFAULT_DATA)
         try:
-            split = catalog.open_dataset(text)[1]
+            split = catalog.open_dataset(located(text, catalog))[1]
         except BenchsuiteError as error:
             notes.append(f"no pictures and class names of {entry.images}: {error}")
             continue

@@ -11,7 +11,7 @@ import dataclasses
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -65,7 +65,7 @@ def evaluate_together(
     with _announced(crew) as announce:
         for identity, (member, views) in networks(questions).items():
             opened[identity] = open_network(member, views)
-        tasks = list(_tasks(questions, opened))
+        tasks = list(_tasks(questions, opened.values()))
         if crew.leads:
             for task in tasks if settings.fresh else ():
                 task.network.store.forget(task.view_keys, task.key)
@@ -155,8 +155,13 @@ class SharedPass:
                 yield task
 
 
-def _tasks(questions: Sequence[Question], opened: dict[Identity, OpenNetwork]) -> Iterator[Task]:
-    for network in opened.values():
+def left(questions: Sequence[Question], network: OpenNetwork) -> bool:
+    """Whether the cache lacks a chunk of a network for these questions, so that it will be written."""
+    return not all(task.is_done() for task in _tasks(questions, [network]))
+
+
+def _tasks(questions: Sequence[Question], opened: Iterable[OpenNetwork]) -> Iterator[Task]:
+    for network in opened:
         for samples in chunked(questions[0].samples, CHUNK):
             names = [*view_keys(network.views, samples).values()]
             yield Task(network, names, samples, chunk_key(samples, questions[0].split))

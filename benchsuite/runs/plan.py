@@ -21,6 +21,7 @@ from benchsuite.specs.loader import Loader
 from benchsuite.specs.parameters import Bound
 from benchsuite.specs.view import view_data
 from benchsuite.storage import keys
+from benchsuite.storage.data_places import located
 from benchsuite.storage.run_folder import find_run, read_manifest
 
 DEFAULT_DATA = "digits"
@@ -42,7 +43,8 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
         request = dataclasses.replace(request, precision="fp32")
     loader: Loader = catalog.find("loader", request.loader)
     recalled = [_recall(name, request, catalog) for name in request.architectures]
-    data = _one_dataset(request.data, [r.data for r in recalled if r])
+    request = dataclasses.replace(request, data=request.data and located(request.data, catalog))
+    data = _one_dataset(request.data, [r.data and located(r.data, catalog) for r in recalled if r])
     dataset, split = catalog.open_dataset(data)
     if len(split.classes) < 2:
         rule = "at least 2, because with one every answer is right"

@@ -167,6 +167,8 @@ def _work(
     def open_network(member: Member, views: tuple[View, ...]) -> OpenNetwork:
         _train(todo[0], member, request.device, progress)
         opened = _open(todo[0].images, member, views, compute, progress)
+        if settings.fresh or parallel.left(todo, opened):
+            _try("BENCHSUITE_CACHE", opened.store.root)
         if not started:
             started.append(True)
             progress.start(f"evaluating {len(todo[0].samples)} images", total)
@@ -292,7 +294,7 @@ def _workers(device: str) -> int:
 def _check_writable(results: Path) -> None:
     """Raises ``StorageError`` if the results, or an empty cache, cannot be written, before any work is done.
 
-    A cache that cannot be written may hold all that is needed, so it is not tried.
+    Another cache may hold all that is needed; it is tried when a network is opened whose chunks it lacks.
     """
     _try("--results or BENCHSUITE_RESULTS", results / "runs")
     if not _chunks().is_dir() or not any(_chunks().iterdir()):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pluggy
@@ -104,9 +106,14 @@ class Catalog:
         """
         text, conversion = split_conversion(text)
         name, colon, path = text.partition(":")
+        if name not in self.datasets and (os.sep in name or Path(name).exists()):
+            remedy = f"imagenet:{name} for ImageNet, folder:{name} for class folders; `data check` of them tells"
+            raise DataError(expected("a data set", "NAME or NAME:PATH", "a path alone", remedy))
         dataset: Dataset = self.find("dataset", name)
         if dataset.path == "required" and not path:
-            raise DataError(f"Expected {name}:PATH, got {name!r} without a path. {dataset.download}".strip())
+            once = f"`benchsuite data add {name} PATH`, once, makes {name} enough"
+            hint = "; ".join(filter(None, (once, dataset.download)))
+            raise DataError(f"Expected {name}:PATH, got {name!r} without a path ({hint})")
         if dataset.path == "none" and colon:
             raise DataError(expected("the data set", f"{name} without a path, because it is embedded", text))
         split = with_conversion(dataset.open(path or None, part), conversion)

@@ -247,6 +247,10 @@ def with_conversion(split: Split, conversion: Conversion) -> Split:
     return dataclasses.replace(split, name=f"{split.name},{words}", read=read, conversion=conversion)
 
 
+Fetch = Callable[[str, Callable[[str, int], None], Callable[[int], None]], None]
+"""Downloads a data set: ``fetch(folder, start, advance)``, see ``Dataset``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """A source of samples. ``open(path, split)`` returns a ``Split``; ``path`` is None when the user gave none.
@@ -256,6 +260,9 @@ class Dataset:
     images. ``download`` says what to download and where to put it. With a ``recipe``, a network without given weights
     is trained once; ``preprocess`` is used for networks that were trained on this dataset. ``census`` has the sizes of
     complete splits. With a ``baseline``, the errors of groups are also compared with those of a reference network.
+    ``fetch(folder, start, advance)``, for a data set that may be had freely, downloads the files into
+    ``folder`` and compares their checksums; it calls ``start(title, total)`` for each file and ``advance(n)`` as its
+    bytes arrive. It raises ``DataError`` in one line.
     """
 
     name: str
@@ -269,6 +276,7 @@ class Dataset:
     preprocess: Preprocess | None = None
     census: tuple[Census, ...] = ()
     baseline: Baseline | None = None
+    fetch: Fetch | None = None
 
 
 def spread(items: tuple[T, ...], limit: int | None) -> tuple[T, ...]:

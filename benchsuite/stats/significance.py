@@ -1,4 +1,4 @@
-"""Confidence intervals and significance tests for counts: Wilson, McNemar, Tango, Holm, sign flips, permutations."""
+"""Confidence intervals and significance tests for counts: Wilson, McNemar, Tango, Holm, samples, permutations."""
 
 from __future__ import annotations
 
@@ -51,6 +51,64 @@ def binomial_tail(hits: int, total: int, p: float) -> float:
         if term < 1e-17 * terms:
             break
     return min(1.0, math.exp(log + hits * math.log(p) + (total - hits) * math.log1p(-p)) * terms)
+
+
+def hypergeometric_tail(hits: int, drawn: int, marked: int, total: int) -> float:
+    """P(X <= hits) for the marked items among ``drawn`` of ``total`` items, ``marked`` of which are marked.
+
+    Computed as ``binomial_tail`` is, to about nine significant digits.
+    """
+    least, most = max(0, drawn + marked - total), min(drawn, marked)
+    if hits < least or hits >= most:
+        return float(hits >= most)
+    if hits * total > drawn * marked:
+        return 1.0 - hypergeometric_tail(drawn - hits - 1, drawn, total - marked, total)
+    ways = ((marked, hits, 1), (total - marked, drawn - hits, 1), (total, drawn, -1))
+    log = sum(sign * (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)) for n, k, sign in ways)
+    term, terms = 1.0, 1.0
+    for i in range(hits, least, -1):
+        term *= i * (total - marked - drawn + i) / ((marked - i + 1) * (drawn - i + 1))
+        terms += term
+        if term < 1e-17 * terms:
+            break
+    return min(1.0, math.exp(log) * terms)
+
+
+def sampled(part: Count, marked: int, total: int) -> float:
+    """p-value, two-sided, of a count on a part of ``total`` images if ``marked`` of all of them are hits.
+
+    How probable a random part of that size is whose count is at least as far from what is expected, twice the smaller
+    tail. 1 or 0 if the part is the whole.
+    """
+    below = hypergeometric_tail(part.hits, part.total, marked, total)
+    above = hypergeometric_tail(part.total - part.hits, part.total, total - marked, total)
+    return min(1.0, 2 * min(below, above))
+
+
+def whole_interval(part: Count, total: int, confidence: float = 0.95) -> tuple[int, int]:
+    """The fewest and the most hits of all ``total`` images with which a random part may have this count.
+
+    They are those whose p-value of ``sampled`` is at least ``1 - confidence``; for the whole set, its own count. The
+    inversion of an exact test for a finite population: it covers at least ``confidence``.
+    """
+    alpha, least, most = 1 - confidence, part.hits, total - (part.total - part.hits)
+    middle = min(max(round(part.ratio * total), least), most)
+
+    def edge(inside: int, outside: int) -> int:
+        while abs(outside - inside) > 1:
+            between = (inside + outside) // 2
+            inside, outside = (between, outside) if sampled(part, between, total) >= alpha else (inside, between)
+        return inside
+
+    return edge(middle, least - 1), edge(middle, most + 1)
+
+
+def score_p(share: float, total: int, assumed: float) -> float:
+    """p-value, two-sided, of Wilson's score test that the proportion is ``assumed``: below 0.05 outside ``wilson``."""
+    spread = math.sqrt(assumed * (1 - assumed) / total)
+    if not spread:
+        return float(share == assumed)
+    return math.erfc(abs(share - assumed) / spread / math.sqrt(2))
 
 
 def mcnemar(fixed: int, broken: int) -> float:

@@ -18,6 +18,12 @@ def cache_dir() -> Path:
     return Path(own) if own else Path(base, "benchsuite")
 
 
+def data_folders(name: str) -> list[Path]:
+    """Where a data set is looked for without a path: in BENCHSUITE_DATA if it is set, then in the cache folder."""
+    own = os.environ.get("BENCHSUITE_DATA")
+    return [*([Path(own).expanduser() / name] if own else []), cache_dir() / "data" / name]
+
+
 def delete(path: Path) -> None:
     """Deletes a file, if that is possible. Raises nothing."""
     with contextlib.suppress(OSError):

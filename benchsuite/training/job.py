@@ -17,6 +17,7 @@ from benchsuite.specs.dataset import Sample, Split, shuffled, spread
 from benchsuite.specs.perturbation import perturbation_data
 from benchsuite.specs.recipe import Changes, Grid, Level, Recipe, Schedule
 from benchsuite.storage import keys
+from benchsuite.storage.data_places import located
 
 SCALES = ("full", "mini")
 NOT_PUBLISHED = "no number in print"
@@ -211,6 +212,7 @@ def open_splits(request: TrainRequest, recipe: Recipe, catalog: Catalog) -> tupl
     if name != recipe.dataset:
         catalog.find("dataset", name)
         raise BadParameter(expected("--data", f"{recipe.dataset}, the data set of the recipe {recipe.name}", data))
+    data = located(data, catalog)
     return catalog.open_dataset(data, "train")[1], catalog.open_dataset(data)[1]
 
 

@@ -28,7 +28,11 @@ def test_two_runs_are_compared_image_by_image(runs: Any) -> None:
     assert (row["top1_fixed"], row["top1_broken"], row["top1_change"], row["top1_p"]) == (1, 0, -20.0, 1.0)
     assert found.predictions.to_dict("records") == [{"after": runs[1].run_id, "id": "c", "fixed": True}]
     assert found.classes["label"].tolist() == [0]
-    assert repr(found).splitlines()[0].endswith("1 fixed, 0 broken, p = 1.000 (McNemar, exact)")
+    answer = repr(found).splitlines()[0]
+    assert "makes 1 fewer top-1 errors than toy 1crop" in answer
+    assert answer.endswith("which can be chance; 1 fixed, 0 broken, p = 1.000 (McNemar, exact)")
+    assert "errors before" in repr(benchsuite.compare(runs[0], runs[1], every=True))
+    assert "errors before" not in repr(found)
     assert "<table>" in found._repr_html_()
 
 
@@ -43,7 +47,9 @@ def test_several_runs_are_compared_with_the_first(runs: Any) -> None:
     assert isinstance(found, PairedComparisons)
     assert found.table["after"].tolist() == [runs[1].run_id, runs[2].run_id]
     assert found.table["top1_p_holm"].tolist() == [1.0, 1.0]
-    assert len(repr(found).splitlines()) == 2 + 1 + 4
+    assert repr(found).startswith("2 runs against toy 1crop [")
+    assert "0 with fewer top-1 errors, 0 with more, 2 within chance" in repr(found).splitlines()[0]
+    assert len(found.cells()[1]) == 3
 
 
 @pytest.mark.parametrize("group", [list, tuple])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +73,22 @@ def test_its_logits_are_those_of_its_forward() -> None:
     for name, logits in LOGITS_1CROP.items():
         best = torch.tensor(logits).softmax(0).max().item()
         assert frame.loc[name, "probability5"][0] == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize("protocol", ["1crop", "10crop", "fgsm:eps=8/255"])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_network_that_gives_no_numbers_is_named_with_the_image_and_leaves_no_run(
+    protocol: str, bad: float, tmp_path: Path
+) -> None:
+    """The logit of red is spoiled where it is below 0.5 and above 0.3, which is for image d alone."""
+    module = network()
+    plain = module.forward
+    module.forward = lambda x: torch.where(((plain(x) - 0.4).abs() < 0.1)[:, :1], bad, plain(x))
+    with pytest.raises(BenchsuiteError) as refused:
+        benchsuite.evaluate(module, protocol, results=tmp_path, name="mine", **HERE)
+    said = rf"Expected the logits of mine-[0-9a-f]{{8}}, weights given, to be finite, got {bad} for class 0 \(image d\)"
+    assert re.fullmatch(said, str(refused.value))
+    assert not list(tmp_path.rglob("manifest.json"))
 
 
 def test_the_module_is_left_unchanged() -> None:

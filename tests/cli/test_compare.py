@@ -43,7 +43,14 @@ def test_two_runs_are_compared_in_words(results: Path, capsys: pytest.CaptureFix
     assert f"classes that changed most, of {len(found.classes)} that changed" in text
     for row in ("top-1 error %", "top-5 error %", "ECE %", "NLL", "Brier"):
         assert row in text
-    assert text.index("first") < text.index("second")
+    fewer = pair.fixed - pair.broken
+    more = "fewer" if fewer > 0 else "more"
+    assert text.startswith(f"resnet50 p1 [second] makes {abs(fewer)} {more} top-1 errors than resnet50 p0 [first]")
+    assert "--all" in text.splitlines()[-1]
+    assert len(text.splitlines()) <= 24
+    assert "errors before" not in text
+    assert "errors before" in said(capsys, "first", "second", "--all")
+    assert " makes as many top-1 errors as " in " ".join(said(capsys, "first", "first").split())
 
 
 def test_two_runs_are_compared_as_json(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +79,7 @@ def test_groups_of_runs_are_compared(results: Path, capsys: pytest.CaptureFixtur
     text = said(capsys, "first", "second", "vs", "third", "fourth")
     assert "mean top-1 error %" in text
     assert f"p = {p_value(data['top1_p'])} over images" in text
-    assert "(6 ways to form the two groups)" in text
+    assert "(6 ways to form the two groups)" in " ".join(text.split())
     assert "between the groups" in text
 
 

@@ -114,10 +114,17 @@ def test_recipes_are_listed_with_their_claim(capsys: pytest.CaptureFixture[str])
     assert recipes["he-cifar-110"]["expected"].startswith("top-1 error 6.43")
 
 
-def test_a_training_and_the_options_of_a_network_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_training_and_the_options_of_a_network_are_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert main([*TRAIN, "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["trainings"]
     assert main(["show", row["run_id"]]) == 0
+    brief = capsys.readouterr().out
+    assert brief.startswith(f"{row['run_id']}: ")
+    assert "% error of tiny:width=6 after 2 epochs." in " ".join(brief.split())
+    monkeypatch.setenv("COLUMNS", "300")
+    assert main(["show", row["run_id"], "--all"]) == 0
     out = capsys.readouterr().out
     assert "benchsuite train tiny --recipe usual --epochs 2 --precision fp32" in out
     assert "masks" in out
@@ -127,7 +134,7 @@ def test_a_training_and_the_options_of_a_network_are_shown(capsys: pytest.Captur
     facts = json.loads(capsys.readouterr().out)
     assert facts["name"] == "tiny:width=5"
     assert {"name": "width", "type": "whole number", "default": "4"} in facts["options"]
-    assert main(["show", "tiny"]) == 0
+    assert main(["show", "tiny", "--all"]) == 0
     out = capsys.readouterr().out
     assert "options, as in tiny:width=..." in out
     assert "usual, adam, diverging, quiet" in out

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import finished_runs
 import pytest
+
+from benchsuite.cli import main
 
 WIDTHS = (60, 80, 130)
 
@@ -41,5 +45,39 @@ def test_the_first_line_is_the_answer_and_no_line_is_wider_than_the_pipe(command
     assert " ".join(text.split()).startswith(ANSWERS[command])
     assert [line for line in text.splitlines() if len(line) > width] == []
     assert "\x1b" not in text
+    if width >= 80 and "--all" not in command:
+        assert len(text.splitlines()) <= 24
+
+
+RUN = next((Path(__file__).parents[2] / "results" / "digits-resnet50" / "runs").glob("resnet50-1crop-digits-*"))
+
+RUNS = {
+    "compare first second": "resnet50 1crop [second] makes ",
+    "compare first second --all": "resnet50 1crop [second] makes ",
+    "compare first second third": "2 runs against resnet50 1crop [first]: ",
+    "compare first vs second third": "1 runs -> 2 runs: ",
+    "audit first": "first: ",
+    "audit first --all": "first: ",
+    "audit --claim 90.53 --accuracy 85.91 --batch-size 10 --epochs 80 --draws 20": "90.53 % or more is printed ",
+    "show RUN": "resnet50-1crop-digits-",
+    "show RUN --all": "resnet50-1crop-digits-",
+    "explain resnet50 --all": "resnet50: 24.7",
+    "data check digits": "digits, test split: Fine.",
+}
+"""The same of commands that read runs, or images."""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("command", RUNS)
+def test_a_command_that_reads_runs_answers_first_and_fits(
+    command: str, width: int, isolated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, name in enumerate(("first", "second", "third")):
+        finished_runs.saved(isolated / "results", name, finished_runs.scores(60, 10, seed, noise=1 + seed / 2))
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main([str(RUN) if word == "RUN" else word for word in command.split()]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(RUNS[command])
+    assert [line for line in text.splitlines() if len(line) > width] == []
     if width >= 80 and "--all" not in command:
         assert len(text.splitlines()) <= 24

@@ -14,7 +14,7 @@ from benchsuite import DataError, read_bytes
 from benchsuite.builtin.datasets import imagenet
 from benchsuite.storage import keys
 
-pytest.importorskip("fsspec")
+fsspec = pytest.importorskip("fsspec")
 pytest.importorskip("aiohttp")
 
 
@@ -57,6 +57,41 @@ def test_a_parquet_file_on_a_server_is_fetched_once_for_its_list_and_not_by_row_
     before = Ranges.sent
     assert [len(read_bytes(s.place)) for s in split.samples[:3]] == [2**18 + 3] * 3
     assert compression == "zstd" or Ranges.sent - before < size / 2
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    """The address of a bucket on an S3 server on this machine."""
+    pytest.importorskip("s3fs", reason="s3:// needs s3fs")
+    server = pytest.importorskip("moto.server", reason="the S3 server of these tests is moto[server]")
+    running = server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    own = {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "us-east-1"}
+    for name, value in {**own, "ENDPOINT_URL": f"http://{host}:{port}"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / "cache"))
+    fsspec.filesystem("s3").mkdir("images")
+    yield "s3://images"
+    fsspec.filesystem("s3").clear_instance_cache()
+    running.stop()
+
+
+def test_archives_in_a_bucket_are_the_data_sets_on_the_disk(tmp_path, bucket):
+    pictures = copies.made_up(9)
+    files = [copies.class_tar(tmp_path / "tar", pictures), copies.kaggle_zip(tmp_path / "zip", pictures)]
+    files += sorted(copies.parquet(tmp_path / "parquet", pictures, shards=1).glob("data/*"))
+    for file in files:
+        fsspec.filesystem("s3").put_file(str(file), f"{bucket}/{file.name}")
+        usual = imagenet.open_imagenet(str(file), "test")
+        split = imagenet.open_imagenet(f"{bucket}/{file.name}", "test")
+        assert keys.samples_digest(split.samples) == keys.samples_digest(usual.samples)
+        assert split.samples[0].stamp.endswith('"'), "the stamp has the tag of the object"
+        for a, b in zip(usual.samples, split.samples, strict=True):
+            np.testing.assert_array_equal(usual.read(a), split.read(b))
+    with pytest.raises(DataError, match=r"whole and readable, got .* \(s3://images/none.tar\)") as caught:
+        imagenet.open_imagenet(f"{bucket}/none.tar", "test")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["nothing://bucket/val.tar", "memory://bucket/none.tar"])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gzip
+import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +20,7 @@ from deep_images import png16
 from PIL import Image
 from toys import ToyPlugin
 
-from benchsuite import Census, Dataset, Sample, Split, decode, hookimpl, load_plugins
+from benchsuite import Catalog, Census, Dataset, Sample, Split, decode, hookimpl, load_plugins
 from benchsuite.builtin.datasets.folder import open_folder
 from benchsuite.doctor import check as doctor
 from benchsuite.doctor import jpeg_warnings
@@ -68,6 +71,12 @@ class Sets:
         yield dataclasses.replace(toy, name="painter", weights=(first, second))
 
 
+@functools.cache
+def catalog() -> Catalog:
+    """All plugins and ``Sets``."""
+    return load_plugins(extra=[Sets()])
+
+
 @dataclasses.dataclass
 class Place:
     """A folder for a data set, and the check of it."""
@@ -78,7 +87,7 @@ class Place:
     def check(self, name: str = "folder", path: str | Path | None = None, options: str = "", **how: Any) -> Found:
         """The findings by kind. All that fail are gone at the end of a case, unless it is about something else."""
         request = CheckRequest(f"{name}:{path or self.root}{options}", **how)
-        return {f.kind: f for f in checkup(request, load_plugins(extra=[Sets()]), Progress()).findings}
+        return {f.kind: f for f in checkup(request, catalog(), Progress()).findings}
 
     def fill(self, *classes: str, each: int = 2) -> None:
         """Class folders of pictures of noise."""
@@ -162,10 +171,11 @@ def made_up(found: Found) -> Found:
 
 def copy_of_imagenet(layout: str, kind: str) -> Case:
     def copy(place: Place) -> Iterator[Found]:
-        copies.LAYOUTS[layout](place.root / "copy", copies.made_up(4))
-        before = place.check(path=place.root / "copy")
+        copies.LAYOUTS[layout](place.root / "my copy", copies.made_up(4))
+        before = place.check(path=place.root / "my copy")
         yield before
-        name, _, path = before["other-copy"].advice.removeprefix("Give it as --data ").partition(":")
+        (data,) = shlex.split(before["other-copy"].advice.removeprefix("Give it as --data "))
+        name, _, path = data.partition(":")
         found = place.check(name, path)
         assert found["incomplete"].text.startswith("4 images"), "all images of the copy"
         yield made_up(found)
@@ -173,11 +183,10 @@ def copy_of_imagenet(layout: str, kind: str) -> Case:
     return case(kind)(copy)
 
 
+ARCHIVES = {"parquet", "official", "webdataset", "class tar", "kaggle zip"}
 for each in copies.LAYOUTS:
     if each != "folders":  # class folders open as any others
-        copy_of_imagenet(each, "other-copy")
-for each in ("parquet", "official", "webdataset", "class tar", "kaggle zip"):
-    copy_of_imagenet(each, "archive")
+        copy_of_imagenet(each, "archive" if each in ARCHIVES else "other-copy")
 
 
 @case("other-copy")
@@ -371,6 +380,73 @@ def archive_of_ones_own(place: Place) -> Iterator[Found]:
     file = place.root / "ILSVRC2012_img_val.tar"
     yield place.check("imagenet", file, full=True)
     yield made_up(place.check("imagenet", file.rename(place.root / "mine.tar"), full=True))
+
+
+# since the last check
+
+
+def rewritten(file: Path, content: bytes) -> None:
+    """Writes a file of the same size and keeps its modification time."""
+    before = file.stat()
+    assert len(content) == before.st_size
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def bmp(place: Place) -> Path:
+    """A set with an image that can be changed without its size."""
+    place.fill("a", "b")
+    place.picture("a/x.bmp")
+    return place.root / "a/x.bmp"
+
+
+@case("rotten")
+def damaged_and_replaced(place: Place) -> Iterator[Found]:
+    file = bmp(place)
+    place.check(full=True)
+    sound = file.read_bytes()
+    rewritten(file, sound[:-9] + bytes(9))
+    yield place.check(full=True)
+    assert "rotten" in place.check(full=True), "it is not forgotten"
+    rewritten(file, sound)
+    yield place.check(full=True)
+
+
+@case("rotten")
+def changed_on_purpose(place: Place) -> Iterator[Found]:
+    file = bmp(place)
+    place.check(full=True)
+    rewritten(file, file.read_bytes()[:-9] + bytes(9))
+    yield place.check(full=True)
+    file.touch()
+    found = place.check(full=True)
+    assert "changed" in found
+    yield found
+    yield place.check(full=True)
+
+
+@case("perhaps-changed")
+def other_inode(place: Place) -> Iterator[Found]:
+    file = bmp(place)
+    place.check(full=True)
+    shutil.copy2(file, place.root / "copy")
+    (place.root / "copy").replace(file)
+    before = place.check()
+    assert before["perhaps-changed"].examples == ("a/x.bmp",)
+    yield before
+    assert "perhaps-changed" in place.check(), "it is not forgotten"
+    yield place.check(full=True)
+    yield place.check()
+
+
+@case("touched")
+def other_mode(place: Place) -> Iterator[Found]:
+    file = bmp(place)
+    place.check()
+    file.chmod(0o600)
+    yield place.check()
+    yield place.check(full=True)
+    yield place.check()
 
 
 # sizes, formats, colours

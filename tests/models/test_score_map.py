@@ -15,7 +15,16 @@ from reference import windows
 from torch import nn
 from torchvision import models
 
-from benchsuite import Architecture, DenseParts, Input, Preprocess, UnsupportedProtocol, View, load_plugins
+from benchsuite import (
+    Architecture,
+    BenchsuiteError,
+    DenseParts,
+    Input,
+    Preprocess,
+    UnsupportedProtocol,
+    View,
+    load_plugins,
+)
 from benchsuite.models.device import Compute
 from benchsuite.models.network import Network
 from benchsuite.models.score_map import ScoreMap, derive, score_map
@@ -418,6 +427,16 @@ def test_places_where_all_probabilities_vanish_stay_finite() -> None:
     )
     assert np.isfinite(got).all()
     assert got.min() < -200
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_network_whose_own_logits_are_not_finite_is_not_called_unfit(bad: float) -> None:
+    module = Toy(lambda m, f, x: bad * m.fc(f.mean((2, 3))))
+    with pytest.raises(BenchsuiteError, match=r"^Expected the logits of net to be finite, got (nan|-?inf) for random"):
+        derive(architecture(module), module, 32)
+    parts = DenseParts(module.stem, lambda f: bad * module.fc(f.mean((2, 3))))
+    with pytest.raises(BenchsuiteError, match=r"^Expected the logits of net to be finite"):
+        derive(architecture(module, dense=lambda _: parts), module, 32)
 
 
 def test_two_nominal_sizes_have_a_window_each() -> None:

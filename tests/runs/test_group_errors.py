@@ -16,7 +16,6 @@ from grouped_patches import BASELINE, CATALOG, NAMES, PLUGIN, grouped
 
 import benchsuite
 from benchsuite import DataError
-from benchsuite.cli.compare import text
 from benchsuite.explanation import comparison
 from benchsuite.progress import Progress
 from benchsuite.report import export
@@ -173,10 +172,12 @@ def test_a_comparison_counts_the_images_that_changed_by_group(tmp_path: Path) ->
     assert isinstance(shown, benchsuite.api.comparison.PairedComparisons)
     assert "groups" not in shown.table.columns
     assert shown.groups.groupby("group")["fixed"].sum().to_dict() == dict.fromkeys(NAMES, found.top1.fixed)
-    lines = list(text(found))
-    place = lines.index("values of light that changed most, of 2 that changed")
-    assert lines[place + 1].split()[:2] == ["light", "images"]
-    assert {line.split()[0] for line in lines[place + 2 : place + 4]} == {"day", "night"}
+    everything = benchsuite.compare(rows[0]["run_id"], rows[1]["run_id"], every=True, results=tmp_path)
+    (section,) = [s for s in everything.below() if "values of light" in str(s)]
+    head, values = section.cells()
+    assert head[:2] == ["light", "images"]
+    assert {value[0] for value in values} == {"day", "night"}
+    assert any(line == "values of light that changed most, of 2 that changed: --all" for line in shown.lines())
 
 
 def test_a_report_has_the_groups_in_its_page_its_tables_and_its_csv(tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ def test_every_way_to_print_a_run_shows_its_groups(tmp_path: Path) -> None:
         assert "patches 1crop, by group" in shown
         assert "place c" in shown
     assert "relative error" in repr(one)
-    page = repr(benchsuite.show(one.run_id, results=tmp_path, catalog=CATALOG))
+    page = repr(benchsuite.show(one.run_id, every=True, results=tmp_path, catalog=CATALOG))
     assert "by light and place" in page
     (line,) = csv.DictReader(io.StringIO(CATALOG.reporters["csv"].render([one.row])))
     assert line["groups"].count("+") == 5

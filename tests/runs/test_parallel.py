@@ -112,6 +112,50 @@ def test_when_the_command_is_stopped_no_process_stays(
     assert not any(alive(pid) for pid in pids)
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started to compute with it."""
+    started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    lines = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in started}
+    return [child for child, line in lines.items() if b"spawn_main" in line]
+
+
+def ignores_interrupts(pid: int) -> bool:
+    """Whether a process was started with SIGINT blocked, so that not even its first import can be interrupted."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    blocked = next(int(line.split()[1], 16) for line in lines if line.startswith("SigBlk"))
+    return bool(blocked >> (signal.SIGINT - 1) & 1)
+
+
+@pytest.mark.parametrize("moment", ["starting", "working"])
+def test_ctrl_c_in_a_terminal_is_one_line_and_keeps_finished_chunks(
+    installed: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """It reaches every process there: also one that still imports, and one that computes."""
+    monkeypatch.setenv("SPECKS_DELAY", "0.003")
+    cache = installed / "cache"
+    monkeypatch.setenv("BENCHSUITE_CACHE", str(cache))
+    words = [sys.executable, "-m", "benchsuite", *RUN, "--processes", "2"]
+    command = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    end = time.monotonic() + 120
+    while not (children(command.pid) if moment == "starting" else list(cache.rglob("*.logits"))):
+        assert command.poll() is None, command.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    assert all(ignores_interrupts(child) for child in children(command.pid))
+    finished = {f: f.stat().st_mtime_ns for f in cache.rglob("*.logits")}
+    os.killpg(command.pid, signal.SIGINT)
+    out, err = command.communicate(timeout=60)
+    assert (command.returncode, out) == (130, ""), err
+    said = [line for line in err.splitlines() if "random (seed 0) weights" not in line and "evaluating" not in line]
+    assert said == ["benchsuite: interrupted; finished work is kept, and the same command continues from there"]
+    monkeypatch.setenv("SPECKS_DELAY", "0")
+    before = len(log_of(installed))
+    _, err = started(*RUN).communicate(timeout=120)
+    assert "interrupted" not in err
+    assert CHUNKS - len(finished) - 2 <= len(log_of(installed)) - before <= CHUNKS - len(finished)
+    assert {f: f.stat().st_mtime_ns for f in finished} == finished
+
+
 def test_an_error_in_a_process_that_was_started_is_one_line_at_once(
     installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,7 +209,7 @@ def test_progress_is_that_of_all_processes_while_the_first_one_still_computes(
     (question,) = questions("1crop")
     (member,) = question.members
     network, other = (opener(tmp_path, CountingPredict())(member, member.views) for _ in range(2))
-    own, theirs = ([*parallel._tasks([question], {member.identity: made})] for made in (network, other))
+    own, theirs = ([*parallel._tasks([question], [made])] for made in (network, other))
     computed: list[int] = []
 
     def told(step: int) -> None:
@@ -193,7 +237,7 @@ def test_a_chunk_that_another_process_writes_as_well_counts_once(
     (question,) = questions("1crop")
     (member,) = question.members
     network, other = (opener(tmp_path, made)(member, member.views) for made in (Ahead([]), CountingPredict()))
-    own, theirs = ([*parallel._tasks([question], {member.identity: made})] for made in (network, other))
+    own, theirs = ([*parallel._tasks([question], [made])] for made in (network, other))
     steps: list[int] = []
 
     def told(step: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import paired as twin
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, hypergeom, norm
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -18,11 +18,15 @@ from benchsuite.stats.significance import (
     binomial_tail,
     detectable,
     holm,
+    hypergeometric_tail,
     mcnemar,
     mean_interval,
     paired_interval,
     permuted,
+    sampled,
+    score_p,
     sign_flips,
+    whole_interval,
     wilson,
 )
 
@@ -214,3 +218,57 @@ def test_an_interval_without_zero_goes_with_a_significant_test() -> None:
         low, _ = paired_interval(fixed, broken, 5000)
         assert low > 0
         assert mcnemar(fixed, broken) < 0.05
+
+
+PARTS = st.integers(1, 60).flatmap(
+    lambda total: st.integers(1, total).flatmap(
+        lambda drawn: st.tuples(st.integers(0, drawn), st.just(drawn), st.integers(0, total), st.just(total))
+    )
+)
+
+
+@given(PARTS)
+def test_the_hypergeometric_tail_equals_scipys(drawn: tuple[int, int, int, int]) -> None:
+    hits, count, marked, total = drawn
+    expected = hypergeom.cdf(hits, total, marked, count)
+    assert hypergeometric_tail(hits, count, marked, total) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("hits", "count", "marked", "total"), [(180, 1000, 827, 10_000), (250, 1000, 12_350, 50_000)])
+def test_the_hypergeometric_tail_is_right_for_many_images(hits: int, count: int, marked: int, total: int) -> None:
+    expected = hypergeom.cdf(hits, total, marked, count)
+    assert hypergeometric_tail(hits, count, marked, total) == pytest.approx(expected, rel=1e-7)
+    rare = hypergeometric_tail(10, count, marked, total)
+    assert rare == pytest.approx(hypergeom.cdf(10, total, marked, count), rel=1e-6)
+
+
+@given(PARTS)
+def test_the_interval_of_a_part_holds_exactly_the_counts_that_its_test_accepts(
+    drawn: tuple[int, int, int, int],
+) -> None:
+    hits, count, _, total = drawn
+    part = Count(hits, count)
+    low, high = whole_interval(part, total)
+    accepted = [marked for marked in range(total + 1) if sampled(part, marked, total) >= 0.05]
+    assert accepted == list(range(low, high + 1))
+    assert low <= hits + round((total - count) * hits / count) <= high
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_a_part_that_is_the_whole_allows_its_own_count_only(drawn: tuple[int, int]) -> None:
+    hits, total = drawn
+    assert whole_interval(Count(hits, total), total) == (hits, hits)
+    assert sampled(Count(hits, total), hits, total) == 1.0
+
+
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.001, 0.999))
+def test_the_score_test_accepts_what_lies_in_wilsons_interval(drawn: tuple[int, int], assumed: float) -> None:
+    hits, total = drawn
+    low, high = wilson(Count(hits, total))
+    if min(abs(assumed - low), abs(assumed - high)) > 1e-9:
+        assert (score_p(hits / total, total, assumed) > 0.05) == (low < assumed < high)
+
+
+def test_very_small_probabilities_are_not_rounded_to_zero() -> None:
+    assert score_p(0.0167, 360, 0.3) == pytest.approx(2 * norm.sf((0.3 - 0.0167) / math.sqrt(0.21 / 360)), rel=1e-9)
+    assert sampled(Count(400, 1000), 1000, 10_000) == pytest.approx(2 * hypergeom.sf(399, 10_000, 1000, 1000), rel=1e-6)

@@ -1,1 +1,1 @@
-"""What is installed: ``benchsuite list``, ``show`` and ``plugin`` as functions."""
+"""What is installed or known: ``benchsuite list``, ``show``, ``plugin`` and ``data add`` ... as functions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from benchsuite.api.catalog.facts import EXAMPLE, Facts
 from benchsuite.api.catalog.words import combined
 from benchsuite.explanation import ledger
 from benchsuite.report.tables.published import claim_words
-from benchsuite.report.tables.text import Table, preprocessing_lines, result_table, training_table
+from benchsuite.report.tables.text import Table, preprocessing_lines, relative_words, result_table, training_table
 from benchsuite.specs.catalog import BUILT_IN
 
 MOST = 10
@@ -100,7 +101,9 @@ def _run(facts: Facts) -> Brief:
     views = f"{len(manifest['views'])}, combined by {combined(manifest['protocol']['combine'])}"
     rows = [*([name, text] for name, text in row.items() if text and name != "views"), ["views", views]]
     rows += [["command", manifest["command"]], ["made", manifest["created"]], ["in", facts["path"]]]
-    return answer, (["", ""], rows), preprocessing_lines([facts])
+    relative = [relative_words(facts["relative_error"])] if "relative_error" in facts else []
+    groups = [f"errors by {' and '.join(facts['group_names'])}: --all"] if "groups" in facts else []
+    return answer, (["", ""], rows), [*relative, *groups, *preprocessing_lines([facts])]
 
 
 def _training(facts: Facts) -> Brief:
@@ -144,4 +147,4 @@ def _box(view: Facts) -> str:
 
 
 def _all(name: str) -> str:
-    return f"benchsuite show {name} --all"
+    return f"benchsuite show {shlex.quote(name)} --all"

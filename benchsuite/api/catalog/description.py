@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,18 +32,21 @@ PLAIN = ("dataset", "loader", "reporter")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Description(Shown):
-    """What is known of a protocol, architecture, data set, published number, run ...; ``record`` is ``show --json``."""
+    """What is known of a protocol, architecture, data set, published number, run ...; ``record`` is ``show --json``.
+
+    ``asked`` is the name that was given.
+    """
 
     record: Facts
     every: bool = False
+    asked: str = field(default="", compare=False)
 
     def lines(self) -> Sequence[str]:
         """What it is, in a sentence; below the table what else matters. With ``every`` all that is known, in lines."""
         if self.every:
             return list(text(self.record))
         answer, _, rest = brief(self.record)
-        name = self.record.get("label") or self.record.get("run_id") or self.record.get("id") or self.record["name"]
-        return [answer, *rest, f"All that is known: benchsuite show {shlex.quote(name)} --all"]
+        return [answer, *rest, f"All that is known: benchsuite show {shlex.quote(self.asked)} --all"]
 
     def cells(self) -> Table:
         """The views, weights, parameters or facts."""
@@ -75,16 +78,16 @@ def show(
     catalog = catalog or load_plugins()
     declared = _declared(catalog, asked, architecture, data)
     if declared is not None:
-        return Description(declared, every)
+        return Description(declared, every, asked)
     for row in ledger.load():
         if row.id == asked:
-            return Description(all_facts.published(catalog, row), every)
+            return Description(all_facts.published(catalog, row), every, asked)
     for trained in (Path(asked), folder / "training" / asked):
         if trained.parent.name == "training" and (trained / "manifest.json").is_file():
-            return Description(all_facts.training(trained), every)
+            return Description(all_facts.training(trained), every, asked)
     runs = [run.name for run in run_folder.runs_in(folder)]
     if (Path(asked) / "manifest.json").is_file() or any(run_folder.is_named(run, asked) for run in runs):
-        return Description(all_facts.run(run_folder.find_run(folder, asked)), every)
+        return Description(all_facts.run(run_folder.find_run(folder, asked)), every, asked)
     raise _unknown(catalog, asked, runs, folder)
 
 

@@ -139,6 +139,8 @@ def list_entries(
         raise unknown_name("kind of list", kind, KINDS)
     if model is not None and kind not in ("published", "weights"):
         raise BadParameter(expected("--model", "used with published or weights", kind or "no kind"))
+    if pattern is not None and kind is None:
+        raise BadParameter(expected("a pattern", "used with a kind", pattern))
     if weights and kind != "architectures":
         raise BadParameter(expected(WEIGHTS, "used with architectures", kind or "no kind"))
     catalog = catalog or load_plugins()
@@ -146,8 +148,8 @@ def list_entries(
     if kind is not None:
         entries = of_model(lists[kind], model)
         if pattern is not None:
-            entries = of_family(catalog, pattern) if kind == "architectures" else []
-            entries = entries or matching(kind, of_model(lists[kind], model), pattern)
+            family = of_family(catalog, pattern) if kind == "architectures" else []
+            entries = family or matching(kind, entries, pattern)
         lists = {kind: [entry for entry in entries if entry["weights"] or not weights] if weights else entries}
     words = [kind, pattern, *(["--model", model] if model else []), *([WEIGHTS] if weights else [])]
     return Listing(lists, catalog.broken, tuple(word for word in words if word), every)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -82,46 +83,62 @@ def in_archives(
 
     Raises ``DataError`` for an image without a label and for files that are not images.
     """
-    pictures: list[Member] = []
-    numbers: dict[str, int] = {}
-    texts: list[Member] = []
+    pictures, texts = _listed(files, split)
+    indices = None if labels else _by_images(pictures, texts, index)
+    if indices is None:
+        stems = sorted(_stem(m.name) for m in pictures)
+        if labels is not None:
+            known = _labels.read_labels(labels, stems, index)
+        else:
+            sources = _sources(pictures, texts, beside, stems, index)
+            known = _labels.fitting(sources, str(beside[0]) if beside else files[0], notes)
+        indices = [known[_stem(m.name)] for m in pictures]
+    states = {file: archive_state(file) for file in files}
+    return [sample(m, label, states) for m, label in zip(pictures, indices, strict=True)]
+
+
+def sample(member: Member, label: int, states: Mapping[str, str]) -> Sample:
+    """The sample of an image in an archive; ``states`` are those of the archives (see ``archive_state``)."""
+    place = member.place
+    return Sample(_stem(member.name), label, member.where, f"{place.size}@{states[place.file]}", None, place)
+
+
+def numbered(rows: Iterable[Member], first: int) -> list[Member]:
+    """The rows of a Parquet file, the first of which is number ``first`` of all files: those without names are named by
+    their numbers.
+    """
+    return [replace(m, name=f"{first + i:08d}") if m.name == f"{i:08d}" else m for i, m in enumerate(rows)]
+
+
+def _listed(files: Sequence[str], split: str) -> tuple[list[Member], list[Member]]:
+    """The images of a split, and the other files that may label them. Raises ``DataError`` for none and for other
+    files that are called images.
+    """
+    pictures, texts = list[Member](), list[Member]()
     for file in files:
+        if _is_table(file):
+            pictures += numbered(members(file, lambda _: True), len(pictures))
+            continue
         found = members(file, _wanted)
-        images = _of_split([m for m in found if _is_image(m)], split)
-        pictures += images
-        texts += [m for m in found if not _is_image(m)]
-        numbers |= {m.name: m.label for m in images if m.label is not None}
+        pictures += _of_split([m for m in found if _is_picture(m.name)], split)
+        texts += [m for m in found if not _is_picture(m.name)]
     if not pictures:
         raise DataError(expected("an archive of images", f"one with files {', '.join(SUFFIXES)}", "none", files[0]))
     for m in pictures:
         check_head(m.where, m.head)
-    numbers |= _beside_each(pictures, texts)
-    indices = None if labels else _by_names(pictures, index)
-    for m, label in zip(pictures, indices or (), strict=False):
-        if numbers.get(m.name, label) != label:
-            raise DataError(expected("a label", f"{label}, as the image's name says", numbers[m.name], m.where))
-    if indices is None and not labels and len(numbers) == len(pictures):
-        indices = [numbers[m.name] for m in pictures]
-        _check(indices, pictures, len(index))
-    if indices is None:
-        order = sorted(pictures, key=lambda m: _stem(m.name))
-        stems = [_stem(m.name) for m in order]
-        tops = {parent for m in pictures for parent in PurePosixPath(m.name).parents}
-        above = [m for m in texts if PurePosixPath(m.name).parent in tops]  # not Kaggle's ImageSets/CLS-LOC/val.txt
-        if labels is not None:
-            known = _labels.read_labels(labels, stems, index)
-        else:
-            sources = _sources(above, beside, stems, index)
-            if not sources and not beside:
-                rule = "labelled by class folders, by names, or by ,labels=FILE"
-                raise DataError(expected("the images of an archive", rule, "neither", files[0]))
-            known = _labels.fitting(sources, str(beside[0]) if beside else files[0], notes)
-        indices = [known[_stem(m.name)] for m in pictures]
-    states = {file: archive_state(file) for file in files}
-    return [
-        Sample(_stem(m.name), label, m.where, f"{m.place.size}@{states[m.place.file]}", None, m.place)
-        for m, label in zip(pictures, indices, strict=True)
-    ]
+    return pictures, texts
+
+
+def _by_images(pictures: Sequence[Member], texts: Sequence[Member], index: dict[str, int]) -> list[int] | None:
+    """The classes by what lies with each image: folders, names, numbers. None if not all images have one.
+
+    Raises ``DataError`` for a number that is not that of the image's name.
+    """
+    numbers, named = _numbers(pictures, texts), _by_names(pictures, index)
+    for m, label, number in zip(pictures, named or (), numbers, strict=False):
+        if number not in (None, label):
+            raise DataError(expected("a label", f"{label}, as the image's name says", number, m.where))
+    return named or (None if None in numbers else [n for n in numbers if n is not None])
 
 
 def named_label(stem: str, index: dict[str, int]) -> int | None:
@@ -149,8 +166,8 @@ def _is_picture(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def _is_image(member: Member) -> bool:
-    return member.label is not None or member.place.file.lower().endswith(".parquet") or _is_picture(member.name)
+def _is_table(file: str) -> bool:
+    return file.lower().endswith(".parquet")
 
 
 def _stem(name: str) -> str:
@@ -182,33 +199,33 @@ def _by_names(pictures: Sequence[Member], index: dict[str, int]) -> list[int] | 
     return None if None in labels else [label for label in labels if label is not None]
 
 
-def _beside_each(pictures: Sequence[Member], texts: Iterable[Member]) -> dict[str, int]:
-    """The numbers of WebDataset shards: ``KEY.cls``, or ``label`` in ``KEY.json``; keys end at the first dot."""
-    import json
-
-    from benchsuite import read_bytes
-
+def _numbers(pictures: Sequence[Member], texts: Iterable[Member]) -> list[int | None]:
+    """The number that lies with each image: in a Parquet row, or in a WebDataset shard."""
     beside: dict[tuple[str, str], Member] = {}
     for m in texts:
         if m.name.endswith((".cls", ".json")):
             key = m.place.file, _key(m.name)
             if key not in beside or m.name.endswith(".cls"):
                 beside[key] = m
-    found = {}
-    for m in pictures:
-        text = beside.get((m.place.file, _key(m.name)))
-        if text is None:
-            continue
-        try:
-            value = json.loads(read_bytes(text.place))
-        except ValueError:
-            raise DataError(expected("a label", "a number", "something else", text.where)) from None
-        if isinstance(value, dict):
-            value = next((value[k] for k in ("label", "cls", "class_id") if k in value), None)
-        if type(value) is not int:
-            raise DataError(expected("a label", "a number", repr(value), text.where))
-        found[m.name] = value
-    return found
+    texts_of = (beside.get((m.place.file, _key(m.name))) for m in pictures)
+    return [m.label if text is None else _number(text) for m, text in zip(pictures, texts_of, strict=True)]
+
+
+def _number(text: Member) -> int:
+    """The number of a WebDataset image: ``KEY.cls``, or ``label`` in ``KEY.json``; keys end at the first dot."""
+    import json
+
+    from benchsuite import read_bytes
+
+    try:
+        value = json.loads(read_bytes(text.place))
+    except ValueError:
+        raise DataError(expected("a label", "a number", "something else", text.where)) from None
+    if isinstance(value, dict):
+        value = next((value[k] for k in ("label", "cls", "class_id") if k in value), None)
+    if type(value) is not int:
+        raise DataError(expected("a label", "a number", repr(value), text.where))
+    return value
 
 
 def _key(name: str) -> str:
@@ -216,21 +233,25 @@ def _key(name: str) -> str:
     return f"{folder}/{base.partition('.')[0]}"
 
 
-def _check(labels: Sequence[int], pictures: Sequence[Member], classes: int) -> None:
-    for label, m in zip(labels, pictures, strict=True):
-        if not 0 <= label < classes:
-            raise DataError(expected("a label", f"an index from 0 to {classes - 1}", label, m.where))
-
-
 def _sources(
-    texts: Sequence[Member], beside: Sequence[Path], stems: Sequence[str], index: dict[str, int]
+    pictures: Sequence[Member],
+    texts: Sequence[Member],
+    beside: Sequence[Path],
+    stems: Sequence[str],
+    index: dict[str, int],
 ) -> list[_labels.Source]:
-    """The labels files in an archive, then those in the folders ``beside``."""
+    """The labels files above the images in an archive, then those in the folders ``beside``."""
     from benchsuite import read_bytes
 
     def read(m: Member) -> dict[str, int]:
         return _labels.parse(read_bytes(m.place), m.where, stems, index)
 
-    named = [m for pattern in _labels.PATTERNS for m in texts if PurePosixPath(m.name).match(pattern)]
-    inside = [(m.where, partial(read, m)) for m in dict.fromkeys(named)]
-    return [*inside, *_labels.find_labels(beside, stems, index)]
+    tops = {parent for m in pictures for parent in PurePosixPath(m.name).parents}
+    above = [m for m in texts if PurePosixPath(m.name).parent in tops]  # not Kaggle's ImageSets/CLS-LOC/val.txt
+    named = [m for pattern in _labels.PATTERNS for m in above if PurePosixPath(m.name).match(pattern)]
+    found: list[_labels.Source] = [(m.where, partial(read, m)) for m in dict.fromkeys(named)]
+    found += _labels.find_labels(beside, stems, index)
+    if not found and not beside:
+        rule = "labelled by class folders, by names, or by ,labels=FILE"
+        raise DataError(expected("the images of an archive", rule, "neither", pictures[0].place.file))
+    return found

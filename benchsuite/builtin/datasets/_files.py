@@ -18,8 +18,8 @@ from benchsuite import (
     Sample,
     Split,
     archive_state,
-    cache_dir,
     check_headers,
+    data_folders,
     decode,
     expected,
     is_remote,
@@ -44,9 +44,7 @@ def data_folder(dataset: str, path: str | None, download: str, *also: str) -> Pa
     """
     if path is not None:
         return existing(dataset, path, download)
-    own = os.environ.get("BENCHSUITE_DATA")
-    places = [Path(own).expanduser() / dataset] if own else []
-    places += [cache_dir() / "data" / dataset, *map(Path, also)]
+    places = [*data_folders(dataset), *map(Path, also)]
     for place in places:
         if place.is_dir():
             return place
@@ -132,14 +130,19 @@ def file_split(name: str, samples: Sequence[Sample], classes: tuple[str, ...], *
     """A split of image files, in the order of their ids. Raises ``DataError`` for equal ids and for a file that is
     empty or not an image, before any network runs.
     """
+    ordered = in_order(samples)
+    check_headers(s.where for s in ordered if s.place is None)
+    return Split(name, ordered, classes, mirror, read_file)
+
+
+def in_order(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """The samples in the order of their ids. Raises ``DataError`` for equal ids."""
     ordered = sorted(samples, key=lambda s: s.id)
     for one, other in pairwise(ordered):
         if one.id == other.id:
-            raise DataError(
-                expected("each id", "that of one image only", f"{one.id} twice", f"{one.where} and {other.where}")
-            )
-    check_headers(s.where for s in ordered if s.place is None)
-    return Split(name, tuple(ordered), classes, mirror, read_file)
+            where = f"{one.where} and {other.where}"
+            raise DataError(expected("each id", "that of one image only", f"{one.id} twice", where))
+    return tuple(ordered)
 
 
 def read_file(sample: Sample, conversion: Conversion = AS_PILLOW) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite import Census, DataError, Dataset, Preprocess, Split, SplitName, expected, first_line, hookimpl
+from benchsuite.builtin.datasets._torchvision import fetch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,7 +97,8 @@ def _latin1(text: str, encoding: str) -> bytes:
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = {"test": ("test_batch",), "train": tuple(f"data_batch_{i}" for i in range(1, 6))}
 DOWNLOAD = (
-    'get the "CIFAR-10 python version" of https://www.cs.toronto.edu/~kriz/cifar.html and unpack it; the folder that '
+    "get it with `benchsuite data download cifar10`, or the "
+    '"CIFAR-10 python version" of https://www.cs.toronto.edu/~kriz/cifar.html and unpack it; the folder that '
     "holds cifar-10-batches-py is PATH, $BENCHSUITE_DATA/cifar10 or ~/.cache/benchsuite/data/cifar10"
 )
 
@@ -163,6 +165,7 @@ CIFAR10 = Dataset(
         std=(0.2023, 0.1994, 0.2010),
     ),
     census=(Census("test", 10_000, 10, 1_000, (32, 32)), Census("train", 50_000, 10, 5_000, (32, 32))),
+    fetch=partial(fetch, "CIFAR10"),
 )
 
 
@@ -177,7 +180,8 @@ willow_tree wolf woman worm
 """
 CLASSES100 = tuple(NAMES100.split())
 DOWNLOAD100 = (
-    'get the "CIFAR-100 python version" of https://www.cs.toronto.edu/~kriz/cifar.html and unpack it; the folder that '
+    "get it with `benchsuite data download cifar100`, or the "
+    '"CIFAR-100 python version" of https://www.cs.toronto.edu/~kriz/cifar.html and unpack it; the folder that '
     "holds cifar-100-python is PATH, $BENCHSUITE_DATA/cifar100 or ~/.cache/benchsuite/data/cifar100"
 )
 
@@ -210,6 +214,7 @@ CIFAR100 = Dataset(
         resize=32, crop=32, interpolation="bilinear", mean=(0.5071, 0.4867, 0.4408), std=(0.2675, 0.2565, 0.2761)
     ),
     census=(Census("test", 10_000, 100, 100, (32, 32)), Census("train", 50_000, 100, 500, (32, 32))),
+    fetch=partial(fetch, "CIFAR100"),
 )
 
 

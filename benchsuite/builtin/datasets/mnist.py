@@ -11,10 +11,12 @@ import math
 import struct
 import zlib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchsuite import Census, DataError, Dataset, Preprocess, Split, SplitName, expected, hookimpl
+from benchsuite.builtin.datasets._torchvision import fetch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +85,8 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
 
 CLASSES = tuple("0123456789")
 DOWNLOAD = (
-    "get the four idx files of the MNIST database (train-images-idx3-ubyte ... t10k-labels-idx1-ubyte); "
+    "get it with `benchsuite data download mnist`, or the "
+    "four idx files of the MNIST database (train-images-idx3-ubyte ... t10k-labels-idx1-ubyte); "
     "torchvision.datasets.MNIST downloads them into MNIST/raw. Their folder is PATH, $BENCHSUITE_DATA/mnist or "
     "~/.cache/benchsuite/data/mnist"
 )
@@ -106,6 +109,7 @@ MNIST = Dataset(
     path="optional",
     preprocess=Preprocess(28, 28, "bilinear", mean=(0.1307, 0.1307, 0.1307), std=(0.3081, 0.3081, 0.3081)),
     census=(Census("test", 10_000, 10, size=(28, 28)), Census("train", 60_000, 10, size=(28, 28))),
+    fetch=partial(fetch, "MNIST"),
 )
 
 FASHION_CLASSES = (
@@ -122,7 +126,8 @@ FASHION_CLASSES = (
 )
 DEBIAN = "/usr/share/datasets/fashion-mnist"
 FASHION_DOWNLOAD = (
-    "get the four idx files of https://github.com/zalandoresearch/fashion-mnist, or Debian's package "
+    "get it with `benchsuite data download fashion-mnist`, or the "
+    "four idx files of https://github.com/zalandoresearch/fashion-mnist, or Debian's package "
     "dataset-fashion-mnist; their folder is PATH, $BENCHSUITE_DATA/fashion-mnist or "
     "~/.cache/benchsuite/data/fashion-mnist"
 )
@@ -146,6 +151,7 @@ FASHION_MNIST = Dataset(
     path="optional",
     preprocess=Preprocess(resize=28, crop=28, interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
     census=(Census("test", 10_000, 10, 1_000, (28, 28)), Census("train", 60_000, 10, 6_000, (28, 28))),
+    fetch=partial(fetch, "FashionMNIST"),
 )
 
 

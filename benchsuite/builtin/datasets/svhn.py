@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite import Census, DataError, Dataset, Preprocess, Split, SplitName, expected, first_line, hookimpl
+from benchsuite.builtin.datasets._torchvision import fetch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 CLASSES = tuple("0123456789")
 DOWNLOAD = (
-    "get train_32x32.mat and test_32x32.mat (format 2, cropped digits) of http://ufldl.stanford.edu/housenumbers; "
+    "get it with `benchsuite data download svhn`, or "
+    "train_32x32.mat and test_32x32.mat (format 2, cropped digits) of http://ufldl.stanford.edu/housenumbers; "
     "their folder is PATH"
 )
 _SIDE = 32
@@ -92,6 +95,7 @@ SVHN = Dataset(
         std=(30.6 / 255, 31.4 / 255, 26.8 / 255),
     ),
     census=(Census("test", 26_032, 10, size=(32, 32)), Census("train", 73_257, 10, size=(32, 32))),
+    fetch=partial(fetch, "SVHN"),
 )
 
 

@@ -52,3 +52,5 @@ def test_mistakes_are_one_line() -> None:
         benchsuite.list_entries("protocol")
     with pytest.raises(BadParameter, match="Expected --model to be used with published or weights, got no kind"):
         benchsuite.list_entries(model="resnet50")
+    with pytest.raises(BadParameter, match="Expected a pattern to be used with a kind, got resnet"):
+        benchsuite.list_entries(pattern="resnet*")

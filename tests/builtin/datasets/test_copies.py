@@ -23,7 +23,7 @@ import range_server
 import shared_copies
 from npz_loader import BoxPlugin
 
-from benchsuite import BenchsuiteError, DataError
+from benchsuite import BenchsuiteError, DataError, read_bytes
 from benchsuite.builtin.datasets import _synsets, imagenet
 from benchsuite.data.prepared_note import PreparedSpec
 from benchsuite.data.prepared_writer import prepare
@@ -34,7 +34,7 @@ from benchsuite.runs.run import run
 from benchsuite.specs.catalog import load_plugins
 from benchsuite.storage import keys
 
-BOX = BoxPlugin()
+CATALOG = load_plugins(extra=[BoxPlugin()])
 SOME = ("folders", "official", "parquet")
 JPEG = copies.made_up(1)[copies.name(1)][1]
 
@@ -103,7 +103,7 @@ def test_a_copy_has_the_ids_order_labels_digest_and_pixels_of_class_folders(made
 def counted(data, results, **options):
     """Images and errors of a network of random weights."""
     request = RunRequest(("resnet20",), (shared_copies.PROTOCOL,), data, "random", **options)
-    (row,) = run(dataclasses.replace(request, device="cpu", results=results), load_plugins(extra=[BOX]), Progress())
+    (row,) = run(dataclasses.replace(request, device="cpu", results=results), CATALOG, Progress())
     return [row["n"], row["top1_errors"], row["top5_errors"]]
 
 
@@ -119,12 +119,11 @@ def test_every_copy_gives_the_same_counts_by_each_exact_loader(made, tmp_path, m
         pytest.importorskip("ffcv")
     usual = counted(f"imagenet:{made('folders')}", tmp_path / "usual")
     assert usual[0] == 100
-    catalog = load_plugins(extra=[BOX])
     for layout in layouts:
         monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / layout))
         data = f"imagenet:{made(layout)}"
         if loader != "torch":
-            note = prepare(PreparedSpec(catalog.find("loader", loader), opened(made(layout)), data), Progress(), 2)
+            note = prepare(PreparedSpec(CATALOG.find("loader", loader), opened(made(layout)), data), Progress(), 2)
             assert note["images"] == 100
         assert counted(data, tmp_path / f"{layout} results", loader=loader, workers=2) == usual
         shutil.rmtree(tmp_path / layout)  # a prepared file is as large as all pixels
@@ -197,7 +196,19 @@ def test_the_hubs_cache_folder_opens(pictures, tmp_path):
 def test_a_parquet_label_out_of_range_is_named(tmp_path):
     rows = {"image": [{"bytes": JPEG, "path": "a.JPEG"}], "label": [1000]}
     pq.write_table(pa.table(rows), tmp_path / "validation-0.parquet")
-    fails(tmp_path, r"an index from 0 to 999, got 1000 \(.*validation-0.parquet/a.JPEG\)")
+    with pytest.raises(DataError, match=r"one of the 1000 classes .*, got 1000 \(.*validation-0.parquet/a.JPEG"):
+        CATALOG.open_dataset(f"imagenet:{tmp_path}")
+
+
+def test_rows_without_names_are_numbered_through_all_files(pictures, tmp_path):
+    some = dict(list(pictures.items())[:5])
+    contents, wnids = [content for _, content in some.values()], [wnid for wnid, _ in some.values()]
+    for shard, rows in enumerate([slice(0, 3), slice(3, 5)]):
+        table = {"image": contents[rows], "label": [imagenet_index(w) for w in wnids[rows]]}
+        pq.write_table(pa.table(table), tmp_path / f"validation-{shard}.parquet")
+    split = opened(tmp_path)
+    assert labels(split) == {f"{i:08d}": imagenet_index(w) for i, w in enumerate(wnids)}
+    assert [read_bytes(s.place) for s in split.samples] == contents
 
 
 def test_the_reassessed_labels_are_counted_for_an_archive_too(pictures, tmp_path):
@@ -296,7 +307,7 @@ def test_a_thousand_damaged_archives_and_labels_are_refused_in_a_line_or_read_ri
     for _ in range(200):
         file.write_bytes(damaged(whole, chance))
         try:
-            split = opened(root)
+            _, split = CATALOG.open_dataset(f"imagenet:{root}")
             for sample in split.samples:
                 split.read(sample)
         except BenchsuiteError as error:

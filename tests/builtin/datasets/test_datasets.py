@@ -565,7 +565,11 @@ def test_without_a_path_the_usual_places_are_looked_at(name, tmp_path, monkeypat
         else:
             write_idx(root, np.zeros((1, 28, 28)), [label])
 
-    fails(opened, None, f"looked in {re.escape(str(cache_dir() / 'data' / name))}.*: get the .* is PATH")
+    fails(
+        opened,
+        None,
+        f"looked in {re.escape(str(cache_dir() / 'data' / name))}.*: get it with `.* {name}`, or the .* is PATH",
+    )
     if name == "fashion-mnist":
         fill(tmp_path / "debian", 7)
         assert opened(None, "test").samples[0].label == 7

@@ -108,6 +108,10 @@ def test_a_run_counts_errors_by_corruption_and_severity_and_relates_them_to_alex
     assert "severity 5" in shown
     assert f"mCE {row['relative_error']['value']:.2f} %" in shown
     assert main(["show", row["run_id"]]) == 0
+    brief = capsys.readouterr().out
+    assert f"mCE {row['relative_error']['value']:.2f} %" in brief
+    assert "errors by corruption and severity: --all" in brief
+    assert main(["show", row["run_id"], "--all"]) == 0
     assert "severity 5" in capsys.readouterr().out
     report = benchsuite.write_report(row["path"])
     assert "by corruption" in report.markdown
@@ -193,7 +197,7 @@ def test_its_jpeg_files_are_the_published_ones(tiny: Path) -> None:
         (tiny / "val" / "images" / f"val_{i}.png").unlink()
     notes = tiny / "val" / "val_annotations.txt"
     notes.write_text(notes.read_text().replace(".png", ".JPEG"))
-    found = benchsuite.check_data(f"tiny-imagenet:{tiny}", progress=False)
+    found = benchsuite.check_data(f"tiny-imagenet:{tiny}", every=True, progress=False)
     assert "stored as JPEG" not in repr(found)
     assert "all 64 x 64 pixels" in repr(found)
 

@@ -1,0 +1,1 @@
+"""``benchsuite.reproduce``: published figures measured again."""

@@ -1,0 +1,30 @@
+"""Downloads a data set that may be had freely (cifar10, cifar100, mnist, svhn, fashion-mnist ...), and adds it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchsuite.api.catalog.data_places import download_data
+from benchsuite.cli.console import endless, print_json, print_shown
+from benchsuite.specs.catalog import load_plugins
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The data set, and the folder for its files."""
+    parser.add_argument("name", metavar="NAME", help="the data set")
+    where = "a new or empty folder for its files (default: BENCHSUITE_DATA/NAME, else one in the cache)"
+    parser.add_argument("--to", type=Path, metavar="DIR", help=where)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints where it is."""
+    try:
+        made = download_data(args.name, to=args.to, catalog=load_plugins())
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("nothing of the download is kept") from None
+    if args.json:
+        print_json(made.record)
+    else:
+        print_shown(made, room=endless())
+    return 0

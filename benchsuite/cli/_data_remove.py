@@ -1,0 +1,23 @@
+"""Forgets where a data set lies; its files stay."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchsuite.api.catalog.data_places import remove_data
+from benchsuite.cli.console import endless, print_json, print_shown
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The data set."""
+    parser.add_argument("name", metavar="NAME", help="one of benchsuite data list")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints what is forgotten."""
+    removed = remove_data(args.name)
+    if args.json:
+        print_json(removed.record)
+    else:
+        print_shown(removed, room=endless())
+    return 0
