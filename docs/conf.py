@@ -15,9 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 NAVIGATION = {
     "README": {
-        "Tutorial": ("docs/api",),
+        "Tutorial": ("docs/tutorial", "docs/api"),
         "Guides": (
             "docs/why-does-my-number-differ",
+            "docs/reproduce",
+            "docs/one-network-three-figures",
+            "docs/smoothed-accuracy",
+            "docs/high-frequencies",
             "docs/data",
             "docs/weights",
             "docs/training",
@@ -35,7 +39,7 @@ NAVIGATION = {
             "docs/families",
             "CHANGELOG",
         ),
-        "Explanation": ("results/README", "results/performance"),
+        "Explanation": ("docs/exactness", "results/README", "results/performance"),
     },
     "results/README": {"": tuple(sorted(f"results/{p.parent.name}/README" for p in ROOT.glob("results/*/README.md")))},
 }

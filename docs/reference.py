@@ -40,9 +40,7 @@ def files() -> dict[str, str]:
     pages |= {"commands.md": commands, "ledger.md": published}
     drawn = {f"{name}.svg": drawing(seen["views"]) for name, seen in shown_protocols() if seen["change"] is None}
     plain = {name: value for name, value in os.environ.items() if not name.startswith("BENCHSUITE_")}
-    with patch.dict(
-        os.environ, plain, clear=True
-    ):  # not the defaults of whoever writes the pages
+    with patch.dict(os.environ, plain, clear=True):  # not the defaults of whoever writes the pages
         return {name: "\n\n".join([*page(), ""]).rstrip() + "\n" for name, page in pages.items()} | drawn
 
 
