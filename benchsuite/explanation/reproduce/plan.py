@@ -212,8 +212,9 @@ class _Planner:
         if given is not None:
             name = split_conversion(given)[0].partition(":")[0]
             return "" if self.single or name == row.dataset else need
+        data = located(row.dataset, self.catalog)
         try:
-            self.catalog.open_dataset(located(row.dataset, self.catalog))
+            self.catalog.open_dataset(data)
         except DataError:
             return need
         return ""
