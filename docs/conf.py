@@ -26,6 +26,7 @@ NAVIGATION = {
             "docs/weights",
             "docs/training",
             "docs/sweeps",
+            "docs/export",
             "docs/frequency",
             "docs/plugins",
             "CONTRIBUTING",
