@@ -13,38 +13,25 @@ from sphinx.addnodes import pending_xref
 
 ROOT = Path(__file__).resolve().parent.parent
 
+TUTORIAL = ("docs/tutorial", "docs/api")
+STORIES = ("docs/one-network-three-figures", "docs/smoothed-accuracy", "docs/high-frequencies")
+GUIDES = ("docs/why-does-my-number-differ", "docs/reproduce", *STORIES, "docs/data", "docs/weights", "docs/training")
+REFERENCE = (
+    *(f"docs/reference/{name}" for name in ("commands", "protocols", "recipes", "ledger", "hooks")),
+    "docs/families",
+)
+EXPLANATION = ("docs/exactness", "results/README", "results/performance")
+OTHERS = {f"docs/{page.stem}" for page in ROOT.glob("docs/*.md")} - {*TUTORIAL, *GUIDES, *REFERENCE, *EXPLANATION}
 NAVIGATION = {
     "README": {
-        "Tutorial": ("docs/tutorial", "docs/api"),
-        "Guides": (
-            "docs/why-does-my-number-differ",
-            "docs/reproduce",
-            "docs/one-network-three-figures",
-            "docs/smoothed-accuracy",
-            "docs/high-frequencies",
-            "docs/data",
-            "docs/weights",
-            "docs/training",
-            "docs/sweeps",
-            "docs/export",
-            "docs/frequency",
-            "docs/plugins",
-            "CONTRIBUTING",
-        ),
-        "Reference": (
-            "docs/reference/commands",
-            "docs/reference/protocols",
-            "docs/reference/recipes",
-            "docs/reference/ledger",
-            "docs/reference/hooks",
-            "docs/families",
-            "CHANGELOG",
-        ),
-        "Explanation": ("docs/exactness", "results/README", "results/performance"),
+        "Tutorial": TUTORIAL,
+        "Guides": (*GUIDES, *sorted(OTHERS), "CONTRIBUTING"),
+        "Reference": (*REFERENCE, "CHANGELOG"),
+        "Explanation": EXPLANATION,
     },
     "results/README": {"": tuple(sorted(f"results/{p.parent.name}/README" for p in ROOT.glob("results/*/README.md")))},
 }
-"""For each page that others are below: captions, and the pages under each caption in order."""
+"""For each page that others are below: captions, and the pages under each in order. Any other page is a guide."""
 
 project = "benchsuite"
 author = copyright = "The benchsuite authors"
@@ -61,7 +48,7 @@ html_theme_options = {"navigation_with_keys": True}
 html_static_path = ["site/static"]
 html_extra_path = ["site/root"]
 html_css_files = ["site.css"]
-html_js_files = ["filter.js"]
+html_js_files = ["site.js"]
 html_use_index = False
 html_copy_source = False
 html_show_sphinx = False

@@ -107,6 +107,12 @@ def test_every_symptom_has_a_public_thread_and_a_command() -> None:
     assert len(set(every)) == len(every), "each symptom has a thread of its own"
 
 
+UNREACHABLE = """() => [...document.querySelectorAll("article pre, article .table-wrapper, article .table-wrapper > *")]
+  .filter((box) => box.scrollWidth > box.clientWidth && box.tabIndex < 0 && getComputedStyle(box).overflowX === "auto")
+  .map((box) => box.outerHTML.slice(0, 80))"""
+"""What scrolls sideways and cannot be reached by the keyboard."""
+
+
 class Opened:
     """A page opened from disk; what it says on the console and asks for outside of the site is recorded."""
 
@@ -143,6 +149,7 @@ def test_the_site_opens_from_disk_at_its_first_page(browser: Any, site: Path) ->
     opened.tab.wait_for_url("**/README.html")
     assert opened.tab.locator("h1").first.inner_text().startswith("benchsuite")
     captions = opened.tab.locator(".sidebar-tree .caption").all_inner_texts()
+    assert opened.tab.locator("[role=heading]:not([aria-level])").count() == 0
     assert [text.lower() for text in captions] == ["tutorial", "guides", "reference", "explanation"]
     opened.quiet()
 
@@ -153,6 +160,7 @@ def test_no_page_says_anything_on_the_console_or_is_wider_than_its_screen(browse
         for width in (1300, 390):
             opened.tab.set_viewport_size({"width": width, "height": 900})
             assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width, page
+            opened.tab.wait_for_function(f"({UNREACHABLE})().length === 0")  # the page hears of it later
         opened.quiet()
 
 

@@ -1,5 +1,7 @@
-// A box above every long table that keeps the rows with all of its words, and says how many are left.
+// What the theme leaves out: a filter for long tables, and what the keyboard and screen readers need.
 "use strict";
+
+// A box above every long table that keeps the rows with all of its words, and says how many are left.
 document.addEventListener("DOMContentLoaded", () => {
   for (const table of document.querySelectorAll("article table.docutils")) {
     const rows = [...table.tBodies[0].rows];
@@ -27,3 +29,16 @@ document.addEventListener("DOMContentLoaded", () => {
     show();
   }
 });
+
+// What scrolls sideways can be reached by the keyboard; the captions of the navigation have a level.
+const reachable = () => {
+  for (const box of document.querySelectorAll("article pre, article .table-wrapper")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+};
+document.addEventListener("DOMContentLoaded", () => {
+  for (const caption of document.querySelectorAll("[role=heading]:not([aria-level])")) caption.setAttribute("aria-level", "2");
+  reachable();
+});
+window.addEventListener("resize", reachable);
