@@ -51,7 +51,7 @@ from benchsuite.specs.perturbation import Perturbation
 from benchsuite.specs.preprocess import Preprocess, center, view
 from benchsuite.specs.protocol import Protocol, perturbing
 from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, Recipe, Schedule, Warmup, steps
-from benchsuite.specs.reporter import Reporter
+from benchsuite.specs.reporter import FinishedRun, Rate, Reporter
 from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
 from benchsuite.storage.files import cache_dir, data_folders
 
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from benchsuite.api.datasets import check_data, prepare_data
     from benchsuite.api.evaluation import evaluate
     from benchsuite.api.explanation import explain
-    from benchsuite.api.pages import write_report, write_tables
+    from benchsuite.api.pages import export, write_report, write_tables
     from benchsuite.api.reproduction.reproduce import reproduce
     from benchsuite.api.sweeping import sweep
     from benchsuite.api.training import train
@@ -93,6 +93,7 @@ _LAZY = {
     "download_data": "benchsuite.api.catalog.data_places",
     "evaluate": "benchsuite.api.evaluation",
     "explain": "benchsuite.api.explanation",
+    "export": "benchsuite.api.pages",
     "list_data": "benchsuite.api.catalog.data_places",
     "list_entries": "benchsuite.api.catalog.listing",
     "load_predictions": "benchsuite.runs.query",
@@ -144,6 +145,7 @@ __all__ = [
     "ExpectationFailed",
     "Family",
     "FileFormat",
+    "FinishedRun",
     "Grid",
     "Input",
     "Level",
@@ -155,6 +157,7 @@ __all__ = [
     "PluginError",
     "Preprocess",
     "Protocol",
+    "Rate",
     "Recipe",
     "Reporter",
     "Rows",
@@ -192,6 +195,7 @@ __all__ = [
     "evaluate",
     "expected",
     "explain",
+    "export",
     "first_line",
     "five",
     "flips",
