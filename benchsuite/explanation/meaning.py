@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -79,7 +80,7 @@ def _limits(row: Row) -> list[str]:
 def _comparable(row: Row) -> str:
     """Whether the error can be compared with the published figure that is nearest to it."""
     own = "it can be compared with runs on the same images"
-    found = [one for group in ranked([row]) for one in group][:1]
+    found = [one for group in ranked([row]) for one in group if one[1][0].k == 1][:1]
     if not found:
         return f"{own}; no published figure of this network under this protocol is known"
     ((words, figures, _),) = found
@@ -91,8 +92,9 @@ def next_commands(row: Row) -> list[str]:
     """Two commands to try after a run of a network that was trained here, each with what it shows."""
     name, protocol = row["architecture"], row["protocol"].partition(":")[0]
     goal = row["protocol"] if protocol in STEPWISE else "10crop"
-    first = f"what changes from 1crop to {goal}, step by step: benchsuite explain {name} --from 1crop --to {goal}"
+    asked = f"{shlex.quote(name)} --from 1crop --to {shlex.quote(goal)}"
+    first = f"what changes from 1crop to {goal}, step by step: benchsuite explain {asked}"
     model = ledger.base(name)
     if any(published.error is not None and ledger.base(published.architecture) == model for published in ledger.load()):
         return [first, f"why the published errors of {model} differ: benchsuite explain {model}"]
-    return [first, f"all that is known of this run: benchsuite show {row['path']}"]
+    return [first, f"all that is known of this run: benchsuite show {shlex.quote(row['path'])}"]

@@ -9,6 +9,7 @@ from benchsuite.explanation import ledger
 from benchsuite.explanation.meaning import TRAINED, meaning, next_commands, ranked
 from benchsuite.report.tables.text import (
     Table,
+    dataset_words,
     image_count,
     measured_words,
     preprocessing_lines,
@@ -74,8 +75,9 @@ def outcome_lines(rows: Rows, *, explained: bool, every: bool) -> list[str]:
         grouped = dict.fromkeys(" and ".join(row["group_names"]) for row in rows if "groups" in row)
         hidden = ["speed", "published figures", *(f"errors by {names}" for names in grouped)]
         lines.append(f"{', '.join(hidden)}: --all")
-    if explained and rows and rows[-1]["weights"].startswith(TRAINED):
-        lines += ["To try next:", *next_commands(rows[-1])]
+    single = [row for row in rows if row["weights"].startswith(TRAINED) and not row["protocol"].startswith("ensemble")]
+    if explained and single:
+        lines += ["To try next:", *next_commands(single[-1])]
     return lines
 
 
@@ -88,7 +90,7 @@ def _error(row: Mapping[str, Any]) -> float:
 
 
 def _tested(row: Mapping[str, Any]) -> str:
-    return f"{row['architecture']}, weights {row['weights']}, {row['protocol']} on {row['dataset']}"
+    return f"{row['architecture']}, weights {row['weights']}, {row['protocol']} on {dataset_words(row)}"
 
 
 def _named(row: Mapping[str, Any], fields: Sequence[str]) -> str:
@@ -101,8 +103,8 @@ def _same(rows: Rows) -> Iterator[str]:
     for name, words in (("architecture", "{}"), ("weights", "weights {}")):
         if len({row[name] for row in rows}) == 1:
             yield words.format(first[name])
-    if len({(row["dataset"], image_count(row)) for row in rows}) == 1:
-        yield f"{image_count(first)} images of {first['dataset']}"
+    if len({(dataset_words(row), image_count(row)) for row in rows}) == 1:
+        yield f"{image_count(first)} images of {dataset_words(first)}"
 
 
 def _counts(row: Mapping[str, Any]) -> str:
@@ -112,8 +114,7 @@ def _counts(row: Mapping[str, Any]) -> str:
         real = with_interval(Count(row["real_errors"], row["real_n"]))
         words.append(f"ReaL error {real} % of {row['real_n']}")
     views = "1 view" if row["views"] == 1 else f"{row['views']} views"
-    loader = [] if row.get("exact", True) else [f"pixels of {row['loader']}, not exact"]
-    return "; ".join([*words, views, *loader])
+    return "; ".join([*words, views])
 
 
 def _published(rows: Rows) -> Iterator[str]:

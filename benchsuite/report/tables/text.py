@@ -58,6 +58,11 @@ def image_count(row: Mapping[str, Any]) -> str:
     return str(n) if n == whole else f"{n} of {whole}"
 
 
+def dataset_words(row: Mapping[str, Any]) -> str:
+    """The data set of a result, and the loader if its pixels are not those of the reference decoder."""
+    return str(row["dataset"]) if row.get("exact", True) else f"{row['dataset']} ({row['loader']}, not exact)"
+
+
 def result_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """The table of results: the headers, and one list of cells per row of ``result_row``.
 
@@ -73,7 +78,7 @@ def result_table(rows: Iterable[Mapping[str, Any]]) -> Table:
                 row["architecture"],
                 row["weights"],
                 row["protocol"],
-                row["dataset"] if row.get("exact", True) else f"{row['dataset']} ({row['loader']}, not exact)",
+                dataset_words(row),
                 image_count(row),
                 with_interval(Count(row["top1_errors"], row["n"])),
                 with_interval(Count(row["top5_errors"], row["n"])),

@@ -45,12 +45,20 @@ def test_a_run_that_trained_its_network_ends_with_two_commands() -> None:
     assert lines(own, explained=True)[-3] == "To try next:"
     assert all(": benchsuite explain resnet50" in line for line in lines(own, explained=True)[-2:])
     assert "To try next:" not in lines(own) + lines(ONE, explained=True)
+    assert "To try next:" not in lines({**own, "protocol": "ensemble"}, explained=True)
 
 
 def test_what_is_left_out_is_named() -> None:
     grouped = {**ONE, "groups": [], "group_names": ["corruption", "severity"]}
     assert "speed, published figures, errors by corruption and severity: --all" in lines(grouped)
     assert not [line for line in lines(grouped, every=True) if "--all" in line]
+
+
+def test_pixels_that_are_not_exact_are_said_of_one_run_and_of_several() -> None:
+    lossy = {**ONE, "exact": False, "loader": "ffcv:lossy"}
+    for rows in ([lossy], [lossy, {**lossy, "protocol": "10crop"}]):
+        assert "imagenet (ffcv:lossy, not exact)" in answer(rows)
+    assert "not exact" not in answer([ONE, OTHER])
 
 
 def test_no_run_is_no_error() -> None:
