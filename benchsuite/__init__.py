@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         read_image,
         rows,
     )
+    from benchsuite.data.matlab import matlab_structs
     from benchsuite.runs.query import load_predictions, load_runs, query
 
 __version__ = "0.1.0"
@@ -98,6 +99,7 @@ _LAZY = {
     "list_entries": "benchsuite.api.catalog.listing",
     "load_predictions": "benchsuite.runs.query",
     "load_runs": "benchsuite.runs.query",
+    "matlab_structs": "benchsuite.data.matlab",
     "new_plugin": "benchsuite.api.catalog.plugins",
     "prepare_data": "benchsuite.api.datasets",
     "query": "benchsuite.runs.query",
@@ -210,6 +212,7 @@ __all__ = [
     "load_plugins",
     "load_predictions",
     "load_runs",
+    "matlab_structs",
     "members",
     "new_plugin",
     "perturbing",
