@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from benchsuite.cli.console import open_streams
@@ -31,6 +33,9 @@ COMMANDS = {
 }
 """The help text of each command; a command's module is imported only when it is used."""
 
+QUICK = ("list",)
+"""Commands that answer at once."""
+
 
 class _Parser(argparse.ArgumentParser):
     """argparse with one line per error, which suggests the nearest name."""
@@ -54,12 +59,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else [*arguments]  # not list(): here that may be the command's module
     try:
         try:
-            return _command(given)
+            with _quickly(given):
+                return _command(given)
         finally:  # also after --help, which raises SystemExit
             sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+@contextlib.contextmanager
+def _quickly(given: Sequence[str]) -> Iterator[None]:
+    """Collects no garbage during a command that only imports and prints: that takes a tenth of its time."""
+    pause = gc.isenabled() and any(word in QUICK for word in given[:1])
+    if pause:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if pause:
+            gc.enable()
 
 
 def _command(given: Sequence[str]) -> int:
