@@ -14,8 +14,8 @@ import tempfile
 
 RUNS = 11
 
-COMMANDS = ["--help", "list", "--version"]
-"""What is measured; the last two are what a shell asks when Tab is pressed, after a command and after an argument."""
+COMMANDS = ["--help", "list", "--version", "complete -- li", "complete -- run --pre", "complete -- run res"]
+"""What is measured; the last three are what a shell asks when Tab is pressed, in a command, an option or a name."""
 
 
 def cpu_seconds(command: list[str], environment: dict[str, str]) -> float:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from benchsuite.api.explanation import explain
     from benchsuite.api.pages import write_report, write_tables
     from benchsuite.api.reproduction.reproduce import reproduce
+    from benchsuite.api.shell.completion import completion_script
     from benchsuite.api.sweeping import sweep
     from benchsuite.api.training import train
     from benchsuite.builtin.datasets._sets import (
@@ -93,6 +94,7 @@ _NAMES = {
     "benchsuite.api.explanation": "explain",
     "benchsuite.api.pages": "write_report write_tables",
     "benchsuite.api.reproduction.reproduce": "reproduce",
+    "benchsuite.api.shell.completion": "completion_script",
     "benchsuite.api.sweeping": "sweep",
     "benchsuite.api.training": "train",
     "benchsuite.builtin.datasets._sets": (
@@ -204,6 +206,7 @@ __all__ = [
     "check_plugin",
     "class_folders",
     "compare",
+    "completion_script",
     "data_folders",
     "decode",
     "distinct",

@@ -29,11 +29,12 @@ COMMANDS = {
     "tables": "regenerate the tables of committed results, or check that they are up to date",
     "data": "add, list, download, check or prepare data sets",
     "plugin": "write a plugin of your own, or check one",
+    "completion": "print the script by which bash, zsh or fish complete names and options",
     "query": "query all runs in SQL: tables runs and predictions",
 }
 """The help text of each command; a command's module is imported only when it is used."""
 
-QUICK = ("list",)
+QUICK = ("list", "complete")
 """Commands that answer at once."""
 
 
@@ -83,6 +84,13 @@ def _quickly(given: Sequence[str]) -> Iterator[None]:
 
 def _command(given: Sequence[str]) -> int:
     """Parses the arguments and runs the command; an error is one line. Raises ``BrokenPipeError``."""
+    if given[:2] == ["complete", "--"]:
+        from benchsuite.cli._complete import candidates
+
+        with contextlib.suppress(BenchsuiteError):  # a shell shows what it gets in the middle of a line
+            for word in candidates(given[2:] or [""]):
+                print(word)
+        return 0
     args = make_parser(given).parse_args(given)
     try:
         status: int = args.run(args)

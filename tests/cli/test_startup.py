@@ -36,7 +36,15 @@ def test_help_imports_no_room_of_the_core_but_what_it_prints_with() -> None:
     assert rooms <= {"data", "report"}, "threads give way, and text is wrapped"
 
 
-@pytest.mark.parametrize("words", [("list",), ("list", "protocols"), ("list", "architectures", "resnet*")])
+LISTS = [("list",), ("list", "protocols"), ("complete", "--", "run", "res"), ("complete", "--", "run", "--data", "i")]
+    ("list",),
+    ("list", "protocols"),
+    ("complete", "--", "run", "res"),
+    ("complete", "--", "explain", "x", "--data", "i"),
+]
+
+
+@pytest.mark.parametrize("words", LISTS)
 def test_a_list_imports_what_it_lists_alone(words: tuple[str, ...]) -> None:
     found = imported(*words)
     assert not found & set(SLOW)

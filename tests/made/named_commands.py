@@ -29,6 +29,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "data prepare": benchsuite.prepare_data,
     "plugin new": benchsuite.new_plugin,
     "plugin check": benchsuite.check_plugin,
+    "completion": benchsuite.completion_script,
     "query": benchsuite.query,
 }
 """The function of each command."""
