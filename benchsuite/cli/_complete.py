@@ -62,8 +62,7 @@ def candidates(words: Sequence[str]) -> list[str]:
     while tasks := _tasks(parser):
         chosen = next((word for word in typed if word in tasks), None)
         if chosen is None:
-            options = [*_options(parser)] if current.startswith("-") else [*tasks]
-            return _fitting(options, current)
+            return _fitting(_options(parser) if current.startswith("-") else tasks, current)
         parser, typed = tasks[chosen], typed[typed.index(chosen) + 1 :]
     options = _options(parser)
     name, equals, value = current.partition("=")

@@ -37,11 +37,6 @@ def test_help_imports_no_room_of_the_core_but_what_it_prints_with() -> None:
 
 
 LISTS = [("list",), ("list", "protocols"), ("complete", "--", "run", "res"), ("complete", "--", "run", "--data", "i")]
-    ("list",),
-    ("list", "protocols"),
-    ("complete", "--", "run", "res"),
-    ("complete", "--", "explain", "x", "--data", "i"),
-]
 
 
 @pytest.mark.parametrize("words", LISTS)
