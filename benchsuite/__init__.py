@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchsuite.api.datasets import check_data, prepare_data
     from benchsuite.api.evaluation import evaluate
     from benchsuite.api.explanation import explain
-    from benchsuite.api.pages import write_report, write_tables
+    from benchsuite.api.pages import export, write_report, write_tables
     from benchsuite.api.reproduction.reproduce import reproduce
     from benchsuite.api.shell.completion import completion_script
     from benchsuite.api.sweeping import sweep
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from benchsuite.specs.preprocess import Preprocess, center, view
     from benchsuite.specs.protocol import Protocol, perturbing
     from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, Recipe, Schedule, Warmup, steps
-    from benchsuite.specs.reporter import Reporter
+    from benchsuite.specs.reporter import FinishedRun, Rate, Reporter
     from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
     from benchsuite.storage.files import cache_dir, data_folders
 
@@ -92,7 +92,7 @@ _NAMES = {
     "benchsuite.api.datasets": "check_data prepare_data",
     "benchsuite.api.evaluation": "evaluate",
     "benchsuite.api.explanation": "explain",
-    "benchsuite.api.pages": "write_report write_tables",
+    "benchsuite.api.pages": "export write_report write_tables",
     "benchsuite.api.reproduction.reproduce": "reproduce",
     "benchsuite.api.shell.completion": "completion_script",
     "benchsuite.api.sweeping": "sweep",
@@ -122,7 +122,7 @@ _NAMES = {
     "benchsuite.specs.preprocess": "Preprocess center view",
     "benchsuite.specs.protocol": "Protocol perturbing",
     "benchsuite.specs.recipe": "Augmentation Grid Level Mini Optimizer Recipe Schedule Warmup steps",
-    "benchsuite.specs.reporter": "Reporter",
+    "benchsuite.specs.reporter": "FinishedRun Rate Reporter",
     "benchsuite.specs.view": "Crop View distinct five flips grid",
     "benchsuite.storage.files": "cache_dir data_folders",
 }
@@ -165,6 +165,7 @@ __all__ = [
     "ExpectationFailed",
     "Family",
     "FileFormat",
+    "FinishedRun",
     "Grid",
     "Input",
     "Level",
@@ -176,6 +177,7 @@ __all__ = [
     "PluginError",
     "Preprocess",
     "Protocol",
+    "Rate",
     "Recipe",
     "Reporter",
     "Rows",
@@ -214,6 +216,7 @@ __all__ = [
     "evaluate",
     "expected",
     "explain",
+    "export",
     "first_line",
     "five",
     "flips",

@@ -569,6 +569,11 @@ def restless_text() -> Callable[[Sequence[Mapping[str, Any]]], str]:
     return lambda rows: f"{toys.render(rows)}{next(count)}"
 
 
+def restless_text_of_runs() -> Callable[[Sequence[Any]], str]:
+    count = itertools.count()
+    return lambda runs: f"{runs[0].row['architecture']}{next(count)}"
+
+
 @pytest.mark.parametrize(
     ("render", "said"),
     [
@@ -584,6 +589,24 @@ def restless_text() -> Callable[[Sequence[Mapping[str, Any]]], str]:
 def test_a_reporter_that_breaks_its_contract_is_refused(render: Callable[..., Any], said: str) -> None:
     text = refused(check_reporter, dataclasses.replace(toys.REPORTER, render=render))
     assert said in text
+
+
+def with_needed_option(runs: Sequence[Any], *, mark: str) -> str:
+    return mark
+
+
+@pytest.mark.parametrize(
+    ("export", "said"),
+    [
+        (lambda runs: 3, "Expected what export returns to be text, got int"),
+        (lambda runs: "nobody", "Expected the text to be one that names every run, got one without probenet"),
+        (lambda runs: runs[0].row["no such"], "Expected export to be without an error, got KeyError"),
+        (restless_text_of_runs(), "Expected what export returns to be the same each time"),
+        (with_needed_option, "Expected each option to be one with a default, got mark"),
+    ],
+)
+def test_a_reporter_whose_export_breaks_its_contract_is_refused(export: Callable[..., Any], said: str) -> None:
+    assert said in refused(check_reporter, dataclasses.replace(toys.REPORTER, render=None, export=export))
 
 
 def copied(module: Any, image: Any) -> Any:

@@ -47,6 +47,8 @@ VALUES += [
     loader.Loader,
     FileFormat,
     reporter.Reporter,
+    reporter.FinishedRun,
+    reporter.Rate,
 ]
 VALUES += [View, Crop, Combine, Perturbation]
 
@@ -136,6 +138,7 @@ def test_every_example_runs_and_keeps_its_contract(page, monkeypatch):
         ("dataset", "greys"),
         ("loader", "plain"),
         ("reporter", "errors"),
+        ("reporter", "json-lines"),
         ("transform", "prune"),
     ]
     assert lengths["prune"] < 20

@@ -141,7 +141,7 @@ def test_a_path_that_is_gone_is_said_by_every_command(pictures: Path) -> None:
 
 def test_a_set_that_was_not_added_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "resnet18", "--data", "imagenet-r"]) == 2
-    assert "(`benchsuite data add imagenet-r PATH`, once, makes imagenet-r enough)" in capsys.readouterr().err
+    assert "(`benchsuite data add imagenet-r PATH`, once, makes imagenet-r enough; get " in capsys.readouterr().err
 
 
 def test_results_read_well(pictures: Path) -> None:

@@ -11,8 +11,7 @@ import ast
 import inspect
 import json
 import re
-import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,12 @@ from typing import Any
 import pandas as pd
 import pytest
 from named_commands import FUNCTIONS, LEFT_OUT, keyword, parsers
+from page_commands import commands, parsed
 
 import benchsuite
 
 ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
 NOTEBOOK = ROOT / "examples" / "api.ipynb"
 CELLS = [c for c in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
 PARSERS = dict(parsers())
@@ -57,20 +58,9 @@ def test_no_output_is_committed() -> None:
     assert [(cell["outputs"], cell["execution_count"]) for cell in CELLS] == [([], None)] * len(CELLS)
 
 
-def commands() -> Iterator[str]:
-    """Every command of benchsuite in the console blocks of the README, without its comment."""
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
-    for block in re.findall(r"^```console\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL):
-        for line in block.splitlines():
-            parts = re.split(r"\s&&\s", re.sub(r"\s+#.*", "", line))
-            yield from (part for part in parts if part.startswith("benchsuite "))
-
-
 def asked(command: str) -> tuple[str, set[str], list[str]]:
     """The command's name, the keywords of its options, and the protocols that it names."""
-    words = shlex.split(command)[1:]
-    name = next(n for n in (" ".join(words[:2]), words[0]) if n in PARSERS)
-    args = PARSERS[name].parse_args(words[len(name.split()) :])
+    name, args = parsed(command)
     actions: list[argparse.Action] = PARSERS[name]._actions
     given = [a for a in actions if a.option_strings and getattr(args, a.dest, a.default) != a.default]
     keywords = {keyword(name, a.option_strings[-1]) for a in given if a.option_strings[-1] not in LEFT_OUT}
@@ -105,7 +95,7 @@ def passed(call: ast.Call, function: Callable[..., Any], shared: Mapping[str, se
     return {*places[: len(call.args)], *(word.arg for word in call.keywords if word.arg), *chain(*unpacked)}
 
 
-@pytest.mark.parametrize("command", list(dict.fromkeys(commands())))
+@pytest.mark.parametrize("command", list(dict.fromkeys(commands(README))))
 def test_every_command_of_the_readme_is_there_as_a_call(command: str) -> None:
     name, keywords, protocols = asked(command)
     function = FUNCTIONS[name].__name__
@@ -119,7 +109,7 @@ ABOUT_THE_SHELL = {"completion"}
 
 
 def test_the_commands_of_the_readme_are_found() -> None:
-    found = [asked(command) for command in commands()]
+    found = [asked(command) for command in commands(README)]
     assert ("audit", {"claim", "accuracy", "batch_sizes", "epochs"}, []) in found
     assert ("run", {"sweep", "weights"}, ["1crop", "lowpass", "highpass"]) in found
     assert {name for name, _, _ in found} == set(FUNCTIONS) - {"plugin check", *ABOUT_THE_SHELL}

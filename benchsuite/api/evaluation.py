@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -152,8 +152,7 @@ class Evaluations(Shown, Sequence[Evaluation]):
 
     def rendered(self, reporter: str = "markdown", catalog: Catalog | None = None) -> str:
         """The text that a reporter makes of the runs, as ``run --format`` prints it: markdown, csv, latex ..."""
-        found: Reporter = (catalog or load_plugins()).find("reporter", reporter)
-        return found.render([dict(run.row) for run in self.runs])
+        return table_format(reporter, catalog or load_plugins())([dict(run.row) for run in self.runs])
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -175,6 +174,15 @@ class Evaluations(Shown, Sequence[Evaluation]):
     def cells(self) -> Table:
         """The table of ``benchsuite run``."""
         return result_table([run.row for run in self.runs])
+
+
+def table_format(reporter: str, catalog: Catalog) -> Callable[[Sequence[Mapping[str, Any]]], str]:
+    """What a reporter makes of results. Raises ``BadParameter`` for one that only exports finished runs."""
+    found: Reporter = catalog.find("reporter", reporter)
+    if found.render is None:
+        rule = f"a format of tables; benchsuite export RUN --to {reporter} writes finished runs"
+        raise BadParameter(expected("--format", rule, reporter))
+    return found.render
 
 
 class GivenModule(TypedDict, total=False):

@@ -1,4 +1,4 @@
-"""``benchsuite.write_report`` and ``benchsuite.write_tables``: pages of finished runs, and of committed results."""
+"""``write_report``, ``write_tables``, ``export``: pages of runs, tables of committed results, runs for other tools."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from benchsuite.report.build import Built
     from benchsuite.report.committed_runs import CommittedFile
     from benchsuite.report.results_pages import Page
+    from benchsuite.runs.export import Export
 
 SHOWN = 40
 """At most this many lines of a difference are shown."""
@@ -95,6 +96,56 @@ def write_report(
         **{name: None if path is None else Path(path) for name, path in outputs.items()},
     )
     return WrittenReport(build(request, catalog), title)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Exported(Shown):
+    """Exported runs: ``text``, or None if they were sent to a store; ``where`` they are now, if they were written."""
+
+    made: Export
+
+    @property
+    def text(self) -> str | None:
+        """What was written, or would be; None for a store."""
+        return self.made.text
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        """The file, or a line for each run in a store."""
+        return self.made.lines
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The object of ``export --json``."""
+        runs = [run.row["run_id"] for run in self.made.runs]
+        return {"to": self.made.to, "runs": runs, "out": self.made.out, "text": self.text, "where": [*self.where]}
+
+    def lines(self) -> Sequence[str]:
+        """Where the runs are, or the text if it was not written."""
+        return self.where or (self.text or "").splitlines()
+
+    def _repr_html_(self) -> str:
+        return tag("pre", escaped("\n".join(self.lines())), style=WRAPPED)
+
+
+def export(
+    *runs: str | Path | Evaluation,
+    to: str,
+    out: str | Path | None = None,
+    results: str | Path | None = None,
+    **options: Unpack[Surroundings],
+) -> Exported:
+    """Finished runs for another tool, as ``benchsuite export`` does: as text, or in the store of the tool.
+
+    ``runs`` are results of ``evaluate``, ids, beginnings of ids, or folders; by default every run of ``results``.
+    ``to`` is a reporter with its options: ``"csv"``, ``"model-index:name=ORG/MODEL"``, ``"mlflow:experiment=NAME"``.
+    ``out`` is the file of a text, or the place of a store. A run that a store has already gets no second entry there.
+    """
+    from benchsuite.runs.export import export as make
+
+    catalog, _ = surroundings(options)
+    names = [str(run.path if isinstance(run, Evaluation) else run) for run in runs]
+    return Exported(make(names, to, None if out is None else str(out), results_folder(results), catalog))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -26,6 +26,7 @@ COMMANDS = {
     "reproduce": "measure published figures again, and judge whether they were reproduced",
     "audit": "count the predictions of a run under every published accounting, and judge a claimed accuracy",
     "report": "show finished runs: one HTML page, tables for papers, plots",
+    "export": "write finished runs for other tools: model cards of the Hugging Face hub, MLflow, W&B, CSV",
     "tables": "regenerate the tables of committed results, or check that they are up to date",
     "data": "add, list, download, check or prepare data sets",
     "plugin": "write a plugin of your own, or check one",

@@ -93,7 +93,7 @@ def evaluation_options(args: argparse.Namespace) -> dict[str, Any]:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when an expectation is not met."""
-    from benchsuite.api.evaluation import evaluate
+    from benchsuite.api.evaluation import evaluate, table_format
     from benchsuite.distributed.process_group import leads
     from benchsuite.errors import ExpectationFailed
     from benchsuite.progress import Progress
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     catalog, failures = load_plugins(), list[str]()
     reporter = None if args.format == "table" else args.format
     if reporter is not None:
-        catalog.find("reporter", reporter)  # a name that does not exist is an error before anything is computed
+        table_format(reporter, catalog)  # a name that does not exist is an error before anything is computed
     options = evaluation_options(args) | {"processes": args.processes, "sweep": args.sweep, "expect": args.expect}
     progress = bars() if leads() else Progress()
     try:

@@ -179,13 +179,13 @@ def _parquet(file: str) -> list[Member]:
             label = next((n for n in _LABELS if n in schema.names), None)
             wanted = [column, *([names] if names else []), *([label] if label else [])]
             for group in range(table.num_row_groups):
-                kind, chunk = _hold_columns(stream, table, group, wanted)
+                stream.forget()
                 rows = table.read_row_group(group, columns=wanted, use_threads=False)
                 contents, paths = _field(rows, column), _field(rows, names) if names else None
                 labels = rows.column(label).to_pylist() if label else [None] * len(rows)
                 sizes = pc.binary_length(contents).to_pylist()
                 heads = pc.binary_slice(contents, 0, MAGIC_BYTES).to_pylist()
-                places = _places(file, stream, kind, chunk, contents)
+                places = _places(file, stream, table, group, column, contents)
                 for row, size in enumerate(sizes):
                     name = (paths[row].as_py() if paths is not None else None) or f"{len(found):08d}"
                     value = labels[row] if isinstance(labels[row], int) else None
@@ -199,44 +199,40 @@ def _parquet(file: str) -> list[Member]:
 
 
 class _ReadOnce:
-    """A stream that keeps what it was told to ``hold``, so that a column in a store is fetched once."""
+    """A stream that keeps the longest bytes that were read since ``forget``: a column in a store is fetched once."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self.stream, self.start, self.kept = stream, 0, b""
+        self.stream = stream
+        self.forget()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
-    def hold(self, start: int, size: int) -> None:
-        self.stream.seek(start)
-        self.start, self.kept = start, self.stream.read(size)
+    def forget(self) -> None:
+        self.start, self.kept = 0, b""
 
     def read(self, size: int = -1) -> bytes:
-        at = self.stream.tell() - self.start
-        if size < 0 or not 0 <= at <= at + size <= len(self.kept):
-            return self.stream.read(size)
-        self.stream.seek(size, 1)
-        return self.kept[at : at + size]
+        at = self.stream.tell()
+        first = at - self.start
+        if 0 <= first <= first + size <= len(self.kept):
+            self.stream.seek(size, 1)
+            return self.kept[first : first + size]
+        data = self.stream.read(size)
+        if len(data) > len(self.kept):
+            self.start, self.kept = at, data
+        return data
 
 
-def _hold_columns(stream: _ReadOnce, table: Any, group: int, columns: Sequence[str]) -> tuple[Any, Any]:
-    """Fetches some columns of a row group; returns the type of the first, and what the file says of it."""
-    numbers = {table.schema.column(i).path: i for i in range(len(table.schema))}
-    chunks = [table.metadata.row_group(group).column(numbers[c]) for c in columns if c in numbers]
-    first = min(map(_begin, chunks))
-    stream.hold(first, max(_begin(chunk) + chunk.total_compressed_size for chunk in chunks) - first)
-    return table.schema.column(numbers[columns[0]]), chunks[0]
+def _places(file: str, stream: _ReadOnce, table: Any, group: int, column: str, contents: Any) -> Sequence[Place | None]:
+    """Where the values of a column lie in the file; None for those that are read with their row group.
 
-
-def _begin(chunk: Any) -> int:
-    return int(min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset))))
-
-
-def _places(file: str, stream: _ReadOnce, kind: Any, chunk: Any, contents: Any) -> Sequence[Place | None]:
-    """Where the values of a column of a row group lie; None for those that are read with the row group."""
+    The column has been read before: what a damaged file says of it would end the process.
+    """
+    number = next(i for i in range(len(table.schema)) if table.schema.column(i).path == column)
+    kind, chunk = table.schema.column(number), table.metadata.row_group(group).column(number)
     if chunk.compression not in pages.CODECS or kind.max_repetition_level:
         return [None] * len(contents)
-    base = _begin(chunk)
+    base = min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset)))
     stream.seek(base)
     raw, values = stream.read(chunk.total_compressed_size), [content.as_buffer() for content in contents]
     return pages.places(file, raw, base, chunk.compression, kind.max_definition_level > 0, values)

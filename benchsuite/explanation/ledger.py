@@ -114,9 +114,10 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an author says about the figures ``rows`` (their ids): they differ because of ``causes``.
+    """What an author says about the figures ``rows`` (their ids).
 
-    ``causes`` are names of factors. A claim is no measurement, and more than the figures alone allow to conclude.
+    ``causes`` are the factors that it names for their difference. A claim is no measurement, and more than the figures
+    alone allow to conclude. ``url`` is empty if no original was seen.
     """
 
     id: str

@@ -233,7 +233,7 @@ def _made_room(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _short(sizes: Mapping[str, Any]) -> int:
     """The shorter side that a view or a preprocessing resizes to."""
     resize = sizes["resize"]
-    return int(min(resize) if isinstance(resize, list) else resize)
+    return int(resize if isinstance(resize, int) else min(resize))
 
 
 def _real(counts: Mapping[str, int]) -> dict[str, Any]:

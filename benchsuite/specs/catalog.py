@@ -242,7 +242,8 @@ def _collect(
 
 def _check_types(kind: str, value: Any, where: str) -> None:
     """Raises ``PluginError`` for a parameter that a user may write but that has no annotation."""
-    functions = {"architecture": ("build",), "protocol": ("views", "perturb"), "transform": ("apply",)}.get(kind, ())
+    named = {"architecture": ("build",), "protocol": ("views", "perturb"), "transform": ("apply",)}
+    functions = (named | {"reporter": ("export", "send")}).get(kind, ())
     for function in (getattr(value, name, None) for name in functions):
         name = parameters.without_type(function) if function is not None else None
         if name is not None:

@@ -42,7 +42,7 @@ def benchsuite_loaders() -> Iterable[Loader]:  # type: ignore[empty-body]
 
 @hookspec
 def benchsuite_reporters() -> Iterable[Reporter]:  # type: ignore[empty-body]
-    """Reporters: how a list of results is written as text."""
+    """Reporters: how results are written, as text or into the store of another tool."""
 
 
 @hookspec

@@ -46,12 +46,12 @@ class Bound:
 def parameters(protocol: Protocol) -> Mapping[str, tuple[Any, Any]]:
     """The parameters that a user may write after the colon: name -> (type, default); None where the weights decide."""
     if protocol.perturb is not None:  # resize, crop and merging are those of the other protocol
-        own = _keywords(protocol.perturb)
+        own = keywords(protocol.perturb)
         if "of" in own:
             rule = "another than of, which names the perturbed protocol"
             raise BadParameter(expected(f"a parameter of {protocol.name}", rule, "of"))
         return own | {"of": (str, "1crop")}
-    own, combine = _keywords(protocol.views), protocol.combine
+    own, combine = keywords(protocol.views), protocol.combine
     merging = dict(zip(MERGING, (combine.space, combine.rule, combine.average), strict=True))
     shared = {} if protocol.members else {n: (t, None) for n, t in OVERRIDES.items()}
     return own | {n: (t, merging[n]) for n, t in MERGING.items()} | shared
@@ -216,7 +216,7 @@ def views(bound: Bound, preprocess: Preprocess, mirror: bool) -> tuple[View, ...
 
 def options(architecture: Architecture) -> dict[str, tuple[Any, Any]]:
     """The options that a user may write after an architecture's name: name -> (type, default)."""
-    return _keywords(architecture.build)
+    return keywords(architecture.build)
 
 
 def bind_architecture(text: str, find: Callable[[str], Architecture], preset: Options = ()) -> Architecture:
@@ -267,7 +267,7 @@ def bind_transform(text: str, find: Callable[[str], Transform]) -> Transform:
 
 def transform_parameters(transform: Transform) -> dict[str, tuple[Any, Any]]:
     """The parameters that a user may write after a transform's name: name -> (type, default)."""
-    return _keywords(transform.apply)
+    return keywords(transform.apply)
 
 
 def without_type(function: Callable[..., Any]) -> str | None:
@@ -276,7 +276,7 @@ def without_type(function: Callable[..., Any]) -> str | None:
     return next((p.name for p in wanted if p.annotation is inspect.Parameter.empty), None)
 
 
-def _keywords(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+def keywords(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """The keyword-only parameters of a function that no ``partial`` has set: name -> (type, default)."""
     function, wanted = _keyword_only(function)
     hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function) if wanted else {}

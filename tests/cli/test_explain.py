@@ -35,25 +35,18 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str]:
     return streams.out, streams.err
 
 
-TRANSCRIPT = """\
-resnet50: 24.7, 22.85 and 20.74 % top-1 error are one network tested by three
-  protocols (1crop, 10crop, multiscale), says K. He.
-
-error %  protocol    weights          what changed       change     verdict
-────────────────────────────────────────────────────────────────────────────────
-24.7     1crop       He et al.
-         256/224     original
-22.85    10crop      He et al.        protocol           -1.85      protocol
-         256/224     original                            from 24.7  alone [1]
-20.74    multiscale  He et al.        protocol           -2.11      protocol,
-"""
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+BEGINNING = "resnet50: 24.7, 22.85 and 20.74 % top-1 error are one network tested by three\n  protocols"
 
 
 def test_the_first_lines_answer_why_he_et_al_print_three_errors(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = said(capsys, "explain", "resnet50")
     assert err == ""
-    assert out.startswith(TRANSCRIPT)
+    assert out.startswith(BEGINNING)
+    assert f"```\n{out}```\n" in README
     assert "measured here" not in out
+    ten = "\n".join(out.splitlines()[:10])
+    assert all(words in ten for words in ("24.7 ", "22.85 ", "20.74 ", "1crop", "10crop", "multiscale", "protocol"))
     assert re.search(r"^\d+ more figures, .*:\n  benchsuite explain resnet50 --all$", out, re.MULTILINE)
 
 
@@ -63,7 +56,7 @@ def one_line(text: str) -> str:
 
 def test_every_figure_is_printed_with_its_open_choices_if_asked(capsys: pytest.CaptureFixture[str]) -> None:
     out = said(capsys, "explain", "resnet50", "--all")[0]
-    assert out.startswith(TRANSCRIPT)
+    assert out.startswith(BEGINNING)
     text = one_line(out)
     assert "24.7 % resnet50.v1 1crop 256/224 He et al. (MSRA) original" in text
     step = text[text.index("[he-t4-ms-resnet-50-top1]") :]

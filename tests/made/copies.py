@@ -183,5 +183,5 @@ LAYOUTS: dict[str, Callable[[Path, Pictures], Path]] = {
     "webdataset json": lambda root, pictures: webdataset(root, pictures, "json"),
     "class tar": class_tar,
 }
-PLACES = ("folders", "official", "kaggle zip", "parquet", "webdataset")
-"""Layouts whose images lie in different kinds of places."""
+PLACES = ("official", "kaggle zip", "parquet")
+"""Layouts whose images lie in each kind of archive."""

@@ -20,6 +20,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "reproduce": benchsuite.reproduce,
     "audit": benchsuite.audit,
     "report": benchsuite.write_report,
+    "export": benchsuite.export,
     "tables": benchsuite.write_tables,
     "data add": benchsuite.add_data,
     "data list": benchsuite.list_data,
@@ -59,6 +60,7 @@ RENAMED = {
     "sweep file": "definition",
     "sweep --on": "place",
     "report names": "runs",
+    "export names": "runs",
 }
 """Options whose keyword has another name: one for several values, or not a word that Python uses itself."""
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import colour_patches
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,12 +15,13 @@ from toy_evaluation import CATALOG, questions
 from toys import PREPROCESS
 
 import benchsuite
-from benchsuite import Architecture, BenchsuiteError, Preprocess, UnknownName, Weights
+from benchsuite import Architecture, BenchsuiteError, Preprocess, UnknownName, Weights, load_plugins
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
 from benchsuite.runs import manifest, sweep_file
 from benchsuite.runs.plan import plan
 from benchsuite.runs.preprocessing import as_text, read
+from benchsuite.runs.run import run
 
 OTHER = Preprocess(6, 5, "bicubic", (0.1, 0.2, 0.3), (1.0, 2.0, 3.0), False, "BGR", 255.0, "round")
 WEIGHTS = tuple(Weights(n, dict, p, 2, n) for n, p in (("identity", PREPROCESS), ("other", OTHER)))
@@ -184,3 +186,11 @@ def test_the_public_resnet20_saved_again_says_what_it_took_and_gets_akamasters_e
         note.endswith("from the usual one of cifar10; another: --preprocess akamaster or mean=...,std=...")
         for note in notes
     )
+
+
+def test_images_resized_to_a_height_and_a_width_are_evaluated_and_read_again(tmp_path: Path) -> None:
+    catalog = load_plugins(entry_points=False, extra=[colour_patches.PatchesPlugin()])
+    request = colour_patches.asked(tmp_path, "1crop", preprocess="resize=14+14")
+    first, again = (run(request, catalog, Progress()) for _ in range(2))
+    assert [row["top1_errors"] for row in again] == [row["top1_errors"] for row in first]
+    assert "enlarged" not in first[0]

@@ -54,7 +54,7 @@ class Description(Shown):
 
     def _repr_html_(self) -> str:
         if not self.every:
-            return super()._repr_html_()
+            return Shown._repr_html_(self)  # super() needs the class before slots were added
         first, *rest = self.lines()
         return tag("p", tag("b", escaped(first))) + tag("pre", escaped("\n".join(rest)), style=WRAPPED)
 

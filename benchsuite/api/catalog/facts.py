@@ -137,6 +137,9 @@ def plain(catalog: Catalog, kind: str, name: str) -> Facts:
     words = {f: getattr(spec, f) for f in ("note", "source", "path", "mirror", "download", "exact") if hasattr(spec, f)}
     if kind == "dataset" and spec.census:
         words["census"] = "; ".join(map(datasets.words, spec.census))
+    if kind == "reporter":
+        options = parameters.keywords(spec.work).items()
+        words["options"] = ", ".join(f"{key}={parameters.show(default)}" for key, (_, default) in options)
     return {"kind": kind, "name": name, "owner": catalog.owner(kind, name), **words}
 
 

@@ -82,6 +82,10 @@ class PlannedReproduction(Shown):
         parts += [_several(len(plan.trainings), "figure") + " by trainings"] if plan.trainings else []
         lines = [f"{plan.request.name}: {' and '.join(parts) or 'nothing to measure'}{lacking}"]
         lines += [f"{name}: {cost_words(cost)}" for name, cost in plan.costs]
+        if len(plan.costs) > 1:
+            forward = sum(cost.views * cost.images for _, cost in plan.costs)
+            runs = _several(sum(cost.runs for _, cost in plan.costs), "run")
+            lines.append(f"in all {runs}, at most {forward} forward passes")
         lines += dict.fromkeys(_training_words(one) for one in plan.trainings)
         if len(plan.runs) <= NAMED:
             lines += [f"{one.row.id} does not state {choice}" for one in plan.runs for choice in one.choices]
@@ -96,7 +100,7 @@ class PlannedReproduction(Shown):
 
 
 def cost_words(cost: Cost) -> str:
-    """``2 runs of 1000 images; 10 views of each, 10000 forward passes, 0.50 megapixels an image``."""
+    """``2 runs of 1000 images; 10 views of each, at most 10000 forward passes, 0.502 megapixels an image``."""
     runs = f"{_several(cost.runs, 'run')} of {cost.images} images"
     if not cost.views:
         return f"{runs}, finished already: nothing is computed"

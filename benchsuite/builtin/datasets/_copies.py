@@ -117,7 +117,7 @@ def _listed(files: Sequence[str], split: str) -> tuple[list[Member], list[Member
     pictures, texts = list[Member](), list[Member]()
     for file in files:
         if _is_table(file):
-            pictures += numbered(members(file, lambda _: True), len(pictures))
+            pictures += _of_split(numbered(members(file, lambda _: True), len(pictures)), split)
             continue
         found = members(file, _wanted)
         pictures += _of_split([m for m in found if _is_picture(m.name)], split)

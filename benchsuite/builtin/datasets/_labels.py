@@ -153,7 +153,7 @@ def _from_kit(truth: bytes, meta: bytes, file: str, stems: Sequence[str], index:
 
     ``meta`` is ``meta.mat``, whose synsets without children are the 1000 classes. Images of other names are refused.
     """
-    wnids = _wnids_of(meta, file)
+    wnids = _wnids_of(meta, file, index)
     try:
         numbers = [int(word) for word in truth.decode("ascii").split()]
     except ValueError as error:
@@ -165,24 +165,25 @@ def _from_kit(truth: bytes, meta: bytes, file: str, stems: Sequence[str], index:
             rule = f"ILSVRC2012_val_00000001 to {len(numbers):08d}, which the ground truth labels"
             raise DataError(expected("the names of the images", rule, stem, file))
         number = numbers[int(match[1]) - 1]
-        if wnids.get(number) not in index:
+        if number not in wnids:
             raise DataError(expected("the ground truth", f"an ILSVRC2012_ID of a class in {META}", number, file))
         labels[stem] = index[wnids[number]]
     return labels
 
 
-def _wnids_of(meta: bytes, file: str) -> dict[int, str]:
-    """The WordNet id of each ILSVRC2012_ID whose synset has no children. Nothing in the file is executed."""
-    import io
+def _wnids_of(meta: bytes, file: str, index: dict[str, int]) -> dict[int, str]:
+    """The WordNet id of each ILSVRC2012_ID whose synset has no children."""
+    from benchsuite.builtin.datasets import _matlab
 
-    from scipy.io import loadmat
-
+    rule = f"that of the development kit, with synsets for each of the {len(index)} classes"
     try:
-        rows = loadmat(io.BytesIO(meta), variable_names=("synsets",), squeeze_me=True)["synsets"].reshape(-1)
-        return {int(r["ILSVRC2012_ID"]): str(r["WNID"]) for r in rows if int(r["num_children"]) == 0}
+        rows = [row for row in _matlab.structs(meta, "synsets") if row["num_children"] == 0]
+        found = {int(float(row["ILSVRC2012_ID"] or 0)): str(row["WNID"]) for row in rows}
     except Exception as error:  # a damaged file raises many types
-        got = first_line(error)
-        raise DataError(expected(META, "that of the development kit, with synsets", got, file)) from None
+        raise DataError(expected(META, rule, first_line(error), file)) from None
+    if sorted(found) != [*range(1, len(index) + 1)] or set(found.values()) != set(index):
+        raise DataError(expected(META, rule, f"{len(rows)} classes, or others", file))
+    return found
 
 
 def _unpacked(file: Path) -> tuple[bytes, bytes]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchsuite import Reporter, hookimpl
+from benchsuite import FinishedRun, Reporter, hookimpl
 
 TEX = {
     "\\": r"\textbackslash{}",
@@ -20,6 +20,18 @@ TEX = {
     **{letter: f"\\{letter}" for letter in "&%$#_"},
 }
 WORDS = ("architecture", "weights", "protocol", "dataset")
+EXPORTED = (
+    *("run_id", "architecture", "weights", "protocol", "dataset", "n", "of", "classes", "among", "limit"),
+    *("top1_errors", "top1_error", "top1_interval_low", "top1_interval_high"),
+    *("top5_errors", "top5_error", "top5_interval_low", "top5_interval_high"),
+    *("real_n", "real_errors", "real_error", "real_interval_low", "real_interval_high"),
+    *("near_ties_top1", "near_ties_top5", "near_ties_tolerance", "vanished", "group_names", "groups"),
+    *("relative_error_name", "relative_error_value"),
+    *("views", "resize", "crop", "interpolation", "borders", "preprocessing", "conversion_depth", "conversion_alpha"),
+    *("precision", "loader", "exact", "seed", "device", "batch_size", "images_per_second", "seconds_total"),
+    *("weights_digest", "dataset_digest", "benchsuite", "created", "command"),
+)
+"""The columns of exported runs, which all files have in this order; docs/export.md describes them."""
 MARKDOWN = re.compile(r"[\\|`*<>&~]|_(?!\w)|(?<!\w)_|\](?=[(\[])")
 
 
@@ -39,11 +51,32 @@ def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """One line per result with every key, numbers unrounded; cells that look like a formula get a leading ``'``."""
+    flat = [dict(flattened(row)) for row in rows]
+    return _csv(list(dict.fromkeys(key for row in flat for key in row)), flat)
+
+
+def runs_as_csv(runs: Sequence[FinishedRun]) -> str:
+    """One line per run with the columns ``EXPORTED``; a cell is empty where a run has no such value."""
+    return _csv(EXPORTED, [_exported(run) for run in runs])
+
+
+def _exported(run: FinishedRun) -> dict[str, Any]:
+    manifest, intervals = run.manifest, {rate.name: [100 * bound for bound in rate.interval] for rate in run.rates}
+    return {
+        **dict(flattened(run.row)),
+        **dict(flattened({f"{name}_interval": interval for name, interval in intervals.items()})),
+        **{f"{name}_digest": manifest[name]["digest"] for name in ("weights", "dataset")},
+        **{name: manifest[name] for name in ("benchsuite", "created", "command")},
+        **{name: manifest["numerics"][name] for name in ("device", "batch_size")},
+        "classes": manifest["dataset"]["classes"],
+        "seed": manifest["asked"]["seed"],
+    }
+
+
+def _csv(headers: Sequence[str], flat: Sequence[Mapping[str, Any]]) -> str:
     import csv
     import io
 
-    flat = [dict(flattened(row)) for row in rows]
-    headers = list(dict.fromkeys(key for row in flat for key in row))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(headers)
@@ -102,6 +135,6 @@ def benchsuite_reporters() -> tuple[Reporter, ...]:
     """``markdown``, ``csv`` and ``latex``."""
     return (
         Reporter("markdown", as_markdown, "A table for a README or an issue."),
-        Reporter("csv", as_csv, "Every key of each result, unrounded, one line per result."),
+        Reporter("csv", as_csv, "Every key of each result, unrounded, one line per result.", export=runs_as_csv),
         Reporter("latex", as_latex, "A tabular for a paper."),
     )

@@ -206,14 +206,16 @@ class _Planner:
     def _missing_data(self, row: Published) -> str:
         """What to give for a data set whose place is not known; empty if it opens, or if the user named it.
 
-        For a single figure any other one may be named, which is then not comparable.
+        For a single figure any other one may be named, which is then not comparable. Raises ``DataError`` if the place
+        that was added is gone.
         """
         need, given = f"the images: --data {row.dataset}:PATH (benchsuite show {row.dataset})", self.request.run.data
         if given is not None:
             name = split_conversion(given)[0].partition(":")[0]
             return "" if self.single or name == row.dataset else need
+        place = located(row.dataset, self.catalog)
         try:
-            self.catalog.open_dataset(located(row.dataset, self.catalog))
+            self.catalog.open_dataset(place)
         except DataError:
             return need
         return ""

@@ -70,6 +70,15 @@ def test_a_plan_says_what_it_costs_and_which_choices_it_makes(
     assert any("4 runs of 45 images, finished already: nothing is computed" in line for line in said.notes)
 
 
+def test_the_cost_of_several_networks_is_added_up(here: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, figure("fig-1", "9.0"), figure("fig-2", "9.0", weights="other"))
+    lines = benchsuite.reproduce("fig-*", plan=True, **here).lines()
+    assert [line.partition(":")[0] for line in lines[1:3]] == [
+        f"colours, weights {w}, on imagenet" for w in ("even", "other")
+    ]
+    assert lines[3] == f"in all 2 runs, at most {2 * N} forward passes"
+
+
 def test_several_figures_are_one_table_on_disk_in_three_forms(
     here: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

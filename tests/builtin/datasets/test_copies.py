@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +37,7 @@ from benchsuite.specs.catalog import load_plugins
 from benchsuite.storage import keys
 
 CATALOG = load_plugins(extra=[BoxPlugin()])
+PARQUET = ("parquet", "plain parquet")
 SOME = ("folders", "official", "parquet")
 JPEG = copies.made_up(1)[copies.name(1)][1]
 
@@ -200,6 +203,13 @@ def test_a_parquet_label_out_of_range_is_named(tmp_path):
         CATALOG.open_dataset(f"imagenet:{tmp_path}")
 
 
+def test_rows_of_the_other_split_are_passed_over_as_members_of_a_tar_are(tmp_path):
+    names = [f"{top}/{wnid}/{i}.JPEG" for top in ("train", "val") for i, wnid in enumerate(_synsets.wnids()[:2])]
+    table = {"image": [{"bytes": JPEG, "path": name} for name in names], "label": [0, 1, 0, 1]}
+    pq.write_table(pa.table(table), tmp_path / "all.parquet")
+    assert [s.where.rpartition("all.parquet/")[2] for s in opened(tmp_path / "all.parquet").samples] == names[2:]
+
+
 def test_rows_without_names_are_numbered_through_all_files(pictures, tmp_path):
     some = dict(list(pictures.items())[:5])
     contents, wnids = [content for _, content in some.values()], [wnid for wnid, _ in some.values()]
@@ -295,13 +305,33 @@ def damaged(content, chance):
     return bytes(content)
 
 
-@pytest.mark.parametrize("layout", ["class tar", "kaggle zip", "parquet", "flat", "webdataset"])
+def test_a_damaged_meta_mat_is_refused_in_a_line_or_read_rightly(tmp_path):
+    root = copies.official(tmp_path / "root", copies.made_up(6, (16, 12)))
+    file, usual = root / copies.KIT / "data" / "meta.mat", labels(opened(root))
+    whole, chance = file.read_bytes(), np.random.default_rng(11)
+    file.write_bytes(whole.replace(b"n01440764", b"n01440765"))
+    fails(root, r"Expected meta\.mat to be that of the development kit, .* got 1000 classes, or others")
+    said = []
+    for _ in range(40):
+        file.write_bytes(damaged(whole, chance))
+        try:
+            found = labels(opened(root))
+        except DataError as error:
+            said.append(str(error))
+            continue
+        assert found == usual
+    assert len(said) > 20
+    assert [s for s in said if not re.fullmatch(r"Expected meta\.mat to be that of the development kit, .*", s)] == []
+
+
+@pytest.mark.parametrize("layout", ["class tar", "kaggle zip", "parquet", "plain parquet", "flat", "webdataset"])
 def test_a_thousand_damaged_archives_and_labels_are_refused_in_a_line_or_read_rightly(tmp_path, layout):
     small = copies.made_up(6, (16, 12))
-    root = copies.LAYOUTS[layout](tmp_path / "root", small)
-    files = {"flat": "val.txt", "parquet": "data/*0-of*.parquet", "webdataset": "*0.tar"}
+    plain = functools.partial(copies.parquet, compression="none")
+    root = {**copies.LAYOUTS, "plain parquet": plain}[layout](tmp_path / "root", small)
+    files = {"flat": "val.txt", "webdataset": "*0.tar", **dict.fromkeys(PARQUET, "data/*0-of*.parquet")}
     file = next(root.glob(files[layout])) if layout in files else root
-    whole, chance = file.read_bytes(), np.random.default_rng(5)
+    whole, chance = file.read_bytes(), np.random.default_rng(12)
     usual = {s.id: s.label for s in opened(root).samples}
     said = []
     for _ in range(200):
@@ -316,7 +346,7 @@ def test_a_thousand_damaged_archives_and_labels_are_refused_in_a_line_or_read_ri
         assert len(split.samples) == len(usual), "no image is left out without a word"
         if layout in ("class tar", "kaggle zip"):
             assert {s.id: s.label for s in split.samples} == usual
-        if layout == "parquet":  # a name has no checksum, but a label has to agree with it
+        if layout in PARQUET:  # a name has no checksum, but a label has to agree with it
             assert sorted(s.label for s in split.samples) == sorted(usual.values())
     assert len(said) > 50
     assert [line for line in said if "\n" in line or not line.startswith("Expected ")] == []

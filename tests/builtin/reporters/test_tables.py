@@ -3,11 +3,14 @@
 import csv
 import io
 import re
+from pathlib import Path
 
 import pytest
+from exported_runs import A, B, of_imagenet
 
 from benchsuite import load_plugins
 from benchsuite.builtin.reporters import tables
+from benchsuite.runs.export import finished
 from benchsuite.testing import check_reporter
 
 NASTY = ["a|b", "back\\slash", "line\nbreak", "50%", "x_y", "_x_", "{z}", "$1", "~", "^", "a & b", "#1", "<b>", "`c`"]
@@ -105,6 +108,36 @@ def test_csv_of_an_error_that_there_is_none_of_is_empty():
         "",
         "",
     ]
+
+
+def test_exported_runs_have_the_same_columns_whatever_they_hold(tmp_path):
+    plain = finished(of_imagenet(tmp_path, A))
+    counts = plain.manifest["counts"] | {"real_n": 70, "real_errors": 9, "vanished": 2}
+    other = finished(of_imagenet(tmp_path, B, counts=counts))
+    lines = [list(csv.reader(io.StringIO(tables.runs_as_csv(runs)))) for runs in ([plain], [other, plain])]
+    assert lines[0][0] == lines[1][0] == list(tables.EXPORTED)
+    assert lines[0][1] == lines[1][2]
+
+
+def test_the_page_describes_every_exported_column():
+    page = (Path(__file__).resolve().parents[3] / "docs" / "export.md").read_text(encoding="utf-8")
+    section = page.partition("## csv")[2].partition("## ")[0]
+    heads = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+    assert [name for head in heads for name in re.findall("`([a-z0-9_]+)`", head)] == list(tables.EXPORTED)
+
+
+def test_exported_counts_and_errors_are_unrounded(tmp_path):
+    counts = {"real_n": 70, "real_errors": 9}
+    plain = finished(of_imagenet(tmp_path, A)).manifest["counts"]
+    run = finished(of_imagenet(tmp_path, A, counts=plain | counts))
+    (found,) = csv.DictReader(io.StringIO(tables.runs_as_csv([run])))
+    for rate in run.rates:
+        assert int(found[f"{rate.name}_errors"]) == rate.errors
+        assert float(found[f"{rate.name}_error"]) == 100 * rate.errors / rate.n
+        ends = [float(found[f"{rate.name}_interval_{end}"]) for end in ("low", "high")]
+        assert ends == [100 * bound for bound in rate.interval]
+    assert (found["real_n"], found["weights_digest"], found["seed"]) == ("70", "d", "0")
+    assert (found["command"], found["created"]) == (f"benchsuite run {A}", "2026-01-01T00:00:00+00:00")
 
 
 @pytest.mark.parametrize("name", NASTY)

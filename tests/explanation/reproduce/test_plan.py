@@ -11,7 +11,6 @@ import pytest
 from finished_trainings import correct, learned
 from made_up_figures import CATALOG, figure, imagenet, install
 
-import benchsuite
 from benchsuite import Architecture, BadParameter, DataError, UnknownName, load_plugins
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.explanation import ledger
@@ -119,19 +118,6 @@ def test_what_makes_a_figure_incomparable_is_said_before_anything_runs(
     assert reasons("a", tmp_path, data=imagenet(tmp_path / "data"), **run) == said
 
 
-def test_images_whose_place_was_told_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, figure("a", "10.0"))
-    assert reasons("a", tmp_path) == ("the images: --data imagenet:PATH (benchsuite show imagenet)",)
-    data = imagenet(tmp_path / "data")
-    benchsuite.add_data("imagenet", data.removeprefix("imagenet:"), catalog=CATALOG, progress=False)
-    (one,) = planned("a", tmp_path).runs
-    assert one.reasons == ()
-    assert one.questions[0].request.data == data
-    (tmp_path / "data").rename(tmp_path / "moved")
-    with pytest.raises(DataError, match="`benchsuite data add imagenet PATH` says where it is now"):
-        planned("a", tmp_path)
-
-
 def test_the_images_are_listed_once_for_all_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(
         monkeypatch, figure("a", "10.0"), figure("b", "9.0", weights="other"), figure("c", "9.0", protocol="10crop")
@@ -171,6 +157,9 @@ def test_images_whose_place_was_added_are_found_by_their_name(tmp_path: Path, mo
         places["imagenet"] = DataPlace("imagenet", path, "imagenet", made_up_figures.N, "")
     (one,) = planned("a", tmp_path).runs
     assert len(one.questions[0].samples) == made_up_figures.N
+    (tmp_path / "data").rename(tmp_path / "moved")
+    with pytest.raises(DataError, match="`benchsuite data add imagenet PATH` says where it is now"):
+        planned("a", tmp_path)
 
 
 def test_a_file_stands_for_weights_that_benchsuite_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

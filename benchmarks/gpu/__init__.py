@@ -1,0 +1,1 @@
+"""The check of benchsuite on a CUDA device: ``bash benchmarks/gpu/check.sh``."""

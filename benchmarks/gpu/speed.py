@@ -1,0 +1,150 @@
+"""Measures images per second: the bare forward pass, whole evaluations, timm's loop."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import time
+from typing import Any
+
+import torch
+from benchsuite.protocols.multi_scale import SHORT_SIDES
+from gpu_check import made_up
+from gpu_check.bench import Bench
+from gpu_check.rows import Check, Outcome, Stage, failed, measured
+
+from benchsuite.models.precision import DTYPES, computing
+from benchsuite.specs.view import View, resized_shape
+
+
+def seconds(bench: Bench, module: Any, shape: tuple[int, int, int], precision: str, spend: float) -> float:
+    """Seconds of a forward pass of (n, height, width) images in memory, from passes that take ``spend`` seconds."""
+    x = torch.randn(shape[0], 3, *shape[1:], device=bench.name).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode(), computing(precision, torch.device(bench.name)):
+        for _ in range(2):
+            module(x)
+        bench.wait()
+        begun, rounds = time.perf_counter(), 0
+        while not rounds or time.perf_counter() - begun < spend:
+            for _ in range(3):
+                module(x)
+            bench.wait()
+            rounds += 3
+        return (time.perf_counter() - begun) / rounds
+
+
+def bare(bench: Bench) -> Outcome:
+    """The forward pass alone in every precision: batches that fill the device, an eighth of them, single images."""
+    words, spend = list[str](), 0.5 if bench.real else 0.02
+    for precision in bench.precisions:
+        module = bench.network(precision).module
+        sizes, rates = (bench.sizes.batch, max(1, bench.sizes.batch // 8), 1), []
+        for n in sizes:
+            rates.append(n / seconds(bench, module, (n, bench.sizes.crop, bench.sizes.crop), precision, spend))
+        bench.rates[precision] = rates[0]
+        smaller = ", ".join(f"{rate:.0f} in {n}" for n, rate in zip(sizes[1:], rates[1:], strict=True))
+        words.append(f"{precision} {rates[0]:.0f} ({smaller})")
+    return measured(f"images/s in batches of {bench.sizes.batch}: {', '.join(words)}", images_per_second=bench.rates)
+
+
+def bare_maps(bench: Bench) -> Outcome:
+    """The forward pass of ``multiscale`` alone: 4:3 images at five scales, each also mirrored.
+
+    The time is that of the pictures' own shapes, in proportion to their pixels.
+    """
+    module, spend, total = bench.network(bench.lower).module, 0.3 if bench.real else 0.01, 0.0
+    shapes = [made_up.stored(i).shape[:2] for i in range(bench.sizes.pictures)]
+    n = max(1, bench.sizes.batch // 8)
+    for side in SHORT_SIDES:
+        short = round(side * bench.sizes.crop / 224)
+        one = seconds(bench, module, (n, short, short * 4 // 3), bench.lower, spend) / n
+        pixels = statistics.mean(math.prod(resized_shape(*shape, View(short))) for shape in shapes)
+        total += 2 * one * pixels / (short * (short * 4 // 3))
+    bench.rates["multiscale"] = 1 / total
+    return measured(f"{1 / total:.0f} images/s of 10 views in {bench.lower}", images_per_second=1 / total)
+
+
+def walk(protocol: str, count: int, data: str) -> Any:
+    """A check that measures a whole evaluation; ``count`` images on a card."""
+
+    def run(bench: Bench) -> Outcome:
+        if data == "made-up:files":
+            made_up.write_files()
+        for i in range(bench.sizes.pictures):
+            (made_up.resized if data == "made-up:resized" else made_up.stored)(i)
+        if bench.cuda:
+            torch.cuda.reset_peak_memory_stats()
+        limit = count if bench.real else 24
+        found = bench.evaluate((protocol,), precision=bench.lower, data=data, limit=limit)[protocol]
+        spent, memory = found.manifest["seconds"], found.manifest["profile"]
+        limits = {"1crop": bench.rates.get(bench.lower, 0.0), "10crop": bench.rates.get(bench.lower, 0.0) / 10}
+        limits["multiscale"] = bench.rates.get("multiscale", 0.0)
+        of_bare = found.rate / limits[protocol] if limits[protocol] else None
+        parts = ", ".join(f"{name} {spent[name]:.2f}" for name in ("wait", "prepare", "forward", "total"))
+        text = f"{found.rate:.0f} images/s of {len(found.columns['top5'])}"
+        text += f", {of_bare:.2f} of the bare pass" if of_bare else ""
+        text += f"; seconds: {parts}, clock with opening {found.clock:.2f}"
+        if memory["device_memory"]:
+            text += f"; {memory['device_memory'] / 2**30:.1f} GiB on the device"
+        if memory["peak_memory"]:
+            text += f", {memory['peak_memory'] / 2**30:.1f} GiB on the host"
+        kept = spent["total"] <= found.clock
+        text += "" if kept else "; THE TOTAL IS LONGER THAN THE CLOCK"
+        return (measured if kept else failed)(
+            text, images_per_second=found.rate, of_bare=of_bare, seconds=spent, profile=memory
+        )
+
+    return run
+
+
+def timm_loop(bench: Bench) -> Outcome:
+    """The loader of timm and the loop of its validation script, with the same network, from the same files."""
+    from timm.data import create_dataset, create_loader
+
+    made_up.write_files()
+    root, limit = made_up.work() / "folder", 4096 if bench.real else 24
+    if not root.exists():
+        (root / "one").mkdir(parents=True)
+        for i in range(limit):
+            (root / "one" / f"{i:06}.jpg").hardlink_to(made_up.work() / "pictures" / f"{i % bench.sizes.pictures}.jpg")
+    module, crop = bench.network("fp32").module, bench.sizes.crop
+    workers = max(1, len(os.sched_getaffinity(0)) - 1) if bench.real else 0
+    loader = create_loader(
+        create_dataset("", str(root)),
+        input_size=(3, crop, crop),
+        batch_size=256 if bench.real else 8,
+        use_prefetcher=bench.cuda,
+        interpolation="bilinear",
+        num_workers=workers,
+        crop_pct=crop / bench.sizes.resize,
+        pin_memory=bench.cuda,
+        device=torch.device(bench.name),
+    )
+    lower, marks, seen = bench.lower != "fp32", [time.perf_counter()], [0]
+    with torch.inference_mode(), torch.autocast(bench.name, DTYPES[bench.lower] if lower else None, enabled=lower):
+        for images, target in loader:
+            x = images.to(bench.name).contiguous(memory_format=torch.channels_last)
+            (module(x).argmax(1) == target.to(bench.name)).sum().item()
+            marks.append(time.perf_counter())
+            seen.append(seen[-1] + len(images))
+    whole = seen[-1] / (marks[-1] - marks[0])
+    later = (seen[-1] - seen[1]) / max(1e-9, marks[-1] - marks[1])
+    text = f"{whole:.0f} images/s of {seen[-1]} with the start of {workers} workers, {later:.0f} after the first batch"
+    return measured(text, images_per_second=whole, after_first=later)
+
+
+SPEED = Stage(
+    "speed",
+    100,
+    (
+        Check("bare forward pass", bare, 8),
+        Check("1crop, resized images in memory", walk("1crop", 16384, "made-up:resized"), 8),
+        Check("10crop, resized images in memory", walk("10crop", 2048, "made-up:resized"), 10),
+        Check("bare forward pass at five scales", bare_maps, 6),
+        Check("multiscale, images in memory", walk("multiscale", 768, "made-up"), 15),
+        Check("1crop, images in memory", walk("1crop", 8192, "made-up"), 8),
+        Check("1crop, JPEG files", walk("1crop", 4096, "made-up:files"), 10),
+        Check("timm's validation loop, JPEG files", timm_loop, 15),
+    ),
+)
