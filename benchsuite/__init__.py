@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from benchsuite.api.explanation import explain
     from benchsuite.api.pages import export, write_report, write_tables
     from benchsuite.api.reproduction.reproduce import reproduce
+    from benchsuite.api.shell.caches import clear_cache, list_cache
     from benchsuite.api.shell.completion import completion_script
     from benchsuite.api.sweeping import sweep
     from benchsuite.api.training import train
@@ -94,6 +95,7 @@ _NAMES = {
     "benchsuite.api.explanation": "explain",
     "benchsuite.api.pages": "export write_report write_tables",
     "benchsuite.api.reproduction.reproduce": "reproduce",
+    "benchsuite.api.shell.caches": "clear_cache list_cache",
     "benchsuite.api.shell.completion": "completion_script",
     "benchsuite.api.sweeping": "sweep",
     "benchsuite.api.training": "train",
@@ -207,6 +209,7 @@ __all__ = [
     "check_headers",
     "check_plugin",
     "class_folders",
+    "clear_cache",
     "compare",
     "completion_script",
     "data_folders",
@@ -226,6 +229,7 @@ __all__ = [
     "in_order",
     "is_remote",
     "labelled_images",
+    "list_cache",
     "list_data",
     "list_entries",
     "load_plugins",

@@ -30,6 +30,7 @@ COMMANDS = {
     "tables": "regenerate the tables of committed results, or check that they are up to date",
     "data": "add, list, download, check or prepare data sets",
     "plugin": "write a plugin of your own, or check one",
+    "cache": "list what lies in the cache, or delete what is old",
     "completion": "print the script by which bash, zsh or fish complete names and options",
     "query": "query all runs in SQL: tables runs and predictions",
 }
@@ -37,6 +38,16 @@ COMMANDS = {
 
 QUICK = ("list", "complete")
 """Commands that answer at once."""
+
+
+class _Version(argparse.Action):
+    """Prints the version, and the environment below it."""
+
+    def __call__(self, *_: object) -> NoReturn:
+        from benchsuite.storage.environment import described
+
+        print(*described(), sep="\n")
+        raise SystemExit(0)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -118,13 +129,11 @@ def _command(given: Sequence[str]) -> int:
 
 def make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """The parser with every command; only the command that is first among the arguments gets its options."""
-    from benchsuite import __version__
-
     parser = _Parser(
         prog="benchsuite",
         description="Evaluates image classifiers under any test protocol, counts exactly, and keeps every prediction.",
     )
-    parser.add_argument("--version", action="version", version=f"benchsuite {__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and the environment")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     for name, text in COMMANDS.items():
