@@ -14,7 +14,7 @@ import pytest
 
 import benchsuite
 
-LINE = "errors progress < specs < stats < storage < distributed < data < models < evaluation < evaluator"
+LINE = "errors progress installed < specs < stats < storage < distributed < data < models < evaluation < evaluator"
 LINE += " < training < runs < doctor < explanation < builtin < report < testing < scaffold < api < cli"
 ORDER = LINE.replace("<", " ").split()
 """A module imports from its own folder and from those before it."""
@@ -171,6 +171,7 @@ def test_the_folders_are_few_and_none_holds_more_files_than_a_reader_keeps_apart
         "__main__",
         "errors",
         "evaluator",
+        "installed",
         "progress",
     ]
     for folder in {path.parent for _, path in core_modules()} - {CORE, CORE / "cli"}:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchsuite.progress import Progress
-from benchsuite.report.markup import escaped, tag
 
 EVERY = 15.0
 """Least seconds between two lines about progress if standard error is not a terminal."""
@@ -112,6 +111,8 @@ class NotebookBar(Progress):
 
     def _html(self, detail: str) -> Any:
         from IPython.display import HTML
+
+        from benchsuite.report.markup import escaped, tag
 
         bar = tag("progress", value=str(self.done), max=str(self.total))
         words = [

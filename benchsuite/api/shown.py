@@ -8,11 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchsuite.report.markup import escaped, tag
-from benchsuite.report.tables.sheet import Cell, Column, Sheet
-from benchsuite.report.tables.text import Table
-from benchsuite.storage.files import writing
+if TYPE_CHECKING:
+    from benchsuite.report.tables.text import Table
 
 SCROLLED = "overflow-x:auto"
 """Style of what may be wider than a cell of a notebook: it scrolls there, and does not widen the page."""
@@ -52,6 +51,7 @@ class Shown(ABC):
     def markdown(self) -> str:
         """The answer, the table, and what is below them, as Markdown."""
         from benchsuite.report.export import markdown_table, plain
+        from benchsuite.report.tables.sheet import Cell, Column, Sheet
 
         (first, *rest), (headers, rows) = self.lines(), self.cells()
         sheet = Sheet("", "", tuple(map(Column, headers)), tuple(tuple(map(Cell, row)) for row in rows))
@@ -60,6 +60,9 @@ class Shown(ABC):
 
     def write_html(self, path: Path) -> None:
         """Writes the same as one page that opens from disk. Raises ``StorageError``."""
+        from benchsuite.report.markup import escaped
+        from benchsuite.storage.files import writing
+
         title = escaped(self.lines()[0])
         head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
         text = f'<!doctype html>\n<html lang="en"><head>{head}{STYLE}</head><body>{self._repr_html_()}</body></html>\n'
@@ -71,6 +74,8 @@ class Shown(ABC):
         return "\n".join([first, *aligned(self.cells()), *rest, *map(repr, self.below())])
 
     def _repr_html_(self) -> str:
+        from benchsuite.report.markup import escaped, tag
+
         first, *rest = self.lines()
         sentences = tag("p", "<br>".join(map(escaped, rest))) if rest else ""
         parts = [tag("p", tag("b", escaped(first))), html_table(self.cells()), sentences]
@@ -114,6 +119,8 @@ def columns(lines: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
 
 def html_table(table: Table) -> str:
     """A table as HTML; empty if it has no cells."""
+    from benchsuite.report.markup import escaped, tag
+
     headers, lines = table
     if not lines:
         return ""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from benchsuite.errors import BadParameter, expected
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 I = TypeVar("I")  # noqa: E741
 T = TypeVar("T")
@@ -70,6 +71,8 @@ def give_way() -> None:
 
 def give_back() -> None:
     """Returns freed memory to the system. Does nothing if the C library is not glibc."""
+    import ctypes
+
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -77,6 +80,8 @@ def give_back() -> None:
 def _threaded(
     items: Iterable[I], work: Callable[[I], T], workers: int, weight: Callable[[I], int] | None
 ) -> Generator[T, None, None]:
+    from concurrent.futures import ThreadPoolExecutor
+
     pool, budget = ThreadPoolExecutor(workers, thread_name_prefix="benchsuite-images"), _ByteBudget(BYTES_IN_FLIGHT)
     in_flight: deque[Future[T]] = deque()
 
@@ -125,6 +130,8 @@ class _ByteBudget:
 
     def take(self, ticket: int, count: int) -> None:
         """Waits until the bytes fit or the ticket is the oldest. Raises ``CancelledError`` if the iterator closed."""
+        from concurrent.futures import CancelledError
+
         with self.changed:
             self.changed.wait_for(lambda: self.closed or ticket == self.oldest or self.fits(count))
             if self.closed:

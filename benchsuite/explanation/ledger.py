@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import importlib.resources
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -201,6 +200,8 @@ def claim_on(*figures: Published) -> Claim | None:
 
 @functools.lru_cache(maxsize=5)
 def _table(name: str) -> tuple[dict[str, str], ...]:
+    import importlib.resources
+
     table = importlib.resources.files("benchsuite.explanation") / name
     return tuple(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
 

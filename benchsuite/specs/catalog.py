@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from types import ModuleType
 from typing import Any, TypeVar
 
 import pluggy
 
+from benchsuite import installed
 from benchsuite.errors import BadParameter, DataError, PluginError, UnknownName, expected, unknown_name
 from benchsuite.specs import hookspecs, parameters
 from benchsuite.specs.architecture import Architecture, Family, Transform
@@ -141,13 +142,25 @@ class Catalog:
         return f"(not loaded: {', '.join(name for name, _ in self.broken)})" if self.broken else ""
 
 
+class _Manager(pluggy.PluginManager):
+    """pluggy's manager, which looks closer only at those names of a module that ``hookimpl`` has marked.
+
+    The names of all modules, looked at one by one, take a fifth of the time of ``benchsuite list``.
+    """
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        if isinstance(plugin, ModuleType) and not hasattr(vars(plugin).get(name), f"{GROUP}_impl"):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
+
+
 def load_plugins(entry_points: bool = True, extra: Sequence[object] = ()) -> Catalog:
     """Loads the built-in plugins, those of the entry-point group ``benchsuite``, and the ``extra`` objects.
 
     A plugin that fails to import is listed in ``Catalog.broken``; the others still work. Raises ``PluginError`` for a
     misspelt hook, a hook that returns values of another type, and a name that two plugins declare.
     """
-    manager = pluggy.PluginManager(GROUP)
+    manager = _Manager(GROUP)
     manager.add_hookspecs(hookspecs)
     broken: list[tuple[str, str]] = []
     for name, load in [*_built_in(), *(_installed() if entry_points else ()), *_given(extra)]:
@@ -181,9 +194,8 @@ def _built_in() -> Iterable[tuple[str, Callable[[], object]]]:
 
 
 def _installed() -> Iterable[tuple[str, Callable[[], object]]]:
-    for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
-        distribution = f" ({point.dist.name} {point.dist.version})" if point.dist else ""
-        yield f"{point.name}{distribution}", point.load
+    for point in installed.entry_points(GROUP):
+        yield point.owner, point.load
 
 
 def _given(plugins: Iterable[object]) -> Iterable[tuple[str, Callable[[], object]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -291,5 +290,7 @@ def shuffled(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
 
     The first sample gets the label of the sample whose id has the lowest SHA-256 digest, and so on.
     """
+    import hashlib
+
     donors = sorted(samples, key=lambda s: hashlib.sha256(f"shuffled label {s.id}".encode()).digest())
     return tuple(dataclasses.replace(s, label=d.label) for s, d in zip(samples, donors, strict=True))

@@ -6,7 +6,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import combinations
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.stats.metrics import Count
@@ -243,4 +242,6 @@ def permuted(a: Sequence[float], b: Sequence[float]) -> tuple[float, int]:
 
 
 def _quantile(confidence: float) -> float:
+    from statistics import NormalDist
+
     return NormalDist().inv_cdf((1 + confidence) / 2)

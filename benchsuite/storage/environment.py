@@ -19,6 +19,18 @@ def environment() -> dict[str, Any]:
     }
 
 
+def described() -> list[str]:
+    """The environment in lines; the first is benchsuite's own version. Imports no package."""
+    found = environment()
+    own, *others = ((name, version) for name, version in found["versions"].items() if name != "python")
+    machine = found["hardware"]
+    return [
+        " ".join(filter(None, own)),
+        f"Python {found['versions']['python']}, {machine['system']} {machine['machine']}, {machine['cpus']} CPUs",
+        ", ".join(f"{name} {version or 'is not installed'}" for name, version in others),
+    ]
+
+
 def _version(package: str) -> str | None:
     module = sys.modules.get("PIL" if package == "pillow" else package)
     if module is not None and isinstance(getattr(module, "__version__", None), str):

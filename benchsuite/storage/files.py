@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def writing(path: Path) -> Iterator[Path]:
     If the block raises, the temporary file is deleted. Raises ``StorageError`` with the path for a full disk or a
     folder that cannot be written.
     """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    part = path.with_name(f".{path.name}.{os.urandom(16).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part

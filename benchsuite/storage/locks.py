@@ -35,6 +35,18 @@ class Locks:
             return error.errno not in _TAKEN
         return True
 
+    def take_all(self) -> bool:
+        """Takes the locks on all bytes; returns False if another process holds any of them."""
+        if self.file is None:
+            return True
+        import fcntl
+
+        try:
+            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 0, 0)
+        except OSError as error:
+            return error.errno not in _TAKEN
+        return True
+
     def drop(self, place: int) -> None:
         """Releases the lock on a byte."""
         if self.file is not None:
@@ -72,3 +84,13 @@ def held(path: Path, place: int = 0, *, wait: bool) -> Iterator[bool]:
     """
     with locks(path) as file:
         yield file.take(place, wait=wait)
+
+
+@contextlib.contextmanager
+def unused(path: Path) -> Iterator[bool]:
+    """Yields whether no other process holds a lock of a file; if so, this one holds them all until the block ends.
+
+    Where locks do not exist, no file is used. Raises ``StorageError`` for a folder that cannot be written.
+    """
+    with locks(path) as file:
+        yield file.take_all()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from benchsuite import installed
 from benchsuite.errors import BadParameter, BenchsuiteError, DataError, PluginError, expected, unknown_name
 from benchsuite.specs.catalog import GROUP, Catalog
 from benchsuite.testing.architectures import check_architecture
@@ -149,8 +149,7 @@ def _values(catalog: Catalog, kind: str) -> Mapping[str, Any]:
 
 def _targets() -> dict[str, str]:
     """What each installed entry point names, by the owner that the catalog gives to its values."""
-    points = importlib.metadata.entry_points(group=GROUP)
-    return {f"{p.name} ({p.dist.name} {p.dist.version})" if p.dist else p.name: p.value for p in points}
+    return {point.owner: point.value for point in installed.entry_points(GROUP)}
 
 
 def _names(owner: str) -> Iterator[str]:

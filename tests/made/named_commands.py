@@ -30,6 +30,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "data prepare": benchsuite.prepare_data,
     "plugin new": benchsuite.new_plugin,
     "plugin check": benchsuite.check_plugin,
+    "cache list": benchsuite.list_cache,
+    "cache clear": benchsuite.clear_cache,
+    "completion": benchsuite.completion_script,
     "query": benchsuite.query,
 }
 """The function of each command."""

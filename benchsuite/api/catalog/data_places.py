@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 from benchsuite.api.options import Surroundings, surroundings
 from benchsuite.api.shown import Shown
 from benchsuite.errors import BadParameter, DataError, expected, unknown_name
-from benchsuite.report.tables.text import Table
 from benchsuite.specs.catalog import Catalog
 from benchsuite.storage.data_places import DataPlace, changing_places, config_file, known_places
 from benchsuite.storage.files import data_folders
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from benchsuite.report.tables.text import Table
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -9,7 +9,6 @@ from fnmatch import fnmatch
 from typing import Any
 
 from benchsuite.errors import unknown_name
-from benchsuite.explanation import ledger
 from benchsuite.specs.architecture import Architecture, Family, Transform
 from benchsuite.specs.catalog import BUILT_IN, Catalog
 from benchsuite.specs.parameters import parameters, show, transform_parameters
@@ -52,6 +51,8 @@ def line(kind: str, entry: Entry) -> list[str]:
 
 def groups(kind: str, entries: Sequence[Entry]) -> list[list[str]]:
     """One line for each plugin or network of a long list: its name, how many entries it has, and what they are."""
+    from benchsuite.explanation import ledger
+
     found = dict[str, list[Entry]]()
     for entry in entries:
         owner = entry.get("owner", "").partition(" ")[0].rpartition(".")[2]
@@ -93,6 +94,8 @@ def of_model(entries: list[Entry], model: str | None) -> list[Entry]:
     """The entries of one model and its variants. Raises ``UnknownName`` when there are none."""
     if model is None:
         return entries
+    from benchsuite.explanation import ledger
+
     matches = [e for e in entries if e["architecture"] and ledger.base(e["architecture"]) == ledger.base(model)]
     if not matches:
         raise unknown_name("model", model, {ledger.base(e["architecture"]) for e in entries} - {""})
@@ -212,6 +215,8 @@ def weights(catalog: Catalog) -> list[Entry]:
 
 def published(catalog: Catalog) -> list[Entry]:
     """Every row of the ledger, with its error in percent."""
+    from benchsuite.explanation import ledger
+
     return [
         {**dataclasses.asdict(row), "error": None if row.error is None else float(row.error)} for row in ledger.load()
     ]

@@ -21,11 +21,12 @@ from benchsuite.api.catalog.entries import (
 )
 from benchsuite.api.shown import Section, Shown
 from benchsuite.errors import BadParameter, expected, unknown_name
-from benchsuite.report.tables.text import Table
 from benchsuite.specs.catalog import Catalog, load_plugins
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from benchsuite.report.tables.text import Table
 
 WEIGHTS = "--weights"
 """The option that shows networks with their weights."""

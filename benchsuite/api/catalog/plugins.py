@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.api.shown import Shown
-from benchsuite.report.tables.text import Table
 from benchsuite.scaffold import new
 from benchsuite.specs.catalog import Catalog, load_plugins
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from benchsuite.report.tables.text import Table
     from benchsuite.testing.plugin import Finding
 
 

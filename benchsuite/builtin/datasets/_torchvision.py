@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import tarfile
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,6 +53,8 @@ def remotes(kind: Any) -> Iterable[Remote]:
 
 def _download(remote: Remote, path: Path, start: Callable[[str, int], None], advance: Callable[[int], None]) -> None:
     """Saves the file from the first address that has it. Raises ``DataError`` with what each address gave."""
+    from http.client import HTTPException
+
     reasons = []
     for url in remote.urls:
         try:
@@ -76,6 +74,7 @@ def _save(url: str, path: Path, start: Callable[[str, int], None], advance: Call
 
     Raises ``OSError`` or ``HTTPException`` for the server, also if the end is missing; ``StorageError`` for the disk.
     """
+    import hashlib
     from http.client import IncompleteRead
     from urllib.request import Request, urlopen
 
@@ -110,6 +109,9 @@ def _write(file: IO[bytes], block: bytes, path: Path) -> None:
 
 def _unpack(path: Path) -> None:
     """Unpacks a tar archive into its folder and deletes it. Raises ``DataError`` with its name."""
+    import tarfile
+    import zlib
+
     try:
         with tarfile.open(path) as archive:
             archive.extractall(path.parent, filter="data")

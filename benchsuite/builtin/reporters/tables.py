@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchsuite import FinishedRun, Reporter, hookimpl, preprocessing_lines, result_table
+from benchsuite import FinishedRun, Reporter, hookimpl
 
 TEX = {
     "\\": r"\textbackslash{}",
@@ -40,6 +40,8 @@ def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
     Names are escaped, so that each stays one cell of plain text.
     """
+    from benchsuite import preprocessing_lines, result_table
+
     headers, lines = result_table(rows)
     ruler = ["---" if header in WORDS else "---:" for header in headers]
     cells = [[markdown_cell(c) for c in line] for line in (headers, *lines)]
@@ -84,6 +86,8 @@ def _csv(headers: Sequence[str], flat: Sequence[Mapping[str, Any]]) -> str:
 
 def as_latex(rows: Sequence[Mapping[str, Any]]) -> str:
     """A tabular that needs no package, with right-aligned numbers; comments below say how images were prepared."""
+    from benchsuite import preprocessing_lines, result_table
+
     headers, lines = result_table(rows)
     columns = "".join("l" if header in WORDS else "r" for header in headers)
     cells = [" & ".join(tex_cell(c) for c in line) + r" \\" for line in (headers, *lines)]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from benchsuite.evaluation.preprocessing import SIZES
 from benchsuite.explanation import ledger
 from benchsuite.explanation.ledger import Published
 from benchsuite.explanation.meaning import ranked
@@ -131,6 +130,8 @@ def preprocessing_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     The results that a line is about are not named if it is about all of them; else by as few of their fields as tell
     the lines apart, and of more than four only the first.
     """
+    from benchsuite.evaluation.preprocessing import SIZES
+
     ways, sizes = dict[str, list[Mapping[str, Any]]](), dict[str, list[Mapping[str, Any]]]()
     for row in rows:
         parts = [text.partition(SIZES) for text in row.get("preprocessing", ())]

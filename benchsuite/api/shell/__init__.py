@@ -1,0 +1,1 @@
+"""Commands for the shell and the machine: ``benchsuite completion``, ``doctor``, ``cache``, as functions."""
