@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from benchsuite.data.archives import ARCHIVES, Member, members
     from benchsuite.data.decode import SUFFIXES, check_head, check_headers, decode
+    from benchsuite.data.matlab import matlab_structs
     from benchsuite.data.places import archive_state, is_remote, read_bytes
     from benchsuite.data.prefetch import in_order
     from benchsuite.data.system_files import system_kind
@@ -106,6 +107,7 @@ _NAMES = {
     ),
     "benchsuite.data.archives": "ARCHIVES Member members",
     "benchsuite.data.decode": "SUFFIXES check_head check_headers decode",
+    "benchsuite.data.matlab": "matlab_structs",
     "benchsuite.data.places": "archive_state is_remote read_bytes",
     "benchsuite.data.prefetch": "in_order",
     "benchsuite.data.system_files": "system_kind",
@@ -238,6 +240,7 @@ __all__ = [
     "load_plugins",
     "load_predictions",
     "load_runs",
+    "matlab_structs",
     "members",
     "new_plugin",
     "perturbing",

@@ -1,4 +1,4 @@
-"""Progress of a task: notes, steps and the end. Nothing is shown unless a subclass shows it."""
+"""Progress of a task: notes, steps, a curve and the end. Nothing is shown unless a subclass shows it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ class Progress:
 
     def advance(self, steps: int, detail: str = "") -> None:
         """``steps`` more steps are done."""
+
+    def curve(self, name: str) -> None:
+        """The running task measures ``name`` again and again, such as an error in percent after each epoch."""
+
+    def point(self, value: float, words: str) -> None:
+        """The next ``value`` of the curve, and when it was measured, in words such as ``epoch 3 of 10``."""
 
     def stop(self) -> None:
         """The task has ended."""

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 from benchsuite.api.options import Options, run_request, surroundings
 from benchsuite.api.shown import Section, Shown
 from benchsuite.errors import BadParameter, ExpectationFailed, expected
+from benchsuite.explanation.meaning import meaning
 from benchsuite.progress import Progress
 from benchsuite.report.tables.group_errors import group_table
-from benchsuite.report.tables.text import Table, image_count, preprocessing_lines, profile_table, remarks, result_table
+from benchsuite.report.tables.outcomes import answer, outcome_lines, outcome_table
+from benchsuite.report.tables.text import Table, profile_table, published_table, result_table
 from benchsuite.runs import query, run
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.reporter import Reporter
-from benchsuite.stats.digits import with_interval
-from benchsuite.stats.metrics import Count
 from benchsuite.storage import run_folder
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Profile(Shown):
 class Evaluation(Shown):
     """A finished run. Errors and intervals are unrounded percentages; ``row`` is its object of ``run --json``.
 
-    ``n`` images were evaluated, of the ``of`` in the split.
+    ``n`` images were evaluated, of the ``of`` in the split. With ``explained`` it shows what the error means too, with
+    ``every`` all columns and published figures.
     """
 
     run_id: str
@@ -83,6 +84,13 @@ class Evaluation(Shown):
     top5_error: float
     row: Mapping[str, Any] = field(compare=False)
     profiled: bool = field(default=False, compare=False)
+    explained: bool = field(default=False, compare=False)
+    every: bool = field(default=False, compare=False)
+
+    @property
+    def meaning(self) -> str:
+        """What the error means, and what it can be compared with."""
+        return meaning(self.row)
 
     @property
     def profile(self) -> Profile:
@@ -106,33 +114,31 @@ class Evaluation(Shown):
 
     def lines(self) -> Sequence[str]:
         """The error rates, the preprocessing, what else to know about the run, and its folder."""
-        top1, top5 = (with_interval(Count(errors, self.n)) for errors in (self.top1_errors, self.top5_errors))
-        seen = image_count(self.row)
-        lines = [
-            f"{self.architecture}, weights {self.weights}, {self.protocol} on {self.dataset}: top-1 error {top1} %",
-            f"{self.top1_errors} wrong, of {seen} images; top-5 error {top5} %",
-            *preprocessing_lines([self.row]),
-        ]
-        return [*lines, "; ".join(remarks(self.row))]
+        return [answer([self.row]), *outcome_lines([self.row], explained=self.explained, every=self.every)]
 
     def below(self) -> Sequence[Shown]:
-        """The errors by groups of images, if there are any, and where the time went, if that was asked for."""
-        return [*_by_group([self.row]), *([self.profile] if self.profiled else [])]
+        """Every column, errors by groups and published figures, and where the time went, if that was asked for."""
+        return _below([self.row], self.every, self.profile if self.profiled else None)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Evaluations(Shown, Sequence[Evaluation]):
-    """Several runs, in the order of the networks and, for each of them, of the protocols."""
+    """Several runs, in the order of the networks and, for each of them, of the protocols.
+
+    With ``explained`` they show what each error means too, with ``every`` all columns and published figures.
+    """
 
     runs: tuple[Evaluation, ...]
     profiled: bool = field(default=False, compare=False)
+    explained: bool = field(default=False, compare=False)
+    every: bool = field(default=False, compare=False)
 
     @overload
     def __getitem__(self, place: int) -> Evaluation: ...
     @overload
     def __getitem__(self, place: slice) -> Evaluations: ...
     def __getitem__(self, place: int | slice) -> Evaluation | Evaluations:
-        return Evaluations(self.runs[place], self.profiled) if isinstance(place, slice) else self.runs[place]
+        return dataclasses.replace(self, runs=self.runs[place]) if isinstance(place, slice) else self.runs[place]
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -162,18 +168,17 @@ class Evaluations(Shown, Sequence[Evaluation]):
         return pd.concat([one.predictions.assign(run_id=one.run_id) for one in self.runs], ignore_index=True)
 
     def lines(self) -> Sequence[str]:
-        """How many runs there are, the preprocessing, and what else to know about each."""
-        known = [f"{run.architecture} {run.protocol}: {'; '.join(remarks(run.row))}" for run in self.runs]
-        prepared = preprocessing_lines([run.row for run in self.runs])
-        return [f"{len(self)} {'run' if len(self) == 1 else 'runs'}", *prepared, *known]
+        """The fewest and the most errors, the preprocessing, and what else to know about each run."""
+        rows = [run.row for run in self.runs]
+        return [answer(rows), *outcome_lines(rows, explained=self.explained, every=self.every)]
 
     def below(self) -> Sequence[Shown]:
-        """The errors by groups of images, if there are any, and where the time went, if that was asked for."""
-        return [*_by_group([run.row for run in self.runs]), *([self.profile] if self.profiled else [])]
+        """Every column, errors by groups and published figures, and where the time went, if that was asked for."""
+        return _below([run.row for run in self.runs], self.every, self.profile if self.profiled else None)
 
     def cells(self) -> Table:
-        """The table of ``benchsuite run``."""
-        return result_table([run.row for run in self.runs])
+        """The columns that differ between several runs; none for one run, whose sentences have all."""
+        return outcome_table([run.row for run in self.runs])
 
 
 def table_format(reporter: str, catalog: Catalog) -> Callable[[Sequence[Mapping[str, Any]]], str]:
@@ -207,6 +212,8 @@ def evaluate(
     sweep: tuple[()] = (),
     expect: str | Sequence[str] = (),
     profile: bool = False,
+    explain: bool = False,
+    every: bool = False,
     **options: Unpack[EvaluateOptions],
 ) -> Evaluation: ...
 @overload
@@ -217,6 +224,8 @@ def evaluate(
     sweep: Sweep = (),
     expect: str | Sequence[str] = (),
     profile: bool = False,
+    explain: bool = False,
+    every: bool = False,
     **options: Unpack[EvaluateOptions],
 ) -> Evaluations: ...
 def evaluate(
@@ -226,6 +235,8 @@ def evaluate(
     sweep: Sweep = (),
     expect: str | Sequence[str] = (),
     profile: bool = False,
+    explain: bool = False,
+    every: bool = False,
     **options: Unpack[EvaluateOptions],
 ) -> Evaluation | Evaluations:
     """Evaluates networks under test protocols, as ``benchsuite run`` does, and keeps the results in ``results``.
@@ -239,8 +250,10 @@ def evaluate(
     ``load_plugins()``; ``progress=False`` shows none. A run that exists already is read from its folder.
 
     ``sweep`` evaluates every protocol that has a parameter with each of its values, as in ``{"r": [4, 8]}``; the result
-    is ``Evaluations``. With ``profile`` it also shows where the time went. ``expect`` is ``"top1_error=24.7+-0.1"`` or
-    a list of such texts; a result that differs raises ``ExpectationFailed``, whose ``runs`` are the results.
+    is ``Evaluations``. With ``profile`` it also shows where the time went; with ``explain``, and always without
+    ``data``, what the error means; with ``every`` all columns and published figures. ``expect`` is
+    ``"top1_error=24.7+-0.1"`` or a list of such texts; a result that differs raises ``ExpectationFailed``, whose
+    ``runs`` are the results.
 
     A ``torch.nn.Module`` may be passed in place of a name; it is copied and left unchanged. Its weights are identified
     by the digest of its state, and it is computed each time, since a state does not tell what ``forward`` does.
@@ -260,9 +273,10 @@ def evaluate(
     whole = parameters.with_clean(asked, find)
     runs = _evaluate(given, tuple(whole), options, catalog, progress)
     failures = [line for one in expectations for run in runs if (line := _failure(run.row, *one))]
-    found: Evaluation | Evaluations = Evaluations(runs, profile)
+    shown: dict[str, Any] = {"profiled": profile, "explained": explain or options.get("data") is None, "every": every}
+    found: Evaluation | Evaluations = Evaluations(runs, **shown)
     if not listed and isinstance(protocols, str) and not sweep and runs:
-        found = dataclasses.replace(runs[whole.index(protocols)], profiled=profile)
+        found = dataclasses.replace(runs[whole.index(protocols)], **shown)
     if failures:
         raise ExpectationFailed("; ".join(failures), failures, found)
     return found
@@ -295,10 +309,16 @@ def of_row(row: Mapping[str, Any]) -> Evaluation:
     return Evaluation(path=Path(row["path"]), top1_interval=(low, high), row=row, **rest)
 
 
-def _by_group(rows: Sequence[Mapping[str, Any]]) -> list[Shown]:
-    """The tables of errors by groups of images, for the rows that have groups."""
-    title = "{architecture} {protocol}, by group"
-    return [Section(title.format_map(row), group_table(row)) for row in rows if "groups" in row]
+def _below(rows: Sequence[Mapping[str, Any]], every: bool, profile: Profile | None) -> list[Shown]:
+    """With ``every`` all columns, the errors by groups of images and the published figures; then the profile."""
+    parts: list[Shown] = []
+    if every:
+        title = "{architecture} {protocol}, by group"
+        parts.append(Section("all columns", result_table(rows)))
+        parts += [Section(title.format_map(row), group_table(row)) for row in rows if "groups" in row]
+        published = published_table(rows)
+        parts += [Section("published", published)] if published[1] else []
+    return [*parts, *([profile] if profile is not None else [])]
 
 
 def _table(runs: Sequence[Evaluation]) -> pd.DataFrame:

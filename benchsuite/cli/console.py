@@ -75,13 +75,6 @@ def print_shown(found: Shown, *, lists: bool = False, numbers: bool = False, roo
         print_shown(part, lists=lists, numbers=numbers, room=room)
 
 
-def err() -> Console:
-    """A console on standard error: progress and notes."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False)
-
-
 def print_json(value: Any) -> None:
     """Prints one JSON object on standard output. Raises ``ValueError`` for NaN and infinity, which JSON cannot hold.
 

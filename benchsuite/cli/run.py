@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.api.bars import bars
-from benchsuite.cli.console import add_results, err, out, print_json, print_table
+from benchsuite.cli.console import add_results, print_json, print_shown
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
     from benchsuite.api.evaluation import Profile
-
-WIDE = 130
-"""Width of a terminal, in columns, from which on the table of results is printed as one."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--processes", type=int, default=1, metavar="N", help="divide the work among N processes; see also torchrun")
     add("--expect", action="append", default=[], metavar="top1_error=24.7+-0.1", help="exit 1 if a result differs")
     add("--profile", action="store_true", help="also print where the time went, and what would make it faster")
+    add("--explain", action="store_true", help="also say what the error means and what it can be compared with")
+    add("--all", action="store_true", dest="every", help="also print speed, errors by group and published figures")
     add("--format", default="table", metavar="REPORTER", help="table, markdown, csv, latex (default: %(default)s)")
 
 
@@ -103,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
     if reporter is not None:
         table_format(reporter, catalog)  # a name that does not exist is an error before anything is computed
     options = evaluation_options(args) | {"processes": args.processes, "sweep": args.sweep, "expect": args.expect}
+    options |= {"explain": args.explain, "every": args.every}
     progress = bars() if leads() else Progress()
     try:
         runs = evaluate(args.architectures, args.protocol or ["1crop"], **options, catalog=catalog, progress=progress)
@@ -110,66 +111,25 @@ def run(args: argparse.Namespace) -> int:
         runs, failures = error.runs, [*error.failures]
     if not leads():
         return 0
-    rows, profiled = [dict(run.row) for run in runs], runs.profile if args.profile else None
+    profiled = runs.profile if args.profile else None
     if args.json:
+        rows = [dict(run.row) | ({"meaning": run.meaning} if args.explain else {}) for run in runs]
         print_json({"runs": rows} if profiled is None else {"runs": rows, "profile": [*profiled.records]})
     elif reporter is not None:
         print(runs.rendered(reporter, catalog), end="")
+        with redirect_stdout(sys.stderr):
+            print(*(run.meaning for run in runs if args.explain), sep="\n", end="\n" if args.explain else "")
+            _print_profile(profiled)
     else:
-        _print_tables(rows)
-    if profiled is not None and not args.json:
-        _print_profile(profiled, to_stdout=reporter is None)
+        print_shown(runs)
+        _print_profile(profiled)
     for failure in failures:
         print(f"benchsuite: expectation failed: {failure}", file=sys.stderr)
     return int(bool(failures))
 
 
-def _print_tables(rows: list[dict[str, Any]]) -> None:
-    """Prints the results, the published figures for them, and their folders.
-
-    In a narrow terminal the results are two tables.
-    """
-    from benchsuite.report.tables.group_errors import group_table
-    from benchsuite.report.tables.text import preprocessing_lines, published_table, remarks, result_table
-
-    console = out()
-    headers, lines = result_table(rows)
-    if console.width >= WIDE:
-        print_table(console, "", headers, lines)
-    else:
-        names, rest = ("architecture", "protocol"), ("weights", "dataset", "images/s", "decode / wait / forward s")
-        for wanted in ([h for h in headers if h not in rest], [h for h in headers if h in names + rest]):
-            at = [headers.index(h) for h in wanted]
-            print_table(console, "", wanted, [[line[i] for i in at] for line in lines])
-    console.print("\n".join(preprocessing_lines(rows)), markup=False, soft_wrap=True)
-    for row in rows:
-        print_table(console, f"{row['architecture']} {row['protocol']}, by group", *group_table(row), numbers=True)
-    print_table(console, "published", *published_table(rows))
-    for row in rows:
-        console.print("; ".join(remarks(row)), markup=False, soft_wrap=True)
-    _print_checks(rows)
-
-
-def _print_checks(rows: list[dict[str, Any]]) -> None:
-    """Prints the precision that ``--precision auto`` chose and the check behind it, a line for each network."""
-    from benchsuite.runs.auto_precision import describe_decision
-
-    lines = [f"{row['architecture']}: {describe_decision(d)}" for row in rows for d in row.get("precision_check", ())]
-    for line in dict.fromkeys(lines):
-        out().print(line, markup=False, soft_wrap=True)
-
-
-def _print_profile(profiled: Profile, *, to_stdout: bool) -> None:
-    """Prints where the time went, as a table, and the advice; if a reporter prints the results, on standard error."""
-    from benchsuite.report.tables.text import profile_table
-
-    console = out() if to_stdout else err()
-    headers, lines = profile_table(profiled.records)
-    title, *advice = profiled.lines()
-    if console.width >= WIDE:
-        print_table(console, title, headers, lines)
-    else:
-        for line in lines:
-            print_table(console, title, ("", ""), list(zip(headers, line, strict=True)))
-    for words in advice:
-        console.print(words, markup=False, soft_wrap=True)
+def _print_profile(profiled: Profile | None) -> None:
+    """Prints where the time went, if that was asked for."""
+    if profiled is not None:
+        print()
+        print_shown(profiled)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.data.matlab import matlab_structs
 from benchsuite.doctor.findings import brief, looks_like, number
 from benchsuite.doctor.kinds import Finding, found
 from benchsuite.stats import significance
@@ -106,12 +107,10 @@ def devkit_order(root: Path) -> dict[str, list[int]]:
 
 
 def _from_meta(file: Path) -> dict[str, list[int]]:
-    from scipy.io import loadmat
-
     try:
-        rows = loadmat(file, squeeze_me=True)["synsets"]
-        leaves = {int(r["ILSVRC2012_ID"]): str(r["WNID"]) for r in rows if int(r["num_children"]) == 0}
-    except Exception:  # not the file of the development kit: this order is not tried
+        rows = [row for row in matlab_structs(file.read_bytes(), "synsets") if row["num_children"] == 0]
+        leaves = {int(row["ILSVRC2012_ID"] or 0): str(row["WNID"]) for row in rows}
+    except (OSError, ValueError, KeyError):  # not the file of the development kit: this order is not tried
         return {}
     ids = [leaves[number] for number in sorted(leaves)]
     rank = {wnid: i for i, wnid in enumerate(sorted(ids))}

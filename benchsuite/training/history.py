@@ -1,12 +1,14 @@
-"""The counts and predictions of every epoch of a training."""
+"""The counts and predictions of every epoch of a training; how a training without a history tells its progress."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.progress import Progress
 from benchsuite.stats.metrics import Count
 from benchsuite.storage.files import writing
 from benchsuite.storage.training_folder import CORRECT, EPOCHS
@@ -14,6 +16,8 @@ from benchsuite.storage.training_folder import CORRECT, EPOCHS
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from benchsuite.training.trainer import Trainer
 
 
 WATCHED = "train_errors "
@@ -91,3 +95,47 @@ class History:
 def watched_counts(row: Mapping[str, Any]) -> dict[str, Count]:
     """The errors on training images in a row of the epochs, by the name of the perturbation; maybe none."""
     return {name.removeprefix(WATCHED): Count(row[name], row["watched_n"]) for name in row if name.startswith(WATCHED)}
+
+
+TIMED = 10
+"""So many steps are timed, after the first one, before the time of a training is told."""
+
+
+@dataclass(slots=True)
+class Told:
+    """Tells a progress how a training goes: how long it will take, by its first steps, and the error of each epoch.
+
+    ``start`` is when the training started, ``timed`` when its first step had ended, in seconds.
+    """
+
+    trainer: Trainer
+    progress: Progress
+    start: float = field(default_factory=time.monotonic)
+    timed: float = 0.0
+    first: float | None = None
+    last: float = 0.0
+
+    def advanced(self) -> None:
+        """Tells of a step that is done."""
+        trainer, now = self.trainer, time.monotonic()
+        self.progress.advance(1, trainer.words)
+        if trainer.step == 1:
+            self.timed = now
+        if trainer.step == min(1 + TIMED, trainer.steps) > 1:
+            left = (now - self.timed) / (trainer.step - 1) * (trainer.steps - trainer.step)
+            self.progress.note(f"this takes about {now - self.start + left:.0f} s, by its first {trainer.step} steps")
+        if trainer.between_epochs:
+            self._epoch()
+
+    def ended(self) -> None:
+        """Tells how long the training took, and the errors of its first and last epoch."""
+        spent, epochs = time.monotonic() - self.start, self.trainer.epoch
+        errors = f"{self.first:.1f} % wrong in epoch 1, {self.last:.1f} % in epoch {epochs}"
+        self.progress.note(f"trained in {spent:.0f} s; of the training images, {errors}")
+
+    def _epoch(self) -> None:
+        loss, wrong, seen = self.trainer.epoch_counts()
+        self.last = 100 * wrong / seen
+        self.first = self.last if self.first is None else self.first
+        epochs = -(-self.trainer.steps // self.trainer.per_epoch)
+        self.progress.point(self.last, f"epoch {self.trainer.epoch} of {epochs}, loss {loss:.2f}")

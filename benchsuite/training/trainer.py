@@ -33,6 +33,7 @@ from benchsuite.storage.files import writing
 from benchsuite.training import network, optimizers, schedules
 from benchsuite.training.batches import Feed, Moment
 from benchsuite.training.checkpoints import State
+from benchsuite.training.history import Told
 from benchsuite.training.images import TrainingImages, read, training_images
 from benchsuite.training.multi_size import MultiSizeMode
 from benchsuite.training.network import Layout, faster_layout, in_layout
@@ -313,7 +314,8 @@ def ensure(
     if path.is_file():
         return
     split = train()
-    progress.note(f"training {architecture.name} on {split.name} once ({recipe.cost}); kept in {path}")
+    what = f"{recipe.epochs} epochs on the {len(split.samples)} training images of {split.name}"
+    progress.note(f"training {architecture.name} once, {what}; kept in {path}")
     module = fit(architecture, recipe, split, device, progress)
     with writing(path) as part:
         save_state(part, module, recipe.preprocess)
@@ -335,12 +337,15 @@ def fit(architecture: Architecture, recipe: Recipe, split: Split, device: str, p
     with deterministic(device):
         trainer = Trainer(architecture, recipe, images, len(split.classes), compute)
         progress.start(f"training {architecture.name}", trainer.steps)
+        progress.curve("error on training images in percent")
+        told = Told(trainer, progress)
         try:
             while trainer.step < trainer.steps:
                 trainer.advance()
-                progress.advance(1, trainer.words)
+                told.advanced()
         finally:
             progress.stop()
+    told.ended()
     return trainer.module.cpu().eval()
 
 

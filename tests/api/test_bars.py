@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchsuite.api.bars import NotebookBar, bars, in_notebook
+from benchsuite.api.bars import EVERY, HEIGHTS, Curve, NotebookBar, ProgressLines, bars, in_notebook
 
 
 class ZMQInteractiveShell:
@@ -82,3 +82,58 @@ def test_the_next_task_has_the_same_line(shown: list[str]) -> None:
 def test_a_terminal_is_no_notebook() -> None:
     assert not in_notebook()
     assert not isinstance(bars(), NotebookBar)
+
+
+def test_a_curve_is_a_character_for_each_value_and_its_ends() -> None:
+    curve = Curve("error in percent", [80.0, 40.0, 9.0, 0.0])
+    assert curve.words(drawn=True) == "error in percent: █▅▁▁ 80.0 to 0.0"
+    assert curve.words(drawn=False) == "error in percent: 80.0 to 0.0"
+    assert Curve("error", [0.0, 0.0]).words(drawn=True) == "error: ▁▁ 0.0 to 0.0"
+    assert len(Curve("e", [float(n) for n in range(500)]).words(drawn=True)) < 60
+
+
+def test_a_log_file_has_one_line_for_each_point_and_no_others() -> None:
+    lines = ProgressLines("training net", 40, start=10.0)
+    lines.curve = "error"
+    assert [lines.advance(1, "loss 1", 10.0 + EVERY * 2 * n) for n in range(20)] == [None] * 20
+    assert lines.point(12.34, "epoch 1 of 2", 30.0) == "training net: epoch 1 of 2, error 12.3, about 20 s left"
+
+
+def test_a_pipe_gets_a_line_for_each_point_without_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    drawn(4)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "benchsuite: training net"
+    assert [line.partition(", about")[0] for line in lines[1:5]] == [
+        f"benchsuite: training net: epoch {n + 1}, error in percent {80 / 2**n:.1f}" for n in range(4)
+    ]
+    assert lines[5:] == ["benchsuite: done"]
+
+
+def test_a_terminal_draws_the_curve_below_the_bar_and_keeps_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    drawn(4)
+    text = capsys.readouterr().err
+    curve = f"error in percent: {HEIGHTS[-1]}{HEIGHTS[4]}{HEIGHTS[2]}{HEIGHTS[1]} 80.0 to 10.0"
+    assert text.rstrip("\n").endswith(f"{curve}\nbenchsuite: done")
+
+
+def drawn(points: int) -> None:
+    """A task with a curve that falls by half from point to point."""
+    shown = bars()
+    shown.start("training net", points)
+    shown.curve("error in percent")
+    for number in range(points):
+        shown.advance(1)
+        shown.point(80 / 2**number, f"epoch {number + 1}")
+    shown.stop()
+    shown.note("done")
+
+
+def test_a_notebook_shows_the_curve_beside_the_bar(shown: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NotebookBar, "PAUSE", 0.0)
+    drawn(3)
+    assert shown[-1].endswith(f"3 of 3, error in percent: {HEIGHTS[-1]}{HEIGHTS[4]}{HEIGHTS[2]} 80.0 to 20.0")

@@ -92,12 +92,25 @@ def test_what_a_run_shows_begins_with_the_answer_and_says_the_preprocessing() ->
 def test_several_runs_show_one_table_in_a_terminal_and_in_a_notebook() -> None:
     runs = benchsuite.evaluate(["toy"], ["1crop", "10crop"], **HERE)
     lines = repr(runs).splitlines()
-    assert lines[0] == "2 runs"
-    assert lines[1].split()[:3] == ["architecture", "weights", "protocol"]
-    assert [line.split()[2] for line in lines[2:4]] == ["1crop", "10crop"]
+    words = "2 runs of toy, weights identity, 5 images of toy: top-1 error 20.00 % (10crop) to 40.00 % (1crop)"
+    assert lines[0] == words
+    assert lines[1].split()[:3] == ["protocol", "top-1", "error"], "what is the same in all rows is no column"
+    assert [line.split()[0] for line in lines[2:4]] == ["1crop", "10crop"]
     markup = runs._repr_html_()
     assert markup.count("<tr>") == 3
     assert ">10crop</td>" in markup
+
+
+def test_everything_and_what_it_means_are_shown_when_asked_for() -> None:
+    plain, asked = (benchsuite.evaluate("toy", explain=more, every=more, **HERE) for more in (False, True))
+    assert plain == asked
+    assert ["What 40.00 % means: " in repr(run) for run in (plain, asked)] == [False, True]
+    assert ["all columns" in repr(run) for run in (plain, asked)] == [False, True]
+    assert plain.meaning in repr(asked)
+    assert "speed, published figures: --all" in repr(plain)
+    several = benchsuite.evaluate(["toy"], ["1crop", "10crop"], explain=True, **HERE)
+    assert repr(several).count(" % means: ") == 2
+    assert repr(several[1:]).count(" % means: ") == 1
 
 
 def test_results_are_frozen() -> None:

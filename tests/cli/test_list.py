@@ -247,10 +247,9 @@ def test_json_refuses_what_is_no_json():
         console.print_json({"x": float("nan")})
 
 
-def test_consoles_write_to_their_streams(capsys):
+def test_the_console_writes_to_standard_output(capsys):
     console.out().print("result")
-    console.err().print("note")
-    assert capsys.readouterr() == ("result\n", "note\n")
+    assert capsys.readouterr() == ("result\n", "")
 
 
 def test_listing_imports_no_heavy_library():

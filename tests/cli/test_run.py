@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,13 @@ from toys import TOP1_ERRORS, ToyPlugin
 
 from benchsuite import load_plugins
 from benchsuite.api.bars import ProgressLines
+from benchsuite.api.evaluation import Evaluations, of_row
 from benchsuite.cli import main
+from benchsuite.cli.console import print_shown
+from benchsuite.runs.manifest import result_row
+from benchsuite.storage import run_folder
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +72,39 @@ def test_a_profile_is_a_table_with_advice_or_an_object_of_its_own(capsys: pytest
     assert main([*TOY, "-p", "1crop", "-p", "10crop", "--profile"]) == 0
     out = capsys.readouterr().out
     assert "where the time went" in out
-    assert f"1crop + 10crop: {one['advice'][0]}" in out
+    assert f"1crop + 10crop: {one['advice'][0]}" in " ".join(out.split())
     assert main([*TOY, "-p", "1crop", "--profile", "--format", "csv"]) == 0
     streams = capsys.readouterr()
     assert "where the time went" not in streams.out
     assert "where the time went" in streams.err
+
+
+@pytest.mark.parametrize("width", [60, 80, 130])
+@pytest.mark.parametrize("words", [[], ["-p", "10crop"], ["--explain"], ["--all", "-p", "fullconv"]])
+def test_a_run_answers_first_and_fits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, words: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main([*TOY, "-p", "1crop", *words]) == 0
+    streams = capsys.readouterr()
+    assert streams.out.startswith("2 runs of toy, " if "-p" in words else "toy, weights identity, 1crop on toy: top-1 ")
+    assert [line for line in streams.out.splitlines() if len(line) > width] == []
+    assert len(streams.out.splitlines()) <= 24 or "--all" in words or width < 80
+    assert not [c for c in streams.out + streams.err if ord(c) < 32 and c != "\n"]
+
+
+def test_the_sentence_is_added_to_every_output(capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = {}
+    for words in ([], ["--json"], ["--format", "csv"]):
+        plain, explained = [], []
+        for more, kept in (([], plain), (["--explain"], explained)):
+            assert main([*TOY, *words, *more]) == 0
+            streams = capsys.readouterr()
+            kept += [" ".join((streams.err if "csv" in words else streams.out).split()), streams.out]
+        assert "What 40.00 % means: toy, weights identity, by 1crop" in explained[0]
+        assert "What 40.00 % means" not in plain[0]
+        outputs[tuple(words)] = plain[1], explained[1]
+    assert len(set(outputs["--format", "csv"])) == 1, "the table of a reporter is as without it"
 
 
 def test_transforms_are_options_that_may_be_repeated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,3 +262,18 @@ def test_progress_without_a_terminal_is_a_line_now_and_then() -> None:
     assert [i for i, line in enumerate(told) if line] == [3, 7]
     assert told[3] == "training net: 40 of 100, about 24 s left, loss 0.500"
     assert ProgressLines("evaluating", 4, start=0.0).advance(1, "", 99.0) == "evaluating: 1 of 4, about 297 s left"
+
+
+def test_the_readme_shows_what_is_printed_of_a_committed_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    made = re.search(r"<!-- output of the committed run (\S+) -->\n\n```\n(.*?)```\n", page, flags=re.DOTALL)
+    assert made is not None
+    folder, shown = made.groups()
+    manifest = run_folder.read_manifest(ROOT / folder)
+    assert manifest is not None
+    row = result_row(manifest, f"results/runs/{manifest['run_id']}", cached=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    print_shown(Evaluations((of_row(row),), explained=True))
+    assert capsys.readouterr().out == shown

@@ -45,6 +45,7 @@ RENAMED = {
     "run --compile": "compiled",
     "explain --from": "start",
     "explain --to": "goal",
+    "run --all": "every",
     "list --all": "every",
     "show --all": "every",
     "compare --all": "every",

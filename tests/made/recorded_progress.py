@@ -6,10 +6,11 @@ from benchsuite.progress import Progress
 
 
 class RecordedProgress(Progress):
-    """Keeps the ``notes``, and adds up the steps: ``done`` of ``total``."""
+    """Keeps the ``notes`` and the ``points`` of curves, and adds up the steps: ``done`` of ``total``."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.points: list[tuple[float, str]] = []
         self.total = self.done = 0
 
     def note(self, text: str) -> None:
@@ -20,3 +21,6 @@ class RecordedProgress(Progress):
 
     def advance(self, steps: int, detail: str = "") -> None:
         self.done += steps
+
+    def point(self, value: float, words: str) -> None:
+        self.points.append((value, words))

@@ -342,6 +342,9 @@ def test_a_fitted_network_knows_its_digits_and_the_seed_makes_it() -> None:
     again = engine.fit(toy_training.ARCHITECTURE, easy, open_digits(None, "train"), "cpu", Progress())
     assert not module.training
     assert recorder.done == recorder.total == 4 * (1437 // 64)
+    errors = [value for value, _ in recorder.points]
+    assert [words.partition(",")[0] for _, words in recorder.points] == [f"epoch {n} of 4" for n in (1, 2, 3, 4)]
+    assert errors[-1] < errors[0], "the curve goes down"
     mine, theirs = module.state_dict(), again.state_dict()
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
@@ -419,7 +422,7 @@ def test_a_run_without_data_trains_the_asked_network_once_and_evaluates_it(tmp_p
     catalog, recorder = quick_catalog(), RecordedProgress()
     (row,) = runs.run(RunRequest(("tiny:width=5",), ("1crop",), device="cpu", results=tmp_path), catalog, recorder)
     assert (row["architecture"], row["weights"], row["n"]) == ("tiny:width=5", "trained here (digits-1)", 360)
-    assert any("training tiny:width=5 on digits once" in note for note in recorder.notes)
+    assert any(note.startswith("training tiny:width=5 once, 1 epochs on the 1437 ") for note in recorder.notes)
     recorder = RecordedProgress()
     runs.run(RunRequest(("tiny:width=5",), ("10crop:resize=36",), device="cpu", results=tmp_path), catalog, recorder)
     assert not any("training" in note for note in recorder.notes)

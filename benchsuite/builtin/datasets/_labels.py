@@ -173,11 +173,11 @@ def _from_kit(truth: bytes, meta: bytes, file: str, stems: Sequence[str], index:
 
 def _wnids_of(meta: bytes, file: str, index: dict[str, int]) -> dict[int, str]:
     """The WordNet id of each ILSVRC2012_ID whose synset has no children."""
-    from benchsuite.builtin.datasets import _matlab
+    from benchsuite import matlab_structs
 
     rule = f"that of the development kit, with synsets for each of the {len(index)} classes"
     try:
-        rows = [row for row in _matlab.structs(meta, "synsets") if row["num_children"] == 0]
+        rows = [row for row in matlab_structs(meta, "synsets") if row["num_children"] == 0]
         found = {int(float(row["ILSVRC2012_ID"] or 0)): str(row["WNID"]) for row in rows}
     except Exception as error:  # a damaged file raises many types
         raise DataError(expected(META, rule, first_line(error), file)) from None

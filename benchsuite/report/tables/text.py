@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from benchsuite.explanation import ledger
-from benchsuite.explanation.ledger import Published, differences
+from benchsuite.explanation.ledger import Published
+from benchsuite.explanation.meaning import ranked
 from benchsuite.specs.view import border_words
 from benchsuite.stats.digits import decimals, percent, places, signed, with_interval
 from benchsuite.stats.metrics import Count
@@ -165,30 +165,14 @@ def published_table(rows: Sequence[Mapping[str, Any]], most: int = 8) -> Table:
     If network, weights, dataset and views are the same, the last column is the measured top-1 error and its difference
     from the published one; else it names what differs.
     """
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        key = (ledger.base(row["architecture"]), row["protocol"].partition(":")[0])
-        groups.setdefault(key, []).append(row)
     lines: list[list[str]] = []
-    for (model, protocol), measured in groups.items():
-        ranked = []
-        for figures in _measurements(ledger.matching(model, protocol)):
-            words, row = min(((differences(figures[0], row), row) for row in measured), key=lambda pair: len(pair[0]))
-            ranked.append((len(words), _published_line(figures, words, row)))
-        ranked.sort(key=lambda pair: pair[0])
-        lines += [line for _, line in ranked[:most]]
-        if len(ranked) > most:
-            rest = f"and {len(ranked) - most} more: benchsuite list published --model {model}"
+    for compared in ranked(rows):
+        lines += [_published_line(figures, words, row) for words, figures, row in compared[:most]]
+        if len(compared) > most:
+            model = ledger.base(compared[0][2]["architecture"])
+            rest = f"and {len(compared) - most} more: benchsuite list published --model {model}"
             lines.append([rest, *[""] * (len(PUBLISHED) - 1)])
     return list(PUBLISHED), lines
-
-
-def _measurements(figures: Iterable[Published]) -> list[list[Published]]:
-    """The figures grouped by measurement, which has a top-1 figure, a top-5 figure, or both."""
-    groups: dict[str, list[Published]] = {}
-    for figure in figures:
-        groups.setdefault(figure.measurement, []).append(figure)
-    return list(groups.values())
 
 
 def _published_line(figures: Sequence[Published], words: Sequence[str], row: Mapping[str, Any]) -> list[str]:
@@ -203,12 +187,14 @@ def _published_line(figures: Sequence[Published], words: Sequence[str], row: Map
         first.dataset,
         *("" if errors.get(k) is None else str(errors[k]) for k in (1, 5)),
         first.source + ("" if first.status == "verified" else " (unverified)"),
-        "; ".join(words) or _compared(errors.get(1), row),
+        "; ".join(words) or measured_words(figures, row),
     ]
 
 
-def _compared(published: Decimal | None, row: Mapping[str, Any]) -> str:
+def measured_words(figures: Iterable[Published], row: Mapping[str, Any]) -> str:
+    """The measured top-1 error of a run, and its difference from the published one: ``23.880 (+0.010)``."""
     count = Count(row["top1_errors"], row["n"])
+    published = next((figure.error for figure in figures if figure.k == 1), None)
     if published is None:
         return percent(count)
     return f"{percent(count)} ({signed(100 * count.ratio - Fraction(published), places(count.total))})"

@@ -23,7 +23,7 @@ Element = tuple[int, memoryview]
 """The type and the bytes of a part of a file."""
 
 
-def structs(content: bytes, name: str) -> list[dict[str, float | str | None]]:
+def matlab_structs(content: bytes, name: str) -> list[dict[str, float | str | None]]:
     """The first number or the text of each field of each struct of the array ``name``; None for a field of another
     kind. Raises ``ValueError`` if there is no such array, and for a damaged file.
     """

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
 
-from benchsuite.builtin.datasets import _matlab
+from benchsuite import matlab_structs
 
 NUMBER = st.integers(0, 255) | st.integers(-(2**31), 2**31 - 1) | st.floats(allow_nan=False, width=32)
 TEXT = st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=1).filter(lambda s: s == s.strip())
@@ -29,7 +29,7 @@ def saved(rows, compressed):
 def test_numbers_and_texts_of_structs_are_those_that_scipy_reads(rows, compressed):
     content = saved(rows, compressed)
     usual = loadmat(io.BytesIO(content), squeeze_me=True)["synsets"].reshape(-1)
-    found = _matlab.structs(content, "synsets")
+    found = matlab_structs(content, "synsets")
     assert len(found) == len(rows)
     for ours, theirs in zip(found, usual, strict=True):
         assert [*ours] == [*theirs.dtype.names]
@@ -42,7 +42,7 @@ def test_the_kits_structs_are_those_that_scipy_reads():
     content = copies.meta_mat()
     usual = loadmat(io.BytesIO(content), squeeze_me=True)["synsets"].reshape(-1)
     names = ("ILSVRC2012_ID", "WNID", "words", "num_children", "wordnet_height")
-    found = _matlab.structs(content, "synsets")
+    found = matlab_structs(content, "synsets")
     assert [[row[n] for n in names] for row in found] == [[row[n] for n in names] for row in usual]
 
 
@@ -50,4 +50,4 @@ def test_another_array_and_a_damaged_file_are_errors():
     content = saved([(1, "a", 2)], True)
     for name, spoilt in (("none", content), ("other", content), ("synsets", content[:180]), ("synsets", b"text")):
         with pytest.raises(ValueError, match=r"no array|a damaged MATLAB file"):
-            _matlab.structs(spoilt, name)
+            matlab_structs(spoilt, name)
