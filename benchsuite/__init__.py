@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from benchsuite.api.reproduction.reproduce import reproduce
     from benchsuite.api.shell.caches import clear_cache, list_cache
     from benchsuite.api.shell.completion import completion_script
+    from benchsuite.api.shell.installation import check_installation
     from benchsuite.api.sweeping import sweep
     from benchsuite.api.training import train
     from benchsuite.builtin.datasets._sets import (
@@ -98,6 +99,7 @@ _NAMES = {
     "benchsuite.api.reproduction.reproduce": "reproduce",
     "benchsuite.api.shell.caches": "clear_cache list_cache",
     "benchsuite.api.shell.completion": "completion_script",
+    "benchsuite.api.shell.installation": "check_installation",
     "benchsuite.api.sweeping": "sweep",
     "benchsuite.api.training": "train",
     "benchsuite.builtin.datasets._sets": (
@@ -209,6 +211,7 @@ __all__ = [
     "check_data",
     "check_head",
     "check_headers",
+    "check_installation",
     "check_plugin",
     "class_folders",
     "clear_cache",

@@ -104,7 +104,7 @@ def test_every_command_of_the_readme_is_there_as_a_call(command: str) -> None:
     assert [p for p in protocols if not any(p in source for _, source in same)] == []
 
 
-ABOUT_THE_SHELL = {"cache clear", "cache list", "completion"}
+ABOUT_THE_SHELL = {"cache clear", "cache list", "completion", "doctor"}
 """Commands that docs/shell.md shows."""
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "list": "list architectures, protocols, datasets, loaders, reporters, recipes, weights or published numbers",
     "show": "show a protocol with its views, an architecture, a dataset, a published number or a run",
     "compare": "compare runs on the same images: which images were fixed or broken, and whether that can be chance",
+    "doctor": "try what is installed: packages, loaders, devices, plugins, folders",
     "explain": "explain why two error rates differ, one factor at a time",
     "reproduce": "measure published figures again, and judge whether they were reproduced",
     "audit": "count the predictions of a run under every published accounting, and judge a claimed accuracy",

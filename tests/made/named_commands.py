@@ -30,6 +30,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "data prepare": benchsuite.prepare_data,
     "plugin new": benchsuite.new_plugin,
     "plugin check": benchsuite.check_plugin,
+    "doctor": benchsuite.check_installation,
     "cache list": benchsuite.list_cache,
     "cache clear": benchsuite.clear_cache,
     "completion": benchsuite.completion_script,
