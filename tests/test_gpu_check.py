@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -76,12 +76,21 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found_by(
-    gpu: Path, *runs: Callable[[Any], Any], seconds: float = 30.0, whole: float = 60.0
+    gpu: Path,
+    *runs: Callable[[Any], Any],
+    seconds: float = 30.0,
+    limits: Mapping[Callable[[Any], Any], float] | None = None,
+    whole: float = 60.0,
 ) -> tuple[list[tuple[str, str, str]], int]:
-    """The rows of toy stages of two checks each, the second of which passes; and the exit status."""
+    """The rows of toy stages of two checks each, the second of which passes; and the exit status.
+
+    ``limits`` are the seconds of the stages that do not have ``seconds``.
+    """
     from gpu_check.rows import Check, Stage, report, run_stages
 
-    stages = [Stage(f"stage {i}", seconds, (Check("first", r), Check("second", passed_by))) for i, r in enumerate(runs)]
+    limit = [(limits or {}).get(r, seconds) for r in runs]
+    checks = [(Check("first", r), Check("second", passed_by)) for r in runs]
+    stages = [Stage(f"stage {i}", limit[i], pair) for i, pair in enumerate(checks)]
     rows = run_stages(stages, lambda: BENCH, gpu, whole)
     status = report(rows, {"device": "a toy"}, gpu / "out")
     page = (gpu / "out" / "README.md").read_text(encoding="utf-8")
@@ -131,7 +140,7 @@ def test_a_failing_check_is_a_row_with_its_reason_and_the_status_is_1(gpu: Path)
 
 
 def test_a_stage_that_dies_or_hangs_ends_alone(gpu: Path) -> None:
-    rows, status = found_by(gpu, dies, hangs, passed_by, seconds=1.5)
+    rows, status = found_by(gpu, dies, hangs, passed_by, limits={hangs: 1.5})
     assert rows[0] == ("stage 0", "failed", "the process of the stage ended with status 7")
     assert rows[2] == ("stage 1", "failed", "the stage ran out of time, after 2 s")
     assert [verdict for _, verdict, _ in rows] == ["failed", "skipped", "failed", "skipped", "passed", "passed"]
