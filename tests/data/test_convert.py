@@ -195,7 +195,7 @@ def test_a_run_says_what_was_scaled_and_the_doctor_counts_it(
     assert row["conversion"] == {"depth": "scale", "alpha": "black"}
     assert row["n"] == 5
     assert main([*words, "--data", data]) == 0
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "images of more than 8 bits were scaled to 8; transparent images were put on black" in out
     assert main([*words, "--data", f"folder:{scans}"]) == 2
     assert "scale it by ,depth=scale" in capsys.readouterr().err

@@ -204,7 +204,9 @@ def test_a_report_has_the_groups_in_its_page_its_tables_and_its_csv(tmp_path: Pa
 def test_every_way_to_print_a_run_shows_its_groups(tmp_path: Path) -> None:
     shared: Any = {"data": "related", "device": "cpu", "catalog": CATALOG, "progress": False, "results": tmp_path}
     one = benchsuite.evaluate("patches", **shared)
-    for shown in (repr(one), one._repr_html_(), repr(benchsuite.evaluate(["patches"], **shared))):
+    assert "errors by light and place: --all" in repr(one)
+    whole = benchsuite.evaluate("patches", every=True, **shared)
+    for shown in (repr(whole), whole._repr_html_(), repr(benchsuite.evaluate(["patches"], every=True, **shared))):
         assert "patches 1crop, by group" in shown
         assert "place c" in shown
     assert "relative error" in repr(one)

@@ -105,8 +105,10 @@ def test_a_run_counts_errors_by_corruption_and_severity_and_relates_them_to_alex
     assert row["relative_error"]["value"] == pytest.approx(100 * np.mean(ratios))
     assert main([*WORDS, data]) == 0
     shown = capsys.readouterr().out
-    assert "severity 5" in shown
     assert f"mCE {row['relative_error']['value']:.2f} %" in shown
+    assert "errors by corruption and severity: --all" in shown
+    assert main([*WORDS, data, "--all"]) == 0
+    assert "severity 5" in capsys.readouterr().out
     assert main(["show", row["run_id"]]) == 0
     brief = capsys.readouterr().out
     assert f"mCE {row['relative_error']['value']:.2f} %" in brief
