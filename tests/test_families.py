@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+import scripts
 
 from benchsuite import load_plugins
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
 def script() -> Any:
-    spec = importlib.util.spec_from_file_location("families", ROOT / "benchmarks" / "families.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclass looks there
-    spec.loader.exec_module(module)
-    return module
+    return scripts.loaded("benchmarks/families.py")
 
 
 def test_the_page_has_a_line_for_each_of_more_than_twenty_families(script: Any) -> None:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import scripts
 from named_commands import parsers
 
 from benchsuite import load_plugins
 from benchsuite.explanation import ledger
 from benchsuite.specs import hookspecs
 
-ROOT = Path(__file__).parent.parent
-
 
 @pytest.fixture(scope="module")
 def script() -> Any:
-    spec = importlib.util.spec_from_file_location("reference_pages", ROOT / "docs" / "reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.loaded("docs/reference.py")
 
 
 def test_the_pages_are_what_the_code_says(script: Any, capsys: pytest.CaptureFixture[str]) -> None:

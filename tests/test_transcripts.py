@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import scripts
 
 pytest.importorskip("duckdb", reason="the pages have a query: pip install 'benchsuite[query]'")
 ROOT = Path(__file__).parent.parent
@@ -15,12 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def script() -> Any:
-    spec = importlib.util.spec_from_file_location("transcripts", ROOT / "docs" / "transcripts.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.loaded("docs/transcripts.py")
 
 
 def test_the_outputs_of_the_pages_are_what_their_commands_print(
