@@ -111,7 +111,7 @@ def _command(given: Sequence[str]) -> int:
     except BenchsuiteError as error:
         if args.debug:
             raise
-        print(f"benchsuite: {error}", file=sys.stderr)
+        _say(str(error))
         return error.exit_status
     except KeyboardInterrupt as error:
         if args.debug:
@@ -124,8 +124,16 @@ def _command(given: Sequence[str]) -> int:
     except Exception as error:
         if args.debug:
             raise
-        print(f"benchsuite: {type(error).__name__}: {first_line(error)} (--debug shows where)", file=sys.stderr)
+        _say(f"{type(error).__name__}: {first_line(error)} (--debug shows where)")
         return 2
+
+
+def _say(line: str) -> None:
+    """Prints why the command ends; of several processes that ``torchrun`` started, the first one that fails does."""
+    from benchsuite.distributed.process_group import first_to_fail
+
+    if first_to_fail():
+        print(f"benchsuite: {line}", file=sys.stderr, flush=True)
 
 
 def make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
