@@ -17,6 +17,7 @@ from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError, StorageError
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
+from benchsuite.evaluation.resident import resident
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress
@@ -168,7 +169,7 @@ def begin(request: RunRequest, todo: list[Question], progress: Progress, crew: C
     """Begins the pass over the images that answers the questions in ``todo``, of which there is at least one."""
     from benchsuite.models import precision
 
-    todo = _with_open_loader(todo, request, progress)
+    todo = _with_open_loader(todo, request, progress, crew.local_size)
     device = device_here(request.device)
     precision.check(todo[0].precision, device)
     compute = Compute(device, todo[0].precision, request.compiled)
@@ -214,8 +215,10 @@ def _work(
         progress.stop()
 
 
-def _with_open_loader(todo: Sequence[Question], request: RunRequest, progress: Progress) -> list[Question]:
-    """The questions with their loader opened for the views of all of them.
+def _with_open_loader(
+    todo: Sequence[Question], request: RunRequest, progress: Progress, processes: int
+) -> list[Question]:
+    """The questions with their loader opened for the views of all of them, in each of ``processes`` processes here.
 
     Raises ``DataError`` if the prepared file that the loader reads is missing or unsuitable.
     """
@@ -224,6 +227,7 @@ def _with_open_loader(todo: Sequence[Question], request: RunRequest, progress: P
     loader = open_prepared(first.loader, first.split, first.samples, views, request.data or first.dataset.name)
     if not loader.exact:
         progress.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
+    loader = resident(loader, first.split, first.samples, views, progress.note, processes=processes)
     return [dataclasses.replace(q, loader=loader) for q in todo]
 
 
