@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from benchsuite.distributed.crew import interrupts_blocked
 from benchsuite.distributed.places import Place, package
 from benchsuite.errors import BadParameter, BenchsuiteError, expected, first_line
+from benchsuite.storage.files import delete
 
 L = TypeVar("L")
 R = TypeVar("R")
@@ -110,7 +111,10 @@ def slurm(options: Mapping[str, Any], folder: Path, detached: bool) -> Iterator[
                         with interrupts_blocked():
                             left[i] = executor.submit(bound, jobs[i])
                         continue
-                    yield _ended(i, job.result)
+                    event = _ended(i, job.result)
+                    for file in (job.paths.submitted_pickle, job.paths.result_pickle):  # of many megabytes
+                        delete(file)
+                    yield event
                 elif i not in running and job.state == "RUNNING":
                     running.add(i)
                     yield i, "running", None

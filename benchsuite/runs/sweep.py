@@ -236,14 +236,17 @@ def _events(
         errand, folder = nodes.errand(choice.results, where), choice.results / "sweeps" / f"{spec.name}-slurm"
         gpus, catalog = spec.fixed.get("device") != "cpu", _opening_once(catalog)
         with executors.opened(where, folder, gpus=gpus, detached=True) as executor:
-            for event in executor.submit(errand, [_in_full(job, catalog) for job in left], carry_out):
+            jobs_there = [_for_node(job, catalog, executor.cores) for job in left]
+            for event in executor.submit(errand, jobs_there, carry_out):
                 yield received(left[event[0]], event, catalog)
 
 
-def _in_full(job: SweepJob, catalog: Catalog) -> SweepJob:
-    """The job as all nodes understand it."""
+def _for_node(job: SweepJob, catalog: Catalog, cores: int | None) -> SweepJob:
+    """The job as all nodes understand it; if it is given only some ``cores`` of a node, it decodes with as many."""
     data = nodes.data_in_full(job.cells[0].data, catalog)
-    return job.of([dataclasses.replace(cell, data=data) for cell in job.cells])
+    own = {} if cores is None else {"workers": max(1, cores // job.fixed.get("processes", 1))}
+    cells = tuple(dataclasses.replace(cell, data=data) for cell in job.cells)
+    return dataclasses.replace(job, cells=cells, fixed=own | dict(job.fixed))
 
 
 def _states_before(job: SweepJob, catalog: Catalog) -> list[Outcome]:

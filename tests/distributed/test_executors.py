@@ -55,6 +55,8 @@ def test_a_job_of_slurm_that_dies_with_its_node_is_begun_again_and_no_other(
     assert failed == (3, "failed", "ValueError: three is too many")
     assert sorted(path.name[0] for path in attempts.iterdir()) == ["0", "1", "1", "2", "3"]
     assert not (tmp_path / "unused").exists()
+    assert {path.suffix for path in (tmp_path / "jobs").iterdir()} <= {".out", ".err", ".sh", ".pkl"}
+    assert len(list((tmp_path / "jobs").glob("*.pkl"))) <= 1, "only what the job that died was given"
 
 
 def test_an_address_that_does_not_answer_is_one_line_at_once(tmp_path: Path) -> None:

@@ -134,6 +134,26 @@ def test_processes_on_cpus_meet_without_a_device(calls: list[Any]) -> None:
     assert calls == [("gloo", {})]
 
 
+@pytest.mark.parametrize("buffers", [True, False])
+@pytest.mark.parametrize("name", ["broadcast_buffers", "forward_sync_buffers"])
+def test_the_option_of_buffers_has_the_name_that_this_version_of_torch_knows(
+    monkeypatch: pytest.MonkeyPatch, name: str, buffers: bool
+) -> None:
+    def older(module: Any, device_ids: Any = None, broadcast_buffers: bool = True) -> Any:
+        return module, device_ids, {"broadcast_buffers": broadcast_buffers}
+
+    def newer(
+        module: Any, device_ids: Any = None, broadcast_buffers: Any = None, forward_sync_buffers: Any = None
+    ) -> Any:
+        assert broadcast_buffers is None, "it would warn"
+        return module, device_ids, {"forward_sync_buffers": forward_sync_buffers}
+
+    stand_in = older if name == "broadcast_buffers" else newer
+    monkeypatch.setattr(torch.nn.parallel, "DistributedDataParallel", stand_in)
+    assert Group(0, 2).wrap("net", "cuda:1", buffers) == ("net", [torch.device("cuda", 1)], {name: buffers})
+    assert Group(0, 2).wrap("net", "cpu", buffers) == ("net", None, {name: buffers})
+
+
 CARDS = Path(__file__).parents[1] / "made" / "pretended_cards.py"
 
 

@@ -296,6 +296,19 @@ def test_runs_come_back_from_a_node_that_does_not_see_the_results_folder(
     assert states == ["answered"] * 3 + ["failed"]
 
 
+def test_a_job_for_a_node_has_full_paths_and_a_thread_for_each_of_its_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    monkeypatch.chdir(tmp_path)
+    table = {**TOY_SWEEP, "data": "folder:pictures", "protocols": "1crop"}
+    for more, cores, workers in (({}, 8, 8), ({"processes": 3}, 8, 2), ({"workers": 5}, 8, 5), ({}, None, None)):
+        asked = parse("s", {**table, **more}, WITH_ENTRY_POINTS)
+        (job,) = sweeps.jobs(asked, asked.cells, tmp_path, fresh=False)
+        request = sweeps._for_node(job, WITH_ENTRY_POINTS, cores).request
+        assert (request.data, request.workers) == (f"folder:{tmp_path / 'pictures'}", workers)
+
+
 @pytest.mark.parametrize("change", ["images", "crash"])
 def test_a_run_of_a_node_with_other_images_is_a_failed_cell(tmp_path: Path, change: str) -> None:
     asked = parse("s", {**TOY_SWEEP, "protocols": "1crop", "device": "cpu"}, WITH_ENTRY_POINTS)

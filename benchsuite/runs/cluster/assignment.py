@@ -29,7 +29,7 @@ from benchsuite.storage.logit_cache import CHUNK, chunked
 
 @dataclass(frozen=True, slots=True)
 class SentFile:
-    """A file that a node may lack: weights that were trained here. ``name`` is relative to the cache or the results."""
+    """A file that a node may lack, as it was made here. ``name`` is relative to the cache or to the results folder."""
 
     in_cache: bool
     name: str
@@ -190,14 +190,22 @@ def _numerics(work: Pass) -> dict[str, Any]:
     }
 
 
-def sent_files(questions: Sequence[Question], results: Path) -> tuple[SentFile, ...]:
-    """The files with weights that were trained here, in the cache or the results folder. Raises no error."""
-    paths = {m.weights.path for q in questions for m in q.members if m.weights.path is not None}
-    files = []
-    for path in sorted(paths):
-        for in_cache, folder in ((True, cache_dir()), (False, results)):
-            if path.absolute().is_relative_to(folder.absolute()) and path.is_file():
-                name = str(path.absolute().relative_to(folder.absolute()))
-                files.append(SentFile(in_cache, name, path.read_bytes()))
-                break
+def sent_files(questions: Sequence[Question], request: RunRequest) -> tuple[SentFile, ...]:
+    """The files of a request in the cache or the results folder: weights that were trained here, runs as networks.
+
+    Of a run the manifest says which network it is; its predictions are not read, and are sent empty.
+    """
+    paths = {m.weights.path.absolute() for q in questions for m in q.members if m.weights.path is not None}
+    bases = {True: cache_dir().absolute(), False: request.results.absolute()}
+    files = [
+        SentFile(in_cache, str(path.relative_to(base)), path.read_bytes())
+        for path in sorted(paths)
+        for in_cache, base in bases.items()
+        if path.is_relative_to(base) and path.is_file()
+    ]
+    for name in request.architectures:
+        manifest = Path("runs", name, "manifest.json")
+        if (request.results / manifest).is_file():
+            files.append(SentFile(False, str(manifest), (request.results / manifest).read_bytes()))
+            files.append(SentFile(False, str(manifest.with_name("predictions.parquet")), b""))
     return tuple(files)

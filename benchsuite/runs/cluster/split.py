@@ -94,34 +94,40 @@ class _Cluster:
         self, request: RunRequest, todo: list[Question], progress: Progress, crew: Crew
     ) -> Iterator[tuple[Answer, dict[str, Any]]]:
         """Evaluates questions of one precision; yields each answer with its manifest. ``crew`` is ignored."""
-        assignment = self._assignment(request, todo, progress)
-        runs, wanted = tuple((q.run_id, q.precision) for q in todo), networks(todo)
-        chunks = list(chunked(todo[0].samples, CHUNK))
-        looks = [Lot(runs, i) for i in range(len(wanted))]
-        first = dict(self._results(assignment, looks, compute))
-        gathered = [_Gathered(*wanted[name], todo[0].split, chunks, first[i]) for i, name in enumerate(wanted)]
-        for line in dict.fromkeys(line for one in gathered for line in one.first.opened.notes):
-            progress.note(line)
-        lots = [lot for look, one in zip(looks, gathered, strict=True) for lot in self._lots(look, one, request.fresh)]
-        views = sum(len(one.views) for one in gathered)
-        progress.start(f"evaluating {len(todo[0].samples)} images on {self.place}", len(todo[0].samples) * views)
         try:
-            for one in gathered:
-                progress.advance(sum(len(chunks[i]) for i in one.held(request.fresh)) * len(one.views))
             begun = time.perf_counter()
-            for i, computed in self._results(assignment, lots, compute):
-                one = gathered[lots[i].network]
-                one.add(lots[i], computed)
-                progress.advance(sum(len(chunks[c]) for c in lots[i].chunks) * len(one.views))
+            gathered = self._gathered(request, todo, progress)
             wall = time.perf_counter() - begun
-            opened = {name: one.network(wall) for name, one in zip(wanted, gathered, strict=True)}
-            settings = Settings(*(first[0].opened.numerics[name] for name in ("batch_size", "workers")))
+            opened = {one.member.identity: one.network(wall) for one in gathered}
+            numerics = gathered[0].first.opened.numerics
+            settings = Settings(numerics["batch_size"], numerics["workers"])
             for answered in evaluate(todo, lambda member, _: opened[member.identity], settings, lambda _: None):
                 manifest = run_manifest.make(answered, settings, "cpu", sharing(answered.question, todo))
                 own = {m.identity for m in answered.question.members}
-                yield answered, manifest | _where([g for g in gathered if g.member.identity in own], manifest)
+                yield answered, manifest | _where([one for one in gathered if one.member.identity in own], manifest)
         finally:
             progress.stop()
+
+    def _gathered(self, request: RunRequest, todo: list[Question], progress: Progress) -> list[_Gathered]:
+        """The networks of the questions, all of whose chunks are in the cache here by the end."""
+        assignment = self._assignment(request, todo, progress)
+        runs, wanted = tuple((q.run_id, q.precision) for q in todo), networks(todo)
+        chunks, split = list(chunked(todo[0].samples, CHUNK)), todo[0].split
+        looks = [Lot(runs, i) for i in range(len(wanted))]
+        first = dict(self._results(assignment, looks, compute))
+        gathered = [_Gathered(*found, split, chunks, first[i]) for i, found in enumerate(wanted.values())]
+        for line in dict.fromkeys(line for one in gathered for line in one.first.opened.notes):
+            progress.note(line)
+        lots = [lot for look, one in zip(looks, gathered, strict=True) for lot in self._lots(look, one, request.fresh)]
+        images = len(todo[0].samples)
+        total = images * sum(len(one.views) for one in gathered)
+        left = sum(gathered[lot.network].steps(lot.chunks) for lot in lots)
+        progress.start(f"evaluating {images} images on {self.place}", total)
+        progress.advance(total - left)
+        for i, computed in self._results(assignment, lots, compute):
+            gathered[lots[i].network].add(lots[i], computed)
+            progress.advance(gathered[lots[i].network].steps(lots[i].chunks))
+        return gathered
 
     def _assignment(self, request: RunRequest, questions: Sequence[Question], progress: Progress) -> Assignment:
         """What the nodes are told; weights that have to be trained are trained here, so that they are the same."""
@@ -132,7 +138,7 @@ class _Cluster:
             data=request.data and nodes.data_in_full(request.data, self.catalog),
             workers=self.executor.cores if request.workers is None else request.workers,
         )
-        return Assignment(self.errand, sent, questions[0].data_digest, sent_files(questions, request.results))
+        return Assignment(self.errand, sent, questions[0].data_digest, sent_files(questions, request))
 
     def _lots(self, look: Lot, one: _Gathered, fresh: bool) -> Iterator[Lot]:
         """The chunks of a network that are not here yet, in lots."""
@@ -183,6 +189,10 @@ class _Gathered:
         """The numbers of the chunks that are in the cache here, from nodes like the first one; none if ``fresh``."""
         store = self._store(self.first)
         return [i for i in range(len(self.chunks)) if not fresh and store.holds([*self._names(i)], self._key(i))]
+
+    def steps(self, chunks: Sequence[int]) -> int:
+        """The number of (sample, view) pairs in these chunks."""
+        return len(self.views) * sum(len(self.chunks[i]) for i in chunks)
 
     def add(self, lot: Lot, computed: Computed) -> None:
         """Writes the chunks of a lot to the cache. Raises ``BenchsuiteError`` if a node has other weights or views."""

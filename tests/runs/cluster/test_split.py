@@ -244,6 +244,20 @@ def test_weights_that_were_trained_here_go_to_the_nodes(
     assert digests(tmp_path) == first
 
 
+def test_finished_runs_are_networks_of_an_ensemble_on_nodes_that_do_not_see_them(
+    tmp_path: Path, cluster: Nodes
+) -> None:
+    found = [run(asked(tmp_path, protocols=("1crop",), seed=seed), CATALOG, Progress()) for seed in (0, 1)]
+    names = tuple(row["run_id"] for (row,) in found)
+    request = asked(tmp_path, architectures=names, protocols=("ensemble",), weights=None, fresh=True)
+    (split,) = run_on(RAY, request, CATALOG, Progress())
+    assert len(cluster.computed) == 2 * 6, "the chunks of two networks"
+    kept = (Path(split["path"]) / "predictions.parquet").read_bytes()
+    (alone,) = run(request, CATALOG, Progress())
+    assert alone["run_id"] == split["run_id"]
+    assert (Path(alone["path"]) / "predictions.parquet").read_bytes() == kept
+
+
 def test_what_makes_no_sense_on_a_cluster_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
