@@ -206,9 +206,9 @@ def received(job: SweepJob, event: executors.Event, catalog: Catalog) -> executo
                 rule = "those of this machine"
                 return i, "failed", expected(f"the images and weights of node {one.node}", rule, f"others, of {run_id}")
             folder, manifest = returned.unpacked(one, job.results, known[run_id].fingerprint)
-            for state in value.states:
-                if state.row and state.row["run_id"] == run_id:
-                    state.row = returned.row_of(manifest, folder, state.row)
+            for cell in value.states:
+                if cell.row and cell.row["run_id"] == run_id:
+                    cell.row = returned.row_of(manifest, folder, cell.row)
     except BenchsuiteError as error:
         return i, "failed", str(error)
     return i, "done", list(zip(job.cells, value.states, strict=True))

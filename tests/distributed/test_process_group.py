@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -157,21 +158,32 @@ def test_the_option_of_buffers_has_the_name_that_this_version_of_torch_knows(
 CARDS = Path(__file__).parents[1] / "made" / "pretended_cards.py"
 
 
-def launched(*words: str, processes: int = 2) -> subprocess.CompletedProcess[str]:
-    """What ``torchrun`` starts on this machine, to its end."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+def launched(*words: str) -> subprocess.Popen[str]:
+    """Two processes that ``torchrun`` starts on this machine."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     own = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CARDS.parent), "PYTHONWARNINGS": "default"}
-    return subprocess.run([*launcher, *words], env=own, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.Popen([*launcher, *words], env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_under_torchrun_each_process_evaluates_and_trains_on_a_card_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On two pretended cards; one process alone comes to the same bytes and, without batch statistics, weights."""
-    done = launched(str(CARDS), str(tmp_path / "both"))
-    assert done.returncode == 0, done.stderr
-    assert "FutureWarning" not in done.stderr, "torch renamed an option of its DistributedDataParallel"
-    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    with monkeypatch.context() as both:  # each process waits in its first chunk until the other has begun one too
+        both.setenv("SPECKS_LOG", str(log))
+        both.setenv("SPECKS_GATE", str(gate))
+        command = launched(str(CARDS), str(tmp_path / "both"))
+    end = time.monotonic() + 120
+    while len({line.split()[1] for line in log.read_text().splitlines()} if log.exists() else ()) < 2:
+        assert command.poll() is None, command.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    gate.touch()
+    out, err = command.communicate(timeout=120)
+    assert command.returncode == 0, err
+    assert "FutureWarning" not in err, "torch renamed an option of its DistributedDataParallel"
+    found = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     assert sorted(one["run"] for one in found) == [["cuda:0"], ["cuda:1"]]
     assert sorted(one["train"] for one in found) == [["cuda:0"], ["cuda:1"]]
     (rows,) = (one["rows"] for one in found if one["rows"])
@@ -192,8 +204,9 @@ def test_under_torchrun_each_process_evaluates_and_trains_on_a_card_of_its_own(
 
 def test_an_error_in_all_processes_of_torchrun_is_one_line(tmp_path: Path) -> None:
     words = ["-m", "benchsuite", "train", "resnet20", "--recipe", "nosuch", "--results", str(tmp_path)]
-    done = launched(*words)
-    assert done.returncode == 1
-    assert [line for line in done.stderr.splitlines() if "nosuch" in line and line.startswith("benchsuite:")] == [
+    command = launched(*words)
+    _, err = command.communicate(timeout=120)
+    assert command.returncode == 1
+    assert [line for line in err.splitlines() if "nosuch" in line and line.startswith("benchsuite:")] == [
         "benchsuite: Unknown recipe of resnet20 'nosuch': known: akamaster-20, digits-1, he-cifar-20"
     ]

@@ -45,6 +45,7 @@ def main(results: Path) -> None:
         weights="random",
         device="cuda",
         precision="fp32",
+        loader="logged",
         batch_size=64,
         results=results,
     )
