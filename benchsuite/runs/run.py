@@ -242,6 +242,7 @@ def _open(
         ChunkStore(_chunks() / digest(key)[:32]),
         network.digest,
         start=network.start,
+        buffer=network.buffer,
         folded=network.folded,
         reading=loaded.reading.data(),
         busy=lambda: network.seconds,
