@@ -84,6 +84,22 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=encoding not in ("utf-8", "utf8"), allow_nan=False))
 
 
+def add_common(parser: argparse.ArgumentParser, *, task: bool = False) -> None:
+    """The options of every command; those of a ``task`` leave in place what was typed before it."""
+    for option, words in (
+        ("--json", "print one JSON object on stdout and nothing else"),
+        ("--debug", "show the traceback of an error"),
+        ("--no-config", "read no config file"),
+    ):
+        parser.add_argument(option, action="store_true", default=argparse.SUPPRESS if task else False, help=words)
+
+
+def tasks_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The tasks of a command, or the commands of the program, by name."""
+    actions: list[Any] = parser._actions
+    return next((dict(a.choices) for a in actions if isinstance(a, argparse._SubParsersAction)), {})
+
+
 def add_results(parser: argparse.ArgumentParser) -> None:
     """The option ``--results``: the folder of the runs, by default BENCHSUITE_RESULTS or ./results."""
     default = Path(os.environ.get("BENCHSUITE_RESULTS") or "results")

@@ -57,7 +57,12 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[:PARAMETER=VALUE,...]",
         help="change the weights before they are tested, such as smooth:rho=1; repeatable, applied in order",
     )
-    add("--loader", default="torch", help="how images are read (default: %(default)s)")
+    add(
+        "--loader",
+        default="torch",
+        metavar="NAME[,resident]",
+        help="how images are read; resident: keep them in memory for all networks (default: %(default)s)",
+    )
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
     add(
         "--precision",

@@ -6,10 +6,10 @@ import dataclasses
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluation.chunk import ChunkInProgress
@@ -18,6 +18,8 @@ from benchsuite.evaluation.timing import Seconds
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.view import View
+
+T = TypeVar("T")
 
 
 def read(
@@ -81,6 +83,17 @@ class _Stream:
             yield from chunk.samples
 
 
+def read_once_each(
+    loader: Loader, split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int
+) -> Generator[T, None, None]:
+    """Yields what ``then`` returns for each of these samples, in order, with the checks of ``read`` at the end."""
+    images = _Images(loader, split, samples, then, workers)
+    with closing(images):
+        while (result := images.next()) is not None:
+            yield result[0]
+    images.check(samples, last=True)
+
+
 def _through(
     loader: Loader,
     split: Split,
@@ -92,73 +105,92 @@ def _through(
     ahead: bool,
 ) -> Iterator[Piece | ChunkInProgress]:
     """The pieces and the chunks of a stream. A chunk ends when the next one's first image arrives, or the last."""
-    assert loader.images is not None, "a loader of a prepared file has no images before it is opened"
-    recorded = _RecordedRead(split.read)
-    samples: Any = stream.samples() if loader.streams else stream.begun[0].samples
-    results = loader.images(dataclasses.replace(split, read=recorded), samples, _with_id(then), workers)
-    check, count = _Check(loader.name, recorded.ids), 0
-    try:
+    samples = stream.samples() if ahead and loader.streams else stream.begun[0].samples
+    images, count = _Images(loader, split, samples, then, workers), 0
+
+    def ended(*, last: bool = False) -> ChunkInProgress:
+        chunk = stream.begun.popleft()
+        images.check(chunk.samples, last=last)
+        chunk.read = True
+        return chunk
+
+    with closing(images):
         while True:
             start = time.perf_counter()
             try:
-                result = next(results, None)
+                result = images.next()
             except Exception:
                 if len(stream.begun) > 1 and count == len(stream.begun[0].samples):
-                    yield check.ended(stream.begun.popleft())  # the error is one of the next chunk
+                    yield ended()  # the error is one of the next chunk
                 raise
             if not ahead:
                 seconds.wait += time.perf_counter() - start
+            if result is not None and count == len(stream.begun[0].samples) and len(stream.begun) > 1:
+                yield ended()
+                count = 0
             chunk = stream.begun[0]
-            if result is not None and count == len(chunk.samples) and len(stream.begun) > 1:
-                yield check.ended(stream.begun.popleft())
-                chunk, count = stream.begun[0], 0
             if result is None and count == len(chunk.samples):
                 break
             if result is None or count == len(chunk.samples):
                 got = f"only {count}" if result is None else "more"
-                raise BenchsuiteError(
-                    f"Expected the loader to give {len(chunk.samples)} images, got {got}: no number is printed"
-                )
-            name, cuts = result
-            check.comes(name, chunk.samples[count])
+                rule = f"Expected the loader to give {len(chunk.samples)} images"
+                raise BenchsuiteError(f"{rule}, got {got}: no number is printed")
+            (cuts,) = result
             seconds.decode += cuts.decode
             seconds.resize += cuts.resize
             for view, pixels in enumerate(cuts.pixels):
                 yield Piece(count, view, pixels, chunk)
             count += 1
-    finally:
-        getattr(results, "close", lambda: None)()
-    yield check.ended(stream.begun.popleft(), last=True)
+    yield ended(last=True)
 
 
-class _Check:
-    """Checks that a loader reads each sample of a chunk once, and yields them in order."""
+class _Images(Generic[T]):
+    """What ``then`` returns for samples, as a loader reads them; it checks which images they are."""
 
-    def __init__(self, loader: str, ids: list[str]) -> None:
-        self._loader, self._ids, self._wrong = loader, ids, ""
+    def __init__(
+        self, loader: Loader, split: Split, samples: Iterable[Sample], then: Callable[[Any, float], T], workers: int
+    ) -> None:
+        assert loader.images is not None, "a loader of a prepared file has no images before it is opened"
+        self._name, self._ids, self._asked, self._wrong = loader.name, list[str](), deque[str](), ""
+        recorded = dataclasses.replace(split, read=_RecordedRead(split.read, self._ids))
+        noted: Any = self._noted(samples)  # one by one, if the loader streams
+        self._results = loader.images(
+            recorded, [*noted] if isinstance(samples, Sequence) else noted, _with_id(then), workers
+        )
 
-    def comes(self, name: str | None, sample: Sample) -> None:
-        """Notes that an image of this name comes, if that is known, where ``sample`` is expected."""
-        if name is not None and not self._wrong and name != sample.id:
-            self._wrong = f"Expected the loader {self._loader} to give {sample.id} next, got {name}"
+    def next(self) -> tuple[T] | None:
+        """The next result; None at the end. Notes whether it is that of the sample that is next."""
+        result = next(self._results, None)
+        if result is None:
+            return None
+        wanted = self._asked.popleft() if self._asked else None
+        if None not in (result[0], wanted) and result[0] != wanted and not self._wrong:
+            self._wrong = f"Expected the loader {self._name} to give {wanted} next, got {result[0]}"
+        return (result[1],)
 
-    def ended(self, chunk: ChunkInProgress, *, last: bool = False) -> ChunkInProgress:
-        """The chunk, all of whose images have come; raises ``BenchsuiteError`` if they were not read once each.
+    def check(self, samples: Sequence[Sample], *, last: bool) -> None:
+        """Raises ``BenchsuiteError`` if one of these, whose results have come, was not read once, or not in order.
 
-        What has been read of later chunks is left for them, unless this is the ``last``.
+        What has been read of later samples is left for them, unless these are the ``last``.
         """
-        known, wanted = self._ids[:], {s.id for s in chunk.samples}
+        known, wanted = self._ids[:], {s.id for s in samples}
         own = known if last else [name for name in known if name in wanted]
         if known and (len(own) != len(wanted) or set(own) != wanted):
-            raise BenchsuiteError(
-                f"Expected the loader {self._loader} to read each of {len(wanted)} images once, got {len(set(own))} "
-                f"distinct of {len(own)}: no number is printed"
-            )
+            got = f"{len(set(own))} distinct of {len(own)}"
+            rule = f"Expected the loader {self._name} to read each of {len(wanted)} images once"
+            raise BenchsuiteError(f"{rule}, got {got}: no number is printed")
         if self._wrong:
             raise BenchsuiteError(f"{self._wrong}: no number is printed")
         self._ids[: len(known)] = [name for name in known if name not in wanted]
-        chunk.read = True
-        return chunk
+
+    def close(self) -> None:
+        """Ends the loader's threads."""
+        getattr(self._results, "close", lambda: None)()
+
+    def _noted(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        for sample in samples:
+            self._asked.append(sample.id)
+            yield sample
 
 
 _LAST = threading.local()
@@ -173,7 +205,7 @@ class _RecordedRead:
     """``split.read`` that records the ids. A loader's worker process has its own copy, whose ids are not known here."""
 
     read: Callable[[Sample], Any]
-    ids: list[str] = field(default_factory=list)
+    ids: list[str]
 
     def __call__(self, sample: Sample) -> Any:
         self.ids.append(sample.id)
@@ -182,10 +214,10 @@ class _RecordedRead:
         return image
 
 
-def _with_id(then: Callable[[Any, float], Cuts]) -> Callable[[Any, float], tuple[str | None, Cuts]]:
+def _with_id(then: Callable[[Any, float], T]) -> Callable[[Any, float], tuple[str | None, T]]:
     """``then`` that also returns the sample's id, if the image is the one that this thread read last; else None."""
 
-    def identified(image: Any, seconds: float) -> tuple[str | None, Cuts]:
+    def identified(image: Any, seconds: float) -> tuple[str | None, T]:
         last, name = getattr(_LAST, "read", None) or (None, None)
         _LAST.read = None
         return name if last is image else None, then(image, seconds)

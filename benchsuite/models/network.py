@@ -159,7 +159,7 @@ class Network:
         Raises the errors of torch that have another reason, or that may have one and concern a single image.
         """
         try:
-            with computing(self.precision, self.device):
+            with self.transfer.chosen(), computing(self.precision, self.device):
                 if view.perturbation is not None:
                     return self._perturbed(pixels, flips, view, samples)
                 with torch.inference_mode(), self._own_kernels():

@@ -6,6 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,10 @@ class DirectTransfer:
 
     def __init__(self, device: Any) -> None:
         self.device, self._begun = device, 0.0
+
+    def chosen(self) -> AbstractContextManager[Any]:
+        """Does nothing: only CUDA devices have a current one."""
+        return nullcontext()
 
     def up(self, pixels: NDArray[Any]) -> Any:
         """The array as a tensor on the device."""
@@ -68,6 +73,11 @@ class OverlappedTransfer:
         self.pinning = 0.0
         self._buffers = deque(_PinnedBuffer() for _ in range(BUFFERS))
 
+    def chosen(self) -> AbstractContextManager[Any]:
+        """Makes the device the current one of this thread: what is pinned and recorded belongs to the current one."""
+        context: AbstractContextManager[Any] = torch.cuda.device(self.device)
+        return context
+
     def buffer(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """An array in pinned memory to fill and give to ``up``; its memory is used again by the third call from here.
 
@@ -75,7 +85,8 @@ class OverlappedTransfer:
         """
         self._buffers.rotate(-1)
         try:
-            return self._buffers[0].array(shape)
+            with self.chosen():
+                return self._buffers[0].array(shape)
         except RuntimeError as error:
             if not lacks_memory(error):
                 raise

@@ -15,7 +15,9 @@ from benchsuite.data.prefetch import cores
 from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError, StorageError
+from benchsuite.evaluation.input_pipeline import HELD_BYTES
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
+from benchsuite.evaluation.resident import free_memory, resident
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress
@@ -30,6 +32,9 @@ from benchsuite.storage.keys import digest
 from benchsuite.storage.locks import held
 from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import write_run
+
+HELD_MOST = 4 * 2**30
+"""Bytes of views that wait at most for others of their shape, where a GPU computes them."""
 
 TALLIED = 64
 """How many questions ``tally`` evaluates at once: it bounds the predictions in memory."""
@@ -148,7 +153,7 @@ def _work(
 
     if not todo:
         return
-    todo = _with_open_loader(todo, request, progress)
+    todo = _with_open_loader(todo, request, progress, crew.local_size)
     device = device_here(request.device)
     precision.check(todo[0].precision, device)
     compute = Compute(device, todo[0].precision, request.compiled)
@@ -159,6 +164,7 @@ def _work(
         request.workers if request.workers is not None else max(1, _workers(device) // crew.local_size),
         request.fresh,
         Lock() if device == "cpu" else nullcontext(),
+        _held(device, crew.local_size),
     )
     wanted = networks(todo)
     total = len(todo[0].samples) * sum(len(views) for _, views in wanted.values())
@@ -183,8 +189,10 @@ def _work(
         progress.stop()
 
 
-def _with_open_loader(todo: Sequence[Question], request: RunRequest, progress: Progress) -> list[Question]:
-    """The questions with their loader opened for the views of all of them.
+def _with_open_loader(
+    todo: Sequence[Question], request: RunRequest, progress: Progress, processes: int
+) -> list[Question]:
+    """The questions with their loader opened for the views of all of them, in each of ``processes`` processes here.
 
     Raises ``DataError`` if the prepared file that the loader reads is missing or unsuitable.
     """
@@ -193,6 +201,7 @@ def _with_open_loader(todo: Sequence[Question], request: RunRequest, progress: P
     loader = open_prepared(first.loader, first.split, first.samples, views, request.data or first.dataset.name)
     if not loader.exact:
         progress.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
+    loader = resident(loader, first.split, first.samples, views, progress.note, processes=processes)
     return [dataclasses.replace(q, loader=loader) for q in todo]
 
 
@@ -290,6 +299,17 @@ def _workers(device: str) -> int:
     one of them would stop them all.
     """
     return max(1, cores() - 1) if device != "cpu" else cores()
+
+
+def _held(device: str, processes: int) -> int:
+    """Upper bound in bytes on views that wait for others of their shape, in each of ``processes`` processes here.
+
+    A GPU needs larger batches than a CPU, and score maps have many shapes: a quarter of the free memory, ``HELD_MOST``
+    at most.
+    """
+    if not device.startswith("cuda"):
+        return HELD_BYTES
+    return max(HELD_BYTES, min(HELD_MOST, free_memory() // (4 * processes)))
 
 
 def _check_writable(results: Path) -> None:

@@ -62,7 +62,7 @@ class Loader:
     """A way to read images. ``exact`` loaders return the pixels of the reference decoder, bit for bit.
 
     For a loader that reads a prepared ``file``, ``images`` is None; the opened file reads them. A name may be
-    ``NAME:VARIANT``.
+    ``NAME:VARIANT``. ``resident`` is set by the user, with ``NAME,resident``: images stay in memory once they are read.
 
     ``streams`` promises that ``samples`` may be any iterable, from which ``images`` takes a bounded number more than it
     has yielded, in the thread that iterates: then a pass reads on into the next chunk without a pause.
@@ -73,4 +73,5 @@ class Loader:
     exact: bool
     note: str
     file: FileFormat | None = None
+    resident: bool = False
     streams: bool = False

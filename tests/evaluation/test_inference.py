@@ -1,4 +1,4 @@
-"""Tests of inference over batches: every batch, in order, and on a device the next one before the last is waited for."""
+"""Tests of inference over batches: every batch, in order, and on a device the next before the last is waited for."""
 
 from __future__ import annotations
 
@@ -145,12 +145,11 @@ def test_a_network_that_cannot_begin_hands_over_at_once() -> None:
 
 def until_error(network: Any, events: Any, error: type[BaseException], match: str) -> list[int]:
     """The first value of each batch that is handed over before the error."""
-    found: list[int] = []
+    found: list[Any] = []
     with pytest.raises(error, match=match):
-        for one in scored(opened(network), events, nullcontext()):
-            found += [int(one[1][0, 0])] if one is not None else []
+        found.extend(scored(opened(network), events, nullcontext()))
     assert not device_threads()
-    return found
+    return [int(one[1][0, 0]) for one in found if one is not None]
 
 
 def test_what_has_begun_is_handed_over_before_an_error_of_the_next_images() -> None:
@@ -323,7 +322,7 @@ def test_an_error_of_the_network_leaves_the_turn_free() -> None:
 
 
 def test_batches_are_made_while_the_device_computes_and_its_scores_are_waited_for() -> None:
-    """The thread that reads is free meanwhile: it takes the next batches while the scores of the first are waited for."""
+    """The thread that reads is free meanwhile: it takes the next batches."""
     both = Event()
 
     class Waits(Ahead):
