@@ -36,6 +36,7 @@ from benchsuite.storage.run_folder import write_run
 
 Work = Callable[[RunRequest, list[Question], Progress, Crew], Iterator[tuple[Answer, dict[str, Any]]]]
 """Evaluates questions of one precision; yields each answer with its manifest."""
+
 HELD_MOST = 4 * 2**30
 """Bytes of views that wait at most for others of their shape, where a GPU computes them."""
 
