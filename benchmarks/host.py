@@ -7,7 +7,8 @@ them, logits, their cache, scores, counts. A batch is submitted ahead, as on CUD
 and workers is timed in turn, ``--rounds`` times after one round that is not counted. The medians are images/s of the
 pass; milliseconds of processor an image, of all threads and of the main thread; and the images/s that the main thread
 alone would allow, which is what one process reaches at most. On a busy machine the processor's time says more than the
-clock's.
+clock's. The round that is not counted fills the memory of a loader with ``,resident``: the others are what the second
+network of a sweep takes.
 
 Then each loader and protocol is profiled in one thread (``--workers 0``): the functions that take most of the
 processor's time by themselves, in microseconds an image. What a loader does in threads of its own is not among them,
@@ -20,11 +21,13 @@ import argparse
 import cProfile
 import dataclasses
 import itertools
+import math
 import os
 import pstats
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -35,8 +38,10 @@ import numpy as np
 from benchsuite import Architecture, Preprocess, distinct, hookimpl, load_plugins
 from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.evaluation.question import Question, RunRequest
+from benchsuite.evaluation.resident import resident
 from benchsuite.evaluator import OpenNetwork, Settings, evaluate
 from benchsuite.models.device import keep_freed_memory
+from benchsuite.models.transfer import BUFFERS
 from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore
 
@@ -56,20 +61,29 @@ class Plugin:
 
 
 class Nothing:
-    """A network without cost: the pixels of a batch are copied, as to pinned memory, and its logits exist already."""
+    """A network without cost: batches are made in memory that is used again, as in pinned memory; logits exist already.
+
+    A batch that is made elsewhere is copied there.
+    """
 
     def __init__(self, classes: int, batch_size: int) -> None:
-        self.buffer = np.empty(0, dtype=np.uint8)
+        self.memory = deque(np.empty(0, dtype=np.uint8) for _ in range(BUFFERS))
         self.logits = np.random.default_rng(0).normal(size=(8 * batch_size, classes)).astype(np.float32)
 
     def __call__(self, pixels: Any, flips: Any, view: Any) -> Any:
         return self.start(pixels, flips, view)()
 
+    def buffer(self, shape: tuple[int, ...]) -> Any:
+        """The next memory for a batch of this shape."""
+        self.memory.rotate(-1)
+        if self.memory[0].size < math.prod(shape):
+            self.memory[0] = np.empty(math.prod(shape), dtype=np.uint8)
+        return self.memory[0][: math.prod(shape)].reshape(shape)
+
     def start(self, pixels: Any, flips: Any, view: Any) -> Callable[[], Any]:
-        """Copies the pixels; the function that it returns returns the logits."""
-        if self.buffer.size < pixels.size:
-            self.buffer = np.empty(pixels.size, dtype=np.uint8)
-        self.buffer[: pixels.size] = pixels.reshape(-1)
+        """Copies pixels that are not in its memory; the function that it returns returns the logits."""
+        if not np.shares_memory(pixels, self.memory[0]):
+            self.buffer(pixels.shape)[...] = pixels
         return lambda: (self.logits[: len(pixels)].copy(), 1)
 
 
@@ -91,6 +105,7 @@ def planned(args: argparse.Namespace, catalog: Any, loader: str, protocol: str) 
     questions = plan(request, catalog)
     first, views = questions[0], distinct(tuple(v for q in questions for m in q.members for v in m.views))
     opened = open_prepared(first.loader, first.split, first.samples, views, args.data)
+    opened = resident(opened, first.split, first.samples, views, print)
     return [dataclasses.replace(q, loader=opened) for q in questions]
 
 
@@ -99,7 +114,8 @@ def walk(questions: Sequence[Question], network: Nothing, batch_size: int, worke
     first = questions[0]
     with tempfile.TemporaryDirectory() as folder:
         views = distinct(tuple(v for q in questions for m in q.members for v in m.views))
-        opened = OpenNetwork(network, views, ChunkStore(Path(folder)), "nothing", network.start)
+        store = ChunkStore(Path(folder))
+        opened = OpenNetwork(network, views, store, "nothing", network.start, network.buffer)
         settings = Settings(batch_size, workers, turn=nullcontext())
         clock, processor, main = time.perf_counter(), time.process_time(), time.thread_time()
         for _ in evaluate(questions, lambda member, views: opened, settings, lambda steps: None):
