@@ -18,6 +18,10 @@ WAITED = 0.15
 So is a pass whose network rests for less than this fraction.
 """
 
+IDLE = 0.5
+"""A device that waits is limited by the thread that takes the images, if the workers work for less than this fraction.
+"""
+
 HOW = ("precision", "device", "loader", "workers", "processes", "batch_size")
 """The keys of a manifest's numerics that affect how long a pass takes."""
 
@@ -50,10 +54,11 @@ def record(opened: Sequence[OpenNetwork], device: str) -> dict[str, Any]:
 def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Where the time of a run's pass went, as one flat object.
 
-    ``wait``, ``prepare``, ``forward`` and ``other`` are wall clock and add up to ``total``. ``prepare`` is None for old
-    runs, which counted it in ``forward``. ``decode`` and ``resize`` are summed over the workers, which work during the
-    wait and in parallel with the rest. ``bound`` is what limits the speed: ``forward``, ``prepare``, ``decode`` or
-    ``resize``; None if every chunk was in the cache. ``of_limit`` is the fraction of the speed limit that was reached.
+    ``wait``, ``prepare``, ``forward`` and ``other`` are wall clock and add up to ``total``; on CUDA they are those of
+    the thread that makes and submits batches. ``prepare`` is None for old runs, which counted it in ``forward``.
+    ``decode`` and ``resize`` are summed over the workers, which work during the wait and in parallel with the rest.
+    ``bound`` is what limits the speed: ``forward``, ``prepare``, ``decode`` or ``resize``; None if every chunk was in
+    the cache. ``of_limit`` is the fraction of the speed limit that was reached.
     """
     seconds, kept, numerics = manifest["seconds"], manifest.get("profile", {}), manifest["numerics"]
     total, images, rate = seconds["total"], manifest["images_computed"], manifest["images_per_second"]
@@ -104,6 +109,9 @@ def _bound(profiled: Mapping[str, Any]) -> str | None:
         return "prepare"
     if profiled["wait"] < WAITED * profiled["total"]:
         return "forward"
+    worked = profiled["decode"] + profiled["resize"]
+    if profiled["device"] != "cpu" and worked < IDLE * profiled["workers"] * profiled["wait"]:
+        return "prepare"  # the workers wait as well, for the thread that takes their images
     return "decode" if profiled["decode"] >= profiled["resize"] else "resize"
 
 
@@ -137,7 +145,7 @@ def _advice(profiled: Mapping[str, Any], done: set[str], largest: int) -> list[s
             )
         return words
     if bound == "prepare":
-        words = ["The network waits for the host, which makes the batches in one thread of each process."]
+        words = ["The network waits for the host: one thread of each process takes the images, one makes the batches."]
         if 2 * processes <= cores:
             words.append(f"--processes {2 * processes}: each process makes its own batches, also on one GPU.")
         return words
