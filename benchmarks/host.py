@@ -7,7 +7,8 @@ them, logits, their cache, scores, counts. A batch is submitted ahead, as on CUD
 and workers is timed in turn, ``--rounds`` times after one round that is not counted. The medians are images/s of the
 pass; milliseconds of processor an image, of all threads and of the main thread; and the images/s that the main thread
 alone would allow, which is what one process reaches at most. On a busy machine the processor's time says more than the
-clock's.
+clock's. The round that is not counted fills the memory of a loader with ``,resident``: the others are what the second
+network of a sweep takes.
 
 Then each loader and protocol is profiled in one thread (``--workers 0``): the functions that take most of the
 processor's time by themselves, in microseconds an image. What a loader does in threads of its own is not among them,
@@ -35,6 +36,7 @@ import numpy as np
 from benchsuite import Architecture, Preprocess, distinct, hookimpl, load_plugins
 from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.evaluation.question import Question, RunRequest
+from benchsuite.evaluation.resident import resident
 from benchsuite.evaluator import OpenNetwork, Settings, evaluate
 from benchsuite.models.device import keep_freed_memory
 from benchsuite.runs.plan import plan
@@ -91,6 +93,7 @@ def planned(args: argparse.Namespace, catalog: Any, loader: str, protocol: str) 
     questions = plan(request, catalog)
     first, views = questions[0], distinct(tuple(v for q in questions for m in q.members for v in m.views))
     opened = open_prepared(first.loader, first.split, first.samples, views, args.data)
+    opened = resident(opened, first.split, first.samples, views, print)
     return [dataclasses.replace(q, loader=opened) for q in questions]
 
 

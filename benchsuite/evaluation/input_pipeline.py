@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -163,10 +163,10 @@ class _RecordedRead:
         return image
 
 
-def _with_id(then: Callable[[Any, float], Cuts]) -> Callable[[Any, float], tuple[str | None, Cuts]]:
+def _with_id(then: Callable[[Any, float], T]) -> Callable[[Any, float], tuple[str | None, T]]:
     """``then`` that also returns the sample's id, if the image is the one that this thread read last; else None."""
 
-    def identified(image: Any, seconds: float) -> tuple[str | None, Cuts]:
+    def identified(image: Any, seconds: float) -> tuple[str | None, T]:
         last, name = getattr(_LAST, "read", None) or (None, None)
         _LAST.read = None
         return name if last is image else None, then(image, seconds)
@@ -175,8 +175,8 @@ def _with_id(then: Callable[[Any, float], Cuts]) -> Callable[[Any, float], tuple
 
 
 def read_once_each(
-    loader: Loader, split: Split, samples: Sequence[Sample], then: Callable[[Any, float], Cuts], workers: int
-) -> Iterator[Cuts]:
+    loader: Loader, split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int
+) -> Generator[T, None, None]:
     """Yields what ``then`` returns for each of these samples, in order, as a loader reads them.
 
     Raises ``BenchsuiteError`` if the loader reads a sample twice or leaves one out, even if their number is right. Also

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
@@ -16,6 +17,7 @@ from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError, StorageError
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
+from benchsuite.evaluation.resident import resident
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress
@@ -30,6 +32,9 @@ from benchsuite.storage.keys import digest
 from benchsuite.storage.locks import held
 from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import write_run
+
+Work = Callable[[RunRequest, list[Question], Progress, Crew], Iterator[tuple[Answer, dict[str, Any]]]]
+"""Evaluates questions of one precision; yields each answer with its manifest."""
 
 TALLIED = 64
 """How many questions ``tally`` evaluates at once: it bounds the predictions in memory."""
@@ -48,37 +53,47 @@ def run(request: RunRequest, catalog: Catalog, progress: Progress) -> list[dict[
             if crew.leader_stopped():  # the leader reports the same mistake, so that it is printed once
                 return []
             raise
-        if request.data is None:
-            progress.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
-        for line in questions[0].split.notes:
-            progress.note(line)
-        forced = [q.bound.label for q in questions if q.precision == "fp32"]
-        if request.precision not in ("auto", "fp32") and forced:
-            progress.note(f"{', '.join(forced)} in fp32, not {request.precision}: an attack needs exact gradients")
+        note_data(request, questions, progress)
         if crew.leads and all(q.request.precision == "auto" for q in questions):
-            questions = _with_auto_precision(request, questions, progress)  # other processes receive its decision
+            questions = with_auto_precision(request, questions, progress)  # other processes receive its decision
         return answer(request, questions, progress, crew)
     finally:
         crew.stop()
 
 
+def note_data(request: RunRequest, questions: Sequence[Question], progress: Progress) -> None:
+    """Notes what a user should know about the data set and the precision of a command before it begins."""
+    if request.data is None:
+        progress.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
+    for line in questions[0].split.notes:
+        progress.note(line)
+    forced = [q.bound.label for q in questions if q.precision == "fp32"]
+    if request.precision not in ("auto", "fp32") and forced:
+        progress.note(f"{', '.join(forced)} in fp32, not {request.precision}: an attack needs exact gradients")
+
+
 def answer(
-    request: RunRequest, questions: Sequence[Question], progress: Progress, crew: Crew = ALONE
+    request: RunRequest,
+    questions: Sequence[Question],
+    progress: Progress,
+    crew: Crew = ALONE,
+    work: Work | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of ``run`` for questions about the same samples, which were planned from ``request``.
 
     With several processes only the leader returns rows. The others compute their share and return an empty list.
+    ``work`` evaluates questions of one precision elsewhere; by default they are evaluated here.
     """
     if not crew.leads:
         for _ in _work(request, parallel.announced(crew, questions), Progress(), crew):
             pass
         return []
-    done = {} if request.fresh else _finished(request.results, questions)
+    done = {} if request.fresh else finished(request.results, questions)
     todo = [q for q in questions if q.run_id not in done]
     if todo:
         _check_writable(request.results)
         for answered, manifest in chain.from_iterable(
-            _work(request, same, progress, crew) for same in _by_precision(todo)
+            (work or _work)(request, same, progress, crew) for same in _by_precision(todo)
         ):
             write_run(run_manifest.folder(request.results, answered.question), manifest, answered.columns)
             done[manifest["run_id"]] = manifest
@@ -90,7 +105,7 @@ def answer(
     ]
 
 
-def _with_auto_precision(request: RunRequest, questions: Sequence[Question], progress: Progress) -> list[Question]:
+def with_auto_precision(request: RunRequest, questions: Sequence[Question], progress: Progress) -> list[Question]:
     """The questions in the precision that ``--precision auto`` chooses for each network on these images."""
 
     def precisions() -> tuple[str, ...]:
@@ -102,7 +117,7 @@ def _with_auto_precision(request: RunRequest, questions: Sequence[Question], pro
         _check_writable(request.results)
         count = min(auto_precision.SAMPLE, len(questions[0].samples))
         progress.note(f"{member.architecture.name} in {precision} on {count} images, to choose a precision")
-        _train(questions[0], member, request.device, progress)
+        train_missing(questions[0], member, request.device, progress)
         source = ImageSource(questions[0].split, auto_precision.READER)
         compute = Compute(pick_device(request.device), precision)
         return _open(source, member, (center(member.weights.preprocess),), compute, Progress())
@@ -126,7 +141,7 @@ def tally(request: RunRequest, questions: Sequence[Question], progress: Progress
 
     For many questions whose runs are not worth keeping.
     """
-    counts = {run_id: dict(m["counts"]) for run_id, m in _finished(request.results, questions).items()}
+    counts = {run_id: dict(m["counts"]) for run_id, m in finished(request.results, questions).items()}
     todo = [q for q in questions if q.run_id not in counts]
     for start in range(0, len(todo), TALLIED):
         for answered, _ in _work(request, todo[start : start + TALLIED], progress):
@@ -134,21 +149,27 @@ def tally(request: RunRequest, questions: Sequence[Question], progress: Progress
     return counts
 
 
-def _finished(results: Path, questions: Sequence[Question]) -> dict[str, Mapping[str, Any]]:
+def finished(results: Path, questions: Sequence[Question]) -> dict[str, Mapping[str, Any]]:
     """The manifests of the questions that a finished run answers, by run id."""
     manifests = {q.run_id: run_manifest.answered(results, q) for q in questions}
     return {run_id: manifest for run_id, manifest in manifests.items() if manifest is not None}
 
 
-def _work(
-    request: RunRequest, todo: list[Question], progress: Progress, crew: Crew = ALONE
-) -> Iterator[tuple[Answer, dict[str, Any]]]:
-    """Evaluates the questions in ``todo``; yields each answer with its manifest as soon as it is computed."""
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Questions of one precision, about to be evaluated together: their loader is open, networks can be opened."""
+
+    questions: list[Question]
+    settings: Settings
+    device: str
+    open_network: parallel.NetworkOpener
+
+
+def begin(request: RunRequest, todo: list[Question], progress: Progress, crew: Crew = ALONE) -> Pass:
+    """Begins the pass over the images that answers the questions in ``todo``, of which there is at least one."""
     from benchsuite.models import precision
 
-    if not todo:
-        return
-    todo = _with_open_loader(todo, request, progress)
+    todo = _with_open_loader(todo, request, progress, crew.local_size)
     device = device_here(request.device)
     precision.check(todo[0].precision, device)
     compute = Compute(device, todo[0].precision, request.compiled)
@@ -165,7 +186,7 @@ def _work(
     started: list[bool] = []
 
     def open_network(member: Member, views: tuple[View, ...]) -> OpenNetwork:
-        _train(todo[0], member, request.device, progress)
+        train_missing(todo[0], member, request.device, progress)
         opened = _open(todo[0].images, member, views, compute, progress)
         if settings.fresh or parallel.left(todo, opened):
             _try("BENCHSUITE_CACHE", opened.store.root)
@@ -174,17 +195,30 @@ def _work(
             progress.start(f"evaluating {len(todo[0].samples)} images", total)
         return opened
 
+    return Pass(todo, settings, device, open_network)
+
+
+def _work(
+    request: RunRequest, todo: list[Question], progress: Progress, crew: Crew = ALONE
+) -> Iterator[tuple[Answer, dict[str, Any]]]:
+    """Evaluates the questions in ``todo``; yields each answer with its manifest as soon as it is computed."""
+    if not todo:
+        return
+    one = begin(request, todo, progress, crew)
     try:
-        for answered in parallel.evaluate_together(todo, open_network, settings, progress.advance, crew):
-            q = answered.question
-            shared = [other.bound.label for other in todo if other is not q and _share(other, q)]
-            yield answered, run_manifest.make(answered, settings, device, shared)
+        for answered in parallel.evaluate_together(
+            one.questions, one.open_network, one.settings, progress.advance, crew
+        ):
+            shared = sharing(answered.question, one.questions)
+            yield answered, run_manifest.make(answered, one.settings, one.device, shared)
     finally:
         progress.stop()
 
 
-def _with_open_loader(todo: Sequence[Question], request: RunRequest, progress: Progress) -> list[Question]:
-    """The questions with their loader opened for the views of all of them.
+def _with_open_loader(
+    todo: Sequence[Question], request: RunRequest, progress: Progress, processes: int
+) -> list[Question]:
+    """The questions with their loader opened for the views of all of them, in each of ``processes`` processes here.
 
     Raises ``DataError`` if the prepared file that the loader reads is missing or unsuitable.
     """
@@ -193,12 +227,15 @@ def _with_open_loader(todo: Sequence[Question], request: RunRequest, progress: P
     loader = open_prepared(first.loader, first.split, first.samples, views, request.data or first.dataset.name)
     if not loader.exact:
         progress.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
+    loader = resident(loader, first.split, first.samples, views, progress.note, processes=processes)
     return [dataclasses.replace(q, loader=loader) for q in todo]
 
 
-def _share(a: Question, b: Question) -> bool:
-    """Whether two questions have a network in common."""
-    return bool({m.identity for m in a.members} & {m.identity for m in b.members})
+def sharing(question: Question, questions: Sequence[Question]) -> list[str]:
+    """The protocols of the other questions that have a network in common with this one."""
+    own = {m.identity for m in question.members}
+    others = (q for q in questions if q is not question)
+    return [q.bound.label for q in others if own & {m.identity for m in q.members}]
 
 
 def _open(
@@ -249,7 +286,7 @@ def _open(
     )
 
 
-def _train(question: Question, member: Member, device: str, progress: Progress) -> None:
+def train_missing(question: Question, member: Member, device: str, progress: Progress) -> None:
     """Trains the member's weights if they come from a recipe of the data set and are not on disk yet.
 
     ``device`` is that of ``--device``. One process trains, others wait for it.

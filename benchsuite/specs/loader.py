@@ -60,7 +60,7 @@ class Loader:
     """A way to read images. ``exact`` loaders return the pixels of the reference decoder, bit for bit.
 
     For a loader that reads a prepared ``file``, ``images`` is None; the opened file reads them. A name may be
-    ``NAME:VARIANT``.
+    ``NAME:VARIANT``. ``resident`` is set by the user, with ``NAME,resident``: images stay in memory once they are read.
     """
 
     name: str
@@ -68,3 +68,4 @@ class Loader:
     exact: bool
     note: str
     file: FileFormat | None = None
+    resident: bool = False

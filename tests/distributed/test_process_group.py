@@ -132,3 +132,48 @@ def test_processes_on_cpus_meet_without_a_device(calls: list[Any]) -> None:
     with process_group.group("cpu") as group:
         assert group == Group(1, 2)
     assert calls == [("gloo", {})]
+
+
+CARDS = Path(__file__).parents[1] / "made" / "pretended_cards.py"
+
+
+def launched(*words: str, processes: int = 2) -> subprocess.CompletedProcess[str]:
+    """What ``torchrun`` starts on this machine, to its end."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    own = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CARDS.parent), "PYTHONWARNINGS": "default"}
+    return subprocess.run([*launcher, *words], env=own, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_under_torchrun_each_process_evaluates_and_trains_on_a_card_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On two pretended cards; one process alone comes to the same bytes and, without batch statistics, weights."""
+    done = launched(str(CARDS), str(tmp_path / "both"))
+    assert done.returncode == 0, done.stderr
+    assert "FutureWarning" not in done.stderr, "torch renamed an option of its DistributedDataParallel"
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert sorted(one["run"] for one in found) == [["cuda:0"], ["cuda:1"]]
+    assert sorted(one["train"] for one in found) == [["cuda:0"], ["cuda:1"]]
+    (rows,) = (one["rows"] for one in found if one["rows"])
+    assert [row["n"] for row in rows] == [1100]
+    monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / "another cache"))
+    monkeypatch.setenv("PYTHONPATH", str(CARDS.parent))
+    alone = subprocess.run(
+        [sys.executable, str(CARDS), str(tmp_path / "alone")], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert alone.returncode == 0, alone.stderr
+    one = json.loads(alone.stdout)
+    mine, theirs = (Path(row["path"]) / "predictions.parquet" for row in (one["rows"][0], rows[0]))
+    assert mine.read_bytes() == theirs.read_bytes()
+    first, second = (load_file(Path(o["trained"]["path"]) / "last.safetensors") for o in (one, found[0]))
+    for name, tensor in first.items():
+        np.testing.assert_allclose(second[name].numpy(), tensor.numpy(), rtol=2e-3, atol=2e-5, err_msg=name)
+
+
+def test_an_error_in_all_processes_of_torchrun_is_one_line(tmp_path: Path) -> None:
+    words = ["-m", "benchsuite", "train", "resnet20", "--recipe", "nosuch", "--results", str(tmp_path)]
+    done = launched(*words)
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if "nosuch" in line and line.startswith("benchsuite:")] == [
+        "benchsuite: Unknown recipe of resnet20 'nosuch': known: akamaster-20, digits-1, he-cifar-20"
+    ]
