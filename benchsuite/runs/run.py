@@ -16,8 +16,9 @@ from benchsuite.data.prefetch import cores
 from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError, StorageError
+from benchsuite.evaluation.input_pipeline import HELD_BYTES
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
-from benchsuite.evaluation.resident import resident
+from benchsuite.evaluation.resident import free_memory, resident
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress
@@ -35,6 +36,9 @@ from benchsuite.storage.run_folder import write_run
 
 Work = Callable[[RunRequest, list[Question], Progress, Crew], Iterator[tuple[Answer, dict[str, Any]]]]
 """Evaluates questions of one precision; yields each answer with its manifest."""
+
+HELD_MOST = 4 * 2**30
+"""Bytes of views that wait at most for others of their shape, where a GPU computes them."""
 
 TALLIED = 64
 """How many questions ``tally`` evaluates at once: it bounds the predictions in memory."""
@@ -180,6 +184,7 @@ def begin(request: RunRequest, todo: list[Question], progress: Progress, crew: C
         request.workers if request.workers is not None else max(1, _workers(device) // crew.local_size),
         request.fresh,
         Lock() if device == "cpu" else nullcontext(),
+        _held(device, crew.local_size),
     )
     wanted = networks(todo)
     total = len(todo[0].samples) * sum(len(views) for _, views in wanted.values())
@@ -279,6 +284,7 @@ def _open(
         ChunkStore(_chunks() / digest(key)[:32]),
         network.digest,
         start=network.start,
+        buffer=network.buffer,
         folded=network.folded,
         reading=loaded.reading.data(),
         busy=lambda: network.seconds,
@@ -326,6 +332,17 @@ def _workers(device: str) -> int:
     one of them would stop them all.
     """
     return max(1, cores() - 1) if device != "cpu" else cores()
+
+
+def _held(device: str, processes: int) -> int:
+    """Upper bound in bytes on views that wait for others of their shape, in each of ``processes`` processes here.
+
+    A GPU needs larger batches than a CPU, and score maps have many shapes: a quarter of the free memory, ``HELD_MOST``
+    at most.
+    """
+    if not device.startswith("cuda"):
+        return HELD_BYTES
+    return max(HELD_BYTES, min(HELD_MOST, free_memory() // (4 * processes)))
 
 
 def _check_writable(results: Path) -> None:
