@@ -40,14 +40,19 @@ def record(opened: Sequence[OpenNetwork], device: str) -> dict[str, Any]:
 
     ``alone`` is the images/s of the forward pass by itself, which is the limit of a pass. ``peak_memory`` is the
     process's, in bytes, and ``device_memory`` that of the tensors on a CUDA device since ``begin``. Each is None if it
-    is not known.
+    is not known. ``resized`` counts images by where they were resized, with the reason if the device ``refused``; only
+    where it was the device's task.
     """
     alone = sum(one.busy() for one in opened)
     images = sum(one.seconds.images for one in opened)
+    resizers = [one.resizer for one in opened if one.resizer is not None]
+    resized: dict[str, Any] = {n: sum(getattr(r, n) for r in resizers) for n in ("on_device", "on_host")}
+    resized["refused"] = next((r.refused for r in resizers if r.refused), "")
     return {
         "alone": images / alone if alone and images else None,
         "peak_memory": _peak_memory(),
         "device_memory": _device_memory(device),
+        **({"resized": resized} if resizers else {}),
     }
 
 
@@ -59,10 +64,11 @@ def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
     ``decode`` and ``resize`` are summed over the workers, which work during the wait and in parallel with the rest.
     ``bound`` is what limits the speed: ``forward``, ``prepare``, ``decode`` or ``resize``; None if every chunk was in
     the cache. ``of_limit`` is the fraction of the speed limit that was reached.
+    ``resized_on_device`` is the number of images that the device resized.
     """
     seconds, kept, numerics = manifest["seconds"], manifest.get("profile", {}), manifest["numerics"]
     total, images, rate = seconds["total"], manifest["images_computed"], manifest["images_per_second"]
-    alone = kept.get("alone")
+    alone, resized = kept.get("alone"), kept.get("resized", {})
     result = {
         "runs": [manifest["run_id"]],
         "protocols": [manifest["protocol"]["label"]],
@@ -76,6 +82,7 @@ def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "of_limit": rate / alone if rate and alone else None,
         "peak_memory": kept.get("peak_memory"),
         "device_memory": kept.get("device_memory"),
+        "resized_on_device": resized.get("on_device", 0),
         **{name: numerics.get(name) for name in HOW},
     }
     result["bound"] = _bound(result)
@@ -83,6 +90,8 @@ def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
     if manifest.get("asked", {}).get("precision") == "auto":
         done.add("chosen")  # also if auto chose fp32 without a check, because there are few images
     result["advice"] = _advice(result, done, _largest_batch(manifest))
+    if resized.get("refused"):
+        result["advice"].append(f"The host resized images in place of the device: {resized['refused']}.")
     return result
 
 

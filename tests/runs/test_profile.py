@@ -261,7 +261,7 @@ def test_every_pass_of_a_run_begins_its_profile_before_a_network_is_opened(
     told: list[str] = []
     opened = running._open
     monkeypatch.setattr("benchsuite.runs.profile.begin", lambda device: told.append(f"begin {device}"))
-    monkeypatch.setattr(running, "_open", lambda *args: told.append("open") or opened(*args))
+    monkeypatch.setattr(running, "_open", lambda *a, **how: told.append("open") or opened(*a, **how))
     for name in ("1crop", "10crop"):
         running.run(RunRequest(("toy",), (name,), data="toy", device="cpu", results=tmp_path), CATALOG, Progress())
     assert told == ["begin cpu", "open"] * 2
