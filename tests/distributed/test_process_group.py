@@ -27,8 +27,9 @@ from benchsuite.training.job import TrainRequest
 from benchsuite.training.run import train
 
 PROGRAM = Path(__file__).parents[1] / "made" / "training_program.py"
-RECIPES = ("quiet", "quiet-mixed", "usual", "experiment", "attacked")
-"""The first two are without batch statistics and dropout; ``attacked`` takes gradients of the shared network."""
+RECIPES = ("quiet", "quiet-mixed", "usual", "experiment", "attacked", "resting")
+"""The first two are without batch statistics and dropout; ``attacked`` takes gradients of the shared network; blocks of
+``resting`` wake in the middle."""
 
 
 def environment(rank: int, size: int, port: int) -> dict[str, str]:
