@@ -19,7 +19,7 @@ from benchsuite.models.resize.resampling import kept_on_device, resized, sent
 from benchsuite.models.transfer import DirectTransfer, OverlappedTransfer
 from benchsuite.specs.view import View
 
-HELD, SHARE = 2**32, 8
+HELD, SHARE = 2**31, 8
 """Upper bound in bytes on decoded images that wait to be resized; on CUDA also this part of the device's memory."""
 
 TOGETHER = 2**26

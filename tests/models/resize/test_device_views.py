@@ -140,8 +140,8 @@ def test_no_more_bytes_wait_than_may_and_they_are_free_again(monkeypatch: pytest
 
 
 def test_the_bound_is_a_part_of_a_small_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=2**33))
-    assert device_views._limit(torch.device("cuda")) == 2**30
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=2**32))
+    assert device_views._limit(torch.device("cuda")) == 2**29
     assert device_views._limit(CPU) == device_views.HELD
 
 
