@@ -165,7 +165,7 @@ def _run(given: Sequence[str], settings: Sequence[Setting]) -> int:
     except BenchsuiteError as error:
         if args.debug:
             raise
-        print(f"benchsuite: {blamed(str(error), used) if used else error}", file=sys.stderr)
+        _say(blamed(str(error), used) if used else str(error))
         return error.exit_status
     except KeyboardInterrupt as error:
         if args.debug:
@@ -178,8 +178,16 @@ def _run(given: Sequence[str], settings: Sequence[Setting]) -> int:
     except Exception as error:
         if args.debug:
             raise
-        print(f"benchsuite: {type(error).__name__}: {first_line(error)} (--debug shows where)", file=sys.stderr)
+        _say(f"{type(error).__name__}: {first_line(error)} (--debug shows where)")
         return 2
+
+
+def _say(line: str) -> None:
+    """Prints why the command ends; of several processes that ``torchrun`` started, the first one that fails does."""
+    from benchsuite.distributed.process_group import first_to_fail
+
+    if first_to_fail():
+        print(f"benchsuite: {line}", file=sys.stderr, flush=True)
 
 
 def make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from benchsuite.api.shown import Shown
 
 
+ON = "local, slurm or ray; with options, ray:HOST:6379,num_gpus=1 or slurm:timeout_min=60 (default: %(default)s)"
+"""Help of the option ``--on``."""
+
+
 def open_streams() -> None:
     """Makes standard output and error accept every text: what their encoding lacks is escaped (``\\u4e2d``).
 

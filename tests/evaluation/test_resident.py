@@ -18,8 +18,9 @@ from toy_evaluation import CATALOG
 from benchsuite import BenchsuiteError, Crop, DataError, Loader, Sample, Split, View
 from benchsuite.data.resize import cut, resize
 from benchsuite.evaluation import resident as module
-from benchsuite.evaluation.input_pipeline import cutter, read_once_each
+from benchsuite.evaluation.input_pipeline import cutter
 from benchsuite.evaluation.question import RunRequest
+from benchsuite.evaluation.reading import read_once_each
 from benchsuite.evaluation.resident import ResidentImages, free_memory, resident
 from benchsuite.runs import run as runs
 from benchsuite.runs.run import run

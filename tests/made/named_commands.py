@@ -63,6 +63,7 @@ RENAMED = {
     "train --held-out": "heldout",
     "train --compile": "compiled",
     "sweep file": "definition",
+    "run --on": "place",
     "sweep --on": "place",
     "report names": "runs",
     "export names": "runs",
