@@ -110,14 +110,14 @@ class Resting:
 
     The last scale of their branch starts at 0, so that they change nothing (Goyal et al. 2017, arXiv:1706.02677,
     sec. 5.1), and they are not computed in the first ``until`` of the steps. Blocks that change the shape never rest:
-    their shortcut with stride 2 sees one place of four. A network with such blocks learns in ``epochs``, if those are
-    fewer than the recipe's, and with ``rate`` times its learning rate. The training of any other network is unchanged,
-    and so is that of a compiled one.
+    their shortcut with stride 2 sees one place of four. A network with such blocks is trained by ``optimizer``, and for
+    ``epochs`` if those are fewer than the recipe's. The training of any other network is unchanged, and so is that of a
+    compiled one.
     """
 
     until: float
     epochs: int
-    rate: float = 1.0
+    optimizer: Optimizer
 
     def __post_init__(self) -> None:
         if not 0 <= self.until < 1:

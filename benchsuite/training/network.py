@@ -91,9 +91,9 @@ def _last_scale(block: Any) -> Any:
 
 
 class Rest:
-    """The blocks of a network that rest in its training: they return their input, and nothing of them is computed.
+    """The blocks of a network that rest in its training, from ``begin`` until ``wakes`` ends it.
 
-    Their parameters get no gradients meanwhile. ``wake`` ends it.
+    They return their input, nothing of them is computed, and their parameters get no gradients.
     """
 
     def __init__(self, blocks: Sequence[Any], module: Any, until: float) -> None:
@@ -101,7 +101,10 @@ class Rest:
         self.learning = [p for block in blocks for p in block.parameters() if p.requires_grad]
         resting, whole = (sum(p.numel() for p in some) for some in (self.learning, module.parameters()))
         self.heavier = whole / (whole - resting)
-        for block in blocks:
+
+    def begin(self) -> None:
+        """The blocks rest from now on."""
+        for block in self.blocks:
             block.forward = _unchanged
         for parameter in self.learning:
             parameter.requires_grad_(False)
@@ -128,7 +131,7 @@ class Rest:
 
 
 def rest(module: Any, recipe: Recipe, feed: Feed, *, compiled: bool) -> tuple[Rest, Recipe]:
-    """Puts blocks of a network to rest as the recipe asks; also returns the recipe that it then follows.
+    """The blocks of a network that are to rest by the recipe, and the recipe that it then follows.
 
     None rest in a network that is to be compiled, as what is compiled has to stay the same.
     """
@@ -136,9 +139,8 @@ def rest(module: Any, recipe: Recipe, feed: Feed, *, compiled: bool) -> tuple[Re
     blocks = resting_blocks(module, feed.inputs, feed.sizes[0]) if how else []
     if how is None or not blocks:
         return Rest([], module, 0.0), recipe
-    optimizer = dataclasses.replace(recipe.optimizer, learning_rate=how.rate * recipe.optimizer.learning_rate)
     epochs = min(recipe.epochs, how.epochs)
-    return Rest(blocks, module, how.until), dataclasses.replace(recipe, epochs=epochs, optimizer=optimizer)
+    return Rest(blocks, module, how.until), dataclasses.replace(recipe, epochs=epochs, optimizer=how.optimizer)
 
 
 def resting_blocks(module: Any, inputs: Any, size: int) -> list[Any]:

@@ -89,8 +89,9 @@ class Trainer:
         self.layout = compute.layout or compute.group.collect(self._faster_layout(architecture))[0]
         self.module = in_layout(self.module, self.layout, self.device)
         self.frozen = optimizers.freeze(self.module, recipe)
-        self.optimiser = optimizers.make(self.module, recipe)
         self.rest, recipe = network.rest(self.module, recipe, self.feed, compiled=compute.compiled)
+        self.optimiser = optimizers.make(self.module, recipe)
+        self.rest.begin()
         self.recipe, self.steps = recipe, schedules.length(recipe.epochs, recipe.iterations, self.per_epoch)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=compute.precision == "fp16")
         self.forward = self._forward()
@@ -117,7 +118,10 @@ class Trainer:
             self.order = self.feed.order()
             self.correct.zero_()
             self.loss, self.seen = 0.0, 0
-        if self.rest.wakes(self.step / self.steps):
+        done = self.step / self.steps
+        if self.mode is not None:
+            self.mode.progress = done
+        if self.rest.wakes(done):
             self.forward = self._forward()
         size = schedules.size_at(self.recipe, self.step, self.steps)
         count = schedules.images_at(self.recipe, self.feed.batch_size, size)
@@ -223,15 +227,11 @@ class Trainer:
         if how is None or how.needs != "gradient":
             return None
         mode = self.mode or contextlib.nullcontext()
-        if self.mode is not None:
-            self.mode.progress = self.step / self.steps
         return logits_of(self.module, self.feed.inputs, mode, plain=self.layout == "contiguous")
 
     @contextlib.contextmanager
     def _context(self) -> Iterator[None]:
         """Context of the forward pass: its precision, and ``MultiSizeMode`` for images of several sizes."""
-        if self.mode is not None:
-            self.mode.progress = self.step / self.steps
         with self.mode or contextlib.nullcontext(), computing(self.compute.precision, self.device):
             yield
 

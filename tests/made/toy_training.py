@@ -128,7 +128,10 @@ EXPERIMENT = dataclasses.replace(
 )
 QUIET_MIXED = dataclasses.replace(EXPERIMENT, name="quiet-mixed", options=QUIET.options)
 RESTING = dataclasses.replace(
-    ADAM, name="resting", options=(("block", True), ("drop", 0.0)), resting=Resting(until=0.5, epochs=2, rate=0.5)
+    ADAM,
+    name="resting",
+    options=(("block", True), ("drop", 0.0)),
+    resting=Resting(0.5, epochs=2, optimizer=Optimizer("adam", 0.005)),
 )
 ATTACK = projected_gradient(eps=Fraction(1, 10), steps=2, step=Fraction(6, 100), start="random")
 ATTACKED = dataclasses.replace(USUAL, name="attacked", epochs=2, perturbation=ATTACK)

@@ -165,7 +165,7 @@ def test_every_recipe_of_a_built_in_network_can_be_built_at_every_scale(
 
 LOW, HIGH = low_pass(), high_pass()
 LATER: dict[str, Any] = {"passes": 2, "labels": "shuffled", "perturbation": LOW, "mixup": 0.5}
-LATER["resting"] = Resting(until=0.5, epochs=2)
+LATER["resting"] = Resting(0.5, epochs=2, optimizer=toy_training.SGD)
 WATCHING: dict[str, Any] = {"watched": (LOW, HIGH), "watched_images": 7}
 
 
@@ -239,4 +239,4 @@ def test_a_recipe_that_cannot_be_is_refused(fields: dict[str, Any], words: str) 
 @pytest.mark.parametrize("until", [-0.1, 1.0, float("nan")])
 def test_blocks_that_would_never_wake_are_refused(until: float) -> None:
     with pytest.raises(BadParameter, match="until of the resting blocks to be from 0 to below 1, got"):
-        Resting(until, 2)
+        Resting(until, 2, toy_training.SGD)

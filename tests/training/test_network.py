@@ -137,6 +137,7 @@ def test_a_skipped_block_changes_no_bit_of_the_output() -> None:
     blocks = resting_blocks(module, INPUTS, 8)
     whole = module(x)
     rest = Rest(blocks, module, 0.5)
+    rest.begin()
     assert torch.equal(module(x), whole)
     assert not rest.wakes(0.4)
     assert rest.wakes(0.5)
@@ -181,11 +182,12 @@ def test_other_networks_and_compiled_ones_train_as_without_resting_blocks() -> N
     assert (compiled.steps, compiled.rest.blocks) == (4 * 7, [])
 
 
-def test_resting_blocks_have_their_own_epochs_and_learning_rate() -> None:
+def test_a_network_with_resting_blocks_has_its_own_epochs_and_optimizer() -> None:
     plain, resting = trainer(toy_training.ADAM), trainer(RESTING)
     run(plain, 0.2 * plain.steps)  # where one cycle is at its top
     run(resting, 0.2 * resting.steps)
     assert resting.rate == pytest.approx(plain.rate / 2, rel=0.05)
+    assert {group["lr"] for group in resting.optimiser.param_groups} == {resting.rate}
     assert resting.steps == plain.steps / 2
 
 
@@ -196,6 +198,7 @@ def test_a_recipe_of_fewer_epochs_keeps_them() -> None:
 def test_steps_ahead_cost_more_once_the_blocks_are_awake() -> None:
     module = residual(3)
     rest = Rest([module[2]], module, 0.5)
+    rest.begin()
     own, whole = (sum(p.numel() for p in m.parameters()) for m in (module[2], module))
     assert rest.heavier == whole / (whole - own)
     assert rest.ahead(2, 14) == 5 + 7 * rest.heavier

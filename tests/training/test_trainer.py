@@ -447,7 +447,8 @@ def test_the_recipe_of_the_digits_is_what_was_measured() -> None:
     assert RECIPE.schedule == Schedule("one-cycle")
     assert RECIPE.augmentation == Augmentation(shift=12)
     assert not RECIPE.partial
-    assert RECIPE.resting == Resting(until=0.95, epochs=5, rate=0.5)
+    optimizer = Optimizer("adamw", 1e-3, betas=(0.9, 0.97), weight_decay=0.05)
+    assert RECIPE.resting == Resting(0.95, epochs=5, optimizer=optimizer)
 
 
 def determinism() -> tuple[bool, bool, bool]:

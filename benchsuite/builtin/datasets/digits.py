@@ -79,7 +79,7 @@ RECIPE = Recipe(
     schedule=Schedule("one-cycle"),
     augmentation=Augmentation(shift=12),
     partial=False,
-    resting=Resting(until=0.95, epochs=5, rate=0.5),
+    resting=Resting(0.95, epochs=5, optimizer=Optimizer("adamw", 1e-3, betas=(0.9, 0.97), weight_decay=0.05)),
     first_sizes=(32, 37),
     sizes=(32, 37, 55, 69),
     seed=0,
