@@ -109,7 +109,7 @@ class DeviceImage:
 
     def __init__(self, views: DeviceViews, image: Any, height: int, width: int) -> None:
         self.shape, self.device, self._views = (height, width), views.transfer.device, views
-        self._pixels = _waiting(image, self.device)
+        self._pixels = _waiting(image, views.transfer)
 
     def __del__(self) -> None:
         self._views.give_back(3 * self.shape[0] * self.shape[1])
@@ -177,12 +177,13 @@ def _resized(images: Sequence[DeviceImage], scale: tuple[int, int, str]) -> Sequ
     return [*resized(torch.stack([image.on_device() for image in images]), height, width, interpolation, pillow())]
 
 
-def _waiting(image: Any, device: Any) -> Any:
+def _waiting(image: Any, transfer: DirectTransfer | OverlappedTransfer) -> Any:
     """A tensor of the image's pixels on the host, in pinned memory for CUDA if there is any."""
     pixels = np.asarray(image)
-    if device.type == "cuda":
+    if transfer.device.type == "cuda":
         try:
-            pinned = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True)
+            with transfer.chosen():
+                pinned = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True)
         except RuntimeError as error:
             if not lacks_memory(error):
                 raise
