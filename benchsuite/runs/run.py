@@ -12,11 +12,10 @@ from threading import Lock
 from typing import Any
 
 from benchsuite.data.prefetch import cores
-from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError, StorageError
+from benchsuite.evaluation.loading import open_loader
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
-from benchsuite.evaluation.resident import resident
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress
@@ -189,14 +188,14 @@ def _with_open_loader(
 ) -> list[Question]:
     """The questions with their loader opened for the views of all of them, in each of ``processes`` processes here.
 
-    Raises ``DataError`` if the prepared file that the loader reads is missing or unsuitable.
+    Raises a ``BenchsuiteError`` as ``open_loader`` does.
     """
     first = todo[0]
     views = distinct(tuple(v for q in todo for m in q.members for v in m.views))
-    loader = open_prepared(first.loader, first.split, first.samples, views, request.data or first.dataset.name)
+    typed = request.data or first.dataset.name
+    loader = open_loader(first.loader, first.split, first.samples, views, typed, progress.note, processes=processes)
     if not loader.exact:
         progress.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
-    loader = resident(loader, first.split, first.samples, views, progress.note, processes=processes)
     return [dataclasses.replace(q, loader=loader) for q in todo]
 
 
@@ -234,6 +233,8 @@ def _open(
         "pillow": metadata.version("pillow"),  # another version may resize to other pixels
         "loader": None if source.loader.exact else source.loader.name,
     }
+    if source.loader.decoder is not None:
+        key["decoder"] = source.loader.decoder()
     if chosen.options:
         key["options"] = [list(option) for option in chosen.options]
     if network.folded:

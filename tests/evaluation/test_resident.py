@@ -17,11 +17,11 @@ from toy_evaluation import CATALOG
 
 from benchsuite import BenchsuiteError, Crop, DataError, Loader, Sample, Split, View
 from benchsuite.data.resize import cut, resize
+from benchsuite.evaluation import loading
 from benchsuite.evaluation import resident as module
 from benchsuite.evaluation.input_pipeline import cutter, read_once_each
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.evaluation.resident import ResidentImages, free_memory, resident
-from benchsuite.runs import run as runs
 from benchsuite.runs.run import run
 from benchsuite.specs.view import resized_shape
 
@@ -215,7 +215,7 @@ def test_a_run_of_other_networks_and_protocols_reads_no_image_and_has_the_same_p
 
     datasets = {**CATALOG.datasets, "toy": dataclasses.replace(CATALOG.datasets["toy"], open=counting)}
     catalog = dataclasses.replace(CATALOG, datasets=datasets)
-    monkeypatch.setattr(runs, "resident", lambda *words, **more: resident(*words, **more, kept=kept))
+    monkeypatch.setattr(loading, "resident", lambda *words, **more: resident(*words, **more, kept=kept))
     kept = ResidentImages(lambda: PLENTY)
 
     def answers(loader: str, place: str) -> dict[str, bytes]:
