@@ -21,11 +21,13 @@ import argparse
 import cProfile
 import dataclasses
 import itertools
+import math
 import os
 import pstats
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -38,6 +40,7 @@ from benchsuite.evaluation.loading import open_loader
 from benchsuite.evaluation.question import Question, RunRequest
 from benchsuite.evaluator import OpenNetwork, Settings, evaluate
 from benchsuite.models.device import keep_freed_memory
+from benchsuite.models.transfer import BUFFERS
 from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore
 
@@ -57,20 +60,29 @@ class Plugin:
 
 
 class Nothing:
-    """A network without cost: the pixels of a batch are copied, as to pinned memory, and its logits exist already."""
+    """A network without cost: batches are made in memory that is used again, as in pinned memory; logits exist already.
+
+    A batch that is made elsewhere is copied there.
+    """
 
     def __init__(self, classes: int, batch_size: int) -> None:
-        self.buffer = np.empty(0, dtype=np.uint8)
+        self.memory = deque(np.empty(0, dtype=np.uint8) for _ in range(BUFFERS))
         self.logits = np.random.default_rng(0).normal(size=(8 * batch_size, classes)).astype(np.float32)
 
     def __call__(self, pixels: Any, flips: Any, view: Any) -> Any:
         return self.start(pixels, flips, view)()
 
+    def buffer(self, shape: tuple[int, ...]) -> Any:
+        """The next memory for a batch of this shape."""
+        self.memory.rotate(-1)
+        if self.memory[0].size < math.prod(shape):
+            self.memory[0] = np.empty(math.prod(shape), dtype=np.uint8)
+        return self.memory[0][: math.prod(shape)].reshape(shape)
+
     def start(self, pixels: Any, flips: Any, view: Any) -> Callable[[], Any]:
-        """Copies the pixels; the function that it returns returns the logits."""
-        if self.buffer.size < pixels.size:
-            self.buffer = np.empty(pixels.size, dtype=np.uint8)
-        self.buffer[: pixels.size] = pixels.reshape(-1)
+        """Copies pixels that are not in its memory; the function that it returns returns the logits."""
+        if not np.shares_memory(pixels, self.memory[0]):
+            self.buffer(pixels.shape)[...] = pixels
         return lambda: (self.logits[: len(pixels)].copy(), 1)
 
 
@@ -100,7 +112,8 @@ def walk(questions: Sequence[Question], network: Nothing, batch_size: int, worke
     first = questions[0]
     with tempfile.TemporaryDirectory() as folder:
         views = distinct(tuple(v for q in questions for m in q.members for v in m.views))
-        opened = OpenNetwork(network, views, ChunkStore(Path(folder)), "nothing", network.start)
+        store = ChunkStore(Path(folder))
+        opened = OpenNetwork(network, views, store, "nothing", network.start, network.buffer)
         settings = Settings(batch_size, workers, turn=nullcontext())
         clock, processor, main = time.perf_counter(), time.process_time(), time.thread_time()
         for _ in evaluate(questions, lambda member, views: opened, settings, lambda steps: None):

@@ -23,9 +23,10 @@ import numpy as np
 
 import benchsuite
 from benchsuite import Crop, Loader, Sample, Split, View, load_plugins
-from benchsuite.evaluation.input_pipeline import cutter, read_once_each
+from benchsuite.evaluation.input_pipeline import cutter
 from benchsuite.evaluation.loading import open_loader
 from benchsuite.evaluation.question import RunRequest
+from benchsuite.evaluation.reading import read_once_each
 from benchsuite.runs.plan import plan
 from benchsuite.specs.dataset import spread
 from benchsuite.specs.view import describe

@@ -50,7 +50,8 @@ def apart() -> Iterator[None]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("BENCHSUITE_")}
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         Path("results").symlink_to(ROOT / "results")
-        with patch.dict(os.environ, {**plain, "COLUMNS": "80", "BENCHSUITE_CACHE": f"{folder}/cache"}, clear=True):
+        own = {"BENCHSUITE_CACHE": f"{folder}/cache", "BENCHSUITE_CONFIG": "0", "XDG_CONFIG_HOME": f"{folder}/config"}
+        with patch.dict(os.environ, {**plain, "COLUMNS": "80", **own}, clear=True):
             yield
 
 

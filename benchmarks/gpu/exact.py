@@ -217,7 +217,7 @@ def auto(bench: Bench) -> Outcome:
     worth = auto_precision.WORTH
     auto_precision.WORTH = 0  # also for few images
     try:
-        (question,) = runs._with_auto_precision(request, plan(request, bench.catalog), Progress())
+        (question,) = runs.with_auto_precision(request, plan(request, bench.catalog), Progress())
     finally:
         auto_precision.WORTH = worth
     (decision,) = question.precision_checks

@@ -36,7 +36,8 @@ def install() -> None:
     group = torch.distributed.init_process_group
     torch.distributed.init_process_group = lambda backend, device_id: group("gloo")
     parallel = torch.nn.parallel.DistributedDataParallel
-    torch.nn.parallel.DistributedDataParallel = lambda module, device_ids, **options: parallel(module, **options)
+    on_host = functools.wraps(parallel)(lambda module, device_ids, **options: parallel(module, **options))
+    torch.nn.parallel.DistributedDataParallel = on_host
 
 
 def host(value: Any) -> Any:

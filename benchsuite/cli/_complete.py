@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "tf32")
@@ -53,13 +52,14 @@ COMMAND_VALUES: dict[tuple[str, str], tuple[str, ...]] = {
 def candidates(words: Sequence[str]) -> list[str]:
     """What the last of the words after ``benchsuite`` may become, sorted. ``words`` has at least one, maybe empty."""
     from benchsuite.cli import COMMANDS, make_parser
+    from benchsuite.cli.console import tasks_of
 
     *before, current = words
     if not any(word in COMMANDS for word in before):
         return _fitting([*COMMANDS, "--help", "--version"], current)
     command = next(word for word in before if word in COMMANDS)
     parser, typed = make_parser([command]), before
-    while tasks := _tasks(parser):
+    while tasks := tasks_of(parser):
         chosen = next((word for word in typed if word in tasks), None)
         if chosen is None:
             return _fitting(_options(parser) if current.startswith("-") else tasks, current)
@@ -74,11 +74,6 @@ def candidates(words: Sequence[str]) -> list[str]:
         return _fitting(options, current)
     position = _position(parser, options, typed)
     return _values(command, position, current, before) if position else []
-
-
-def _tasks(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    actions: list[Any] = parser._actions
-    return next((dict(a.choices) for a in actions if isinstance(a, argparse._SubParsersAction)), {})
 
 
 def _options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.api.bars import bars
-from benchsuite.cli.console import add_results, print_json, print_shown
+from benchsuite.cli.console import ON, add_results, print_json, print_shown
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_evaluation(parser)
     add("--processes", type=int, default=1, metavar="N", help="divide the work among N processes; see also torchrun")
+    add("--on", default="local", metavar="PLACE", help=ON)
     add("--expect", action="append", default=[], metavar="top1_error=24.7+-0.1", help="exit 1 if a result differs")
     add("--profile", action="store_true", help="also print where the time went, and what would make it faster")
     add("--explain", action="store_true", help="also say what the error means and what it can be compared with")
@@ -108,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     if reporter is not None:
         table_format(reporter, catalog)  # a name that does not exist is an error before anything is computed
     options = evaluation_options(args) | {"processes": args.processes, "sweep": args.sweep, "expect": args.expect}
-    options |= {"explain": args.explain, "every": args.every}
+    options |= {"place": args.on, "explain": args.explain, "every": args.every}
     progress = bars() if leads() else Progress()
     try:
         runs = evaluate(args.architectures, args.protocol or ["1crop"], **options, catalog=catalog, progress=progress)

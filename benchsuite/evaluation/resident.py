@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from benchsuite.data import resize as resizing
 from benchsuite.data.prefetch import in_order
 from benchsuite.errors import TooLarge
-from benchsuite.evaluation.input_pipeline import read_once_each
+from benchsuite.evaluation.reading import read_once_each
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.view import View, resize_of, resized_shape
@@ -121,7 +121,7 @@ def resident(
         if not told and len(read) == len(names):  # by now it is sure which image is which
             kept.keep(key, names, read)
 
-    return replace(loader, images=images)
+    return replace(loader, images=images, streams=False)  # it is known of each chunk whether it is kept
 
 
 def _again(sample: Sample, pixels: Any, then: Callable[[Any, float], T]) -> T:

@@ -20,7 +20,7 @@ from benchsuite.models.memory import lacks_memory
 from benchsuite.models.onednn import onednn
 from benchsuite.models.perturbed_batch import PerturbedBatch, perturbed
 from benchsuite.models.precision import DTYPES, computing
-from benchsuite.models.predict import Finish, Places
+from benchsuite.models.predict import Buffer, Finish, Places
 from benchsuite.models.score_map import ScoreMap, derive, score_map
 from benchsuite.models.transfer import Scores, transfer
 from benchsuite.specs.architecture import Architecture
@@ -84,6 +84,11 @@ class Network:
     def pinning(self) -> float:
         """The time that the host has spent copying pixels to pinned memory so far, in seconds; 0 on a CPU."""
         return self.transfer.pinning
+
+    @property
+    def buffer(self) -> Buffer | None:
+        """Returns arrays from which a CUDA device reads a batch without another copy; None on other devices."""
+        return self.transfer.buffer
 
     @property
     def start(self) -> Callable[..., Finish] | None:
@@ -154,7 +159,7 @@ class Network:
         Raises the errors of torch that have another reason, or that may have one and concern a single image.
         """
         try:
-            with computing(self.precision, self.device):
+            with self.transfer.chosen(), computing(self.precision, self.device):
                 if view.perturbation is not None:
                     return self._perturbed(pixels, flips, view, samples)
                 with torch.inference_mode(), self._own_kernels():

@@ -27,6 +27,11 @@ Start = Callable[..., Finish]
 """Submits a batch, with the arguments of ``Predict``, and returns before it is computed."""
 
 
+Buffer = Callable[[tuple[int, ...]], "NDArray[np.uint8]"]
+"""An array of this shape to fill with the pixels of the next batch, from where the device reads them. It is used again
+after two more have been asked for."""
+
+
 class Predict(Structural):
     """The function that an evaluation calls to compute scores.
 

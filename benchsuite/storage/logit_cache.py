@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from benchsuite.errors import StorageError, expected
 from benchsuite.storage.files import delete, writing
 from benchsuite.storage.locks import Locks, locks
 
@@ -86,6 +87,20 @@ class ChunkStore:
         body = buffer.getvalue()
         with writing(self.path(view_key, chunk_key)) as part:
             part.write_bytes(hashlib.sha256(body).digest() + body)
+
+    def content(self, view_keys: Sequence[str], chunk_key: str) -> dict[str, bytes]:
+        """The files of these views of a chunk, byte for byte. Raises ``StorageError`` if one is missing."""
+        try:
+            return {key: self.path(key, chunk_key).read_bytes() for key in view_keys}
+        except OSError as error:
+            rule = "unchanged until the run is over"
+            raise StorageError(expected("the cache", rule, "a chunk that is missing", str(error.filename))) from error
+
+    def put(self, content: Mapping[str, bytes], chunk_key: str) -> None:
+        """Writes the files of a chunk that another store has the ``content`` of. Raises ``StorageError``."""
+        for key, data in content.items():
+            with writing(self.path(key, chunk_key)) as part:
+                part.write_bytes(data)
 
     def forget(self, view_keys: Sequence[str], chunk_key: str) -> None:
         """Deletes the files of these views of a chunk."""

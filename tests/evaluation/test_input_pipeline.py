@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite import (
-    BenchsuiteError,
-    Crop,
-    Loader,
-    Perturbation,
-    Sample,
-    Split,
-    View,
-    decodes,
-    file_content,
-)
-from benchsuite.evaluation.input_pipeline import HELD_BYTES, Piece, batches, cutter, read_once_each
+from benchsuite import Crop, Perturbation, View
+from benchsuite.evaluation.input_pipeline import HELD_BYTES, Piece, batches
 from benchsuite.specs.view import Border
 
 VIEWS = (
@@ -35,7 +21,6 @@ VIEWS = (
     View(8, dense=True, nominal=4, spatial="prob"),
 )
 
-WHOLE = (View(9, Crop(9)),)
 BORDERS: list[tuple[int, Border]] = [(1, "reflect"), (1, "reflect"), (2, "reflect"), (1, "zero")]
 
 
@@ -138,45 +123,3 @@ def test_the_same_pieces_make_the_same_batches(pieces: list[Piece], size: int, h
 
 def test_no_pieces_make_no_batches() -> None:
     assert list(batches([], VIEWS, 8)) == []
-
-
-FILES = tuple(Sample(f"{i}", 0, f"file {i}") for i in range(4))
-
-
-@decodes(lambda sample: sample.id.encode())
-def read_grey(sample: Sample) -> Any:
-    return np.full((9, 9, 3), int(sample.id), np.uint8)
-
-
-def read_by(order: Sequence[int], by_itself: Sequence[int]) -> list[int]:
-    """The values of the images that a loader gives which decodes the files ``by_itself`` and lets others be read."""
-
-    def images(split: Split, samples: Sequence[Sample], then: Any, workers: int) -> Iterator[Any]:
-        content = file_content(split)
-        assert content is not None
-        for i in order:
-            data = content(samples[i])
-            own = np.full((9, 9, 3), int(data), np.uint8) if i in by_itself else split.read(samples[i])
-            yield then(own, 0.0)
-
-    split = Split("grey", FILES, ("a", "b"), mirror=True, read=read_grey)
-    loader = Loader("own", images, exact=False, note="")
-    return [
-        int(one.pixels[0][0, 0, 0]) for one in read_once_each(loader, split, FILES, cutter(WHOLE, nullcontext()), 0)
-    ]
-
-
-@pytest.mark.parametrize("by_itself", [(), (0, 1, 2, 3), (1, 3)])
-def test_a_loader_may_decode_files_by_itself_and_each_is_counted_once(by_itself: Sequence[int]) -> None:
-    assert read_by(range(4), by_itself) == [0, 1, 2, 3]
-    for order in ([0, 1, 1, 3], [0, 1, 2], [0, 1, 2, 3, 3]):
-        with pytest.raises(
-            BenchsuiteError, match=r"the loader own to read each of 4 images once, got [34] distinct of"
-        ):
-            read_by(order, by_itself)
-
-
-def test_a_read_that_changes_what_it_decodes_has_no_files() -> None:
-    split = Split("grey", FILES, ("a", "b"), mirror=True, read=read_grey)
-    assert file_content(split) is not None
-    assert file_content(dataclasses.replace(split, read=lambda sample: read_grey(sample)[1:])) is None

@@ -19,8 +19,9 @@ from benchsuite import BenchsuiteError, Crop, DataError, Loader, Sample, Split, 
 from benchsuite.data.resize import cut, resize
 from benchsuite.evaluation import loading
 from benchsuite.evaluation import resident as module
-from benchsuite.evaluation.input_pipeline import cutter, read_once_each
+from benchsuite.evaluation.input_pipeline import cutter
 from benchsuite.evaluation.question import RunRequest
+from benchsuite.evaluation.reading import read_once_each
 from benchsuite.evaluation.resident import ResidentImages, free_memory, resident
 from benchsuite.runs.run import run
 from benchsuite.specs.view import resized_shape

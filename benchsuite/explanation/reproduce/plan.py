@@ -32,13 +32,15 @@ from benchsuite.training.job import Job, TrainRequest
 class ReproductionRequest:
     """What ``reproduce`` was asked: the ``name`` of figures, and ``run``, how networks are evaluated.
 
-    ``run`` names no architecture and no protocol. With ``train``, trainings at this ``scale`` are started.
+    ``run`` names no architecture and no protocol. With ``train``, trainings at this ``scale`` are started; each with as
+    many ``seeds``, from that of ``run`` or of the recipe on.
     """
 
     name: str
     run: RunRequest
     train: bool = False
     scale: str = "full"
+    seeds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,28 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTraining:
-    """A figure that a training measures. ``seconds`` is what it will take, about; None if it is finished already."""
+    """A figure that trainings by one recipe measure, one for each seed.
+
+    ``accountings`` are those that the source may have counted by. ``seconds`` is what the unfinished trainings will
+    take, about; None if there are none.
+    """
 
     row: Published
-    request: TrainRequest
-    job: Job
-    accounting: str
+    trainings: tuple[tuple[TrainRequest, Job], ...]
+    accountings: tuple[str, ...]
     seconds: float | None
     reasons: tuple[str, ...]
+
+    @property
+    def job(self) -> Job:
+        """The training with the first seed."""
+        return self.trainings[0][1]
+
+    @property
+    def choices(self) -> tuple[OpenChoice, ...]:
+        """The accounting, if the source does not state it."""
+        first, *others = self.accountings
+        return (OpenChoice("accounting", first, tuple(others), ()),) if others else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +259,9 @@ class _Planner:
         missing_data, asked = self._missing_data(row), self.request.run
         recipe = next(r for r in architecture.recipes if r.name == known.recipe)
         which = f"{recipe.name} ({recipe.cost})" if self.single else "their recipe"
+        first = asked.seed or recipe.seed
+        seeds = range(first, first + self.request.seeds)
+        which += f" with seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else ""
         need = f"a training by {which}: --train{', or --weights FILE' if row.architecture else ''}"
         if missing_data:
             return NotPlanned(row, (need, missing_data))
@@ -251,24 +270,30 @@ class _Planner:
             recipe.name,
             data=asked.data,
             scale=self.request.scale,
-            seed=asked.seed or None,
             device=asked.device,
             precision=asked.precision,
             compiled=asked.compiled,
             fresh=asked.fresh,
             results=asked.results,
         )
-        job = jobs.plan(request, self.catalog)
-        done = not asked.fresh and training_folder.read(training_folder.folder(asked.results, job.run_id)) is not None
-        if not (done or self.request.train):
+        requests = [dataclasses.replace(request, seed=seed) for seed in seeds]
+        trainings = tuple((one, jobs.plan(one, self.catalog)) for one in requests)
+        left = [one for one in trainings if asked.fresh or not _finished(*one)]
+        if left and not self.request.train:
             return NotPlanned(row, (need,))
+        job = trainings[0][1]
         reasons = [] if job.scale == "full" else [f"scale {job.scale}: smaller than the recipe"]
         if job.test.name != row.dataset:
             reasons.append(_needing(row, f"other dataset ({job.test.name})"))
-        if not done and job.run_id not in self.timed:
+        if left and job.run_id not in self.timed:
             self.timed[job.run_id] = estimate.seconds(job, request)
-        seconds = None if done else self.timed[job.run_id]
-        return PlannedTraining(row, request, job, known.accounting or recipe.accounting, seconds, tuple(reasons))
+        seconds = len(left) * self.timed[job.run_id] if left else None
+        accountings = tuple(known.accounting.split()) or (recipe.accounting,)
+        return PlannedTraining(row, trainings, accountings, seconds, tuple(reasons))
+
+
+def _finished(request: TrainRequest, job: Job) -> bool:
+    return training_folder.read(training_folder.folder(request.results, job.run_id)) is not None
 
 
 def _architecture(catalog: Catalog, recipe: str) -> Architecture:

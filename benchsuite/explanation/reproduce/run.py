@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import WeightsError
@@ -19,7 +20,7 @@ from benchsuite.explanation.reproduce.plan import (
     ReproductionPlan,
     passes,
 )
-from benchsuite.explanation.reproduce.verdict import Judgement, Verdict, judge, judge_training, verdict
+from benchsuite.explanation.reproduce.verdict import Judgement, Verdict, judge, judge_seeds, judge_training, verdict
 from benchsuite.progress import Progress
 from benchsuite.runs.run import answer
 from benchsuite.stats.metrics import Count
@@ -34,7 +35,8 @@ Row = Mapping[str, Any]
 class Measured:
     """One measurement of a figure. ``error`` is a share of ``n`` images, of the ``of`` in the split.
 
-    ``what`` is the protocol; for a training ``counted ACCOUNTING, epoch N``.
+    ``what`` is the protocol; for a training ``counted ACCOUNTING, epoch N``. For trainings with several seeds,
+    ``error`` is the mean of ``by_seed``, their errors by seed, and ``run_id`` the first of them.
     """
 
     what: str
@@ -47,6 +49,7 @@ class Measured:
     n: int
     of: int
     judgement: Judgement
+    by_seed: tuple[tuple[int, Fraction], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,10 @@ def _outcome(planned: Planned, rows: Mapping[str, Row], missing: Mapping[str, st
     if isinstance(planned, NotPlanned):
         return Outcome(planned.row, verdict((), planned.missing), (), planned.missing)
     if isinstance(planned, PlannedTraining):
-        trained = _trained(planned, progress)
-        return Outcome(planned.row, verdict([trained.judgement], planned.reasons), (trained,), planned.reasons)
+        done = [training_run.carry_out(job, request, progress) for request, job in planned.trainings]
+        trained = tuple(_trained(planned, name, done) for name in planned.accountings)
+        found = verdict([one.judgement for one in trained], planned.reasons)
+        return Outcome(planned.row, found, trained, planned.reasons, planned.choices)
     if lacks := tuple(dict.fromkeys(missing[q.run_id] for q in planned.questions if q.run_id in missing)):
         return Outcome(planned.row, verdict((), lacks), (), lacks)
     measured = tuple(_counted(planned, rows[question.run_id]) for question in planned.questions)
@@ -122,28 +127,46 @@ def _counted(planned: PlannedRun, row: Row) -> Measured:
     return Measured(what=row["protocol"], error=wrong.ratio, judgement=judgement, **same)
 
 
-def _trained(planned: PlannedTraining, progress: Progress) -> Measured:
-    """A training beside the figure, counted as its source counted."""
-    row = training_run.carry_out(planned.job, planned.request, progress)
-    passes_, printed = correctness.read(planned.request.results, row["path"]), planned.row.error
+def _trained(planned: PlannedTraining, accounting: str, rows: Sequence[Row]) -> Measured:
+    """A training beside the figure, with one seed or several, counted by an accounting that the source may have used.
+
+    If the accounting reports nothing for so few epochs, the last epoch is counted exactly.
+    """
+    first, printed = rows[0], planned.row.error
     assert printed is not None, "only figures with a value are planned"
-    source = as_source(planned.accounting, passes_.correct, passes_.batch_size or 1, passes_.heldout)
-    error, what = Fraction(row["top1_errors"], row["n"]), f"exact, epoch {row['epochs']}"
-    if source is not None:
-        error = Fraction(source["top1_error"]) / 100
-        what = f"{source['accounting']}, epoch {source['epoch']}"
+    counted = [_counted_as(planned.trainings[0][0].results, accounting, row) for row in rows]
+    errors, name = [error for error, _, _ in counted], counted[0][1]
+    seeds = [row["seed"] for row in rows]
+    if len(rows) == 1:
+        judgement, which = judge_training(printed, errors[0], first["n"]), f"epoch {counted[0][2]}"
+    else:
+        judgement, which = judge_seeds(printed, errors), f"mean of {len(rows)} seeds"
+    by = f"seed {seeds[0]}" if len(rows) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
     return Measured(
-        what=f"counted {what}",
-        weights=f"trained by {row['recipe']}, seed {row['seed']}",
-        error=error,
-        of=row["n"],
-        judgement=judge_training(printed, error, row["n"]),
-        **{name: row[name] for name in ("run_id", "path", "architecture", "dataset", "n")},
+        what=f"counted {name}, {which}",
+        weights=f"trained by {first['recipe']}, {by}",
+        error=sum(errors, start=Fraction(0)) / len(errors),
+        of=first["n"],
+        judgement=judgement,
+        by_seed=tuple(zip(seeds, errors, strict=True)) if len(rows) > 1 else (),
+        **{name: first[name] for name in ("run_id", "path", "architecture", "dataset", "n")},
     )
 
 
+def _counted_as(results: Path, accounting: str, row: Row) -> tuple[Fraction, str, int]:
+    """The error of a training as a share, the name of its accounting, and the epoch."""
+    passes_ = correctness.read(results, row["path"])
+    source = as_source(accounting, passes_.correct, passes_.batch_size or 1, passes_.heldout)
+    if source is None:
+        return Fraction(row["top1_errors"], row["n"]), "exact", row["epochs"]
+    return Fraction(source["top1_error"]) / 100, source["accounting"], source["epoch"]
+
+
 def flat(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as one object for JSON: errors, bounds and differences are unrounded percentages."""
+    """An outcome as one object for JSON: errors, bounds and differences are unrounded percentages.
+
+    ``value`` is the text of the figure as printed.
+    """
     row, best, span = outcome.row, outcome.best, outcome.span
     data: dict[str, Any] = {
         "id": row.id,
@@ -152,7 +175,7 @@ def flat(outcome: Outcome) -> dict[str, Any]:
         "assumed": list(outcome.assumed),
         "metric": f"top{row.k}_error",
         "printed": float(row.error or 0),
-        **{name: getattr(row, name) for name in ("model", "source", "url", "status", "accounting")},
+        **{name: getattr(row, name) for name in ("value", "model", "source", "url", "status", "accounting")},
         "open": [dataclasses.asdict(choice) for choice in outcome.choices],
         "least": None if span is None else float(span[0]),
         "most": None if span is None else float(span[1]),
@@ -164,4 +187,6 @@ def flat(outcome: Outcome) -> dict[str, Any]:
 def _flat_measured(one: Measured) -> dict[str, Any]:
     judgement = dataclasses.asdict(one.judgement)
     numbers = {name: float(judgement[name]) for name in ("off", "low", "high")}
-    return dataclasses.asdict(one) | {"error": float(100 * one.error)} | {"judgement": judgement | numbers}
+    by_seed = [{"seed": seed, "error": float(100 * error)} for seed, error in one.by_seed]
+    own = {"error": float(100 * one.error), "judgement": judgement | numbers, "by_seed": by_seed}
+    return dataclasses.asdict(one) | own
