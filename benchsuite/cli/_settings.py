@@ -31,7 +31,7 @@ class General:
     commands: tuple[str, ...] = ()
 
 
-_EVALUATING = ("run", "explain", "reproduce")
+_EVALUATING = ("run", "reproduce")
 
 GENERAL = {
     "data": General("the embedded digits", ("run",)),
@@ -46,8 +46,7 @@ GENERAL = {
     "results": General("results"),
     "cache": General("the user's cache folder"),
 }
-"""The settings outside of the table of a command. What one command needs and another must not get has no place here:
-data for ``explain`` would start a measurement."""
+"""The settings outside of the table of a command."""
 
 VARIABLES = {"results": "BENCHSUITE_RESULTS", "cache": "BENCHSUITE_CACHE"}
 """Settings that an environment variable overrides. Its value is also how the rest of the program learns them."""
@@ -58,6 +57,9 @@ ONCE = {
     *("html", "markdown", "latex", "csv", "plots", "out"),
 }
 """Options that belong to one call, such as what it is about and which file it writes: no settings."""
+
+ALONE = {"explain": ("all", "top5", "results")}
+"""The only settings of a command: ``explain`` refuses what does not fit its arguments, and data start a measurement."""
 
 TABLES = ({*COMMANDS} - {"data", "plugin", "cache", "doctor", "completion"}) | {"data-check", "data-prepare"}
 TABLES |= {"plugin-new"}
@@ -102,7 +104,11 @@ def offer(settings: Sequence[Setting], command: str, parser: argparse.ArgumentPa
     """
     for name, leaf in _leaves(command, tasks_of(parser)[command]):
         options = {a.option_strings[-1].removeprefix("--"): a for a in leaf._actions if a.option_strings}
-        options = {key: action for key, action in options.items() if key not in ONCE and not action.required}
+        options = {
+            key: action
+            for key, action in options.items()
+            if key in ALONE.get(name, options) and key not in ONCE and not action.required
+        }
         chosen: Chosen = {}
         for setting in settings:
             action = options.get(setting.key)

@@ -15,6 +15,7 @@ from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluation.chunk import ChunkInProgress
 from benchsuite.evaluation.input_pipeline import Cuts, Piece, cutter
 from benchsuite.evaluation.timing import Seconds
+from benchsuite.models.predict import Resizer
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.view import View
@@ -31,6 +32,7 @@ def read(
     seconds: Seconds,
     *,
     ahead: bool,
+    resizer: Resizer | None = None,
 ) -> Iterator[Piece | ChunkInProgress]:
     """Yields the pieces of each chunk in order, then the chunk itself, once each of its images has been read once.
 
@@ -50,7 +52,7 @@ def read(
             chunk = next(chunks, None)
             continue
         stream = _Stream(chunk, chunks if ahead and loader.streams else iter(()))
-        yield from _through(loader, split, stream, cutter(chunk.views, turn), workers, seconds, ahead=ahead)
+        yield from _through(loader, split, stream, cutter(chunk.views, turn, resizer), workers, seconds, ahead=ahead)
         chunk = stream.other or next(chunks, None)
 
 

@@ -20,7 +20,7 @@ from benchsuite.specs.parameters import split_outside
 METRICS = {"top1_error": 1, "top5_error": 5, "top1_accuracy": 1}
 """The metrics of the ledger and their k: an answer is right if the label is among the k best classes."""
 
-SIZES = {"imagenet": 50_000, "cifar10": 10_000, "mnist": 10_000, "fashion-mnist": 10_000, "svhn": 26_032}
+SIZES = {"imagenet": 50_000, "cifar10": 10_000, "mnist": 10_000, "fashion-mnist": 10_000, "svhn": 26_032, "digits": 360}
 """Number of images in the split that figures are published on; an error rate on fewer images is another figure."""
 
 

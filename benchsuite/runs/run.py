@@ -192,7 +192,7 @@ def begin(request: RunRequest, todo: list[Question], progress: Progress, crew: C
 
     def open_network(member: Member, views: tuple[View, ...]) -> OpenNetwork:
         train_missing(todo[0], member, request.device, progress)
-        opened = _open(todo[0].images, member, views, compute, progress)
+        opened = _open(todo[0].images, member, views, compute, progress, on_device=_on_device(request, device))
         if settings.fresh or parallel.left(todo, opened):
             _try("BENCHSUITE_CACHE", opened.store.root)
         if not started:
@@ -244,9 +244,18 @@ def sharing(question: Question, questions: Sequence[Question]) -> list[str]:
 
 
 def _open(
-    source: ImageSource, member: Member, views: tuple[View, ...], compute: Compute, progress: Progress
+    source: ImageSource,
+    member: Member,
+    views: tuple[View, ...],
+    compute: Compute,
+    progress: Progress,
+    *,
+    on_device: bool = False,
 ) -> OpenNetwork:
-    """Builds a network with its weights, which are trained by now, and opens the store of its chunks."""
+    """Builds a network with its weights, which are trained by now, and opens the store of its chunks.
+
+    With ``on_device``, its images are resized on its device.
+    """
     from benchsuite.models import weights
     from benchsuite.models.network import open_network
 
@@ -287,6 +296,7 @@ def _open(
         network.digest,
         start=network.start,
         buffer=network.buffer,
+        resizer=network.resizer() if on_device else None,
         folded=network.folded,
         reading=loaded.reading.data(),
         busy=lambda: network.seconds,
@@ -325,6 +335,11 @@ def _batch_size(device: str, questions: list[Question]) -> int:
     """
     crop = min(m.weights.preprocess.crop for q in questions for m in q.members)
     return int((8 if device == "cpu" else 512) * max(1.0, min(8.0, (224 / crop) ** 2)))
+
+
+def _on_device(request: RunRequest, device: str) -> bool:
+    """Whether ``--resize-on`` is the device: by default on CUDA; a CPU resizes three times as fast with Pillow."""
+    return request.resize_on == "device" or (request.resize_on == "auto" and device.startswith("cuda"))
 
 
 def _workers(device: str) -> int:

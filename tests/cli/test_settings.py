@@ -84,7 +84,7 @@ def test_a_table_of_a_command_is_for_that_command_alone(project: Path) -> None:
     project_says(
         "precision = 'fp32'\n[tool.benchsuite.run]\nprecision = 'bf16'\n[tool.benchsuite.data-check]\nfull=true"
     )
-    assert [parsed(*words).precision for words in (("run", "x"), ("explain", "x"), ("train",))] == [
+    assert [parsed(*words).precision for words in (("run", "x"), ("reproduce", "x"), ("train",))] == [
         "bf16",
         "fp32",
         "auto",
@@ -97,6 +97,15 @@ def test_data_for_run_starts_no_measurement_in_explain(project: Path) -> None:
     assert (parsed("run", "x").data, parsed("run", "x").weights) == ("imagenet", "random")
     for words in (("explain", "x"), ("reproduce", "x"), ("train",), ("show", "x")):
         assert parsed(*words).data is None
+
+
+def test_explain_takes_only_what_fits_whatever_it_explains(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project_says("device = 'cpu'\nprecision = 'fp32'\nworkers = 0\nbatch-size = 2\nloader = 'torch'")
+    assert outputs(capsys, "explain", "resnet50")[1] == ""
+    project_says("[tool.benchsuite.explain]\nall = true")
+    assert parsed("explain", "x").every
+    project_says("[tool.benchsuite.explain]\ndevice = 'cpu'")
+    assert "Unknown setting of explain 'device'" in outputs(capsys, "explain", "resnet50", status=2)[1]
 
 
 def test_what_is_typed_replaces_a_list_and_unsets_a_switch(project: Path) -> None:
