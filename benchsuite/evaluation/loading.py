@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.errors import BadParameter, expected
-from benchsuite.evaluation.resident import resident
+from benchsuite.evaluation.resident import RESIDENT, on_device, resident
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.view import View, resize_of
@@ -22,19 +22,22 @@ def open_loader(
     note: Callable[[str], None],
     *,
     processes: int = 1,
+    device: str | None = None,
 ) -> Loader:
     """The loader with an ``images`` that reads these samples for these views; ``data`` is the set as it was typed.
 
-    ``note`` is called with what a user should know. ``processes`` share the memory of this machine. Raises
-    ``DataError`` if a package is missing, or a prepared file is missing or unsuitable; and ``BadParameter`` if a loader
-    that resizes would have to resize in several ways.
+    ``note`` is called with what a user should know. ``processes`` share the memory of this machine. Images that stay
+    are kept on the ``device``, if one is given, as long as it has room. Raises ``DataError`` if a package is missing,
+    or a prepared file is missing or unsuitable; and ``BadParameter`` if a loader that resizes would have to resize in
+    several ways.
     """
     if loader.decoder is not None:
         loader.decoder()
     opened = open_prepared(loader, split, samples, views, data)
     if opened.resized is not None:
         opened = dataclasses.replace(opened, images=opened.resized(_one_resize(loader, views)))
-    return resident(opened, split, samples, views, note, processes=processes)
+    memories = (*([on_device(device)] if device is not None and loader.resident else []), RESIDENT)
+    return resident(opened, split, samples, views, note, processes=processes, memories=memories)
 
 
 def _one_resize(loader: Loader, views: Sequence[View]) -> View:

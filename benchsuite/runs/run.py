@@ -173,8 +173,9 @@ def begin(request: RunRequest, todo: list[Question], progress: Progress, crew: C
     """Begins the pass over the images that answers the questions in ``todo``, of which there is at least one."""
     from benchsuite.models import precision
 
-    todo = _with_open_loader(todo, request, progress, crew.local_size)
     device = device_here(request.device)
+    stays = device if device.startswith("cuda") and _on_device(request, device) else None
+    todo = _with_open_loader(todo, request, progress, crew.local_size, stays)
     precision.check(todo[0].precision, device)
     compute = Compute(device, todo[0].precision, request.compiled)
     keep_freed_memory()
@@ -221,16 +222,19 @@ def _work(
 
 
 def _with_open_loader(
-    todo: Sequence[Question], request: RunRequest, progress: Progress, processes: int
+    todo: Sequence[Question], request: RunRequest, progress: Progress, processes: int, stays: str | None
 ) -> list[Question]:
     """The questions with their loader opened for the views of all of them, in each of ``processes`` processes here.
+
+    ``stays`` is the device on which images that are kept stay, if any.
 
     Raises a ``BenchsuiteError`` as ``open_loader`` does.
     """
     first = todo[0]
     views = distinct(tuple(v for q in todo for m in q.members for v in m.views))
     typed = request.data or first.dataset.name
-    loader = open_loader(first.loader, first.split, first.samples, views, typed, progress.note, processes=processes)
+    source = first.loader, first.split, first.samples, views, typed
+    loader = open_loader(*source, progress.note, processes=processes, device=stays)
     if not loader.exact:
         progress.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
     return [dataclasses.replace(q, loader=loader) for q in todo]
