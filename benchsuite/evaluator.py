@@ -6,54 +6,28 @@ Read this file first: ``evaluate``, then ``fill``, which yields a network's logi
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from benchsuite.errors import StorageError, expected
 from benchsuite.evaluation import predictions
-from benchsuite.evaluation.inference import ChunkInProgress, PendingBatch, scored
-from benchsuite.evaluation.input_pipeline import batches, cutter, pieces, read_once_each
+from benchsuite.evaluation.chunk import ChunkInProgress
+from benchsuite.evaluation.inference import scored
+from benchsuite.evaluation.input_pipeline import SPAN, batched
+from benchsuite.evaluation.open_network import OpenNetwork, Settings
 from benchsuite.evaluation.question import TOLERANCE, Identity, ImageSource, Member, Question, networks
-from benchsuite.evaluation.scoring import score
-from benchsuite.evaluation.timing import Seconds
-from benchsuite.models.predict import Predict, Start
+from benchsuite.evaluation.reading import read
+from benchsuite.evaluation.scoring import WAITING, in_turn, score
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 from benchsuite.storage.keys import chunk_key, view_keys
-from benchsuite.storage.logit_cache import CHUNK, ChunkStore, chunked
+from benchsuite.storage.logit_cache import CHUNK, chunked
 
-
-@dataclass(slots=True)
-class OpenNetwork:
-    """A network that is ready to compute ``views``, the cache of its logits (``store``), and the time it took so far.
-
-    ``start`` submits a batch and returns a function that waits for its scores; None if ``predict`` computes them at
-    once. ``folded`` counts batch normalisations folded into convolutions; ``reading`` says what was done to a file of
-    weights. ``busy()`` and ``pinning()`` return the seconds of computing, and of copying to pinned memory, so far.
-    """
-
-    predict: Predict
-    views: tuple[View, ...]
-    store: ChunkStore
-    digest: str
-    start: Start | None = None
-    folded: int = 0
-    reading: dict[str, Any] = field(default_factory=dict)
-    busy: Callable[[], float] = float
-    pinning: Callable[[], float] = float
-    seconds: Seconds = field(default_factory=Seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What affects only the speed. ``turn`` is held while the network computes; threads that resize wait for it."""
-
-    batch_size: int
-    workers: int
-    fresh: bool = False  # compute chunks again even if they are in the cache
-    turn: AbstractContextManager[Any] = field(default_factory=nullcontext)
+__all__ = ["Answer", "OpenNetwork", "Settings", "evaluate", "fill", "of_several"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +48,8 @@ def evaluate(
 ) -> Iterator[Answer]:
     """Answers questions about the same samples. Each network is opened once and computes each distinct view once.
 
-    Questions about one network are scored chunk by chunk, ensembles of several networks at the end, from the cache.
+    Questions about one network are scored chunk by chunk, while the device computes the next one if it can; ensembles
+    of several networks at the end, from the cache.
     ``advance(k)`` is called for every k (sample, view) pairs that are done. A broken image raises ``DataError``.
     Finished chunks stay in the cache, so the same call continues from there.
     """
@@ -84,10 +59,12 @@ def evaluate(
         network = opened[identity] = open_network(member, views)
         own = [i for i, q in enumerate(questions) if {m.identity for m in q.members} == {identity}]
         chunks = list(chunked(questions[0].samples, CHUNK))
-        for samples, logits in zip(chunks, fill(network, questions[0].images, chunks, settings, advance), strict=True):
-            for block in score([questions[i] for i in own], samples, {identity: logits}) if own else ():
-                for i, rows in zip(own, block, strict=True):
-                    predicted[i].append(rows)
+        filled = zip(chunks, fill(network, questions[0].images, chunks, settings, advance), strict=True)
+        asked = [questions[i] for i in own]
+        scores = (partial(score, asked, samples, {identity: logits}) for samples, logits in filled)
+        for block in chain.from_iterable(in_turn(scores, WAITING if network.start else 0)):
+            for i, rows in zip(own, block, strict=True):
+                predicted[i].append(rows)
     for question, blocks in zip(questions, predicted, strict=True):
         columns = predictions.join(blocks or list(of_several(question, opened)), question.samples)
         counts = predictions.count(columns, TOLERANCE[question.precision])
@@ -117,33 +94,37 @@ def fill(
 ) -> Iterator[dict[View, Any]]:
     """The logits and places of each chunk, by view, in order. What is not in the cache is computed and written to it.
 
-    On CUDA the first batch of the next chunk is submitted before a finished chunk is yielded.
+    For a network that has ``start``, such as one on CUDA, the images of the next chunks are read, and their batches are
+    submitted, while chunks are computed, written and yielded.
     """
-    seconds, turn = network.seconds, settings.turn
+    seconds, turn, begun = network.seconds, settings.turn, deque[ChunkInProgress]()
 
-    def todo() -> Iterator[PendingBatch]:  # an empty batch ends a chunk
+    def todo() -> Iterator[ChunkInProgress]:
         for samples in chunks:
             key, names = chunk_key(samples, images.split), view_keys(network.views, samples)
             stored = {} if settings.fresh else network.store.read_all([*names.values()], key)
             cached = {v: stored[name] for v, name in names.items() if name in stored}
-            chunk = ChunkInProgress(samples, key, names, cached)
+            begun.append(ChunkInProgress(samples, key, names, cached))
             advance(len(samples) * len(cached))
-            if chunk.views:
-                cuts = read_once_each(images.loader, images.split, samples, cutter(chunk.views, turn), settings.workers)
-                for batch in batches(pieces(cuts, len(samples), seconds), chunk.views, settings.batch_size):
-                    yield chunk, batch
-            yield chunk, []
+            yield begun[-1]
 
+    on = network.start is not None
+    events = read(
+        images.loader, images.split, todo(), turn, settings.workers, seconds, ahead=on, resizer=network.resizer
+    )
+    made = batched(events, settings.batch_size, settings.held, SPAN if on else 1)
     since = time.perf_counter()
-    for chunk, batch, scores, places in scored(network.predict, network.start, todo(), turn, seconds, network.pinning):
-        if batch:
-            chunk.put(batch, scores, places)
+    for done in scored(network, made, turn):
+        if done is not None:
+            batch, scores, places = done
+            batch.put(scores, places)
             advance(len(batch))
-            continue
-        if chunk.views:
-            chunk.write(network.store)
-            seconds.images += len(chunk.samples)
-            since = seconds.lap(since)
-        yield chunk.logits
-        if network.start is None or not chunk.views:  # else the device computed the next chunk meanwhile
-            since = time.perf_counter()
+        while begun and begun[0].done:
+            chunk = begun.popleft()
+            if chunk.views:
+                chunk.write(network.store)
+                seconds.images += len(chunk.samples)
+                since = seconds.lap(since)
+            yield chunk.logits
+            if not (on and chunk.views):  # else the device computed the next chunk meanwhile
+                since = time.perf_counter()

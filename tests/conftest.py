@@ -27,13 +27,14 @@ def interruptible() -> None:
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A separate home, cache and results folder for each test."""
+    """A separate home, cache and results folder for each test, and no config file."""
     root = tmp_path_factory.mktemp("isolated")
-    for name in ("home", "cache", "config", "results", "torch", "hub"):
-        (root / name).mkdir()
+    for name in ("home", "cache", "config/benchsuite", "results", "torch", "hub"):
+        (root / name).mkdir(parents=True)
     monkeypatch.setenv("HOME", str(root / "home"))
     monkeypatch.setenv("BENCHSUITE_CACHE", str(root / "cache"))
-    monkeypatch.setenv("BENCHSUITE_CONFIG", str(root / "config"))
+    monkeypatch.setenv("BENCHSUITE_CONFIG", "0")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(root / "config"))
     monkeypatch.setenv("BENCHSUITE_RESULTS", str(root / "results"))
     monkeypatch.setenv("TORCH_HOME", str(root / "torch"))
     monkeypatch.setenv("HF_HOME", str(root / "hub"))

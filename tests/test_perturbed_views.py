@@ -79,13 +79,15 @@ def computed(
     chunk: int = 16,
     of: Split | None = None,
     told: list[list[str]] | None = None,
+    held: int = input_pipeline.HELD_BYTES,
 ) -> dict[View, bytes]:
     """The bytes of the logits and places of every view, through chunks and their cache."""
     images = of or split()
     chunks = [images.samples[i : i + chunk] for i in range(0, len(images.samples), chunk)]
     network = opened(store, wanted, module(), told)
     found: dict[View, list[bytes]] = {v: [] for v in wanted}
-    for logits in fill(network, ImageSource(images, LOADER), chunks, Settings(batch_size, 0), lambda _: None):
+    settings = Settings(batch_size, 0, held=held)
+    for logits in fill(network, ImageSource(images, LOADER), chunks, settings, lambda _: None):
         for view, (scores, places) in logits.items():
             assert np.isfinite(scores).all()
             found[view].append(scores.tobytes() + places.tobytes())
@@ -132,10 +134,9 @@ def test_batches_of_an_attack_know_neither_other_views_nor_the_memory_for_waitin
     computed(tmp_path / "few", wanted, module=module, told=few)
     assert sorted({len(batch) for batch in few}) == [4, 5, 6]
     monkeypatch.undo()
-    monkeypatch.setattr(input_pipeline.batches, "__defaults__", (1,))  # every other view is sent at once
     again: list[list[str]] = []
     company = (*made("1crop", "10crop", "fgsm"), *wanted)
-    together = computed(tmp_path / "together", company, module=module, batch_size=3, told=again)
+    together = computed(tmp_path / "together", company, module=module, batch_size=3, told=again, held=1)  # one by one
     assert {v: together[v] for v in wanted} == alone
     assert sorted(batch for batch in again) == sorted([*told, *told[:1], *told[5:6], *told[10:11]])
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 import scripts
+from page_commands import commands
+
+from benchsuite.api.shown import Section
 
 pytest.importorskip("duckdb", reason="the pages have a query: pip install 'benchsuite[query]'")
 ROOT = Path(__file__).parent.parent
@@ -18,10 +21,55 @@ def script() -> Any:
     return scripts.loaded("docs/transcripts.py")
 
 
+PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if "\n$ benchsuite " in page.read_text(encoding="utf-8"))
+WILD = {"RUN": r"\S+", "PATH": r"/data/\w+"}
+"""Words of the README that stand for others."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_outputs_of_the_pages_are_what_their_commands_print(
-    script: Any, capsys: pytest.CaptureFixture[str]
+    page: Path, script: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert script.main(["--check"]) == 0, f"python docs/transcripts.py writes them again: {capsys.readouterr().out}"
+    """That of the examples takes longest: it evaluates some 100 runs, of 30 pictures."""
+    again = f"python docs/transcripts.py {page} writes them again"
+    assert script.main(["--check", str(page)]) == 0, f"{again}: {capsys.readouterr().out}"
+
+
+def test_every_command_of_the_readme_is_on_the_page_of_examples_and_most_are_run() -> None:
+    page = ROOT / "docs" / "examples.md"
+    shown = list(commands(page))
+    for command in commands(ROOT / "README.md"):
+        pattern = re.sub("|".join(WILD), lambda found: WILD[found.group()], re.escape(command))
+        assert [c for c in shown if re.fullmatch(pattern, c)] != [], f"{page.name} lacks {command}"
+    text = page.read_text(encoding="utf-8")
+    run = text.count("\n$ benchsuite ")
+    assert run > 3 * (len(shown) - run)
+
+
+def test_what_differs_between_machines_is_replaced(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = f"12.3 s, 7 images/s, 1.5 MB in {tmp_path}/data, at 2026-01-02T03:04:05+00:00; 3 sets, 5 views"
+    assert script.fixed(text) == "N s, N images/s, N MB in /data, at DATE; 3 sets, 5 views"
+
+
+def test_a_table_is_as_wide_in_every_folder(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "a-much-longer-name-of-a-folder"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        with script.fixed_output():
+            script.console.print_shown(Section("places", (["path", "time"], [[f"{tmp_path / name}/data", "3.5 s"]])))
+    one, *other = capsys.readouterr().out.split("places")[1:]
+    assert other == [one]
+    assert "/data  N s" in one
+
+
+def test_an_exit_status_of_1_is_printed(script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "benchsuite", lambda words: 1)
+    assert script.printed("benchsuite tables --check") == "(exit status 1)\n"
 
 
 def test_the_commands_of_the_tutorial_are_run(script: Any) -> None:

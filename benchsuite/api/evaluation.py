@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, overload
 
 from benchsuite.api.options import Options, run_request, surroundings
 from benchsuite.api.shown import Section, Shown
+from benchsuite.distributed.places import place
 from benchsuite.errors import BadParameter, ExpectationFailed, expected
 from benchsuite.explanation.meaning import meaning
 from benchsuite.progress import Progress
@@ -19,6 +20,7 @@ from benchsuite.report.tables.group_errors import group_table
 from benchsuite.report.tables.outcomes import answer, outcome_lines, outcome_table
 from benchsuite.report.tables.text import Table, profile_table, published_table, result_table
 from benchsuite.runs import query, run
+from benchsuite.runs.cluster.split import run_on
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.specs.reporter import Reporter
@@ -190,13 +192,14 @@ def table_format(reporter: str, catalog: Catalog) -> Callable[[Sequence[Mapping[
     return found.render
 
 
-class GivenModule(TypedDict, total=False):
-    """What describes a module that is passed directly: the name of its runs."""
+class OfOneCall(TypedDict, total=False):
+    """What only ``evaluate`` takes: the place where it computes, and the name of the runs of a module."""
 
+    place: str
     name: str | None
 
 
-class EvaluateOptions(Options, GivenModule, total=False):
+class EvaluateOptions(Options, OfOneCall, total=False):
     """The options of ``evaluate``."""
 
 
@@ -245,7 +248,8 @@ def evaluate(
     or lists of them. One of each returns an ``Evaluation``; a list returns ``Evaluations``. The protocol that an
     attack attacks is evaluated as well: in a list its run comes before that of the attack. The options are those of the
     command: ``data``, ``weights``, ``preprocess``, ``transforms``, ``loader``, ``device``, ``precision``,
-    ``batch_size``, ``workers``, ``compiled``, ``limit``, ``seed``, ``fresh``, ``processes`` and ``results``.
+    ``batch_size``, ``workers``, ``resize_on``, ``compiled``, ``limit``, ``seed``, ``fresh``, ``processes`` and
+    ``results``.
     ``preprocess`` is a text as on the command line, or a ``Preprocess``. ``catalog`` holds the plugins, by default
     ``load_plugins()``; ``progress=False`` shows none. A run that exists already is read from its folder.
 
@@ -259,6 +263,9 @@ def evaluate(
     by the digest of its state, and it is computed each time, since a state does not tell what ``forward`` does.
     ``preprocess`` is its ``Preprocess``, by default the usual one of the data set, which a note says; where a data set
     has no usual one, it is required. ``name`` is the name in the results, by default that of its class.
+
+    ``place`` is where it computes: ``"local"``, or ``"slurm"`` or ``"ray"``, with options as after ``--on``: the
+    images are then divided among all nodes.
 
     In the processes that ``torchrun`` starts, only the first one returns results, the others empty ``Evaluations``.
 
@@ -287,7 +294,8 @@ def _evaluate(
 ) -> tuple[Evaluation, ...]:
     if not networks or not protocols:
         raise BadParameter(expected("the networks and the protocols", "one or more of each", "none"))
-    own = {k: v for k, v in options.items() if k != "name"}
+    own = {k: v for k, v in options.items() if k not in OfOneCall.__annotations__}
+    where = place(options.get("place", "local"))
     if all(isinstance(network, str) for network in networks):
         if options.get("name") is not None:
             raise BadParameter(expected("name", "given for a torch module, not for a name", options["name"]))
@@ -298,7 +306,10 @@ def _evaluate(
         how = {"name": options.get("name"), "preprocess": own.pop("preprocess", None)}
         request = run_request((), protocols, own, "evaluate")
         request, catalog = modules.with_modules(request, catalog, networks, progress, **how)
-    return tuple(of_row(row) for row in run.run(request, catalog, progress))
+        if not where.is_local:
+            raise BadParameter(expected("place", "local for a module, which only this process has", where.name))
+    rows = run.run(request, catalog, progress) if where.is_local else run_on(where, request, catalog, progress)
+    return tuple(of_row(row) for row in rows)
 
 
 def of_row(row: Mapping[str, Any]) -> Evaluation:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from benchsuite.api.evaluation import Evaluations, of_row
 from benchsuite.api.options import Surroundings, results_folder, surroundings
 from benchsuite.api.shown import Shown
-from benchsuite.distributed import executors
+from benchsuite.distributed import places
 from benchsuite.distributed.process_group import leads
 from benchsuite.report.tables.text import Table, preprocessing_lines
 from benchsuite.runs import sweep as sweeps
@@ -111,7 +111,7 @@ def sweep(
     for pattern in spec.idle if leads() else ():
         progress.note(f"no cell matches the [[skip]] of {pattern}")
     if dry_run:
-        executors.check(place)
+        places.place(place, spec.places)
         board = sweeps.board(spec, choice)
         sweeps.survey(spec, choice, catalog, board, lambda cell, state: None)
         return SweepResult(spec, board.states)

@@ -9,11 +9,16 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from benchsuite.cli.console import open_streams
+from benchsuite.cli.console import add_common, open_streams
 from benchsuite.data.prefetch import give_way
 from benchsuite.errors import BenchsuiteError, first_line, unknown_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchsuite.storage.settings import Setting
 
 COMMANDS = {
     "run": "evaluate architectures under test protocols",
@@ -39,6 +44,8 @@ COMMANDS = {
 
 QUICK = ("list", "complete")
 """Commands that answer at once."""
+
+_NO_CONFIG = "--no-config"
 
 
 class _Version(argparse.Action):
@@ -96,22 +103,69 @@ def _quickly(given: Sequence[str]) -> Iterator[None]:
 
 
 def _command(given: Sequence[str]) -> int:
-    """Parses the arguments and runs the command; an error is one line. Raises ``BrokenPipeError``."""
-    if given[:2] == ["complete", "--"]:
-        from benchsuite.cli._complete import candidates
+    """Reads the settings and runs the command with them; an error is one line. Raises ``BrokenPipeError``."""
+    completes = given[:2] == ["complete", "--"]
+    try:
+        with _read(given) as settings:
+            return _print_candidates(given[2:] or [""]) if completes else _run(given, settings)
+    except BenchsuiteError as error:  # of the settings, or of what completes
+        if completes:  # a shell shows what it gets in the middle of a line
+            return 0
+        if "--debug" in given:
+            raise
+        print(f"benchsuite: {error}", file=sys.stderr)
+        return error.exit_status
 
-        with contextlib.suppress(BenchsuiteError):  # a shell shows what it gets in the middle of a line
-            for word in candidates(given[2:] or [""]):
-                print(word)
-        return 0
-    args = make_parser(given).parse_args(given)
+
+@contextlib.contextmanager
+def _read(given: Sequence[str]) -> Iterator[Sequence[Setting]]:
+    """The settings of config files for a command, if there are any; where the folders that they name are in effect."""
+    files: Sequence[Path] = ()
+    if _chosen(given) and not any(map(_NO_CONFIG.startswith, _long(given))):
+        from benchsuite.storage.files import config_files
+
+        files = config_files()
+    if not files:
+        yield ()
+        return
+    from benchsuite.cli._settings import folders, settings_in
+
+    settings = settings_in(files)
+    with folders(settings):
+        yield settings
+
+
+def _print_candidates(words: Sequence[str]) -> int:
+    from benchsuite.cli._complete import candidates
+
+    for word in candidates(words):
+        print(word)
+    return 0
+
+
+def _run(given: Sequence[str], settings: Sequence[Setting]) -> int:
+    """Parses the arguments and runs the command. Raises ``BenchsuiteError`` for settings that the command cannot use.
+
+    Other errors are one line.
+    """
+    parser, command = make_parser(given), _chosen(given)
+    used: list[Setting] = []
+    if settings and command in COMMANDS:
+        from benchsuite.cli._settings import blamed, filled, offer, said
+
+        offer(settings, command, parser)
+    args = parser.parse_args(given)
+    if settings:
+        used = filled(args)
+        said(used)
+    args.settings = settings
     try:
         status: int = args.run(args)
         return status
     except BenchsuiteError as error:
         if args.debug:
             raise
-        print(f"benchsuite: {error}", file=sys.stderr)
+        _say(blamed(str(error), used) if used else str(error))
         return error.exit_status
     except KeyboardInterrupt as error:
         if args.debug:
@@ -124,8 +178,16 @@ def _command(given: Sequence[str]) -> int:
     except Exception as error:
         if args.debug:
             raise
-        print(f"benchsuite: {type(error).__name__}: {first_line(error)} (--debug shows where)", file=sys.stderr)
+        _say(f"{type(error).__name__}: {first_line(error)} (--debug shows where)")
         return 2
+
+
+def _say(line: str) -> None:
+    """Prints why the command ends; of several processes that ``torchrun`` started, the first one that fails does."""
+    from benchsuite.distributed.process_group import first_to_fail
+
+    if first_to_fail():
+        print(f"benchsuite: {line}", file=sys.stderr, flush=True)
 
 
 def make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
@@ -136,13 +198,22 @@ def make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and the environment")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
-    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    chosen = _chosen(arguments)
     for name, text in COMMANDS.items():
         module = importlib.import_module(f"{__name__}.{name}") if name == chosen else None
         command = commands.add_parser(name, help=text, description=module.__doc__ if module else None)
         if module:
-            command.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
-            command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+            add_common(command)
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser
+
+
+def _chosen(arguments: Sequence[str]) -> str | None:
+    """The command among the arguments."""
+    return next((word for word in arguments if not word.startswith("-")), None)
+
+
+def _long(arguments: Sequence[str]) -> list[str]:
+    """The long options among the arguments, which argparse also takes shortened."""
+    return [word for word in arguments if word.startswith("--") and len(word) > 2]

@@ -11,10 +11,10 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "tf32")
+PLACES = ("auto", "host", "device")
 
 VALUES: dict[str, tuple[str, ...]] = {
     "protocol": ("protocols",),
@@ -35,6 +35,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "shell": ("shells",),
     "device": ("devices",),
     "precision": ("precisions",),
+    "resize_on": ("places",),
     "scale": ("scales",),
 }
 """The kinds of names that an option or argument takes, by its name in the parser; others take text or files."""
@@ -53,13 +54,14 @@ COMMAND_VALUES: dict[tuple[str, str], tuple[str, ...]] = {
 def candidates(words: Sequence[str]) -> list[str]:
     """What the last of the words after ``benchsuite`` may become, sorted. ``words`` has at least one, maybe empty."""
     from benchsuite.cli import COMMANDS, make_parser
+    from benchsuite.cli.console import tasks_of
 
     *before, current = words
     if not any(word in COMMANDS for word in before):
         return _fitting([*COMMANDS, "--help", "--version"], current)
     command = next(word for word in before if word in COMMANDS)
     parser, typed = make_parser([command]), before
-    while tasks := _tasks(parser):
+    while tasks := tasks_of(parser):
         chosen = next((word for word in typed if word in tasks), None)
         if chosen is None:
             return _fitting(_options(parser) if current.startswith("-") else tasks, current)
@@ -74,11 +76,6 @@ def candidates(words: Sequence[str]) -> list[str]:
         return _fitting(options, current)
     position = _position(parser, options, typed)
     return _values(command, position, current, before) if position else []
-
-
-def _tasks(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    actions: list[Any] = parser._actions
-    return next((dict(a.choices) for a in actions if isinstance(a, argparse._SubParsersAction)), {})
 
 
 def _options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
@@ -161,6 +158,7 @@ NAMES: dict[str, Callable[[Sequence[str]], Iterable[str]]] = {
     "shells": _shells,
     "devices": lambda before: DEVICES,
     "precisions": lambda before: PRECISIONS,
+    "places": lambda before: PLACES,
     "scales": lambda before: ("full", "mini"),
 }
 """Where the names of each kind come from, if no plugin declares them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.shell.caches import clear_cache, list_cache
-from benchsuite.cli.console import print_json, print_shown
+from benchsuite.cli.console import add_common, print_json, print_shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,8 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.set_defaults(work=lambda args: list_cache())
     clear.set_defaults(work=lambda args: clear_cache(args.older_than, dry_run=args.dry_run))
     for task in (shown, clear):
-        for option, words in (("--json", "print one JSON object"), ("--debug", "show the traceback of an error")):
-            task.add_argument(option, action="store_true", default=argparse.SUPPRESS, help=words)
+        add_common(task, task=True)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from benchsuite.api.shown import Shown
 
 
+ON = "local, slurm or ray; with options, ray:HOST:6379,num_gpus=1 or slurm:timeout_min=60 (default: %(default)s)"
+"""Help of the option ``--on``."""
+
+
 def open_streams() -> None:
     """Makes standard output and error accept every text: what their encoding lacks is escaped (``\\u4e2d``).
 
@@ -82,6 +86,22 @@ def print_json(value: Any) -> None:
     """
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("_", "-")
     print(json.dumps(value, indent=2, ensure_ascii=encoding not in ("utf-8", "utf8"), allow_nan=False))
+
+
+def add_common(parser: argparse.ArgumentParser, *, task: bool = False) -> None:
+    """The options of every command; those of a ``task`` leave in place what was typed before it."""
+    for option, words in (
+        ("--json", "print one JSON object on stdout and nothing else"),
+        ("--debug", "show the traceback of an error"),
+        ("--no-config", "read no config file"),
+    ):
+        parser.add_argument(option, action="store_true", default=argparse.SUPPRESS if task else False, help=words)
+
+
+def tasks_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The tasks of a command, or the commands of the program, by name."""
+    actions: list[Any] = parser._actions
+    return next((dict(a.choices) for a in actions if isinstance(a, argparse._SubParsersAction)), {})
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:

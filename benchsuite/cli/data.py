@@ -6,6 +6,8 @@ import argparse
 import importlib
 import importlib.util
 
+from benchsuite.cli.console import add_common
+
 TASKS = {
     "add": "say once where a data set lies: its name alone is then enough",
     "list": "list the data sets that were added: where they lie, how many images, checked when, prepared or not",
@@ -25,11 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             continue
         module = importlib.import_module(where)
         task = tasks.add_parser(name, help=text, description=module.__doc__)
-        for option, words in (
-            ("--json", "print one JSON object on stdout and nothing else"),
-            ("--debug", "show the traceback of an error"),
-        ):
-            task.add_argument(option, action="store_true", default=argparse.SUPPRESS, help=words)
+        add_common(task, task=True)
         module.add_arguments(task)
         task.set_defaults(work=module.run)
 

@@ -1,4 +1,4 @@
-"""``benchsuite doctor``: what is installed, which loaders and devices work, how large cache and results are.
+"""``benchsuite doctor``: what is installed, which loaders and devices work, and which settings are in effect.
 
 Exit status 1 if a required package is missing, or a loader, a device, a plugin or a folder does not work.
 """
@@ -12,14 +12,16 @@ from benchsuite.specs.catalog import load_plugins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """No options of its own."""
+    """Whether each package and extra is a line."""
+    parser.add_argument("--all", action="store_true", dest="every", help="each package and extra, and what it is for")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints whether all works, and a line for each trial."""
     from benchsuite.api.shell.installation import check_installation
+    from benchsuite.cli._settings import in_effect
 
-    found = check_installation(catalog=load_plugins())
+    found = check_installation(settings=in_effect(args.settings), every=args.every, catalog=load_plugins())
     if args.json:
         print_json(found.record)
     else:

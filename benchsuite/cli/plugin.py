@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchsuite.api.shown import columns
-from benchsuite.cli.console import print_json
+from benchsuite.cli.console import add_common, print_json
 from benchsuite.scaffold.new import USES
 from benchsuite.specs.catalog import load_plugins
 
@@ -26,8 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("name", metavar="NAME", help="an installed plugin or package, or a name that one declares")
     check.set_defaults(work=_check)
     for task in (new, check):
-        for option, words in (("--json", "print one JSON object"), ("--debug", "show the traceback of an error")):
-            task.add_argument(option, action="store_true", default=argparse.SUPPRESS, help=words)
+        add_common(task, task=True)
 
 
 def run(args: argparse.Namespace) -> int:

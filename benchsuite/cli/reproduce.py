@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--plan", action="store_true", help="only print what would be run, what it costs, and what is missing")
     add("--train", action="store_true", help="also train the recipes of figures that were trained for; says how long")
     add("--scale", default="full", help="of trainings: full, or mini, which is not comparable (default: %(default)s)")
+    add("--seeds", type=int, default=1, metavar="N", help="of each training: judge figures by N seeds (default: 1)")
     add_evaluation(parser)
 
 
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints what will be run on stderr, then the verdict and one table."""
     from benchsuite.api.reproduction.reproduce import PlannedReproduction, reproduce
 
-    asked = {name: getattr(args, name) for name in ("plan", "train", "scale")}
+    asked = {name: getattr(args, name) for name in ("plan", "train", "scale", "seeds")}
     found = reproduce(args.name, **asked, **evaluation_options(args), catalog=load_plugins(), progress=bars())
     if args.json:
         print_json(found.record)

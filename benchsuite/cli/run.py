@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.api.bars import bars
-from benchsuite.cli.console import add_results, print_json, print_shown
+from benchsuite.cli.console import ON, add_results, print_json, print_shown
 from benchsuite.specs.catalog import load_plugins
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_evaluation(parser)
     add("--processes", type=int, default=1, metavar="N", help="divide the work among N processes; see also torchrun")
+    add("--on", default="local", metavar="PLACE", help=ON)
     add("--expect", action="append", default=[], metavar="top1_error=24.7+-0.1", help="exit 1 if a result differs")
     add("--profile", action="store_true", help="also print where the time went, and what would make it faster")
     add("--explain", action="store_true", help="also say what the error means and what it can be compared with")
@@ -57,7 +58,12 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[:PARAMETER=VALUE,...]",
         help="change the weights before they are tested, such as smooth:rho=1; repeatable, applied in order",
     )
-    add("--loader", default="torch", help="how images are read (default: %(default)s)")
+    add(
+        "--loader",
+        default="torch",
+        metavar="NAME[,resident]",
+        help="how images are read; resident: keep them in memory for all networks (default: %(default)s)",
+    )
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default: %(default)s)")
     add(
         "--precision",
@@ -73,6 +79,13 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     )
     add("--workers", type=int, metavar="N", help="decoding threads; 0 decodes in the main thread")
     add(
+        "--resize-on",
+        default="auto",
+        metavar="PLACE",
+        help="host, device or auto: images are resized on the host, on --device, or there if it is a GPU of CUDA; the "
+        "pixels are the same (default: %(default)s)",
+    )
+    add(
         "--compile",
         dest="compiled",
         action="store_true",
@@ -86,8 +99,8 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
 
 def evaluation_options(args: argparse.Namespace) -> dict[str, Any]:
     """The options of ``add_evaluation``, as ``benchsuite.evaluate`` takes them."""
-    names = ("data", "weights", "preprocess", "loader", "device", "precision", "batch_size", "workers", "limit")
-    options = {name: getattr(args, name) for name in (*names, "seed", "fresh", "compiled", "results")}
+    names = ("data", "weights", "preprocess", "loader", "device", "precision", "batch_size", "workers", "resize_on")
+    options = {name: getattr(args, name) for name in (*names, "limit", "seed", "fresh", "compiled", "results")}
     return options | {"transforms": tuple(args.transform or ())}
 
 
@@ -103,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     if reporter is not None:
         table_format(reporter, catalog)  # a name that does not exist is an error before anything is computed
     options = evaluation_options(args) | {"processes": args.processes, "sweep": args.sweep, "expect": args.expect}
-    options |= {"explain": args.explain, "every": args.every}
+    options |= {"place": args.on, "explain": args.explain, "every": args.every}
     progress = bars() if leads() else Progress()
     try:
         runs = evaluate(args.architectures, args.protocol or ["1crop"], **options, catalog=catalog, progress=progress)

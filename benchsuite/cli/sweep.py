@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchsuite.api.bars import bars
-from benchsuite.cli.console import add_results, out, print_json, print_table
+from benchsuite.cli.console import ON, add_results, out, print_json, print_table
 from benchsuite.specs.catalog import load_plugins
 
 WIDE = 110
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``sweep``."""
     add = parser.add_argument
     add("file", type=Path, metavar="FILE.toml", help="what is combined; docs/sweeps.md describes the format")
-    add("--on", default="local", metavar="PLACE", help="local, slurm or ray (default: %(default)s)")
+    add("--on", default="local", metavar="PLACE", help=ON)
     add("--dry-run", action="store_true", help="show the cells and their states, and evaluate nothing")
     add("--last-failed", action="store_true", help="only the cells that failed last time")
     add("--fresh", action="store_true", help="evaluate again, even if results exist")

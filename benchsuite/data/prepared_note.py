@@ -16,7 +16,7 @@ from typing import Any
 from benchsuite.errors import DataError, expected
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.loader import Loader
-from benchsuite.specs.view import View, view_from_data
+from benchsuite.specs.view import View, resize_of, view_from_data
 from benchsuite.storage import keys
 from benchsuite.storage.files import cache_dir
 
@@ -190,6 +190,4 @@ def _spec_of(note: Mapping[str, Any], spec: PreparedSpec) -> PreparedSpec:
 
 def _serves(stored: dict[str, Any], view: View) -> bool:
     """Whether a view cut from an image stored with this resize has the same pixels as when cut from the full image."""
-    resized = view_from_data(stored)
-    fields = ("resize", "interpolation", "antialias", "long_side")
-    return all(getattr(resized, f) == getattr(view, f) for f in fields)
+    return resize_of(view_from_data(stored)) == resize_of(view)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain, repeat
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +28,9 @@ from benchsuite.specs.loader import Loader
 from benchsuite.specs.view import View
 
 T = TypeVar("T")
+
+CHECKED = 64
+"""Images after which it is checked again that the prepared file is unchanged."""
 
 
 def open_prepared(loader: Loader, split: Split, samples: Sequence[Sample], views: Sequence[View], data: str) -> Loader:
@@ -52,24 +57,35 @@ def open_prepared(loader: Loader, split: Split, samples: Sequence[Sample], views
     except DataError as error:
         raise DataError(f"{error}: make it again with: {command(spec)} --fresh") from None
 
-    def images(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
-        _refuse_changes(note, held, samples, spec)
+    def images(split: Split, samples: Iterable[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
+        asked = deque[Sample]()
+
+        def numbers() -> Iterator[int]:
+            waiting = iter(samples)
+            while some := list(islice(waiting, CHECKED)):
+                _refuse_changes(note, held, some, spec)
+                for sample in some:
+                    asked.append(sample)
+                    yield held[sample.id].row
 
         def with_checksum(pixels: Any, seconds: float) -> tuple[int, T | TooLarge]:
+            start = time.perf_counter()
+            found = checksum(pixels)
             try:
-                return checksum(pixels), then(pixels, seconds)
+                return found, then(pixels, seconds + time.perf_counter() - start)
             except TooLarge as error:
-                return checksum(pixels), error
+                return found, error
 
-        results = rows([held[s.id].row for s in samples], with_checksum, workers)
-        for (actual, result), sample in zip(results, chain(samples, repeat(None)), strict=False):
+        wanted: Any = numbers() if form.streams else [*numbers()]
+        for actual, result in rows(wanted, with_checksum, workers):
+            sample = asked.popleft() if asked else None
             if sample is not None and actual != held[sample.id].checksum:
                 raise DataError(_damaged(note, sample, spec))
             if isinstance(result, TooLarge):
                 raise result.at(sample.where if sample else note["file"])
             yield result
 
-    return dataclasses.replace(loader, images=images)
+    return dataclasses.replace(loader, images=images, streams=form.streams)
 
 
 def _refuse_changes(

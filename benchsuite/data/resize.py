@@ -38,64 +38,95 @@ def resize(image: Any, height: int, width: int, view: View) -> NDArray[np.uint8]
     """Resamples a Pillow image or a uint8 (H, W, 3) array to uint8 (height, width, 3).
 
     With antialias this is Pillow's resize; without it, each output pixel samples its nearest input pixels, as
-    ``torch.nn.functional.interpolate(antialias=False)`` does. Raises ``TooLarge`` if the result would have more than
-    ``Image.MAX_IMAGE_PIXELS`` pixels, as that of a very narrow image may.
+    ``torch.nn.functional.interpolate(antialias=False)`` does. An array of that size is returned itself.
+
+    Raises ``TooLarge`` if the result would have more than ``Image.MAX_IMAGE_PIXELS`` pixels, as that of a very narrow
+    image may.
     """
     import numpy as np
     from PIL import Image
 
-    if Image.MAX_IMAGE_PIXELS is not None and height * width > Image.MAX_IMAGE_PIXELS:
-        before, rule = size(image), f"of at most {Image.MAX_IMAGE_PIXELS} pixels after its resize"
-        raise TooLarge(expected("an image", rule, f"{before[1]} x {before[0]} resized to {width} x {height}"))
-    if view.antialias or view.interpolation == "nearest":
-        picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-        if picture.size == (width, height):
-            return np.asarray(picture)
+    refuse_large(image, height, width)
+    if size(image) == (height, width):
+        return np.asarray(image)
+    if by_pillow(view):
+        picture = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))
         return np.asarray(picture.resize((width, height), Image.Resampling[view.interpolation.upper()]))
     pixels = np.asarray(image)
-    if pixels.shape[:2] == (height, width):
-        return pixels
     rows = _sample(pixels.astype(np.float32), height, 0, view.interpolation)
     both = _sample(rows, width, 1, view.interpolation)
     return np.asarray(np.clip(np.rint(both), 0, 255).astype(np.uint8))
 
 
+def by_pillow(view: View) -> bool:
+    """Whether the resize of a view is Pillow's."""
+    return view.antialias or view.interpolation == "nearest"
+
+
+def refuse_large(image: Any, height: int, width: int) -> None:
+    """Raises ``TooLarge`` if an image resized to this size would have more than ``Image.MAX_IMAGE_PIXELS`` pixels."""
+    from PIL import Image
+
+    if Image.MAX_IMAGE_PIXELS is not None and height * width > Image.MAX_IMAGE_PIXELS:
+        before, rule = size(image), f"of at most {Image.MAX_IMAGE_PIXELS} pixels after its resize"
+        raise TooLarge(expected("an image", rule, f"{before[1]} x {before[0]} resized to {width} x {height}"))
+
+
 def resize_bytes(height: int, width: int, view: View) -> int:
     """Upper bound on the bytes ``resize`` needs for a result of that size: Pillow's image and the array, or floats."""
-    return (8 if view.antialias or view.interpolation == "nearest" else 32) * height * width
+    return (8 if by_pillow(view) else 32) * height * width
 
 
-def cut(pixels: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
-    """The crop of a view from a resized image, not yet mirrored. (H, W, 3) -> (h, w, 3), a slice.
+Square = tuple[int, int, int]
+"""(top, left, size) of a crop in a resized image; negative in a border."""
+
+
+def square(height: int, width: int, view: View) -> Square | None:
+    """Where the crop of a view lies in an image resized to this size, before it is mirrored; None for a whole image.
 
     A mirrored view crops the mirrored image, so its columns are counted from the right. A view whose perturbation needs
-    the whole image is not cropped here and has no border yet. Of a view with a border, it is a copy.
+    the whole image is not cropped yet.
     """
     crop = view.early_crop
     if crop is None:
-        return pixels
-    height, width = pixels.shape[:2]
+        return None
     top, left = crop_origin(height, width, crop, view.pad)
-    if view.flip:
-        left = width - crop.size - left
+    return top, width - crop.size - left if view.flip else left, crop.size
+
+
+def cut(pixels: NDArray[np.uint8], view: View, at: Square | None = None) -> NDArray[np.uint8]:
+    """The crop of a view from a resized image, not yet mirrored. (H, W, 3) -> (h, w, 3), a slice.
+
+    ``at`` is its ``square``, if that is known. A view of the whole image has no border yet. Of a view with a border, it
+    is a copy.
+    """
+    found = at or square(pixels.shape[0], pixels.shape[1], view)
+    if found is None:
+        return pixels
+    top, left, side = found
     if view.pad:
-        return _bordered(pixels, top, left, crop.size, view.border)
-    return pixels[top : top + crop.size, left : left + crop.size]
+        return _bordered(pixels, top, left, side, view.border)
+    return pixels[top : top + side, left : left + side]
 
 
 def _bordered(pixels: NDArray[np.uint8], top: int, left: int, size: int, border: Border) -> NDArray[np.uint8]:
     """A square of an image that may reach beyond it, by less than a side where the image is reflected."""
     import numpy as np
 
-    index, inside = [], []
-    for start, side in zip((top, left), pixels.shape[:2], strict=True):
-        place = np.abs(np.arange(start, start + size))
-        index.append(np.minimum(place, 2 * (side - 1) - place).clip(0))
-        inside.append((np.arange(start, start + size) >= 0) & (place < side))
-    part = pixels[np.ix_(*index)]
+    (rows, high), (columns, wide) = (reach(*at, size) for at in zip((top, left), pixels.shape[:2], strict=True))
+    part = pixels[np.ix_(rows, columns)]
     if border == "zero":
-        part[~(inside[0][:, None] & inside[1])] = 0
+        part[~(high[:, None] & wide)] = 0
     return part
+
+
+def reach(start: int, side: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Which pixels of a side are seen from ``start`` on, reflected beyond its ends; and which of these are inside."""
+    import numpy as np
+
+    wanted = np.arange(start, start + size)
+    place = np.abs(wanted)
+    return np.minimum(place, 2 * (side - 1) - place).clip(0), (wanted >= 0) & (place < side)
 
 
 def _sample(pixels: NDArray[Any], size: int, axis: int, interpolation: str) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from benchsuite import errors
 from benchsuite.distributed import process_group
+from benchsuite.distributed.failure import Failure, failure
 from benchsuite.errors import BenchsuiteError, expected, first_line
 
 Work = Mapping[str, Any]
@@ -113,11 +114,11 @@ class SpawningLeader(Crew):
         ready: list[Any] = wait([*self.started], timeout=0) if self.started else []
         for receiver in ready:
             try:
-                kind, text = receiver.recv()
+                failed: Failure = receiver.recv()
             except (EOFError, OSError):  # it has finished, or was killed: then others compute its unfinished chunks
                 self.started.pop(receiver).join()
             else:
-                raise getattr(errors, kind, BenchsuiteError)(text)
+                raise failed.error
 
     def stop(self) -> None:
         for process in self.started.values():
@@ -226,9 +227,9 @@ def _run_worker(sender: Any, crew: SpawnedWorker, target: Callable[..., None], a
     except KeyboardInterrupt:
         return  # the leader, which was interrupted too, says so
     except BenchsuiteError as error:
-        report = type(error).__name__, str(error)
+        report = failure(error)
     except Exception as error:
-        report = "BenchsuiteError", f"process {crew.rank}: {type(error).__name__}: {first_line(error)}"
+        report = failure(error).at(f"process {crew.rank}")
     else:
         return
     with suppress(OSError):  # the leader has ended

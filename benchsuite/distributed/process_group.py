@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import functools
+import inspect
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 
@@ -63,7 +66,10 @@ class Group:
 
         where = [torch.device(device)] if device.startswith("cuda") else None
         parallel = torch.nn.parallel.DistributedDataParallel
-        return parallel(module, device_ids=where, broadcast_buffers=buffers)
+        current = "forward_sync_buffers" in inspect.signature(parallel).parameters  # its name since torch 2.13
+        return parallel(
+            module, device_ids=where, **{"forward_sync_buffers" if current else "broadcast_buffers": buffers}
+        )
 
     def agree(self, module: Any) -> None:
         """Copies the buffers of the first process to all: its running statistics become the network's."""
@@ -82,6 +88,25 @@ def under_torchrun() -> bool:
 def leads() -> bool:
     """Whether this process is the one that writes and prints. It needs no group."""
     return not under_torchrun() or os.environ["RANK"] == "0"
+
+
+@functools.cache
+def first_to_fail() -> bool:
+    """Whether this process is the first one of ``torchrun``'s to end with an error, and so the one that says why.
+
+    True if there are no others, and where the store that all share is not that of ``torchrun``.
+    """
+    if not under_torchrun() or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return True
+    from torch.distributed import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    try:
+        store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=20)))
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        return bool(PrefixStore(f"benchsuite/{attempt}", store).add("failed", 1) == 1)
+    except (RuntimeError, ValueError):
+        return True
 
 
 @contextmanager

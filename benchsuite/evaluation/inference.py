@@ -1,144 +1,134 @@
-"""Runs batches through a network, in order, and collects their logits in chunks.
-
-On CUDA the next batch is submitted before the scores of the previous one are fetched, also across chunks, so the GPU
-never waits.
-"""
+"""Runs batches through a network: one by one, or on a device that is always submitted the next one in time."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from benchsuite.errors import BenchsuiteError, expected
-from benchsuite.evaluation.input_pipeline import Piece
-from benchsuite.evaluation.timing import Seconds
-from benchsuite.models.predict import Finish, Places, Predict, Start
-from benchsuite.specs.dataset import Sample
-from benchsuite.specs.view import View
-from benchsuite.storage.logit_cache import ChunkStore
+from benchsuite.evaluation.chunk import ChunkInProgress
+from benchsuite.evaluation.input_pipeline import Batch
+from benchsuite.evaluation.open_network import OpenNetwork
+from benchsuite.models.predict import Finish, Places, Start
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-    Logits = tuple[NDArray[np.float32], NDArray[np.int64]]
-    """(n, c) logits of a view, and (n,): the number of places that each row is a mean of."""
-
-
-class ChunkInProgress:
-    """A chunk while it is computed: ``logits`` holds the views that are done, ``views`` are those still to compute.
-
-    ``key`` is the chunk's name in its store, ``names`` are those of its views.
-    """
-
-    def __init__(
-        self, samples: Sequence[Sample], key: str, names: Mapping[View, str], cached: dict[View, Logits]
-    ) -> None:
-        self.samples, self.key, self.names, self.logits = samples, key, names, cached
-        self.views = tuple(v for v in names if v not in cached)
-        self._logits: NDArray[np.float32] | None = None
-        self._places = np.zeros((len(samples), len(self.views)), dtype=np.int64)
-
-    def put(self, batch: Sequence[Piece], scores: NDArray[np.float32], places: Places) -> None:
-        """Stores the (n, c) scores of a batch. Raises ``BenchsuiteError`` unless there is one row for each piece."""
-        if len(scores) != len(batch):
-            rule, got = (
-                f"one row for each of the {len(batch)} images of a batch",
-                f"{len(scores)}: no number is printed",
-            )
-            raise BenchsuiteError(expected("the logits", rule, got))
-        if self._logits is None:
-            self._logits = np.full((*self._places.shape, scores.shape[1]), np.nan, dtype=np.float32)
-        where = [p.sample for p in batch], [p.view for p in batch]
-        self._logits[where], self._places[where] = scores, places
-
-    def write(self, store: ChunkStore) -> None:
-        """Writes the computed views to the store, once every batch has been put."""
-        assert self._logits is not None, "a chunk has samples"
-        for i, view in enumerate(self.views):
-            self.logits[view] = self._logits[:, i], self._places[:, i]
-            store.write(self.names[view], self.key, *self.logits[view], group=[self.names[v] for v in self.views])
-
-
-PendingBatch = tuple[ChunkInProgress, list[Piece]]
-"""A batch of a chunk. An empty batch follows the last one, once it is checked that every image has been read."""
-
-ScoredBatch = tuple[ChunkInProgress, list[Piece], "NDArray[np.float32]", Places]
+Scored = tuple[Batch, "NDArray[np.float32]", Places]
 """A batch, its (n, c) logits, and their ``Places``."""
+
+WAITING = 2
+"""Batches that wait for a device at most, in addition to the one that it computes and the one that is submitted."""
 
 
 def scored(
-    predict: Predict,
-    start: Start | None,
-    batches: Iterable[PendingBatch],
-    turn: AbstractContextManager[Any],
-    seconds: Seconds,
-    pinning: Callable[[], float] = float,
-) -> Iterator[ScoredBatch]:
-    """Yields each batch with its scores. Holds ``turn`` while a batch is submitted.
+    network: OpenNetwork, events: Iterable[Batch | ChunkInProgress], turn: AbstractContextManager[Any]
+) -> Iterator[Scored | None]:
+    """Yields each batch with its scores, in order, and None for a chunk that has been read.
 
-    The time of making batches is added to ``seconds.prepare``, that of submitting them and of waiting for scores to
-    ``seconds.forward``. ``pinning()`` returns the seconds that submitting has spent on copies to pinned memory so far,
-    which count as ``prepare`` too.
+    Without ``start``, each batch is made and computed at once, while ``turn`` is held. With it, a thread of its own
+    makes the batches, in a ``buffer`` if there are any, and submits each before it waits for the scores of the previous
+    one. At most ``WAITING`` batches wait for that thread. A chunk without views, which was in the cache, waits for all
+    batches before it. When reading or submitting fails, everything that was submitted before is yielded first, so that
+    nothing computed is lost.
 
-    With ``start``, one batch is submitted ahead: its scores are fetched after the next batch has been submitted, or
-    when reading the next one fails, so that nothing computed is lost. Without it every batch is done by ``predict``.
+    Of the network's ``seconds``, ``prepare`` is the time of making batches and of copying them to pinned memory, and
+    ``forward`` that of submitting them and of waiting for scores; with ``start``, ``wait`` is the time without a batch.
     """
-    remaining, submitted = iter(batches), list[tuple[ChunkInProgress, list[Piece], Finish]]()
+    if network.start is None:
+        return _at_once(network, events, turn)
+    return _ahead(_Lane(network.start, network), events)
 
-    def fetched() -> Iterator[ScoredBatch]:
-        while submitted:
-            chunk, batch, finish = submitted.pop(0)
+
+def _at_once(
+    network: OpenNetwork, events: Iterable[Batch | ChunkInProgress], turn: AbstractContextManager[Any]
+) -> Iterator[Scored | None]:
+    for batch in events:
+        if not isinstance(batch, Batch):
+            yield None
+            continue
+        with turn:
             began = time.perf_counter()
-            logits, places = finish()
-            seconds.forward += time.perf_counter() - began
-            yield chunk, batch, logits, places
-
-    while True:
-        try:
-            pending = next(remaining, None)
-            if pending is None:
-                break
-            chunk, batch = pending
-            with turn:
-                finish = _submit(predict, start, chunk, batch, seconds, pinning)
-        except Exception:
-            yield from fetched()
-            raise
-        if batch:
-            yield from fetched()
-        submitted.append((chunk, batch, finish))
-        if start is None or (not batch and len(submitted) != 2):  # the end of a chunk waits for its last batch only
-            yield from fetched()
-    yield from fetched()
+            pixels, flips = batch.stacked(resizer=network.resizer), batch.flips()
+            stacked = time.perf_counter()
+            logits, places = network.predict(pixels, flips, batch.view, *_samples(batch))
+            network.seconds.prepare += stacked - began
+            network.seconds.forward += time.perf_counter() - stacked
+        yield batch, logits, places
 
 
-def _submit(
-    predict: Predict,
-    start: Start | None,
-    chunk: ChunkInProgress,
-    batch: Sequence[Piece],
-    seconds: Seconds,
-    pinning: Callable[[], float],
-) -> Finish:
-    """Submits a batch, or computes it at once without ``start``; returns a function that returns its scores."""
-    if not batch:
-        return lambda: (np.zeros((0, 0), dtype=np.float32), 0)
-    began, pinned_before = time.perf_counter(), pinning()
-    pixels = np.stack([p.pixels for p in batch])
-    flips = np.array([chunk.views[p.view].flip for p in batch])
-    view = chunk.views[batch[0].view]
-    known = ([chunk.samples[p.sample] for p in batch],) if view.perturbation is not None else ()
-    stacked = time.perf_counter()
-    finish = start(pixels, flips, view, *known) if start is not None else _done(predict(pixels, flips, view, *known))
-    pinned = pinning() - pinned_before
-    seconds.prepare += stacked - began + pinned
-    seconds.forward += time.perf_counter() - stacked - pinned
-    return finish
+def _ahead(lane: _Lane, events: Iterable[Batch | ChunkInProgress]) -> Iterator[Scored | None]:
+    pool, steps = ThreadPoolExecutor(1, "benchsuite-device"), deque[Future[Scored | None]]()
+
+    def finished(waiting: int) -> Iterator[Scored]:
+        """What is done by now, and what has to be so that only this many batches wait."""
+        while steps and (len(steps) > waiting or steps[0].done()):
+            done = steps.popleft().result()
+            if done is not None:
+                yield done
+        if lane.failure is not None and not steps:
+            raise lane.failure
+
+    def rest() -> Iterator[Scored]:
+        steps.append(pool.submit(lane.step, None))
+        yield from finished(0)
+
+    try:
+        for event in events:
+            if isinstance(event, Batch):
+                steps.append(pool.submit(lane.step, event))
+            yield from finished(WAITING) if isinstance(event, Batch) or event.views else rest()
+            if not isinstance(event, Batch):
+                yield None
+        yield from rest()
+    except Exception:
+        if lane.failure is None:
+            yield from rest()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _done(scores: tuple[NDArray[np.float32], Places]) -> Finish:
-    return lambda: scores
+class _Lane:
+    """What the device's thread does. ``failure`` is the error of a batch that could not be submitted."""
+
+    def __init__(self, start: Start, network: OpenNetwork) -> None:
+        self._start, self._buffer, self._pinning = start, network.buffer, network.pinning
+        self._seconds, self._resizer = network.seconds, network.resizer
+        self._submitted: tuple[Batch, Finish] | None = None
+        self._idle_since = time.perf_counter()
+        self.failure: BaseException | None = None
+
+    def step(self, batch: Batch | None) -> Scored | None:
+        """Submits a batch, if any, unless one failed before; returns the previous one with its scores, if any."""
+        self._seconds.wait += time.perf_counter() - self._idle_since
+        previous, self._submitted = self._submitted, None
+        if batch is not None and self.failure is None:
+            try:
+                self._submitted = batch, self._submit(batch)
+            except BaseException as error:
+                self.failure = error
+        began = time.perf_counter()
+        done = (previous[0], *previous[1]()) if previous is not None else None
+        self._idle_since = time.perf_counter()
+        self._seconds.forward += self._idle_since - began
+        return done
+
+    def _submit(self, batch: Batch) -> Finish:
+        began, pinned_before = time.perf_counter(), self._pinning()
+        pixels = batch.stacked(self._buffer, self._resizer)
+        stacked = time.perf_counter()
+        finish = self._start(pixels, batch.flips(), batch.view, *_samples(batch))
+        pinned = self._pinning() - pinned_before
+        self._seconds.prepare += stacked - began + pinned
+        self._seconds.forward += time.perf_counter() - stacked - pinned
+        return finish
+
+
+def _samples(batch: Batch) -> tuple[Any, ...]:
+    """The samples of a batch, as the last argument of a network whose view has a perturbation."""
+    return (batch.samples,) if batch.view.perturbation is not None else ()

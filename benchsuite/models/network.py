@@ -20,7 +20,8 @@ from benchsuite.models.memory import lacks_memory
 from benchsuite.models.onednn import onednn
 from benchsuite.models.perturbed_batch import PerturbedBatch, perturbed
 from benchsuite.models.precision import DTYPES, computing
-from benchsuite.models.predict import Finish, Places
+from benchsuite.models.predict import Buffer, Finish, Places
+from benchsuite.models.resize.device_views import DeviceViews
 from benchsuite.models.score_map import ScoreMap, derive, score_map
 from benchsuite.models.transfer import Scores, transfer
 from benchsuite.specs.architecture import Architecture
@@ -86,6 +87,15 @@ class Network:
         return self.transfer.pinning
 
     @property
+    def buffer(self) -> Buffer | None:
+        """Returns arrays from which a CUDA device reads a batch without another copy; None on other devices."""
+        return self.transfer.buffer
+
+    def resizer(self) -> DeviceViews:
+        """What resizes images on the network's device, and cuts their views there."""
+        return DeviceViews(self.transfer)
+
+    @property
     def start(self) -> Callable[..., Finish] | None:
         """``begin`` on CUDA, where it returns before the batch is computed; None on other devices."""
         return self.begin if self.transfer.overlaps else None
@@ -94,6 +104,8 @@ class Network:
         self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View, samples: Sequence[Sample] = ()
     ) -> Finish:
         """Submits a batch and returns a function that waits for its scores.
+
+        The pixels may be on the device already, as a tensor of its ``resizer``.
 
         On CUDA it returns before the batch is computed. On other devices the batch is computed here.
 
@@ -154,7 +166,7 @@ class Network:
         Raises the errors of torch that have another reason, or that may have one and concern a single image.
         """
         try:
-            with computing(self.precision, self.device):
+            with self.transfer.chosen(), computing(self.precision, self.device):
                 if view.perturbation is not None:
                     return self._perturbed(pixels, flips, view, samples)
                 with torch.inference_mode(), self._own_kernels():

@@ -41,7 +41,7 @@ def plan(request: RunRequest, catalog: Catalog) -> list[Question]:
     exact = {q.label for b in bounds if (clean := parameters.attacked(b)) for q in (b, clean)}
     if exact and request.precision == "auto":
         request = dataclasses.replace(request, precision="fp32")
-    loader: Loader = catalog.find("loader", request.loader)
+    loader = catalog.loader(request.loader)
     recalled = [_recall(name, request, catalog) for name in request.architectures]
     request = dataclasses.replace(request, data=request.data and located(request.data, catalog))
     data = _one_dataset(request.data, [r.data and located(r.data, catalog) for r in recalled if r])
@@ -84,7 +84,7 @@ def under(question: Question, request: RunRequest, protocol: str, catalog: Catal
     The dataset is not opened again. Raises a ``BenchsuiteError`` if the protocol does not fit, and if the protocol or
     the question is of several networks.
     """
-    bound, loader = catalog.protocol(protocol), catalog.find("loader", request.loader)
+    bound, loader = catalog.protocol(protocol), catalog.loader(request.loader)
     if bound.inner is not None or len(question.members) > 1:
         raise BadParameter(expected("the question", "of one network", f"{bound.label} of {question.architecture}"))
     (member,) = question.members
@@ -210,6 +210,8 @@ def _identity(member: Member) -> dict[str, Any]:
 def _check(request: RunRequest) -> None:
     if request.precision not in ("auto", *TOLERANCE):
         raise BadParameter(expected("--precision", f"one of auto, {', '.join(TOLERANCE)}", request.precision))
+    if request.resize_on not in ("auto", "host", "device"):
+        raise BadParameter(expected("--resize-on", "one of auto, host, device", request.resize_on))
     counts = ("--batch-size", request.batch_size), ("--limit", request.limit), ("--processes", request.processes)
     for option, value in counts:
         if value is not None and value < 1:

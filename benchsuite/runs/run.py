@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
@@ -12,10 +13,12 @@ from threading import Lock
 from typing import Any
 
 from benchsuite.data.prefetch import cores
-from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError, StorageError
+from benchsuite.evaluation.input_pipeline import HELD_BYTES
+from benchsuite.evaluation.loading import open_loader
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
+from benchsuite.evaluation.resident import free_memory
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress
@@ -30,6 +33,12 @@ from benchsuite.storage.keys import digest
 from benchsuite.storage.locks import held
 from benchsuite.storage.logit_cache import ChunkStore
 from benchsuite.storage.run_folder import write_run
+
+Work = Callable[[RunRequest, list[Question], Progress, Crew], Iterator[tuple[Answer, dict[str, Any]]]]
+"""Evaluates questions of one precision; yields each answer with its manifest."""
+
+HELD_MOST = 4 * 2**30
+"""Bytes of views that wait at most for others of their shape, where a GPU computes them."""
 
 TALLIED = 64
 """How many questions ``tally`` evaluates at once: it bounds the predictions in memory."""
@@ -48,37 +57,47 @@ def run(request: RunRequest, catalog: Catalog, progress: Progress) -> list[dict[
             if crew.leader_stopped():  # the leader reports the same mistake, so that it is printed once
                 return []
             raise
-        if request.data is None:
-            progress.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
-        for line in questions[0].split.notes:
-            progress.note(line)
-        forced = [q.bound.label for q in questions if q.precision == "fp32"]
-        if request.precision not in ("auto", "fp32") and forced:
-            progress.note(f"{', '.join(forced)} in fp32, not {request.precision}: an attack needs exact gradients")
+        note_data(request, questions, progress)
         if crew.leads and all(q.request.precision == "auto" for q in questions):
-            questions = _with_auto_precision(request, questions, progress)  # other processes receive its decision
+            questions = with_auto_precision(request, questions, progress)  # other processes receive its decision
         return answer(request, questions, progress, crew)
     finally:
         crew.stop()
 
 
+def note_data(request: RunRequest, questions: Sequence[Question], progress: Progress) -> None:
+    """Notes what a user should know about the data set and the precision of a command before it begins."""
+    if request.data is None:
+        progress.note(f"no --data: evaluating on the embedded data set {DEFAULT_DATA}")
+    for line in questions[0].split.notes:
+        progress.note(line)
+    forced = [q.bound.label for q in questions if q.precision == "fp32"]
+    if request.precision not in ("auto", "fp32") and forced:
+        progress.note(f"{', '.join(forced)} in fp32, not {request.precision}: an attack needs exact gradients")
+
+
 def answer(
-    request: RunRequest, questions: Sequence[Question], progress: Progress, crew: Crew = ALONE
+    request: RunRequest,
+    questions: Sequence[Question],
+    progress: Progress,
+    crew: Crew = ALONE,
+    work: Work | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of ``run`` for questions about the same samples, which were planned from ``request``.
 
     With several processes only the leader returns rows. The others compute their share and return an empty list.
+    ``work`` evaluates questions of one precision elsewhere; by default they are evaluated here.
     """
     if not crew.leads:
         for _ in _work(request, parallel.announced(crew, questions), Progress(), crew):
             pass
         return []
-    done = {} if request.fresh else _finished(request.results, questions)
+    done = {} if request.fresh else finished(request.results, questions)
     todo = [q for q in questions if q.run_id not in done]
     if todo:
         _check_writable(request.results)
         for answered, manifest in chain.from_iterable(
-            _work(request, same, progress, crew) for same in _by_precision(todo)
+            (work or _work)(request, same, progress, crew) for same in _by_precision(todo)
         ):
             write_run(run_manifest.folder(request.results, answered.question), manifest, answered.columns)
             done[manifest["run_id"]] = manifest
@@ -90,7 +109,7 @@ def answer(
     ]
 
 
-def _with_auto_precision(request: RunRequest, questions: Sequence[Question], progress: Progress) -> list[Question]:
+def with_auto_precision(request: RunRequest, questions: Sequence[Question], progress: Progress) -> list[Question]:
     """The questions in the precision that ``--precision auto`` chooses for each network on these images."""
 
     def precisions() -> tuple[str, ...]:
@@ -102,7 +121,7 @@ def _with_auto_precision(request: RunRequest, questions: Sequence[Question], pro
         _check_writable(request.results)
         count = min(auto_precision.SAMPLE, len(questions[0].samples))
         progress.note(f"{member.architecture.name} in {precision} on {count} images, to choose a precision")
-        _train(questions[0], member, request.device, progress)
+        train_missing(questions[0], member, request.device, progress)
         source = ImageSource(questions[0].split, auto_precision.READER)
         compute = Compute(pick_device(request.device), precision)
         return _open(source, member, (center(member.weights.preprocess),), compute, Progress())
@@ -126,7 +145,7 @@ def tally(request: RunRequest, questions: Sequence[Question], progress: Progress
 
     For many questions whose runs are not worth keeping.
     """
-    counts = {run_id: dict(m["counts"]) for run_id, m in _finished(request.results, questions).items()}
+    counts = {run_id: dict(m["counts"]) for run_id, m in finished(request.results, questions).items()}
     todo = [q for q in questions if q.run_id not in counts]
     for start in range(0, len(todo), TALLIED):
         for answered, _ in _work(request, todo[start : start + TALLIED], progress):
@@ -134,22 +153,29 @@ def tally(request: RunRequest, questions: Sequence[Question], progress: Progress
     return counts
 
 
-def _finished(results: Path, questions: Sequence[Question]) -> dict[str, Mapping[str, Any]]:
+def finished(results: Path, questions: Sequence[Question]) -> dict[str, Mapping[str, Any]]:
     """The manifests of the questions that a finished run answers, by run id."""
     manifests = {q.run_id: run_manifest.answered(results, q) for q in questions}
     return {run_id: manifest for run_id, manifest in manifests.items() if manifest is not None}
 
 
-def _work(
-    request: RunRequest, todo: list[Question], progress: Progress, crew: Crew = ALONE
-) -> Iterator[tuple[Answer, dict[str, Any]]]:
-    """Evaluates the questions in ``todo``; yields each answer with its manifest as soon as it is computed."""
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Questions of one precision, about to be evaluated together: their loader is open, networks can be opened."""
+
+    questions: list[Question]
+    settings: Settings
+    device: str
+    open_network: parallel.NetworkOpener
+
+
+def begin(request: RunRequest, todo: list[Question], progress: Progress, crew: Crew = ALONE) -> Pass:
+    """Begins the pass over the images that answers the questions in ``todo``, of which there is at least one."""
     from benchsuite.models import precision
 
-    if not todo:
-        return
-    todo = _with_open_loader(todo, request, progress)
     device = device_here(request.device)
+    stays = device if device.startswith("cuda") and _on_device(request, device) else None
+    todo = _with_open_loader(todo, request, progress, crew.local_size, stays)
     precision.check(todo[0].precision, device)
     compute = Compute(device, todo[0].precision, request.compiled)
     keep_freed_memory()
@@ -159,14 +185,15 @@ def _work(
         request.workers if request.workers is not None else max(1, _workers(device) // crew.local_size),
         request.fresh,
         Lock() if device == "cpu" else nullcontext(),
+        _held(device, crew.local_size),
     )
     wanted = networks(todo)
     total = len(todo[0].samples) * sum(len(views) for _, views in wanted.values())
     started: list[bool] = []
 
     def open_network(member: Member, views: tuple[View, ...]) -> OpenNetwork:
-        _train(todo[0], member, request.device, progress)
-        opened = _open(todo[0].images, member, views, compute, progress)
+        train_missing(todo[0], member, request.device, progress)
+        opened = _open(todo[0].images, member, views, compute, progress, on_device=_on_device(request, device))
         if settings.fresh or parallel.left(todo, opened):
             _try("BENCHSUITE_CACHE", opened.store.root)
         if not started:
@@ -174,37 +201,65 @@ def _work(
             progress.start(f"evaluating {len(todo[0].samples)} images", total)
         return opened
 
+    return Pass(todo, settings, device, open_network)
+
+
+def _work(
+    request: RunRequest, todo: list[Question], progress: Progress, crew: Crew = ALONE
+) -> Iterator[tuple[Answer, dict[str, Any]]]:
+    """Evaluates the questions in ``todo``; yields each answer with its manifest as soon as it is computed."""
+    if not todo:
+        return
+    one = begin(request, todo, progress, crew)
     try:
-        for answered in parallel.evaluate_together(todo, open_network, settings, progress.advance, crew):
-            q = answered.question
-            shared = [other.bound.label for other in todo if other is not q and _share(other, q)]
-            yield answered, run_manifest.make(answered, settings, device, shared)
+        for answered in parallel.evaluate_together(
+            one.questions, one.open_network, one.settings, progress.advance, crew
+        ):
+            shared = sharing(answered.question, one.questions)
+            yield answered, run_manifest.make(answered, one.settings, one.device, shared)
     finally:
         progress.stop()
 
 
-def _with_open_loader(todo: Sequence[Question], request: RunRequest, progress: Progress) -> list[Question]:
-    """The questions with their loader opened for the views of all of them.
+def _with_open_loader(
+    todo: Sequence[Question], request: RunRequest, progress: Progress, processes: int, stays: str | None
+) -> list[Question]:
+    """The questions with their loader opened for the views of all of them, in each of ``processes`` processes here.
 
-    Raises ``DataError`` if the prepared file that the loader reads is missing or unsuitable.
+    ``stays`` is the device on which images that are kept stay, if any.
+
+    Raises a ``BenchsuiteError`` as ``open_loader`` does.
     """
     first = todo[0]
     views = distinct(tuple(v for q in todo for m in q.members for v in m.views))
-    loader = open_prepared(first.loader, first.split, first.samples, views, request.data or first.dataset.name)
+    typed = request.data or first.dataset.name
+    source = first.loader, first.split, first.samples, views, typed
+    loader = open_loader(*source, progress.note, processes=processes, device=stays)
     if not loader.exact:
         progress.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
     return [dataclasses.replace(q, loader=loader) for q in todo]
 
 
-def _share(a: Question, b: Question) -> bool:
-    """Whether two questions have a network in common."""
-    return bool({m.identity for m in a.members} & {m.identity for m in b.members})
+def sharing(question: Question, questions: Sequence[Question]) -> list[str]:
+    """The protocols of the other questions that have a network in common with this one."""
+    own = {m.identity for m in question.members}
+    others = (q for q in questions if q is not question)
+    return [q.bound.label for q in others if own & {m.identity for m in q.members}]
 
 
 def _open(
-    source: ImageSource, member: Member, views: tuple[View, ...], compute: Compute, progress: Progress
+    source: ImageSource,
+    member: Member,
+    views: tuple[View, ...],
+    compute: Compute,
+    progress: Progress,
+    *,
+    on_device: bool = False,
 ) -> OpenNetwork:
-    """Builds a network with its weights, which are trained by now, and opens the store of its chunks."""
+    """Builds a network with its weights, which are trained by now, and opens the store of its chunks.
+
+    With ``on_device``, its images are resized on its device.
+    """
     from benchsuite.models import weights
     from benchsuite.models.network import open_network
 
@@ -230,6 +285,8 @@ def _open(
         "pillow": metadata.version("pillow"),  # another version may resize to other pixels
         "loader": None if source.loader.exact else source.loader.name,
     }
+    if source.loader.decoder is not None:
+        key["decoder"] = source.loader.decoder()
     if chosen.options:
         key["options"] = [list(option) for option in chosen.options]
     if network.folded:
@@ -242,6 +299,8 @@ def _open(
         ChunkStore(_chunks() / digest(key)[:32]),
         network.digest,
         start=network.start,
+        buffer=network.buffer,
+        resizer=network.resizer() if on_device else None,
         folded=network.folded,
         reading=loaded.reading.data(),
         busy=lambda: network.seconds,
@@ -249,7 +308,7 @@ def _open(
     )
 
 
-def _train(question: Question, member: Member, device: str, progress: Progress) -> None:
+def train_missing(question: Question, member: Member, device: str, progress: Progress) -> None:
     """Trains the member's weights if they come from a recipe of the data set and are not on disk yet.
 
     ``device`` is that of ``--device``. One process trains, others wait for it.
@@ -282,6 +341,11 @@ def _batch_size(device: str, questions: list[Question]) -> int:
     return int((8 if device == "cpu" else 512) * max(1.0, min(8.0, (224 / crop) ** 2)))
 
 
+def _on_device(request: RunRequest, device: str) -> bool:
+    """Whether ``--resize-on`` is the device: by default on CUDA; a CPU resizes three times as fast with Pillow."""
+    return request.resize_on == "device" or (request.resize_on == "auto" and device.startswith("cuda"))
+
+
 def _workers(device: str) -> int:
     """Number of decoding threads: all cores but one with a GPU, all cores on a CPU.
 
@@ -289,6 +353,17 @@ def _workers(device: str) -> int:
     one of them would stop them all.
     """
     return max(1, cores() - 1) if device != "cpu" else cores()
+
+
+def _held(device: str, processes: int) -> int:
+    """Upper bound in bytes on views that wait for others of their shape, in each of ``processes`` processes here.
+
+    A GPU needs larger batches than a CPU, and score maps have many shapes: a quarter of the free memory, ``HELD_MOST``
+    at most.
+    """
+    if not device.startswith("cuda"):
+        return HELD_BYTES
+    return max(HELD_BYTES, min(HELD_MOST, free_memory() // (4 * processes)))
 
 
 def _check_writable(results: Path) -> None:

@@ -12,11 +12,16 @@ from typing import Any
 
 from benchsuite.distributed import executors, process_group
 from benchsuite.distributed.crew import gather
+from benchsuite.distributed.failure import Failure
+from benchsuite.distributed.places import Place, place
 from benchsuite.errors import BadParameter, BenchsuiteError, expected
 from benchsuite.evaluation.question import TOLERANCE, Question, at_precision
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision
 from benchsuite.runs import manifest as run_manifest
+from benchsuite.runs.cluster import nodes, returned
+from benchsuite.runs.cluster.nodes import Errand
+from benchsuite.runs.cluster.returned import ReturnedRun
 from benchsuite.runs.plan import plan
 from benchsuite.runs.run import run
 from benchsuite.runs.sweep_file import Sweep, SweepCell, SweepJob, jobs
@@ -38,13 +43,25 @@ class CellState:
 
 Outcome = tuple[SweepCell, CellState]
 
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a node returns of a job: the states of its cells in order, and the files of its runs by their ids.
+
+    There are no files if the node sees the results folder, where the runs then are.
+    """
+
+    states: list[CellState]
+    runs: Mapping[str, ReturnedRun]
+
+
 Tell = Callable[[SweepCell, CellState], None]
 """Called for every change of a cell's state."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepOptions:
-    """Which cells of a sweep to run, in which place, and the folder for results."""
+    """Which cells of a sweep to run, in which place (as ``--on`` names it), and the folder for results."""
 
     results: Path
     place: str = "local"
@@ -118,13 +135,13 @@ def sweep(
     others compute their share of every job. ``tell`` is called for every change of a state. Raises a
     ``BenchsuiteError`` if the sweep cannot begin.
     """
-    executors.check(choice.place)
+    where = place(choice.place, spec.places)
     if process_group.under_torchrun():
-        if choice.place != "local":
+        if not where.is_local:
             raise BadParameter(expected("--on", "local under torchrun", choice.place))
         rest = {key: value for key, value in spec.fixed.items() if key != "processes"}  # torchrun decides how many
         spec = dataclasses.replace(spec, fixed=rest)
-    if choice.place != "local":  # the working folder may differ in other places
+    if not where.is_local:  # the working folder may differ in other places
         choice = dataclasses.replace(choice, results=choice.results.absolute())
     crew = gather(1, f"sweep {spec.name}", assist, ())
     try:
@@ -136,7 +153,7 @@ def sweep(
         left = survey(spec, choice, catalog, cell_states, tell)
         crew.send({"jobs": [[spec.cells.index(cell) for cell in job.cells] for job in left]})
         cell_states.write()
-        for i, state, result in _events(spec, choice, left, catalog, progress):
+        for i, state, result in _events(where, spec, choice, left, catalog, progress):
             outcomes = result if state == "done" else [(cell, CellState(state, result)) for cell in left[i].cells]
             for cell, new in outcomes:
                 cell_states.set(cell, new, tell)
@@ -154,9 +171,47 @@ def assist(job: SweepJob, catalog: Catalog) -> None:
         return
 
 
-def carry_out(job: SweepJob) -> list[Outcome]:
-    """Runs a job, possibly on another machine."""
-    return attempt(job, load_plugins(), Progress())
+def carry_out(errand: Errand, job: SweepJob) -> Returned | Failure:
+    """Runs a job on a node, which returns the files of its runs if it does not see the results folder."""
+
+    def work() -> Returned:
+        with nodes.results_folder(errand) as results:
+            outcomes = attempt(dataclasses.replace(job, results=results), load_plugins(), Progress())
+            states = [_named(state) for _, state in outcomes]
+            rows = [] if results == errand.results else [state.row for state in states if state.row]
+            return Returned(states, {row["run_id"]: returned.packed(Path(row["path"])) for row in rows})
+
+    return nodes.on_node(errand, work)
+
+
+def _named(state: CellState) -> CellState:
+    """The state of a cell, whose error says on which node it happened."""
+    return dataclasses.replace(state, error=f"node {nodes.name()}: {state.error}") if state.error else state
+
+
+def received(job: SweepJob, event: executors.Event, catalog: Catalog) -> executors.Event:
+    """The event of a job that a node has ended, with its outcomes; the runs that it returned are written here.
+
+    A run that answers another question, as the node has other images or weights, makes the job a failed one.
+    """
+    i, state, value = event
+    if isinstance(value, Failure):
+        return i, "failed", value.text
+    if state != "done":
+        return event
+    try:
+        known = {v.run_id: q for q in plan(job.request, catalog) for v in _in_every_precision(q)} if value.runs else {}
+        for run_id, one in value.runs.items():
+            if run_id not in known:
+                rule = "those of this machine"
+                return i, "failed", expected(f"the images and weights of node {one.node}", rule, f"others, of {run_id}")
+            folder, manifest = returned.unpacked(one, job.results, known[run_id].fingerprint)
+            for cell in value.states:
+                if cell.row and cell.row["run_id"] == run_id:
+                    cell.row = returned.row_of(manifest, folder, cell.row)
+    except BenchsuiteError as error:
+        return i, "failed", str(error)
+    return i, "done", list(zip(job.cells, value.states, strict=True))
 
 
 def attempt(job: SweepJob, catalog: Catalog, progress: Progress) -> list[Outcome]:
@@ -172,17 +227,26 @@ def attempt(job: SweepJob, catalog: Catalog, progress: Progress) -> list[Outcome
 
 
 def _events(
-    spec: Sweep, choice: SweepOptions, left: Sequence[SweepJob], catalog: Catalog, progress: Progress
+    where: Place, spec: Sweep, choice: SweepOptions, left: Sequence[SweepJob], catalog: Catalog, progress: Progress
 ) -> Iterator[executors.Event]:
     """Runs the jobs in the chosen place; yields each change of a job's state."""
-    options = spec.places.get(choice.place, {})
-    if not left:  # submit nothing to a cluster
-        return iter(())
-    if choice.place == "slurm":
-        return executors.slurm(left, carry_out, options, choice.results / "sweeps" / f"{spec.name}-slurm")
-    if choice.place == "ray":
-        return executors.ray(left, carry_out, options)
-    return executors.local(left, lambda job: attempt(job, catalog, progress))
+    if where.is_local:
+        yield from executors.local(left, lambda job: attempt(job, catalog, progress))
+    elif left:  # submit nothing to a cluster
+        errand, folder = nodes.errand(choice.results, where), choice.results / "sweeps" / f"{spec.name}-slurm"
+        gpus, catalog = spec.fixed.get("device") != "cpu", _opening_once(catalog)
+        with executors.opened(where, folder, gpus=gpus, detached=True) as executor:
+            jobs_there = [_for_node(job, catalog, executor.cores) for job in left]
+            for event in executor.submit(errand, jobs_there, carry_out):
+                yield received(left[event[0]], event, catalog)
+
+
+def _for_node(job: SweepJob, catalog: Catalog, cores: int | None) -> SweepJob:
+    """The job as all nodes understand it; if it is given only some ``cores`` of a node, it decodes with as many."""
+    data = nodes.data_in_full(job.cells[0].data, catalog)
+    own = {} if cores is None else {"workers": max(1, cores // job.fixed.get("processes", 1))}
+    cells = tuple(dataclasses.replace(cell, data=data) for cell in job.cells)
+    return dataclasses.replace(job, cells=cells, fixed=own | dict(job.fixed))
 
 
 def _states_before(job: SweepJob, catalog: Catalog) -> list[Outcome]:

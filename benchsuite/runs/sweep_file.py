@@ -34,6 +34,7 @@ FIXED: dict[str, tuple[type, int]] = {
     "device": (str, 0),
     "batch_size": (int, 1),
     "workers": (int, 0),
+    "resize_on": (str, 0),
     "limit": (int, 1),
     "processes": (int, 1),
 }
@@ -217,7 +218,7 @@ def _check_names(axes: Mapping[str, Sequence[Any]], catalog: Catalog, where: str
     for text in axes["data"]:
         catalog.find("dataset", text.partition(":")[0])
     for name in axes["loader"]:
-        catalog.find("loader", name)
+        catalog.loader(name)
     for name in axes["precision"]:
         if name not in ("auto", *TOLERANCE):
             raise unknown_name("precision", name, ("auto", *TOLERANCE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pkgutil
 import re
@@ -87,6 +88,14 @@ class Catalog:
         if name not in known:
             raise unknown_name(kind, name, known, self._broken_hint())
         return known[name]
+
+    def loader(self, text: str) -> Loader:
+        """``ffcv,resident`` -> the loader, which keeps its images. Raises ``UnknownName`` and ``BadParameter``."""
+        name, comma, option = text.partition(",")
+        found: Loader = self.find("loader", name)
+        if comma and option != "resident":
+            raise BadParameter(expected("the option of a loader", "resident", repr(option), text))
+        return dataclasses.replace(found, resident=True) if comma else found
 
     def protocol(self, text: str) -> Bound:
         """``10crop:flip=false`` -> the protocol with these parameters. Raises ``UnknownName`` and ``BadParameter``."""

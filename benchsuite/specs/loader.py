@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from typing import Protocol as Structural
 
 from benchsuite.specs.dataset import Sample, Split
+from benchsuite.specs.view import View
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,8 @@ class Rows(Structural):
     """``rows(numbers, then, workers)`` yields ``then(pixels, seconds)`` for every requested row, in order.
 
     ``numbers`` are indices from 0 in the order in which the images were written; any subset, in any order. The rest is
-    as for a loader's ``images``: ``pixels`` is a new array, uint8 (h, w, 3), and no thread is left running.
+    as for a loader's ``images``: ``pixels`` is an array that does not change any more, uint8 (h, w, 3), and no
+    thread is left running.
     """
 
     def __call__(self, numbers: Sequence[int], then: Callable[[Any, float], T], workers: int) -> Iterator[T]: ...
@@ -34,13 +36,14 @@ class FileFormat:
     ``write(path, count, images)`` makes the file from ``count`` pairs of a ``Sample`` and its pixels, uint8 (h, w, 3);
     it raises ``DataError`` for an image that the format cannot hold, and does not catch other errors. ``open(path)``
     returns ``Rows``, or raises ``DataError`` for a damaged file. The format of an exact loader returns the same pixels
-    that were written.
+    that were written. ``streams`` is that of its loader: the numbers of rows may be any iterable.
     """
 
     suffix: str
     check: Callable[[], None]
     write: Callable[[Path, int, Iterator[tuple[Any, Any]]], None]
     open: Callable[[Path], Rows]
+    streams: bool = False
 
 
 class Images(Structural):
@@ -59,8 +62,14 @@ class Images(Structural):
 class Loader:
     """A way to read images. ``exact`` loaders return the pixels of the reference decoder, bit for bit.
 
-    For a loader that reads a prepared ``file``, ``images`` is None; the opened file reads them. A name may be
-    ``NAME:VARIANT``.
+    For a loader that reads a prepared ``file``, ``images`` is None; the opened file reads them. For one that also
+    resizes, it is None too: ``resized(view)`` returns ``images`` at the resize of a view. ``decoder()`` returns the
+    name and version of what decodes, on which the pixels of a loader that is not exact depend, so they are part of the
+    keys of the logits; it raises ``DataError`` if a package is missing. A name may be ``NAME:VARIANT``. ``resident`` is
+    set by the user, with ``NAME,resident``: images stay in memory once they are read.
+
+    ``streams`` promises that ``samples`` may be any iterable, from which ``images`` takes a bounded number more than it
+    has yielded, in the thread that iterates: then a pass reads on into the next chunk without a pause.
     """
 
     name: str
@@ -68,3 +77,14 @@ class Loader:
     exact: bool
     note: str
     file: FileFormat | None = None
+    resident: bool = False
+    resized: Callable[[View], Images] | None = None
+    decoder: Callable[[], str] | None = None
+    streams: bool = False
+
+    def check(self) -> None:
+        """Raises a ``BenchsuiteError`` that says in one line what to install if the loader lacks something."""
+        if self.decoder is not None:
+            self.decoder()
+        if self.file is not None:
+            self.file.check()

@@ -155,6 +155,11 @@ def resized_shape(height: int, width: int, view: View) -> tuple[int, int]:
     return (view.resize, longer) if height <= width else (longer, view.resize)
 
 
+def resize_of(view: View) -> tuple[Any, ...]:
+    """What decides the pixels of an image after the view's resize, which two views of the same value share."""
+    return view.resize, view.interpolation, view.antialias, view.long_side
+
+
 def five(size: int, rounding: Rounding = "round") -> Iterator[Crop]:
     """The four corners and the centre, in torchvision's FiveCrop order."""
     for position in POSITIONS:

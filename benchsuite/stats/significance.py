@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import combinations
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.stats.metrics import Count
@@ -239,6 +240,41 @@ def permuted(a: Sequence[float], b: Sequence[float]) -> tuple[float, int]:
         means.append(abs(inside / len(a) - (sum(runs) - inside) / len(b)))
     least = means[0] * (1 - 1e-12) - 1e-15
     return sum(m >= least for m in means) / len(means), len(means)
+
+
+def predicted(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """The interval in which one more value of the same normal distribution lies, from n >= 2 values: Student's t."""
+    middle, spread, freedom = fmean(values), _spread(values), len(values) - 1
+    low, high = 0.0, math.pi / 2
+    for _ in range(100):
+        angle = (low + high) / 2
+        low, high = (angle, high) if _student(angle, freedom) < confidence else (low, angle)
+    half = math.sqrt(freedom) * math.tan(low) * spread
+    return middle - half, middle + half
+
+
+def predicted_p(values: Sequence[float], other: float) -> float:
+    """The probability that one more value lies at least as far from the mean of n >= 2 values as ``other`` does."""
+    off, spread, freedom = abs(other - fmean(values)), _spread(values), len(values) - 1
+    return max(0.0, 1 - _student(math.atan2(off, spread * math.sqrt(freedom)), freedom))
+
+
+def _spread(values: Sequence[float]) -> float:
+    """The standard error of the difference of one more value from the mean of these."""
+    return stdev(values) * math.sqrt(1 + 1 / len(values))
+
+
+def _student(angle: float, freedom: int) -> float:
+    """The probability that the absolute value of Student's t, with n degrees of freedom, is at most sqrt(n) tan(angle).
+
+    A sum of n / 2 powers of the cosine: M. Abramowitz and I. Stegun, Handbook of mathematical functions, 26.7.3-4.
+    """
+    odd, squared = freedom % 2, math.cos(angle) ** 2
+    term, total = math.cos(angle) if odd else 1.0, 0.0
+    for k in range(2 + odd, freedom + 1, 2):
+        total += term
+        term *= squared * (k - 1) / k
+    return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
 
 
 def _quantile(confidence: float) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 from benchsuite.errors import DataError, StorageError, expected
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Conversion, split_conversion
-from benchsuite.storage.files import writing
+from benchsuite.storage.files import config_folder, writing
 from benchsuite.storage.locks import held
 
 
@@ -49,10 +49,8 @@ class DataPlace:
 
 
 def config_file() -> Path:
-    """``datasets.json`` in BENCHSUITE_CONFIG, else XDG_CONFIG_HOME/benchsuite, else ~/.config/benchsuite."""
-    own = os.environ.get("BENCHSUITE_CONFIG")
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return (Path(own) if own else Path(base, "benchsuite")) / "datasets.json"
+    """``datasets.json`` in the user's config folder."""
+    return config_folder() / "datasets.json"
 
 
 def known_places() -> dict[str, DataPlace]:

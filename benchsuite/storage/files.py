@@ -1,9 +1,11 @@
-"""The cache folder, and files that are written atomically."""
+"""The folders of the cache and of the config, and files that are written atomically."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,55 @@ def cache_dir() -> Path:
     own = os.environ.get("BENCHSUITE_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(own) if own else Path(base, "benchsuite")
+
+
+NO_CONFIG = "0"
+"""The value of BENCHSUITE_CONFIG with which no config file is read."""
+
+
+def config_folder() -> Path:
+    """The user's config folder: BENCHSUITE_CONFIG, else benchsuite in XDG_CONFIG_HOME, else that of the system.
+
+    The system's is %LOCALAPPDATA% on Windows, ~/Library/Application Support on macOS, and ~/.config elsewhere.
+    """
+    own = os.environ.get("BENCHSUITE_CONFIG")
+    if own and own != NO_CONFIG:
+        return Path(own)
+    systems = {
+        "win32": os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local",
+        "darwin": Path.home() / "Library" / "Application Support",
+    }
+    return Path(os.environ.get("XDG_CONFIG_HOME") or systems.get(sys.platform) or Path.home() / ".config", "benchsuite")
+
+
+def config_files() -> list[Path]:
+    """The files that may hold settings, the one that counts most first: the project's, then the user's own.
+
+    Those of a project are each pyproject.toml from the working folder up to the root of its repository, if it may have
+    the table ``[tool.benchsuite]``. Nothing is parsed, as this is done at the start of every command. There are none
+    with BENCHSUITE_CONFIG=0.
+    """
+    if os.environ.get("BENCHSUITE_CONFIG") == NO_CONFIG:
+        return []
+    found, folder = list[Path](), os.path.realpath(os.curdir)
+    while True:
+        found.append(Path(folder, "pyproject.toml"))
+        above = os.path.dirname(folder)  # noqa: PTH120  (which is faster than pathlib)
+        if above == folder or os.path.exists(os.path.join(folder, ".git")):  # noqa: PTH110, PTH118
+            break
+        folder = above
+    own = config_folder() / "config.toml"
+    return [*filter(_may_have_table, found), *([own] if own.is_file() else [])]
+
+
+def _may_have_table(file: Path) -> bool:
+    """Whether a pyproject.toml may have the table of settings, or exists and cannot be read."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return file.is_file()
+    table = rb"""tool["'\s]*\.["'\s]*benchsuite|^\s*\[?\s*["']?tool["']?\s*[]=]"""
+    return b"benchsuite" in content and re.search(table, content, re.MULTILINE) is not None
 
 
 def data_folders(name: str) -> list[Path]:

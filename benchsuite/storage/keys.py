@@ -54,10 +54,10 @@ def view_keys(views: Sequence[View], samples: Sequence[Sample]) -> dict[View, st
 
 def chunk_key(samples: Sequence[Sample], split: Split) -> str:
     """The digest of what a chunk's logits depend on apart from network and view: reader, images and their states."""
-    return digest_lines([_reader(split), *(f"{s.id} {s.state}" for s in samples)])
+    return digest_lines([reader(split), *(f"{s.id} {s.state}" for s in samples)])
 
 
-def _reader(split: Split) -> str:
+def reader(split: Split) -> str:
     """Identifies the function that reads the images of a split.
 
     The pixels of a module-level function depend on the sample alone, so its own name is enough, for any data set. A

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from benchsuite.errors import StorageError, expected
 from benchsuite.storage.files import delete, writing
 from benchsuite.storage.locks import Locks, locks
 
@@ -86,6 +87,27 @@ class ChunkStore:
         body = buffer.getvalue()
         with writing(self.path(view_key, chunk_key)) as part:
             part.write_bytes(hashlib.sha256(body).digest() + body)
+
+    def content(self, view_keys: Sequence[str], chunk_key: str) -> dict[str, bytes]:
+        """The files of these views of a chunk and of their whole groups, byte for byte, for another store.
+
+        The keys are the names of views in groups. Raises ``StorageError`` if a file is missing or damaged.
+        """
+        loaded = [self._load(key, chunk_key) for key in view_keys]
+        names = {key[:_NAME] for key in view_keys} | {name for found in loaded if found for name in found[2]}
+        try:
+            if all(loaded):
+                return {name: self.path(name, chunk_key).read_bytes() for name in sorted(names)}
+        except OSError:
+            pass
+        rule, got = "unchanged until the run is over", "a chunk that is missing or damaged"
+        raise StorageError(expected("the cache", rule, got, str(self.root)))
+
+    def put(self, content: Mapping[str, bytes], chunk_key: str) -> None:
+        """Writes the files of a chunk that another store has the ``content`` of. Raises ``StorageError``."""
+        for key, data in content.items():
+            with writing(self.path(key, chunk_key)) as part:
+                part.write_bytes(data)
 
     def forget(self, view_keys: Sequence[str], chunk_key: str) -> None:
         """Deletes the files of these views of a chunk."""

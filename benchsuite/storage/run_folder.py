@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +33,14 @@ def write_run(folder: Path, manifest: dict[str, Any], columns: dict[str, Any]) -
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    arrays = {name: _arrow(column) for name, column in columns.items()}
+    table = pa.table({name: _arrow(column) for name, column in columns.items()})
+    place_run(folder, manifest, lambda part: pq.write_table(table, part))
+
+
+def place_run(folder: Path, manifest: Mapping[str, Any], write_predictions: Callable[[Path], object]) -> None:
+    """Writes a run in the order of ``write_run``; ``write_predictions`` writes the file that it is given."""
     with writing(folder / "predictions.parquet") as part:
-        pq.write_table(pa.table(arrays), part)
+        write_predictions(part)
         (folder / "manifest.json").unlink(missing_ok=True)
     with writing(folder / "manifest.json") as part:
         part.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

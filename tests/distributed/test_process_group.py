@@ -8,9 +8,11 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import failing_training
 import numpy as np
 import pytest
 import torch
@@ -25,8 +27,9 @@ from benchsuite.training.job import TrainRequest
 from benchsuite.training.run import train
 
 PROGRAM = Path(__file__).parents[1] / "made" / "training_program.py"
-RECIPES = ("quiet", "quiet-mixed", "usual", "experiment", "attacked")
-"""The first two are without batch statistics and dropout; ``attacked`` takes gradients of the shared network."""
+RECIPES = ("quiet", "quiet-mixed", "usual", "experiment", "attacked", "resting")
+"""The first two are without batch statistics and dropout; ``attacked`` takes gradients of the shared network; blocks of
+``resting`` wake in the middle."""
 
 
 def environment(rank: int, size: int, port: int) -> dict[str, str]:
@@ -132,3 +135,84 @@ def test_processes_on_cpus_meet_without_a_device(calls: list[Any]) -> None:
     with process_group.group("cpu") as group:
         assert group == Group(1, 2)
     assert calls == [("gloo", {})]
+
+
+@pytest.mark.parametrize("buffers", [True, False])
+@pytest.mark.parametrize("name", ["broadcast_buffers", "forward_sync_buffers"])
+def test_the_option_of_buffers_has_the_name_that_this_version_of_torch_knows(
+    monkeypatch: pytest.MonkeyPatch, name: str, buffers: bool
+) -> None:
+    def older(module: Any, device_ids: Any = None, broadcast_buffers: bool = True) -> Any:
+        return module, device_ids, {"broadcast_buffers": broadcast_buffers}
+
+    def newer(
+        module: Any, device_ids: Any = None, broadcast_buffers: Any = None, forward_sync_buffers: Any = None
+    ) -> Any:
+        assert broadcast_buffers is None, "it would warn"
+        return module, device_ids, {"forward_sync_buffers": forward_sync_buffers}
+
+    stand_in = older if name == "broadcast_buffers" else newer
+    monkeypatch.setattr(torch.nn.parallel, "DistributedDataParallel", stand_in)
+    assert Group(0, 2).wrap("net", "cuda:1", buffers) == ("net", [torch.device("cuda", 1)], {name: buffers})
+    assert Group(0, 2).wrap("net", "cpu", buffers) == ("net", None, {name: buffers})
+
+
+CARDS = Path(__file__).parents[1] / "made" / "pretended_cards.py"
+
+
+def launched(*words: str) -> subprocess.Popen[str]:
+    """Two processes that ``torchrun`` starts on this machine."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    own = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CARDS.parent), "PYTHONWARNINGS": "default"}
+    return subprocess.Popen([*launcher, *words], env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_under_torchrun_each_process_evaluates_and_trains_on_a_card_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On two pretended cards; one process alone comes to the same bytes and, without batch statistics, weights."""
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    with monkeypatch.context() as both:  # each process waits in its first chunk until the other has begun one too
+        both.setenv("SPECKS_LOG", str(log))
+        both.setenv("SPECKS_GATE", str(gate))
+        command = launched(str(CARDS), str(tmp_path / "both"))
+    end = time.monotonic() + 120
+    while len({line.split()[1] for line in log.read_text().splitlines()} if log.exists() else ()) < 2:
+        assert command.poll() is None, command.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    gate.touch()
+    out, err = command.communicate(timeout=120)
+    assert command.returncode == 0, err
+    assert "FutureWarning" not in err, "torch renamed an option of its DistributedDataParallel"
+    found = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    assert sorted(one["run"] for one in found) == [["cuda:0"], ["cuda:1"]]
+    assert sorted(one["train"] for one in found) == [["cuda:0"], ["cuda:1"]]
+    (rows,) = (one["rows"] for one in found if one["rows"])
+    assert [row["n"] for row in rows] == [1100]
+    monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / "another cache"))
+    monkeypatch.setenv("PYTHONPATH", str(CARDS.parent))
+    alone = subprocess.run(
+        [sys.executable, str(CARDS), str(tmp_path / "alone")], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert alone.returncode == 0, alone.stderr
+    one = json.loads(alone.stdout)
+    mine, theirs = (Path(row["path"]) / "predictions.parquet" for row in (one["rows"][0], rows[0]))
+    assert mine.read_bytes() == theirs.read_bytes()
+    first, second = (load_file(Path(o["trained"]["path"]) / "last.safetensors") for o in (one, found[0]))
+    for name, tensor in first.items():
+        np.testing.assert_allclose(second[name].numpy(), tensor.numpy(), rtol=2e-3, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("fails", ["all", "second"])
+def test_an_error_under_torchrun_is_one_line_and_ends_all(tmp_path: Path, fails: str) -> None:
+    """Also if the others then lose their connection to the one that failed."""
+    lost, unknown = failing_training.REASON, "Unknown recipe of resnet20 'nosuch': known: "
+    words = ["-m", "benchsuite", "train", "resnet20", "--recipe", "nosuch", "--results"]
+    command = launched(*(words if fails == "all" else [failing_training.__file__]), str(tmp_path))
+    _, err = command.communicate(timeout=120)
+    assert command.returncode == 1
+    said = [line for line in err.splitlines() if line.startswith("benchsuite: ")]
+    said = [line for line in said if not any(word in line for word in ("reading ", "training "))]  # progress
+    assert len(said) == 1, err
+    assert said[0].startswith(f"benchsuite: {unknown if fails == 'all' else lost}")

@@ -52,6 +52,7 @@ RENAMED = {
     "audit --all": "every",
     "data check --all": "every",
     "explain --all": "every",
+    "doctor --all": "every",
     "explain --transform": "transforms",
     "explain --compile": "compiled",
     "reproduce --transform": "transforms",
@@ -62,6 +63,7 @@ RENAMED = {
     "train --held-out": "heldout",
     "train --compile": "compiled",
     "sweep file": "definition",
+    "run --on": "place",
     "sweep --on": "place",
     "report names": "runs",
     "export names": "runs",
@@ -71,6 +73,7 @@ RENAMED = {
 LEFT_OUT = {
     "--help": "help(function)",
     "--json": ".record, .records or .row of the result",
+    "--no-config": "functions read no config file",
     "--debug": "an error of Python has its traceback",
     "run --format": ".rendered(name) of the result",
     "explain --markdown": ".markdown of the result",

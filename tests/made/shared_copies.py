@@ -11,7 +11,7 @@ from benchsuite.storage import logit_cache
 
 logit_cache.CHUNK = 17  # before others import it: six chunks of a hundred images
 
-from benchsuite.evaluation.inference import ChunkInProgress  # noqa: E402
+from benchsuite.evaluation.chunk import ChunkInProgress  # noqa: E402
 from benchsuite.evaluation.question import RunRequest  # noqa: E402
 from benchsuite.progress import Progress  # noqa: E402
 from benchsuite.runs.run import run  # noqa: E402

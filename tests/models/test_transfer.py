@@ -33,6 +33,8 @@ class Cuda:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.current: Any = None
+        self.full = False
         cuda = self
 
         class Stream:
@@ -65,7 +67,15 @@ class Cuda:
         """``torch.empty``, which needs a GPU for pinned memory."""
         if pin_memory:
             self.told.append("allocated pinned")
+            if self.full:
+                raise RuntimeError("CUDA error: out of memory")
         return torch.zeros(*shape, **options)
+
+    @contextmanager
+    def device(self, device: Any) -> Iterator[None]:
+        self.current = device
+        yield
+        self.current = None
 
     @contextmanager
     def stream(self, stream: Any) -> Iterator[None]:
@@ -80,6 +90,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     monkeypatch.setattr(torch.cuda, "Stream", made.stream_type)
     monkeypatch.setattr(torch.cuda, "Event", made.event)
     monkeypatch.setattr(torch.cuda, "stream", made.stream)
+    monkeypatch.setattr(torch.cuda, "device", made.device)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: made.main)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: made.told.append("pinned") or self)
     monkeypatch.setattr(torch, "empty", made.empty)
@@ -93,6 +104,17 @@ def test_cuda_copies_on_a_side_stream_and_the_computation_waits_for_it(cuda: Cud
     there = way.up(pixels)
     assert cuda.told[:5] == ["pinned", "on side", "off side", "main waits for side", "kept for main"]
     np.testing.assert_array_equal(there.numpy(), pixels)
+
+
+def test_pixels_that_were_made_on_the_side_stream_are_not_copied_and_the_computation_waits_for_them(cuda: Cuda) -> None:
+    way = OverlappedTransfer(CPU)
+    with way.preparing():
+        made = torch.arange(6, dtype=torch.uint8)
+    assert way.up(made) is made
+    assert cuda.told[:4] == ["on side", "off side", "main waits for side", "kept for main"]
+    assert "pinned" not in cuda.told
+    with DirectTransfer(CPU).preparing():
+        assert DirectTransfer(CPU).up(made) is made
 
 
 def test_pinning_and_copying_pixels_are_no_time_of_the_network(cuda: Cuda) -> None:
@@ -153,6 +175,57 @@ def test_the_time_of_a_batch_does_not_change_when_the_next_one_is_uploaded(cuda:
         way.up(pixels)
         finishes.append(way.down(torch.zeros(1, 2)))
     assert [finish()[1] for finish in finishes] == [1.0, 1.0]
+
+
+def test_a_batch_made_in_a_buffer_is_not_copied_again_on_the_host(cuda: Cuda) -> None:
+    way = OverlappedTransfer(CPU)
+    pixels = way.buffer((2, 3, 4, 3))
+    assert cuda.told == ["allocated pinned"]
+    pixels[...] = np.arange(72, dtype=np.uint8).reshape(2, 3, 4, 3)
+    parts = [way.up(pixels[:1]), way.up(pixels[1:])]  # as of a batch that does not fit
+    assert "pinned" not in cuda.told
+    assert way.pinning == 0
+    np.testing.assert_array_equal(torch.cat(parts).numpy(), pixels)
+    way.up(np.zeros(72, np.uint8))
+    assert "pinned" in cuda.told, "an array from elsewhere is"
+
+
+def test_a_buffer_is_filled_again_only_when_its_pixels_have_been_copied(cuda: Cuda) -> None:
+    way, shape = OverlappedTransfer(CPU), (2, 2, 2, 3)
+    first = way.buffer(shape)
+    way.up(first)
+    copied = cuda.told.index("mark 0 on side")
+    assert copied < cuda.told.index("main waits for side")
+    others = [way.buffer(shape) for _ in range(transfers.BUFFERS - 1)]
+    assert not any(np.shares_memory(first, other) for other in others)
+    assert "host waits for mark 0" not in cuda.told
+    assert np.shares_memory(first, way.buffer(shape))
+    assert cuda.told[-1] == "host waits for mark 0"
+
+
+def test_a_buffer_grows_and_smaller_batches_use_it_too(cuda: Cuda) -> None:
+    way = OverlappedTransfer(CPU)
+    for n in (1, 1, 1, 4, 4, 4, 2, 2, 2):
+        assert way.buffer((n, 2, 2, 3)).shape == (n, 2, 2, 3)
+    assert cuda.told.count("allocated pinned") == 6
+
+
+def test_a_batch_is_made_in_ordinary_memory_if_no_more_can_be_pinned(cuda: Cuda) -> None:
+    way = OverlappedTransfer(CPU)
+    cuda.full = True
+    pixels = way.buffer((2, 2, 2, 3))
+    cuda.full = False
+    pixels[...] = 7
+    assert (way.up(pixels).numpy() == 7).all()
+    assert "pinned" in cuda.told
+
+
+def test_memory_is_pinned_for_the_devices_own_context(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread begins with the first device, where a process of another one would take half a GB for nothing."""
+    current, way = list[Any](), OverlappedTransfer(CPU)
+    monkeypatch.setattr(torch, "empty", lambda *_, **__: current.append(cuda.current) or torch.zeros(100).byte())
+    way.buffer((100,))
+    assert current == [CPU]
 
 
 def test_only_a_cuda_device_has_a_side_stream(cuda: Cuda) -> None:

@@ -171,6 +171,25 @@ def test_an_error_in_a_process_that_was_started_is_one_line_at_once(
     assert begun <= {"00000", "00512", "01024"}, "the leader does not go on to the end before it says so"
 
 
+def test_under_torchrun_an_error_in_one_process_ends_all_with_one_line(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first process would wait for the second one's chunk; torchrun stops it, and adds lines of its own."""
+    monkeypatch.setenv("SPECKS_DELAY", "0.02")
+    monkeypatch.setenv("SPECKS_BROKEN", "00513")
+    launcher = ("torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m")
+    command = started(*RUN, launcher=launcher)
+    out, err = command.communicate(timeout=240)
+    assert (command.returncode, out) == (1, "")
+    said = [line for line in err.splitlines() if line.startswith("benchsuite: ") and "random" not in line]
+    assert [line for line in said if "evaluating" not in line] == [
+        "benchsuite: Expected an image to be whole, got a broken one (speck 513)"
+    ]
+    pids = {int(pid) for _, pid, _ in log_of(installed)}
+    assert pids
+    assert not any(alive(pid) for pid in pids)
+
+
 def test_under_torchrun_a_sweep_is_shared_and_the_first_process_talks(
     installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

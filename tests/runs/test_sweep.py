@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ from toy_evaluation import TOY_SWEEP, WITH_ENTRY_POINTS
 from toys import TOP1_ERRORS
 
 from benchsuite.cli import main
+from benchsuite.distributed.failure import Failure
 from benchsuite.progress import Progress
+from benchsuite.runs import sweep as sweeps
+from benchsuite.runs.cluster.returned import ReturnedRun
 from benchsuite.runs.sweep import SweepOptions, sweep
 from benchsuite.runs.sweep_file import parse
 
@@ -224,7 +227,7 @@ def test_a_good_sweep_is_status_zero_and_has_nothing_to_ask_again(
 def test_a_cluster_is_not_asked_for_cells_that_are_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = file_of(tmp_path, 'architectures = "toy"\ndata = "toy"\ndevice = "cpu"\n')
     assert main(["sweep", file]) == 0
-    monkeypatch.setattr("benchsuite.distributed.executors.check", lambda place: None)
+    monkeypatch.setattr("benchsuite.distributed.places.package", lambda name: None)
     for place in ("slurm", "ray"):
         monkeypatch.setattr(f"benchsuite.distributed.executors.{place}", lambda *_: pytest.fail("a cluster was asked"))
         assert main(["sweep", file, "--on", place]) == 0
@@ -259,6 +262,67 @@ def test_slurm_jobs_by_submitits_own_executor_without_slurm(
         assert wrong.partition(" ")[0] in said or "one task" in said
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its debug jobs leave their logs open
+def test_runs_come_back_from_a_node_that_does_not_see_the_results_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    monkeypatch.setattr("benchsuite.runs.sweep.load_plugins", lambda: WITH_ENTRY_POINTS)
+    text = BROKEN + f'[slurm]\ncluster = "debug"\nfolder = "{tmp_path / "jobs"}"\n'
+    results = Path(os.environ["BENCHSUITE_RESULTS"])
+    seen = sweeps.carry_out
+
+    def elsewhere(errand: Any, job: Any) -> Any:
+        with monkeypatch.context() as own:
+            own.setattr("benchsuite.runs.cluster.nodes._MARK", ".unseen")
+            returned = seen(errand, job)
+        assert not list(results.glob("runs/*"))
+        return returned
+
+    monkeypatch.setattr(sweeps, "carry_out", elsewhere)
+    assert main(["sweep", file_of(tmp_path, text), "--on", "slurm", "--json"]) == 1
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert {c["protocol"]: c["top1_errors"] for c in cells if c["state"] == "done"} == {
+        p: TOP1_ERRORS[p] for p in ("1crop", "10crop", "fullconv")
+    }
+    assert {Path(c["path"]).parent for c in cells if c["state"] == "done"} == {results / "runs"}
+    (manifest, *_) = (json.loads((Path(c["path"]) / "manifest.json").read_text()) for c in cells if "path" in c)
+    assert [(n["name"], n["images"]) for n in manifest["nodes"]] == [(socket.gethostname(), 5)]
+    monkeypatch.undo()
+    monkeypatch.setattr("benchsuite.cli.sweep.load_plugins", lambda: WITH_ENTRY_POINTS)
+    monkeypatch.setenv("BENCHSUITE_RESULTS", str(results))
+    assert main(["sweep", file_of(tmp_path, text), "--json"]) == 1
+    states = [c["state"] for c in json.loads(capsys.readouterr().out)["cells"]]
+    assert states == ["answered"] * 3 + ["failed"]
+
+
+def test_a_job_for_a_node_has_full_paths_and_a_thread_for_each_of_its_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    monkeypatch.chdir(tmp_path)
+    table = {**TOY_SWEEP, "data": "folder:pictures", "protocols": "1crop"}
+    for more, cores, workers in (({}, 8, 8), ({"processes": 3}, 8, 2), ({"workers": 5}, 8, 5), ({}, None, None)):
+        asked = parse("s", {**table, **more}, WITH_ENTRY_POINTS)
+        (job,) = sweeps.jobs(asked, asked.cells, tmp_path, fresh=False)
+        request = sweeps._for_node(job, WITH_ENTRY_POINTS, cores).request
+        assert (request.data, request.workers) == (f"folder:{tmp_path / 'pictures'}", workers)
+
+
+@pytest.mark.parametrize("change", ["images", "crash"])
+def test_a_run_of_a_node_with_other_images_is_a_failed_cell(tmp_path: Path, change: str) -> None:
+    asked = parse("s", {**TOY_SWEEP, "protocols": "1crop", "device": "cpu"}, WITH_ENTRY_POINTS)
+    (job,) = sweeps.jobs(asked, asked.cells, tmp_path, fresh=False)
+    row = {"run_id": "toy-1crop-toy-000000000000", "path": "there"}
+    one = ReturnedRun(b"{}", b"", "far")
+    value = sweeps.Returned([sweeps.CellState("done", row=row)], {row["run_id"]: one})
+    event = (0, "done", value) if change == "images" else (0, "done", Failure("DataError", "node far: no images"))
+    number, state, line = sweeps.received(job, event, WITH_ENTRY_POINTS)
+    assert (number, state) == (0, "failed")
+    assert "node far" in line
+    assert not list(tmp_path.glob("runs/*"))
+
+
 def test_without_slurm_a_sweep_on_it_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("submitit", reason="the extra slurm is not installed")
     if shutil.which("srun"):
@@ -268,24 +332,3 @@ def test_without_slurm_a_sweep_on_it_is_one_line(tmp_path: Path, capsys: pytest.
     rule = 'on a machine with SLURM, or with cluster = "local" in [slurm]'
     assert said.startswith(f"benchsuite: Expected --on slurm to be {rule}, got")
     assert "srun" in said
-
-
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
-@pytest.mark.skipif("BENCHSUITE_SLOW" not in os.environ, reason="slow: BENCHSUITE_SLOW is not set")
-def test_ray_tasks(tmp_path: Path) -> None:
-    """Ray starts servers and emits warnings, so it runs in a process of its own."""
-    import subprocess
-    import sys
-
-    text = 'architectures = "resnet20"\nweights = "random"\ndata = "digits"\nlimit = 4\nseed = [0, 1]\n'
-    text += "[ray]\nnum_cpus = 1\n"
-    command = [sys.executable, "-m", "benchsuite", "sweep", file_of(tmp_path, text), "--on", "ray", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
-    cells = json.loads(done.stdout)["cells"]
-    assert [(c["seed"], c["state"], c["n"]) for c in cells] == [(0, "done", 4), (1, "done", 4)]
-    command[4] = file_of(tmp_path, text.replace("num_cpus", "num_cpsu"))
-    wrong = subprocess.run([*command, "--fresh"], capture_output=True, text=True, timeout=240, check=False)
-    assert wrong.returncode == 2
-    assert "benchsuite: Expected the table [ray] to be options of ray.remote, got " in wrong.stderr
-    assert "num_cpsu" in wrong.stderr.splitlines()[-1]

@@ -93,6 +93,17 @@ def test_an_extra_plugin_of_every_kind_is_found() -> None:
         assert found.owner(kind, "toy") == "toys (extra 1)"
 
 
+def test_a_loader_may_be_asked_to_keep_its_images() -> None:
+    found = load_plugins(entry_points=False, extra=[ToyPlugin()])
+    assert found.loader("toy") is toys.LOADER
+    assert found.loader("toy,resident") == dataclasses.replace(toys.LOADER, resident=True)
+    with pytest.raises(UnknownName, match=r"^Unknown loader 'tort': did you mean 'torch'"):
+        found.loader("tort,resident")
+    for text in ("toy,", "toy,kept", "toy,resident,resident"):
+        with pytest.raises(BadParameter, match=rf"the option of a loader to be resident, got .* \({text}\)$"):
+            found.loader(text)
+
+
 def test_two_plugins_with_one_name_are_both_named() -> None:
     class OtherPlugin:
         __name__ = "other"

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import paired as twin
 from scipy.stats import binom, binomtest, hypergeom, norm
+from scipy.stats import t as student
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -23,6 +24,8 @@ from benchsuite.stats.significance import (
     mean_interval,
     paired_interval,
     permuted,
+    predicted,
+    predicted_p,
     sampled,
     score_p,
     sign_flips,
@@ -272,3 +275,19 @@ def test_the_score_test_accepts_what_lies_in_wilsons_interval(drawn: tuple[int, 
 def test_very_small_probabilities_are_not_rounded_to_zero() -> None:
     assert score_p(0.0167, 360, 0.3) == pytest.approx(2 * norm.sf((0.3 - 0.0167) / math.sqrt(0.21 / 360)), rel=1e-9)
     assert sampled(Count(400, 1000), 1000, 10_000) == pytest.approx(2 * hypergeom.sf(399, 10_000, 1000, 1000), rel=1e-6)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 9, 20, 101])
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+def test_one_more_value_lies_in_scipys_interval(count: int, confidence: float) -> None:
+    values = np.random.default_rng(count).normal(10, 3, count)
+    scale = values.std(ddof=1) * math.sqrt(1 + 1 / count)
+    low, high = student.interval(confidence, count - 1, values.mean(), scale)
+    assert predicted(values.tolist(), confidence) == pytest.approx((low, high), rel=1e-9)
+    assert predicted_p(values.tolist(), low) == pytest.approx(1 - confidence, abs=1e-9)
+    assert predicted_p(values.tolist(), high) == pytest.approx(1 - confidence, abs=1e-9)
+
+
+def test_equal_values_allow_no_other() -> None:
+    assert predicted([7.0, 7.0, 7.0]) == (7.0, 7.0)
+    assert (predicted_p([7.0, 7.0], 7.0), predicted_p([7.0, 7.0], 7.1)) == (1.0, 0.0)

@@ -48,6 +48,7 @@ class PlannedReproduction(Shown):
                 {
                     "id": one.row.id,
                     "printed": float(one.row.error or 0),
+                    "value": one.row.value,
                     "runs": [question.run_id for question in one.questions],
                     "protocols": [question.bound.label for question in one.questions],
                     "open": [dataclasses.asdict(choice) for choice in one.choices],
@@ -117,12 +118,14 @@ def _training_words(one: PlannedTraining) -> str:
     if one.seconds is None:
         return f"{one.job.what}: trained already"
     hours, rest = one.seconds / 3600, f"scale {one.job.scale}, {one.job.recipe.epochs} epochs"
+    rest += f", {len(one.trainings)} seeds" if len(one.trainings) > 1 else ""
     long = f"{hours:.1f} hours" if hours >= 1 else f"{one.seconds / 60:.1f} minutes"
     return f"trains {one.job.what} ({rest}): about {long} here, estimated from its first steps, without the tests"
 
 
 def _training_data(one: PlannedTraining) -> dict[str, Any]:
-    return {"id": one.row.id, "run_id": one.job.run_id, "recipe": one.job.recipe.name, "seconds": one.seconds}
+    runs = [job.run_id for _, job in one.trainings]
+    return {"id": one.row.id, "runs": runs, "recipe": one.job.recipe.name, "seconds": one.seconds}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -184,7 +187,13 @@ def _written(outcomes: Sequence[Outcome], request: ReproductionRequest) -> tuple
 
 
 def reproduce(
-    name: str, *, plan: bool = False, train: bool = False, scale: str = "full", **options: Unpack[Options]
+    name: str,
+    *,
+    plan: bool = False,
+    train: bool = False,
+    scale: str = "full",
+    seeds: int = 1,
+    **options: Unpack[Options],
 ) -> PlannedReproduction | Reproduction:
     """Measures published figures again, as ``benchsuite reproduce`` does, and judges whether they were reproduced.
 
@@ -195,14 +204,17 @@ def reproduce(
     whose weights benchsuite does not have; ``data`` is the copy of the data set that they were published on.
 
     ``plan`` only says what would be run. Figures of trainings need ``train=True``, which starts their recipes at
-    ``scale`` (``"full"`` or ``"mini"``); finished trainings are used in any case. Several figures are also written as
-    one table, in ``RESULTS/reproductions``. Raises a ``BenchsuiteError`` for every mistake of a user.
+    ``scale`` (``"full"`` or ``"mini"``); finished trainings are used in any case. With two or more ``seeds``, a figure
+    is judged by how much they differ. Several figures are also written as one table, in ``RESULTS/reproductions``.
+    Raises a ``BenchsuiteError`` for every mistake of a user.
     """
     catalog, progress = surroundings(options)
     request = run_request((), (), options, "reproduce")
     if request.processes != 1:
         raise BadParameter(expected("processes", "1 in reproduce", request.processes))
-    planned = PlannedReproduction(make_plan(ReproductionRequest(name, request, train, scale), catalog))
+    if seeds < 1:
+        raise BadParameter(expected("seeds", "at least 1", seeds))
+    planned = PlannedReproduction(make_plan(ReproductionRequest(name, request, train, scale, seeds), catalog))
     if plan:
         return planned
     for line in planned.work():

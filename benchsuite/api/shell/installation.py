@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchsuite.api.options import results_folder
 from benchsuite.api.shell.caches import list_cache, size
-from benchsuite.api.shown import Shown
+from benchsuite.api.shown import Section, Shown
 from benchsuite.errors import first_line
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.storage.environment import described
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 FEATURES = {
     "caffe": "He et al.'s .caffemodel files",
+    "dali": "--loader dali",
     "ffcv": "--loader ffcv",
     "query": "benchsuite query",
-    "ray": "sweep --on ray",
-    "slurm": "sweep --on slurm",
+    "ray": "run and sweep --on ray",
+    "slurm": "run and sweep --on slurm",
     "report": "plots as PNG and PDF",
     "transformers": "networks hf:ORG/NAME",
     "stores": "data sets at URLs",
@@ -59,9 +60,14 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Installation(Shown):
-    """What was tried on this machine."""
+    """What was tried on this machine, and the ``settings`` of the command line: name, value, and where it comes from.
+
+    With ``every``, each package and extra is a line.
+    """
 
     trials: tuple[Trial, ...]
+    settings: tuple[tuple[str, str, str], ...] = ()
+    every: bool = False
 
     @property
     def fine(self) -> bool:
@@ -71,7 +77,9 @@ class Installation(Shown):
     @property
     def record(self) -> dict[str, Any]:
         """The object of ``doctor --json``."""
-        return {"fine": self.fine, "environment": described(), "trials": [asdict(trial) for trial in self.trials]}
+        trials = [asdict(trial) for trial in self.trials]
+        settings = [dict(zip(("name", "value", "from"), row, strict=True)) for row in self.settings]
+        return {"fine": self.fine, "environment": described(), "trials": trials, "settings": settings}
 
     @property
     def table(self) -> pd.DataFrame:
@@ -89,20 +97,44 @@ class Installation(Shown):
         return [f"Failed: {names}." if failed else "All that is installed works.", *described(), *install]
 
     def cells(self) -> Table:
-        """A line for each trial; required packages that are there are one line."""
-        there = [trial for trial in self.trials if trial.kind == "package" and trial.state == FINE]
-        packages = ["package", "all required" if there else "", FINE, f"{len(there)} packages"]
-        others = [[t.kind, t.name, t.state, t.detail] for t in self.trials if t not in there]
-        return ["what", "name", "state", "detail"], [*([packages] if there else []), *others]
+        """A line for each trial; packages that are there are one line, and so are extras with the same state."""
+        groups = {
+            ("package", FINE): "all required, {n} packages",
+            ("extra", FINE): "{n} extras: {names}",
+            ("extra", ABSENT): "{n} extras: {names}; what for: --all",
+        }
+        rows, done = list[list[str]](), set[tuple[str, str]]()
+        for trial in self.trials:
+            key = trial.kind, trial.state
+            if self.every or key not in groups:
+                rows.append([trial.kind, trial.name, trial.state, trial.detail])
+            elif key not in done:
+                names = [other.name for other in self.trials if (other.kind, other.state) == key]
+                rows.append([trial.kind, "", trial.state, groups[key].format(n=len(names), names=", ".join(names))])
+                done.add(key)
+        return ["what", "name", "state", "detail"], rows
+
+    def below(self) -> Sequence[Shown]:
+        """The settings."""
+        if not self.settings:
+            return []
+        own = [name for name, _, origin in self.settings if origin != "default"]
+        title = f"Set by a file or the environment: {', '.join(own)}." if own else "All settings have their defaults."
+        return [Section(title, (["setting", "value", "from"], [[*row] for row in self.settings]))]
 
 
-def check_installation(*, catalog: Catalog | None = None) -> Installation:
+def check_installation(
+    *, settings: Iterable[tuple[str, str, str]] = (), every: bool = False, catalog: Catalog | None = None
+) -> Installation:
     """Tries what is installed, each loader, device and folder, as ``benchsuite doctor`` does.
 
     A loader reads 33 made-up images, through a file that it prepares if it needs one; a device multiplies matrices.
+    ``settings`` are shown below: name, value, and where it comes from. ``every`` shows each package and extra.
     """
-    catalog = catalog or load_plugins()
-    return Installation((*_packages(), *_plugins(catalog), *_loaders(catalog), *_devices(), *_folders()))
+    catalog, settings = catalog or load_plugins(), tuple(settings)
+    origins = {name: origin for name, _, origin in settings}
+    trials = (*_packages(), *_plugins(catalog), *_loaders(catalog), *_devices(), *_folders(origins))
+    return Installation(trials, settings, every)
 
 
 def _packages() -> Iterator[Trial]:
@@ -137,11 +169,10 @@ def _loaders(catalog: Catalog) -> Iterator[Trial]:
     from benchsuite.testing import check_loader
 
     for name, loader in catalog.loaders.items():
-        if loader.file is not None:
-            trial = _tried("loader", name, loader.file.check, failed=ABSENT)
-            if trial.state != FINE:
-                yield trial
-                continue
+        trial = _tried("loader", name, loader.check, failed=ABSENT)
+        if trial.state != FINE:
+            yield trial
+            continue
         trial = _tried("loader", name, lambda loader=loader: check_loader(loader))  # type: ignore[misc]
         exact = "the reference decoder's pixels" if loader.exact else "other pixels than the reference decoder"
         yield Trial("loader", name, trial.state, trial.detail or f"read 33 images: {exact}")
@@ -168,13 +199,13 @@ def _multiply(device: str) -> None:
         raise ValueError("a product of matrices is wrong")
 
 
-def _folders() -> Iterator[Trial]:
+def _folders(origins: Mapping[str, str]) -> Iterator[Trial]:
     """The folders of the cache and the results: where they are, who says so, and how much is in them."""
     for name, variable, folder in (
         ("cache", "BENCHSUITE_CACHE", cache_dir()),
         ("results", "BENCHSUITE_RESULTS", results_folder(None)),
     ):
-        origin = variable if os.environ.get(variable) else "default"
+        origin = origins.get(name) or (variable if os.environ.get(variable) else "default")
         used = sum(file.size for file in list_cache().files) if name == "cache" else _size(folder)
         nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         writable = nearest.is_dir() and os.access(nearest, os.W_OK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,10 @@ AHEAD = 1
 
 MOST, BUFFERS = 256, 2**28
 """Upper bounds on the images in a batch and on the bytes of all buffers; at least one image if the largest is large."""
+
+
+BLOCK = 8
+"""Raw images that a thread takes at a time."""
 
 
 class Stored(Operation):  # type: ignore[misc]
@@ -127,9 +131,13 @@ class _Batches(EpochIterator):  # type: ignore[misc]
 def open_rows(path: Path) -> Callable[..., Iterator[Any]]:
     """Returns the function that reads rows of a file. Before its first image, ffcv compiles for seconds.
 
+    Images that are stored raw are parts of the file, which is mapped: their arrays cannot be written to.
+
     Raises ``DataError`` for a file whose tables are damaged or incomplete.
     """
     table = _table(path)
+    if (table["mode"] == IMAGE_MODES["raw"]).all():
+        return _raw_rows(path, table)
     largest = int((3 * table["width"].astype(np.int64) * table["height"]).max())
 
     @cache
@@ -151,6 +159,21 @@ def open_rows(path: Path) -> Callable[..., Iterator[Any]]:
         images = _images(loader(), np.asarray(numbers, dtype=np.uint64))
         with contextlib.closing(images):
             yield from in_order(images, lambda image: then(*image), workers, lambda image: int(image[0].nbytes))
+
+    return rows
+
+
+def _raw_rows(path: Path, table: Any) -> Callable[..., Iterator[Any]]:
+    """The function that reads rows of a file whose images are all stored raw."""
+    pages = np.asarray(np.memmap(path, np.uint8, "r"))
+    starts, heights, widths = (table[name].tolist() for name in ("data_ptr", "height", "width"))
+
+    def image(number: int) -> Any:
+        start, height, width = starts[number], heights[number], widths[number]
+        return pages[start : start + 3 * height * width].reshape(height, width, 3)
+
+    def rows(numbers: Iterable[int], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
+        return in_order(numbers, lambda number: then(image(number), 0.0), workers, block=BLOCK)
 
     return rows
 

@@ -26,7 +26,8 @@ def _open(path: Path) -> Any:
 
 
 def _format(suffix: str, mode: str) -> FileFormat:
-    return FileFormat(suffix, check=_ffcv_installed.check, write=partial(_write, mode), open=_open)
+    write, streams = partial(_write, mode), mode == "raw"
+    return FileFormat(suffix, check=_ffcv_installed.check, write=write, open=_open, streams=streams)
 
 
 FFCV = Loader(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from benchsuite import Loader, Sample, Split, TooLarge, hookimpl, in_order
@@ -10,7 +10,7 @@ from benchsuite import Loader, Sample, Split, TooLarge, hookimpl, in_order
 T = TypeVar("T")
 
 
-def images(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
+def images(split: Split, samples: Iterable[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
     """Yields ``then(pixels, seconds)`` of every sample, in order; ``pixels`` is what ``split.read`` returns.
 
     ``read`` and ``then`` run in the threads of ``in_order``, within its bounds on images and memory; ``seconds`` is the
@@ -34,6 +34,7 @@ TORCH = Loader(
     images=images,
     exact=True,
     note="the reference: Pillow's pixels, decoded in threads",
+    streams=True,
 )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from benchsuite.evaluation.input_pipeline import Piece, batches, cutter, pieces, read_once_each
+from benchsuite.evaluation.input_pipeline import batches
 from benchsuite.evaluation.question import Question
-from benchsuite.evaluation.timing import Seconds
+from benchsuite.evaluation.reading import pieces
 from benchsuite.explanation.frequency.analysis import Kernels, Measurement
 from benchsuite.models import weights
 from benchsuite.models.device import Compute
@@ -75,9 +74,7 @@ def measure(
 def _cut(question: Question, samples: Sequence[Sample], view: View) -> Iterator[tuple[list[Sample], NDArray[np.uint8]]]:
     """The samples and their crops, uint8 (n, h, w, 3), in the batches in which a run computes this view."""
     loader = READER if question.loader.images is None else question.loader
-    cuts = read_once_each(loader, question.split, samples, cutter((view,), nullcontext()), 1)
-    every: Iterator[Piece] = pieces(cuts, len(samples), Seconds())
-    for batch in batches(every, (view,), 64):
+    for batch in batches(pieces(loader, question.split, samples, (view,)), (view,), 64):
         yield [samples[piece.sample] for piece in batch], np.stack([piece.pixels for piece in batch])
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected, unknown_name
 from benchsuite.evaluation.question import Question, RunRequest
@@ -32,13 +33,15 @@ from benchsuite.training.job import Job, TrainRequest
 class ReproductionRequest:
     """What ``reproduce`` was asked: the ``name`` of figures, and ``run``, how networks are evaluated.
 
-    ``run`` names no architecture and no protocol. With ``train``, trainings at this ``scale`` are started.
+    ``run`` names no architecture and no protocol. With ``train``, trainings at this ``scale`` are started; each with as
+    many ``seeds``, from that of ``run`` or of the recipe on.
     """
 
     name: str
     run: RunRequest
     train: bool = False
     scale: str = "full"
+    seeds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,22 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTraining:
-    """A figure that a training measures. ``seconds`` is what it will take, about; None if it is finished already."""
+    """A figure that trainings by one recipe measure, one for each seed.
+
+    ``accountings`` are those that the source may have counted by. ``seconds`` is what the unfinished trainings will
+    take, about; None if there are none.
+    """
 
     row: Published
-    request: TrainRequest
-    job: Job
-    accounting: str
+    trainings: tuple[tuple[TrainRequest, Job], ...]
+    accountings: tuple[str, ...]
     seconds: float | None
     reasons: tuple[str, ...]
+
+    @property
+    def job(self) -> Job:
+        """The training with the first seed."""
+        return self.trainings[0][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +254,9 @@ class _Planner:
         missing_data, asked = self._missing_data(row), self.request.run
         recipe = next(r for r in architecture.recipes if r.name == known.recipe)
         which = f"{recipe.name} ({recipe.cost})" if self.single else "their recipe"
+        first = asked.seed or recipe.seed
+        seeds = range(first, first + self.request.seeds)
+        which += f" with seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else ""
         need = f"a training by {which}: --train{', or --weights FILE' if row.architecture else ''}"
         if missing_data:
             return NotPlanned(row, (need, missing_data))
@@ -251,24 +265,28 @@ class _Planner:
             recipe.name,
             data=asked.data,
             scale=self.request.scale,
-            seed=asked.seed or None,
             device=asked.device,
             precision=asked.precision,
             compiled=asked.compiled,
             fresh=asked.fresh,
             results=asked.results,
         )
-        job = jobs.plan(request, self.catalog)
-        done = not asked.fresh and training_folder.read(training_folder.folder(asked.results, job.run_id)) is not None
-        if not (done or self.request.train):
+        requests = [dataclasses.replace(request, seed=None if seed == recipe.seed else seed) for seed in seeds]
+        trainings = tuple((one, jobs.plan(one, self.catalog)) for one in requests)
+        left = [one for one in trainings if asked.fresh or not _finished(*one)]
+        if left and not self.request.train:
             return NotPlanned(row, (need,))
-        reasons = [] if job.scale == "full" else [f"scale {job.scale}: smaller than the recipe"]
-        if job.test.name != row.dataset:
-            reasons.append(_needing(row, f"other dataset ({job.test.name})"))
-        if not done and job.run_id not in self.timed:
+        job = trainings[0][1]
+        reasons = tuple(training_reasons(row, job.scale, job.test.name))
+        if left and job.run_id not in self.timed:
             self.timed[job.run_id] = estimate.seconds(job, request)
-        seconds = None if done else self.timed[job.run_id]
-        return PlannedTraining(row, request, job, known.accounting or recipe.accounting, seconds, tuple(reasons))
+        seconds = len(left) * self.timed[job.run_id] if left else None
+        accountings = tuple(known.accounting.split()) or (recipe.accounting,)
+        return PlannedTraining(row, trainings, accountings, seconds, reasons)
+
+
+def _finished(request: TrainRequest, job: Job) -> bool:
+    return training_folder.read(training_folder.folder(request.results, job.run_id)) is not None
 
 
 def _architecture(catalog: Catalog, recipe: str) -> Architecture:
@@ -278,10 +296,9 @@ def _architecture(catalog: Catalog, recipe: str) -> Architecture:
 
 
 def _reasons(row: Published, question: Question) -> Iterator[str]:
-    """In words, in what a question is another measurement than the published one, apart from the number of images.
+    """In words, in what a question is another measurement than the published one.
 
-    Sizes and resampling are those of the source. A file that the user gives for weights that benchsuite does not have
-    is taken for theirs.
+    A file that the user gives for weights that benchsuite does not have is taken for theirs.
     """
     (member,) = question.members
     chosen = member.weights
@@ -291,13 +308,30 @@ def _reasons(row: Published, question: Question) -> Iterator[str]:
         "n": len(question.split.samples),
         "architecture": question.architecture,
         "weights": same.name if same and _plain(chosen) else chosen.label,
-        "protocol": "",
         "exact": question.loader.exact,
         "loader": question.loader.name,
-        **dict.fromkeys(("resize", "crop", "interpolation"), ()),
     }
-    own = ("other size", "other resampling", *(["other weights"] if _vouched(row, chosen) else []))
-    yield from (_needing(row, words) for words in ledger.differences(row, facts) if words not in own)
+    yield from run_reasons(row, facts, vouched=_vouched(row, chosen))
+
+
+def run_reasons(row: Published, facts: Mapping[str, Any], *, vouched: bool) -> Iterator[str]:
+    """In words, in what a run is another measurement than the published one, apart from a limit of the images.
+
+    ``facts`` has the run's dataset, its number ``n`` of images, architecture, weights, loader, and ``exact``. Sizes and
+    resampling are those of the source. With ``vouched`` the weights are, too.
+    """
+    sizes: dict[str, Any] = dict.fromkeys(("resize", "crop", "interpolation"), ())
+    own = ("other size", "other resampling", *(["other weights"] if vouched else []))
+    found = ledger.differences(row, {**facts, **sizes, "protocol": ""})
+    yield from (_needing(row, words) for words in found if words not in own)
+
+
+def training_reasons(row: Published, scale: str, dataset: str) -> Iterator[str]:
+    """In words, in what a training at a scale on a data set is another one than the published."""
+    if scale != "full":
+        yield f"scale {scale}: smaller than the recipe"
+    if dataset != row.dataset:
+        yield _needing(row, f"other dataset ({dataset})")
 
 
 def _needing(row: Published, difference: str) -> str:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import WeightsError
 from benchsuite.explanation.ledger import Published
-from benchsuite.explanation.reproduce.choices import OpenChoice
+from benchsuite.explanation.reproduce.choices import OpenChoice, open_accounting
 from benchsuite.explanation.reproduce.plan import (
     NotPlanned,
     Planned,
-    PlannedRun,
     PlannedTraining,
     ReproductionPlan,
     passes,
 )
-from benchsuite.explanation.reproduce.verdict import Judgement, Verdict, judge, judge_training, verdict
+from benchsuite.explanation.reproduce.verdict import Judgement, Verdict, judge, judge_seeds, judge_training, verdict
 from benchsuite.progress import Progress
 from benchsuite.runs.run import answer
 from benchsuite.stats.metrics import Count
@@ -34,7 +35,8 @@ Row = Mapping[str, Any]
 class Measured:
     """One measurement of a figure. ``error`` is a share of ``n`` images, of the ``of`` in the split.
 
-    ``what`` is the protocol; for a training ``counted ACCOUNTING, epoch N``.
+    ``what`` is the protocol; for a training ``counted ACCOUNTING, epoch N``. For trainings with several seeds,
+    ``error`` is the mean of ``by_seed``, their errors by seed, and ``run_id`` the first of them.
     """
 
     what: str
@@ -47,6 +49,7 @@ class Measured:
     n: int
     of: int
     judgement: Judgement
+    by_seed: tuple[tuple[int, Fraction], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,51 +102,83 @@ def _outcome(planned: Planned, rows: Mapping[str, Row], missing: Mapping[str, st
     if isinstance(planned, NotPlanned):
         return Outcome(planned.row, verdict((), planned.missing), (), planned.missing)
     if isinstance(planned, PlannedTraining):
-        trained = _trained(planned, progress)
-        return Outcome(planned.row, verdict([trained.judgement], planned.reasons), (trained,), planned.reasons)
+        done = [training_run.carry_out(job, request, progress) for request, job in planned.trainings]
+        results = planned.trainings[0][0].results
+        return trained_outcome(planned.row, planned.accountings, done, results, planned.reasons)
     if lacks := tuple(dict.fromkeys(missing[q.run_id] for q in planned.questions if q.run_id in missing)):
         return Outcome(planned.row, verdict((), lacks), (), lacks)
-    measured = tuple(_counted(planned, rows[question.run_id]) for question in planned.questions)
+    own = planned.questions[0].members[0].weights.recipe is not None
+    measured = tuple(counted(planned.row, rows[question.run_id], own=own) for question in planned.questions)
     found = verdict([one.judgement for one in measured], planned.reasons)
     return Outcome(planned.row, found, measured, planned.reasons, planned.choices, planned.assumed)
 
 
-def _counted(planned: PlannedRun, row: Row) -> Measured:
-    """A run beside the figure. Weights that a recipe of the data set trained here are another training."""
-    printed, k = planned.row.error, f"top{planned.row.k}"
-    assert printed is not None, "only figures with a value are planned"
+def counted(figure: Published, row: Row, *, own: bool) -> Measured:
+    """A run beside a figure. With ``own``, a recipe of the data set trained the weights here: another training."""
+    printed, k = _printed(figure), f"top{figure.k}"
     wrong = Count(row[f"{k}_errors"], row["n"])
-    if planned.questions[0].members[0].weights.recipe is None:
-        judgement = judge(printed, wrong, row["of"], row["near_ties"][k])
-    else:
+    if own:
         judgement = judge_training(printed, wrong.ratio, wrong.total)
+    else:
+        judgement = judge(printed, wrong, row["of"], row["near_ties"][k])
     names = ("run_id", "path", "architecture", "weights", "dataset", "n", "of")
     same = {name: row[name] for name in names}
     return Measured(what=row["protocol"], error=wrong.ratio, judgement=judgement, **same)
 
 
-def _trained(planned: PlannedTraining, progress: Progress) -> Measured:
-    """A training beside the figure, counted as its source counted."""
-    row = training_run.carry_out(planned.job, planned.request, progress)
-    passes_, printed = correctness.read(planned.request.results, row["path"]), planned.row.error
-    assert printed is not None, "only figures with a value are planned"
-    source = as_source(planned.accounting, passes_.correct, passes_.batch_size or 1, passes_.heldout)
-    error, what = Fraction(row["top1_errors"], row["n"]), f"exact, epoch {row['epochs']}"
-    if source is not None:
-        error = Fraction(source["top1_error"]) / 100
-        what = f"{source['accounting']}, epoch {source['epoch']}"
+def _printed(figure: Published) -> Decimal:
+    assert figure.error is not None, "only figures with a value are planned"
+    return figure.error
+
+
+def trained_outcome(
+    figure: Published, accountings: Sequence[str], rows: Sequence[Row], results: Path, reasons: tuple[str, ...]
+) -> Outcome:
+    """A figure beside trainings by one recipe, a row for each seed, counted by each of the accountings."""
+    measured = tuple(_trained(figure, name, rows, results) for name in accountings)
+    found = verdict([one.judgement for one in measured], reasons)
+    return Outcome(figure, found, measured, reasons, open_accounting(accountings))
+
+
+def _trained(figure: Published, accounting: str, rows: Sequence[Row], results: Path) -> Measured:
+    """A training beside the figure, with one seed or several, counted by an accounting that the source may have used.
+
+    If the accounting reports nothing for so few epochs, the last epoch is counted exactly.
+    """
+    first, printed = rows[0], _printed(figure)
+    counts = [_counted_as(results, accounting, row) for row in rows]
+    errors, name = [error for error, _, _ in counts], counts[0][1]
+    seeds = [row["seed"] for row in rows]
+    if len(rows) == 1:
+        judgement, which = judge_training(printed, errors[0], first["n"]), f"epoch {counts[0][2]}"
+    else:
+        judgement, which = judge_seeds(printed, errors), f"mean of {len(rows)} seeds"
+    by = f"seed {seeds[0]}" if len(rows) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
     return Measured(
-        what=f"counted {what}",
-        weights=f"trained by {row['recipe']}, seed {row['seed']}",
-        error=error,
-        of=row["n"],
-        judgement=judge_training(printed, error, row["n"]),
-        **{name: row[name] for name in ("run_id", "path", "architecture", "dataset", "n")},
+        what=f"counted {name}, {which}",
+        weights=f"trained by {first['recipe']}, {by}",
+        error=sum(errors, start=Fraction(0)) / len(errors),
+        of=first["n"],
+        judgement=judgement,
+        by_seed=tuple(zip(seeds, errors, strict=True)) if len(rows) > 1 else (),
+        **{name: first[name] for name in ("run_id", "path", "architecture", "dataset", "n")},
     )
 
 
+def _counted_as(results: Path, accounting: str, row: Row) -> tuple[Fraction, str, int]:
+    """The error of a training as a share, the name of its accounting, and the epoch."""
+    passes_ = correctness.read(results, row["path"])
+    source = as_source(accounting, passes_.correct, passes_.batch_size or 1, passes_.heldout)
+    if source is None:
+        return Fraction(row["top1_errors"], row["n"]), "exact", row["epochs"]
+    return Fraction(source["top1_error"]) / 100, source["accounting"], source["epoch"]
+
+
 def flat(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as one object for JSON: errors, bounds and differences are unrounded percentages."""
+    """An outcome as one object for JSON: errors, bounds and differences are unrounded percentages.
+
+    ``value`` is the text of the figure as printed.
+    """
     row, best, span = outcome.row, outcome.best, outcome.span
     data: dict[str, Any] = {
         "id": row.id,
@@ -152,7 +187,7 @@ def flat(outcome: Outcome) -> dict[str, Any]:
         "assumed": list(outcome.assumed),
         "metric": f"top{row.k}_error",
         "printed": float(row.error or 0),
-        **{name: getattr(row, name) for name in ("model", "source", "url", "status", "accounting")},
+        **{name: getattr(row, name) for name in ("value", "model", "source", "url", "status", "accounting")},
         "open": [dataclasses.asdict(choice) for choice in outcome.choices],
         "least": None if span is None else float(span[0]),
         "most": None if span is None else float(span[1]),
@@ -164,4 +199,6 @@ def flat(outcome: Outcome) -> dict[str, Any]:
 def _flat_measured(one: Measured) -> dict[str, Any]:
     judgement = dataclasses.asdict(one.judgement)
     numbers = {name: float(judgement[name]) for name in ("off", "low", "high")}
-    return dataclasses.asdict(one) | {"error": float(100 * one.error)} | {"judgement": judgement | numbers}
+    by_seed = [{"seed": seed, "error": float(100 * error)} for seed, error in one.by_seed]
+    own = {"error": float(100 * one.error), "judgement": judgement | numbers, "by_seed": by_seed}
+    return dataclasses.asdict(one) | own

@@ -69,6 +69,20 @@ def judge_training(printed: Decimal, error: Fraction, n: int) -> Judgement:
     return Judgement(p >= ALPHA, 100 * error - Fraction(printed), least, most, p)
 
 
+def judge_seeds(printed: Decimal, errors: Sequence[Fraction]) -> Judgement:
+    """The judgement on a training that was repeated with two or more seeds; ``errors`` are shares of the test images.
+
+    The published training is one more of the same kind, tested on the same images. It agrees if a number that rounds
+    to the printed one lies in the 95 % interval for one more seed.
+    """
+    low, high = _within(printed)
+    rates = [float(100 * error) for error in errors]
+    mean = 100 * sum(errors, start=Fraction(0)) / len(errors)
+    p = significance.predicted_p(rates, float(min(max(mean, low), high)))
+    least, most = (Fraction(min(max(bound, 0.0), 100.0)) for bound in significance.predicted(rates, 1 - ALPHA))
+    return Judgement(p >= ALPHA, mean - Fraction(printed), least, most, p)
+
+
 def verdict(judgements: Sequence[Judgement], reasons: Sequence[str]) -> Verdict:
     """The verdict on a figure that was measured once for each combination of the choices that its source leaves open.
 

@@ -59,8 +59,12 @@ def why(outcome: Outcome) -> str:
         words.append(f"with {best.what}, a choice that the source leaves open")
     if outcome.span is not None and not judgement.agrees:
         low, high = (decimals(error, places(best.n)) for error in outcome.span)
-        words.append(f"no open choice of the same views gives the figure: {low} to {high} %")
+        words.append(f"no open choice {_counted_too(outcome)}gives the figure: {low} to {high} %")
     return "; ".join(words)
+
+
+def _counted_too(outcome: Outcome) -> str:
+    return "" if any(choice.name == "accounting" for choice in outcome.choices) else "of the same views "
 
 
 def _agreement(outcome: Outcome, best: Measured) -> str:
@@ -89,6 +93,7 @@ def details(outcome: Outcome) -> list[str]:
     )
     if best is not None:
         lines.append(f"measured: {best.architecture}, weights {best.weights}, {best.what}, on {best.dataset}")
+        lines += [f"seeds: {_seeds(best)}"] if best.by_seed else []
     lines += [f"assumed: {words}" for words in outcome.assumed]
     lines += [f"open: {choice}" for choice in outcome.choices]
     if best is not None and not row.accounting.startswith("exact"):
@@ -97,11 +102,15 @@ def details(outcome: Outcome) -> list[str]:
     return lines + ([f"run: {best.run_id}"] if best is not None else [])
 
 
+def _seeds(one: Measured) -> str:
+    return ", ".join(f"{decimals(100 * error, places(one.n))} % ({seed})" for seed, error in one.by_seed)
+
+
 def choices_table(outcome: Outcome) -> Table:
     """A line for each combination of open choices of a figure; no line if there is only one."""
     if len(outcome.measured) < 2:
         return [], []
-    headers, rows = ["protocol", "measured %", "off"], []
+    headers, rows = ["measured as", "measured %", "off"], []
     for one in outcome.measured:
         rows.append([one.what, _percent(one), signed(one.judgement.off, places(one.n))])
         rows[-1] += [] if outcome.reasons else ["yes" if one.judgement.agrees else "no"]

@@ -113,7 +113,7 @@ def test_the_combinations_of_open_choices_are_a_table(here: dict[str, Any], monk
     install(monkeypatch, figure("fig-1", "99.0", protocol="10crop"))
     found = benchsuite.reproduce("fig-1", **here)
     headers, rows = found.cells()
-    assert headers[0] == "protocol"
+    assert headers[0] == "measured as"
     assert {row[0] for row in rows} == {
         "10crop",
         "10crop:flip=false",
@@ -122,7 +122,7 @@ def test_the_combinations_of_open_choices_are_a_table(here: dict[str, Any], monk
     }
     assert {row[-1] for row in rows} == {"no"}
     other = benchsuite.reproduce("fig-1", weights="random", **here)
-    assert other.cells()[0] == ["protocol", "measured %", "off"]  # what is not comparable agrees with nothing
+    assert other.cells()[0] == ["measured as", "measured %", "off"]  # what is not comparable agrees with nothing
 
 
 def test_a_mistake_is_one_line(here: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,5 +131,7 @@ def test_a_mistake_is_one_line(here: dict[str, Any], monkeypatch: pytest.MonkeyP
         benchsuite.reproduce("fig-11", **here)
     with pytest.raises(BadParameter, match="Expected processes to be 1 in reproduce, got 2"):
         benchsuite.reproduce("fig-1", processes=2, **here)
+    with pytest.raises(BadParameter, match="Expected seeds to be at least 1, got 0"):
+        benchsuite.reproduce("fig-1", seeds=0, **here)
     with pytest.raises(UnknownName, match="option of reproduce"):
         benchsuite.reproduce("fig-1", date="imagenet", **here)  # type: ignore[call-arg]

@@ -95,7 +95,6 @@ def test_images_of_many_sizes_come_bit_for_bit_in_any_order(installed: None, sha
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(threads)
-    assert all(p.flags.owndata or p.base.flags.owndata for p in found)
     assert not [t for t in threading.enumerate() if isinstance(t, _beton_rows._Batches)]
 
 
@@ -155,8 +154,8 @@ def test_what_makes_ffcvs_thread_fail_is_raised_and_nobody_waits(
 ) -> None:
     from benchsuite.builtin.loaders import _beton_rows
 
-    split = split_of([(4, 4)] * 9)
-    loader = ready(split)
+    split = smooth_of([(30, 40)] * 9)
+    loader = ready(split, LOSSY)
 
     def fail(*_: Any) -> None:
         raise MemoryError("no memory for the batch")

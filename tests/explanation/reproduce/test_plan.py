@@ -213,9 +213,15 @@ def test_a_training_needs_leave_unless_it_is_finished(tmp_path: Path, monkeypatc
 
     assert made().missing == ("a training by usual (a second): --train, or --weights FILE",)
     allowed = made(train=True)
-    assert (allowed.seconds, allowed.reasons, allowed.accounting) == (7200.0, (), "exact-best")
+    assert (allowed.seconds, allowed.reasons, allowed.accountings) == (7200.0, (), ("exact-best",))
     mini = made(train=True, scale="mini")
     assert mini.reasons == ("scale mini: smaller than the recipe",)
     folder = learned(tmp_path, allowed.job.run_id, correct(4, 21))
     (folder / "last.safetensors").touch()
     assert made().seconds is None
+    asked = "a training by usual (a second) with seeds 3 to 5: --train, or --weights FILE"
+    assert made(seeds=3).missing == (asked,)
+    several = made(seeds=3, train=True)
+    assert several.seconds == 2 * 7200.0  # the first is finished
+    assert [job.recipe.seed for _, job in several.trainings] == [3, 4, 5]
+    assert several.job.run_id == allowed.job.run_id

@@ -145,6 +145,45 @@ def test_a_finished_training_is_counted_as_its_source_counted(
     assert f"counted {accounting}, epoch {epoch}" in a.measured[0].what
 
 
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_an_accounting_that_the_source_leaves_open_is_a_choice(
+    seeds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last epochs err on 9, 10 and 11 of 21 images, the best ones on 3, 4 and 5: only the best give the figure."""
+    import toy_training
+
+    row = figure("a", f"{100 * 4 / 21:.2f}", architecture="tiny", dataset="dots", weights="")
+    monkeypatch.setattr(ledger, "load", lambda: (row,))
+    monkeypatch.setattr(ledger, "trained", lambda: {"a": ledger.Trained("a", "usual", "exact exact-best")})
+    monkeypatch.setattr("benchsuite.explanation.reproduce.estimate.seconds", lambda job, request: 1.0)
+    asked, catalog = RunRequest((), (), device="cpu", results=tmp_path), toy_training.catalog()
+    (made,) = make_plan(ReproductionRequest("a", asked, train=True, seeds=seeds), catalog).trainings
+    for seed, (_, job) in enumerate(made.trainings):
+        right = correct(2, 21)
+        right[:, :] = False
+        right[0, : 21 - (3 + seed if seeds > 1 else 4)] = right[1, : 21 - 9 - seed] = True
+        (learned(tmp_path, job.run_id, right, recipe=recipe_of(seed)) / "last.safetensors").touch()
+    (found,) = carry_out(make_plan(ReproductionRequest("a", asked, seeds=seeds), catalog), Progress())
+    assert [one.what.partition(",")[0] for one in found.measured] == ["counted exact", "counted exact-best"]
+    assert [choice.name for choice in found.choices] == ["accounting"]
+    assert found.verdict == "reproduced"
+    assert found.best is not None
+    assert found.best.error == pytest.approx(Fraction(4, 21))
+    if seeds == 1:
+        assert (found.best.what, found.best.by_seed) == ("counted exact-best, epoch 1", ())
+        return
+    assert found.best.what == "counted exact-best, mean of 3 seeds"
+    assert [(seed, round(21 * error)) for seed, error in found.best.by_seed] == [(0, 3), (1, 4), (2, 5)]
+    assert not found.measured[0].judgement.agrees
+    (one,) = flat(found)["measurements"][1:]
+    assert [each["error"] for each in one["by_seed"]] == pytest.approx([100 * wrong / 21 for wrong in (3, 4, 5)])
+    assert found.best.weights.endswith("seeds 0 to 2")
+
+
+def recipe_of(seed: int) -> dict[str, Any]:
+    return {"name": "usual", "accounting": "exact", "expected": "", "source": "", "seed": seed}
+
+
 def test_an_outcome_is_one_object_with_unrounded_numbers(
     data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.stats import t
 
-from benchsuite.explanation.reproduce.verdict import judge, judge_training, verdict
+from benchsuite.explanation.reproduce.verdict import judge, judge_seeds, judge_training, verdict
 from benchsuite.stats.metrics import Count
 from benchsuite.stats.significance import wilson
 
@@ -121,6 +124,30 @@ def test_another_training_agrees_within_wilsons_interval_of_what_was_printed(
     if near > 1e-9 and least > 0:
         assert found.agrees == (least <= high and low <= most)
     assert found.off == 100 * count.ratio - Fraction(printed)
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=2, max_size=8), st.integers(0, 9999))
+def test_several_seeds_agree_within_students_interval_for_one_more(wrong: list[int], hundredths: int) -> None:
+    printed, errors = Decimal(hundredths).scaleb(-2), [Fraction(count, 10_000) for count in wrong]
+    found = judge_seeds(printed, errors)
+    assert found.off == 100 * sum(errors, start=Fraction(0)) / len(errors) - Fraction(printed)
+    rates = np.array([float(100 * error) for error in errors])
+    if not rates.std():
+        assert found.agrees == (abs(found.off) <= Fraction(1, 200))
+        return
+    scale = rates.std(ddof=1) * math.sqrt(1 + 1 / len(rates))
+    low, high = t.interval(0.95, len(rates) - 1, rates.mean(), scale)
+    assert (float(found.low), float(found.high)) == pytest.approx((max(low, 0), min(high, 100)))
+    least, most = float(printed) - 0.005, float(printed) + 0.005
+    if min(abs(least - high), abs(most - low)) > 1e-6:
+        assert found.agrees == (least <= high and low <= most)
+
+
+def test_seeds_widen_what_one_training_allows() -> None:
+    """Trainings that differ by points make a figure agree that lies outside Wilson's interval of any of them."""
+    errors, printed = [Fraction(wrong, 10_000) for wrong in (1900, 2100, 1800, 2000)], Decimal("22.1")
+    assert judge_seeds(printed, errors).agrees
+    assert not any(judge_training(printed, error, 10_000).agrees for error in errors)
 
 
 def test_a_verdict_needs_a_measurement_of_the_same_thing() -> None:

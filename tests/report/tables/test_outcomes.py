@@ -30,7 +30,7 @@ def test_several_runs_begin_with_the_fewest_and_the_most_errors_and_show_what_di
 
 
 def test_the_nearest_published_figure_is_named_unless_a_table_or_a_meaning_has_it() -> None:
-    begin = "published for resnet50 1crop: 23.87 % top-1 error ("
+    begin = "published for resnet50 1crop: 23.870 % top-1 error ("
     (found,) = [line for line in lines(ONE) if line.startswith("published")]
     assert found.startswith(begin)
     assert found.endswith("), measured here 23.870 (+0.000)")

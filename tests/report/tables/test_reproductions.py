@@ -98,7 +98,7 @@ def test_figures_that_lack_the_same_share_a_line() -> None:
 def test_only_several_combinations_are_a_table() -> None:
     assert choices_table(outcome("12.3", (123, 1000))) == ([], [])
     headers, rows = choices_table(outcome("12.3", (125, 1000), (123, 1000)))
-    assert headers == ["protocol", "measured %", "off", "agrees"]
+    assert headers == ["measured as", "measured %", "off", "agrees"]
     assert rows == [["protocol-0", "12.50", "+0.20", "no"], ["protocol-1", "12.30", "+0.00", "yes"]]
 
 

@@ -54,7 +54,7 @@ def test_a_result_without_a_speed_has_an_empty_cell():
 
 
 def test_the_same_measurement_is_compared_with_its_sign():
-    # 11,940 errors of 50,000 are 23.88 %; torchvision prints 76.13 % accuracy, that is 23.87 % error.
+    # 11,940 errors of 50,000 are 23.88 %; torchvision prints 76.130 % accuracy, that is 23.870 % error.
     assert line("tv-v1-50-top1", result(errors=11_940))["this run"] == "23.880 (+0.010)"
     assert line("tv-v1-50-top1", result(errors=11_930))["this run"] == "23.860 (-0.010)"
     assert line("tv-v1-50-top1", result(errors=11_935))["this run"] == "23.870 (+0.000)"
@@ -62,7 +62,7 @@ def test_the_same_measurement_is_compared_with_its_sign():
 
 def test_printed_figures_are_shown_as_errors_with_their_partner():
     shown = line("tv-v1-50-top1", result())
-    assert (shown["top-1 error %"], shown["top-5 error %"]) == ("23.87", "7.138")
+    assert (shown["top-1 error %"], shown["top-5 error %"]) == ("23.870", "7.138")
     assert (shown["protocol"], shown["dataset"]) == ("1crop 256/224", "imagenet")
 
 
