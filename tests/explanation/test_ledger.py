@@ -71,6 +71,12 @@ def test_trailing_zeros_are_kept_as_printed(source, digits):
     assert {ledger.rounding(r.error) for r in printed} == {Decimal(5).scaleb(-digits - 1)}
 
 
+def test_every_claim_leads_to_its_author():
+    repositories = {row.id: row.url.rpartition("/")[2] for row in ROWS}
+    for claim in ledger.claims():
+        assert claim.url.rpartition("/")[2] in {repositories[name] for name in claim.rows}, claim
+
+
 def test_every_row_says_where_it_comes_from():
     for row in ROWS:
         assert row.source, row
