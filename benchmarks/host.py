@@ -10,6 +10,9 @@ alone would allow, which is what one process reaches at most. On a busy machine 
 clock's. The round that is not counted fills the memory of a loader with ``,resident``: the others are what the second
 network of a sweep takes.
 
+``--resize-on host device`` also times passes whose images the device resizes, at no cost: what is left for the host is
+reading, decoding and a copy of the decoded image, as to pinned memory.
+
 Then each loader and protocol is profiled in one thread (``--workers 0``): the functions that take most of the
 processor's time by themselves, in microseconds an image. What a loader does in threads of its own is not among them,
 and the profiler adds a little to each call. ``ffcv`` needs a file of ``benchsuite data prepare``.
@@ -34,14 +37,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchsuite import Architecture, Preprocess, distinct, hookimpl, load_plugins
-from benchsuite.data.prepared_reader import open_prepared
+from benchsuite.evaluation.loading import open_loader
 from benchsuite.evaluation.question import Question, RunRequest
-from benchsuite.evaluation.resident import resident
 from benchsuite.evaluator import OpenNetwork, Settings, evaluate
 from benchsuite.models.device import keep_freed_memory
-from benchsuite.models.transfer import BUFFERS
+from benchsuite.models.resize.device_views import DeviceViews
+from benchsuite.models.transfer import BUFFERS, transfer
 from benchsuite.runs.plan import plan
 from benchsuite.storage.logit_cache import ChunkStore
 
@@ -87,6 +91,18 @@ class Nothing:
         return lambda: (self.logits[: len(pixels)].copy(), 1)
 
 
+class NoResize(DeviceViews):
+    """A device that resizes at no cost: decoded images are copied, as to pinned memory, and batches exist already."""
+
+    def __init__(self, network: Nothing) -> None:
+        super().__init__(transfer(torch.device("cpu")))
+        self.network = network
+
+    def stacked(self, parts: Sequence[Any]) -> Any:
+        """Memory of the shape of a batch."""
+        return self.network.buffer((len(parts), *parts[0].shape))
+
+
 @dataclasses.dataclass(frozen=True)
 class Spent:
     """What a pass took: images, seconds of the clock, seconds of processor of all threads and of the main thread."""
@@ -104,18 +120,20 @@ def planned(args: argparse.Namespace, catalog: Any, loader: str, protocol: str) 
     )
     questions = plan(request, catalog)
     first, views = questions[0], distinct(tuple(v for q in questions for m in q.members for v in m.views))
-    opened = open_prepared(first.loader, first.split, first.samples, views, args.data)
-    opened = resident(opened, first.split, first.samples, views, print)
+    opened = open_loader(first.loader, first.split, first.samples, views, args.data, print)
     return [dataclasses.replace(q, loader=opened) for q in questions]
 
 
-def walk(questions: Sequence[Question], network: Nothing, batch_size: int, workers: int) -> Spent:
+def walk(
+    questions: Sequence[Question], network: Nothing, batch_size: int, workers: int, resize_on: str = "host"
+) -> Spent:
     """One pass over the images, with an empty cache."""
     first = questions[0]
     with tempfile.TemporaryDirectory() as folder:
         views = distinct(tuple(v for q in questions for m in q.members for v in m.views))
         store = ChunkStore(Path(folder))
-        opened = OpenNetwork(network, views, store, "nothing", network.start, network.buffer)
+        resizer = NoResize(network) if resize_on == "device" else None
+        opened = OpenNetwork(network, views, store, "nothing", network.start, network.buffer, resizer)
         settings = Settings(batch_size, workers, turn=nullcontext())
         clock, processor, main = time.perf_counter(), time.process_time(), time.thread_time()
         for _ in evaluate(questions, lambda member, views: opened, settings, lambda steps: None):
@@ -148,6 +166,7 @@ def main() -> None:
     parser.add_argument("--loader", nargs="+", default=["torch"])
     parser.add_argument("--protocol", nargs="+", default=["1crop", "10crop", "multiscale"])
     parser.add_argument("--workers", nargs="+", type=int, default=[1, len(os.sched_getaffinity(0))])
+    parser.add_argument("--resize-on", nargs="+", default=["host"], choices=["host", "device"])
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--rounds", type=int, default=3)
@@ -155,21 +174,31 @@ def main() -> None:
     keep_freed_memory()
     catalog = load_plugins(extra=[Plugin()])
     passes = {pair: planned(args, catalog, *pair) for pair in itertools.product(args.loader, args.protocol)}
-    cases = [(pair, workers) for pair in passes for workers in dict.fromkeys(args.workers)]
+    cases = [*itertools.product(passes, dict.fromkeys(args.workers), dict.fromkeys(args.resize_on))]
     spent: dict[Any, list[Spent]] = {case: [] for case in cases}
     for _ in range(args.rounds + 1):
-        for pair, workers in cases:
+        for pair, workers, resize_on in cases:
             network = Nothing(len(passes[pair][0].split.classes), args.batch_size)
-            spent[pair, workers].append(walk(passes[pair], network, args.batch_size, workers))
-    heads = "loader", "protocol", "workers", "images/s", "CPU ms an image", "of the main thread", "it allows images/s"
+            spent[pair, workers, resize_on].append(walk(passes[pair], network, args.batch_size, workers, resize_on))
+    heads = (
+        "loader",
+        "protocol",
+        "workers",
+        "resized on the",
+        "images/s",
+        "CPU ms an image",
+        "of the main thread",
+        "it allows images/s",
+    )
     print("| " + " | ".join(heads) + " |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
-    for (loader, protocol), workers in cases:
-        counted = spent[(loader, protocol), workers][1:]
+    print("| --- | --- | ---: | --- | ---: | ---: | ---: | ---: |")
+    for pair, workers, resize_on in cases:
+        counted = spent[pair, workers, resize_on][1:]
         rate = statistics.median(one.images / one.clock for one in counted)
         whole = statistics.median(1000 * one.processor / one.images for one in counted)
         own = statistics.median(1000 * one.main / one.images for one in counted)
-        print(f"| {loader} | {protocol} | {workers} | {rate:.0f} | {whole:.2f} | {own:.2f} | {1000 / own:.0f} |")
+        print(f"| {pair[0]} | {pair[1]} | {workers} | {resize_on} ", end="")
+        print(f"| {rate:.0f} | {whole:.2f} | {own:.2f} | {1000 / own:.0f} |")
     for (loader, protocol), questions in passes.items():
         print(f"\n{loader}, {protocol}, in one thread: microseconds an image")
         for name, microseconds in costs(questions, args.batch_size):

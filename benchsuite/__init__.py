@@ -71,6 +71,8 @@ if TYPE_CHECKING:
         Span,
         Split,
         SplitName,
+        decodes,
+        file_content,
     )
     from benchsuite.specs.hookspecs import hookimpl
     from benchsuite.specs.loader import FileFormat, Loader
@@ -78,7 +80,18 @@ if TYPE_CHECKING:
     from benchsuite.specs.perturbation import Perturbation
     from benchsuite.specs.preprocess import Preprocess, center, view
     from benchsuite.specs.protocol import Protocol, perturbing
-    from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, Recipe, Schedule, Warmup, steps
+    from benchsuite.specs.recipe import (
+        Augmentation,
+        Grid,
+        Level,
+        Mini,
+        Optimizer,
+        Recipe,
+        Resting,
+        Schedule,
+        Warmup,
+        steps,
+    )
     from benchsuite.specs.reporter import FinishedRun, Rate, Reporter
     from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
     from benchsuite.storage.files import cache_dir, data_folders
@@ -120,14 +133,16 @@ _NAMES = {
     "benchsuite.specs.architecture": "Architecture DenseParts Family Input Transform Weights",
     "benchsuite.specs.catalog": "Catalog load_plugins",
     "benchsuite.specs.combine": "Combine",
-    "benchsuite.specs.dataset": "AS_PILLOW Baseline Block Cell Census Conversion Dataset Sample Span Split SplitName",
+    "benchsuite.specs.dataset": (
+        "AS_PILLOW Baseline Block Cell Census Conversion Dataset Sample Span Split SplitName decodes file_content"
+    ),
     "benchsuite.specs.hookspecs": "hookimpl",
     "benchsuite.specs.loader": "FileFormat Loader",
     "benchsuite.specs.parameters": "bind",
     "benchsuite.specs.perturbation": "Perturbation",
     "benchsuite.specs.preprocess": "Preprocess center view",
     "benchsuite.specs.protocol": "Protocol perturbing",
-    "benchsuite.specs.recipe": "Augmentation Grid Level Mini Optimizer Recipe Schedule Warmup steps",
+    "benchsuite.specs.recipe": "Augmentation Grid Level Mini Optimizer Recipe Resting Schedule Warmup steps",
     "benchsuite.specs.reporter": "FinishedRun Rate Reporter",
     "benchsuite.specs.view": "Crop View distinct five flips grid",
     "benchsuite.storage.files": "cache_dir data_folders",
@@ -186,6 +201,7 @@ __all__ = [
     "Rate",
     "Recipe",
     "Reporter",
+    "Resting",
     "Rows",
     "Sample",
     "Schedule",
@@ -219,12 +235,14 @@ __all__ = [
     "completion_script",
     "data_folders",
     "decode",
+    "decodes",
     "distinct",
     "download_data",
     "evaluate",
     "expected",
     "explain",
     "export",
+    "file_content",
     "first_line",
     "five",
     "flips",

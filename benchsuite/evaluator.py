@@ -9,6 +9,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from benchsuite.errors import StorageError, expected
@@ -19,7 +21,7 @@ from benchsuite.evaluation.input_pipeline import SPAN, batched
 from benchsuite.evaluation.open_network import OpenNetwork, Settings
 from benchsuite.evaluation.question import TOLERANCE, Identity, ImageSource, Member, Question, networks
 from benchsuite.evaluation.reading import read
-from benchsuite.evaluation.scoring import score
+from benchsuite.evaluation.scoring import WAITING, in_turn, score
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View
 from benchsuite.storage.keys import chunk_key, view_keys
@@ -46,7 +48,8 @@ def evaluate(
 ) -> Iterator[Answer]:
     """Answers questions about the same samples. Each network is opened once and computes each distinct view once.
 
-    Questions about one network are scored chunk by chunk, ensembles of several networks at the end, from the cache.
+    Questions about one network are scored chunk by chunk, while the device computes the next one if it can; ensembles
+    of several networks at the end, from the cache.
     ``advance(k)`` is called for every k (sample, view) pairs that are done. A broken image raises ``DataError``.
     Finished chunks stay in the cache, so the same call continues from there.
     """
@@ -56,10 +59,12 @@ def evaluate(
         network = opened[identity] = open_network(member, views)
         own = [i for i, q in enumerate(questions) if {m.identity for m in q.members} == {identity}]
         chunks = list(chunked(questions[0].samples, CHUNK))
-        for samples, logits in zip(chunks, fill(network, questions[0].images, chunks, settings, advance), strict=True):
-            for block in score([questions[i] for i in own], samples, {identity: logits}) if own else ():
-                for i, rows in zip(own, block, strict=True):
-                    predicted[i].append(rows)
+        filled = zip(chunks, fill(network, questions[0].images, chunks, settings, advance), strict=True)
+        asked = [questions[i] for i in own]
+        scores = (partial(score, asked, samples, {identity: logits}) for samples, logits in filled)
+        for block in chain.from_iterable(in_turn(scores, WAITING if network.start else 0)):
+            for i, rows in zip(own, block, strict=True):
+                predicted[i].append(rows)
     for question, blocks in zip(questions, predicted, strict=True):
         columns = predictions.join(blocks or list(of_several(question, opened)), question.samples)
         counts = predictions.count(columns, TOLERANCE[question.precision])
@@ -104,7 +109,9 @@ def fill(
             yield begun[-1]
 
     on = network.start is not None
-    events = read(images.loader, images.split, todo(), turn, settings.workers, seconds, ahead=on)
+    events = read(
+        images.loader, images.split, todo(), turn, settings.workers, seconds, ahead=on, resizer=network.resizer
+    )
     made = batched(events, settings.batch_size, settings.held, SPAN if on else 1)
     since = time.perf_counter()
     for done in scored(network, made, turn):

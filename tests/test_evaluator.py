@@ -6,7 +6,7 @@ import dataclasses
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, current_thread
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import pytest
 from toy_evaluation import SETTINGS, Ahead, CountingPredict, opener, questions
 from toys import LABELS, SCORES_10CROP, TOP1_ERRORS, images, split_of
 
-from benchsuite import BenchsuiteError, Crop, DataError, Sample, Split, StorageError, View
+from benchsuite import BenchsuiteError, Crop, DataError, Sample, Split, StorageError, View, evaluator
 from benchsuite.evaluation.input_pipeline import cutter
 from benchsuite.evaluation.question import Question
 from benchsuite.evaluator import Answer, Settings, evaluate, fill, of_several
@@ -165,6 +165,33 @@ def test_what_a_device_computes_beside_the_host_is_time_as_well(tmp_path: Path) 
     again = opener(tmp_path / "0", Ahead([]))(member, member.views)
     assert len(list(fill(again, asked.images, chunks, SETTINGS, lambda _: None))) == 3
     assert again.seconds.total == 0
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_chunks_are_scored_while_a_device_computes_the_next_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: bool
+) -> None:
+    """On a CPU they are scored between two chunks, as the network needs its threads."""
+    monkeypatch.setattr("benchsuite.evaluator.CHUNK", 1)
+    read_third, threads, scoring = Event(), list[str](), evaluator.score
+
+    def score(*args: Any) -> Any:
+        threads.append(current_thread().name)
+        assert not ahead or read_third.wait(10), "nothing was read while the first chunk was scored"
+        return scoring(*args)
+
+    def read(sample: Sample) -> Any:
+        if sample.id == "c":
+            read_third.set()
+        return images()[sample.id]
+
+    monkeypatch.setattr(evaluator, "score", score)
+    (asked,) = questions("1crop")
+    asked = dataclasses.replace(asked, split=dataclasses.replace(asked.split, read=read))
+    (answer,) = walk([asked], tmp_path, Ahead([]) if ahead else CountingPredict())
+    assert answer.counts["top1_errors"] == TOP1_ERRORS["1crop"]
+    assert len(threads) == 5
+    assert all(name.startswith("benchsuite-scores") is ahead for name in threads)
 
 
 def test_fresh_computes_every_chunk_again(tmp_path: Path) -> None:

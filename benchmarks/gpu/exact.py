@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
+import itertools
 import shutil
 import warnings
 from fractions import Fraction
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -19,17 +21,27 @@ from gpu_check.rows import Check, Outcome, Stage, measured, promised, skipped
 
 from benchsuite import Preprocess
 from benchsuite.evaluation.question import TOLERANCE
+from benchsuite.evaluation.resident import on_device
+from benchsuite.models.device import device_here
 from benchsuite.models.input_normalization import InputNormalization
 from benchsuite.models.network import COMPILED
 from benchsuite.models.perturbed_batch import PerturbedBatch, perturbed
 from benchsuite.models.precision import computing
+from benchsuite.models.resize.check import difference
+from benchsuite.models.resize.coefficients import VERTICAL_FIRST
+from benchsuite.models.resize.resampling import resized
 from benchsuite.progress import Progress
 from benchsuite.runs import auto_precision
 from benchsuite.runs import run as runs
 from benchsuite.runs.plan import plan
 from benchsuite.specs.dataset import Sample
+from benchsuite.specs.view import Interpolation
 
 PROTOCOLS = ("1crop", "10crop", "fullconv")
+RESIZED = ("10crop", "multiscale")
+
+RESIZES = ((375, 500, 224, 298), (90, 120, 240, 320), (300, 90, 60, 80), (61, 400, 70, 70), (1, 7, 5, 3))
+"""Height and width before and after."""
 
 TF32 = 2e-5
 """What lies between the errors of products and convolutions in float32 and in TF32, relative to the largest result."""
@@ -143,6 +155,56 @@ def lower_counts(bench: Bench) -> Outcome:
         words.append(f"{precision} {changed} other top-1, {beyond} beyond near ties")
     total = limit * len(PROTOCOLS)
     return measured(f"of {total} answers: {', '.join(words) or 'no lower precision is native here'}")
+
+
+def resize_bits(bench: Bench) -> Outcome:
+    """Every filter, smaller and larger, in both orders of passes: the bits of the CPU, and of Pillow if it is here."""
+    device, cpu, n, other = torch.device(bench.name), torch.device("cpu"), 0, 0
+    for height, width, high, wide in RESIZES:
+        noise = np.random.default_rng(height).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+        for name, version in itertools.product(get_args(Interpolation), (VERTICAL_FIRST - 1, VERTICAL_FIRST)):
+            there, here = (resized(torch.from_numpy(noise).to(d), high, wide, name, version) for d in (device, cpu))
+            n, other = n + 1, other + int((there.cpu() != here).any())
+    if importlib.util.find_spec("PIL") is None:
+        return promised(not other, f"{other} of {n} resizes have other bits than on the CPU; Pillow is not here")
+    refused = difference(device)
+    text = f"{other} of {n} resizes have other bits than on the CPU; {refused or 'those of the installed Pillow'}"
+    return promised(not other and not refused, text)
+
+
+def resized_views(bench: Bench) -> Outcome:
+    """Whole evaluations whose images are resized on the device have the logits of those whose images the host resizes.
+
+    Batches are the same, so predictions are the same to the last bit.
+    """
+    words, kept, limit = list[str](), True, bench.sizes.few // 3
+    passes = {where: bench.evaluate(RESIZED, limit=limit, resize_on=where) for where in ("host", "device")}
+    for name in RESIZED:
+        host, there = (passes[where][name] for where in ("host", "device"))
+        same = all(np.array_equal(host.columns[c], there.columns[c]) for c in host.columns)
+        counted = there.manifest["profile"]["resized"]
+        kept &= same and counted["on_device"] > 0
+        words.append(f"{name}: {'the same' if same else 'OTHER'} predictions")
+    counts = f"{counted['on_device']} images on the device, {counted['on_host']} on the host {counted['refused']}"
+    return promised(kept, f"{'; '.join(words)}; {counts.strip()}")
+
+
+def resident_views(bench: Bench) -> Outcome:
+    """Whole evaluations of images that stay on the device have the predictions of those that are read again."""
+    limit, protocols = bench.sizes.few // 3, ("1crop", "10crop")
+    base = bench.evaluate(protocols, limit=limit, batch_size=16)
+    passes = [bench.evaluate(protocols, limit=limit, batch_size=16, loader="torch,resident") for _ in range(2)]
+    same = all(
+        np.array_equal(base[name].columns[c], found[name].columns[c])
+        for found in passes
+        for name in protocols
+        for c in base[name].columns
+    )
+    held = on_device(device_here(bench.name)).bytes
+    rates = ", ".join(f"{one['1crop'].rate:.0f}" for one in (base, *passes))
+    kept = same and (held > 0 or not bench.cuda)
+    words = f"{limit} images, read, kept and again: {'the same' if same else 'OTHER'} predictions, {rates} images/s"
+    return promised(kept, f"{words}; {held / 2**20:.1f} MiB stay on the device")
 
 
 def pinned(bench: Bench) -> Outcome:
@@ -276,8 +338,11 @@ EXACT = Stage(
     (
         Check("uint8 pixels are normalised bit for bit", pixel_values, 1),
         Check("the same batch has the same bits", same_bits, 8),
+        Check("Pillow's resize on the device, bit for bit", resize_bits, 4),
         Check("logits against float32 on the CPU", against_cpu, 10),
         Check("counts are the CPU's but for near ties", counts, 20),
+        Check("images resized on the device", resized_views, 12),
+        Check("images that stay on the device", resident_views, 8),
         Check("pinned memory and streams", pinned, 4),
         Check("batches of other sizes", batch_sizes, 6),
         Check("auto precision", auto, 8),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -27,6 +28,13 @@ _MEMORY = {"fraction": 1.0}
 def install() -> None:
     """Replaces what needs a device, for the rest of this process."""
     _ToHost().__enter__()
+    run = threading.Thread.run
+
+    def on_host(thread: threading.Thread) -> None:
+        with _ToHost():  # a mode is of one thread
+            run(thread)
+
+    threading.Thread.run = on_host
     for name, stand_in in _cuda().items():
         setattr(torch.cuda, name, stand_in)
     torch.Tensor.pin_memory = lambda self, *_: self.clone()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import statistics
 import time
 from typing import Any
 
+import numpy as np
 import torch
 from benchsuite.protocols.multi_scale import SHORT_SIDES
 from gpu_check import made_up
 from gpu_check.bench import Bench
 from gpu_check.rows import Check, Outcome, Stage, failed, measured
 
+from benchsuite.data.resize import resize
 from benchsuite.models.precision import DTYPES, computing
+from benchsuite.models.resize.coefficients import VERTICAL_FIRST
+from benchsuite.models.resize.resampling import resized
 from benchsuite.specs.view import View, resized_shape
 
 
@@ -65,7 +70,37 @@ def bare_maps(bench: Bench) -> Outcome:
     return measured(f"{1 / total:.0f} images/s of 10 views in {bench.lower}", images_per_second=1 / total)
 
 
-def walk(protocol: str, count: int, data: str) -> Any:
+def resizing(bench: Bench) -> Outcome:
+    """Images of one size to the five scales of ``multiscale``, on the device: alone and together; by Pillow here."""
+    pictures = [made_up.stored(i) for i in range(bench.sizes.pictures)]
+    usual = max({p.shape for p in pictures}, key=[p.shape for p in pictures].count)
+    arrays = np.stack([p for p in pictures if p.shape == usual][: 64 if bench.real else 2])
+    views = [View(round(side * bench.sizes.crop / 224)) for side in SHORT_SIDES]
+    scales = [(*resized_shape(*usual[:2], view), view.interpolation) for view in views]
+    images, words, spend = torch.from_numpy(arrays).to(bench.name), list[str](), 0.5 if bench.real else 0.02
+
+    def spent(some: Any) -> float:
+        """Milliseconds an image."""
+        begun, rounds = time.perf_counter(), 0
+        while not rounds or time.perf_counter() - begun < spend:
+            for height, width, interpolation in scales:
+                resized(some, height, width, interpolation, VERTICAL_FIRST)
+            bench.wait()
+            rounds += 1
+        return 1000 * (time.perf_counter() - begun) / rounds / len(some)
+
+    spent(images[:1])
+    found = {n: spent(images[:n]) for n in (1, len(images))}
+    words += [f"{ms:.2f} ms an image of {usual[1]}x{usual[0]}, {n} together" for n, ms in found.items()]
+    if importlib.util.find_spec("PIL") is not None:
+        begun = time.perf_counter()
+        for height, width, _ in scales:
+            resize(arrays[0], height, width, views[0])
+        words.append(f"Pillow on the host {1000 * (time.perf_counter() - begun):.1f} ms")
+    return measured("five scales: " + "; ".join(words), milliseconds={str(n): ms for n, ms in found.items()})
+
+
+def walk(protocol: str, count: int, data: str, resize_on: str = "auto") -> Any:
     """A check that measures a whole evaluation; ``count`` images on a card."""
 
     def run(bench: Bench) -> Outcome:
@@ -76,7 +111,8 @@ def walk(protocol: str, count: int, data: str) -> Any:
         if bench.cuda:
             torch.cuda.reset_peak_memory_stats()
         limit = count if bench.real else 24
-        found = bench.evaluate((protocol,), precision=bench.lower, data=data, limit=limit)[protocol]
+        options: dict[str, Any] = {"data": data, "limit": limit, "resize_on": resize_on}
+        found = bench.evaluate((protocol,), precision=bench.lower, **options)[protocol]
         spent, memory = found.manifest["seconds"], found.manifest["profile"]
         limits = {"1crop": bench.rates.get(bench.lower, 0.0), "10crop": bench.rates.get(bench.lower, 0.0) / 10}
         limits["multiscale"] = bench.rates.get("multiscale", 0.0)
@@ -143,8 +179,10 @@ SPEED = Stage(
         Check("10crop, resized images in memory", walk("10crop", 2048, "made-up:resized"), 10),
         Check("bare forward pass at five scales", bare_maps, 6),
         Check("multiscale, images in memory", walk("multiscale", 768, "made-up"), 15),
+        Check("Pillow's resize on the device", resizing, 4),
         Check("1crop, images in memory", walk("1crop", 8192, "made-up"), 8),
         Check("1crop, JPEG files", walk("1crop", 4096, "made-up:files"), 10),
         Check("timm's validation loop, JPEG files", timm_loop, 15),
+        Check("multiscale, images in memory, resized on the host", walk("multiscale", 384, "made-up", "host"), 15),
     ),
 )

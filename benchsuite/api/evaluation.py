@@ -248,7 +248,8 @@ def evaluate(
     or lists of them. One of each returns an ``Evaluation``; a list returns ``Evaluations``. The protocol that an
     attack attacks is evaluated as well: in a list its run comes before that of the attack. The options are those of the
     command: ``data``, ``weights``, ``preprocess``, ``transforms``, ``loader``, ``device``, ``precision``,
-    ``batch_size``, ``workers``, ``compiled``, ``limit``, ``seed``, ``fresh``, ``processes`` and ``results``.
+    ``batch_size``, ``workers``, ``resize_on``, ``compiled``, ``limit``, ``seed``, ``fresh``, ``processes`` and
+    ``results``.
     ``preprocess`` is a text as on the command line, or a ``Preprocess``. ``catalog`` holds the plugins, by default
     ``load_plugins()``; ``progress=False`` shows none. A run that exists already is read from its folder.
 

@@ -32,6 +32,7 @@ class EvaluationOptions(TypedDict, total=False):
     precision: str
     batch_size: int | None
     workers: int | None
+    resize_on: str
     compiled: bool
     limit: int | None
     seed: int

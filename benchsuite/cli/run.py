@@ -79,6 +79,13 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     )
     add("--workers", type=int, metavar="N", help="decoding threads; 0 decodes in the main thread")
     add(
+        "--resize-on",
+        default="auto",
+        metavar="PLACE",
+        help="host, device or auto: images are resized on the host, on --device, or there if it is a GPU of CUDA; the "
+        "pixels are the same (default: %(default)s)",
+    )
+    add(
         "--compile",
         dest="compiled",
         action="store_true",
@@ -92,8 +99,8 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
 
 def evaluation_options(args: argparse.Namespace) -> dict[str, Any]:
     """The options of ``add_evaluation``, as ``benchsuite.evaluate`` takes them."""
-    names = ("data", "weights", "preprocess", "loader", "device", "precision", "batch_size", "workers", "limit")
-    options = {name: getattr(args, name) for name in (*names, "seed", "fresh", "compiled", "results")}
+    names = ("data", "weights", "preprocess", "loader", "device", "precision", "batch_size", "workers", "resize_on")
+    options = {name: getattr(args, name) for name in (*names, "limit", "seed", "fresh", "compiled", "results")}
     return options | {"transforms": tuple(args.transform or ())}
 
 

@@ -46,13 +46,11 @@ def resize(image: Any, height: int, width: int, view: View) -> NDArray[np.uint8]
     import numpy as np
     from PIL import Image
 
-    if Image.MAX_IMAGE_PIXELS is not None and height * width > Image.MAX_IMAGE_PIXELS:
-        before, rule = size(image), f"of at most {Image.MAX_IMAGE_PIXELS} pixels after its resize"
-        raise TooLarge(expected("an image", rule, f"{before[1]} x {before[0]} resized to {width} x {height}"))
+    refuse_large(image, height, width)
     if size(image) == (height, width):
         return np.asarray(image)
-    if view.antialias or view.interpolation == "nearest":
-        picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    if by_pillow(view):
+        picture = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))
         return np.asarray(picture.resize((width, height), Image.Resampling[view.interpolation.upper()]))
     pixels = np.asarray(image)
     rows = _sample(pixels.astype(np.float32), height, 0, view.interpolation)
@@ -60,9 +58,23 @@ def resize(image: Any, height: int, width: int, view: View) -> NDArray[np.uint8]
     return np.asarray(np.clip(np.rint(both), 0, 255).astype(np.uint8))
 
 
+def by_pillow(view: View) -> bool:
+    """Whether the resize of a view is Pillow's."""
+    return view.antialias or view.interpolation == "nearest"
+
+
+def refuse_large(image: Any, height: int, width: int) -> None:
+    """Raises ``TooLarge`` if an image resized to this size would have more than ``Image.MAX_IMAGE_PIXELS`` pixels."""
+    from PIL import Image
+
+    if Image.MAX_IMAGE_PIXELS is not None and height * width > Image.MAX_IMAGE_PIXELS:
+        before, rule = size(image), f"of at most {Image.MAX_IMAGE_PIXELS} pixels after its resize"
+        raise TooLarge(expected("an image", rule, f"{before[1]} x {before[0]} resized to {width} x {height}"))
+
+
 def resize_bytes(height: int, width: int, view: View) -> int:
     """Upper bound on the bytes ``resize`` needs for a result of that size: Pillow's image and the array, or floats."""
-    return (8 if view.antialias or view.interpolation == "nearest" else 32) * height * width
+    return (8 if by_pillow(view) else 32) * height * width
 
 
 Square = tuple[int, int, int]
@@ -101,15 +113,20 @@ def _bordered(pixels: NDArray[np.uint8], top: int, left: int, size: int, border:
     """A square of an image that may reach beyond it, by less than a side where the image is reflected."""
     import numpy as np
 
-    index, inside = [], []
-    for start, side in zip((top, left), pixels.shape[:2], strict=True):
-        place = np.abs(np.arange(start, start + size))
-        index.append(np.minimum(place, 2 * (side - 1) - place).clip(0))
-        inside.append((np.arange(start, start + size) >= 0) & (place < side))
-    part = pixels[np.ix_(*index)]
+    (rows, high), (columns, wide) = (reach(*at, size) for at in zip((top, left), pixels.shape[:2], strict=True))
+    part = pixels[np.ix_(rows, columns)]
     if border == "zero":
-        part[~(inside[0][:, None] & inside[1])] = 0
+        part[~(high[:, None] & wide)] = 0
     return part
+
+
+def reach(start: int, side: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Which pixels of a side are seen from ``start`` on, reflected beyond its ends; and which of these are inside."""
+    import numpy as np
+
+    wanted = np.arange(start, start + size)
+    place = np.abs(wanted)
+    return np.minimum(place, 2 * (side - 1) - place).clip(0), (wanted >= 0) & (place < side)
 
 
 def _sample(pixels: NDArray[Any], size: int, axis: int, interpolation: str) -> NDArray[Any]:

@@ -137,8 +137,11 @@ def ray(options: Mapping[str, Any], gpus: bool) -> Iterator[Executor]:
 
 
 def _ray(module: Any, options: dict[str, Any], gpus: bool) -> Iterator[Executor]:
-    address = options.pop("address", None)
-    if not module.is_initialized():
+    address, own = options.pop("address", None), not module.is_initialized()
+    for name in ("num_cpus", "num_gpus"):
+        if not isinstance(options.get(name, 0), int | float):
+            raise BadParameter(expected(f"{name} of ray", "a number", options[name]))
+    if own:
         try:
             _reach(address)
             module.init(address=address, log_to_driver=False, include_dashboard=False, configure_logging=False)
@@ -168,7 +171,8 @@ def _ray(module: Any, options: dict[str, Any], gpus: bool) -> Iterator[Executor]
 
         yield Executor(submit, max(1, int(slots)), cores)
     finally:
-        module.shutdown()
+        if own:  # else it was there before
+            module.shutdown()
 
 
 class _OfRay(io.TextIOBase):

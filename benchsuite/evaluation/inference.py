@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchsuite.evaluation.chunk import ChunkInProgress
 from benchsuite.evaluation.input_pipeline import Batch
 from benchsuite.evaluation.open_network import OpenNetwork
-from benchsuite.evaluation.timing import Seconds
-from benchsuite.models.predict import Finish, Places, Predict, Start
+from benchsuite.models.predict import Finish, Places, Start
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,12 +40,12 @@ def scored(
     ``forward`` that of submitting them and of waiting for scores; with ``start``, ``wait`` is the time without a batch.
     """
     if network.start is None:
-        return _at_once(network.predict, events, turn, network.seconds)
+        return _at_once(network, events, turn)
     return _ahead(_Lane(network.start, network), events)
 
 
 def _at_once(
-    predict: Predict, events: Iterable[Batch | ChunkInProgress], turn: AbstractContextManager[Any], seconds: Seconds
+    network: OpenNetwork, events: Iterable[Batch | ChunkInProgress], turn: AbstractContextManager[Any]
 ) -> Iterator[Scored | None]:
     for batch in events:
         if not isinstance(batch, Batch):
@@ -54,11 +53,11 @@ def _at_once(
             continue
         with turn:
             began = time.perf_counter()
-            pixels, flips = batch.stacked(), batch.flips()
+            pixels, flips = batch.stacked(resizer=network.resizer), batch.flips()
             stacked = time.perf_counter()
-            logits, places = predict(pixels, flips, batch.view, *_samples(batch))
-            seconds.prepare += stacked - began
-            seconds.forward += time.perf_counter() - stacked
+            logits, places = network.predict(pixels, flips, batch.view, *_samples(batch))
+            network.seconds.prepare += stacked - began
+            network.seconds.forward += time.perf_counter() - stacked
         yield batch, logits, places
 
 
@@ -99,7 +98,7 @@ class _Lane:
 
     def __init__(self, start: Start, network: OpenNetwork) -> None:
         self._start, self._buffer, self._pinning = start, network.buffer, network.pinning
-        self._seconds = network.seconds
+        self._seconds, self._resizer = network.seconds, network.resizer
         self._submitted: tuple[Batch, Finish] | None = None
         self._idle_since = time.perf_counter()
         self.failure: BaseException | None = None
@@ -121,7 +120,7 @@ class _Lane:
 
     def _submit(self, batch: Batch) -> Finish:
         began, pinned_before = time.perf_counter(), self._pinning()
-        pixels = batch.stacked(self._buffer(batch.shape) if self._buffer is not None else None)
+        pixels = batch.stacked(self._buffer, self._resizer)
         stacked = time.perf_counter()
         finish = self._start(pixels, batch.flips(), batch.view, *_samples(batch))
         pinned = self._pinning() - pinned_before

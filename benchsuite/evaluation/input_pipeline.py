@@ -14,7 +14,7 @@ from benchsuite.data import resize as resizing
 from benchsuite.data.prefetch import reserve
 from benchsuite.errors import BenchsuiteError, expected
 from benchsuite.evaluation.chunk import ChunkInProgress
-from benchsuite.models.predict import Places
+from benchsuite.models.predict import Buffer, Places, Resizer
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.view import View, resized_shape
 
@@ -35,11 +35,14 @@ ATTACKED, ATTACKED_PIXELS = 128, 2**20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """The pixels of one view of one sample, uint8 (h, w, 3), and the indices of both within their ``chunk``."""
+    """The pixels of one view of one sample, uint8 (h, w, 3), and the indices of both within their ``chunk``.
+
+    ``pixels`` is an array, or has only its shape, where a ``Resizer`` is to make them on the device.
+    """
 
     sample: int
     view: int
-    pixels: NDArray[np.uint8]
+    pixels: Any
     chunk: Any = None
 
 
@@ -73,11 +76,17 @@ class Batch:
 
         return np.array([self._view(p).flip for p in self.pieces])
 
-    def stacked(self, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-        """The pixels as one array, ``out`` if it is given: uint8 (n, h, w, 3)."""
+    def stacked(self, buffer: Buffer | None = None, resizer: Resizer | None = None) -> Any:
+        """The pixels as one array, in a ``buffer`` if there are any: uint8 (n, h, w, 3).
+
+        A tensor on the device, if the ``resizer`` has to make some of them.
+        """
         import numpy as np
 
-        return np.stack([p.pixels for p in self.pieces], out=out)
+        parts = [p.pixels for p in self.pieces]
+        if resizer is not None and not all(isinstance(part, np.ndarray) for part in parts):
+            return resizer.stacked(parts)
+        return np.stack(parts, out=buffer(self.shape) if buffer is not None else None)
 
     def put(self, scores: NDArray[np.float32], places: Places) -> None:
         """Stores the (n, c) scores in the chunks. Raises ``BenchsuiteError`` unless there is one row for each piece."""
@@ -241,37 +250,54 @@ class Cuts:
     resize: float
 
 
-def cutter(views: tuple[View, ...], turn: AbstractContextManager[Any]) -> Callable[[Any, float], Cuts]:
-    """Returns what a loader's worker calls with a decoded image: it waits for ``turn``, resizes and cuts the views."""
+def cutter(
+    views: tuple[View, ...], turn: AbstractContextManager[Any], resizer: Resizer | None = None
+) -> Callable[[Any, float], Cuts]:
+    """Returns what a loader's worker calls with a decoded image: it waits for ``turn``, resizes and cuts the views.
+
+    With a ``resizer``, the device resizes the images that it takes: then only shapes and places are computed here.
+    """
 
     @lru_cache(SIZES)
-    def plan(height: int, width: int) -> tuple[list[tuple[View, int, int]], list[tuple[int, View, Any]]]:
-        """The scales that are needed, and for each view the number of its scale and where its crop lies."""
-        scales, cuts = dict[Any, tuple[View, int, int]](), list[tuple[int, View, Any]]()
+    def plan(height: int, width: int) -> tuple[list[tuple[View, int, int]], list[tuple[int, View, Any]], int]:
+        """The scales that are needed; of each view the number of its scale and where its crop lies; the pixels seen."""
+        scales, cuts, seen = dict[Any, tuple[View, int, int]](), list[tuple[int, View, Any]](), 0
         for view in views:
             shape = resized_shape(height, width, view)
             key = (shape, view.interpolation, view.antialias)
             scales.setdefault(key, (view, *shape))
-            cuts.append(([*scales].index(key), view, resizing.square(*shape, view)))
-        return [*scales.values()], cuts
+            at = resizing.square(*shape, view)
+            cuts.append(([*scales].index(key), view, at))
+            seen += at[2] ** 2 if at is not None else shape[0] * shape[1]
+        return [*scales.values()], cuts, seen
 
     def then(image: Any, decoded: float) -> Cuts:
         with turn:
             pass
         start = time.perf_counter()
         height, width = resizing.size(image)
-        scales, cuts = plan(height, width)
+        scales, cuts, seen = plan(height, width)
+        there = resizer.image(image, scales, seen) if resizer is not None else None
         resized = []
         for view, high, wide in scales:
+            if there is not None and resizing.by_pillow(view):
+                resized.append(there.scaled(high, wide, view))
+                continue
             if (high, wide) != (height, width) or not hasattr(image, "shape"):
                 reserve(resizing.resize_bytes(high, wide, view))  # it may enlarge a narrow image a hundredfold
             resized.append(resizing.resize(image, high, wide, view))
-        pixels = [_own_copy(resizing.cut(resized[i], view, at), resized[i]) for i, view, at in cuts]
+        pixels = [_cut(resized[i], view, at) for i, view, at in cuts]
         return Cuts(pixels, decoded, time.perf_counter() - start)
 
     return then
 
 
-def _own_copy(part: Any, whole: Any) -> Any:
-    """A small crop of a large image as a copy: a slice would keep the whole image in memory until its batch is done."""
+def _cut(whole: Any, view: View, at: Any) -> Any:
+    """The part of a resized image that a view shows.
+
+    A small crop of a large image is a copy: a slice would keep the whole image in memory until its batch is done.
+    """
+    if not hasattr(whole, "nbytes"):  # a ``Resizer`` makes it
+        return whole.cut(view, at)
+    part = resizing.cut(whole, view, at)
     return part.copy() if whole.nbytes > LARGE and 8 * part.nbytes < whole.nbytes else part

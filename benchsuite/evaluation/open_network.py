@@ -9,7 +9,7 @@ from typing import Any
 
 from benchsuite.evaluation.input_pipeline import HELD_BYTES
 from benchsuite.evaluation.timing import Seconds
-from benchsuite.models.predict import Buffer, Predict, Start
+from benchsuite.models.predict import Buffer, Predict, Resizer, Start
 from benchsuite.specs.view import View
 from benchsuite.storage.logit_cache import ChunkStore
 
@@ -19,9 +19,10 @@ class OpenNetwork:
     """A network that is ready to compute ``views``, the cache of its logits (``store``), and the time it took so far.
 
     ``start`` submits a batch and returns a function that waits for its scores; None if ``predict`` computes them at
-    once. ``buffer`` returns arrays from which ``start`` makes no other copy on the host. ``folded`` counts batch
-    normalisations folded into convolutions; ``reading`` says what was done to a file of weights. ``busy()`` and
-    ``pinning()`` return the seconds of computing, and of copying to pinned memory, so far.
+    once. ``buffer`` returns arrays from which ``start`` makes no other copy on the host. ``resizer`` makes the views of
+    images on the device; None where the host does. ``folded`` counts batch normalisations folded into convolutions;
+    ``reading`` says what was done to a file of weights. ``busy()`` and ``pinning()`` return the seconds of computing,
+    and of copying to pinned memory, so far.
     """
 
     predict: Predict
@@ -30,6 +31,7 @@ class OpenNetwork:
     digest: str
     start: Start | None = None
     buffer: Buffer | None = None
+    resizer: Resizer | None = None
     folded: int = 0
     reading: dict[str, Any] = field(default_factory=dict)
     busy: Callable[[], float] = float

@@ -49,6 +49,7 @@ class RunRequest:
     processes: int = 1
     transforms: tuple[str, ...] = ()
     preprocess: str | None = None
+    resize_on: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)

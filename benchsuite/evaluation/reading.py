@@ -8,13 +8,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from benchsuite.errors import BenchsuiteError
 from benchsuite.evaluation.chunk import ChunkInProgress
 from benchsuite.evaluation.input_pipeline import Cuts, Piece, cutter
 from benchsuite.evaluation.timing import Seconds
+from benchsuite.models.predict import Resizer
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.loader import Loader
 from benchsuite.specs.view import View
@@ -31,6 +32,7 @@ def read(
     seconds: Seconds,
     *,
     ahead: bool,
+    resizer: Resizer | None = None,
 ) -> Iterator[Piece | ChunkInProgress]:
     """Yields the pieces of each chunk in order, then the chunk itself, once each of its images has been read once.
 
@@ -50,7 +52,7 @@ def read(
             chunk = next(chunks, None)
             continue
         stream = _Stream(chunk, chunks if ahead and loader.streams else iter(()))
-        yield from _through(loader, split, stream, cutter(chunk.views, turn), workers, seconds, ahead=ahead)
+        yield from _through(loader, split, stream, cutter(chunk.views, turn, resizer), workers, seconds, ahead=ahead)
         chunk = stream.other or next(chunks, None)
 
 
@@ -202,13 +204,34 @@ The id is None if the thread read more than one image since the last cut; then t
 
 @dataclass(frozen=True, slots=True)
 class _RecordedRead:
-    """``split.read`` that records the ids. A loader's worker process has its own copy, whose ids are not known here."""
+    """``split.read`` that records the ids. A loader's worker process has its own copy, whose ids are not known here.
+
+    ``files`` are the ids of files whose bytes a loader has got: it may call ``read`` for one that it cannot decode.
+    """
 
     read: Callable[[Sample], Any]
     ids: list[str]
+    files: set[str] = field(default_factory=set)
+
+    @property
+    def content(self) -> Callable[[Sample], bytes] | None:
+        """See ``file_content``; what it returns records the ids too."""
+        content: Callable[[Sample], bytes] | None = getattr(self.read, "content", None)
+        if content is None:
+            return None
+
+        def recorded(sample: Sample) -> bytes:
+            self.ids.append(sample.id)
+            self.files.add(sample.id)
+            return content(sample)
+
+        return recorded
 
     def __call__(self, sample: Sample) -> Any:
-        self.ids.append(sample.id)
+        if sample.id in self.files:
+            self.files.discard(sample.id)
+        else:
+            self.ids.append(sample.id)
         image = self.read(sample)
         _LAST.read = image, sample.id if getattr(_LAST, "read", None) is None else None
         return image

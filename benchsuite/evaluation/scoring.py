@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchsuite.errors import BenchsuiteError, expected
 from benchsuite.evaluation import predictions
@@ -20,22 +21,46 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+T = TypeVar("T")
+
 Logits = Mapping[tuple[str, str], Mapping[View, "tuple[NDArray[np.float32], NDArray[np.int64]]"]]
 """By network (its identity) and view: (n, c) logits, and (n,), the number of places that each row is a mean of."""
 
 BLOCK = 2**16
 """Scores that a thread works on at a time: as many as stay in a core's own cache."""
 
+WAITING = 2
+"""Chunks that wait at most to be scored, where that is done while a device computes."""
+
 MOST_THREADS = 4
 """With more threads scoring is not faster, because it waits for memory."""
 
 
-def score(questions: Sequence[Question], samples: Sequence[Sample], logits: Logits) -> Iterator[list[dict[str, Any]]]:
-    """Yields the predictions of a chunk, block of samples by block: one set of columns for each question.
+def in_turn(tasks: Iterable[Callable[[], T]], waiting: int) -> Iterator[T]:
+    """The results of tasks, in order. Each task is done when it comes or, if some may wait, in a thread meanwhile."""
+    if not waiting:
+        yield from (task() for task in tasks)
+        return
+    pool, begun = ThreadPoolExecutor(1, "benchsuite-scores"), deque[Future[T]]()
+    try:
+        for task in tasks:
+            begun.append(pool.submit(task))
+            while begun and (len(begun) > waiting or begun[0].done()):
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def score(questions: Sequence[Question], samples: Sequence[Sample], logits: Logits) -> list[list[dict[str, Any]]]:
+    """The predictions of a chunk, block of samples by block: one set of columns for each question.
 
     What several questions average, such as the softmax of the centre crop, is computed once. Blocks are computed in
     parallel, as the cores are idle between the forward passes of two chunks.
     """
+    if not questions:
+        return []
     views = next(iter(logits.values()))
     step = max(1, BLOCK // next(iter(views.values()))[0].shape[1])
 
@@ -46,7 +71,7 @@ def score(questions: Sequence[Question], samples: Sequence[Sample], logits: Logi
         return [_columns(question, samples[rows], parts, shared) for question in questions]
 
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1), "benchsuite-scoring") as pool:
-        yield from pool.map(block, range(0, len(samples), step))
+        return list(pool.map(block, range(0, len(samples), step)))
 
 
 def _columns(question: Question, samples: Sequence[Sample], logits: Logits, shared: dict[Any, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from benchsuite.models.onednn import onednn
 from benchsuite.models.perturbed_batch import PerturbedBatch, perturbed
 from benchsuite.models.precision import DTYPES, computing
 from benchsuite.models.predict import Buffer, Finish, Places
+from benchsuite.models.resize.device_views import DeviceViews
 from benchsuite.models.score_map import ScoreMap, derive, score_map
 from benchsuite.models.transfer import Scores, transfer
 from benchsuite.specs.architecture import Architecture
@@ -90,6 +91,10 @@ class Network:
         """Returns arrays from which a CUDA device reads a batch without another copy; None on other devices."""
         return self.transfer.buffer
 
+    def resizer(self) -> DeviceViews:
+        """What resizes images on the network's device, and cuts their views there."""
+        return DeviceViews(self.transfer)
+
     @property
     def start(self) -> Callable[..., Finish] | None:
         """``begin`` on CUDA, where it returns before the batch is computed; None on other devices."""
@@ -99,6 +104,8 @@ class Network:
         self, pixels: NDArray[np.uint8], flips: NDArray[np.bool_], view: View, samples: Sequence[Sample] = ()
     ) -> Finish:
         """Submits a batch and returns a function that waits for its scores.
+
+        The pixels may be on the device already, as a tensor of its ``resizer``.
 
         On CUDA it returns before the batch is computed. On other devices the batch is computed here.
 

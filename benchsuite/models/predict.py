@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from typing import Protocol as Structural
 
 from benchsuite.specs.dataset import Sample
@@ -30,6 +30,23 @@ Start = Callable[..., Finish]
 Buffer = Callable[[tuple[int, ...]], "NDArray[np.uint8]"]
 """An array of this shape to fill with the pixels of the next batch, from where the device reads them. It is used again
 after two more have been asked for."""
+
+
+class Resizer(Structural):
+    """Resizes images and cuts their views on the device of a network: ``models.resize.DeviceViews``.
+
+    ``image`` takes a decoded image in the thread that read it; None if the host is to resize it. ``stacked`` makes the
+    pixels of a batch, of what its ``scaled(...).cut(...)`` returned and of arrays. ``on_device`` and ``on_host`` count
+    images by where they are resized; ``refused`` says why the host resizes all of them, if it does.
+    """
+
+    on_device: int
+    on_host: int
+    refused: str
+
+    def image(self, image: Any, scales: Sequence[tuple[View, int, int]], seen: int) -> Any: ...
+
+    def stacked(self, parts: Sequence[Any]) -> Any: ...
 
 
 class Predict(Structural):

@@ -41,9 +41,13 @@ class DirectTransfer:
         """Does nothing: only CUDA devices have a current one."""
         return nullcontext()
 
-    def up(self, pixels: NDArray[Any]) -> Any:
-        """The array as a tensor on the device."""
-        copied = torch.from_numpy(pixels).to(self.device)
+    def preparing(self) -> AbstractContextManager[Any]:
+        """The context in which pixels are made on the device, before they are given to ``up``."""
+        return nullcontext()
+
+    def up(self, pixels: Any) -> Any:
+        """The array as a tensor on the device; a tensor that was made there, unchanged."""
+        copied = pixels if isinstance(pixels, torch.Tensor) else torch.from_numpy(pixels).to(self.device)
         self._begun = time.perf_counter()
         return copied
 
@@ -92,24 +96,35 @@ class OverlappedTransfer:
                 raise
             return np.empty(shape, dtype=np.uint8)
 
-    def up(self, pixels: NDArray[Any]) -> Any:
+    def preparing(self) -> AbstractContextManager[Any]:
+        """The context in which pixels are made on the device, before they are given to ``up``: that of its stream."""
+        stream: AbstractContextManager[Any] = torch.cuda.stream(self.upload_stream)
+        return stream
+
+    def up(self, pixels: Any) -> Any:
         """The array as a tensor on the device. The computing stream waits for the copy, the host does not.
 
-        An array that is not a part of a ``buffer`` is copied to pinned memory before.
+        An array that is not a part of a ``buffer`` is copied to pinned memory before. A tensor that was made in
+        ``preparing`` is returned, once the computing stream waits for it.
         """
+        computing = torch.cuda.current_stream(self.device)
+        copied = pixels if isinstance(pixels, torch.Tensor) else self._copied(pixels)
+        computing.wait_stream(self.upload_stream)
+        copied.record_stream(computing)  # else its memory could be reused while it is still read
+        self._begun = self._mark()
+        return copied
+
+    def _copied(self, pixels: NDArray[Any]) -> Any:
+        """The array on the device, from where it is in pinned memory, or a copy there."""
         source, began = torch.from_numpy(pixels), time.perf_counter()
         buffer = next((b for b in self._buffers if b.holds(source)), None)
         if buffer is None:
             source = source.pin_memory()
             self.pinning += time.perf_counter() - began
-        computing = torch.cuda.current_stream(self.device)
-        with torch.cuda.stream(self.upload_stream):
+        with self.preparing():
             copied = source.to(self.device, non_blocking=True)
         if buffer is not None:
             buffer.copied = self._mark(self.upload_stream, blocking=True)
-        computing.wait_stream(self.upload_stream)
-        copied.record_stream(computing)  # else its memory could be reused while it is still read
-        self._begun = self._mark()
         return copied
 
     def down(self, scores: Any) -> Callable[[], Scores]:

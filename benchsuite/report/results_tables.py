@@ -14,6 +14,8 @@ from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected
 from benchsuite.explanation import audit, published_figures
 from benchsuite.explanation.frequency import summary as frequency_summary
 from benchsuite.explanation.frequency.analysis import FrequencyAnalysis
+from benchsuite.explanation.reproduce import stored
+from benchsuite.explanation.reproduce.run import Outcome
 from benchsuite.report.content import Report, read
 from benchsuite.report.export import markdown_table, plain
 from benchsuite.report.frequency.content import FrequencyContent
@@ -25,11 +27,11 @@ from benchsuite.report.results_pages import Maker, RenderedTable
 from benchsuite.report.sources import sources
 from benchsuite.report.summary import summary
 from benchsuite.report.tables import frequency as frequency_tables
-from benchsuite.report.tables import grids
+from benchsuite.report.tables import grids, reproductions
 from benchsuite.report.tables import runs as run_tables
 from benchsuite.report.tables import trainings as training_tables
 from benchsuite.report.tables.published import explanation
-from benchsuite.report.tables.sheet import Cell, Column, Sheet, number, whole
+from benchsuite.report.tables.sheet import Cell, Column, Sheet, number, whole, with_columns
 from benchsuite.specs.catalog import Catalog
 from benchsuite.storage import correctness
 
@@ -85,9 +87,7 @@ def runs(folder: Path, path: str, *names: str) -> RenderedTable:
 
 def _without_machine(sheet: Sheet) -> str:
     """The table without the columns that depend on the machine."""
-    kept = [i for i, column in enumerate(sheet.columns) if column.title not in MEASURED]
-    rows = tuple(tuple(row[i] for i in kept) for row in sheet.rows)
-    return markdown_table(dataclasses.replace(sheet, columns=tuple(sheet.columns[i] for i in kept), rows=rows))
+    return markdown_table(with_columns(sheet, lambda i: sheet.columns[i].title not in MEASURED))
 
 
 def summed_up(folder: Path, path: str, *names: str) -> RenderedTable:
@@ -108,7 +108,8 @@ def ladder(folder: Path, file: str) -> RenderedTable:
 def waterfall(folder: Path, file: str) -> RenderedTable:
     """``waterfall FILE``: the rungs of such a ladder as a plot, an SVG file next to the page."""
     (content,) = _ladder_report(folder, file).ladders
-    return _plots([(Path(file).stem, figures.waterfall(content))])
+    drawn = dataclasses.replace(figures.waterfall(content), name="ladder-1")  # ids in the file: the same for any runs
+    return _plots([(Path(file).stem, drawn)])
 
 
 def frequency(folder: Path, path: str, run: str) -> RenderedTable:
@@ -226,6 +227,25 @@ def grid_effects(folder: Path, file: str) -> RenderedTable:
     return RenderedTable(markdown_table(grids.effects(folder / file)))
 
 
+def reproduced(folder: Path, *figures: str) -> RenderedTable:
+    """``reproductions FIGURE=PATH:RUN[,RUN...]...``: published figures beside runs, or trainings with several seeds."""
+    outcomes = [_reproduced(folder, text) for text in figures]
+    return RenderedTable(markdown_table(reproductions.sheet(outcomes, "here")))
+
+
+def _reproduced(folder: Path, text: str) -> Outcome:
+    name, _, place = text.partition("=")
+    path, _, ids = place.partition(":")
+    if not ids:
+        raise BadParameter(expected("a figure with its runs", "FIGURE=PATH:RUN[,RUN...]", text))
+    report = _report(folder, path, ids.split(","))
+    if report.entries:
+        return stored.of_run(name, report.entries[0].row)
+    recipe = report.trainings[0].manifest["recipe"]
+    rows = [one.row for one in report.trainings]
+    return stored.of_trainings(name, recipe["accounting"], rows, folder / path)
+
+
 def commands(folder: Path, path: str, *names: str) -> RenderedTable:
     """``commands PATH [RUN...]``: the commands that made the runs."""
     report = _report(folder, path, names)
@@ -262,6 +282,7 @@ KINDS: dict[str, Callable[..., RenderedTable]] = {
     "claim": claimed,
     "grid": grid,
     "effects": grid_effects,
+    "reproductions": reproduced,
     "commands": commands,
 }
 """Every kind except ``printed``, which needs the catalog."""

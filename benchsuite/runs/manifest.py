@@ -39,7 +39,10 @@ def answered(results: Path, question: Question) -> dict[str, Any] | None:
 
 
 def make(answer: Answer, settings: Settings, device: str, shared: list[str]) -> dict[str, Any]:
-    """The manifest of an answer, as JSON data. ``shared`` are the protocols that shared a network with it."""
+    """The manifest of an answer, as JSON data. ``shared`` are the protocols that shared a network with it.
+
+    A run on a cluster gets ``nodes`` in addition, and what its nodes say of the numerics.
+    """
     q = answer.question
     request, names = q.request, q.split.groups
     seconds = sum((o.seconds for o in answer.opened), Seconds())
@@ -130,6 +133,7 @@ def _numerics(answer: Answer, settings: Settings, device: str) -> dict[str, Any]
         "folded": sum(o.folded for o in answer.opened),
         "device": device,
         "loader": answer.question.loader.name,
+        **({"decoder": decoder()} if (decoder := answer.question.loader.decoder) is not None else {}),
         "batch_size": settings.batch_size,
         "workers": settings.workers,
         "processes": int(os.environ.get("WORLD_SIZE", answer.question.request.processes)),

@@ -210,6 +210,8 @@ def _identity(member: Member) -> dict[str, Any]:
 def _check(request: RunRequest) -> None:
     if request.precision not in ("auto", *TOLERANCE):
         raise BadParameter(expected("--precision", f"one of auto, {', '.join(TOLERANCE)}", request.precision))
+    if request.resize_on not in ("auto", "host", "device"):
+        raise BadParameter(expected("--resize-on", "one of auto, host, device", request.resize_on))
     counts = ("--batch-size", request.batch_size), ("--limit", request.limit), ("--processes", request.processes)
     for option, value in counts:
         if value is not None and value < 1:

@@ -18,6 +18,10 @@ WAITED = 0.15
 So is a pass whose network rests for less than this fraction.
 """
 
+IDLE = 0.5
+"""A device that waits is limited by the thread that takes the images, if the workers work for less than this fraction.
+"""
+
 HOW = ("precision", "device", "loader", "workers", "processes", "batch_size")
 """The keys of a manifest's numerics that affect how long a pass takes."""
 
@@ -36,28 +40,35 @@ def record(opened: Sequence[OpenNetwork], device: str) -> dict[str, Any]:
 
     ``alone`` is the images/s of the forward pass by itself, which is the limit of a pass. ``peak_memory`` is the
     process's, in bytes, and ``device_memory`` that of the tensors on a CUDA device since ``begin``. Each is None if it
-    is not known.
+    is not known. ``resized`` counts images by where they were resized, with the reason if the device ``refused``; only
+    where it was the device's task.
     """
     alone = sum(one.busy() for one in opened)
     images = sum(one.seconds.images for one in opened)
+    resizers = [one.resizer for one in opened if one.resizer is not None]
+    resized: dict[str, Any] = {n: sum(getattr(r, n) for r in resizers) for n in ("on_device", "on_host")}
+    resized["refused"] = next((r.refused for r in resizers if r.refused), "")
     return {
         "alone": images / alone if alone and images else None,
         "peak_memory": _peak_memory(),
         "device_memory": _device_memory(device),
+        **({"resized": resized} if resizers else {}),
     }
 
 
 def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Where the time of a run's pass went, as one flat object.
 
-    ``wait``, ``prepare``, ``forward`` and ``other`` are wall clock and add up to ``total``. ``prepare`` is None for old
-    runs, which counted it in ``forward``. ``decode`` and ``resize`` are summed over the workers, which work during the
-    wait and in parallel with the rest. ``bound`` is what limits the speed: ``forward``, ``prepare``, ``decode`` or
-    ``resize``; None if every chunk was in the cache. ``of_limit`` is the fraction of the speed limit that was reached.
+    ``wait``, ``prepare``, ``forward`` and ``other`` are wall clock and add up to ``total``; on CUDA they are those of
+    the thread that makes and submits batches. ``prepare`` is None for old runs, which counted it in ``forward``.
+    ``decode`` and ``resize`` are summed over the workers, which work during the wait and in parallel with the rest.
+    ``bound`` is what limits the speed: ``forward``, ``prepare``, ``decode`` or ``resize``; None if every chunk was in
+    the cache. ``of_limit`` is the fraction of the speed limit that was reached.
+    ``resized_on_device`` is the number of images that the device resized.
     """
     seconds, kept, numerics = manifest["seconds"], manifest.get("profile", {}), manifest["numerics"]
     total, images, rate = seconds["total"], manifest["images_computed"], manifest["images_per_second"]
-    alone = kept.get("alone")
+    alone, resized = kept.get("alone"), kept.get("resized", {})
     result = {
         "runs": [manifest["run_id"]],
         "protocols": [manifest["protocol"]["label"]],
@@ -71,6 +82,7 @@ def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "of_limit": rate / alone if rate and alone else None,
         "peak_memory": kept.get("peak_memory"),
         "device_memory": kept.get("device_memory"),
+        "resized_on_device": resized.get("on_device", 0),
         **{name: numerics.get(name) for name in HOW},
     }
     result["bound"] = _bound(result)
@@ -78,6 +90,8 @@ def profile(manifest: Mapping[str, Any]) -> dict[str, Any]:
     if manifest.get("asked", {}).get("precision") == "auto":
         done.add("chosen")  # also if auto chose fp32 without a check, because there are few images
     result["advice"] = _advice(result, done, _largest_batch(manifest))
+    if resized.get("refused"):
+        result["advice"].append(f"The host resized images in place of the device: {resized['refused']}.")
     return result
 
 
@@ -104,6 +118,9 @@ def _bound(profiled: Mapping[str, Any]) -> str | None:
         return "prepare"
     if profiled["wait"] < WAITED * profiled["total"]:
         return "forward"
+    worked = profiled["decode"] + profiled["resize"]
+    if profiled["device"] != "cpu" and worked < IDLE * profiled["workers"] * profiled["wait"]:
+        return "prepare"  # the workers wait as well, for the thread that takes their images
     return "decode" if profiled["decode"] >= profiled["resize"] else "resize"
 
 
@@ -137,7 +154,7 @@ def _advice(profiled: Mapping[str, Any], done: set[str], largest: int) -> list[s
             )
         return words
     if bound == "prepare":
-        words = ["The network waits for the host, which makes the batches in one thread of each process."]
+        words = ["The network waits for the host: one thread of each process takes the images, one makes the batches."]
         if 2 * processes <= cores:
             words.append(f"--processes {2 * processes}: each process makes its own batches, also on one GPU.")
         return words

@@ -13,12 +13,12 @@ from threading import Lock
 from typing import Any
 
 from benchsuite.data.prefetch import cores
-from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError, StorageError
 from benchsuite.evaluation.input_pipeline import HELD_BYTES
+from benchsuite.evaluation.loading import open_loader
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
-from benchsuite.evaluation.resident import free_memory, resident
+from benchsuite.evaluation.resident import free_memory
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress
@@ -173,8 +173,9 @@ def begin(request: RunRequest, todo: list[Question], progress: Progress, crew: C
     """Begins the pass over the images that answers the questions in ``todo``, of which there is at least one."""
     from benchsuite.models import precision
 
-    todo = _with_open_loader(todo, request, progress, crew.local_size)
     device = device_here(request.device)
+    stays = device if device.startswith("cuda") and _on_device(request, device) else None
+    todo = _with_open_loader(todo, request, progress, crew.local_size, stays)
     precision.check(todo[0].precision, device)
     compute = Compute(device, todo[0].precision, request.compiled)
     keep_freed_memory()
@@ -192,7 +193,7 @@ def begin(request: RunRequest, todo: list[Question], progress: Progress, crew: C
 
     def open_network(member: Member, views: tuple[View, ...]) -> OpenNetwork:
         train_missing(todo[0], member, request.device, progress)
-        opened = _open(todo[0].images, member, views, compute, progress)
+        opened = _open(todo[0].images, member, views, compute, progress, on_device=_on_device(request, device))
         if settings.fresh or parallel.left(todo, opened):
             _try("BENCHSUITE_CACHE", opened.store.root)
         if not started:
@@ -221,18 +222,21 @@ def _work(
 
 
 def _with_open_loader(
-    todo: Sequence[Question], request: RunRequest, progress: Progress, processes: int
+    todo: Sequence[Question], request: RunRequest, progress: Progress, processes: int, stays: str | None
 ) -> list[Question]:
     """The questions with their loader opened for the views of all of them, in each of ``processes`` processes here.
 
-    Raises ``DataError`` if the prepared file that the loader reads is missing or unsuitable.
+    ``stays`` is the device on which images that are kept stay, if any.
+
+    Raises a ``BenchsuiteError`` as ``open_loader`` does.
     """
     first = todo[0]
     views = distinct(tuple(v for q in todo for m in q.members for v in m.views))
-    loader = open_prepared(first.loader, first.split, first.samples, views, request.data or first.dataset.name)
+    typed = request.data or first.dataset.name
+    source = first.loader, first.split, first.samples, views, typed
+    loader = open_loader(*source, progress.note, processes=processes, device=stays)
     if not loader.exact:
         progress.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
-    loader = resident(loader, first.split, first.samples, views, progress.note, processes=processes)
     return [dataclasses.replace(q, loader=loader) for q in todo]
 
 
@@ -244,9 +248,18 @@ def sharing(question: Question, questions: Sequence[Question]) -> list[str]:
 
 
 def _open(
-    source: ImageSource, member: Member, views: tuple[View, ...], compute: Compute, progress: Progress
+    source: ImageSource,
+    member: Member,
+    views: tuple[View, ...],
+    compute: Compute,
+    progress: Progress,
+    *,
+    on_device: bool = False,
 ) -> OpenNetwork:
-    """Builds a network with its weights, which are trained by now, and opens the store of its chunks."""
+    """Builds a network with its weights, which are trained by now, and opens the store of its chunks.
+
+    With ``on_device``, its images are resized on its device.
+    """
     from benchsuite.models import weights
     from benchsuite.models.network import open_network
 
@@ -272,6 +285,8 @@ def _open(
         "pillow": metadata.version("pillow"),  # another version may resize to other pixels
         "loader": None if source.loader.exact else source.loader.name,
     }
+    if source.loader.decoder is not None:
+        key["decoder"] = source.loader.decoder()
     if chosen.options:
         key["options"] = [list(option) for option in chosen.options]
     if network.folded:
@@ -285,6 +300,7 @@ def _open(
         network.digest,
         start=network.start,
         buffer=network.buffer,
+        resizer=network.resizer() if on_device else None,
         folded=network.folded,
         reading=loaded.reading.data(),
         busy=lambda: network.seconds,
@@ -323,6 +339,11 @@ def _batch_size(device: str, questions: list[Question]) -> int:
     """
     crop = min(m.weights.preprocess.crop for q in questions for m in q.members)
     return int((8 if device == "cpu" else 512) * max(1.0, min(8.0, (224 / crop) ** 2)))
+
+
+def _on_device(request: RunRequest, device: str) -> bool:
+    """Whether ``--resize-on`` is the device: by default on CUDA; a CPU resizes three times as fast with Pillow."""
+    return request.resize_on == "device" or (request.resize_on == "auto" and device.startswith("cuda"))
 
 
 def _workers(device: str) -> int:

@@ -34,6 +34,7 @@ FIXED: dict[str, tuple[type, int]] = {
     "device": (str, 0),
     "batch_size": (int, 1),
     "workers": (int, 0),
+    "resize_on": (str, 0),
     "limit": (int, 1),
     "processes": (int, 1),
 }

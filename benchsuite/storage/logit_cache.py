@@ -89,12 +89,19 @@ class ChunkStore:
             part.write_bytes(hashlib.sha256(body).digest() + body)
 
     def content(self, view_keys: Sequence[str], chunk_key: str) -> dict[str, bytes]:
-        """The files of these views of a chunk, byte for byte. Raises ``StorageError`` if one is missing."""
+        """The files of these views of a chunk and of their whole groups, byte for byte, for another store.
+
+        The keys are the names of views in groups. Raises ``StorageError`` if a file is missing or damaged.
+        """
+        loaded = [self._load(key, chunk_key) for key in view_keys]
+        names = {key[:_NAME] for key in view_keys} | {name for found in loaded if found for name in found[2]}
         try:
-            return {key: self.path(key, chunk_key).read_bytes() for key in view_keys}
-        except OSError as error:
-            rule = "unchanged until the run is over"
-            raise StorageError(expected("the cache", rule, "a chunk that is missing", str(error.filename))) from error
+            if all(loaded):
+                return {name: self.path(name, chunk_key).read_bytes() for name in sorted(names)}
+        except OSError:
+            pass
+        rule, got = "unchanged until the run is over", "a chunk that is missing or damaged"
+        raise StorageError(expected("the cache", rule, got, str(self.root)))
 
     def put(self, content: Mapping[str, bytes], chunk_key: str) -> None:
         """Writes the files of a chunk that another store has the ``content`` of. Raises ``StorageError``."""

@@ -122,7 +122,7 @@ class Told:
         if trainer.step == 1:
             self.timed = now
         if trainer.step == min(1 + TIMED, trainer.steps) > 1:
-            left = (now - self.timed) / (trainer.step - 1) * (trainer.steps - trainer.step)
+            left = (now - self.timed) / (trainer.step - 1) * trainer.rest.ahead(trainer.step, trainer.steps)
             self.progress.note(f"this takes about {now - self.start + left:.0f} s, by its first {trainer.step} steps")
         if trainer.between_epochs:
             self._epoch()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -78,9 +79,105 @@ def rest_residual_branches(module: Any) -> None:
     ``downsample`` and ``bn2`` or ``bn3``, as in torchvision and timm; other networks stay unchanged.
     """
     for block in module.modules():
-        last = getattr(block, "bn3", None) or getattr(block, "bn2", None)
-        if hasattr(block, "downsample") and isinstance(last, torch.nn.BatchNorm2d):
-            torch.nn.init.zeros_(last.weight)
+        scale = _last_scale(block) if hasattr(block, "downsample") else None
+        if scale is not None:
+            torch.nn.init.zeros_(scale)
+
+
+def _last_scale(block: Any) -> Any:
+    """The scale of the last normalisation of a residual branch, (c,); None if the block has none."""
+    last = getattr(block, "bn3", None) or getattr(block, "bn2", None)
+    return last.weight if isinstance(last, torch.nn.BatchNorm2d) else None
+
+
+class Rest:
+    """The blocks of a network that rest in its training, from ``begin`` until ``wakes`` ends it.
+
+    They return their input, nothing of them is computed, and their parameters get no gradients.
+    """
+
+    def __init__(self, blocks: Sequence[Any], module: Any, until: float) -> None:
+        self.until, self.blocks = until, blocks
+        self.learning = [p for block in blocks for p in block.parameters() if p.requires_grad]
+        resting, whole = (sum(p.numel() for p in some) for some in (self.learning, module.parameters()))
+        self.heavier = whole / (whole - resting)
+
+    def begin(self) -> None:
+        """The blocks rest from now on."""
+        for block in self.blocks:
+            block.forward = _unchanged
+        for parameter in self.learning:
+            parameter.requires_grad_(False)
+
+    def wakes(self, done: float) -> bool:
+        """Wakes the blocks once so much of the training is done, from 0 to 1. Returns whether they woke just now."""
+        if not self.blocks or done < self.until:
+            return False
+        for block in self.blocks:
+            del block.forward
+        for parameter in self.learning:
+            parameter.requires_grad_(True)
+        self.blocks = []
+        return True
+
+    def ahead(self, step: int, steps: int) -> float:
+        """How many steps like the last one take as long as those after ``step``.
+
+        Steps of the whole network are taken to cost more in proportion to the parameters, as they do in ResNets.
+        """
+        resting = max(0.0, self.until * steps - step) if self.blocks else 0.0
+        later = steps - step - resting
+        return resting + later * (self.heavier if self.blocks else 1.0)
+
+
+def rest(module: Any, recipe: Recipe, feed: Feed, *, compiled: bool) -> tuple[Rest, Recipe]:
+    """The blocks of a network that are to rest by the recipe, and the recipe that it then follows.
+
+    None rest in a network that is to be compiled, as what is compiled has to stay the same.
+    """
+    how = None if compiled else recipe.resting
+    blocks = resting_blocks(module, feed.inputs, feed.sizes[0]) if how else []
+    if how is None or not blocks:
+        return Rest([], module, 0.0), recipe
+    epochs = min(recipe.epochs, how.epochs)
+    return Rest(blocks, module, how.until), dataclasses.replace(recipe, epochs=epochs, optimizer=how.optimizer)
+
+
+def resting_blocks(module: Any, inputs: Any, size: int) -> list[Any]:
+    """The residual blocks that keep the shape of their input, after their last scale is set to 0: see ``Resting``.
+
+    A block without a ``downsample`` is one of them only if it then returns its input unchanged, which is tried on
+    noise of ``size`` pixels, made into an input by ``inputs``. The scales of others stay.
+    """
+    unchanged: list[Any] = []
+    scales = {b: _last_scale(b) for b in module.modules() if getattr(b, "downsample", module) is None}
+    scales = {block: scale for block, scale in scales.items() if scale is not None}
+    if not scales:
+        return unchanged
+
+    def note(block: Any, given: tuple[Any, ...], out: Any) -> None:
+        if torch.equal(out, given[0]):
+            unchanged.append(block)
+
+    before = [scale.detach().clone() for scale in scales.values()]
+    hooks = [block.register_forward_hook(note) for block in scales]
+    noise = torch.randint(0, 256, (2, size, size, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    mode = module.training
+    with torch.no_grad():
+        for scale in scales.values():
+            scale.zero_()
+        module.eval()(inputs(noise.to(scale.device)))
+        for (block, scale), old in zip(scales.items(), before, strict=True):
+            if block not in unchanged:
+                scale.copy_(old)
+    for hook in hooks:
+        hook.remove()
+    module.train(mode)
+    return unchanged
+
+
+def _unchanged(x: Any) -> Any:
+    return x
 
 
 def build(architecture: Architecture, recipe: Recipe, feed: Feed, classes: int) -> Any:

@@ -80,21 +80,21 @@ class Trainer:
 
         Raises ``DataError`` if it does not take the images or classes, ``BadParameter`` if it does not fit the recipe.
         """
-        self.recipe, self.compute, self.threads = recipe, compute, torch.get_num_threads()
+        self.compute, self.threads = compute, torch.get_num_threads()
         self.feed = Feed(pictures, recipe, compute.device, compute.group)
         self.device, self.step = self.feed.device, 0
         self.per_epoch = schedules.batches_per_epoch(self.feed.per_epoch, self.feed.batch_size, recipe.partial)
-        self.steps = schedules.length(recipe.epochs, recipe.iterations, self.per_epoch)
-        several = len(set(self.feed.sizes)) > 1
-        self.mode = MultiSizeMode(several_sizes=True) if several else None
+        self.mode = MultiSizeMode(several_sizes=True) if len(set(self.feed.sizes)) > 1 else None
         self.module = network.build(architecture, recipe, self.feed, classes)
         self.layout = compute.layout or compute.group.collect(self._faster_layout(architecture))[0]
         self.module = in_layout(self.module, self.layout, self.device)
         self.frozen = optimizers.freeze(self.module, recipe)
+        self.rest, recipe = network.rest(self.module, recipe, self.feed, compiled=compute.compiled)
         self.optimiser = optimizers.make(self.module, recipe)
+        self.rest.begin()
+        self.recipe, self.steps = recipe, schedules.length(recipe.epochs, recipe.iterations, self.per_epoch)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=compute.precision == "fp16")
-        forward = torch.compile(self.module) if compute.compiled else self.module
-        self.forward = compute.group.wrap(forward, compute.device, several)
+        self.forward = self._forward()
         self.order = torch.zeros(0, dtype=torch.int64)
         self.warming, self.recent = schedules.waits(recipe.schedule.warmup), list[list[int]]()
         self.correct, self.losses = torch.zeros((), dtype=torch.int64, device=self.device), list[Any]()
@@ -118,6 +118,11 @@ class Trainer:
             self.order = self.feed.order()
             self.correct.zero_()
             self.loss, self.seen = 0.0, 0
+        done = self.step / self.steps
+        if self.mode is not None:
+            self.mode.progress = done
+        if self.rest.wakes(done):
+            self.forward = self._forward()
         size = schedules.size_at(self.recipe, self.step, self.steps)
         count = schedules.images_at(self.recipe, self.feed.batch_size, size)
         chosen = self.order[self.step % self.per_epoch * self.feed.batch_size :][:count]
@@ -191,6 +196,11 @@ class Trainer:
             "threads": self.threads,
         }
 
+    def _forward(self) -> Any:
+        """The network as it is called in training: compiled, and with gradients of all processes, as asked."""
+        module = torch.compile(self.module) if self.compute.compiled else self.module
+        return self.compute.group.wrap(module, self.compute.device, self.mode is not None)
+
     def _faster_layout(self, architecture: Architecture) -> Layout:
         side = self.feed.sizes[0]
         shape = (self.feed.batch_size, architecture.input.channels, side, side)
@@ -217,15 +227,11 @@ class Trainer:
         if how is None or how.needs != "gradient":
             return None
         mode = self.mode or contextlib.nullcontext()
-        if self.mode is not None:
-            self.mode.progress = self.step / self.steps
         return logits_of(self.module, self.feed.inputs, mode, plain=self.layout == "contiguous")
 
     @contextlib.contextmanager
     def _context(self) -> Iterator[None]:
         """Context of the forward pass: its precision, and ``MultiSizeMode`` for images of several sizes."""
-        if self.mode is not None:
-            self.mode.progress = self.step / self.steps
         with self.mode or contextlib.nullcontext(), computing(self.compute.precision, self.device):
             yield
 
@@ -314,8 +320,8 @@ def ensure(
     if path.is_file():
         return
     split = train()
-    what = f"{recipe.epochs} epochs on the {len(split.samples)} training images of {split.name}"
-    progress.note(f"training {architecture.name} once, {what}; kept in {path}")
+    what = f"{len(split.samples)} training images of {split.name}"
+    progress.note(f"training {architecture.name} once on the {what}; kept in {path}")
     module = fit(architecture, recipe, split, device, progress)
     with writing(path) as part:
         save_state(part, module, recipe.preprocess)

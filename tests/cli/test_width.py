@@ -36,16 +36,16 @@ SCREEN = 40
 ANSWERS = {
     "explain resnet50": "resnet50: 24.7, 22.85 and 20.74 % top-1 error",
     "explain pnn": "pnn: 85.91 and 90.53 % accuracy are one run",
-    "explain resnet101 --top5": "resnet101: 7.1, 6.05 and 4.6 % top-5 error",
+    "explain resnet101 --top5": "resnet101: 7.1, 6.05 and 4.60 % top-5 error",
     "show 10crop": "10crop (protocol): 10 views of an image, mean of probs.",
     "show resnet50": "resnet50 (architecture): images of any size, 20 sets of weights.",
     "show he-t4-ms-resnet-50-top1": "he-t4-ms-resnet-50-top1: ResNet-50, 20.74 % top-1 error",
     "show multiscale --all": "multiscale (protocol)",
-    "list": "30 architectures, 13 protocols",
-    "list architectures": "30 architectures, by plugin",
+    "list": "33 architectures, 13 protocols",
+    "list architectures": "33 architectures, by plugin",
     "list published": f"{len(ledger.load())} published figures, by network",
     "list published --model resnet50": "68 published figures",
-    "list recipes --all": "116 recipes",
+    "list recipes --all": "122 recipes",
     "explain resnet50 --all": "resnet50: 24.7, 22.85 and 20.74 % top-1 error",
 }
 """Commands, and how their first line begins."""

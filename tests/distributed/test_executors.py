@@ -11,7 +11,7 @@ from typing import Any
 import fragile_jobs
 import pytest
 
-from benchsuite import BenchsuiteError, DataError
+from benchsuite import BadParameter, BenchsuiteError, DataError
 from benchsuite.distributed import executors
 from benchsuite.distributed.executors import local, opened
 from benchsuite.distributed.places import Place
@@ -78,7 +78,7 @@ class PretendedRay:
         self.resources, self.asked, self.open = resources, list[dict[str, Any]](), False
 
     def is_initialized(self) -> bool:
-        return False
+        return self.open
 
     def init(self, **_: Any) -> None:
         self.open = True
@@ -139,3 +139,22 @@ def test_a_job_on_ray_gets_a_gpu_and_its_share_of_the_cores(
     said = capsys.readouterr()
     assert said.out == "", "standard output is for results"
     assert said.err == "benchsuite: ray: (raylet) Raylet is terminated\n"
+
+
+def test_a_session_of_ray_that_was_there_before_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = PretendedRay(CPU=1.0)
+    module.open = True
+    monkeypatch.setattr(executors, "package", lambda name: module)
+    with opened(Place("ray"), tmp_path, gpus=True):
+        assert module.open
+    assert module.open
+
+
+@pytest.mark.parametrize("name", ["num_cpus", "num_gpus"])
+def test_a_share_of_a_node_is_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(executors, "package", lambda name: PretendedRay(CPU=1.0))
+    with (
+        pytest.raises(BadParameter, match=f"Expected {name} of ray to be a number, got all"),
+        opened(Place("ray", {name: "all"}), tmp_path, gpus=True),
+    ):
+        pytest.fail("it was opened")

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import failing_training
 import numpy as np
 import pytest
 import torch
@@ -26,8 +27,9 @@ from benchsuite.training.job import TrainRequest
 from benchsuite.training.run import train
 
 PROGRAM = Path(__file__).parents[1] / "made" / "training_program.py"
-RECIPES = ("quiet", "quiet-mixed", "usual", "experiment", "attacked")
-"""The first two are without batch statistics and dropout; ``attacked`` takes gradients of the shared network."""
+RECIPES = ("quiet", "quiet-mixed", "usual", "experiment", "attacked", "resting")
+"""The first two are without batch statistics and dropout; ``attacked`` takes gradients of the shared network; blocks of
+``resting`` wake in the middle."""
 
 
 def environment(rank: int, size: int, port: int) -> dict[str, str]:
@@ -202,11 +204,15 @@ def test_under_torchrun_each_process_evaluates_and_trains_on_a_card_of_its_own(
         np.testing.assert_allclose(second[name].numpy(), tensor.numpy(), rtol=2e-3, atol=2e-5, err_msg=name)
 
 
-def test_an_error_in_all_processes_of_torchrun_is_one_line(tmp_path: Path) -> None:
-    words = ["-m", "benchsuite", "train", "resnet20", "--recipe", "nosuch", "--results", str(tmp_path)]
-    command = launched(*words)
+@pytest.mark.parametrize("fails", ["all", "second"])
+def test_an_error_under_torchrun_is_one_line_and_ends_all(tmp_path: Path, fails: str) -> None:
+    """Also if the others then lose their connection to the one that failed."""
+    lost, unknown = failing_training.REASON, "Unknown recipe of resnet20 'nosuch': known: "
+    words = ["-m", "benchsuite", "train", "resnet20", "--recipe", "nosuch", "--results"]
+    command = launched(*(words if fails == "all" else [failing_training.__file__]), str(tmp_path))
     _, err = command.communicate(timeout=120)
     assert command.returncode == 1
-    assert [line for line in err.splitlines() if "nosuch" in line and line.startswith("benchsuite:")] == [
-        "benchsuite: Unknown recipe of resnet20 'nosuch': known: akamaster-20, digits-1, he-cifar-20"
-    ]
+    said = [line for line in err.splitlines() if line.startswith("benchsuite: ")]
+    said = [line for line in said if not any(word in line for word in ("reading ", "training "))]  # progress
+    assert len(said) == 1, err
+    assert said[0].startswith(f"benchsuite: {unknown if fails == 'all' else lost}")

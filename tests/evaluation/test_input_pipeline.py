@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite import Crop, Perturbation, View
-from benchsuite.evaluation.input_pipeline import HELD_BYTES, Piece, batches
+from benchsuite import Crop, DataError, Perturbation, Sample, View
+from benchsuite.evaluation.chunk import ChunkInProgress
+from benchsuite.evaluation.input_pipeline import HELD_BYTES, Batch, Piece, batched, batches
 from benchsuite.specs.view import Border
 
 VIEWS = (
@@ -123,3 +125,94 @@ def test_the_same_pieces_make_the_same_batches(pieces: list[Piece], size: int, h
 
 def test_no_pieces_make_no_batches() -> None:
     assert list(batches([], VIEWS, 8)) == []
+
+
+Event = Piece | ChunkInProgress
+
+
+def chunks(drawn: list[list[tuple[int, int]] | None]) -> list[list[Event]]:
+    """The events of chunks: the pieces of (view, width), one for each sample; None for a chunk from the cache."""
+    made: list[list[Event]] = []
+    for pairs in drawn:
+        samples = [Sample(str(i), 0, "") for i in range(len(pairs or "12"))]
+        cached = {} if pairs is not None else dict.fromkeys(VIEWS)
+        chunk = ChunkInProgress(samples, "", dict.fromkeys(VIEWS, ""), cached)  # type: ignore[arg-type]
+        own = [piece(i, view, long) for i, (view, long) in enumerate(pairs or ())]
+        made.append([*(Piece(p.sample, p.view, p.pixels, chunk) for p in own), chunk])
+    return made
+
+
+def told(events: list[list[Event]]) -> Iterator[Event]:
+    """The events in order. A chunk has been read when the last of them comes."""
+    for *pieces, chunk in events:
+        yield from pieces
+        chunk.read = True  # type: ignore[union-attr]
+        yield chunk
+
+
+CHUNKS = st.lists(
+    st.none() | st.lists(st.tuples(st.integers(0, len(VIEWS) - 1), st.integers(4, 14)), min_size=1, max_size=12),
+    max_size=7,
+)
+
+
+@given(CHUNKS, st.integers(1, 9), st.sampled_from([HELD_BYTES, 2000, 1]))
+def test_within_chunks_the_batches_are_those_of_each_chunk_alone(
+    drawn: list[list[tuple[int, int]] | None], size: int, held: int
+) -> None:
+    events = chunks(drawn)
+    found = list(batched(told(events), size, held))
+    wanted: list[object] = []
+    for *own, chunk in events:
+        wanted += [*batches(own, VIEWS, size, held), chunk]  # type: ignore[list-item]
+    assert [one.pieces if isinstance(one, Batch) else one for one in found] == wanted
+
+
+@given(CHUNKS, st.integers(1, 9), st.integers(1, 4), st.sampled_from([HELD_BYTES, 2000, 1]))
+def test_across_chunks_every_piece_comes_once_and_waits_no_longer_than_it_may(
+    drawn: list[list[tuple[int, int]] | None], size: int, span: int, held: int
+) -> None:
+    events = chunks(drawn)
+    ends, left = [event for *_, event in events], {id(p): i for i, (*own, _) in enumerate(events) for p in own}
+    for one in batched(told(events), size, held, span):
+        if not isinstance(one, Batch):
+            now = ends.index(one)
+            oldest = min(left.values(), default=now + 1)
+            assert oldest > now - span, "more chunks wait than may"
+            assert drawn[now] is not None or oldest > now, "a chunk from the cache comes after all before it"
+            assert all(i > now or VIEWS[p.view].dense for p, i in waiting(events, left)), "only score maps wait"
+            continue
+        assert len({kind(p) for p in one.pieces}) == 1
+        places = [left.pop(id(p)) for p in one.pieces]
+        assert places == sorted(places)
+    assert not left
+
+
+def waiting(events: list[list[Event]], left: dict[int, int]) -> Iterator[tuple[Piece, int]]:
+    for *own, _ in events:
+        yield from ((p, left[id(p)]) for p in own if isinstance(p, Piece) and id(p) in left)
+
+
+def test_score_maps_of_several_chunks_share_a_batch() -> None:
+    events = chunks([[(3, 9), (0, 0)], [(3, 9), (3, 8)], [(3, 9)]])
+    found = list(batched(told(events), 64, span=8))
+    sizes = [len(one) if isinstance(one, Batch) else "end" for one in found]
+    assert sizes == [1, "end", "end", "end", 3, 1]
+
+
+@given(CHUNKS, st.integers(1, 4), st.integers(0, 12))
+def test_when_reading_fails_what_waits_of_whole_chunks_comes_before_the_error(
+    drawn: list[list[tuple[int, int]] | None], span: int, more: int
+) -> None:
+    events = chunks([*drawn, [(3, 9)] * (more + 1)])
+    whole = {id(p) for *own, _ in events[:-1] for p in own}
+
+    def failing() -> Iterator[Event]:
+        yield from told(events[:-1])
+        yield from events[-1][:-2]
+        raise DataError("broken")
+
+    found: list[object] = []
+    with pytest.raises(DataError, match="broken"):
+        found.extend(batched(failing(), 64, span=span))
+    assert whole <= {id(p) for one in found if isinstance(one, Batch) for p in one.pieces}

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import torch
 from benchsuite.protocols.adversarial import projected_gradient
 from benchsuite.protocols.frequency import low_pass
 from benchsuite.protocols.noise import gaussian
@@ -23,6 +24,7 @@ from benchsuite import (
     Optimizer,
     Preprocess,
     Recipe,
+    Resting,
     Sample,
     Schedule,
     Split,
@@ -49,8 +51,25 @@ def open_dots(path: str | None, split: str) -> Split:
     return Split("dots", samples, CLASSES, mirror=True, read=lambda sample: table[rows[sample.id]].copy())
 
 
-def build(num_classes: int, *, width: int = 4, drop: float = 0.25, norm: bool = True, deaf: bool = False) -> Any:
-    """Two convolutions, batch normalisation, dropout and a linear layer; ``deaf`` ignores the number of classes."""
+class Block(torch.nn.Module):
+    """A residual block as torchvision's and timm's: ``after`` is applied to the sum."""
+
+    def __init__(self, width: int, after: Any, downsample: Any = None) -> None:
+        super().__init__()
+        self.conv, self.bn2 = torch.nn.Conv2d(width, width, 3, padding=1, bias=False), torch.nn.BatchNorm2d(width)
+        self.downsample, self.after = downsample, after
+
+    def forward(self, x: Any) -> Any:
+        return self.after(self.bn2(self.conv(x)) + (x if self.downsample is None else self.downsample(x)))
+
+
+def build(
+    num_classes: int, *, width: int = 4, drop: float = 0.25, norm: bool = True, deaf: bool = False, block: bool = False
+) -> Any:
+    """Two convolutions, batch normalisation, dropout and a linear layer; ``deaf`` ignores the number of classes.
+
+    With ``block`` there is a residual block before the dropout.
+    """
     from torch import nn
 
     def bn() -> Any:
@@ -59,6 +78,7 @@ def build(num_classes: int, *, width: int = 4, drop: float = 0.25, norm: bool = 
     return nn.Sequential(
         *(nn.Conv2d(3, width, 3, padding=1, bias=not norm), bn(), nn.ReLU()),
         *(nn.Conv2d(width, width, 3, padding=1, stride=2, bias=not norm), bn(), nn.ReLU()),
+        *([Block(width, nn.ReLU())] if block else []),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(drop), nn.Linear(width, 7 if deaf else num_classes)),
     )
 
@@ -107,6 +127,12 @@ EXPERIMENT = dataclasses.replace(
     watched_images=23,
 )
 QUIET_MIXED = dataclasses.replace(EXPERIMENT, name="quiet-mixed", options=QUIET.options)
+RESTING = dataclasses.replace(
+    ADAM,
+    name="resting",
+    options=(("block", True), ("drop", 0.0)),
+    resting=Resting(0.5, epochs=2, optimizer=Optimizer("adam", 0.005)),
+)
 ATTACK = projected_gradient(eps=Fraction(1, 10), steps=2, step=Fraction(6, 100), start="random")
 ATTACKED = dataclasses.replace(USUAL, name="attacked", epochs=2, perturbation=ATTACK)
 GRID = Grid(
@@ -125,7 +151,7 @@ ARCHITECTURE = Architecture(
     "tiny",
     build,
     PREPROCESS,
-    recipes=(USUAL, ADAM, DIVERGING, QUIET, EXPERIMENT, QUIET_MIXED, ATTACKED),
+    recipes=(USUAL, ADAM, DIVERGING, QUIET, EXPERIMENT, QUIET_MIXED, ATTACKED, RESTING),
     grids=(GRID,),
     check=check,
     note="A toy.",

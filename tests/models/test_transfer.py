@@ -106,6 +106,17 @@ def test_cuda_copies_on_a_side_stream_and_the_computation_waits_for_it(cuda: Cud
     np.testing.assert_array_equal(there.numpy(), pixels)
 
 
+def test_pixels_that_were_made_on_the_side_stream_are_not_copied_and_the_computation_waits_for_them(cuda: Cuda) -> None:
+    way = OverlappedTransfer(CPU)
+    with way.preparing():
+        made = torch.arange(6, dtype=torch.uint8)
+    assert way.up(made) is made
+    assert cuda.told[:4] == ["on side", "off side", "main waits for side", "kept for main"]
+    assert "pinned" not in cuda.told
+    with DirectTransfer(CPU).preparing():
+        assert DirectTransfer(CPU).up(made) is made
+
+
 def test_pinning_and_copying_pixels_are_no_time_of_the_network(cuda: Cuda) -> None:
     """A mark before them is reached at once by a device that waits for pixels, and counts all that the host does."""
     way = OverlappedTransfer(CPU)

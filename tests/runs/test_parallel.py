@@ -179,13 +179,14 @@ def test_under_torchrun_an_error_in_one_process_ends_all_with_one_line(
     monkeypatch.setenv("SPECKS_BROKEN", "00513")
     launcher = ("torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m")
     command = started(*RUN, launcher=launcher)
-    pids = wait_for(2, installed, command)
-    out, err = command.communicate(timeout=120)
+    out, err = command.communicate(timeout=240)
     assert (command.returncode, out) == (1, "")
     said = [line for line in err.splitlines() if line.startswith("benchsuite: ") and "random" not in line]
     assert [line for line in said if "evaluating" not in line] == [
         "benchsuite: Expected an image to be whole, got a broken one (speck 513)"
     ]
+    pids = {int(pid) for _, pid, _ in log_of(installed)}
+    assert pids
     assert not any(alive(pid) for pid in pids)
 
 

@@ -112,6 +112,20 @@ def test_no_batch_is_advised_that_is_larger_than_a_chunk(views: int, size: int, 
     assert (f"--batch-size above {size}" in advice) == advised
 
 
+@pytest.mark.parametrize(
+    ("worked", "device", "bound"), [(3.0, "cuda", "prepare"), (9.0, "cuda", "decode"), (3.0, "cpu", "decode")]
+)
+def test_workers_that_rest_while_a_device_waits_mean_that_one_thread_cannot_take_their_images(
+    monkeypatch: pytest.MonkeyPatch, worked: float, device: str, bound: str
+) -> None:
+    """Two workers could have worked for 16 seconds."""
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    seconds = {"decode": worked, "wait": 8.0, "resize": 0.5, "prepare": 0.5, "forward": 1.0, "total": 10.0}
+    found = profile(manifest(seconds=seconds, device=device))
+    assert found["bound"] == bound
+    assert any("--processes 2" in line for line in found["advice"]) is (bound == "prepare")
+
+
 def test_idle_cores_are_the_first_advice_to_a_pass_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 16)
     waiting = SECONDS | {"wait": 5.0}
@@ -247,7 +261,7 @@ def test_every_pass_of_a_run_begins_its_profile_before_a_network_is_opened(
     told: list[str] = []
     opened = running._open
     monkeypatch.setattr("benchsuite.runs.profile.begin", lambda device: told.append(f"begin {device}"))
-    monkeypatch.setattr(running, "_open", lambda *args: told.append("open") or opened(*args))
+    monkeypatch.setattr(running, "_open", lambda *a, **how: told.append("open") or opened(*a, **how))
     for name in ("1crop", "10crop"):
         running.run(RunRequest(("toy",), (name,), data="toy", device="cpu", results=tmp_path), CATALOG, Progress())
     assert told == ["begin cpu", "open"] * 2

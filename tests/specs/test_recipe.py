@@ -10,7 +10,19 @@ import pytest
 import toy_training
 from benchsuite.protocols.frequency import high_pass, low_pass
 
-from benchsuite import Augmentation, BadParameter, Grid, Level, Mini, Optimizer, Schedule, Warmup, load_plugins, steps
+from benchsuite import (
+    Augmentation,
+    BadParameter,
+    Grid,
+    Level,
+    Mini,
+    Optimizer,
+    Resting,
+    Schedule,
+    Warmup,
+    load_plugins,
+    steps,
+)
 from benchsuite.models.weights import trains
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.perturbation import perturbation_data
@@ -19,7 +31,7 @@ from benchsuite.stats import accounting
 from benchsuite.storage import keys
 from benchsuite.training.job import TrainRequest, cells, changed, plan, scaled, with_epochs
 
-KINDS = [Optimizer, Warmup, Schedule, Augmentation, Mini, Level, Grid]
+KINDS = [Optimizer, Warmup, Schedule, Augmentation, Resting, Mini, Level, Grid]
 ALL = [
     (a, recipe)
     for a in load_plugins(entry_points=False).architectures.values()
@@ -153,6 +165,7 @@ def test_every_recipe_of_a_built_in_network_can_be_built_at_every_scale(
 
 LOW, HIGH = low_pass(), high_pass()
 LATER: dict[str, Any] = {"passes": 2, "labels": "shuffled", "perturbation": LOW, "mixup": 0.5}
+LATER["resting"] = Resting(0.5, epochs=2, optimizer=toy_training.SGD)
 WATCHING: dict[str, Any] = {"watched": (LOW, HIGH), "watched_images": 7}
 
 
@@ -221,3 +234,9 @@ def test_passes_of_the_small_scale_are_those_of_its_recipe() -> None:
 def test_a_recipe_that_cannot_be_is_refused(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(BadParameter, match=words):
         dataclasses.replace(toy_training.USUAL, **fields)
+
+
+@pytest.mark.parametrize("until", [-0.1, 1.0, float("nan")])
+def test_blocks_that_would_never_wake_are_refused(until: float) -> None:
+    with pytest.raises(BadParameter, match="until of the resting blocks to be from 0 to below 1, got"):
+        Resting(until, 2, toy_training.SGD)

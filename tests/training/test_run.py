@@ -329,7 +329,7 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(
 def test_digits_are_trained_by_their_recipe_for_any_network(tmp_path: Path) -> None:
     one = dataclasses.replace(train_request(tmp_path, None, data="digits", epochs=1), architecture="tiny")
     row = train(one, CATALOG, Progress())
-    assert (row["recipe"], row["dataset"], row["n"]) == ("digits-1@epochs=1", "digits", 360)
+    assert (row["recipe"], row["dataset"], row["n"]) == ("digits-2@epochs=1", "digits", 360)
     assert row["train_n"] == 1437
     fixed = dataclasses.replace(toy_training.ARCHITECTURE, input=Input(fixed=True))
     catalog = dataclasses.replace(CATALOG, architectures={**CATALOG.architectures, "tiny": fixed})

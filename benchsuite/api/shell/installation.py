@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 FEATURES = {
     "caffe": "He et al.'s .caffemodel files",
+    "dali": "--loader dali",
     "ffcv": "--loader ffcv",
     "query": "benchsuite query",
-    "ray": "sweep --on ray",
-    "slurm": "sweep --on slurm",
+    "ray": "run and sweep --on ray",
+    "slurm": "run and sweep --on slurm",
     "report": "plots as PNG and PDF",
     "transformers": "networks hf:ORG/NAME",
     "stores": "data sets at URLs",
@@ -168,11 +169,10 @@ def _loaders(catalog: Catalog) -> Iterator[Trial]:
     from benchsuite.testing import check_loader
 
     for name, loader in catalog.loaders.items():
-        if loader.file is not None:
-            trial = _tried("loader", name, loader.file.check, failed=ABSENT)
-            if trial.state != FINE:
-                yield trial
-                continue
+        trial = _tried("loader", name, loader.check, failed=ABSENT)
+        if trial.state != FINE:
+            yield trial
+            continue
         trial = _tried("loader", name, lambda loader=loader: check_loader(loader))  # type: ignore[misc]
         exact = "the reference decoder's pixels" if loader.exact else "other pixels than the reference decoder"
         yield Trial("loader", name, trial.state, trial.detail or f"read 33 images: {exact}")

@@ -16,6 +16,7 @@ from benchsuite import (
     Optimizer,
     Preprocess,
     Recipe,
+    Resting,
     Schedule,
     Split,
     SplitName,
@@ -69,7 +70,7 @@ def _table() -> Any:
 PREPROCESS = Preprocess(resize=32, crop=32, interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 RECIPE = Recipe(
-    name="digits-1",
+    name="digits-2",
     dataset="digits",
     preprocess=PREPROCESS,
     epochs=10,
@@ -78,7 +79,7 @@ RECIPE = Recipe(
     schedule=Schedule("one-cycle"),
     augmentation=Augmentation(shift=12),
     partial=False,
-    rest=True,
+    resting=Resting(0.95, epochs=5, optimizer=Optimizer("adamw", 1e-3, betas=(0.9, 0.97), weight_decay=0.05)),
     first_sizes=(32, 37),
     sizes=(32, 37, 55, 69),
     seed=0,

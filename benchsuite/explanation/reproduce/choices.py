@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -86,6 +87,12 @@ def _choice(name: str, stated: Bound, context: ProtocolContext, factors: Protoco
     own = set(context.views(stated))
     same = [v for v in others if own.issuperset(context.views(_bound(stated, {name: v}, context)))]
     return OpenChoice(name, taken, tuple(same), tuple(v for v in others if v not in same))
+
+
+def open_accounting(accountings: Sequence[str]) -> tuple[OpenChoice, ...]:
+    """The choice among the accountings that a source may have counted by; empty if there is one."""
+    first, *others = accountings
+    return (OpenChoice("accounting", first, tuple(others), ()),) if others else ()
 
 
 def combinations(choices: tuple[OpenChoice, ...], stated: Bound, context: ProtocolContext) -> tuple[str, ...]:

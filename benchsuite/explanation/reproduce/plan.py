@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchsuite.errors import BadParameter, BenchsuiteError, DataError, expected, unknown_name
 from benchsuite.evaluation.question import Question, RunRequest
@@ -75,12 +76,6 @@ class PlannedTraining:
     def job(self) -> Job:
         """The training with the first seed."""
         return self.trainings[0][1]
-
-    @property
-    def choices(self) -> tuple[OpenChoice, ...]:
-        """The accounting, if the source does not state it."""
-        first, *others = self.accountings
-        return (OpenChoice("accounting", first, tuple(others), ()),) if others else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,20 +271,18 @@ class _Planner:
             fresh=asked.fresh,
             results=asked.results,
         )
-        requests = [dataclasses.replace(request, seed=seed) for seed in seeds]
+        requests = [dataclasses.replace(request, seed=None if seed == recipe.seed else seed) for seed in seeds]
         trainings = tuple((one, jobs.plan(one, self.catalog)) for one in requests)
         left = [one for one in trainings if asked.fresh or not _finished(*one)]
         if left and not self.request.train:
             return NotPlanned(row, (need,))
         job = trainings[0][1]
-        reasons = [] if job.scale == "full" else [f"scale {job.scale}: smaller than the recipe"]
-        if job.test.name != row.dataset:
-            reasons.append(_needing(row, f"other dataset ({job.test.name})"))
+        reasons = tuple(training_reasons(row, job.scale, job.test.name))
         if left and job.run_id not in self.timed:
             self.timed[job.run_id] = estimate.seconds(job, request)
         seconds = len(left) * self.timed[job.run_id] if left else None
         accountings = tuple(known.accounting.split()) or (recipe.accounting,)
-        return PlannedTraining(row, trainings, accountings, seconds, tuple(reasons))
+        return PlannedTraining(row, trainings, accountings, seconds, reasons)
 
 
 def _finished(request: TrainRequest, job: Job) -> bool:
@@ -303,10 +296,9 @@ def _architecture(catalog: Catalog, recipe: str) -> Architecture:
 
 
 def _reasons(row: Published, question: Question) -> Iterator[str]:
-    """In words, in what a question is another measurement than the published one, apart from the number of images.
+    """In words, in what a question is another measurement than the published one.
 
-    Sizes and resampling are those of the source. A file that the user gives for weights that benchsuite does not have
-    is taken for theirs.
+    A file that the user gives for weights that benchsuite does not have is taken for theirs.
     """
     (member,) = question.members
     chosen = member.weights
@@ -316,13 +308,30 @@ def _reasons(row: Published, question: Question) -> Iterator[str]:
         "n": len(question.split.samples),
         "architecture": question.architecture,
         "weights": same.name if same and _plain(chosen) else chosen.label,
-        "protocol": "",
         "exact": question.loader.exact,
         "loader": question.loader.name,
-        **dict.fromkeys(("resize", "crop", "interpolation"), ()),
     }
-    own = ("other size", "other resampling", *(["other weights"] if _vouched(row, chosen) else []))
-    yield from (_needing(row, words) for words in ledger.differences(row, facts) if words not in own)
+    yield from run_reasons(row, facts, vouched=_vouched(row, chosen))
+
+
+def run_reasons(row: Published, facts: Mapping[str, Any], *, vouched: bool) -> Iterator[str]:
+    """In words, in what a run is another measurement than the published one, apart from a limit of the images.
+
+    ``facts`` has the run's dataset, its number ``n`` of images, architecture, weights, loader, and ``exact``. Sizes and
+    resampling are those of the source. With ``vouched`` the weights are, too.
+    """
+    sizes: dict[str, Any] = dict.fromkeys(("resize", "crop", "interpolation"), ())
+    own = ("other size", "other resampling", *(["other weights"] if vouched else []))
+    found = ledger.differences(row, {**facts, **sizes, "protocol": ""})
+    yield from (_needing(row, words) for words in found if words not in own)
+
+
+def training_reasons(row: Published, scale: str, dataset: str) -> Iterator[str]:
+    """In words, in what a training at a scale on a data set is another one than the published."""
+    if scale != "full":
+        yield f"scale {scale}: smaller than the recipe"
+    if dataset != row.dataset:
+        yield _needing(row, f"other dataset ({dataset})")
 
 
 def _needing(row: Published, difference: str) -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import WeightsError
 from benchsuite.explanation.ledger import Published
-from benchsuite.explanation.reproduce.choices import OpenChoice
+from benchsuite.explanation.reproduce.choices import OpenChoice, open_accounting
 from benchsuite.explanation.reproduce.plan import (
     NotPlanned,
     Planned,
-    PlannedRun,
     PlannedTraining,
     ReproductionPlan,
     passes,
@@ -103,42 +103,54 @@ def _outcome(planned: Planned, rows: Mapping[str, Row], missing: Mapping[str, st
         return Outcome(planned.row, verdict((), planned.missing), (), planned.missing)
     if isinstance(planned, PlannedTraining):
         done = [training_run.carry_out(job, request, progress) for request, job in planned.trainings]
-        trained = tuple(_trained(planned, name, done) for name in planned.accountings)
-        found = verdict([one.judgement for one in trained], planned.reasons)
-        return Outcome(planned.row, found, trained, planned.reasons, planned.choices)
+        results = planned.trainings[0][0].results
+        return trained_outcome(planned.row, planned.accountings, done, results, planned.reasons)
     if lacks := tuple(dict.fromkeys(missing[q.run_id] for q in planned.questions if q.run_id in missing)):
         return Outcome(planned.row, verdict((), lacks), (), lacks)
-    measured = tuple(_counted(planned, rows[question.run_id]) for question in planned.questions)
+    own = planned.questions[0].members[0].weights.recipe is not None
+    measured = tuple(counted(planned.row, rows[question.run_id], own=own) for question in planned.questions)
     found = verdict([one.judgement for one in measured], planned.reasons)
     return Outcome(planned.row, found, measured, planned.reasons, planned.choices, planned.assumed)
 
 
-def _counted(planned: PlannedRun, row: Row) -> Measured:
-    """A run beside the figure. Weights that a recipe of the data set trained here are another training."""
-    printed, k = planned.row.error, f"top{planned.row.k}"
-    assert printed is not None, "only figures with a value are planned"
+def counted(figure: Published, row: Row, *, own: bool) -> Measured:
+    """A run beside a figure. With ``own``, a recipe of the data set trained the weights here: another training."""
+    printed, k = _printed(figure), f"top{figure.k}"
     wrong = Count(row[f"{k}_errors"], row["n"])
-    if planned.questions[0].members[0].weights.recipe is None:
-        judgement = judge(printed, wrong, row["of"], row["near_ties"][k])
-    else:
+    if own:
         judgement = judge_training(printed, wrong.ratio, wrong.total)
+    else:
+        judgement = judge(printed, wrong, row["of"], row["near_ties"][k])
     names = ("run_id", "path", "architecture", "weights", "dataset", "n", "of")
     same = {name: row[name] for name in names}
     return Measured(what=row["protocol"], error=wrong.ratio, judgement=judgement, **same)
 
 
-def _trained(planned: PlannedTraining, accounting: str, rows: Sequence[Row]) -> Measured:
+def _printed(figure: Published) -> Decimal:
+    assert figure.error is not None, "only figures with a value are planned"
+    return figure.error
+
+
+def trained_outcome(
+    figure: Published, accountings: Sequence[str], rows: Sequence[Row], results: Path, reasons: tuple[str, ...]
+) -> Outcome:
+    """A figure beside trainings by one recipe, a row for each seed, counted by each of the accountings."""
+    measured = tuple(_trained(figure, name, rows, results) for name in accountings)
+    found = verdict([one.judgement for one in measured], reasons)
+    return Outcome(figure, found, measured, reasons, open_accounting(accountings))
+
+
+def _trained(figure: Published, accounting: str, rows: Sequence[Row], results: Path) -> Measured:
     """A training beside the figure, with one seed or several, counted by an accounting that the source may have used.
 
     If the accounting reports nothing for so few epochs, the last epoch is counted exactly.
     """
-    first, printed = rows[0], planned.row.error
-    assert printed is not None, "only figures with a value are planned"
-    counted = [_counted_as(planned.trainings[0][0].results, accounting, row) for row in rows]
-    errors, name = [error for error, _, _ in counted], counted[0][1]
+    first, printed = rows[0], _printed(figure)
+    counts = [_counted_as(results, accounting, row) for row in rows]
+    errors, name = [error for error, _, _ in counts], counts[0][1]
     seeds = [row["seed"] for row in rows]
     if len(rows) == 1:
-        judgement, which = judge_training(printed, errors[0], first["n"]), f"epoch {counted[0][2]}"
+        judgement, which = judge_training(printed, errors[0], first["n"]), f"epoch {counts[0][2]}"
     else:
         judgement, which = judge_seeds(printed, errors), f"mean of {len(rows)} seeds"
     by = f"seed {seeds[0]}" if len(rows) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"

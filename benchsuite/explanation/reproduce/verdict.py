@@ -79,7 +79,7 @@ def judge_seeds(printed: Decimal, errors: Sequence[Fraction]) -> Judgement:
     rates = [float(100 * error) for error in errors]
     mean = 100 * sum(errors, start=Fraction(0)) / len(errors)
     p = significance.predicted_p(rates, float(min(max(mean, low), high)))
-    least, most = (Fraction(bound) for bound in significance.predicted(rates, 1 - ALPHA))
+    least, most = (Fraction(min(max(bound, 0.0), 100.0)) for bound in significance.predicted(rates, 1 - ALPHA))
     return Judgement(p >= ALPHA, mean - Fraction(printed), least, most, p)
 
 

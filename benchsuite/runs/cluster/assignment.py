@@ -72,7 +72,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """What a node returns of a lot: the files of each chunk by the key of the view, and what computing them took.
+    """What a node returns of a lot: the files of each chunk, as ``ChunkStore.content``, and what computing them took.
 
     ``node`` describes the node, ``process`` is the number of its process. ``busy`` is the time of the forward passes.
     """

@@ -95,10 +95,9 @@ class _Cluster:
     ) -> Iterator[tuple[Answer, dict[str, Any]]]:
         """Evaluates questions of one precision; yields each answer with its manifest. ``crew`` is ignored."""
         try:
-            begun = time.perf_counter()
-            gathered = self._gathered(request, todo, progress)
-            wall = time.perf_counter() - begun
-            opened = {one.member.identity: one.network(wall) for one in gathered}
+            gathered, wall = self._gathered(request, todo, progress)
+            scale = wall / max(1e-9, sum(one.seconds.total for one in gathered))
+            opened = {one.member.identity: one.network(scale) for one in gathered}
             numerics = gathered[0].first.opened.numerics
             settings = Settings(numerics["batch_size"], numerics["workers"])
             for answered in evaluate(todo, lambda member, _: opened[member.identity], settings, lambda _: None):
@@ -108,8 +107,11 @@ class _Cluster:
         finally:
             progress.stop()
 
-    def _gathered(self, request: RunRequest, todo: list[Question], progress: Progress) -> list[_Gathered]:
-        """The networks of the questions, all of whose chunks are in the cache here by the end."""
+    def _gathered(self, request: RunRequest, todo: list[Question], progress: Progress) -> tuple[list[_Gathered], float]:
+        """The networks of the questions, all of whose chunks are in the cache here by the end, and the seconds taken.
+
+        Opening the networks is not counted.
+        """
         assignment = self._assignment(request, todo, progress)
         runs, wanted = tuple((q.run_id, q.precision) for q in todo), networks(todo)
         chunks, split = list(chunked(todo[0].samples, CHUNK)), todo[0].split
@@ -124,10 +126,11 @@ class _Cluster:
         left = sum(gathered[lot.network].steps(lot.chunks) for lot in lots)
         progress.start(f"evaluating {images} images on {self.place}", total)
         progress.advance(total - left)
+        begun = time.perf_counter()
         for i, computed in self._results(assignment, lots, compute):
             gathered[lots[i].network].add(lots[i], computed)
             progress.advance(gathered[lots[i].network].steps(lots[i].chunks))
-        return gathered
+        return gathered, time.perf_counter() - begun
 
     def _assignment(self, request: RunRequest, questions: Sequence[Question], progress: Progress) -> Assignment:
         """What the nodes are told; weights that have to be trained are trained here, so that they are the same."""
@@ -187,8 +190,8 @@ class _Gathered:
 
     def held(self, fresh: bool) -> list[int]:
         """The numbers of the chunks that are in the cache here, from nodes like the first one; none if ``fresh``."""
-        store = self._store(self.first)
-        return [i for i in range(len(self.chunks)) if not fresh and store.holds([*self._names(i)], self._key(i))]
+        store, names = self._store(self.first), range(0) if fresh else range(len(self.chunks))
+        return [i for i in names if len(store.read_all(self._names(i), self._key(i))) == len(self.views)]
 
     def steps(self, chunks: Sequence[int]) -> int:
         """The number of (sample, view) pairs in these chunks."""
@@ -202,19 +205,17 @@ class _Gathered:
             raise BenchsuiteError(expected(what, f"those of node {own.node['name']}", "others"))
         store = self._store(computed)
         for i, content in zip(lot.chunks, computed.chunks, strict=True):
-            assert set(content) == set(self._names(i)), "the run's id, which holds the views, is the same"
             store.put(content, self._key(i))
             self.stores[self._key(i)] = store
         self.seconds, self.busy = self.seconds + computed.seconds, self.busy + computed.busy
         self.images[tuple(computed.node.items())] += sum(len(self.chunks[i]) for i in lot.chunks)
         self.processes.add((computed.node["name"], computed.process))
 
-    def network(self, wall: float) -> OpenNetwork:
-        """The network as it stands in answers: its logits are all here. The nodes' seconds are scaled to ``wall``.
+    def network(self, scale: float) -> OpenNetwork:
+        """The network as it stands in answers: its logits are all here. The nodes' seconds are scaled.
 
         So the parts of the time add up to the whole, and images per second are those of all nodes together.
         """
-        scale = wall / self.seconds.total if self.seconds.total else 0.0
         parts = {f.name: getattr(self.seconds, f.name) * scale for f in dataclasses.fields(Seconds)}
         opened, busy = self.first.opened, self.busy * scale
         return OpenNetwork(

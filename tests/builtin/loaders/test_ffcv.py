@@ -154,7 +154,7 @@ def test_what_makes_ffcvs_thread_fail_is_raised_and_nobody_waits(
 ) -> None:
     from benchsuite.builtin.loaders import _beton_rows
 
-    split = smooth_of([(4, 4)] * 9)
+    split = smooth_of([(30, 40)] * 9)
     loader = ready(split, LOSSY)
 
     def fail(*_: Any) -> None:

@@ -135,6 +135,31 @@ def test_a_stopped_command_continues_with_the_chunks_that_were_returned(tmp_path
     assert cluster.computed == list(range(6)), "--fresh computes all again"
 
 
+def test_what_nodes_have_in_their_caches_is_returned_with_the_views_of_its_batches(
+    tmp_path: Path, cluster: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view that was computed in batches with another one counts as missing without it."""
+    run_on(RAY, asked(tmp_path / "before"), CATALOG, Progress())
+    before = {p: p.stat().st_mtime_ns for p in cluster.root.rglob("*.logits")}
+    cluster.jobs.clear()
+    monkeypatch.setenv("BENCHSUITE_CACHE", str(tmp_path / "another cache"))
+    (row,) = run_on(RAY, asked(tmp_path / "after", protocols=("1crop",)), CATALOG, Progress())
+    assert digests(tmp_path / "after").items() <= digests(tmp_path / "before").items()
+    after = {p: p.stat().st_mtime_ns for p in cluster.root.rglob("*.logits")}
+    assert before.items() <= after.items()
+    assert row["n"] == IMAGES
+
+
+def test_a_damaged_chunk_in_the_cache_here_is_computed_again(tmp_path: Path, cluster: Nodes) -> None:
+    run_on(RAY, asked(tmp_path / "before", protocols=("1crop",)), CATALOG, Progress())
+    cluster.jobs.clear()
+    damaged, *_ = sorted(Path(os.environ["BENCHSUITE_CACHE"]).rglob("*.logits"))
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    run_on(RAY, asked(tmp_path / "after", protocols=("1crop",)), CATALOG, Progress())
+    assert len(cluster.computed) == 1
+    assert digests(tmp_path / "after") == digests(tmp_path / "before")
+
+
 def test_nodes_of_other_hardware_keep_their_own_store_and_stand_in_the_manifest(tmp_path: Path, cluster: Nodes) -> None:
     def other(node: str, found: Computed) -> Computed:
         if node == "one":
