@@ -40,9 +40,8 @@ import numpy as np
 import torch
 
 from benchsuite import Architecture, Preprocess, distinct, hookimpl, load_plugins
-from benchsuite.data.prepared_reader import open_prepared
+from benchsuite.evaluation.loading import open_loader
 from benchsuite.evaluation.question import Question, RunRequest
-from benchsuite.evaluation.resident import resident
 from benchsuite.evaluator import OpenNetwork, Settings, evaluate
 from benchsuite.models.device import keep_freed_memory
 from benchsuite.models.resize.device_views import DeviceViews
@@ -121,8 +120,7 @@ def planned(args: argparse.Namespace, catalog: Any, loader: str, protocol: str) 
     )
     questions = plan(request, catalog)
     first, views = questions[0], distinct(tuple(v for q in questions for m in q.members for v in m.views))
-    opened = open_prepared(first.loader, first.split, first.samples, views, args.data)
-    opened = resident(opened, first.split, first.samples, views, print)
+    opened = open_loader(first.loader, first.split, first.samples, views, args.data, print)
     return [dataclasses.replace(q, loader=opened) for q in questions]
 
 

@@ -71,6 +71,8 @@ if TYPE_CHECKING:
         Span,
         Split,
         SplitName,
+        decodes,
+        file_content,
     )
     from benchsuite.specs.hookspecs import hookimpl
     from benchsuite.specs.loader import FileFormat, Loader
@@ -120,7 +122,9 @@ _NAMES = {
     "benchsuite.specs.architecture": "Architecture DenseParts Family Input Transform Weights",
     "benchsuite.specs.catalog": "Catalog load_plugins",
     "benchsuite.specs.combine": "Combine",
-    "benchsuite.specs.dataset": "AS_PILLOW Baseline Block Cell Census Conversion Dataset Sample Span Split SplitName",
+    "benchsuite.specs.dataset": (
+        "AS_PILLOW Baseline Block Cell Census Conversion Dataset Sample Span Split SplitName decodes file_content"
+    ),
     "benchsuite.specs.hookspecs": "hookimpl",
     "benchsuite.specs.loader": "FileFormat Loader",
     "benchsuite.specs.parameters": "bind",
@@ -219,12 +223,14 @@ __all__ = [
     "completion_script",
     "data_folders",
     "decode",
+    "decodes",
     "distinct",
     "download_data",
     "evaluate",
     "expected",
     "explain",
     "export",
+    "file_content",
     "first_line",
     "five",
     "flips",

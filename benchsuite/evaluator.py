@@ -109,8 +109,9 @@ def fill(
             yield begun[-1]
 
     on = network.start is not None
-    reader = images.loader, images.split, todo(), turn, settings.workers, seconds
-    events = read(*reader, ahead=on, resizer=network.resizer)
+    events = read(
+        images.loader, images.split, todo(), turn, settings.workers, seconds, ahead=on, resizer=network.resizer
+    )
     made = batched(events, settings.batch_size, settings.held, SPAN if on else 1)
     since = time.perf_counter()
     for done in scored(network, made, turn):

@@ -1,15 +1,19 @@
-"""Fixtures: an isolated cache and home, and real images from the folder BENCHSUITE_TEST_DATA if it is set."""
+"""Fixtures: an isolated cache and home, the site, a browser, and the real images of BENCHSUITE_TEST_DATA."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from opened_pages import CHROMIUM
 
 settings.register_profile("tests", deadline=None, derandomize=True)
 settings.load_profile("tests")
@@ -37,6 +41,31 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.delenv("BENCHSUITE_DATA", raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)  # set to the width of the terminal if tests run in several processes
     return root
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of the docs, built once."""
+    pytest.importorskip("furo", reason="the site is not built: pip install 'benchsuite[docs]'")
+    pytest.importorskip("myst_parser")
+    root, folder = Path(__file__).resolve().parents[1], tmp_path_factory.mktemp("site")
+    options = ["--fail-on-warning", "--keep-going", "--quiet", "--conf-dir", str(root / "docs")]
+    build = [sys.executable, "-m", "sphinx", *options, "-d", str(folder / "trees"), str(root), str(folder / "html")]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder / "html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One headless Chromium for all tests of a file."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on the PATH")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -186,3 +187,21 @@ def test_pixels_that_are_multiplied_by_the_reciprocal_are_found(gpu: Path, monke
     outcome = pixel_values(Bench("cpu", SMALL))
     assert outcome.verdict == "failed"
     assert f"{2 * 3 * 126} of 1536 unit values" in outcome.text
+
+
+def test_a_resize_of_which_one_bit_differs_is_found(gpu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpu_check import exact
+    from gpu_check.bench import Bench
+    from gpu_check.made_up import SMALL
+
+    right, called = exact.resized, itertools.count()
+    monkeypatch.setattr(exact, "RESIZES", exact.RESIZES[-2:])
+    monkeypatch.setattr(exact, "resized", lambda *how: right(*how) ^ (next(called) == 6))
+    outcome = exact.resize_bits(Bench("cpu", SMALL))
+    assert outcome.verdict == "failed"
+    assert "1 of 24 resizes have other bits than on the CPU" in outcome.text
+    monkeypatch.setattr(exact, "resized", right)
+    assert exact.resize_bits(Bench("cpu", SMALL)).verdict == "passed"
+    monkeypatch.setattr(exact, "difference", lambda device: "other bits than Pillow")
+    outcome = exact.resize_bits(Bench("cpu", SMALL))
+    assert (outcome.verdict, outcome.text.partition("; ")[2]) == ("failed", "other bits than Pillow")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from opened_pages import Opened
 from page_commands import commands, parsed
 
 from benchsuite import load_plugins
@@ -21,7 +18,6 @@ from benchsuite.specs import parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 class Links(HTMLParser):
@@ -38,19 +34,6 @@ class Links(HTMLParser):
                 self.ids.add(value or "")
             elif name in ("href", "src") and value:
                 self.links.add(value)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built once for all tests of this file."""
-    pytest.importorskip("furo", reason="the site is not built: pip install 'benchsuite[docs]'")
-    pytest.importorskip("myst_parser")
-    folder = tmp_path_factory.mktemp("site")
-    options = ["--fail-on-warning", "--keep-going", "--quiet", "--conf-dir", str(ROOT / "docs")]
-    build = [sys.executable, "-m", "sphinx", *options, "-d", str(folder / "trees"), str(ROOT), str(folder / "html")]
-    done = subprocess.run(build, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    return folder / "html"
 
 
 def test_every_page_is_on_the_site_and_in_its_navigation(site: Path) -> None:
@@ -113,70 +96,66 @@ UNREACHABLE = """() => [...document.querySelectorAll("article pre, article .tabl
 """What scrolls sideways and cannot be reached by the keyboard."""
 
 
-class Opened:
-    """A page opened from disk; what it says on the console and asks for outside of the site is recorded."""
-
-    def __init__(self, browser: Any, page: Path, width: int) -> None:
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.tab = browser.new_page(viewport={"width": width, "height": 900})
-        self.tab.on("console", lambda message: self.said.append(message.text))
-        self.tab.on("pageerror", lambda error: self.said.append(str(error)))
-        self.tab.on("request", lambda request: self.asked.append(request.url))
-        self.tab.goto(page.as_uri())
-
-    def quiet(self) -> None:
-        """Asserts that nothing was said and nothing but files was asked for. Closes the page."""
-        assert self.said == []
-        assert [url for url in self.asked if not url.startswith(("file:", "data:"))] == []
-        self.tab.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One headless Chromium for all tests of this file."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no chromium, chromium-browser or google-chrome on the PATH")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM)
-        yield opened
-        opened.close()
-
-
 def test_the_site_opens_from_disk_at_its_first_page(browser: Any, site: Path) -> None:
-    opened = Opened(browser, site / "index.html", 1300)
+    opened = Opened(browser, site / "index.html")
     opened.tab.wait_for_url("**/README.html")
     assert opened.tab.locator("h1").first.inner_text().startswith("benchsuite")
     captions = opened.tab.locator(".sidebar-tree .caption").all_inner_texts()
     assert opened.tab.locator("[role=heading]:not([aria-level])").count() == 0
     assert [text.lower() for text in captions] == ["tutorial", "guides", "reference", "explanation"]
-    opened.quiet()
+    opened.quiet(alone=False)
 
 
 def test_no_page_says_anything_on_the_console_or_is_wider_than_its_screen(browser: Any, site: Path) -> None:
     for page in PAGES:
-        opened = Opened(browser, site / page.relative_to(ROOT).with_suffix(".html"), 1300)
+        opened = Opened(browser, site / page.relative_to(ROOT).with_suffix(".html"))
         for width in (1300, 390):
             opened.tab.set_viewport_size({"width": width, "height": 900})
-            assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width, page
+            assert opened.wide() <= width, page
             opened.tab.wait_for_function(f"({UNREACHABLE})().length === 0")  # the page hears of it later
-        opened.quiet()
+        opened.quiet(alone=False)
 
 
 def test_the_search_finds_pages_from_disk(browser: Any, site: Path) -> None:
-    opened = Opened(browser, site / "search.html", 1300)
+    opened = Opened(browser, site / "search.html")
     opened.tab.locator("#search-page-input, article input[name=q], .sidebar-search").first.fill("binaryproto")
     opened.tab.keyboard.press("Enter")
     opened.tab.locator("#search-results li a", has_text="Weights from a file").first.wait_for()
-    opened.quiet()
+    opened.quiet(alone=False)
 
 
 def test_a_long_table_is_filtered_by_all_words(browser: Any, site: Path) -> None:
-    opened = Opened(browser, site / "docs" / "families.html", 1300)
+    opened = Opened(browser, site / "docs" / "families.html")
     rows = opened.tab.locator("article tbody tr")
     total = rows.count()
     opened.tab.get_by_label("Only rows with these words").fill("TIMM vit_")
     assert opened.tab.locator("article tbody tr:visible").count() == 1
     assert opened.tab.locator(".filter output").inner_text() == f"1 of {total} rows"
-    opened.quiet()
+    opened.quiet(alone=False)
+
+
+MAIN = [ROOT / name for name in ("README.md", "docs/tutorial.md", "docs/reference/protocols.md")]
+COLOURS = ("color-contrast", "link-in-text-block")
+"""The rules that a dark page could break if a light one does not."""
+
+
+def test_axe_finds_no_serious_fault_on_any_page(browser: Any, site: Path) -> None:
+    """Some seconds: each page is looked at as a whole."""
+    for page in PAGES:
+        opened = Opened(browser, site / page.relative_to(ROOT).with_suffix(".html"), color_scheme="light")
+        assert opened.faults() == [], page
+        opened.quiet(alone=False)
+
+
+@pytest.mark.parametrize("page", MAIN, ids=lambda page: page.name)
+def test_axe_finds_no_serious_fault_on_narrow_and_dark_pages(browser: Any, site: Path, page: Path) -> None:
+    opened = Opened(browser, site / page.relative_to(ROOT).with_suffix(".html"), color_scheme="light")
+    light = opened.tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    opened.tab.set_viewport_size({"width": 400, "height": 900})
+    assert opened.faults() == []
+    opened.tab.emulate_media(color_scheme="dark")
+    assert opened.tab.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    assert opened.faults(*COLOURS) == []
+    opened.tab.set_viewport_size({"width": 1300, "height": 900})
+    assert opened.faults(*COLOURS) == []
+    opened.quiet(alone=False)

@@ -21,6 +21,8 @@ from gpu_check.rows import Check, Outcome, Stage, measured, promised, skipped
 
 from benchsuite import Preprocess
 from benchsuite.evaluation.question import TOLERANCE
+from benchsuite.evaluation.resident import on_device
+from benchsuite.models.device import device_here
 from benchsuite.models.input_normalization import InputNormalization
 from benchsuite.models.network import COMPILED
 from benchsuite.models.perturbed_batch import PerturbedBatch, perturbed
@@ -187,6 +189,24 @@ def resized_views(bench: Bench) -> Outcome:
     return promised(kept, f"{'; '.join(words)}; {counts.strip()}")
 
 
+def resident_views(bench: Bench) -> Outcome:
+    """Whole evaluations of images that stay on the device have the predictions of those that are read again."""
+    limit, protocols = bench.sizes.few // 3, ("1crop", "10crop")
+    base = bench.evaluate(protocols, limit=limit, batch_size=16)
+    passes = [bench.evaluate(protocols, limit=limit, batch_size=16, loader="torch,resident") for _ in range(2)]
+    same = all(
+        np.array_equal(base[name].columns[c], found[name].columns[c])
+        for found in passes
+        for name in protocols
+        for c in base[name].columns
+    )
+    held = on_device(device_here(bench.name)).bytes
+    rates = ", ".join(f"{one['1crop'].rate:.0f}" for one in (base, *passes))
+    kept = same and (held > 0 or not bench.cuda)
+    words = f"{limit} images, read, kept and again: {'the same' if same else 'OTHER'} predictions, {rates} images/s"
+    return promised(kept, f"{words}; {held / 2**20:.1f} MiB stay on the device")
+
+
 def pinned(bench: Bench) -> Outcome:
     """Batches that are submitted ahead, from one array that is overwritten at once, have the scores of their own."""
     count, n = 24, max(2, bench.sizes.batch // 8)
@@ -322,6 +342,7 @@ EXACT = Stage(
         Check("logits against float32 on the CPU", against_cpu, 10),
         Check("counts are the CPU's but for near ties", counts, 20),
         Check("images resized on the device", resized_views, 12),
+        Check("images that stay on the device", resident_views, 8),
         Check("pinned memory and streams", pinned, 4),
         Check("batches of other sizes", batch_sizes, 6),
         Check("auto precision", auto, 8),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "tf32")
+PLACES = ("auto", "host", "device")
 
 VALUES: dict[str, tuple[str, ...]] = {
     "protocol": ("protocols",),
@@ -34,6 +35,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "shell": ("shells",),
     "device": ("devices",),
     "precision": ("precisions",),
+    "resize_on": ("places",),
     "scale": ("scales",),
 }
 """The kinds of names that an option or argument takes, by its name in the parser; others take text or files."""
@@ -156,6 +158,7 @@ NAMES: dict[str, Callable[[Sequence[str]], Iterable[str]]] = {
     "shells": _shells,
     "devices": lambda before: DEVICES,
     "precisions": lambda before: PRECISIONS,
+    "places": lambda before: PLACES,
     "scales": lambda before: ("full", "mini"),
 }
 """Where the names of each kind come from, if no plugin declares them."""

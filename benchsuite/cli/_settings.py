@@ -41,6 +41,7 @@ GENERAL = {
     "device": General("auto", (*_EVALUATING, "train", "data-check")),
     "loader": General("torch", _EVALUATING),
     "batch-size": General("8 on a CPU, 512 on a GPU", _EVALUATING),
+    "resize-on": General("auto", _EVALUATING),
     "workers": General("by the number of cores", (*_EVALUATING, "data-prepare")),
     "compile": General("false", _EVALUATING),
     "results": General("results"),

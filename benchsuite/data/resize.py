@@ -50,7 +50,7 @@ def resize(image: Any, height: int, width: int, view: View) -> NDArray[np.uint8]
     if size(image) == (height, width):
         return np.asarray(image)
     if by_pillow(view):
-        picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+        picture = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))
         return np.asarray(picture.resize((width, height), Image.Resampling[view.interpolation.upper()]))
     pixels = np.asarray(image)
     rows = _sample(pixels.astype(np.float32), height, 0, view.interpolation)

@@ -20,9 +20,9 @@ class OpenNetwork:
 
     ``start`` submits a batch and returns a function that waits for its scores; None if ``predict`` computes them at
     once. ``buffer`` returns arrays from which ``start`` makes no other copy on the host. ``resizer`` makes the views of
-    images on the device; None where the host does. ``folded`` counts batch
-    normalisations folded into convolutions; ``reading`` says what was done to a file of weights. ``busy()`` and
-    ``pinning()`` return the seconds of computing, and of copying to pinned memory, so far.
+    images on the device; None where the host does. ``folded`` counts batch normalisations folded into convolutions;
+    ``reading`` says what was done to a file of weights. ``busy()`` and ``pinning()`` return the seconds of computing,
+    and of copying to pinned memory, so far.
     """
 
     predict: Predict

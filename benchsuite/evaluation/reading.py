@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from benchsuite.errors import BenchsuiteError
@@ -204,13 +204,34 @@ The id is None if the thread read more than one image since the last cut; then t
 
 @dataclass(frozen=True, slots=True)
 class _RecordedRead:
-    """``split.read`` that records the ids. A loader's worker process has its own copy, whose ids are not known here."""
+    """``split.read`` that records the ids. A loader's worker process has its own copy, whose ids are not known here.
+
+    ``files`` are the ids of files whose bytes a loader has got: it may call ``read`` for one that it cannot decode.
+    """
 
     read: Callable[[Sample], Any]
     ids: list[str]
+    files: set[str] = field(default_factory=set)
+
+    @property
+    def content(self) -> Callable[[Sample], bytes] | None:
+        """See ``file_content``; what it returns records the ids too."""
+        content: Callable[[Sample], bytes] | None = getattr(self.read, "content", None)
+        if content is None:
+            return None
+
+        def recorded(sample: Sample) -> bytes:
+            self.ids.append(sample.id)
+            self.files.add(sample.id)
+            return content(sample)
+
+        return recorded
 
     def __call__(self, sample: Sample) -> Any:
-        self.ids.append(sample.id)
+        if sample.id in self.files:
+            self.files.discard(sample.id)
+        else:
+            self.ids.append(sample.id)
         image = self.read(sample)
         _LAST.read = image, sample.id if getattr(_LAST, "read", None) is None else None
         return image

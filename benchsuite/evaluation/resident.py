@@ -1,4 +1,4 @@
-"""Resident images: read and resized once, then kept in memory for all networks and protocols of a process."""
+"""Resident images: read and resized once, then kept for all networks of a process, on their device or in memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,22 +32,25 @@ Name = tuple[str, str]
 
 @dataclass(slots=True)
 class ResidentImages:
-    """Images by set, uint8 (h, w, 3). A set is what one reader gives at one resize; the last one was used last.
+    """Images by set, in a memory of which ``free`` bytes are left. A set is what one reader gives at one resize.
 
-    ``limit`` is the bound on ``bytes`` of all sets: ``begin`` sets it to what is kept and half of what is free.
+    The last set was used last. ``limit`` is the bound on ``bytes`` of all sets: ``begin`` sets it to what is kept and
+    half of what is free. ``moved`` puts an array, uint8 (h, w, 3), into this memory; what it returns has ``shape``,
+    ``nbytes`` and the array's pixels.
     """
 
     free: Callable[[], int]
+    moved: Callable[[Any], Any] = lambda image: image
     limit: int = 0
     bytes: int = 0
-    sets: dict[Hashable, dict[Name, NDArray[np.uint8]]] = field(default_factory=dict)
+    sets: dict[Hashable, dict[Name, Any]] = field(default_factory=dict)
 
     def begin(self, key: Hashable, processes: int = 1) -> None:
         """Begins a pass over a set, in each of ``processes`` processes that share the memory."""
         self.limit = self.bytes + self.free() // (2 * processes)
         self.sets[key] = self.sets.pop(key, {})
 
-    def found(self, key: Hashable, names: Sequence[Name]) -> list[NDArray[np.uint8]] | None:
+    def found(self, key: Hashable, names: Sequence[Name]) -> list[Any] | None:
         """The images of these names, in order; None if one of them is not kept."""
         images = self.sets[key]
         return [images[name] for name in names] if all(name in images for name in names) else None
@@ -61,7 +65,7 @@ class ResidentImages:
 
     def keep(self, key: Hashable, names: Sequence[Name], images: Sequence[NDArray[np.uint8]]) -> None:
         """Adds images to a set."""
-        new = {name: image for name, image in zip(names, images, strict=True) if name not in self.sets[key]}
+        new = {n: self.moved(i) for n, i in zip(names, images, strict=True) if n not in self.sets[key]}
         self.sets[key].update(new)
         self.bytes += sum(image.nbytes for image in new.values())
 
@@ -73,7 +77,20 @@ def free_memory() -> int:
 
 
 RESIDENT = ResidentImages(free_memory)
-"""The images that this process keeps, until it ends."""
+"""The images that this process keeps in its own memory, until it ends."""
+
+
+@cache
+def on_device(name: str) -> ResidentImages:
+    """The images that this process keeps on a device, until it ends."""
+    import torch
+
+    from benchsuite.models.resize.device_views import ResidentImage
+
+    def free() -> int:
+        return int(torch.cuda.mem_get_info(torch.device(name))[0]) if name.startswith("cuda") else free_memory()
+
+    return ResidentImages(free, lambda image: ResidentImage(image, name))
 
 
 def resident(
@@ -84,12 +101,13 @@ def resident(
     note: Callable[[str], None],
     *,
     processes: int = 1,
-    kept: ResidentImages = RESIDENT,
+    memories: Sequence[ResidentImages] = (RESIDENT,),
 ) -> Loader:
     """An opened loader that reads each image once and keeps it; unchanged if it is not to be ``resident``.
 
     If all ``views`` begin with the same resize, images are kept resized, else as they are read. ``samples`` are all
-    that will be read. If they do not fit, ``note`` is called with one line, and those that do are kept.
+    that will be read. They are kept in the first of the ``memories`` that has room. If none has, ``note`` is called
+    with one line, and what did not fit is read again.
     """
     if not loader.resident:
         return loader
@@ -98,12 +116,13 @@ def resident(
     own, count = split, len(samples)  # the split that ``images`` gets counts what is read, and so does read_once_each
     source = "exact" if loader.exact else loader.name
     key = source, reader(split), view and resize_of(view)
-    kept.begin(key, processes)
+    for memory in memories:
+        memory.begin(key, processes)
     told: list[str] = []
 
     def images(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
         names = [(s.id, s.state) for s in samples]
-        found = kept.found(key, names)
+        found = next((kept for memory in memories if (kept := memory.found(key, names)) is not None), None)
         if found is not None:  # those that are resized only have to be cut: threads would cost more than they do
             pairs = zip(samples, found, strict=True)
             yield from in_order(pairs, lambda pair: _again(*pair, then), workers if view is None else 0)
@@ -114,14 +133,34 @@ def resident(
             for pixels, result in whole:
                 held += pixels.nbytes
                 read.append(pixels)
-                if not told and not kept.makes_room(key, held):
-                    told.append(_too_small(kept, key, held, len(read), count))
+                if not told and not any(memory.makes_room(key, held) for memory in memories):
+                    told.append(_too_small(memories, key, held, len(read), count))
                     note(told[0])
                 yield result
         if not told and len(read) == len(names):  # by now it is sure which image is which
-            kept.keep(key, names, read)
+            _keep(memories, key, names, read)
 
     return replace(loader, images=images, streams=False)  # it is known of each chunk whether it is kept
+
+
+def _keep(
+    memories: Sequence[ResidentImages], key: Hashable, names: Sequence[Name], images: Sequence[NDArray[np.uint8]]
+) -> None:
+    """Keeps images in the first memory that has room. One that turns out to have none takes no others."""
+    count = sum(image.nbytes for image in images)
+    for memory in memories:
+        if not memory.makes_room(key, count):
+            continue
+        try:
+            memory.keep(key, names, images)
+        except RuntimeError as error:
+            from benchsuite.models.memory import lacks_memory
+
+            if not lacks_memory(error):
+                raise
+            memory.limit = 0
+        else:
+            return
 
 
 def _again(sample: Sample, pixels: Any, then: Callable[[Any, float], T]) -> T:
@@ -147,10 +186,10 @@ def _resized(view: View | None, then: Callable[[Any, float], T]) -> Callable[[An
     return resized
 
 
-def _too_small(kept: ResidentImages, key: Hashable, held: int, read: int, samples: int) -> str:
-    images = kept.sets[key]
-    mean = (held + sum(image.nbytes for image in images.values())) / (read + len(images))
-    need, limit = mean * samples / 2**30, kept.limit / 2**30
+def _too_small(memories: Sequence[ResidentImages], key: Hashable, held: int, read: int, samples: int) -> str:
+    images = [image for memory in memories for image in memory.sets[key].values()]
+    mean = (held + sum(image.nbytes for image in images)) / (read + len(images))
+    need, limit = mean * samples / 2**30, sum(memory.limit for memory in memories) / 2**30
     return (
         f"the images need about {need:.1f} GiB, half of the free memory is {limit:.1f} GiB: {len(images)} of {samples} "
         "are kept, the others are read by each network again"

@@ -64,10 +64,7 @@ class Published:
     @property
     def error(self) -> Decimal | None:
         """The error rate in percent, exactly: as published, or 100 minus the published accuracy. None without value."""
-        if not self.value:
-            return None
-        value = Decimal(self.value)
-        return 100 - value if self.metric.endswith("accuracy") else value
+        return error_of(self.value, self.metric)
 
     @property
     def short_side(self) -> int | None:
@@ -79,6 +76,13 @@ class Published:
     def measurement(self) -> str:
         """The id without ``-top1`` or ``-top5``, which is the same for both figures of one measurement."""
         return self.id.removesuffix("-top1").removesuffix("-top5")
+
+
+def error_of(value: str, metric: str) -> Decimal | None:
+    """The error rate in percent of a figure, with as many decimals as its ``value`` in print; None without a value."""
+    if not value:
+        return None
+    return 100 - Decimal(value) if metric.endswith("accuracy") else Decimal(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,8 @@ class Claim:
     """What an author says about the figures ``rows`` (their ids).
 
     ``causes`` are the factors that it names for their difference. A claim is no measurement, and more than the figures
-    alone allow to conclude. ``url`` is empty if no original was seen.
+    alone allow to conclude. ``url`` is that of the source; if no original was seen, of a page where the author prints
+    the first of the figures.
     """
 
     id: str

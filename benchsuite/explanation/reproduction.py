@@ -16,9 +16,14 @@ from benchsuite.specs.view import Interpolation
 
 def run_command(catalog: Catalog, row: Published) -> tuple[str | None, str]:
     """The command that measures a published figure again, and what the user has to fill in; or None and the reason."""
+    if row.id in ledger.trained() and row.dataset in catalog.datasets:
+        note = f"PATH is the folder of your {row.dataset}; the recipe of its training is repeated"
+        return f"benchsuite reproduce {row.id} --data {row.dataset}:PATH --train", note
     missing = missing_part(catalog, row)
     if missing:
         return None, missing
+    if catalog.datasets[row.dataset].recipe is not None:
+        return f"benchsuite reproduce {row.id}", f"the network is trained on {row.dataset} first"
     try:
         name, declared = network(catalog, row)
         spec = catalog.architecture(name)

@@ -13,7 +13,7 @@ from benchsuite.report.content import Report, read
 from benchsuite.report.frequency.content import FrequencyContent
 from benchsuite.report.frequency.pictures import triples
 from benchsuite.report.gallery import Picture
-from benchsuite.report.page import page
+from benchsuite.report.html.page import page
 from benchsuite.report.plots import matplotlib_files
 from benchsuite.report.plots.figures import every_pair, figures
 from benchsuite.report.sources import Sources, sources
@@ -71,7 +71,7 @@ def build(request: ReportRequest, catalog: Catalog) -> Built:
             notes += picture_notes
     files = [*_texts(request, report, pictures, notes)]
     if request.plots is not None:
-        files += matplotlib_files.write(figures(report), request.plots)
+        files += matplotlib_files.write(figures(report), request.plots, report.palette)
     return Built(report, tuple(files), tuple(notes))
 
 

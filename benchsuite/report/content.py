@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,6 +14,8 @@ from benchsuite.explanation.comparison import Comparison, Run, Side
 from benchsuite.report import training_content
 from benchsuite.report.frequency import content as frequency_content
 from benchsuite.report.frequency.content import FrequencyContent, RunOnDisk
+from benchsuite.report.plots import palette
+from benchsuite.report.plots.palette import Palette
 from benchsuite.report.sources import LadderFile, Sources
 from benchsuite.report.tables import text
 from benchsuite.report.training_content import TrainingContent
@@ -48,6 +49,11 @@ class Entry:
     def run_id(self) -> str:
         """The run's id."""
         return str(self.row["run_id"])
+
+    @property
+    def digest(self) -> str:
+        """The last part of the run's id, which is different for every run."""
+        return self.run_id.rpartition("-")[2]
 
     @property
     def data(self) -> str:
@@ -97,7 +103,9 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two runs on the same images. ``p_holm`` is corrected for all pairs of the ladder, or of the set of images.
+    """Two runs on the same images. ``name`` is made from their ids.
+
+    ``p_holm`` is corrected for all pairs of the ladder, or of the set of images.
 
     ``changed`` are the fixed and broken images that changed most; ``comparison.top1`` counts all of them. It is empty
     if the report shows no details of the pair.
@@ -156,6 +164,12 @@ class Report:
             groups.setdefault(entry.data, []).append(entry)
         yield from groups.values()
 
+    @property
+    def palette(self) -> Palette:
+        """The colour of each protocol."""
+        protocols = [str(entry.row["protocol"]) for entry in self.entries]
+        return palette.palette([*protocols, *(frequency_content.FILTERS if self.frequencies else ())])
+
     def networks(self) -> int:
         """The number of different networks among the runs."""
         return len({entry.network for entry in self.entries})
@@ -187,11 +201,11 @@ def read(selected: Sources) -> Report:
     families = [*map(list, map(pairwise, chains)), *_by_data(wanted)]
     detailed = min(DETAILED, sum(map(len, families)))
     limits = iter([IMAGES // max(1, detailed)] * detailed)
-    numbers = itertools.count(1)
-    families_of_pairs = [_family(family, load, limits, numbers) for family in families]
+    named = functools.partial(_named, set[str]())
+    families_of_pairs = [_family(family, load, limits, named) for family in families]
     ladders = [
-        LadderContent(f"ladder-{i}", tuple(chain), pairs, file)
-        for i, (chain, pairs, file) in enumerate(zip(chains, families_of_pairs, selected.ladders, strict=False), 1)
+        LadderContent(named("ladder", chain[0], chain[-1]), tuple(chain), pairs, file)
+        for chain, pairs, file in zip(chains, families_of_pairs, selected.ladders, strict=False)
     ]
     pairs = [pair for family in families_of_pairs[len(chains) :] for pair in family]
     on_disk = [RunOnDisk(at[entry.run_id], entry.row, entry.manifest) for entry in ordered]
@@ -213,7 +227,10 @@ def _by_data(pairs: Sequence[tuple[Entry, Entry]]) -> list[list[tuple[Entry, Ent
 
 
 def _family(
-    pairs: Sequence[tuple[Entry, Entry]], load: Callable[[Entry], Run], limits: Iterator[int], numbers: Iterator[int]
+    pairs: Sequence[tuple[Entry, Entry]],
+    load: Callable[[Entry], Run],
+    limits: Iterator[int],
+    named: Callable[[str, Entry, Entry], str],
 ) -> tuple[Pair, ...]:
     """Compares the pairs and corrects their p-values for each other.
 
@@ -225,9 +242,20 @@ def _family(
         results.append((comparison.compare(a, b), changed(a, b, next(limits, 0))))
     corrected = significance.holm([found.top1.p for found, _ in results])
     return tuple(
-        Pair(f"pair-{next(numbers)}", *pair, found, p, images)
+        Pair(named("pair", *pair), *pair, found, p, images)
         for pair, (found, images), p in zip(pairs, results, corrected, strict=True)
     )
+
+
+def _named(taken: set[str], kind: str, before: Entry, after: Entry) -> str:
+    """``pair-b6532570f6fb-e5e26cf790fa``; with a number if the report already has that name."""
+    name = first = f"{kind}-{before.digest}-{after.digest}"
+    number = 1
+    while name in taken:
+        number += 1
+        name = f"{first}-{number}"
+    taken.add(name)
+    return name
 
 
 def changed(before: Run, after: Run, most: int) -> tuple[Changed, ...]:

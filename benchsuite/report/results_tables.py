@@ -31,7 +31,7 @@ from benchsuite.report.tables import grids, reproductions
 from benchsuite.report.tables import runs as run_tables
 from benchsuite.report.tables import trainings as training_tables
 from benchsuite.report.tables.published import explanation
-from benchsuite.report.tables.sheet import Cell, Column, Sheet, number, whole
+from benchsuite.report.tables.sheet import Cell, Column, Sheet, number, whole, with_columns
 from benchsuite.specs.catalog import Catalog
 from benchsuite.storage import correctness
 
@@ -87,9 +87,7 @@ def runs(folder: Path, path: str, *names: str) -> RenderedTable:
 
 def _without_machine(sheet: Sheet) -> str:
     """The table without the columns that depend on the machine."""
-    kept = [i for i, column in enumerate(sheet.columns) if column.title not in MEASURED]
-    rows = tuple(tuple(row[i] for i in kept) for row in sheet.rows)
-    return markdown_table(dataclasses.replace(sheet, columns=tuple(sheet.columns[i] for i in kept), rows=rows))
+    return markdown_table(with_columns(sheet, lambda i: sheet.columns[i].title not in MEASURED))
 
 
 def summed_up(folder: Path, path: str, *names: str) -> RenderedTable:
@@ -110,7 +108,8 @@ def ladder(folder: Path, file: str) -> RenderedTable:
 def waterfall(folder: Path, file: str) -> RenderedTable:
     """``waterfall FILE``: the rungs of such a ladder as a plot, an SVG file next to the page."""
     (content,) = _ladder_report(folder, file).ladders
-    return _plots([(Path(file).stem, figures.waterfall(content))])
+    drawn = dataclasses.replace(figures.waterfall(content), name="ladder-1")  # ids in the file: the same for any runs
+    return _plots([(Path(file).stem, drawn)])
 
 
 def frequency(folder: Path, path: str, run: str) -> RenderedTable:

@@ -23,10 +23,11 @@ BEYOND = f"beyond chance (exact McNemar, Holm p ≤ {ALPHA})"
 
 def summary(report: Report) -> str:
     """The main results as one paragraph of plain text."""
-    return " ".join(_sentences(report))
+    return " ".join(sentences(report))
 
 
-def _sentences(report: Report) -> Iterator[str]:
+def sentences(report: Report) -> Iterator[str]:
+    """The same in its parts."""
     for ladder in report.ladders:
         yield _ladder(ladder)
     yield from (_frequency(content.analysis) for content in report.frequencies if content.analysis is not None)

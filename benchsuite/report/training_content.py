@@ -51,6 +51,11 @@ class TrainingContent:
         return str(self.row["run_id"])
 
     @property
+    def digest(self) -> str:
+        """The last part of the training's id, which is different for every training."""
+        return self.run_id.rpartition("-")[2]
+
+    @property
     def name(self) -> str:
         """``pnn:nfilters=8, klachko-5@mini, seed 1``."""
         return f"{self.row['architecture']}, {self.row['recipe']}, seed {self.row['seed']}"

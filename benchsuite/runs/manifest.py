@@ -133,6 +133,7 @@ def _numerics(answer: Answer, settings: Settings, device: str) -> dict[str, Any]
         "folded": sum(o.folded for o in answer.opened),
         "device": device,
         "loader": answer.question.loader.name,
+        **({"decoder": decoder()} if (decoder := answer.question.loader.decoder) is not None else {}),
         "batch_size": settings.batch_size,
         "workers": settings.workers,
         "processes": int(os.environ.get("WORLD_SIZE", answer.question.request.processes)),

@@ -13,12 +13,12 @@ from threading import Lock
 from typing import Any
 
 from benchsuite.data.prefetch import cores
-from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError, StorageError
 from benchsuite.evaluation.input_pipeline import HELD_BYTES
+from benchsuite.evaluation.loading import open_loader
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
-from benchsuite.evaluation.resident import free_memory, resident
+from benchsuite.evaluation.resident import free_memory
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress
@@ -173,8 +173,9 @@ def begin(request: RunRequest, todo: list[Question], progress: Progress, crew: C
     """Begins the pass over the images that answers the questions in ``todo``, of which there is at least one."""
     from benchsuite.models import precision
 
-    todo = _with_open_loader(todo, request, progress, crew.local_size)
     device = device_here(request.device)
+    stays = device if device.startswith("cuda") and _on_device(request, device) else None
+    todo = _with_open_loader(todo, request, progress, crew.local_size, stays)
     precision.check(todo[0].precision, device)
     compute = Compute(device, todo[0].precision, request.compiled)
     keep_freed_memory()
@@ -221,18 +222,21 @@ def _work(
 
 
 def _with_open_loader(
-    todo: Sequence[Question], request: RunRequest, progress: Progress, processes: int
+    todo: Sequence[Question], request: RunRequest, progress: Progress, processes: int, stays: str | None
 ) -> list[Question]:
     """The questions with their loader opened for the views of all of them, in each of ``processes`` processes here.
 
-    Raises ``DataError`` if the prepared file that the loader reads is missing or unsuitable.
+    ``stays`` is the device on which images that are kept stay, if any.
+
+    Raises a ``BenchsuiteError`` as ``open_loader`` does.
     """
     first = todo[0]
     views = distinct(tuple(v for q in todo for m in q.members for v in m.views))
-    loader = open_prepared(first.loader, first.split, first.samples, views, request.data or first.dataset.name)
+    typed = request.data or first.dataset.name
+    source = first.loader, first.split, first.samples, views, typed
+    loader = open_loader(*source, progress.note, processes=processes, device=stays)
     if not loader.exact:
         progress.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
-    loader = resident(loader, first.split, first.samples, views, progress.note, processes=processes)
     return [dataclasses.replace(q, loader=loader) for q in todo]
 
 
@@ -281,6 +285,8 @@ def _open(
         "pillow": metadata.version("pillow"),  # another version may resize to other pixels
         "loader": None if source.loader.exact else source.loader.name,
     }
+    if source.loader.decoder is not None:
+        key["decoder"] = source.loader.decoder()
     if chosen.options:
         key["options"] = [list(option) for option in chosen.options]
     if network.folded:

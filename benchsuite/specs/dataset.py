@@ -221,6 +221,31 @@ class Split:
     conversion: Conversion = AS_PILLOW
 
 
+Content = Callable[[Sample], bytes]
+"""Returns the bytes of a sample's file. Raises ``DataError`` with its name."""
+
+Read = TypeVar("Read", bound=Callable[..., Any])
+
+
+def decodes(content: Content) -> Callable[[Read], Read]:
+    """Decorates a ``read`` that decodes the bytes that ``content(sample)`` returns, and changes nothing else.
+
+    Loaders with a decoder of their own then decode these bytes. Any other ``read`` is called by every loader.
+    """
+
+    def decorated(read: Read) -> Read:
+        read.content = content  # type: ignore[attr-defined]
+        return read
+
+    return decorated
+
+
+def file_content(split: Split) -> Content | None:
+    """What returns the bytes that ``split.read`` decodes; None if it reads arrays, or changes what it decodes."""
+    content: Content | None = getattr(split.read, "content", None)
+    return content
+
+
 @dataclass(frozen=True, slots=True)
 class ConvertedRead:
     """The ``read`` of a split with another conversion."""
@@ -231,6 +256,11 @@ class ConvertedRead:
     def __call__(self, sample: Sample) -> Any:
         """The image of a sample."""
         return self.read(sample, conversion=self.conversion)
+
+    @property
+    def content(self) -> Content | None:
+        """See ``file_content``."""
+        return getattr(self.read, "content", None)
 
 
 def with_conversion(split: Split, conversion: Conversion) -> Split:

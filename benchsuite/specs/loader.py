@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from typing import Protocol as Structural
 
 from benchsuite.specs.dataset import Sample, Split
+from benchsuite.specs.view import View
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,8 +62,11 @@ class Images(Structural):
 class Loader:
     """A way to read images. ``exact`` loaders return the pixels of the reference decoder, bit for bit.
 
-    For a loader that reads a prepared ``file``, ``images`` is None; the opened file reads them. A name may be
-    ``NAME:VARIANT``. ``resident`` is set by the user, with ``NAME,resident``: images stay in memory once they are read.
+    For a loader that reads a prepared ``file``, ``images`` is None; the opened file reads them. For one that also
+    resizes, it is None too: ``resized(view)`` returns ``images`` at the resize of a view. ``decoder()`` returns the
+    name and version of what decodes, on which the pixels of a loader that is not exact depend, so they are part of the
+    keys of the logits; it raises ``DataError`` if a package is missing. A name may be ``NAME:VARIANT``. ``resident`` is
+    set by the user, with ``NAME,resident``: images stay in memory once they are read.
 
     ``streams`` promises that ``samples`` may be any iterable, from which ``images`` takes a bounded number more than it
     has yielded, in the thread that iterates: then a pass reads on into the next chunk without a pause.
@@ -74,4 +78,13 @@ class Loader:
     note: str
     file: FileFormat | None = None
     resident: bool = False
+    resized: Callable[[View], Images] | None = None
+    decoder: Callable[[], str] | None = None
     streams: bool = False
+
+    def check(self) -> None:
+        """Raises a ``BenchsuiteError`` that says in one line what to install if the loader lacks something."""
+        if self.decoder is not None:
+            self.decoder()
+        if self.file is not None:
+            self.file.check()

@@ -10,10 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.data.resize import resize
 from benchsuite.errors import DataError, expected
 from benchsuite.specs import dataset
 from benchsuite.specs.dataset import Sample
 from benchsuite.specs.loader import Images, Loader
+from benchsuite.specs.view import View, resized_shape
 from benchsuite.testing.checker import Checker
 
 if TYPE_CHECKING:
@@ -44,7 +46,12 @@ def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
                 one = Checker(f"{it.where}, sample {sample.id}")
                 one.is_image(pixels)
                 one.needs(math.isfinite(seconds) and seconds >= 0, "seconds", "a length of time", seconds)
-                equal = not loader.exact or np.array_equal(pixels, np.asarray(split.read(sample)))
+                wanted = np.asarray(split.read(sample))
+                if loader.resized is not None:
+                    short = min(pixels.shape[:2])
+                    one.needs(short == RESIZED.resize, "the shorter side of an image", f"{RESIZED.resize}", short)
+                    wanted = resize(wanted, *resized_shape(wanted.shape[0], wanted.shape[1], RESIZED), RESIZED)
+                equal = not loader.exact or np.array_equal(pixels, wanted)
                 one.needs(equal, "an image of an exact loader", "the pixels of read() in the requested order", "others")
         unreadable = dataclasses.replace(split, read=_broken_probe)
         if loader.file is None:
@@ -56,8 +63,11 @@ def _images(loader: Loader, split: dataset.Split, it: Checker) -> Iterator[Image
     """The loader's ``images``; for a loader of prepared files, a function that reads a file written here."""
     import numpy as np
 
-    one = (loader.images is None) != (loader.file is None)
-    it.needs(one, "images and file", "one of them, and the other None", f"{loader.images} and {loader.file}")
+    given = [value for value in (loader.images, loader.file, loader.resized) if value is not None]
+    it.needs(len(given) == 1, "images, file and resized", "one of them, and the others None", f"{len(given)} of them")
+    if loader.resized is not None:
+        yield loader.resized(RESIZED)
+        return
     if loader.images is not None:
         yield loader.images
         return
@@ -72,6 +82,10 @@ def _images(loader: Loader, split: dataset.Split, it: Checker) -> Iterator[Image
             form.write(path, len(split.samples), pairs)
             rows = form.open(path)
         yield lambda split, samples, then, workers: rows([places[s.id] for s in samples], then, workers)
+
+
+RESIZED = View(7)
+"""The view whose resize a loader that also resizes is tried with."""
 
 
 def _keep(pixels: Any, seconds: float) -> tuple[Any, float]:

@@ -128,9 +128,9 @@ def check_value(kind: str, name: str, catalog: Catalog) -> Finding:
     """Checks one declared value. A loader whose own ``check`` says that something is not installed is skipped."""
     value = _values(catalog, kind)[name]
     subject = f"{kind} {name}"
-    if kind == "loader" and value.file is not None:
+    if kind == "loader":
         try:
-            value.file.check()
+            value.check()
         except DataError as error:
             return Finding(subject, skipped=str(error))
     try:

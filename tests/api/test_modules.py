@@ -164,6 +164,11 @@ def test_the_command_of_its_run_says_that_only_python_can_repeat_it() -> None:
         (network, {"preprocess": "usual"}, "Expected preprocess to be a benchsuite.Preprocess, got usual"),
         (network, {"weights": "random"}, "Expected weights to be left out for a module, which has its own, got random"),
         (network, {"processes": 2}, "Expected processes to be 1 for a module, which other processes cannot import"),
+        (
+            network,
+            {"place": "slurm"},
+            "Expected place to be local for a module, which only this process has",
+        ),
         (network, {"name": "my net"}, "Expected name to be letters, digits and . _ -, for a single module, got my net"),
         (lambda: [network(), "toy"], {}, "Expected the networks to be all names or all torch modules, got a str"),
         (lambda: [network(), network()], {}, "Expected each module to be given once, got one twice"),

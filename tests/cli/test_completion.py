@@ -41,6 +41,7 @@ def runs(isolated: Path) -> Path:
         ("run resnet50 --protocol=10", {"--protocol=10crop"}),
         ("run resnet50 --data fash", {"fashion-mnist"}),
         ("run resnet50 --precision b", {"bf16"}),
+        ("run resnet50 --resize-on ", {"auto", "host", "device"}),
         ("run --limit 5 resnet50 --loader tor", {"torch"}),
         ("report --html ", set()),
         ("run resnet50 --limit ", set()),

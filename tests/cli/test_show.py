@@ -223,7 +223,7 @@ def test_a_published_number_shows_every_field_that_the_source_fills(run):
         assert words in text
     assert "weights  " not in text
     found = run("tv-v1-50-top1", json_=True)
-    assert (found["value"], found["error"], found["status"]) == ("76.13", 23.87, "verified")
+    assert (found["value"], found["error"], found["status"]) == ("76.130", 23.87, "verified")
 
 
 def command(catalog, row_id, architecture="net50"):
@@ -273,7 +273,7 @@ def test_a_number_of_a_data_set_that_is_not_there_says_so(catalog):
     fewer = dataclasses.replace(catalog, datasets={n: d for n, d in catalog.datasets.items() if n != "svhn"})
     told = _facts.run_command(fewer, dataclasses.replace(row, architecture="net50"))
     assert told == (None, "benchsuite has no dataset 'svhn'")
-    assert command(catalog, "lbcnn-gh-svhn")[0] == "benchsuite run net50 -p 1crop --data svhn:PATH --weights FILE"
+    assert command(catalog, "lbcnn-gh-svhn")[0] == "benchsuite reproduce lbcnn-gh-svhn --data svhn:PATH --train"
 
 
 def written(folder, **changes):

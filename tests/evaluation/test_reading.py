@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchsuite import BenchsuiteError, Crop, DataError, Loader, Sample, Split, View
+from benchsuite import BenchsuiteError, Crop, DataError, Loader, Sample, Split, View, decodes, file_content
 from benchsuite.builtin.loaders.torch import TORCH
 from benchsuite.evaluation.chunk import ChunkInProgress
-from benchsuite.evaluation.input_pipeline import Piece
-from benchsuite.evaluation.reading import pieces, read
+from benchsuite.evaluation.input_pipeline import Piece, cutter
+from benchsuite.evaluation.reading import pieces, read, read_once_each
 from benchsuite.evaluation.timing import Seconds
 
 VIEWS = (View(4, Crop(2)), View(4, Crop(4)))
@@ -200,3 +200,44 @@ def test_pieces_of_samples_are_those_of_a_chunk() -> None:
     found = list(pieces(TORCH, split_of(), SAMPLES[:3], VIEWS))
     assert [(p.sample, p.view) for p in found] == [(i, v) for i in range(3) for v in range(2)]
     assert [p.pixels.shape for p in found[:2]] == [(2, 2, 3), (4, 4, 3)]
+
+
+FILES = tuple(Sample(f"{i}", 0, f"file {i}") for i in range(4))
+
+
+@decodes(lambda sample: sample.id.encode())
+def read_grey(sample: Sample) -> Any:
+    return np.full((9, 9, 3), int(sample.id), np.uint8)
+
+
+def read_by(order: Sequence[int], by_itself: Sequence[int]) -> list[int]:
+    """The values of the images that a loader gives which decodes the files ``by_itself`` and lets others be read."""
+
+    def images(split: Split, samples: Sequence[Sample], then: Any, workers: int) -> Iterator[Any]:
+        content = file_content(split)
+        assert content is not None
+        for i in order:
+            data = content(samples[i])
+            own = np.full((9, 9, 3), int(data), np.uint8) if i in by_itself else split.read(samples[i])
+            yield then(own, 0.0)
+
+    split = Split("grey", FILES, ("a", "b"), mirror=True, read=read_grey)
+    loader = Loader("own", images, exact=False, note="")
+    found = read_once_each(loader, split, FILES, cutter((View(9, Crop(9)),), nullcontext()), 0)
+    return [int(one.pixels[0][0, 0, 0]) for one in found]
+
+
+@pytest.mark.parametrize("by_itself", [(), (0, 1, 2, 3), (1, 3)])
+def test_a_loader_may_decode_files_by_itself_and_each_is_counted_once(by_itself: Sequence[int]) -> None:
+    assert read_by(range(4), by_itself) == [0, 1, 2, 3]
+    for order in ([0, 1, 1, 3], [0, 1, 2], [0, 1, 2, 3, 3]):
+        with pytest.raises(
+            BenchsuiteError, match=r"the loader own to read each of 4 images once, got [34] distinct of"
+        ):
+            read_by(order, by_itself)
+
+
+def test_a_read_that_changes_what_it_decodes_has_no_files() -> None:
+    split = Split("grey", FILES, ("a", "b"), mirror=True, read=read_grey)
+    assert file_content(split) is not None
+    assert file_content(dataclasses.replace(split, read=lambda sample: read_grey(sample)[1:])) is None

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded_progress import RecordedProgress
@@ -17,12 +18,16 @@ from toy_evaluation import CATALOG
 
 from benchsuite import BenchsuiteError, Crop, DataError, Loader, Sample, Split, View
 from benchsuite.data.resize import cut, resize
+from benchsuite.evaluation import loading
 from benchsuite.evaluation import resident as module
 from benchsuite.evaluation.input_pipeline import cutter
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.evaluation.reading import read_once_each
 from benchsuite.evaluation.resident import ResidentImages, free_memory, resident
+from benchsuite.models.resize.device_views import DeviceCut, DeviceViews, ResidentImage
+from benchsuite.models.transfer import transfer as transfer_to
 from benchsuite.runs import run as runs
+from benchsuite.runs.plan import plan
 from benchsuite.runs.run import run
 from benchsuite.specs.view import resized_shape
 
@@ -77,7 +82,7 @@ def test_the_second_pass_has_the_same_pixels_and_reads_nothing(views: tuple[View
     noise, kept = Images(), ResidentImages(lambda: PLENTY)
     samples, told = noise.split.samples, []
     for subset in (samples[:8], samples[8:], samples[3:15:2], samples):
-        loader = resident(KEPT, noise.split, samples, views, told.append, kept=kept)
+        loader = resident(KEPT, noise.split, samples, views, told.append, memories=[kept])
         assert same(cuts(loader, noise.split, subset, views, workers), plain(subset, views))
     assert sorted(noise.reads) == [s.id for s in samples]
     assert told == []
@@ -102,7 +107,7 @@ def test_views_of_another_resize_other_images_and_other_pixels_are_read_again() 
     ]
     for number, (loader, samples, views) in enumerate(passes):
         noise.reads.clear()
-        opened = resident(loader, noise.split, samples, views, print, kept=kept)
+        opened = resident(loader, noise.split, samples, views, print, memories=[kept])
         assert same(cuts(opened, noise.split, samples, views), plain(samples, views)), number
         assert noise.reads == [s.id for s in samples], number
 
@@ -112,7 +117,7 @@ def test_no_more_is_kept_than_half_of_the_free_memory(free: int, passes: list[tu
     noise = Images(6)
     kept = ResidentImages(lambda: free - kept.bytes)
     for views in passes:
-        opened = resident(KEPT, noise.split, noise.split.samples, views, lambda line: None, kept=kept)
+        opened = resident(KEPT, noise.split, noise.split.samples, views, lambda line: None, memories=[kept])
         for start in (0, 3):
             samples = noise.split.samples[start : start + 3]
             assert same(cuts(opened, noise.split, samples, views), plain(samples, views))
@@ -124,7 +129,7 @@ def test_what_does_not_fit_is_read_again_and_said_in_one_line() -> None:
     noise, told = Images(8), list[str]()
     first = sum(3 * np.prod(resized_shape(*image_of(s).shape[:2], CROPS[0])) for s in noise.split.samples[:4])
     kept = ResidentImages(lambda: 2 * int(first))
-    opened = resident(KEPT, noise.split, noise.split.samples, CROPS, told.append, kept=kept)
+    opened = resident(KEPT, noise.split, noise.split.samples, CROPS, told.append, memories=[kept])
     for _ in range(2):
         for start in (0, 4):
             cuts(opened, noise.split, noise.split.samples[start : start + 4], CROPS)
@@ -172,7 +177,7 @@ def twice(split: Split, samples: Sequence[Sample], then: Any, workers: int) -> I
 def test_of_a_loader_that_mixes_images_up_nothing_is_kept(images: Any) -> None:
     noise, kept = Images(5), ResidentImages(lambda: PLENTY)
     wrong = Loader("wrong", images, exact=True, note="", resident=True)
-    opened = resident(wrong, noise.split, noise.split.samples, CROPS, print, kept=kept)
+    opened = resident(wrong, noise.split, noise.split.samples, CROPS, print, memories=[kept])
     with pytest.raises(BenchsuiteError, match="the loader wrong to "):
         cuts(opened, noise.split, noise.split.samples, CROPS)
     assert kept.bytes == 0
@@ -180,7 +185,9 @@ def test_of_a_loader_that_mixes_images_up_nothing_is_kept(images: Any) -> None:
 
 def test_of_a_loader_that_drops_an_image_nothing_is_kept() -> None:
     noise, kept = Images(5), ResidentImages(lambda: PLENTY)
-    opened = resident(Loader("short", shortened, True, "", resident=True), noise.split, (), CROPS, print, kept=kept)
+    opened = resident(
+        Loader("short", shortened, True, "", resident=True), noise.split, (), CROPS, print, memories=[kept]
+    )
     assert len(cuts(opened, noise.split, noise.split.samples, CROPS)) == 4  # which the input pipeline refuses
     assert kept.bytes == 0
 
@@ -192,12 +199,18 @@ def test_an_image_that_cannot_be_read_or_enlarged_is_named(monkeypatch: pytest.M
     noise, kept = Images(5), ResidentImages(lambda: PLENTY)
     split = dataclasses.replace(noise.split, read=broken)
     with pytest.raises(DataError, match=r"^broken \(noise 0\)$"):
-        cuts(resident(KEPT, split, split.samples, CROPS, print, kept=kept), split, split.samples, CROPS)
+        cuts(resident(KEPT, split, split.samples, CROPS, print, memories=[kept]), split, split.samples, CROPS)
     for _ in range(2):  # while it is read, and when it is kept
-        cuts(resident(KEPT, noise.split, (), SCALES, print, kept=kept), noise.split, noise.split.samples, SCALES)
+        first = resident(KEPT, noise.split, (), SCALES, print, memories=[kept])
+        cuts(first, noise.split, noise.split.samples, SCALES)
         monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 30)
         with pytest.raises(DataError, match=r"of at most 30 pixels after its resize, .*\(noise 0\)$"):
-            cuts(resident(KEPT, noise.split, (), SCALES, print, kept=kept), noise.split, noise.split.samples, SCALES)
+            cuts(
+                resident(KEPT, noise.split, (), SCALES, print, memories=[kept]),
+                noise.split,
+                noise.split.samples,
+                SCALES,
+            )
         monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 2**28)
 
 
@@ -216,8 +229,8 @@ def test_a_run_of_other_networks_and_protocols_reads_no_image_and_has_the_same_p
 
     datasets = {**CATALOG.datasets, "toy": dataclasses.replace(CATALOG.datasets["toy"], open=counting)}
     catalog = dataclasses.replace(CATALOG, datasets=datasets)
-    monkeypatch.setattr(runs, "resident", lambda *words, **more: resident(*words, **more, kept=kept))
     kept = ResidentImages(lambda: PLENTY)
+    monkeypatch.setattr(loading, "RESIDENT", kept)
 
     def answers(loader: str, place: str) -> dict[str, bytes]:
         found = {}
@@ -236,6 +249,93 @@ def test_a_run_of_other_networks_and_protocols_reads_no_image_and_has_the_same_p
     assert len(reads) - before == 5
     names = [{p.name for p in (tmp_path / place / "2").rglob("*.logits")} for place in ("plain", "kept")]
     assert names[0] == names[1]
+
+
+def there(free: int = PLENTY) -> ResidentImages:
+    """Images that stay on the CPU as they would on another device."""
+    return ResidentImages(lambda: free, lambda image: ResidentImage(image, "cpu"))
+
+
+@pytest.mark.parametrize("views", [CROPS, SCALES])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_images_that_stay_on_a_device_are_cut_there_to_the_same_pixels(views: tuple[View, ...], workers: int) -> None:
+    noise, memories, resizer = (
+        Images(),
+        [there(), ResidentImages(lambda: PLENTY)],
+        DeviceViews(transfer_to(torch.device("cpu"))),
+    )
+    samples = noise.split.samples
+    for _ in range(2):
+        loader = resident(KEPT, noise.split, samples, views, print, memories=memories)
+        made = list(read_once_each(loader, noise.split, samples, cutter(views, nullcontext(), resizer), workers))
+        found = [[np.asarray(resizer.stacked([part]))[0] for part in one.pixels] for one in made]
+        assert same(found, plain(samples, views))
+    assert len(noise.reads) == len(samples)
+    assert (memories[0].bytes > 0, memories[1].bytes) == (True, 0)
+    assert all(isinstance(part, DeviceCut) for one in made for part in one.pixels)
+
+
+def test_a_host_that_resizes_gets_their_pixels_too() -> None:
+    noise, memory = Images(5), there()
+    for views in (SCALES, (*SCALES, View(10, antialias=False))):
+        for _ in range(2):
+            opened = resident(KEPT, noise.split, noise.split.samples, views, print, memories=[memory])
+            assert same(cuts(opened, noise.split, noise.split.samples, views), plain(noise.split.samples, views))
+    assert len(noise.reads) == 5
+
+
+def test_what_a_device_has_no_room_for_stays_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise, told = Images(8), list[str]()
+    sizes = [3 * int(np.prod(resized_shape(*image_of(s).shape[:2], CROPS[0]))) for s in noise.split.samples]
+    memories = [there(2 * sum(sizes[:4])), ResidentImages(lambda: PLENTY)]
+    opened = resident(KEPT, noise.split, noise.split.samples, CROPS, told.append, memories=memories)
+    for _ in range(2):
+        for start in (0, 4):
+            part = noise.split.samples[start : start + 4]
+            assert same(cuts(opened, noise.split, part, CROPS), plain(part, CROPS))
+    assert (len(noise.reads), told) == (8, [])
+    assert [memory.bytes for memory in memories] == [sum(sizes[:4]), sum(sizes[4:])]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), RuntimeError("another one")])
+def test_a_device_that_turns_out_to_have_no_room_takes_no_others(error: RuntimeError) -> None:
+    def full(image: Any) -> Any:
+        raise error
+
+    noise, memories = Images(6), [ResidentImages(lambda: PLENTY, full), ResidentImages(lambda: PLENTY)]
+    opened = resident(KEPT, noise.split, noise.split.samples, CROPS, print, memories=memories)
+    if "another" in str(error):
+        with pytest.raises(RuntimeError, match="another one"):
+            cuts(opened, noise.split, noise.split.samples, CROPS)
+        return
+    for part in (noise.split.samples[:3], noise.split.samples[3:]) * 2:
+        assert same(cuts(opened, noise.split, part, CROPS), plain(part, CROPS))
+    assert len(noise.reads) == 6
+    assert (memories[0].bytes, memories[0].limit) == (0, 0)
+
+
+def test_a_run_on_cuda_keeps_images_there_unless_the_host_resizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(runs, "open_loader", lambda *words, device, **more: asked.append(device) or words[0])
+    monkeypatch.setattr(runs, "device_here", lambda name: name)
+    monkeypatch.setattr("benchsuite.models.precision.check", lambda *words: None)
+    monkeypatch.setattr(runs.profile, "begin", lambda device: None)
+    for device, where in (("cuda:1", "auto"), ("cuda:1", "host"), ("cpu", "auto"), ("cpu", "device")):
+        request = RunRequest(("toy",), ("1crop",), "toy", device=device, resize_on=where, batch_size=4)
+        runs.begin(request, plan(request, CATALOG), RecordedProgress())
+    assert asked == ["cuda:1", None, None, None]
+
+
+def test_each_device_has_a_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (1000 + device.index, 4000))
+    module.on_device.cache_clear()
+    memories = [module.on_device(name) for name in ("cuda:0", "cuda:1", "cuda:1")]
+    for memory in memories:
+        memory.begin("set")
+    assert [memory.limit for memory in memories] == [500, 500, 500]
+    assert memories[0] is not memories[1]
+    assert memories[1] is memories[2]
+    module.on_device.cache_clear()
 
 
 def test_the_memory_that_is_free_is_that_of_the_machine_or_of_the_container(

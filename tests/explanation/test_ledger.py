@@ -71,6 +71,12 @@ def test_trailing_zeros_are_kept_as_printed(source, digits):
     assert {ledger.rounding(r.error) for r in printed} == {Decimal(5).scaleb(-digits - 1)}
 
 
+def test_every_claim_leads_to_its_author():
+    repositories = {row.id: row.url.rpartition("/")[2] for row in ROWS}
+    for claim in ledger.claims():
+        assert claim.url.rpartition("/")[2] in {repositories[name] for name in claim.rows}, claim
+
+
 def test_every_row_says_where_it_comes_from():
     for row in ROWS:
         assert row.source, row
@@ -167,7 +173,9 @@ def test_networks_and_weights_have_the_names_that_the_plugins_declare():
     for row in ROWS:
         if row.architecture and ":" not in row.architecture and row.architecture not in planned:
             declared = {w.name for w in catalog.architecture(row.architecture).weights}
-            assert row.weights in declared | {""}, row
+            recipe = catalog.datasets[row.dataset].recipe
+            trained = {f"trained here ({recipe.name})"} if recipe else set()
+            assert row.weights in declared | trained | {""}, row
 
 
 def test_matching_can_be_kept_to_a_dataset():

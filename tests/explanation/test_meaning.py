@@ -17,7 +17,7 @@ def test_the_same_measurement_can_be_compared_with_the_published_figure() -> Non
     tested = "resnet50, weights IMAGENET1K_V1, by 1crop (one view of an image)"
     assert text.startswith(f"What 23.870 % means: {tested}, is wrong on 11935 of 50000 images of imagenet; ")
     assert "lies between 23.498 and 24.246 % (95 % interval)" in text
-    assert "it can be compared with runs on the same images and with the published 23.87 % of " in text
+    assert "it can be compared with runs on the same images and with the published 23.870 % of " in text
     assert text.endswith(".")
     assert "; not with" not in text
     assert "evenly spaced" not in text

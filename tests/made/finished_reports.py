@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 from finished_runs import saved, scores
+from finished_trainings import correct, learned
+from frequency_analyses import analysed
 from toy_evaluation import CATALOG
 
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
 from benchsuite.report.content import Report, read
-from benchsuite.report.gallery import Picture, opened, pictures
-from benchsuite.report.page import page
+from benchsuite.report.frequency.pictures import DrawnTriple
+from benchsuite.report.frequency.pictures import picture as drawn_picture
+from benchsuite.report.gallery import Picture, opened, pictures, thumbnail
+from benchsuite.report.html.page import page
 from benchsuite.report.plots.figures import every_pair
 from benchsuite.report.sources import sources
 from benchsuite.runs.run import run
@@ -145,3 +149,34 @@ def pictures_of(results: Path) -> tuple[Report, dict[str, list[Picture]]]:
     assert notes == []
     named = dataclasses.replace(report, classes={data: split.classes for data, split in splits.items()})
     return named, pictures(every_pair(named), splits)[0]
+
+
+NETWORKS = ("pnn:level=0.1,nfilters=8", "pnn:level=0.2,nfilters=8", "lbcnn:depth=5,filters=64,full=128", "resnet20")
+"""Networks of trainings: two that differ in one option, one with options that tell it from nothing, one without any."""
+
+
+def everything(results: Path) -> tuple[Report, dict[str, list[Picture]]]:
+    """A report with a ladder, a frequency section, comparisons, trainings with long names, and its pictures."""
+    analysed(results)
+    first, last = "resnet50-1crop-x-aaa", "resnet50-10crop-x-bbb"
+    saved(results, last, scores(60, 10, 2, noise=0.7), protocol__label="10crop", views=[VIEW] * 10)
+    saved(results, "resnet18-tta-x-ccc", scores(60, 10, 3), protocol__label="tta", architecture__name="resnet18")
+    means = {"crops": 1.5, "size": -0.5}
+    shares = [{"factor": name, "mean": mean, "least": -2.0, "most": 3.0} for name, mean in means.items()]
+    ladder = ladder_file(results, first, last, shapley=shares, orders=2)
+    for number, network in enumerate(NETWORKS):
+        recipe = {"name": "pnn-dispute-adam-0.5-150-frozen-none@mini", "seed": number, "source": "a page"}
+        recipe |= {"accounting": "smoothed-best", "expected": "top-1 accuracy ~93 % after 80 epochs"}
+        sizes = {"name": network, "parameters": 11_173_962, "frozen": 0, "masks": 46_080}
+        name = f"{network.partition(':')[0]}-x-cifar10_jpeg-0123456789a{number}"
+        more = {"heldout": range(20, 8, -1), "watched": {"lowpass": range(12)}}
+        learned(results, name, correct(12, 60, number), architecture=sizes, recipe=recipe, **more)
+    names = [folder.name for kind in ("runs", "training") for folder in sorted((results / kind).iterdir())]
+    report = read(sources(results, (*names, str(ladder))))
+    small = drawn_picture(np.full((32, 32, 3), 0.5))
+    (content,) = report.frequencies
+    assert content.analysis is not None
+    triples = tuple(DrawnTriple(triple, small, small, small) for triple in content.analysis.triples[:3])
+    picture = thumbnail(np.full((32, 32, 3), 128, dtype=np.uint8))
+    shown = {pair.name: [Picture(image, picture) for image in pair.changed[:4]] for pair in every_pair(report)}
+    return dataclasses.replace(report, frequencies=(dataclasses.replace(content, pictures=triples),)), shown

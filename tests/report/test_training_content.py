@@ -15,7 +15,7 @@ from finished_trainings import correct, learned
 from benchsuite import DataError, StorageError
 from benchsuite.report import export, training_content
 from benchsuite.report.content import read
-from benchsuite.report.page import page
+from benchsuite.report.html.page import page
 from benchsuite.report.plots import figures
 from benchsuite.report.sources import sources
 from benchsuite.report.summary import summary

@@ -68,8 +68,11 @@ def _last_is_other(group: tuple[str, Sequence[Entry]]) -> tuple[bool, str]:
 def _summed(kind: str, entries: Sequence[Entry]) -> str:
     if kind != "published":
         return ", ".join(entry["name"] for entry in entries)
-    errors = sorted(entry["error"] for entry in entries if entry["error"] is not None and "top1" in entry["metric"])
-    return " to ".join(f"{error:g}" for error in dict.fromkeys((errors[0], errors[-1]))) if errors else ""
+    from benchsuite.explanation import ledger
+
+    found = (ledger.error_of(entry["value"], entry["metric"]) for entry in entries if "top1" in entry["metric"])
+    errors = sorted(error for error in found if error is not None)
+    return " to ".join(map(str, dict.fromkeys((errors[0], errors[-1])))) if errors else ""
 
 
 def matching(kind: str, entries: list[Entry], pattern: str) -> list[Entry]:

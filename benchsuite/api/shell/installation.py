@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FEATURES = {
     "caffe": "He et al.'s .caffemodel files",
+    "dali": "--loader dali",
     "ffcv": "--loader ffcv",
     "query": "benchsuite query",
     "ray": "run and sweep --on ray",
@@ -168,11 +169,10 @@ def _loaders(catalog: Catalog) -> Iterator[Trial]:
     from benchsuite.testing import check_loader
 
     for name, loader in catalog.loaders.items():
-        if loader.file is not None:
-            trial = _tried("loader", name, loader.file.check, failed=ABSENT)
-            if trial.state != FINE:
-                yield trial
-                continue
+        trial = _tried("loader", name, loader.check, failed=ABSENT)
+        if trial.state != FINE:
+            yield trial
+            continue
         trial = _tried("loader", name, lambda loader=loader: check_loader(loader))  # type: ignore[misc]
         exact = "the reference decoder's pixels" if loader.exact else "other pixels than the reference decoder"
         yield Trial("loader", name, trial.state, trial.detail or f"read 33 images: {exact}")

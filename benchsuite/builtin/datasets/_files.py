@@ -21,6 +21,7 @@ from benchsuite import (
     check_headers,
     data_folders,
     decode,
+    decodes,
     expected,
     is_remote,
     read_bytes,
@@ -145,21 +146,37 @@ def in_order(samples: Iterable[Sample]) -> tuple[Sample, ...]:
     return tuple(ordered)
 
 
+def content(sample: Sample) -> bytes:
+    """The bytes of the file of a sample. Raises ``DataError`` if it cannot be read or has changed."""
+    try:
+        data = Path(sample.where).read_bytes() if sample.place is None else read_bytes(sample.place)
+    except OSError as error:
+        raise DataError(expected("an image", "readable", error.strerror or str(error), sample.where)) from None
+    _check_unchanged(sample)
+    return data
+
+
+@decodes(content)
 def read_file(sample: Sample, conversion: Conversion = AS_PILLOW) -> Any:
     """The image of a sample of a folder or an archive, as a Pillow image in mode RGB.
 
     Raises ``DataError`` for a file that has changed since it was listed: its logits would be cached as those of the old
     file.
     """
+    data = None if sample.place is None else read_bytes(sample.place)
+    image = decode(sample.where, data, conversion=conversion)
+    _check_unchanged(sample)
+    return image
+
+
+def _check_unchanged(sample: Sample) -> None:
     if sample.place is None:
-        image, stamp = decode(sample.where, conversion=conversion), file_stamp(Path(sample.where))
+        stamp = file_stamp(Path(sample.where))
     else:
-        image = decode(sample.where, read_bytes(sample.place), conversion=conversion)
         url = is_remote(sample.place.file)  # its state is not asked for again with each image
         stamp = sample.stamp if url else f"{sample.place.size}@{archive_state(sample.place.file)}"
     if stamp != sample.stamp:
         raise DataError(expected("an image", "unchanged since the run began", "a changed file", sample.where))
-    return image
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:

@@ -271,7 +271,7 @@ class _Planner:
             fresh=asked.fresh,
             results=asked.results,
         )
-        requests = [dataclasses.replace(request, seed=seed) for seed in seeds]
+        requests = [dataclasses.replace(request, seed=None if seed == recipe.seed else seed) for seed in seeds]
         trainings = tuple((one, jobs.plan(one, self.catalog)) for one in requests)
         left = [one for one in trainings if asked.fresh or not _finished(*one)]
         if left and not self.request.train:

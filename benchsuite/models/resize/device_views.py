@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from benchsuite.models.resize.resampling import kept_on_device, resized, sent
 from benchsuite.models.transfer import DirectTransfer, OverlappedTransfer
 from benchsuite.specs.view import View
 
-HELD, SHARE = 2**32, 8
+HELD, SHARE = 2**31, 8
 """Upper bound in bytes on decoded images that wait to be resized; on CUDA also this part of the device's memory."""
 
 TOGETHER = 2**26
@@ -36,30 +37,39 @@ class DeviceViews:
     def __init__(self, transfer: DirectTransfer | OverlappedTransfer) -> None:
         """Compares a few resizes on the device with Pillow's before any image is read."""
         self.transfer, self.refused = transfer, difference(transfer.device)
-        self.on_device = self.on_host = 0
+        self.on_device, self.on_host, self._process = 0, 0, os.getpid()
         self._held, self._limit, self._changing = 0, _limit(transfer.device), threading.RLock()
 
     def image(self, image: Any, scales: Sequence[tuple[View, int, int]], seen: int) -> DeviceImage | None:
         """Takes a decoded Pillow image or uint8 array, to resize it to ``scales``, (view, height, width), there.
 
         None if the host is to do it: if less goes up then, as there is nothing to resize and the views have fewer
-        pixels (``seen``) than the image; if too many bytes wait; or if the device's resize is ``refused``.
+        pixels (``seen``) than the image; if too many bytes wait; if the device's resize is ``refused``; or in a process
+        of a loader, which cannot use the device. A ``ResidentImage`` is there already: only what has to be resized may
+        be refused.
 
         Called in the thread that read the image. Raises ``TooLarge`` as ``data.resize.resize`` does.
         """
         height, width = resizing.size(image)
-        if seen <= height * width and all((high, wide) == (height, width) for _, high, wide in scales):
+        whole = all((high, wide) == (height, width) for _, high, wide in scales)
+        if isinstance(image, ResidentImage) and whole:
+            return DeviceImage(self, image.pixels, 0)
+        if os.getpid() != self._process or (seen <= height * width and whole):
             return None
         for view, high, wide in scales:
             resizing.refuse_large(image, high, wide)
             for axis, size in passes(height, width, high, wide, pillow()) if resizing.by_pillow(view) else ():
                 coefficients((height, width)[axis], size, view.interpolation)  # kept for the device's thread
-        reserve(3 * height * width)
+        count = 0 if isinstance(image, ResidentImage) else 3 * height * width
+        reserve(count)
         with self._changing:
-            taken = not self.refused and self._held + 3 * height * width <= self._limit
-            self._held += 3 * height * width * taken
+            taken = not self.refused and self._held + count <= self._limit
+            self._held += count * taken
             self.on_device, self.on_host = self.on_device + taken, self.on_host + (not taken)
-        return DeviceImage(self, image, height, width) if taken else None
+        if not taken:
+            return None
+        pixels = image.pixels if isinstance(image, ResidentImage) else _waiting(image, self.transfer)
+        return DeviceImage(self, pixels, count)
 
     def stacked(self, parts: Sequence[Any]) -> Any:
         """The pixels of a batch, of ``DeviceCut`` and uint8 arrays (h, w, 3), as one tensor (n, h, w, 3) on the device.
@@ -101,18 +111,36 @@ class DeviceViews:
         return torch.stack(rows)
 
 
+class ResidentImage:
+    """An image, uint8 (h, w, 3), that stays on a device for all networks, so that nothing of it goes up again.
+
+    Raises torch's own error if the device has no memory for it.
+    """
+
+    __slots__ = ("nbytes", "pixels", "shape")
+
+    def __init__(self, image: Any, device: str) -> None:
+        """Copies an array there, and waits for it: any stream may read it from then on."""
+        self.shape, self.nbytes = image.shape, image.nbytes
+        self.pixels = torch.from_numpy(image if image.flags.writeable else image.copy()).to(device)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """A copy on the host."""
+        return np.asarray(self.pixels.cpu().numpy(), dtype)
+
+
 class DeviceImage:
     """A decoded image, uint8 (h, w, 3), that waits on the host, or on the device once a view of it was needed there.
 
-    Its bytes count in the bound of its ``DeviceViews`` as long as it exists.
+    ``held`` bytes count in the bound of its ``DeviceViews`` as long as it exists.
     """
 
-    def __init__(self, views: DeviceViews, image: Any, height: int, width: int) -> None:
-        self.shape, self.device, self._views = (height, width), views.transfer.device, views
-        self._pixels = _waiting(image, self.device)
+    def __init__(self, views: DeviceViews, pixels: Any, held: int) -> None:
+        self.shape, self.device, self._views = tuple(pixels.shape[:2]), views.transfer.device, views
+        self._pixels, self._held = pixels, held
 
     def __del__(self) -> None:
-        self._views.give_back(3 * self.shape[0] * self.shape[1])
+        self._views.give_back(self._held)
 
     def scaled(self, height: int, width: int, view: View) -> DeviceScale:
         """The image as the view resizes it."""
@@ -177,12 +205,13 @@ def _resized(images: Sequence[DeviceImage], scale: tuple[int, int, str]) -> Sequ
     return [*resized(torch.stack([image.on_device() for image in images]), height, width, interpolation, pillow())]
 
 
-def _waiting(image: Any, device: Any) -> Any:
+def _waiting(image: Any, transfer: DirectTransfer | OverlappedTransfer) -> Any:
     """A tensor of the image's pixels on the host, in pinned memory for CUDA if there is any."""
     pixels = np.asarray(image)
-    if device.type == "cuda":
+    if transfer.device.type == "cuda":
         try:
-            pinned = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True)
+            with transfer.chosen():
+                pinned = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True)
         except RuntimeError as error:
             if not lacks_memory(error):
                 raise

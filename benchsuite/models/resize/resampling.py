@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-TEMPORARY = 2**26
+TEMPORARY = 2**25
 """Upper bound on the taps that are in memory at once, unless one row or column of the result needs more."""
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from benchsuite.explanation.frequency import summary
 from benchsuite.explanation.frequency.analysis import FrequencyAnalysis, Reply
-from benchsuite.report import elements
 from benchsuite.report.frequency import pictures
 from benchsuite.report.frequency.content import FrequencyContent
 from benchsuite.report.frequency.pictures import Drawn, DrawnTriple
+from benchsuite.report.html import elements
 from benchsuite.report.markup import escaped, tag
 from benchsuite.report.plots import frequency as plots
 from benchsuite.report.plots.axes import minus
+from benchsuite.report.plots.palette import Palette
 from benchsuite.report.tables import frequency as tables
 from benchsuite.report.tables.sheet import number
 from benchsuite.stats.digits import percent
@@ -53,31 +55,32 @@ def title(content: FrequencyContent, every: Sequence[FrequencyContent]) -> str:
     return f"{question} ({row['weights']}, {row['protocol']}, {row['dataset']})"
 
 
-def section(content: FrequencyContent, class_name: ClassName) -> str:
+def section(content: FrequencyContent, class_name: ClassName, palette: Palette) -> str:
     """The markup of the section, without its title."""
-    return "\n".join(_parts(content, class_name))
+    return "\n".join(_parts(content, class_name, palette))
 
 
-def _parts(content: FrequencyContent, class_name: ClassName) -> Iterator[str]:
+def _parts(content: FrequencyContent, class_name: ClassName, palette: Palette) -> Iterator[str]:
+    drawn = partial(elements.plots, wide=elements.HALF, cls="plots", palette=palette)
     analysis = content.analysis
     if analysis is not None:
         yield _text(summary.answer(analysis))
     yield _text(_radius(content, analysis))
     yield _text(ARTICLE)
-    yield elements.plots([plots.accuracy(content)], elements.HALF, "plots")
+    yield drawn([plots.accuracy(content)])
     yield _remark(_curve(content))
-    yield elements.sheet(tables.accuracy(content))
+    yield elements.sheet(tables.accuracy(content), palette)
     if analysis is None:
         yield _remark("benchsuite explain RUN --frequency adds pictures, gradients, an attack and the first kernels.")
         return
     yield _remark(CHANCE)
     yield from _triples(content, analysis, class_name)
-    yield tag("h3", "Where the energy of pictures, gradients and attacks lies")
+    yield elements.heading(3, "Where the energy of pictures, gradients and attacks lies", f"{content.name}-energy")
     yield _remark(f"{ENERGY} Here half of the energy {summary.energies(analysis)}.")
-    yield elements.plots(plots.energies(content), elements.HALF, "plots")
-    yield elements.sheet(tables.energy(content))
+    yield drawn(plots.energies(content))
+    yield elements.sheet(tables.energy(content), palette)
     yield _remark(summary.attacked(analysis))
-    yield from _kernels(content, analysis)
+    yield from _kernels(content, analysis, palette)
 
 
 def _radius(content: FrequencyContent, analysis: FrequencyAnalysis | None) -> str:
@@ -111,7 +114,8 @@ def _triples(content: FrequencyContent, analysis: FrequencyAnalysis, class_name:
     if not content.pictures:
         yield _remark("The pictures are drawn with the data set: benchsuite report --gallery, or --html of explain.")
         return
-    yield tag("h3", escaped(f"Right only by their high frequencies: {len(content.pictures)} of {every} images"))
+    words = f"Right only by their high frequencies: {len(content.pictures)} of {every} images"
+    yield elements.heading(3, words, f"{content.name}-pictures")
     crop = "" if analysis.protocol == "1crop" else f" One view is drawn; the answers are those of {analysis.protocol}."
     high = analysis.at_radius.high
     frequent = f"{percent(analysis.accuracy(high.frequent_n))} % of all high-pass pictures get the answer"
@@ -153,17 +157,17 @@ def _image(drawn: Drawn, words: str) -> str:
     return f'<img src="{drawn.uri}" {size} alt="{escaped(words)}" decoding="async">'
 
 
-def _kernels(content: FrequencyContent, analysis: FrequencyAnalysis) -> Iterator[str]:
+def _kernels(content: FrequencyContent, analysis: FrequencyAnalysis, palette: Palette) -> Iterator[str]:
     found = analysis.measurement.kernels
     if found is None:
         yield _remark("The network has no convolution that sees the image, so there are no kernels to show.")
         return
-    yield tag("h3", escaped(f"First layer: {found.layer}"))
+    yield elements.heading(3, f"First layer: {found.layer}", f"{content.name}-layer")
     part = "" if len(found.weights) == found.count else f" The first {len(found.weights)} of {found.count} are drawn."
     yield _remark(KERNELS + part)
     drawn = zip(pictures.kernels(found), ("kernels", "size of their waves"), strict=True)
     shown = "".join(tag("figure", tag("figcaption", words) + _image(one, words), cls="kernels") for one, words in drawn)
-    plot = "".join(elements.plot(figure, elements.HALF) for figure in plots.kernels(content))
+    plot = "".join(elements.plot(figure, elements.HALF, palette) for figure in plots.kernels(content))
     yield tag("div", tag("div", shown, cls="pair") + plot, cls="plots")
 
 

@@ -19,6 +19,13 @@ MOST_ROWS, MOST_RUNS, MOST_CLASSES = 40, 24, 24
 """Upper bounds: rows of a plot of changes, runs whose calibration is drawn, classes of a plot of classes."""
 
 
+STEPS = "Which step of the protocol makes the difference?"
+SHARES = "Which part of the difference is each choice of the protocol?"
+CLASSES = "In which classes do the answers change?"
+COUNTED = "How far is the smoothed accuracy from the exact one?"
+WATCHED = "Which perturbed training images does the network get wrong?"
+
+
 def figures(report: Report) -> Iterator[Figure]:
     """Every plot of a report, in the order of the page."""
     for ladder in report.ladders:
@@ -53,7 +60,9 @@ def waterfall(ladder: LadderContent) -> Bars:
         rows.append(Row(label, _change(pair), (Bar(start, end, _tone(end - start)),), interval=interval))
     rows += [_rate(last, last.row["protocol"]), *_counted(ladder), *_published(ladder, 1)]
     about = f"Top-1 error from {_percent(_error(first), n)} % to {_percent(_error(last), n)} %, step by step."
-    return Bars(f"{ladder.name}", runs.ladder_title(ladder), about, "top-1 error %", tuple(rows), linked=True)
+    return Bars(
+        f"{ladder.name}", runs.ladder_title(ladder), about, "top-1 error %", tuple(rows), linked=True, question=STEPS
+    )
 
 
 def _counted(ladder: LadderContent) -> list[Row]:
@@ -81,7 +90,13 @@ def _published(ladder: LadderContent, end: int) -> list[Row]:
 def _rate(entry: Entry, label: str) -> Row:
     count = Count(entry.row["top1_errors"], entry.row["n"])
     low, high = significance.wilson(count)
-    return Row(label, with_interval(count), mark=float(_error(entry)), interval=(100 * low, 100 * high))
+    return Row(
+        label,
+        with_interval(count),
+        mark=float(_error(entry)),
+        interval=(100 * low, 100 * high),
+        protocol=str(entry.row["protocol"]),
+    )
 
 
 def shares(ladder: LadderContent) -> Bars:
@@ -93,21 +108,27 @@ def shares(ladder: LadderContent) -> Bars:
     )
     title = f"{runs.ladder_title(ladder)}: each factor on average over {ladder.file.orders} orders"
     about = "The effect of each factor averaged over all orders, with the least and the most of any order."
-    return Bars(f"{ladder.name}-shares", title, about, "change of top-1 error, points", rows, zero=True)
+    return Bars(
+        f"{ladder.name}-shares", title, about, "change of top-1 error, points", rows, zero=True, question=SHARES
+    )
 
 
 def costs(report: Report) -> Iterator[Points]:
     """Top-1 error against the number of views and against the pixels that the network sees, for each set of images."""
-    axes = (("views", "views per image"), ("cost", "megapixels that the network sees of a square image"))
+    axes = (
+        ("views", "views per image", "Do more views lower the error?"),
+        ("cost", "megapixels that the network sees of a square image", "Do more pixels lower the error?"),
+    )
     for number, group in enumerate(report.groups(), 1):
-        for name, words in axes:
+        for name, words, question in axes:
             xs = [float(e.row["views"]) if name == "views" else e.megapixels for e in group]
             if len(set(xs)) < 2:
                 continue
             title = f"Top-1 error against {'views' if name == 'views' else 'cost'}, {group[0].images}"
             about = f"{len(group)} runs; top-1 error with 95 % intervals over {words}."
             series = tuple(_series(group, xs))
-            yield Points(f"error-{name}-{number}", title, about, words, "top-1 error %", series, log=True)
+            kind = f"error-{name}-{number}"
+            yield Points(kind, title, about, words, "top-1 error %", series, log=True, question=question)
 
 
 def _series(group: Sequence[Entry], xs: Sequence[float]) -> Iterator[Series]:
@@ -122,7 +143,8 @@ def _series(group: Sequence[Entry], xs: Sequence[float]) -> Iterator[Series]:
 
 def _point(x: float, entry: Entry) -> Point:
     low, high = significance.wilson(Count(entry.row["top1_errors"], entry.row["n"]))
-    return Point(x, float(_error(entry)), 100 * low, 100 * high, entry.row["protocol"])
+    protocol = str(entry.row["protocol"])
+    return Point(x, float(_error(entry)), 100 * low, 100 * high, protocol, protocol)
 
 
 def changes(report: Report) -> Bars:
@@ -141,7 +163,8 @@ def changes(report: Report) -> Bars:
     )
     part = "" if len(rows) == len(report.pairs) else f", the {len(rows)} largest of {len(report.pairs)}"
     about = f"The change of the top-1 error of {len(report.pairs)} pairs of runs, with 95 % intervals."
-    return Bars("changes", f"Change of top-1 error{part}", about, "change of top-1 error, points", rows, zero=True)
+    title, axis = f"Change of top-1 error{part}", "change of top-1 error, points"
+    return Bars("changes", title, about, axis, rows, zero=True, question="Which changes are beyond chance?")
 
 
 def classes(report: Report, pair: Pair) -> Bars:
@@ -162,9 +185,8 @@ def classes(report: Report, pair: Pair) -> Bars:
     )
     title = f"Images fixed and broken, by class{part}: {runs.pair_words(pair.before, pair.after)}"
     about = f"Images fixed and broken in each of {len(most)} classes."
-    return Bars(
-        f"{pair.name}-classes", title, about, "images: fixed to the left, broken to the right", rows, counts=True
-    )
+    axis = "images: fixed to the left, broken to the right"
+    return Bars(f"{pair.name}-classes", title, about, axis, rows, counts=True, question=CLASSES)
 
 
 def reliabilities(report: Report) -> Iterator[Points]:
@@ -179,7 +201,8 @@ def reliability(entry: Entry, calibration: Calibration, *, network: bool) -> Poi
     points = []
     for b in calibration.bins:
         low, high = significance.wilson(Count(b.right, b.n))
-        points.append(Point(b.confidence, b.right / b.n, low, high, f"{b.n} images"))
+        label, protocol = f"{b.n} images", str(entry.row["protocol"])
+        points.append(Point(b.confidence, b.right / b.n, low, high, label, protocol))
     row = entry.row
     error = decimals(100 * Fraction(calibration.ece), 2)
     about = f"Accuracy over confidence in {len(points)} bins; expected calibration error {error} %."
@@ -191,6 +214,7 @@ def reliability(entry: Entry, calibration: Calibration, *, network: bool) -> Poi
         "accuracy",
         (Series(str(row["protocol"]), tuple(points)),),
         square=True,
+        question="Is the network right as often as it is confident?",
     )
 
 
@@ -212,7 +236,7 @@ def course(training: TrainingContent) -> Lines:
         f"Accuracy over {len(epochs)} epochs: {last} % in the last one; the best smoothed one would be printed as "
         f"{chosen} %, of epoch {epochs[best].number}."
     )
-    return Lines(f"training-{training.run_id}", training.name, about, "epoch", "accuracy %", tuple(lines))
+    return Lines(f"training-{training.run_id}", training.name, about, "epoch", "accuracy %", tuple(lines), COUNTED)
 
 
 def watched(training: TrainingContent) -> Lines:
@@ -224,7 +248,7 @@ def watched(training: TrainingContent) -> Lines:
     ]
     last = ", ".join(f"{line.label} {decimals(Fraction(line.points[-1][1]), 1)} %" for line in lines)
     about = f"Errors on training images over {len(epochs)} epochs; in the last one: {last}."
-    return Lines(f"watched-{training.run_id}", training.name, about, "epoch", "training error %", tuple(lines))
+    return Lines(f"watched-{training.run_id}", training.name, about, "epoch", "training error %", tuple(lines), WATCHED)
 
 
 def _tone(change: float) -> Tone:

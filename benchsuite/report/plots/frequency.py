@@ -15,6 +15,9 @@ from benchsuite.stats.radial_energy import even_shares
 NOISE = "noise: every wave alike"
 """The line of a picture in which every frequency has the same energy."""
 
+RINGS = "To which waves is the network sensitive?"
+WITHIN = "How much of the energy is in slow waves?"
+
 
 def figures(content: FrequencyContent) -> Iterator[Figure]:
     """Every plot of one network: accuracy, then energies and kernels if they were measured."""
@@ -33,8 +36,9 @@ def accuracy(content: FrequencyContent) -> Points:
     title = f"Accuracy by radius: {row['architecture']} on {row['dataset']}"
     about = f"Accuracy on low-pass and high-pass pictures of {len(content.points)} radii, with 95 % intervals."
     kept = tuple(s for s in series if s.points)
-    x = f"radius r, {content.unit}"
-    return Points(f"{content.name}-accuracy", title, about, x, "accuracy %", kept, joined=True, level=level)
+    x, question = f"radius r, {content.unit}", "Which waves does the network need?"
+    name = f"{content.name}-accuracy"
+    return Points(name, title, about, x, "accuracy %", kept, joined=True, level=level, question=question)
 
 
 def _marks(content: FrequencyContent, field: str) -> Iterator[Point]:
@@ -43,7 +47,8 @@ def _marks(content: FrequencyContent, field: str) -> Iterator[Point]:
         if count is not None:
             low, high = significance.wilson(count)
             ratio = float(100 * count.ratio)
-            yield Point(float(at.radius), ratio, 100 * low, 100 * high, f"r={_radius(at.radius)}")
+            label = f"r={_radius(at.radius)}"
+            yield Point(float(at.radius), ratio, 100 * low, 100 * high, label, f"{field}pass")
 
 
 def _radius(radius: Fraction) -> str:
@@ -63,11 +68,11 @@ def energies(content: FrequencyContent) -> Iterator[Lines]:
         rings = [_line(name, energy.share) for name, energy in known.items()]
         title = "Energy in each ring, between r − 1 and r"
         about = f"The share of the energy in each of {len(noise)} rings."
-        yield Lines(f"{content.name}-rings", title, about, x, "% of the energy", (*rings, _line(NOISE, noise)))
+        yield Lines(f"{content.name}-rings", title, about, x, "% of the energy", (*rings, _line(NOISE, noise)), RINGS)
     within = [_line(name, energy.within) for name, energy in known.items()]
     within += [_line(NOISE, _summed(noise))] + ([] if pictures is None else [_line("pictures", pictures.within)])
     about = f"The share of the energy within each of {len(noise)} radii."
-    yield Lines(f"{content.name}-within", "Energy within r", about, x, "% of the energy", tuple(within))
+    yield Lines(f"{content.name}-within", "Energy within r", about, x, "% of the energy", tuple(within), WITHIN)
 
 
 def kernels(content: FrequencyContent) -> Iterator[Lines]:
@@ -80,7 +85,8 @@ def kernels(content: FrequencyContent) -> Iterator[Lines]:
         title = f"Energy of the kernels within r: {found.layer}"
         about = f"The share of the energy of {found.count} kernels within each radius."
         x = "radius r, % of the Nyquist frequency"
-        yield Lines(f"{content.name}-kernels", title, about, x, "% of the energy", lines)
+        question = "Are the first kernels smooth?"
+        yield Lines(f"{content.name}-kernels", title, about, x, "% of the energy", lines, question)
 
 
 def _line(name: str, shares: Sequence[float], unit: float = 1.0) -> Line:

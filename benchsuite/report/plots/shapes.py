@@ -20,7 +20,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of ``Bars``: its label, its numbers as text (``note``), its bars, and a mark and an interval if any."""
+    """A row of ``Bars``: its label, its numbers as text (``note``), its bars, and a mark and an interval if any.
+
+    ``protocol`` is the one whose rate the mark shows, if it shows a rate.
+    """
 
     label: str
     note: str
@@ -28,6 +31,7 @@ class Row:
     mark: float | None = None
     interval: tuple[float, float] | None = None
     tone: Tone = "plain"
+    protocol: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class Bars:
     """Rows along one axis. ``zero`` draws a line at 0; ``linked`` draws one from the end of each row to the next row.
 
     With ``counts``, values are numbers of images that grow to both sides of 0, so ticks are whole and have no sign.
-    ``name`` is the file name without suffix; ``about`` describes the plot in a sentence for screen readers.
+    ``name`` is the file name without suffix; ``question`` is what the plot answers, ``title`` for which runs; ``about``
+    describes the plot in a sentence for screen readers.
     """
 
     name: str
@@ -46,17 +51,19 @@ class Bars:
     zero: bool = False
     linked: bool = False
     counts: bool = False
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point, the interval of its y, and its name."""
+    """A point, the interval of its y, its name, and the protocol of its run."""
 
     x: float
     y: float
     low: float
     high: float
     label: str
+    protocol: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ class Points:
     square: bool = False
     joined: bool = False
     level: tuple[str, float] | None = None
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,7 @@ class Lines:
     x: str
     y: str
     lines: tuple[Line, ...]
+    question: str = ""
 
 
 Figure = Bars | Points | Lines

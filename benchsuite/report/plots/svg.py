@@ -1,11 +1,17 @@
-"""Plots as inline SVG: small, themed by the page's CSS, with titles for screen readers."""
+"""Plots as inline SVG: small, themed by the page's CSS, with titles for screen readers.
+
+With a palette, marks have the style of their protocol, and lines that are of no protocol are told apart by their
+dashes. Without one, each series and each line has a colour.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from benchsuite.report.markup import escaped, tag
+from benchsuite.report.plots import palette as palettes
 from benchsuite.report.plots.axes import (
     Box,
     Scale,
@@ -20,6 +26,7 @@ from benchsuite.report.plots.axes import (
     width,
     written,
 )
+from benchsuite.report.plots.palette import Palette
 from benchsuite.report.plots.shapes import Bars, Figure, Lines, Point, Points, Row, Series
 
 TEXT = 12.0
@@ -39,12 +46,23 @@ SHAPES = (
 """Marks of series, as SVG paths around (0, 0); they can be distinguished without colour."""
 
 
-def draw(figure: Figure, wide: float) -> str:
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An entry of a legend: its name, its mark or None for a line, and the classes of either."""
+
+    name: str
+    shape: str | None
+    cls: str
+
+
+def draw(figure: Figure, wide: float, palette: Palette | None = None) -> str:
     """The plot as an ``<svg>`` of that width in pixels."""
     if isinstance(figure, Bars):
-        height, parts = _bars(figure, wide)
+        height, parts = _bars(figure, wide, palette or {})
+    elif isinstance(figure, Lines):
+        height, parts = _lines(figure, wide, dashed=palette is not None)
     else:
-        height, parts = _lines(figure, wide) if isinstance(figure, Lines) else _points(figure, wide)
+        height, parts = _points(figure, wide, palette or {})
     name = f"{figure.name}-{wide:g}"
     labels = {"aria-labelledby": f"{name}-t {name}-d"}
     head = (tag("title", escaped(figure.title), id=f"{name}-t"), tag("desc", escaped(figure.about), id=f"{name}-d"))
@@ -53,7 +71,7 @@ def draw(figure: Figure, wide: float) -> str:
     return tag("svg", "".join((*head, *parts)), cls=cls, role="img", **labels, **size)
 
 
-def _bars(figure: Bars, wide: float) -> tuple[float, list[str]]:
+def _bars(figure: Bars, wide: float, palette: Palette) -> tuple[float, list[str]]:
     beside = wide >= NARROW
     labels = min(max((width(r.label, TEXT) for r in figure.rows), default=0), wide * 0.42) if beside else 0.0
     notes = max((width(r.note, TEXT) for r in figure.rows), default=0) if beside else 0.0
@@ -70,7 +88,7 @@ def _bars(figure: Bars, wide: float) -> tuple[float, list[str]]:
         parts.append(_line(scale(0), 0, scale(0), bottom, "zero"))
     for number, row in enumerate(figure.rows):
         y = pitch * number + (pitch / 2 if beside else pitch - 13)
-        parts.append(tag("g", "".join(_row(row, scale, y, wide if beside else -wide))))
+        parts.append(tag("g", "".join(_row(row, scale, y, wide if beside else -wide, palette))))
         if figure.linked and number + 1 < len(figure.rows):
             x = scale(row.bars[-1].end if row.bars else row.mark or 0.0)
             parts.append(_line(x, y + (7 if row.bars else 0), x, y + pitch - 7, "link"))
@@ -84,7 +102,7 @@ def _values(rows: Sequence[Row], *, zero: bool) -> Iterator[float]:
     yield from [0.0] if zero else []
 
 
-def _row(row: Row, scale: Scale, y: float, wide: float) -> Iterator[str]:
+def _row(row: Row, scale: Scale, y: float, wide: float, palette: Palette) -> Iterator[str]:
     """A row's texts, bars, interval and mark. With a negative ``wide``, the texts are above the bars."""
     beside = wide > 0
     words = y + 4 if beside else y - 16
@@ -100,15 +118,20 @@ def _row(row: Row, scale: Scale, y: float, wide: float) -> Iterator[str]:
     if row.interval is not None:
         yield from _whisker(scale(row.interval[0]), y, scale(row.interval[1]), y)
     if row.mark is not None:
-        yield _mark(scale(row.mark), y, SHAPES[3], f"t-{row.tone}")
+        yield _mark(scale(row.mark), y, SHAPES[3], _style(palette, row.protocol) or f"t-{row.tone}")
 
 
-def _points(figure: Points, wide: float) -> tuple[float, list[str]]:
+def _style(palette: Palette, protocol: str) -> str:
+    """The classes of a protocol's marks; none if it has no style."""
+    style = palette.get(palettes.name(protocol))
+    return style.cls if style is not None else ""
+
+
+def _points(figure: Points, wide: float, palette: Palette) -> tuple[float, list[str]]:
     size = TEXT - 1 if figure.square else TEXT
     every = [p for s in figure.series for p in s.points]
-    level = [] if figure.level is None else [figure.level[0]]
-    named = [s.label for s in figure.series] if len(figure.series) + len(level) > 1 else []
-    legend, top = _legend(named, wide, level) if named else ([], 8.0)
+    keys = [*_keys(figure, palette), *([] if figure.level is None else [Key(figure.level[0], None, "level")])]
+    legend, top = _legend(keys, wide) if len(keys) > 1 else ([], 8.0)
     height = top + (wide * 0.62 if not figure.square else wide - 50)
     ys = (0.0, 1.0) if figure.square else around(heights(figure))
     marks = ticks(*ys, 5)
@@ -129,12 +152,35 @@ def _points(figure: Points, wide: float) -> tuple[float, list[str]]:
     for number, series in enumerate(figure.series):
         own = list(itertools.islice(places, len(series.points)))
         if figure.square or figure.joined:
-            parts.append(tag("path", "", cls=f"join s{number % len(SHAPES)}", d="M" + "L".join(map(_pair, own))))
+            style = _style(palette, series.points[0].protocol) or _series(number)
+            parts.append(tag("path", "", cls=f"join {style}", d="M" + "L".join(map(_pair, own))))
         for point, (x, y) in zip(series.points, own, strict=True):
-            parts.append(tag("g", "".join(_point(point, series, x, y, y_of, number % len(SHAPES)))))
+            cls = _style(palette, point.protocol) or _series(number)
+            parts.append(tag("g", "".join(_point(point, series, x, y, y_of, _shape(number), cls))))
     if not figure.square and not figure.joined:
         parts += _labels(every, at, (left + 2, top, wide - 2, height - 2))
     return height + 40, parts
+
+
+def _keys(figure: Points, palette: Palette) -> list[Key]:
+    """The entries of the legend: the series, and the protocols where the series are of something else."""
+    if figure.joined or figure.square or not palette:
+        return [
+            Key(s.label, _shape(i), _style(palette, s.points[0].protocol) or _series(i))
+            for i, s in enumerate(figure.series)
+        ]
+    protocols = dict.fromkeys(palettes.name(p.protocol) for s in figure.series for p in s.points)
+    keys = [Key(s.label, _shape(i), "t-plain") for i, s in enumerate(figure.series)] if len(figure.series) > 1 else []
+    return [*keys, *(Key(name, SHAPES[0], _style(palette, name) or "t-plain") for name in protocols)]
+
+
+def _series(number: int) -> str:
+    """The class of a series or line by its number."""
+    return f"s{number % len(SHAPES)}"
+
+
+def _shape(number: int) -> str:
+    return SHAPES[number % len(SHAPES)]
 
 
 def heights(figure: Points) -> Iterator[float]:
@@ -143,9 +189,13 @@ def heights(figure: Points) -> Iterator[float]:
     yield from [] if figure.level is None else [figure.level[1]]
 
 
-def _lines(figure: Lines, wide: float) -> tuple[float, list[str]]:
-    """The lines in their colours, with marked points and their values."""
-    legend, top = _legend([line.label for line in figure.lines], wide)
+def _lines(figure: Lines, wide: float, *, dashed: bool) -> tuple[float, list[str]]:
+    """The lines in their colours or dashes, with marked points and their values."""
+    keys = [
+        Key(line.label, None if dashed else _shape(i), f"course {_series(i)}" if dashed else _series(i))
+        for i, line in enumerate(figure.lines)
+    ]
+    legend, top = _legend(keys, wide)
     height = top + wide * 0.5
     xs, ys = (around([p[at] for line in figure.lines for p in line.points]) for at in (0, 1))
     marks = ticks(*ys, 5)
@@ -156,11 +206,11 @@ def _lines(figure: Lines, wide: float) -> tuple[float, list[str]]:
     parts += _upright(y_of, left, wide - 44, figure.y, marks)
     marked: list[tuple[tuple[float, float], str]] = []
     for number, line in enumerate(figure.lines):
-        kind, positions = f"s{number % len(SHAPES)}", [(x_of(x), y_of(y)) for x, y in line.points]
+        kind, positions = _series(number), [(x_of(x), y_of(y)) for x, y in line.points]
         path = tag("path", "", cls=f"course {kind}", d="M" + "L".join(map(_pair, positions)))
         parts.append(tag("g", tag("title", escaped(line.label)) + path))
         if line.marked is not None:
-            parts.append(_mark(*positions[line.marked], SHAPES[number % len(SHAPES)], kind))
+            parts.append(_mark(*positions[line.marked], _shape(number), kind))
             marked.append((positions[line.marked], f"{line.points[line.marked][1]:.2f}"))
     places, names = [at for at, _ in marked], [name for _, name in marked]
     for name, box in zip(names, place(places, names, TEXT - 1, (left + 2, top, wide - 2, height - 2)), strict=True):
@@ -177,10 +227,10 @@ def _upright(scale: Scale, left: float, right: float, name: str, marks: Sequence
     yield _text(12, middle, name, "middle", "name", transform=f"rotate(-90 12 {_n(middle)})")
 
 
-def _point(point: Point, series: Series, x: float, y: float, y_of: Scale, kind: int) -> Iterator[str]:
+def _point(point: Point, series: Series, x: float, y: float, y_of: Scale, shape: str, cls: str) -> Iterator[str]:
     yield tag("title", escaped(f"{series.label}, {point.label}: {point.x:.4g}, {point.y:.4g}"))
-    yield from _whisker(x, y_of(point.low), x, y_of(point.high), f"s{kind}")
-    yield _mark(x, y, SHAPES[kind], f"s{kind}")
+    yield from _whisker(x, y_of(point.low), x, y_of(point.high), cls)
+    yield _mark(x, y, shape, cls)
 
 
 def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]], frame: Box) -> Iterator[str]:
@@ -191,21 +241,18 @@ def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]], fram
             yield _text(box[0], box[3] - 4, name, "start", "label")
 
 
-def _legend(labels: Sequence[str], wide: float, levels: Sequence[str] = ()) -> tuple[list[str], float]:
-    """The marks and names of series or lines, in as many rows as they need; and the y at which the plot begins.
-
-    ``levels`` are the names of horizontal lines, which have a dash instead of a mark.
-    """
+def _legend(keys: Iterable[Key], wide: float) -> tuple[list[str], float]:
+    """The entries of a legend, in as many rows as they need; and the y at which the plot begins."""
     parts, x, y = [], 8.0, 12.0
-    for number, label in enumerate([*labels, *levels]):
-        name = fit(label, wide - 40, TEXT)
-        room = width(name, TEXT) + 30
+    for key in keys:
+        name = fit(key.name, wide - 40, TEXT)
+        sample = 24 if key.cls.startswith("course") else 12
+        room = width(name, TEXT) + sample + 18
         if x + room > wide and x > 8:
             x, y = 8.0, y + 18
-        kind = number % len(SHAPES)
-        dash = _line(x, y - 4, x + 12, y - 4, "level")
-        parts.append(dash if number >= len(labels) else _mark(x + 6, y - 4, SHAPES[kind], f"s{kind}"))
-        parts.append(_text(x + 16, y, name, "start"))
+        line = _line(x, y - 4, x + sample, y - 4, key.cls)
+        parts.append(line if key.shape is None else _mark(x + 6, y - 4, key.shape, key.cls))
+        parts.append(_text(x + sample + 4, y, name, "start"))
         x += room
     return parts, y + 12
 

@@ -41,14 +41,14 @@ def group_table(row: Mapping[str, Any]) -> Table:
 
 def group_sheets(rows: Iterable[Mapping[str, Any]]) -> Iterator[Sheet]:
     """The same as tables of a report, one for each row that has groups."""
-    for number, row in enumerate(rows, 1):
+    for row in rows:
         (first, *others), lines = group_table(row) if "groups" in row else ([""], [])
         if lines:
             title = f"{row['architecture']}, {row['weights']}, {row['protocol']} on {row['dataset']}, by {first}"
             relative = [relative_words(row["relative_error"])] if "relative_error" in row else []
             columns = (Column(first), *number_columns(*others))
             cells = tuple((Cell(name), *(_number(text) for text in rest)) for name, *rest in lines)
-            yield Sheet(f"groups-{number}", title, columns, cells, tuple(relative))
+            yield Sheet(f"groups-{row['run_id']}", title, columns, cells, tuple(relative))
 
 
 def _number(text: str) -> Cell:

@@ -44,7 +44,7 @@ def _run(entry: Entry) -> Iterator[Cell]:
     yield number(entry.megapixels, 3)
     speed = row["images_per_second"]
     yield Cell("") if speed is None else number(speed, 1)
-    yield Cell(entry.run_id.rpartition("-")[2], link=f"run-{entry.run_id}")
+    yield Cell(entry.digest, link=f"run-{entry.run_id}")
 
 
 def pairs(report: Report) -> Sheet:
@@ -73,9 +73,8 @@ def rungs(ladder: LadderContent) -> Sheet:
         rows.append((*_rung(entry, factor_words(factors)), *_paired(pair.comparison.top1, pair.p_holm)))
     if ladder.file.counted is not None:
         rows.append(tuple(_counted(others[-1], *ladder.file.counted)))
-    return Sheet(
-        ladder.name, ladder_title(ladder), columns, tuple(rows), (*prepared(ladder.entries), *left_over(ladder))
-    )
+    remarks = (*prepared(ladder.entries), *left_over(ladder))
+    return Sheet(f"{ladder.name}-steps", ladder_title(ladder), columns, tuple(rows), remarks)
 
 
 def factor_words(factors: Sequence[Factor]) -> str:
@@ -84,7 +83,7 @@ def factor_words(factors: Sequence[Factor]) -> str:
 
 
 def _rung(entry: Entry, factors: str) -> Iterator[Cell]:
-    yield Cell(entry.row["protocol"], link=f"run-{entry.run_id}")
+    yield _protocol(entry, f"run-{entry.run_id}")
     yield Cell(factors)
     yield from rate(Count(entry.row["top1_errors"], entry.row["n"]))
 
@@ -93,7 +92,7 @@ def _counted(entry: Entry, words: str, change: Fraction) -> Iterator[Cell]:
     """The last rung under another accounting: that fixes or breaks no image, so there is no test."""
     digits = places(entry.row["n"])
     error = Fraction(100 * entry.row["top1_errors"], entry.row["n"]) + change
-    yield Cell(str(entry.row["protocol"]), link=f"run-{entry.run_id}")
+    yield _protocol(entry, f"run-{entry.run_id}")
     yield Cell(f"accounting: {words}")
     yield Cell(decimals(error, digits), float(error))
     yield Cell("")
@@ -211,10 +210,15 @@ def pair_words(before: Entry, after: Entry, *, network: bool = True) -> str:
     return f"{first} {one} to {second} {other}"
 
 
+def _protocol(entry: Entry, link: str = "") -> Cell:
+    return Cell(str(entry.row["protocol"]), link=link, protocol=str(entry.row["protocol"]))
+
+
 def _words(pair: Pair) -> Iterator[Cell]:
     """The cells of the two runs of a pair; the second one links to the details of the pair."""
-    yield Cell(pair.before.name_against(pair.after))
-    yield Cell(pair.after.name_against(pair.before), link=pair.name if pair.changed else "")
+    before, after = (str(entry.row["protocol"]) for entry in (pair.before, pair.after))
+    yield Cell(pair.before.name_against(pair.after), protocol=before)
+    yield Cell(pair.after.name_against(pair.before), link=pair.name if pair.changed else "", protocol=after)
 
 
 CHANGE = (*(Column(t, True) for t in ("change", "95 % interval", "fixed", "broken", "p", "p (Holm)")),)
@@ -237,5 +241,6 @@ def _agreement(pair: Pair) -> Cell:
 
 
 def _names(entry: Entry) -> Iterator[Cell]:
-    yield from (Cell(str(entry.row[word])) for word in ("architecture", "weights", "protocol"))
+    yield from (Cell(str(entry.row[word])) for word in ("architecture", "weights"))
+    yield _protocol(entry)
     yield Cell(entry.images.removesuffix(" images"))

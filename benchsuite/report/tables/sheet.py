@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,11 +15,15 @@ from benchsuite.stats.metrics import Count
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The text that a reader sees, the number by which the cell is sorted, and the id on the page that it links to."""
+    """The text that a reader sees, the number by which the cell is sorted, and the id on the page that it links to.
+
+    ``protocol`` is the one whose mark stands before the text.
+    """
 
     text: str
     value: float | None = None
     link: str = ""
+    protocol: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +59,15 @@ def once(sheet: Sheet) -> Sheet:
     if all(sheet.columns[i].number for i in range(len(sheet.columns)) if i not in same):
         same = [i for i in same if sheet.columns[i].title != "protocol"]
     words = [f"{sheet.columns[i].title} {sheet.rows[0][i].text}" for i in same]
-    kept = [i for i in range(len(sheet.columns)) if i not in same]
-    return dataclasses.replace(
-        sheet,
-        columns=tuple(sheet.columns[i] for i in kept),
-        rows=tuple(tuple(row[i] for i in kept) for row in sheet.rows),
-        remarks=(*sheet.remarks, *(["Every row: " + "; ".join(words)] if words else [])),
-    )
+    remarks = (*sheet.remarks, *(["Every row: " + "; ".join(words)] if words else []))
+    return dataclasses.replace(with_columns(sheet, lambda i: i not in same), remarks=remarks)
+
+
+def with_columns(sheet: Sheet, keep: Callable[[int], bool]) -> Sheet:
+    """The table with those of its columns whose indices are to be kept."""
+    kept = [i for i in range(len(sheet.columns)) if keep(i)]
+    rows = tuple(tuple(row[i] for i in kept) for row in sheet.rows)
+    return dataclasses.replace(sheet, columns=tuple(sheet.columns[i] for i in kept), rows=rows)
 
 
 def number_columns(*titles: str) -> Iterable[Column]:

@@ -124,6 +124,10 @@ def relative_words(found: Mapping[str, Any]) -> str:
     return f"{found['name']} {decimals(Fraction(found['value']), 2)} % (relative to {found['source']})"
 
 
+PREPARED = ("preprocessing", "sizes by the protocol")
+"""How the lines of ``preprocessing_lines`` begin."""
+
+
 def preprocessing_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """How images were prepared, and where that comes from: a line for each way; then the sizes of the protocols.
 
@@ -139,10 +143,10 @@ def preprocessing_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             ways.setdefault("; and ".join(dict.fromkeys(way for way, _, _ in parts)), []).append(row)
             sizes.setdefault("; and ".join(dict.fromkeys(own for _, _, own in parts if own)), []).append(row)
     names = _names(list(ways.values()), ("architecture", "weights", "recipe", "protocol"))
-    lines = [f"preprocessing{f' of {who}' if len(ways) > 1 else ''}: {w}" for w, who in zip(ways, names, strict=True)]
+    lines = [f"{PREPARED[0]}{f' of {who}' if len(ways) > 1 else ''}: {w}" for w, who in zip(ways, names, strict=True)]
     names = _names(list(sizes.values()), ("protocol", "architecture", "weights"))
     own = [f"{who}: {text}" for text, who in zip(sizes, names, strict=True) if text]
-    return [*lines, *([f"sizes by the protocol: {'; '.join(own)}"] if own else [])]
+    return [*lines, *([f"{PREPARED[1]}: {'; '.join(own)}"] if own else [])]
 
 
 def _names(groups: Sequence[Sequence[Mapping[str, Any]]], fields: Sequence[str]) -> list[str]:

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from benchsuite.report.tables.sheet import Cell, Column, Sheet, number, once, rate, whole
+from benchsuite.report.tables.sheet import Cell, Column, Sheet, number, once, rate, whole, with_columns
 from benchsuite.report.tables.text import preprocessing_lines
 from benchsuite.report.training_content import Epoch, TrainingContent
 from benchsuite.stats import digits
 from benchsuite.stats.metrics import Count
 from benchsuite.training import manifest
+
+SIZES = ("images", "parameters", "masks", "learned from", "test images", "minutes")
+"""Columns of ``trainings`` that say how large a training was."""
 
 ACCOUNTINGS = (
     "exact",
@@ -38,6 +41,14 @@ def trainings(content: Sequence[TrainingContent]) -> Sheet:
     )
     remarks = (*_smaller(content), *preprocessing_lines([one.row for one in content]))
     return once(filled(Sheet("trainings", "Trainings", columns, tuple(tuple(_line(one)) for one in content), remarks)))
+
+
+def in_two(sheet: Sheet) -> tuple[Sheet, Sheet]:
+    """The table of ``trainings`` for a page: the errors and what their source says, and the rest as a second table."""
+    titles = [column.title for column in sheet.columns]
+    errors = with_columns(sheet, lambda i: titles[i] not in SIZES)
+    sizes = with_columns(sheet, lambda i: titles[i] in {"network", "recipe", *SIZES})
+    return errors, dataclasses.replace(sizes, name=f"{sheet.name}-sizes", title="Sizes of the trainings", remarks=())
 
 
 def _smaller(content: Sequence[TrainingContent]) -> Iterator[str]:
@@ -108,9 +119,7 @@ def _spread(counts: Sequence[Count | None]) -> Cell:
 
 def filled(sheet: Sheet) -> Sheet:
     """The table without columns that are empty in every row."""
-    kept = [i for i in range(len(sheet.columns)) if any(row[i].text for row in sheet.rows)]
-    rows = tuple(tuple(row[i] for i in kept) for row in sheet.rows)
-    return dataclasses.replace(sheet, columns=tuple(sheet.columns[i] for i in kept), rows=rows)
+    return with_columns(sheet, lambda i: any(row[i].text for row in sheet.rows))
 
 
 SMALLER = "mini: fewer images and epochs than the source had, so no number to hold against what it says"
@@ -129,7 +138,7 @@ def _line(one: TrainingContent) -> Iterator[Cell]:
     yield Cell("") if source is None else _chosen(source)
     yield number(sum(row["seconds"].values()) / 60, 1)
     yield Cell(str(row["expected"]))
-    yield Cell(one.run_id.rpartition("-")[2], link=f"run-{one.run_id}")
+    yield Cell(one.digest, link=f"run-{one.run_id}")
 
 
 def _recipe(one: TrainingContent) -> str:

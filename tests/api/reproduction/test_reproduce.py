@@ -131,5 +131,7 @@ def test_a_mistake_is_one_line(here: dict[str, Any], monkeypatch: pytest.MonkeyP
         benchsuite.reproduce("fig-11", **here)
     with pytest.raises(BadParameter, match="Expected processes to be 1 in reproduce, got 2"):
         benchsuite.reproduce("fig-1", processes=2, **here)
+    with pytest.raises(BadParameter, match="Expected seeds to be at least 1, got 0"):
+        benchsuite.reproduce("fig-1", seeds=0, **here)
     with pytest.raises(UnknownName, match="option of reproduce"):
         benchsuite.reproduce("fig-1", date="imagenet", **here)  # type: ignore[call-arg]

@@ -10,7 +10,7 @@ import pytest
 from finished_trainings import correct, learned
 from made_up_figures import CATALOG, figure, imagenet, install
 
-from benchsuite import UnknownName
+from benchsuite import DataError, UnknownName
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.explanation import ledger
 from benchsuite.explanation.reproduce import stored
@@ -39,6 +39,8 @@ def test_a_stored_run_has_the_outcome_of_the_command(
     assert name in table
     with pytest.raises(UnknownName):
         stored.of_run("b", row)
+    with pytest.raises(DataError, match="Expected a figure with its runs to be FIGURE=PATH:RUN"):
+        maker(CATALOG)(tmp_path, ["reproductions", "a"])
 
 
 def test_stored_trainings_have_the_outcome_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

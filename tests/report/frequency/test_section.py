@@ -29,7 +29,7 @@ from benchsuite.report.build import ReportRequest, build
 from benchsuite.report.content import Report, read
 from benchsuite.report.frequency import pictures
 from benchsuite.report.frequency.section import title
-from benchsuite.report.page import page
+from benchsuite.report.html.page import page
 from benchsuite.report.plots import figures, svg
 from benchsuite.report.plots.shapes import Lines, Points
 from benchsuite.report.results_tables import maker
@@ -252,7 +252,7 @@ def test_the_page_is_built_without_torch(tmp_path: Path) -> None:
         "import sys\n"
         "from pathlib import Path\n"
         "from benchsuite.report.content import read\n"
-        "from benchsuite.report.page import page\n"
+        "from benchsuite.report.html.page import page\n"
         "from benchsuite.report.sources import sources\n"
         "import benchsuite.report.build\n"
         f"text = page(read(sources(Path({str(tmp_path)!r}), ())), title='t', pictures={{}})\n"

@@ -26,9 +26,9 @@ def test_every_plot_is_a_png_and_an_svg(tmp_path: Path) -> None:
     saved(tmp_path, "resnet18-10crop-x-c", scores(200, 10, 3), views=[VIEW] * 10, architecture__name="resnet18")
     report = read(sources(tmp_path, ()))
     every = {figure.name: figure for figure in figures.figures(report)}
-    wanted = ["error-cost-1", "changes", "pair-1-classes", "calibration-resnet18-10crop-x-c"]
+    wanted = ["error-cost-1", "changes", "pair-bbb-aaa-classes", "calibration-resnet18-10crop-x-c"]
     assert len(every) == 8, "two of cost, the changes, two of classes, three of calibration"
-    found = list(matplotlib_files.write([every[name] for name in wanted], tmp_path / "plots"))
+    found = list(matplotlib_files.write([every[name] for name in wanted], tmp_path / "plots", report.palette))
     assert [path.name for path in found] == [f"{name}.{suffix}" for name in wanted for suffix in ("png", "svg")]
     for path in found:
         if path.suffix == ".png":
@@ -41,12 +41,14 @@ def test_every_plot_is_a_png_and_an_svg(tmp_path: Path) -> None:
 
 def test_a_curve_is_a_file_too_with_the_words_of_its_lines(tmp_path: Path) -> None:
     learned(tmp_path, "pnn-a", correct(12, 50), heldout=range(20, 8, -1))
-    (curve,) = figures.figures(read(sources(tmp_path, ())))
-    png, svg = matplotlib_files.write([curve], tmp_path / "plots")
+    report = read(sources(tmp_path, ()))
+    (curve,) = figures.figures(report)
+    png, svg = matplotlib_files.write([curve], tmp_path / "plots", report.palette)
     with Image.open(png) as image:
         assert len(image.convert("RGB").getcolors(10**6) or []) > 20
     texts = "".join(ElementTree.parse(svg).getroot().itertext())
     for words in (
+        "How far is the smoothed accuracy from the exact one?",
         "exact, all test images",
         "smoothed, as PNN printed",
         "exact, held-out images",
@@ -58,8 +60,9 @@ def test_a_curve_is_a_file_too_with_the_words_of_its_lines(tmp_path: Path) -> No
 
 def test_the_same_plot_gives_the_same_bytes_and_nasty_names_stay_text(tmp_path: Path) -> None:
     report = nasty(tmp_path)
-    wanted = [next(f for f in figures.figures(report) if f.name.endswith(kind)) for kind in ("ladder-1", "-classes")]
-    first, second = (list(matplotlib_files.write(wanted, tmp_path / folder)) for folder in ("one", "two"))
+    wanted = [next(f for f in figures.figures(report) if f.name.endswith(kind)) for kind in ("-bbb", "-classes")]
+    folders = (tmp_path / "one", tmp_path / "two")
+    first, second = (list(matplotlib_files.write(wanted, folder, report.palette)) for folder in folders)
     assert [a.read_bytes() for a in first] == [b.read_bytes() for b in second]
     texts = "".join(ElementTree.parse(first[-1]).getroot().itertext())
     assert "$x^2$" in texts

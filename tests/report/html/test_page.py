@@ -15,8 +15,8 @@ from finished_runs import saved, scores
 
 from benchsuite.explanation import ledger
 from benchsuite.report.content import Report, read
+from benchsuite.report.html.page import page
 from benchsuite.report.markup import embedded, escaped, indented, printable, size_words
-from benchsuite.report.page import page
 from benchsuite.report.plots import figures, svg
 from benchsuite.report.sources import sources
 from benchsuite.report.summary import summary
@@ -181,6 +181,38 @@ def test_plots_of_classes_count_every_image_that_changed(tmp_path: Path) -> None
     bars = [bar for row in figures.classes(report, pair).rows for bar in row.bars]
     assert sum(-bar.end for bar in bars if bar.tone == "better") == pair.comparison.top1.fixed
     assert sum(bar.end for bar in bars if bar.tone == "worse") == pair.comparison.top1.broken
+
+
+def test_every_plot_asks_a_question_which_the_page_shows_as_its_title(rich_report: tuple[Report, Path]) -> None:
+    report, path = rich_report
+    shown = path.read_text(encoding="utf-8")
+    questions = {figure.question for figure in figures.figures(report)}
+    assert len(questions) > 7
+    assert {question for question in questions if not question.endswith("?")} == set()
+    assert {question for question in questions if f'class="question">{question}</' not in shown} == set()
+
+
+def test_a_protocol_has_one_style_in_every_plot_and_table(rich_report: tuple[Report, Path]) -> None:
+    report, path = rich_report
+    text = path.read_text(encoding="utf-8").replace("<wbr>", "")
+    styles = {name: style.cls for name, style in report.palette.items()}
+    assert set(styles) == {"1crop", "10crop", "tta", "lowpass", "highpass"}
+    assert len(set(styles.values())) == len(styles)
+    in_tables = re.findall(r'<span class="swatch ([^"]+)"></span>(?:<a [^>]+>)?([^<]+)<', text)
+    assert len(in_tables) > 10
+    for style, words in in_tables:
+        assert style == styles[words.split()[-1].partition(":")[0]], words
+    for entry in report.entries:
+        style = styles[entry.row["protocol"].partition(":")[0]]
+        plot = text.partition(f'data-name="calibration-{entry.run_id}"')[2].partition("</figure>")[0]
+        assert set(re.findall(r'class="mark ([^"]+)"', plot)) == {style}
+        run = re.search(rf'<tr>((?!<tr>).)*href="#run-{entry.run_id}"', text)
+        assert run is not None
+        assert f'class="swatch {style}"' in run[0]
+    (ladder,) = report.ladders
+    plot = text.partition(f'data-name="{ladder.name}"')[2].partition("</figure>")[0]
+    ends = [styles[entry.row["protocol"]] for entry in (ladder.entries[0], ladder.entries[-1])]
+    assert re.findall(r'class="mark ([^"]+)"', plot) == ends * 2, "drawn for wide and for narrow screens"
 
 
 def test_costs_are_drawn_only_where_they_differ(tmp_path: Path) -> None:

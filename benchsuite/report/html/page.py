@@ -10,17 +10,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from benchsuite import __version__
-from benchsuite.report import elements
 from benchsuite.report.content import Entry, LadderContent, Pair, Report
 from benchsuite.report.frequency import section as frequency
 from benchsuite.report.gallery import Picture
-from benchsuite.report.markup import escaped, indented, tag
-from benchsuite.report.plots import figures
+from benchsuite.report.html import elements
+from benchsuite.report.html.short_names import networks, short_names, shortened
+from benchsuite.report.markup import breakable, escaped, indented, tag
+from benchsuite.report.plots import figures, palette
 from benchsuite.report.plots.axes import minus
-from benchsuite.report.summary import several, summary
+from benchsuite.report.summary import sentences, several
 from benchsuite.report.tables import runs, trainings
 from benchsuite.report.tables import sheet as sheets
 from benchsuite.report.tables.group_errors import group_sheets
+from benchsuite.report.tables.sheet import Sheet
 from benchsuite.report.training_content import TrainingContent
 
 MANIFESTS = 800_000
@@ -44,14 +46,20 @@ READING_TRAININGS = (
 
 def page(report: Report, *, title: str, pictures: Mapping[str, Sequence[Picture]], notes: Sequence[str] = ()) -> str:
     """The text of the whole page. The same report always gives the same text."""
-    style, script = (_asset(name) for name in ("page.css", "page.js"))
-    sections = [(name, words, body) for name, words, body in _sections(report, pictures) if body]
-    contents = "".join(tag("li", tag("a", escaped(words), href=f"#{name}")) for name, words, _ in sections)
-    main = "\n".join(tag("section", tag("h2", escaped(words)) + "\n" + body, id=name) for name, words, body in sections)
+    style, script = palette.css() + _asset("page.css"), _asset("copy.js") + _asset("page.js")
+    short = short_names(networks(report))
+    published = runs.published(report)  # with full names: options say which network a source has
+    report = shortened(report, short)
+    sections = [(name, words, body) for name, words, body in _sections(report, published, pictures) if body]
+    links = [("summary", "Summary"), *((name, words) for name, words, _ in sections)]
+    contents = "".join(tag("li", tag("a", escaped(words), href=f"#{name}")) for name, words in links)
+    main = "\n".join(
+        tag("section", elements.heading(2, words, name) + "\n" + body, id=name) for name, words, body in sections
+    )
     return string.Template(_asset("page.html")).substitute(
         title=escaped(title),
         version=escaped(__version__),
-        summary=elements.unbroken(minus(summary(report))),
+        summary=_summary(report) + _folded_names(short),
         about=escaped(_about(report)),
         notes="".join(tag("p", escaped(note), cls="quiet") for note in notes),
         contents=contents,
@@ -64,12 +72,28 @@ def page(report: Report, *, title: str, pictures: Mapping[str, Sequence[Picture]
 
 
 def _asset(name: str) -> str:
-    return (importlib.resources.files("benchsuite.report") / name).read_text(encoding="utf-8")
+    return (importlib.resources.files("benchsuite.report.html") / name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:
     """The hash by which the page's security policy allows this style or script, and no other."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _summary(report: Report) -> str:
+    """The sentences of the summary, the first one large."""
+    texts = [elements.unbroken(minus(sentence)) for sentence in sentences(report)]
+    return "".join(tag("p", text, cls="" if at else "summary") for at, text in enumerate(texts))
+
+
+def _folded_names(short: Mapping[str, str]) -> str:
+    """The full names of networks that the page calls by short ones; empty if there are none."""
+    folded = {one: full for full, one in short.items() if one != full}
+    if not folded:
+        return ""
+    lines = "".join(tag("dt", escaped(one)) + tag("dd", breakable(full)) for one, full in folded.items())
+    words = f"Options of {several(len(folded), 'network')} with a short name"
+    return elements.folded("networks", words, tag("dl", lines, cls="names"), what="the options of networks")
 
 
 def _about(report: Report) -> str:
@@ -83,39 +107,42 @@ def _about(report: Report) -> str:
     return f"{words} made {when} by benchsuite {versions}"
 
 
-def _sections(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Iterator[tuple[str, str, str]]:
+def _sections(
+    report: Report, published: Sheet, pictures: Mapping[str, Sequence[Picture]]
+) -> Iterator[tuple[str, str, str]]:
     """Each section's name, title and markup; the markup of an empty section is empty."""
     for number, ladder in enumerate(report.ladders, 1):
         words = "Ladder" if len(report.ladders) == 1 else f"Ladder {number}"
-        yield f"ladder-{number}-section", words, _ladder(report, ladder, pictures)
+        yield ladder.name, words, _ladder(report, ladder, pictures)
     for content in report.frequencies:
         name = partial(report.class_name_in, content.data)
         yield (
             content.name,
             frequency.title(content, report.frequencies),
-            tag("div", frequency.section(content, name), cls="frequency"),
+            tag("div", frequency.section(content, name, report.palette), cls="frequency"),
         )
-    yield "results", "Results", elements.sheet(runs.runs(report)) if report.entries else ""
+    sheet = partial(elements.sheet, palette=report.palette)
+    yield "results", "Results", sheet(runs.runs(report)) if report.entries else ""
     groups = group_sheets(entry.row for entry in report.entries)
-    yield "groups", "By group", "".join(map(elements.sheet, groups))
-    yield "cost", "Views and cost", elements.plots(figures.costs(report), elements.HALF, "plots")
+    yield "groups", "By group", "".join(map(sheet, groups))
+    yield "cost", "Views and cost", elements.plots(figures.costs(report), elements.HALF, "plots", report.palette)
     yield "changes", "Comparisons", _changes(report, pictures)
     yield "believed", "Calibration", _calibration(report) if report.entries else ""
-    published = runs.published(report)
-    yield "printed", "Published figures", elements.sheet(published) if published.rows else ""
-    yield "training", "Training", _trainings(report.trainings)
+    yield "printed", "Published figures", sheet(published) if published.rows else ""
+    yield "training", "Training", _trainings(report)
     yield "manifests", "Runs", _manifests((*report.entries, *report.trainings))
     reading = (*READING, *(READING_TRAININGS if report.trainings else ()))
     yield "reading", "How to read this", "".join(tag("p", escaped(words)) for words in reading)
 
 
 def _ladder(report: Report, ladder: LadderContent, pictures: Mapping[str, Sequence[Picture]]) -> str:
+    plot, sheet = (partial(made, palette=report.palette) for made in (elements.plot, elements.sheet))
     shares = runs.shares(ladder)
     return "\n".join(
         (
-            elements.plot(figures.waterfall(ladder), elements.WIDE),
-            elements.sheet(runs.rungs(ladder)),
-            elements.plot(figures.shares(ladder), elements.WIDE) + elements.sheet(shares) if shares.rows else "",
+            plot(figures.waterfall(ladder), elements.WIDE),
+            sheet(runs.rungs(ladder)),
+            plot(figures.shares(ladder), elements.WIDE) + sheet(shares) if shares.rows else "",
             *(_pair(report, pair, pictures.get(pair.name, ())) for pair in ladder.pairs),
         )
     )
@@ -125,7 +152,8 @@ def _changes(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
     if not report.pairs:
         return ""
     details = "".join(_pair(report, pair, pictures.get(pair.name, ())) for pair in report.pairs)
-    return elements.plot(figures.changes(report), elements.WIDE) + elements.sheet(runs.pairs(report)) + details
+    plot = elements.plot(figures.changes(report), elements.WIDE, report.palette)
+    return plot + elements.sheet(runs.pairs(report), report.palette) + details
 
 
 def _pair(report: Report, pair: Pair, shown: Sequence[Picture]) -> str:
@@ -136,13 +164,13 @@ def _pair(report: Report, pair: Pair, shown: Sequence[Picture]) -> str:
     what = runs.pair_words(pair.before, pair.after, network=report.networks() > 1)
     words = f"{what}: {top1.fixed} fixed, {top1.broken} broken"
     body = [
-        elements.plot(figures.classes(report, pair), elements.HALF),
-        elements.sheet(runs.classes(report, pair), elements.NESTED_ROWS),
+        elements.plot(figures.classes(report, pair), elements.HALF, report.palette),
+        elements.sheet(runs.classes(report, pair), report.palette, elements.NESTED_ROWS),
     ]
     for fixed in (True, False):
         body.append(_gallery(report, pair, [p for p in shown if p.image.fixed is fixed], fixed=fixed))
-    body.append(elements.sheet(runs.images(report, pair), elements.NESTED_ROWS))
-    return tag("details", tag("summary", escaped(words)) + tag("div", "".join(body)), id=pair.name, cls="prints")
+    body.append(elements.sheet(runs.images(report, pair), report.palette, elements.NESTED_ROWS))
+    return elements.folded(pair.name, words, "".join(body), what=what)
 
 
 def _gallery(report: Report, pair: Pair, shown: Sequence[Picture], *, fixed: bool) -> str:
@@ -151,7 +179,7 @@ def _gallery(report: Report, pair: Pair, shown: Sequence[Picture], *, fixed: boo
     every = pair.comparison.top1.fixed if fixed else pair.comparison.top1.broken
     words = f"{'Fixed' if fixed else 'Broken'}: {len(shown)} of {every} images"
     cards = "".join(_card(report, pair.before, picture) for picture in shown)
-    return tag("h3", escaped(words)) + tag("ul", cards, cls="gallery")
+    return elements.heading(3, words, f"{pair.name}-{'fixed' if fixed else 'broken'}") + tag("ul", cards, cls="gallery")
 
 
 def _card(report: Report, entry: Entry, picture: Picture) -> str:
@@ -170,26 +198,28 @@ def _card(report: Report, entry: Entry, picture: Picture) -> str:
 
 
 def _calibration(report: Report) -> str:
-    plots = elements.plots(figures.reliabilities(report), elements.SMALL, "small")
+    plots = elements.plots(figures.reliabilities(report), elements.SMALL, "small", report.palette)
     part = f"The first {figures.MOST_RUNS} of {len(report.entries)} runs are drawn."
     note = tag("p", part, cls="remark") if len(report.entries) > figures.MOST_RUNS else ""
-    return elements.sheet(runs.calibrations(report)) + note + plots
+    return elements.sheet(runs.calibrations(report), report.palette) + note + plots
 
 
-def _trainings(content: Sequence[TrainingContent]) -> str:
+def _trainings(report: Report) -> str:
     """The tables of all trainings, a plot of each, and its epochs in a closed ``<details>``."""
+    content, plots = report.trainings, partial(elements.plots, palette=report.palette)
+    sheet = partial(elements.sheet, palette=report.palette)
     if not content:
         return ""
-    parts = [elements.sheet(trainings.trainings(content)), elements.sheet(trainings.accountings(content))]
-    parts.append(elements.plots(map(figures.course, content), elements.HALF, "plots"))
+    parts = [*map(sheet, trainings.in_two(trainings.trainings(content))), sheet(trainings.accountings(content))]
+    parts.append(plots(map(figures.course, content), elements.HALF, "plots"))
     watching = [one for one in content if one.epochs[-1].watched]
     if watching:
-        parts.append(elements.sheet(trainings.watched(watching)))
-        parts.append(elements.plots(map(figures.watched, watching), elements.HALF, "plots"))
+        parts.append(sheet(trainings.watched(watching)))
+        parts.append(plots(map(figures.watched, watching), elements.HALF, "plots"))
     for one in content:
-        sheet = trainings.epochs(one)
-        words = tag("summary", escaped(sheet.title)) + tag("div", elements.sheet(sheet, elements.NESTED_ROWS))
-        parts.append(tag("details", words, cls="prints"))
+        table = trainings.epochs(one)
+        body = sheet(table, first=elements.NESTED_ROWS)
+        parts.append(elements.folded(f"course-{one.run_id}", table.title, body, what=f"the epochs of {one.digest}"))
     return "\n".join(parts)
 
 
@@ -206,8 +236,7 @@ def _manifests(entries: Iterable[Entry | TrainingContent]) -> str:
         else:
             note = "This manifest is left out to keep the page small; benchsuite show prints it."
             lines.append(tag("p", note, cls="remark"))
-        body = tag("summary", escaped(entry.run_id)) + tag("div", "".join(lines))
-        parts.append(tag("details", body, id=f"run-{entry.run_id}"))
+        parts.append(elements.folded(f"run-{entry.run_id}", entry.run_id, "".join(lines), what=entry.run_id))
     return "\n".join(parts)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from finished_reports import NASTY, ladder_file, nasty, pictures_of, two_runs, w
 from finished_runs import saved, scores
 from finished_trainings import correct, learned
 from frequency_analyses import analysed
+from opened_pages import Opened
 
 from benchsuite.report.content import read
 from benchsuite.report.frequency.pictures import DrawnTriple
@@ -22,50 +22,12 @@ from benchsuite.report.frequency.pictures import picture as drawn_picture
 from benchsuite.report.markup import printable
 from benchsuite.report.sources import sources
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the PATH")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One headless Chromium for all tests of this file."""
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM)
-        yield opened
-        opened.close()
-
 
 @pytest.fixture(scope="module")
 def nasty_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with the names ``NASTY``."""
     folder = tmp_path_factory.mktemp("nasty")
     return written(folder / "report.html", nasty(folder))
-
-
-class Opened:
-    """A page opened from disk; its console messages and requests are recorded."""
-
-    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.tab = browser.new_page(**{"viewport": {"width": 1400, "height": 900}, **options})
-        self.tab.on("console", lambda message: self.said.append(message.text))
-        self.tab.on("pageerror", lambda error: self.said.append(str(error)))
-        self.tab.on("request", lambda request: self.asked.append(request.url))
-        self.url = path.as_uri()
-        self.tab.goto(self.url)
-
-    def column(self, sheet: str, number: int) -> list[str]:
-        """The texts of a column of a table, from the top."""
-        found: list[str] = self.tab.locator(f"#{sheet} tbody td:nth-child({number})").all_inner_texts()
-        return found
-
-    def quiet(self) -> None:
-        """Asserts that the console is empty and that only the page itself was requested. Closes the page."""
-        assert self.said == []
-        assert [url for url in self.asked if not url.startswith("data:")] == [self.url]
-        self.tab.close()
 
 
 @pytest.fixture
@@ -151,9 +113,9 @@ def test_training_curves_are_seen_and_their_epochs_sorted(browser: Any, tmp_path
     curves = opened.tab.locator("#training svg:visible")
     assert curves.count() == 2
     assert curves.first.bounding_box()["width"] <= width
-    assert curves.first.locator(".course").count() == 2
-    assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width
-    opened.tab.locator("#training summary").first.click()
+    assert curves.first.locator("path.course").count() == 2
+    assert opened.wide() <= width
+    opened.tab.locator("#training .folded summary").first.click()
     opened.tab.locator("#epochs-pnn-a th:nth-child(1) button").click(click_count=2)
     assert opened.column("epochs-pnn-a", 1) == [str(i) for i in range(30, 0, -1)]
     opened.tab.locator("#trainings tbody a").first.click()
@@ -172,7 +134,7 @@ def test_the_section_on_frequencies_fits_the_screen_and_its_pictures_load(
     triples = tuple(DrawnTriple(triple, small, small, small) for triple in found.triples[:4])
     report = dataclasses.replace(report, frequencies=(dataclasses.replace(content, pictures=triples),))
     opened = Opened(browser, written(tmp_path / "report.html", report), viewport={"width": width, "height": 800})
-    assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.wide() <= width
     plots = opened.tab.locator(".frequency svg:visible")
     assert plots.count() == 4
     images = opened.tab.locator(".frequency img")
@@ -215,7 +177,7 @@ def test_the_theme_follows_the_system_until_it_is_switched(browser: Any, tmp_pat
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_stands_out_from_the_page(browser: Any, tmp_path: Path, scheme: str) -> None:
     opened = Opened(browser, written(tmp_path / "report.html", two_runs(tmp_path)), color_scheme=scheme)
-    opened.tab.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+    opened.open_details()
     found = opened.tab.evaluate(
         """() => {
           const colour = (c) => c.match(/[\\d.]+/g).slice(0, 3).map(Number);
@@ -251,17 +213,17 @@ def test_no_page_is_wider_than_its_screen_even_with_the_nastiest_names(
 ) -> None:
     size = {"width": width, "height": 800}
     opened = Opened(browser, nasty_page, viewport=size)
-    opened.tab.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
-    assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width
-    drawn = opened.tab.locator("#ladder-1-section svg:visible")
+    opened.open_details()
+    assert opened.wide() <= width
+    drawn = opened.tab.locator("section[id^=ladder] svg:visible")
     assert drawn.count() >= 1
     assert drawn.first.bounding_box()["width"] <= width
 
 
 def test_nasty_names_are_read_as_they_are_and_run_nothing(browser: Any, nasty_page: Path) -> None:
     opened = Opened(browser, nasty_page)
-    opened.tab.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
-    sheet = opened.tab.locator("#pair-1-images")
+    opened.open_details()
+    sheet = opened.tab.locator("#pair-aaa-bbb-images")
     assert "first 100" not in sheet.locator("output").inner_text()
     cells = {re.sub(r"\s+", " ", text) for text in sheet.locator("tbody").all_inner_texts()[0].splitlines()}
     for name in NASTY:
@@ -273,12 +235,12 @@ def test_nasty_names_are_read_as_they_are_and_run_nothing(browser: Any, nasty_pa
 
 def test_sorting_keeps_nasty_names_in_rows_that_the_script_makes(browser: Any, nasty_page: Path) -> None:
     opened = Opened(browser, nasty_page)
-    opened.tab.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
-    before = sorted(opened.column("pair-1-images", 1))
+    opened.open_details()
+    before = sorted(opened.column("pair-aaa-bbb-images", 1))
     assert len(before) > 20, "some rows are in the page, the others are made from data"
-    opened.tab.locator("#pair-1-images th:nth-child(1) button").click()
-    assert sorted(opened.column("pair-1-images", 1)) == before
-    assert opened.tab.locator("#pair-1-images script + *, #pair-1-images td script, td img").count() == 0
+    opened.tab.locator("#pair-aaa-bbb-images th:nth-child(1) button").click()
+    assert sorted(opened.column("pair-aaa-bbb-images", 1)) == before
+    assert opened.tab.locator("#pair-aaa-bbb-images script + *, #pair-aaa-bbb-images td script, td img").count() == 0
     assert opened.tab.evaluate("window.broken") is None
     opened.quiet()
 
@@ -286,7 +248,7 @@ def test_sorting_keeps_nasty_names_in_rows_that_the_script_makes(browser: Any, n
 def test_a_gallery_shows_pictures_that_load(browser: Any, tmp_path: Path) -> None:
     report, pictures = pictures_of(tmp_path)
     opened = Opened(browser, written(tmp_path / "report.html", report, pictures=pictures))
-    opened.tab.locator("details.prints summary").first.click()
+    opened.tab.locator(".folded summary").first.click()
     images = opened.tab.locator(".gallery img")
     assert images.count() == 2
     assert images.first.is_visible()
@@ -317,16 +279,18 @@ def test_printing_opens_the_comparisons_and_closes_them_again(browser: Any, tmp_
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 12
     tab.wait_for_function("document.querySelectorAll('details[open]').length === 0")
     tab.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-    assert tab.locator("details.prints:not([open])").count() == 0
-    assert tab.locator("#manifests details[open]").count() == 0
+    assert tab.locator("details:not([open])").count() == 0
     tab.emulate_media(media="print", color_scheme="dark")
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert tab.locator("nav").is_visible() is False
+    for hidden in ("nav", "#theme", ".tools", ".copy", ".anchor", "#manifests pre"):
+        assert tab.locator(hidden).count() > 0
+        assert tab.locator(hidden).first.is_visible() is False, hidden
+    assert tab.locator("#manifests .command").first.is_visible()
     opened.quiet()
 
 
 TIMED = """() => {
-  const sheet = document.querySelector("#pair-1-images");
+  const sheet = document.querySelector("#pair-bbb-aaa-images");
   const box = sheet.querySelector("input");
   const spent = [];
   const timed = (work) => {
@@ -358,13 +322,13 @@ def test_ten_thousand_rows_are_sorted_and_filtered(browser: Any, tmp_path: Path)
     path = written(tmp_path / "report.html", many)
     assert path.stat().st_size < 3e6
     opened = Opened(browser, path)
-    opened.tab.evaluate("document.querySelectorAll('details.prints').forEach((d) => (d.open = true))")
-    sheet = opened.tab.locator("#pair-1-images")
+    opened.open_details()
+    sheet = opened.tab.locator("#pair-bbb-aaa-images")
     assert sheet.locator("output").inner_text() == "10,000 rows, the first 100 shown"
     opened.tab.evaluate(TIMED)
     assert sheet.locator("output").inner_text() == "10 of 10,000 rows"
     opened.tab.get_by_label("Filter Images that changed").fill("")
-    assert float(opened.column("pair-1-images", 7)[0]) == 0.0, "still sorted by the last column"
+    assert float(opened.column("pair-bbb-aaa-images", 7)[0]) == 0.0, "still sorted by the last column"
     sheet.get_by_role("button", name="Show 400 more").click()
     assert sheet.locator("tbody tr").count() == 500
     opened.quiet()

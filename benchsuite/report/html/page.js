@@ -1,4 +1,3 @@
-"use strict";
 (() => {
   // Rows that are shown first. Sorting and filtering return to this number, so that they stay fast.
   const FIRST = 100;
@@ -14,7 +13,7 @@
   // Long names may wrap after colons, commas and slashes.
   const breakable = (words) => words.split(/(?<=[:,/])(?=\w)/).flatMap((part, at) => (at ? [make("wbr"), part] : [part]));
 
-  // A cell is its text, or [text, number, id that it links to].
+  // A cell is its text, or [text, number, id that it links to, classes of the mark before it].
   const text = (cell) => (Array.isArray(cell) ? cell[0] : cell);
   const number = (cell) => {
     const known = Array.isArray(cell) && cell[1] !== null ? cell[1] : parseFloat(text(cell).replace("−", "-"));
@@ -24,6 +23,7 @@
 
   function sheet(section) {
     const table = section.querySelector("table");
+    const area = section.querySelector(".scroll");
     const body = table.tBodies[0];
     const heads = [...table.tHead.rows[0].cells];
     const numeric = heads.map((head) => head.classList.contains("n"));
@@ -42,13 +42,15 @@
         "tr",
         {},
         ...rows[row].map((cell, column) => {
-          const link = Array.isArray(cell) && cell[2];
+          const [, , link, mark] = Array.isArray(cell) ? cell : [];
           const content = numeric[column] ? [text(cell)] : breakable(text(cell));
-          return make("td", { className: numeric[column] ? "n" : "" }, ...(link ? [make("a", { href: `#${link}` }, ...content)] : content));
+          const words = link ? [make("a", { href: `#${link}` }, ...content)] : content;
+          return make("td", { className: numeric[column] ? "n" : "" }, ...(mark ? [make("span", { className: mark })] : []), ...words);
         }),
       );
       return nodes[row];
     };
+    const titles = heads.map((head) => head.textContent);
     const words_of = (row) => (words[row] ??= rows[row].map(text).join("\n").toLowerCase());
 
     // The sort keys of a column: numbers unchanged, texts as their alphabetical ranks, so that texts are compared only once.
@@ -66,12 +68,25 @@
     const status = make("output");
     const next = make("button", { type: "button" });
     const all = make("button", { type: "button" });
-    const tools = make("div", { className: "tools" }, make("label", {}, filter), status, next, all);
+    const hint = make("span", { className: "hint" }, "more columns: scroll →");
+    const copy = copying.button("Copy as Markdown", `${section.id}.md`, "text/plain", markdown);
+    const found = rows.length > 5 ? [make("label", {}, filter), status, next, all] : [];
+    const tools = make("div", { className: "tools" }, ...found, hint, copy);
     const count = (n) => n.toLocaleString("en");
 
-    function show() {
+    function matching() {
       const wanted = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-      const matches = wanted.length ? order.filter((row) => wanted.every((word) => words_of(row).includes(word))) : order;
+      return wanted.length ? order.filter((row) => wanted.every((word) => words_of(row).includes(word))) : order;
+    }
+
+    // All rows that match the filter, in the order in which they are sorted.
+    function markdown() {
+      const remarks = [...section.querySelectorAll(".remark")].map((remark) => remark.textContent);
+      return copying.markdown(remarks, titles, numeric, matching().map((row) => rows[row].map(text)));
+    }
+
+    function show() {
+      const matches = matching();
       const visible = Math.min(shown, matches.length);
       body.replaceChildren(...matches.slice(0, visible).map(node));
       if (!matches.length) body.append(make("tr", {}, make("td", { colSpan: heads.length }, "No row holds these words.")));
@@ -116,8 +131,43 @@
       shown = Infinity;
       show();
     });
-    if (rows.length > 5) section.querySelector(".scroll").before(tools);
+    area.before(tools);
     show();
+    const cut = () => (hint.hidden = area.scrollLeft + area.clientWidth > area.scrollWidth - 2);
+    area.addEventListener("scroll", cut, { passive: true });
+    new ResizeObserver(cut).observe(area);
+    new ResizeObserver(cut).observe(table);
+  }
+
+  // Marks the section in view in the navigation.
+  function navigation() {
+    const nav = document.querySelector("nav");
+    const links = [...nav.querySelectorAll("a")];
+    const targets = links.map((link) => document.querySelector(link.hash));
+    let marked = -1;
+
+    function current() {
+      const tops = targets.map((target) => target.getBoundingClientRect().top);
+      const page = document.documentElement;
+      if (page.scrollTop > 0 && page.scrollTop + innerHeight > page.scrollHeight - 2) {
+        // At the end of the page, short sections cannot reach its top: the one that was asked for, or the last.
+        const asked = links.findIndex((link) => link.hash === location.hash);
+        return asked >= 0 && tops[asked] >= 0 ? asked : links.length - 1;
+      }
+      return Math.max(0, tops.findLastIndex((top) => top <= innerHeight / 4));
+    }
+    function mark() {
+      const at = current();
+      if (at === marked) return;
+      links[marked]?.removeAttribute("aria-current");
+      links[at].setAttribute("aria-current", "true");
+      marked = at;
+      nav.scrollTo(links[at].offsetLeft - nav.clientWidth / 3, links[at].offsetTop - nav.clientHeight / 2);
+    }
+    window.addEventListener("scroll", mark, { passive: true });
+    window.addEventListener("resize", mark);
+    window.addEventListener("hashchange", mark);
+    mark();
   }
 
   function theme() {
@@ -156,7 +206,7 @@
 
   const opened = [];
   window.addEventListener("beforeprint", () => {
-    for (const details of document.querySelectorAll("details.prints:not([open])")) {
+    for (const details of document.querySelectorAll("details:not([open])")) {
       details.open = true;
       opened.push(details);
     }
@@ -166,5 +216,10 @@
 
   theme();
   for (const section of document.querySelectorAll(".sheet")) sheet(section);
+  for (const figure of document.querySelectorAll("figure[data-name]")) {
+    const button = copying.button("Copy as PNG", `${figure.dataset.name}.png`, "image/png", () => copying.png(figure));
+    figure.querySelector("figcaption").append(button);
+  }
   follow();
+  navigation();
 })();

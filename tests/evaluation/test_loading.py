@@ -1,0 +1,111 @@
+"""Tests of opening a loader: for the views, with its decoder in the keys, and never mixed with others."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from toy_evaluation import CATALOG
+from toys import TOP1_ERRORS
+
+from benchsuite import BadParameter, Crop, DataError, Loader, Sample, Split, View
+from benchsuite.evaluation.loading import open_loader
+from benchsuite.evaluation.question import RunRequest
+from benchsuite.progress import Progress
+from benchsuite.runs.run import run
+from benchsuite.testing import check_loader
+
+
+def resized(view: View) -> Any:
+    """All images black, at the resize of the view."""
+
+    def images(split: Split, samples: Sequence[Sample], then: Callable[..., Any], workers: int) -> Iterator[Any]:
+        for sample in samples:
+            split.read(sample)
+            side = view.resize if isinstance(view.resize, int) else view.resize[0]
+            yield then(np.zeros((side, side + 1, 3), np.uint8), 0.0)
+
+    return images
+
+
+BLACK = Loader("black", None, False, "no light", resized=resized, decoder=lambda: "black 7")
+LOADERS = {**CATALOG.loaders, "black": BLACK}
+WITH_BLACK = dataclasses.replace(CATALOG, loaders=LOADERS)
+
+
+def toy(results: Path, *protocols: str, **fields: Any) -> RunRequest:
+    return RunRequest(("toy",), protocols, "toy", **{"device": "cpu", "results": results, **fields})
+
+
+def test_a_loader_that_resizes_is_opened_at_the_resize_of_its_views() -> None:
+    split = CATALOG.open_dataset("toy")[1]
+    views = (View(9, Crop(4)), View(9, Crop(5), flip=True))
+    opened = open_loader(BLACK, split, split.samples, views, "toy", print)
+    assert opened.images is not None
+    assert next(opened.images(split, split.samples, lambda pixels, _: pixels, 0)).shape == (9, 10, 3)
+    check_loader(BLACK)
+    check_loader(dataclasses.replace(BLACK, resized=lambda view: resized(View(view.resize))))
+
+
+def test_views_of_several_resizes_are_refused_in_one_line() -> None:
+    split = CATALOG.open_dataset("toy")[1]
+    views = (View(9, Crop(4)), View(8, Crop(4)), View(9, Crop(4), interpolation="bicubic"))
+    rule = r"^Expected --loader black to be used for views of one resize, .*got 9 bilinear, 8 bilinear, 9 bicubic "
+    with pytest.raises(BadParameter, match=rule):
+        open_loader(BLACK, split, split.samples, views, "toy", print)
+
+
+def test_what_is_missing_is_said_before_any_image_is_read() -> None:
+    def missing() -> str:
+        raise DataError("Expected black to be installed")
+
+    split = CATALOG.open_dataset("toy")[1]
+    with pytest.raises(DataError, match=r"^Expected black to be installed$"):
+        open_loader(dataclasses.replace(BLACK, decoder=missing), split, split.samples, (View(9),), "toy", print)
+
+
+def test_other_pixels_have_a_run_and_logits_of_their_own_and_are_labelled(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Told(Progress):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    (exact,) = run(toy(tmp_path, "1crop"), WITH_BLACK, Progress())
+    (black,) = run(toy(tmp_path, "1crop", loader="black"), WITH_BLACK, Told())
+    (kept,) = run(toy(tmp_path, "1crop", loader="black,resident", fresh=True), WITH_BLACK, Told())
+    (again,) = run(toy(tmp_path, "1crop", fresh=True), WITH_BLACK, Progress())
+    assert exact["top1_errors"] == again["top1_errors"] == TOP1_ERRORS["1crop"]
+    assert black["top1_errors"] != exact["top1_errors"]
+    assert (exact["exact"], black["exact"], kept["exact"]) == (True, False, False)
+    assert black["run_id"] == kept["run_id"] != exact["run_id"] == again["run_id"]
+    assert black["top1_errors"] == kept["top1_errors"]
+    assert said.count("black does not give the reference decoder's pixels: no light") == 2
+    manifests = [json.loads(Path(row["path"], "manifest.json").read_text()) for row in (exact, black)]
+    assert [m["numerics"].get("decoder") for m in manifests] == [None, "black 7"]
+
+
+def test_logits_of_another_version_of_a_decoder_are_not_used(tmp_path: Path) -> None:
+    import toys
+
+    reads: list[str] = []
+    shown = toys.open_toy
+
+    def counting(path: Any, part: Any) -> Split:
+        split = shown(path, part)
+        return dataclasses.replace(split, read=lambda sample: (reads.append(sample.id), split.read(sample))[1])
+
+    datasets = {**CATALOG.datasets, "toy": dataclasses.replace(CATALOG.datasets["toy"], open=counting)}
+    catalog = dataclasses.replace(WITH_BLACK, datasets=datasets)
+    counts = []
+    for number, version in enumerate(("7", "7", "8")):
+        black = dataclasses.replace(BLACK, decoder=lambda version=version: f"black {version}")
+        loaders = dataclasses.replace(catalog, loaders={"black": black})
+        run(toy(tmp_path / str(number), "1crop", loader="black"), loaders, Progress())
+        counts.append(len(reads))
+    assert counts == [5, 5, 10]
