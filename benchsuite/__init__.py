@@ -80,18 +80,7 @@ if TYPE_CHECKING:
     from benchsuite.specs.perturbation import Perturbation
     from benchsuite.specs.preprocess import Preprocess, center, view
     from benchsuite.specs.protocol import Protocol, perturbing
-    from benchsuite.specs.recipe import (
-        Augmentation,
-        Grid,
-        Level,
-        Mini,
-        Optimizer,
-        Recipe,
-        Resting,
-        Schedule,
-        Warmup,
-        steps,
-    )
+    from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, Recipe, Schedule, Warmup, steps
     from benchsuite.specs.reporter import FinishedRun, Rate, Reporter
     from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
     from benchsuite.storage.files import cache_dir, data_folders
@@ -142,7 +131,7 @@ _NAMES = {
     "benchsuite.specs.perturbation": "Perturbation",
     "benchsuite.specs.preprocess": "Preprocess center view",
     "benchsuite.specs.protocol": "Protocol perturbing",
-    "benchsuite.specs.recipe": "Augmentation Grid Level Mini Optimizer Recipe Resting Schedule Warmup steps",
+    "benchsuite.specs.recipe": "Augmentation Grid Level Mini Optimizer Recipe Schedule Warmup steps",
     "benchsuite.specs.reporter": "FinishedRun Rate Reporter",
     "benchsuite.specs.view": "Crop View distinct five flips grid",
     "benchsuite.storage.files": "cache_dir data_folders",
@@ -201,7 +190,6 @@ __all__ = [
     "Rate",
     "Recipe",
     "Reporter",
-    "Resting",
     "Rows",
     "Sample",
     "Schedule",

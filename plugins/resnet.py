@@ -84,11 +84,11 @@ def benchsuite_architectures() -> Iterator[Architecture]:
         bottleneck = name not in ("resnet18", "resnet34")
         note = NOTE.format(name=name) if bottleneck else NOTE_BASIC
         weights, adapt = (*_torchvision(name), *_timm(name)), partial(_refuse_caffe, name) if bottleneck else None
-        yield Architecture(name, partial(_build, name), V1, weights, note=note, adapt=adapt)
+        yield Architecture(name, partial(_build, name), V1, weights, note=note, adapt=adapt, residual=True)
         if bottleneck:
             bias = ", and a bias in the first convolution" if name == "resnet50" else ""
             note = NOTE_V1.format(bias=bias, file=name.replace("resnet", "ResNet-"))
-            yield Architecture(f"{name}.v1", partial(_build_v1, name), V1, note=note, adapt=_from_caffe)
+            yield Architecture(f"{name}.v1", partial(_build_v1, name), V1, note=note, adapt=_from_caffe, residual=True)
 
 
 def _torchvision(name: str) -> Iterator[Weights]:

@@ -35,7 +35,7 @@ VALUES = [
     architecture.Input,
     recipe.Recipe,
 ]
-VALUES += [recipe.Optimizer, recipe.Warmup, recipe.Schedule, recipe.Augmentation, recipe.Resting, recipe.Mini]
+VALUES += [recipe.Optimizer, recipe.Warmup, recipe.Schedule, recipe.Augmentation, recipe.Mini]
 VALUES += [recipe.Level, recipe.Grid]
 VALUES += [
     protocol.Protocol,

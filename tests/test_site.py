@@ -132,3 +132,30 @@ def test_a_long_table_is_filtered_by_all_words(browser: Any, site: Path) -> None
     assert opened.tab.locator("article tbody tr:visible").count() == 1
     assert opened.tab.locator(".filter output").inner_text() == f"1 of {total} rows"
     opened.quiet(alone=False)
+
+
+MAIN = [ROOT / name for name in ("README.md", "docs/tutorial.md", "docs/reference/protocols.md")]
+COLOURS = ("color-contrast", "link-in-text-block")
+"""The rules that a dark page could break if a light one does not."""
+
+
+def test_axe_finds_no_serious_fault_on_any_page(browser: Any, site: Path) -> None:
+    """Some seconds: each page is looked at as a whole."""
+    for page in PAGES:
+        opened = Opened(browser, site / page.relative_to(ROOT).with_suffix(".html"), color_scheme="light")
+        assert opened.faults() == [], page
+        opened.quiet(alone=False)
+
+
+@pytest.mark.parametrize("page", MAIN, ids=lambda page: page.name)
+def test_axe_finds_no_serious_fault_on_narrow_and_dark_pages(browser: Any, site: Path, page: Path) -> None:
+    opened = Opened(browser, site / page.relative_to(ROOT).with_suffix(".html"), color_scheme="light")
+    light = opened.tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    opened.tab.set_viewport_size({"width": 400, "height": 900})
+    assert opened.faults() == []
+    opened.tab.emulate_media(color_scheme="dark")
+    assert opened.tab.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    assert opened.faults(*COLOURS) == []
+    opened.tab.set_viewport_size({"width": 1300, "height": 900})
+    assert opened.faults(*COLOURS) == []
+    opened.quiet(alone=False)

@@ -44,6 +44,11 @@ def test_every_command_of_the_readme_is_on_the_page_of_examples_and_most_are_run
     text = page.read_text(encoding="utf-8")
     run = text.count("\n$ benchsuite ")
     assert run > 3 * (len(shown) - run)
+    card = " " * 8  # deep in the model card, which is a file
+    lines = [
+        line for block in re.findall(r"^```console\n(\$.*?)^```$", text, re.M | re.S) for line in block.splitlines()
+    ]
+    assert [line for line in lines if len(line) > 80 and not line.startswith(("$ ", card))] == []
 
 
 def test_what_differs_between_machines_is_replaced(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -138,13 +139,17 @@ class PreparedData(Shown):
     record: Mapping[str, Any] = field(compare=False)
 
     def lines(self) -> Sequence[str]:
-        """Where the file is and what it holds."""
+        """Where the file is, what it holds, and how it is used."""
         note = self.record
         size, view = f"{note['bytes'] / 2**20:.1f} MiB", note["view"]
         what = f"of short side {view['resize']}" if view else "at full size" if note["exact"] else "as JPEG"
         done = "already up to date" if note["cached"] else "written and read back"
         whose = "the pixels are" if note["exact"] else "the pixels are not"
-        return [f"{self.file}: {note['images']} images {what}, {size}, {done}; {whose} the reference decoder's"]
+        use = shlex.join(["benchsuite", "run", "ARCHITECTURE", "--data", self.data, "--loader", self.loader])
+        return [
+            f"{self.file}: {note['images']} images {what}, {size}, {done}; {whose} the reference decoder's",
+            f"use it with: {use}",
+        ]
 
 
 FIELDS = ("file", "bytes", "images", "dataset", "digest", "loader", "exact", "view", "decoder", "cached")

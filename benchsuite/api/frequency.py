@@ -56,9 +56,16 @@ class FrequencyExplanation(Shown):
         return pd.DataFrame({name: list(energy.within) for name, energy in known}).rename_axis("radius")
 
     def lines(self) -> Sequence[str]:
-        """The answer; below the accuracies the attack, the first kernels, and the files."""
+        """The answer; below the accuracies those of the pictures as they are, the attack, the kernels, the files."""
         files = f"written to {' and '.join(map(str, self.files))}; the runs are in {self.results / 'runs'}"
-        return [summary.answer(self.found), *self.facts(), files]
+        return [summary.answer(self.found), self.clean(), *self.facts(), files]
+
+    def clean(self) -> str:
+        """The accuracy without a change, and on what it is."""
+        found = self.found
+        images = f"{found.n:,}{'' if found.n == found.of else f' of {found.of:,}'} images"
+        accuracy = summary.percentage(found.accuracy(found.clean_right))
+        return f"{accuracy} as they are ({found.architecture}, {found.weights}, {found.protocol}, {images})"
 
     def cells(self) -> Table:
         """A line for each radius: the accuracies there."""
@@ -67,9 +74,9 @@ class FrequencyExplanation(Shown):
         for at in self.found.curve:
             low, high = (with_interval(self.found.accuracy(run.right)) for run in (at.low, at.high))
             swapped = f"{at.swapped} ({percent(self.found.accuracy(at.swapped))} %)"
-            frequent = f"{percent(self.found.accuracy(at.high.frequent_n))} of high-pass"
+            frequent = percent(self.found.accuracy(at.high.frequent_n))
             rows.append([str(at.radius), low, high, swapped, decimals(at.by_chance, 1), frequent])
-        return [*headers, "most frequent answer %"], rows
+        return [*headers, "most frequent answer, high-pass %"], rows
 
     def below(self) -> Sequence[Shown]:
         """The energies within each radius."""

@@ -180,8 +180,17 @@ class WrittenTables(Shown):
         return {"pages": tables, **files, "faults": [*self.faults], "written": not self.checked}
 
     def lines(self) -> Sequence[str]:
-        """A line for each page and each file, the lines that differ, and what cannot be made."""
-        return [*self.texts, *self.faults]
+        """Whether all is up to date; a line for each page and each file, the lines that differ, what cannot be made."""
+        return [self._answer(), *self.texts, *self.faults]
+
+    def _answer(self) -> str:
+        tables = sum(page.tables for page in self.pages)
+        counts = ((tables, "table"), (len(self.pages), "page"))
+        what = " on ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+        changed = len(self.changed) + len(self.with_paths) + len(self.bulky)
+        states = [f"{changed} files {'would change' if self.checked else 'were written'}"] if changed else []
+        states += [f"{len(self.faults)} cannot be made"] if self.faults else []
+        return f"{what}: {', '.join(states) or 'up to date'}"
 
     def _repr_html_(self) -> str:
         return tag("pre", escaped("\n".join(self.lines())), style=WRAPPED)

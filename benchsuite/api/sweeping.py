@@ -18,7 +18,7 @@ from benchsuite.runs import sweep as sweeps
 from benchsuite.runs import sweep_file
 from benchsuite.runs.sweep import CellState
 from benchsuite.runs.sweep_file import Sweep, SweepCell
-from benchsuite.stats.digits import with_interval
+from benchsuite.stats.digits import percent, with_interval
 from benchsuite.stats.metrics import Count
 
 if TYPE_CHECKING:
@@ -67,19 +67,44 @@ class SweepResult(Shown):
         return pd.json_normalize(self.records, sep="_")
 
     def lines(self) -> Sequence[str]:
-        """How many cells there are in each state, and the errors."""
+        """How many cells there are in each state, and the range of their errors; then what failed, and why."""
         states = [state.state for state in self.states.values()]
         counts = ", ".join(f"{states.count(name)} {name}" for name in dict.fromkeys(states))
-        errors = (f"{cell}: {error}" for cell, error in self.failed.items())
-        return [f"{self.definition.name}: {counts}", *self.preprocessing, *errors]
+        rows = [state.row for state in self.states.values() if state.row is not None]
+        errors = sorted((Count(row["top1_errors"], row["n"]) for row in rows), key=lambda count: count.ratio)
+        ends = dict.fromkeys(percent(count) for count in (*errors[:1], *errors[-1:]))
+        found = f"; top-1 error {' to '.join(ends)} %" if ends else ""
+        return [f"{self.definition.name}: {counts}{found}", *self.preprocessing, *self._reasons()]
+
+    def _reasons(self) -> list[str]:
+        """The errors of failed cells, one line per error: a missing folder fails every cell that needs it."""
+        failed: dict[str, list[str]] = {}
+        for cell, state in self.states.items():
+            if state.error is not None:
+                failed.setdefault(state.error, []).append(short(cell, self.definition))
+        cells = [f"{first} and {len(rest)} more" if rest else first for first, *rest in failed.values()]
+        return [f"{name}: {error}" for name, error in zip(cells, failed, strict=True)]
 
     def cells(self) -> Table:
-        """A line for each cell."""
-        rows = []
+        """A line for each cell: what distinguishes it, its error, and its state."""
+        names, rows = varied(self.definition), []
         for cell, state in self.states.items():
             error = "" if state.row is None else with_interval(Count(state.row["top1_errors"], state.row["n"]))
-            rows.append([cell.architecture, cell.protocol, cell.data, error, state.state])
-        return ["architecture", "protocol", "data", "top-1 error %", "state"], rows
+            rows.append([*(str(getattr(cell, name)) for name in names), error, state.state])
+        return [*names, "top-1 error %", "state"], rows
+
+
+def varied(definition: Sweep) -> list[str]:
+    """The fields in which the cells differ, and always architecture, protocol and data."""
+    usual = ["architecture", "protocol", "data"]
+    rest = ["weights", "preprocess", "transform", "precision", "loader", "seed"]
+    return [*usual, *(name for name in rest if len({getattr(cell, name) for cell in definition.cells}) > 1)]
+
+
+def short(cell: SweepCell, definition: Sweep) -> str:
+    """A short name that distinguishes the cell from the others."""
+    usual, rest = [cell.architecture, cell.protocol, cell.data], varied(definition)[3:]
+    return " ".join([*usual, *(f"{name}={getattr(cell, name)}" for name in rest)])
 
 
 def sweep(

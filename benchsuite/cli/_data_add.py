@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.catalog.data_places import add_data
-from benchsuite.cli.console import endless, print_json, print_shown
+from benchsuite.cli.console import endless, print_result
 from benchsuite.specs.catalog import load_plugins
 
 
@@ -21,8 +21,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints what was found where."""
     added = add_data(args.name, args.path, catalog=load_plugins())
-    if args.json:
-        print_json(added.record)
-    else:
-        print_shown(added, room=endless())
+    print_result(added, args, room=endless())
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchsuite.cli.console import add_results, print_json, print_shown
+from benchsuite.cli.console import add_formats, add_results, print_result
 from benchsuite.specs.catalog import load_plugins
 
 
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--images", type=int, metavar="N", help="number of images shown to --model (default: 2000)")
     add("--device", help="the device that --model runs on (default: auto)")
     add("--all", action="store_true", dest="every", help="every finding, also what is fine, and more examples")
+    add_formats(parser)
     add_results(parser)
 
 
@@ -40,10 +41,7 @@ def run(args: argparse.Namespace) -> int:
         found = check_data(args.data, **options, catalog=load_plugins())
     except KeyboardInterrupt:
         raise KeyboardInterrupt("a check keeps no partial result: the same command starts from the beginning") from None
-    if args.json:
-        print_json(found.record)
-    else:
-        print_shown(found)
+    print_result(found, args)
     if found.result.failure:
         print(f"benchsuite: {found.result.failure}", file=sys.stderr)
     return found.result.exit_status

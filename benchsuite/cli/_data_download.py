@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchsuite.api.catalog.data_places import download_data
-from benchsuite.cli.console import endless, print_json, print_shown
+from benchsuite.cli.console import endless, print_result
 from benchsuite.specs.catalog import load_plugins
 
 
@@ -23,8 +23,5 @@ def run(args: argparse.Namespace) -> int:
         made = download_data(args.name, to=args.to, catalog=load_plugins())
     except KeyboardInterrupt:
         raise KeyboardInterrupt("nothing of the download is kept") from None
-    if args.json:
-        print_json(made.record)
-    else:
-        print_shown(made, room=endless())
+    print_result(made, args, room=endless())
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.catalog.data_places import list_data
-from benchsuite.cli.console import endless, print_json, print_shown
+from benchsuite.cli.console import endless, print_result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,8 +15,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints how many there are, and a line for each."""
     known = list_data()
-    if args.json:
-        print_json(known.record)
-    else:
-        print_shown(known, room=endless())
+    print_result(known, args, room=endless())
     return 0

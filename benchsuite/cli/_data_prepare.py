@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 
-from benchsuite.cli.console import out, print_json
+from benchsuite.cli.console import endless, print_result
 from benchsuite.specs.catalog import load_plugins
 
 
@@ -42,11 +41,5 @@ def run(args: argparse.Namespace) -> int:
         made = prepare_data(args.data, args.loader, **options, catalog=load_plugins())
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the incomplete file is not kept") from None
-    if args.json:
-        print_json(made.record)
-        return 0
-    console = out()
-    use = shlex.join(["benchsuite", "run", "ARCHITECTURE", "--data", args.data, "--loader", made.loader])
-    for line in (*made.lines(), f"use it with: {use}"):
-        console.print(line, markup=False, soft_wrap=True)
+    print_result(made, args, room=endless())
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.catalog.data_places import remove_data
-from benchsuite.cli.console import endless, print_json, print_shown
+from benchsuite.cli.console import endless, print_result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,8 +16,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints what is forgotten."""
     removed = remove_data(args.name)
-    if args.json:
-        print_json(removed.record)
-    else:
-        print_shown(removed, room=endless())
+    print_result(removed, args, room=endless())
     return 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchsuite.cli.console import add_results, print_json, print_shown
+from benchsuite.cli.console import add_formats, add_results, print_result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--orders", type=int, default=200, metavar="N", help="random orders of the images (default: %(default)s)")
     add("--seed", type=int, default=0, metavar="N", help="seed of the random draws (default: %(default)s)")
     add("--all", action="store_true", dest="every", help="every table, and what each accounting does, with its source")
+    add_formats(parser)
     add_results(parser)
 
 
@@ -34,8 +35,5 @@ def run(args: argparse.Namespace) -> int:
     names = ("claim", "accuracy", "epochs", "images", "draws", "orders", "seed", "every", "results")
     options = {name: getattr(args, name) for name in names}
     found = audit(args.run_name, batch_sizes=args.batch_size, world_sizes=args.world_size, **options)
-    if args.json:
-        print_json(found.record)
-    else:
-        print_shown(found, numbers=True)
+    print_result(found, args, numbers=True)
     return 0

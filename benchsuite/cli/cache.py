@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.shell.caches import clear_cache, list_cache
-from benchsuite.cli.console import add_common, print_json, print_shown
+from benchsuite.cli.console import add_common, print_result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +24,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the chosen task."""
     found = args.work(args)
-    if args.json:
-        print_json(found.record)
-    else:
-        print_shown(found)
+    print_result(found, args)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from benchsuite.cli.console import add_results, print_json, print_shown
+from benchsuite.cli.console import add_formats, add_results, print_result
 from benchsuite.errors import BadParameter, expected
 
 AGAINST = "vs"
@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"ids, beginnings of ids, or folders; A B, A B C (each against A), or A B {AGAINST} C D (two groups)",
     )
     parser.add_argument("--all", action="store_true", dest="every", help="also the classes that changed most")
+    add_formats(parser)
     add_results(parser)
 
 
@@ -30,12 +31,8 @@ def run(args: argparse.Namespace) -> int:
 
     parts = _parts(args.runs)
     found = compare(*(parts if len(parts) == 2 else parts[0]), every=args.every, results=args.results)
-    if not args.json:
-        print_shown(found)
-    elif isinstance(found, ComparedGroups):
-        print_json({"groups": found.record})
-    else:
-        print_json({"comparisons": found.records})
+    record = {"groups": found.record} if isinstance(found, ComparedGroups) else {"comparisons": found.records}
+    print_result(found, args, record=record)
     return 0
 
 

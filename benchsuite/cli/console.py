@@ -1,4 +1,4 @@
-"""Functions for the output of commands. rich is imported only for the streams of a run, not for plain text."""
+"""Functions for the output of commands. rich is not imported."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.report.tables.fitted import cut, fitted, wrapped
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Sequence
 
     from benchsuite.api.shown import Shown
 
 
 ON = "local, slurm or ray; with options, ray:HOST:6379,num_gpus=1 or slurm:timeout_min=60 (default: %(default)s)"
 """Help of the option ``--on``."""
+
+
+ROWS, SCREEN, LINES, LONG = (20, 10, 5, 2), 24, 8, 4
+"""How many rows of a table are shown, the first number with which it has at most ``SCREEN`` lines; how many sentences
+below it, and how many lines of each."""
 
 
 def open_streams() -> None:
@@ -34,14 +38,6 @@ def open_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  (open until the process ends)
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-def out() -> Console:
-    """A console on standard output, for results only. If that is a file or a pipe, lines are 160 columns wide."""
-    from rich.console import Console
-
-    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(highlight=False, width=160 if piped else None)
 
 
 def width() -> int:
@@ -60,20 +56,58 @@ def rule() -> str:
     return "─" if encoding in ("utf-8", "utf8") else "-"
 
 
-def print_shown(found: Shown, *, lists: bool = False, numbers: bool = False, room: int | None = None) -> None:
+def print_result(
+    found: Shown,
+    args: argparse.Namespace,
+    *,
+    record: Any = None,
+    lists: bool = False,
+    numbers: bool = False,
+    room: int | None = None,
+    whole: bool = True,
+) -> None:
+    """Prints a result as the options ask: as JSON, as Markdown, or as ``print_shown`` does; also writes its page.
+
+    ``record`` is the object of ``--json``, by default that of the result.
+    """
+    if getattr(args, "html", None) is not None:
+        found.write_html(args.html)
+    if args.json:
+        print_json(found.record if record is None else record)
+    elif getattr(args, "markdown", False):
+        print(found.markdown)
+    else:
+        print_shown(found, lists=lists, numbers=numbers, room=room, whole=whole)
+
+
+def print_shown(
+    found: Shown, *, lists: bool = False, numbers: bool = False, room: int | None = None, whole: bool = True
+) -> None:
     """Prints a result: the answer, its table, the other sentences, and what is below.
 
     No line is wider than ``room``, by default ``width``. The rows of ``lists`` are cut there, those of other tables are
-    wrapped. With ``numbers`` all columns but the first are right-aligned.
+    wrapped. With ``numbers`` all columns but the first are right-aligned. Unless ``whole``, what is more than a screen
+    is counted, to be shown by ``--all``.
     """
     room = room or width()
     first, *rest = found.lines()
     print(*wrapped(first, room), sep="\n")
-    cells, line = found.cells(), rule()
-    table = [*(cut(cells, room, rule=line) if lists else fitted(cells, room, numbers=numbers, rule=line))]
+    headers, rows = found.cells()
+
+    def laid(some: Sequence[Sequence[str]]) -> list[str]:
+        table = headers, [[*row] for row in some]
+        return [*(cut(table, room, rule=rule()) if lists else fitted(table, room, numbers=numbers, rule=rule()))]
+
+    count = len(rows) if whole else next((n for n in ROWS if len(laid(rows[:n])) <= SCREEN), 1)
+    table = laid(rows[:count])
+    if not whole:
+        hidden = [f"{len(rows) - count} more rows: --all"] if len(rows) > count else []
+        more = [f"{len(rest) - LINES} more lines: --all"] if len(rest) > LINES else []
+        rest = [*hidden, *rest[:LINES], *more]
     print(*(["", *table, *([""] if rest else [])] if table else []), sep="\n", end="\n" if table else "")
     for line in rest:
-        print(*wrapped(line, room), sep="\n")
+        parts = wrapped(line, room)
+        print(*(parts if whole or len(parts) <= LONG else [*parts[: LONG - 1], "  ... --all"]), sep="\n")
     for part in found.below():
         print()
         print_shown(part, lists=lists, numbers=numbers, room=room)
@@ -104,22 +138,20 @@ def tasks_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
     return next((dict(a.choices) for a in actions if isinstance(a, argparse._SubParsersAction)), {})
 
 
+def add_formats(parser: argparse.ArgumentParser) -> None:
+    """The other forms of a table."""
+    parser.add_argument("--markdown", action="store_true", help="print Markdown instead of text")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page")
+
+
+def add_every(parser: argparse.ArgumentParser) -> None:
+    """The option that shows more than a screen."""
+    parser.add_argument("--all", action="store_true", dest="every", help="also what is more than a screen")
+
+
 def add_results(parser: argparse.ArgumentParser) -> None:
     """The option ``--results``: the folder of the runs, by default BENCHSUITE_RESULTS or ./results."""
     default = Path(os.environ.get("BENCHSUITE_RESULTS") or "results")
     parser.add_argument(
         "--results", type=Path, default=default, metavar="DIR", help="folder of the runs (default: %(default)s)"
     )
-
-
-def print_table(
-    console: Any, title: str, headers: Sequence[str], lines: Sequence[Sequence[str]], *, numbers: bool = False
-) -> None:
-    """Prints a title and a table as wide as the console at most, with an empty line below; nothing without lines.
-
-    With ``numbers`` the first column names the rows and is never wrapped; the others are right-aligned.
-    """
-    if lines:
-        table = ([*headers], [[*line] for line in lines])
-        text = [*([title] if title else []), *fitted(table, console.width, numbers=numbers, rule=rule()), ""]
-        console.print("\n".join(text), markup=False, soft_wrap=True)

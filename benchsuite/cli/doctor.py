@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchsuite.cli.console import print_json, print_shown
+from benchsuite.cli.console import print_result
 from benchsuite.specs.catalog import load_plugins
 
 
@@ -22,8 +22,5 @@ def run(args: argparse.Namespace) -> int:
     from benchsuite.cli._settings import in_effect
 
     found = check_installation(settings=in_effect(args.settings), every=args.every, catalog=load_plugins())
-    if args.json:
-        print_json(found.record)
-    else:
-        print_shown(found)
+    print_result(found, args)
     return int(not found.fine)

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         table = [RUNGS[i] for i in at], [[cells[i] for i in at] for cells in rungs]
         print_shown(Section(answer, table, tuple(rest)))
     else:
-        print(*_explain_frequency.text(found), sep="\n")
+        print_shown(found)
     return 0
 
 

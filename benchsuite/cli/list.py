@@ -8,7 +8,7 @@ import sys
 
 from benchsuite.api.catalog.entries import KINDS
 from benchsuite.api.catalog.listing import list_entries
-from benchsuite.cli.console import endless, print_json, print_shown
+from benchsuite.cli.console import add_formats, endless, print_result
 from benchsuite.specs.catalog import load_plugins
 
 
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", metavar="NAME", help="only the published numbers or weights of this model")
     add("--weights", action="store_true", help="only architectures that have weights, with their names")
     add("--all", action="store_true", dest="every", help="each entry of a long list, which else is grouped or cut")
+    add_formats(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,8 +29,6 @@ def run(args: argparse.Namespace) -> int:
     found = list_entries(args.kind, args.pattern, **options, catalog=load_plugins())
     for name, reason in found.broken:
         print(f"Not loaded: {name}: {' '.join(reason.split())}", file=sys.stderr)
-    if args.json:
-        print_json(found.record)
-    else:
-        print_shown(dataclasses.replace(found, broken=()), lists=True, room=endless() if args.every else None)
+    found = dataclasses.replace(found, broken=())
+    print_result(found, args, lists=True, room=endless() if args.every else None)
     return 0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchsuite.api.shown import columns
-from benchsuite.cli.console import add_common, print_json
+from benchsuite.cli.console import add_common, endless, print_result
 from benchsuite.scaffold.new import USES
 from benchsuite.specs.catalog import load_plugins
 
@@ -39,12 +38,7 @@ def _new(args: argparse.Namespace) -> int:
     from benchsuite.api.catalog.plugins import new_plugin
 
     made = new_plugin(args.name, args.kind, into=args.into)
-    if args.json:
-        print_json(made.record)
-        return 0
-    print(*made.lines(), sep="\n")
-    print("install it, check it, and run its tests:")
-    print(*columns(made.cells()[1]), sep="\n")
+    print_result(made, args, room=endless())
     return 0
 
 
@@ -53,9 +47,5 @@ def _check(args: argparse.Namespace) -> int:
     from benchsuite.api.catalog.plugins import check_plugin
 
     found = check_plugin(args.name, catalog=load_plugins())
-    if args.json:
-        print_json(found.record)
-    else:
-        answer, *rest = found.lines()
-        print(answer, *columns(found.cells()[1]), *rest, sep="\n")
+    print_result(found, args, room=endless())
     return int(not found.passed)

@@ -6,13 +6,14 @@ import argparse
 import math
 from typing import Any
 
-from benchsuite.api.shown import columns
-from benchsuite.cli.console import add_results, print_json
+from benchsuite.api.shown import Section
+from benchsuite.cli.console import add_every, add_results, endless, print_json, print_shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The query and the results folder."""
     parser.add_argument("sql", metavar="SQL", help="select protocol, top1_error from runs order by top1_error")
+    add_every(parser)
     add_results(parser)
 
 
@@ -25,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
         print_json({"columns": names, "rows": [[plain(value) for value in row] for row in rows]})
     else:
         cells = [["" if value is None else str(value) for value in row] for row in rows]
-        print(*columns([names, *cells]), sep="\n")
+        counted = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
+        print_shown(Section(counted, (names, cells)), room=endless(), whole=args.every)
     return 0
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.bars import bars
-from benchsuite.cli.console import print_json, print_shown
+from benchsuite.cli.console import add_every, add_formats, print_result
 from benchsuite.cli.run import add_evaluation, evaluation_options
 from benchsuite.specs.catalog import load_plugins
 
@@ -22,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--train", action="store_true", help="also train the recipes of figures that were trained for; says how long")
     add("--scale", default="full", help="of trainings: full, or mini, which is not comparable (default: %(default)s)")
     add("--seeds", type=int, default=1, metavar="N", help="of each training: judge figures by N seeds (default: 1)")
+    add_every(parser)
+    add_formats(parser)
     add_evaluation(parser)
 
 
@@ -31,8 +33,5 @@ def run(args: argparse.Namespace) -> int:
 
     asked = {name: getattr(args, name) for name in ("plan", "train", "scale", "seeds")}
     found = reproduce(args.name, **asked, **evaluation_options(args), catalog=load_plugins(), progress=bars())
-    if args.json:
-        print_json(found.record)
-    else:
-        print_shown(found)
+    print_result(found, args, whole=args.every)
     return 0 if isinstance(found, PlannedReproduction) else int(not found.fine)

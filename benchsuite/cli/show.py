@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.api.catalog.description import show
-from benchsuite.cli.console import add_results, print_json, print_shown
+from benchsuite.cli.console import add_formats, add_results, print_result
 from benchsuite.specs.catalog import load_plugins
 
 
@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--architecture", default="resnet50", metavar="NAME", help="for a protocol's views (default: %(default)s)")
     add("--data", metavar="NAME[:PATH]", help="the dataset whose preprocessing and mirror rule the views follow")
     add("--all", action="store_true", dest="every", help="all that is known, and not only what matters most")
+    add_formats(parser)
     add_results(parser)
 
 
@@ -23,8 +24,5 @@ def run(args: argparse.Namespace) -> int:
     """Prints what is known of the name."""
     options = {"architecture": args.architecture, "data": args.data, "every": args.every, "results": args.results}
     found = show(args.name, **options, catalog=load_plugins())
-    if args.json:
-        print_json(found.record)
-    else:
-        print_shown(found)
+    print_result(found, args)
     return 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchsuite.cli.console import add_results, print_json
+from benchsuite.cli.console import add_results, endless, print_result
 from benchsuite.specs.catalog import load_plugins
 
 
@@ -25,8 +25,5 @@ def run(args: argparse.Namespace) -> int:
     from benchsuite.api.pages import write_tables
 
     found = write_tables(*args.pages, check=args.check, results=args.results, catalog=load_plugins())
-    if args.json:
-        print_json(found.record)
-    else:
-        print(*found.lines(), sep="\n")
+    print_result(found, args, room=endless())
     return int(not found.fine)

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from benchsuite.api.bars import bars
-from benchsuite.cli.console import add_results, out, print_json, print_table
+from benchsuite.cli.console import add_every, add_results, print_json, print_result, print_shown
 from benchsuite.specs.catalog import load_plugins
 
 
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--precision", default="auto", help="auto (bf16 or fp16 if the device has it, else fp32), fp32, bf16 or fp16")
     add("--compile", dest="compiled", action="store_true", help="compile the network with torch.compile")
     add("--fresh", action="store_true", help="train again from the start, even if results or a checkpoint exist")
+    add_every(parser)
     add_results(parser)
 
 
@@ -56,30 +57,15 @@ def run(args: argparse.Namespace) -> int:
     if args.grid is None or args.architecture or args.recipe:
         found = train(args.architecture, args.recipe, grid=args.grid, **options)
         if leads and isinstance(found, Training):
-            _print(dict(found.row), args.json)
+            print_result(found, args, record={"trainings": [dict(found.row)]})
         return 0
     grids = matching(args.grid, args.data, catalog)
     done = []
     for name in grids:
-        rows = [dict(row) for row in train(grid=name, tell=tell, **options).rows]
-        done.append({"grid": name, "trainings": rows})
+        trained = train(grid=name, tell=tell, **options)
+        done.append({"grid": name, "trainings": [dict(row) for row in trained.rows]})
         if leads and not args.json:
-            print_table(out(), "" if grids == [args.grid] else name, *grid_table(rows))
+            print_shown(trained, whole=args.every)
     if leads and args.json:
         print_json(done[0] if grids == [args.grid] else {"grids": done})
     return 0
-
-
-def _print(row: dict[str, Any], as_json: bool) -> None:
-    from benchsuite.report.tables.text import preprocessing_lines, training_table
-
-    if as_json:
-        print_json({"trainings": [row]})
-        return
-    headers, (cells,) = training_table([row])
-    for header, cell in zip(headers, cells, strict=True):
-        print(f"{header:24} {cell}")
-    print(*preprocessing_lines([row]), sep="\n")
-    print(f"{'answered from' if row['cached'] else 'written to'} {row['path']}")
-    if row["scale"] != "full":
-        print(f"scale {row['scale']}: smaller than the recipe, so not comparable with the published number")

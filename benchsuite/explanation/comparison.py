@@ -294,7 +294,9 @@ def flat(comparison: Comparison, p_holm: float | None = None) -> dict[str, Any]:
         data[f"{when}_preprocessing"] = "; and ".join(run.preprocessing)
         data |= {f"{when}_top1_errors": run.top1_errors, f"{when}_top1_error": 100 * run.top1_errors / run.n}
         data |= {f"{when}_top5_errors": run.top5_errors, f"{when}_top5_error": 100 * run.top5_errors / run.n}
-        data |= {f"{when}_{f}": getattr(run.calibration, f) for f in ("ece", "nll", "brier", "brier_low", "brier_high")}
+        data |= {
+            f"{when}_{f}": getattr(run.calibration, f, None) for f in ("ece", "nll", "brier", "brier_low", "brier_high")
+        }
     for k, pair in (("top1", comparison.top1), ("top5", comparison.top5)):
         data |= {f"{k}_{name}": value for name, value in paired_data(pair).items()}
     data["top1_p_holm"] = comparison.top1.p if p_holm is None else p_holm

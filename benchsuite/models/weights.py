@@ -69,8 +69,9 @@ def choose(
     declared = {w.name: w for w in architecture.weights}
     usual = functools.partial(usual_preprocess, dataset, architecture)
     origin = usual_origin(dataset, architecture)
-    if weights is None and dataset.recipe is not None:
-        recipe = fitted(dataset.recipe, usual(), architecture)
+    own = recipe_for(dataset, architecture)
+    if weights is None and own is not None:
+        recipe = fitted(own, usual(), architecture)
         label, key = f"trained here ({recipe.name})", digest(trains(recipe))
         path = trained_path(architecture, recipe)
         return ChosenWeights(label, key, usual(), path=path, recipe=recipe, origin=origin)
@@ -204,6 +205,11 @@ def usual_origin(dataset: Dataset, architecture: Architecture) -> str:
     if architecture.preprocessing == "always":
         return architecture.name
     return f"{USUAL} {dataset.name if dataset.preprocess else architecture.name}"
+
+
+def recipe_for(dataset: Dataset, architecture: Architecture) -> Recipe | None:
+    """A data set's recipe for networks of this kind; None if it has none."""
+    return (dataset.residual_recipe if architecture.residual else None) or dataset.recipe
 
 
 def fitted(recipe: Recipe, usual: Preprocess, architecture: Architecture) -> Recipe:

@@ -77,6 +77,7 @@ class Architecture:
     a file. ``preprocessing`` says when ``preprocess`` is used for weights that bring none: by ``default``, on data sets
     that have no usual one; ``always``; or ``never``, since it is a placeholder. ``own_input(options)`` says in words
     what the network itself does to its normalised input; empty for nothing. It receives the options as ``check`` does.
+    ``residual`` says that it has residual blocks as torchvision's ResNets, some of which may rest in training.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Architecture:
     code: str = ""
     preprocessing: Literal["default", "always", "never"] = "default"
     own_input: Callable[[Mapping[str, Any]], str] | None = None
+    residual: bool = False
 
 
 @dataclass(frozen=True, slots=True)

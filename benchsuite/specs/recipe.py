@@ -105,26 +105,6 @@ class Augmentation:
 
 
 @dataclass(frozen=True, slots=True)
-class Resting:
-    """How a network with residual blocks is trained sooner: blocks that keep the shape of their input rest at first.
-
-    The last scale of their branch starts at 0, so that they change nothing (Goyal et al. 2017, arXiv:1706.02677,
-    sec. 5.1), and they are not computed in the first ``until`` of the steps. Blocks that change the shape never rest:
-    their shortcut with stride 2 sees one place of four. A network with such blocks is trained by ``optimizer``, and for
-    ``epochs`` if those are fewer than the recipe's. The training of any other network is unchanged, and so is that of a
-    compiled one.
-    """
-
-    until: float
-    epochs: int
-    optimizer: Optimizer
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.until < 1:
-            raise BadParameter(expected("until of the resting blocks", "from 0 to below 1", self.until))
-
-
-@dataclass(frozen=True, slots=True)
 class Mini:
     """Changes that make a recipe feasible on two CPU cores (``--scale mini``).
 
@@ -175,9 +155,8 @@ class Recipe:
     network's buffer of that name with the mean training image. Batches have the image ``sizes`` in turn (empty: the
     crop of ``preprocess``); ``first_sizes``, if any, replace them in the first 40 % of the steps. A batch of images
     larger than the crop uses only its first images, so that every batch has about as many pixels. ``rest`` makes
-    residual branches start at zero; ``resting`` makes some of them start at zero and skips them at first. ``images``
-    limits the number of training images. ``accounting`` names how the source counted its accuracy; ``count_batch`` is
-    the batch size that it counted with, if not ``batch_size``.
+    residual branches start at zero. ``images`` limits the number of training images. ``accounting`` names how the
+    source counted its accuracy; ``count_batch`` is the batch size that it counted with, if not ``batch_size``.
 
     With ``labels="shuffled"`` the labels of the training images are permuted, in the same way for every seed; training
     errors are counted against these labels. ``perturbation`` changes the training images after their augmentation; one
@@ -189,6 +168,11 @@ class Recipe:
     In an epoch each image is trained on ``passes`` times. With few images, fewer tests are then needed, one for each
     epoch. ``watched``: after each epoch the training images are classified under each of these perturbations, in
     evaluation mode and without augmentation. ``watched_images`` of them are used, evenly spaced (None: all).
+
+    With ``resting``, residual blocks that keep the shape of their input rest in this share of the steps, from the
+    first: the last scale of their branch is 0, so that they change nothing (Goyal et al. 2017, arXiv:1706.02677, sec.
+    5.1), and they are not computed. Blocks that change the shape never rest: their shortcut with stride 2 sees one
+    place of four. In a compiled network none rest.
     """
 
     name: str
@@ -217,7 +201,7 @@ class Recipe:
     mixup: float | None = None
     watched: tuple[Perturbation, ...] = ()
     watched_images: int | None = None
-    resting: Resting | None = None
+    resting: float = 0.0
     accounting: str = "exact"
     count_batch: int | None = None
     source: str
@@ -232,6 +216,8 @@ class Recipe:
             raise BadParameter(expected(f"labels of {where}", f"one of {', '.join(get_args(Labels))}", self.labels))
         if self.mixup is not None and not self.mixup > 0:
             raise BadParameter(expected(f"mixup of {where}", "above 0", self.mixup))
+        if not 0 <= self.resting < 1:
+            raise BadParameter(expected(f"resting of {where}", "from 0 to below 1", self.resting))
         for name, count in (("passes", self.passes), ("watched_images", self.watched_images)):
             if count is not None and count < 1:
                 raise BadParameter(expected(f"{name} of {where}", "at least 1", count))

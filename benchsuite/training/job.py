@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import BadParameter, expected, unknown_name
-from benchsuite.models.weights import fitted, trains, usual_preprocess
+from benchsuite.models.weights import fitted, recipe_for, trains, usual_preprocess
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Sample, Split, shuffled, spread
@@ -225,12 +225,14 @@ def find_recipe(request: TrainRequest, catalog: Catalog) -> Recipe:
     head = request.architecture.partition(":")[0]
     bare = head if isinstance(catalog.architectures.get(head), Architecture) else request.architecture
     own = {r.name: r for r in catalog.architecture(bare).recipes}
-    own |= {d.recipe.name: d.recipe for d in catalog.datasets.values() if d.recipe is not None}
+    every = [recipe for d in catalog.datasets.values() for recipe in (d.recipe, d.residual_recipe)]
+    own |= {recipe.name: recipe for recipe in every if recipe is not None}
     if request.recipe is None:
         dataset = catalog.find("dataset", request.data.partition(":")[0]) if request.data else None
-        if dataset is None or dataset.recipe is None:
+        usual = recipe_for(dataset, catalog.architecture(bare)) if dataset else None
+        if usual is None:
             raise BadParameter(expected("--recipe", f"one of {', '.join(own) or 'none'}", "none", bare))
-        return own[dataset.recipe.name]
+        return own[usual.name]
     if request.recipe in own:
         return own[request.recipe]
     for other in catalog.architectures.values():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -130,21 +129,17 @@ class Rest:
         return resting + later * (self.heavier if self.blocks else 1.0)
 
 
-def rest(module: Any, recipe: Recipe, feed: Feed, *, compiled: bool) -> tuple[Rest, Recipe]:
-    """The blocks of a network that are to rest by the recipe, and the recipe that it then follows.
+def rest(module: Any, recipe: Recipe, feed: Feed, *, compiled: bool) -> Rest:
+    """The blocks of a network that are to rest by the recipe.
 
     None rest in a network that is to be compiled, as what is compiled has to stay the same.
     """
-    how = None if compiled else recipe.resting
-    blocks = resting_blocks(module, feed.inputs, feed.sizes[0]) if how else []
-    if how is None or not blocks:
-        return Rest([], module, 0.0), recipe
-    epochs = min(recipe.epochs, how.epochs)
-    return Rest(blocks, module, how.until), dataclasses.replace(recipe, epochs=epochs, optimizer=how.optimizer)
+    wanted = recipe.resting and not compiled
+    return Rest(resting_blocks(module, feed.inputs, feed.sizes[0]) if wanted else [], module, recipe.resting)
 
 
 def resting_blocks(module: Any, inputs: Any, size: int) -> list[Any]:
-    """The residual blocks that keep the shape of their input, after their last scale is set to 0: see ``Resting``.
+    """The residual blocks that keep the shape of their input, after their last scale is set to 0: see ``Recipe``.
 
     A block without a ``downsample`` is one of them only if it then returns its input unchanged, which is tried on
     noise of ``size`` pixels, made into an input by ``inputs``. The scales of others stay.

@@ -80,19 +80,19 @@ class Trainer:
 
         Raises ``DataError`` if it does not take the images or classes, ``BadParameter`` if it does not fit the recipe.
         """
-        self.compute, self.threads = compute, torch.get_num_threads()
+        self.recipe, self.compute, self.threads = recipe, compute, torch.get_num_threads()
         self.feed = Feed(pictures, recipe, compute.device, compute.group)
         self.device, self.step = self.feed.device, 0
         self.per_epoch = schedules.batches_per_epoch(self.feed.per_epoch, self.feed.batch_size, recipe.partial)
+        self.steps = schedules.length(recipe.epochs, recipe.iterations, self.per_epoch)
         self.mode = MultiSizeMode(several_sizes=True) if len(set(self.feed.sizes)) > 1 else None
         self.module = network.build(architecture, recipe, self.feed, classes)
         self.layout = compute.layout or compute.group.collect(self._faster_layout(architecture))[0]
         self.module = in_layout(self.module, self.layout, self.device)
         self.frozen = optimizers.freeze(self.module, recipe)
-        self.rest, recipe = network.rest(self.module, recipe, self.feed, compiled=compute.compiled)
         self.optimiser = optimizers.make(self.module, recipe)
+        self.rest = network.rest(self.module, recipe, self.feed, compiled=compute.compiled)
         self.rest.begin()
-        self.recipe, self.steps = recipe, schedules.length(recipe.epochs, recipe.iterations, self.per_epoch)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=compute.precision == "fp16")
         self.forward = self._forward()
         self.order = torch.zeros(0, dtype=torch.int64)
@@ -320,8 +320,8 @@ def ensure(
     if path.is_file():
         return
     split = train()
-    what = f"{len(split.samples)} training images of {split.name}"
-    progress.note(f"training {architecture.name} once on the {what}; kept in {path}")
+    what = f"{recipe.epochs} epochs on the {len(split.samples)} training images of {split.name}"
+    progress.note(f"training {architecture.name} once, {what}; kept in {path}")
     module = fit(architecture, recipe, split, device, progress)
     with writing(path) as part:
         save_state(part, module, recipe.preprocess)

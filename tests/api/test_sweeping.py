@@ -34,7 +34,7 @@ def test_a_dictionary_is_swept_like_a_file(tmp_path: Path) -> None:
     again = benchsuite.sweep(file, **HERE)
     assert again.table["state"].tolist() == ["answered", "answered"]
     assert again.table["run_id"].tolist() == found.table["run_id"].tolist()
-    assert repr(again).splitlines()[0] == "toys: 2 answered"
+    assert repr(again).splitlines()[0] == "toys: 2 answered; top-1 error 20.00 to 40.00 %"
 
 
 def test_a_failed_cell_keeps_its_error_and_the_others_are_done() -> None:

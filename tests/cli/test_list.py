@@ -252,11 +252,6 @@ def test_json_refuses_what_is_no_json():
         console.print_json({"x": float("nan")})
 
 
-def test_the_console_writes_to_standard_output(capsys):
-    console.out().print("result")
-    assert capsys.readouterr() == ("result\n", "")
-
-
 def test_listing_imports_no_heavy_library():
     heavy = ("torch", "numpy", "pandas", "rich", "timm", "torchvision", "sklearn", "PIL", "pyarrow")
     code = (

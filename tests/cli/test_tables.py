@@ -66,6 +66,7 @@ def test_every_kind_of_table_is_made_once_and_stays_as_it_is(results: Path, caps
     capsys.readouterr()
     assert tables(results, "--check") == 0
     assert capsys.readouterr().out.splitlines() == [
+        "20 tables on 2 pages: up to date",
         f"{results}/README.md: 1 table, up to date",
         f"{results}/toy/README.md: 19 tables, up to date",
     ]
@@ -167,8 +168,8 @@ def test_a_page_is_asked_for_alone_and_a_folder_without_one_is_a_mistake(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tables(results, str(results / "README.md")) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2, (
-        "the page, and the manifest of the training that named a path"
+    assert len(capsys.readouterr().out.splitlines()) == 3, (
+        "the answer, the page, and the manifest of the training that named a path"
     )
     assert tables(tmp_path / "nothing") == 2
     assert "*.md" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -224,3 +225,37 @@ def test_threads_that_wait_give_way_before_torch_is_loaded_unless_the_user_says_
     )
     done = subprocess.run([sys.executable, "-c", code], env=rest | own, capture_output=True, text=True, check=True)
     assert done.stderr.split() == [str(wanted), "False"]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("block", [1, 4, 100])
+def test_blocks_give_the_same_results_in_order_and_an_error_in_its_turn(workers: int, block: int) -> None:
+    error = DataError("broken")
+
+    def work(i: int) -> int:
+        if i == 17:
+            raise error
+        return i * i
+
+    assert list(in_order(range(17), work, workers, block=block)) == [i * i for i in range(17)]
+    found: list[int] = []
+    with pytest.raises(DataError) as caught:
+        found.extend(in_order(range(40), work, workers, block=block))
+    assert caught.value is error
+    assert found == [i * i for i in range(17)]
+    assert not [t for t in threading.enumerate() if t.name.startswith("benchsuite-images")]
+
+
+def test_a_thread_takes_a_whole_block_and_items_are_taken_as_far_ahead_as_work_is_in_flight() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for i in range(1000):
+            taken.append(i)
+            yield i
+
+    stream = in_order(items(), lambda i: (i, threading.get_ident()), 2, block=8)
+    found = [next(stream) for _ in range(64)]
+    assert len(taken) <= 64 + 8 * prefetch.AHEAD * 2
+    assert all(len({thread for _, thread in found[at : at + 8]}) == 1 for at in range(0, 64, 8))
+    stream.close()

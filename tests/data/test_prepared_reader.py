@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from recorded_progress import RecordedProgress
 from toys import TOP1_ERRORS
 
 from benchsuite import DataError, Loader, View
-from benchsuite.data.prepared_note import PreparedSpec
+from benchsuite.data.prepared_note import PreparedSpec, checksum
 from benchsuite.data.prepared_reader import open_prepared
 from benchsuite.data.prepared_writer import prepare
 from benchsuite.data.resize import resize
@@ -263,3 +264,30 @@ def test_a_file_that_cannot_be_opened_says_how_to_make_it_again(pictures: Path) 
         DataError, match=r"\.box\): make it again with: benchsuite data prepare .*--loader box --fresh$"
     ):
         use(pictures, loader=loader)
+
+
+def test_of_a_format_that_streams_rows_are_asked_for_as_images_are_taken(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(pictures)
+    split = split_of(pictures)
+    streaming = dataclasses.replace(BOX, file=dataclasses.replace(FORMAT, streams=True))
+    loader = open_prepared(streaming, split, split.samples, (), f"imagenet:{pictures}")
+    assert loader.streams
+    assert not use(pictures).streams
+    monkeypatch.setattr("benchsuite.data.prepared_reader.CHECKED", 2)
+    taken: list[str] = []
+
+    def asked() -> Iterator[Any]:
+        for sample in split.samples:
+            taken.append(sample.id)
+            yield sample
+
+    assert loader.images is not None
+    for i, found in enumerate(loader.images(split, asked(), lambda pixels, _: pixels, 0)):
+        np.testing.assert_array_equal(found, np.asarray(split.read(split.samples[i])))
+        assert len(taken) == min(len(split.samples), i // 2 * 2 + 2)
+    wrong = iter([*(checksum(np.asarray(split.read(s))) for s in split.samples[:5]), 0])
+    monkeypatch.setattr("benchsuite.data.prepared_reader.checksum", lambda pixels: next(wrong))
+    with pytest.raises(DataError, match=f"got other pixels for {re.escape(split.samples[5].id)} "):
+        list(loader.images(split, asked(), lambda pixels, _: pixels, 0))

@@ -16,7 +16,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
 from benchsuite import Crop, View, five, flips, grid
-from benchsuite.data.resize import crop_origin, cut, resize, size
+from benchsuite.data.resize import crop_origin, cut, resize, size, square
 from benchsuite.specs.view import POSITIONS, resized_shape
 
 SIZES = [(1, 1), (1, 2), (7, 5), (8, 8), (31, 64), (64, 31), (33, 47), (100, 9), (9, 100), (50, 50)]
@@ -214,6 +214,21 @@ def test_a_mirrored_crop_of_an_odd_margin_differs_from_the_mirror_of_the_crop() 
     plain, mirrored = View(4, Crop(4)), View(4, Crop(4), flip=True)
     assert cut(pixels, plain)[0, :, 0].tolist() == [0, 1, 2, 3]
     assert cut(pixels, mirrored)[0, ::-1, 0].tolist() == [4, 3, 2, 1]
+
+
+def test_where_a_crop_lies_can_be_known_before_there_are_pixels() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 10, 3), dtype=np.uint8)
+    views = [View(7, Crop(4, at), flip=flip) for at in ("center", "top-left", "bottom-right") for flip in (True, False)]
+    for view in [*views, View(7, Crop(9), pad=2), View(7)]:
+        np.testing.assert_array_equal(cut(pixels, view, square(7, 10, view)), cut(pixels, view))
+    assert square(7, 10, View(7, Crop(4, "top-right"))) == (0, 6, 4)
+    assert square(7, 10, View(7)) is None
+
+
+def test_an_array_of_the_size_is_not_resized_again() -> None:
+    pixels = np.zeros((6, 9, 3), np.uint8)
+    for view in (View(6), View(6, interpolation="bicubic"), View(6, antialias=False)):
+        assert resize(pixels, 6, 9, view) is pixels
 
 
 def test_the_whole_image_is_seen_without_a_crop_and_nothing_is_copied() -> None:

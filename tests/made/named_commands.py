@@ -70,6 +70,9 @@ RENAMED = {
 }
 """Options whose keyword has another name: one for several values, or not a word that Python uses itself."""
 
+WITH_FORMATS = ("list", "show", "compare", "audit", "reproduce", "sweep", "data check")
+"""Commands that print Markdown and write a page."""
+
 LEFT_OUT = {
     "--help": "help(function)",
     "--json": ".record, .records or .row of the result",
@@ -77,6 +80,9 @@ LEFT_OUT = {
     "--debug": "an error of Python has its traceback",
     "run --format": ".rendered(name) of the result",
     "explain --markdown": ".markdown of the result",
+    **{f"{command} --all": "the result has every row" for command in ("query", "sweep", "reproduce", "train")},
+    **{f"{command} --markdown": ".markdown of the result" for command in WITH_FORMATS},
+    **{f"{command} --html": ".write_html(path) of the result" for command in WITH_FORMATS},
 }
 """Options without a keyword, and what has their place."""
 

@@ -24,7 +24,6 @@ from benchsuite import (
     Optimizer,
     Preprocess,
     Recipe,
-    Resting,
     Sample,
     Schedule,
     Split,
@@ -131,7 +130,8 @@ RESTING = dataclasses.replace(
     ADAM,
     name="resting",
     options=(("block", True), ("drop", 0.0)),
-    resting=Resting(0.5, epochs=2, optimizer=Optimizer("adam", 0.005)),
+    epochs=2,
+    resting=0.5,
 )
 ATTACK = projected_gradient(eps=Fraction(1, 10), steps=2, step=Fraction(6, 100), start="random")
 ATTACKED = dataclasses.replace(USUAL, name="attacked", epochs=2, perturbation=ATTACK)

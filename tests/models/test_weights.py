@@ -31,7 +31,7 @@ from benchsuite import (
     load_plugins,
 )
 from benchsuite.models.state_dict import save_state
-from benchsuite.models.weights import build, check_transforms, choose, trained_path, transformed
+from benchsuite.models.weights import build, check_transforms, choose, recipe_for, trained_path, transformed
 from benchsuite.specs.parameters import bind_transform
 
 
@@ -114,6 +114,15 @@ def test_a_network_of_fixed_size_is_trained_at_its_own(tmp_path: Path) -> None:
     assert found.preprocess == dataclasses.replace(OTHER, resize=32, crop=32)
     assert found.recipe == dataclasses.replace(RECIPE, preprocess=found.preprocess, sizes=(32,))
     assert choose(fixed, dataset, "random", 0).preprocess == found.preprocess
+
+
+def test_a_residual_network_is_trained_by_the_recipe_for_such_networks_if_there_is_one() -> None:
+    residual = dataclasses.replace(architecture(), residual=True)
+    plain = dataclasses.replace(DATASET, recipe=RECIPE)
+    both = dataclasses.replace(plain, residual_recipe=dataclasses.replace(RECIPE, name="resting", resting=0.5))
+    names = [[recipe_for(dataset, one) for one in (architecture(), residual)] for dataset in (DATASET, plain, both)]
+    assert names == [[None, None], [RECIPE, RECIPE], [RECIPE, both.residual_recipe]]
+    assert choose(residual, dataclasses.replace(both, preprocess=OTHER), None, 0).recipe == both.residual_recipe
 
 
 def test_the_place_of_trained_weights_depends_on_network_and_recipe(monkeypatch: Any, tmp_path: Path) -> None:

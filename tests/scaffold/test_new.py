@@ -59,7 +59,8 @@ def test_the_command_says_what_it_wrote_and_how_to_go_on(tmp_path: Path, capsys:
     assert main(["plugin", "new", "my-net", "--into", str(tmp_path)]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith(f"written to {tmp_path / 'my-net'}: pyproject.toml, README.md")
-    assert [line.split()[0] for line in out[2:]] == ["pip", "benchsuite", "pytest"]
+    assert out[2] == "to install it, check it, and run its tests"
+    assert [line.split()[0] for line in out[4:]] == ["pip", "benchsuite", "pytest"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from benchsuite import (
     Level,
     Mini,
     Optimizer,
-    Resting,
     Schedule,
     Warmup,
     load_plugins,
@@ -31,7 +30,7 @@ from benchsuite.stats import accounting
 from benchsuite.storage import keys
 from benchsuite.training.job import TrainRequest, cells, changed, plan, scaled, with_epochs
 
-KINDS = [Optimizer, Warmup, Schedule, Augmentation, Resting, Mini, Level, Grid]
+KINDS = [Optimizer, Warmup, Schedule, Augmentation, Mini, Level, Grid]
 ALL = [
     (a, recipe)
     for a in load_plugins(entry_points=False).architectures.values()
@@ -165,7 +164,7 @@ def test_every_recipe_of_a_built_in_network_can_be_built_at_every_scale(
 
 LOW, HIGH = low_pass(), high_pass()
 LATER: dict[str, Any] = {"passes": 2, "labels": "shuffled", "perturbation": LOW, "mixup": 0.5}
-LATER["resting"] = Resting(0.5, epochs=2, optimizer=toy_training.SGD)
+LATER["resting"] = 0.5
 WATCHING: dict[str, Any] = {"watched": (LOW, HIGH), "watched_images": 7}
 
 
@@ -225,6 +224,9 @@ def test_passes_of_the_small_scale_are_those_of_its_recipe() -> None:
         ({"labels": "random"}, "labels of the recipe usual to be one of true, shuffled, got random"),
         ({"mixup": 0.0}, "mixup of the recipe usual to be above 0, got 0.0"),
         ({"mixup": float("nan")}, "mixup of the recipe usual to be above 0, got nan"),
+        ({"resting": -0.1}, "resting of the recipe usual to be from 0 to below 1, got -0.1"),
+        ({"resting": 1.0}, "resting of the recipe usual to be from 0 to below 1, got 1.0"),
+        ({"resting": float("nan")}, "resting of the recipe usual to be from 0 to below 1, got nan"),
         ({"passes": 0}, "passes of the recipe usual to be at least 1, got 0"),
         ({"watched_images": 0}, "watched_images of the recipe usual to be at least 1, got 0"),
         ({"perturbation": low_pass(on="image")}, "on of lowpass in the recipe usual to be crop"),
@@ -234,9 +236,3 @@ def test_passes_of_the_small_scale_are_those_of_its_recipe() -> None:
 def test_a_recipe_that_cannot_be_is_refused(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(BadParameter, match=words):
         dataclasses.replace(toy_training.USUAL, **fields)
-
-
-@pytest.mark.parametrize("until", [-0.1, 1.0, float("nan")])
-def test_blocks_that_would_never_wake_are_refused(until: float) -> None:
-    with pytest.raises(BadParameter, match="until of the resting blocks to be from 0 to below 1, got"):
-        Resting(until, 2, toy_training.SGD)

@@ -37,7 +37,7 @@ from benchsuite.progress import Progress
 from benchsuite.runs.run import run
 from benchsuite.stats.accounting import find, printed_accuracy
 from benchsuite.training import run as training_run
-from benchsuite.training.job import TrainRequest
+from benchsuite.training.job import TrainRequest, find_recipe
 from benchsuite.training.run import train
 
 CATALOG = toy_training.catalog()
@@ -329,13 +329,20 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(
 def test_digits_are_trained_by_their_recipe_for_any_network(tmp_path: Path) -> None:
     one = dataclasses.replace(train_request(tmp_path, None, data="digits", epochs=1), architecture="tiny")
     row = train(one, CATALOG, Progress())
-    assert (row["recipe"], row["dataset"], row["n"]) == ("digits-2@epochs=1", "digits", 360)
+    assert (row["recipe"], row["dataset"], row["n"]) == ("digits-1@epochs=1", "digits", 360)
     assert row["train_n"] == 1437
     fixed = dataclasses.replace(toy_training.ARCHITECTURE, input=Input(fixed=True))
     catalog = dataclasses.replace(CATALOG, architectures={**CATALOG.architectures, "tiny": fixed})
     row = train(dataclasses.replace(one, results=tmp_path / "fixed"), catalog, Progress())
     manifest = json.loads((Path(row["path"]) / "manifest.json").read_text())
     assert manifest["recipe"]["sizes"] == [8], "a network of fixed size is trained at its own"
+
+
+@pytest.mark.parametrize(("name", "recipe"), [("resnet50", "digits-2"), ("resnet20", "digits-1")])
+def test_networks_have_the_recipe_of_the_digits_for_their_kind_and_may_name_the_other(name: str, recipe: str) -> None:
+    assert find_recipe(TrainRequest(name, None, data="digits"), CATALOG).name == recipe
+    for other in ("digits-1", "digits-2"):
+        assert find_recipe(TrainRequest(name, other), CATALOG).name == other
 
 
 @pytest.mark.parametrize("by", ["id", "file"])

@@ -25,13 +25,12 @@ from benchsuite import (
     DataError,
     Optimizer,
     Recipe,
-    Resting,
     Schedule,
     StorageError,
     TrainingError,
     Warmup,
 )
-from benchsuite.builtin.datasets.digits import RECIPE, open_digits
+from benchsuite.builtin.datasets.digits import RECIPE, RESIDUAL, open_digits
 from benchsuite.models.checkpoints import files
 from benchsuite.progress import Progress
 from benchsuite.runs import run as runs
@@ -422,11 +421,8 @@ def test_a_network_is_trained_on_the_asked_device_and_by_default_on_a_gpu_if_the
 def test_a_run_without_data_trains_the_asked_network_once_and_evaluates_it(tmp_path: Path) -> None:
     catalog, recorder = quick_catalog(), RecordedProgress()
     (row,) = runs.run(RunRequest(("tiny:width=5",), ("1crop",), device="cpu", results=tmp_path), catalog, recorder)
-    assert (row["architecture"], row["weights"], row["n"]) == ("tiny:width=5", "trained here (digits-2)", 360)
-    assert any(
-        note.startswith("training tiny:width=5 once on the 1437 training images of digits; kept in ")
-        for note in recorder.notes
-    )
+    assert (row["architecture"], row["weights"], row["n"]) == ("tiny:width=5", "trained here (digits-1)", 360)
+    assert any(note.startswith("training tiny:width=5 once, 1 epochs on the 1437 ") for note in recorder.notes)
     recorder = RecordedProgress()
     runs.run(RunRequest(("tiny:width=5",), ("10crop:resize=36",), device="cpu", results=tmp_path), catalog, recorder)
     assert not any("training" in note for note in recorder.notes)
@@ -447,8 +443,9 @@ def test_the_recipe_of_the_digits_is_what_was_measured() -> None:
     assert RECIPE.schedule == Schedule("one-cycle")
     assert RECIPE.augmentation == Augmentation(shift=12)
     assert not RECIPE.partial
-    optimizer = Optimizer("adamw", 1e-3, betas=(0.9, 0.97), weight_decay=0.05)
-    assert RECIPE.resting == Resting(0.95, epochs=5, optimizer=optimizer)
+    assert RECIPE.rest
+    assert not RESIDUAL.rest
+    assert RESIDUAL.resting == 0.95
 
 
 def determinism() -> tuple[bool, bool, bool]:

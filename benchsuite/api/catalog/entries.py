@@ -242,8 +242,7 @@ def _recipes(catalog: Catalog) -> Iterator[tuple[str, Recipe]]:
         if isinstance(spec, Architecture):
             yield from ((spec.name, recipe) for recipe in spec.recipes)
     for dataset in catalog.datasets.values():
-        if dataset.recipe is not None:
-            yield "", dataset.recipe
+        yield from (("", recipe) for recipe in (dataset.recipe, dataset.residual_recipe) if recipe is not None)
 
 
 KINDS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import importlib.util
 from collections.abc import Iterable
@@ -16,7 +17,6 @@ from benchsuite import (
     Optimizer,
     Preprocess,
     Recipe,
-    Resting,
     Schedule,
     Split,
     SplitName,
@@ -70,7 +70,7 @@ def _table() -> Any:
 PREPROCESS = Preprocess(resize=32, crop=32, interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 RECIPE = Recipe(
-    name="digits-2",
+    name="digits-1",
     dataset="digits",
     preprocess=PREPROCESS,
     epochs=10,
@@ -79,7 +79,7 @@ RECIPE = Recipe(
     schedule=Schedule("one-cycle"),
     augmentation=Augmentation(shift=12),
     partial=False,
-    resting=Resting(0.95, epochs=5, optimizer=Optimizer("adamw", 1e-3, betas=(0.9, 0.97), weight_decay=0.05)),
+    rest=True,
     first_sizes=(32, 37),
     sizes=(32, 37, 55, 69),
     seed=0,
@@ -87,6 +87,18 @@ RECIPE = Recipe(
     expected="resnet50 under multiscale: 1.67 % top-1 error measured (6 of 360)",
     cost="resnet50: 54 s on 2 cores with AVX-512 and bfloat16, 350 s on 2 without",
     note="The sizes are those of the multiscale protocol but for the largest, which helped no other size.",
+)
+
+RESIDUAL = dataclasses.replace(
+    RECIPE,
+    name="digits-2",
+    epochs=7,
+    optimizer=Optimizer("adamw", 1e-3, betas=(0.9, 0.97), weight_decay=0.05),
+    rest=False,
+    resting=0.95,
+    expected="resnet50 under multiscale: 2.50 % top-1 error measured with seed 1 (9 of 360)",
+    cost="resnet50: 80 s of one core with AVX2, estimated from batches; 260 s by digits-1",
+    note="Of the blocks that digits-1 lets start at zero, those that change the shape do not: they learn sooner.",
 )
 
 DIGITS = Dataset(
@@ -98,6 +110,7 @@ DIGITS = Dataset(
     path="none",
     preprocess=PREPROCESS,
     recipe=RECIPE,
+    residual_recipe=RESIDUAL,
     census=(Census("test", 360, 10, size=(8, 8)), Census("train", 1_437, 10, size=(8, 8))),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -36,15 +37,16 @@ class DeviceViews:
     def __init__(self, transfer: DirectTransfer | OverlappedTransfer) -> None:
         """Compares a few resizes on the device with Pillow's before any image is read."""
         self.transfer, self.refused = transfer, difference(transfer.device)
-        self.on_device = self.on_host = 0
+        self.on_device, self.on_host, self._process = 0, 0, os.getpid()
         self._held, self._limit, self._changing = 0, _limit(transfer.device), threading.RLock()
 
     def image(self, image: Any, scales: Sequence[tuple[View, int, int]], seen: int) -> DeviceImage | None:
         """Takes a decoded Pillow image or uint8 array, to resize it to ``scales``, (view, height, width), there.
 
         None if the host is to do it: if less goes up then, as there is nothing to resize and the views have fewer
-        pixels (``seen``) than the image; if too many bytes wait; or if the device's resize is ``refused``. A
-        ``ResidentImage`` is there already: only what has to be resized may be refused.
+        pixels (``seen``) than the image; if too many bytes wait; if the device's resize is ``refused``; or in a process
+        of a loader, which cannot use the device. A ``ResidentImage`` is there already: only what has to be resized may
+        be refused.
 
         Called in the thread that read the image. Raises ``TooLarge`` as ``data.resize.resize`` does.
         """
@@ -52,7 +54,7 @@ class DeviceViews:
         whole = all((high, wide) == (height, width) for _, high, wide in scales)
         if isinstance(image, ResidentImage) and whole:
             return DeviceImage(self, image.pixels, 0)
-        if seen <= height * width and whole:
+        if os.getpid() != self._process or (seen <= height * width and whole):
             return None
         for view, high, wide in scales:
             resizing.refuse_large(image, high, wide)

@@ -97,7 +97,7 @@ def claim_table(record: Facts, size: int) -> Table:
     """One row per accounting: what it prints for independent errors, and how much of that reaches the claim."""
     digits = places(record["n"])
     own = any(row["orders_at_least"] is not None for row in record["claims"])
-    headers = ["accounting", "median", "95 % within", ">=", "=", "<="]
+    headers = ["accounting", "median", "95 % within", ">= claim", "= claim", "<= claim"]
     headers += ["orders >=", "orders <="] if own else []
     headers += ["even odds"] if any(row["epochs_for_even_odds"] for row in record["claims"]) else []
     lines = []

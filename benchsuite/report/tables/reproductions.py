@@ -13,6 +13,7 @@ from benchsuite.report.tables.text import NAMED, Table, image_count
 from benchsuite.stats.digits import decimals, p_value, places, signed
 
 VERDICTS = ("reproduced", "not reproduced", "not comparable")
+ORDER = ("not reproduced", "reproduced", "not comparable")
 
 
 def answer(outcomes: Sequence[Outcome], name: str) -> str:
@@ -124,9 +125,9 @@ def _judged(one: Measured) -> tuple[str, str]:
 
 
 def narrow(outcomes: Sequence[Outcome]) -> Table:
-    """A line for each measured figure, for a terminal of 80 columns."""
+    """A line for each measured figure, for a terminal of 80 columns; those that were not reproduced come first."""
     rows = []
-    for outcome in outcomes:
+    for outcome in sorted(outcomes, key=lambda one: ORDER.index(one.verdict)):
         if (best := outcome.best) is not None:
             seen = str(best.n) if best.n == best.of else f"{best.n}/{best.of}"
             off = signed(best.judgement.off, places(best.n))

@@ -14,6 +14,7 @@ from made_up_figures import CATALOG, figure, imagenet, install
 from benchsuite import Architecture, BadParameter, DataError, UnknownName, load_plugins
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.explanation import ledger
+from benchsuite.explanation.reproduce import stored
 from benchsuite.explanation.reproduce.plan import (
     NotPlanned,
     PlannedRun,
@@ -70,6 +71,13 @@ def test_every_recipe_of_the_ledger_exists_and_names_the_figure() -> None:
         published = recipe.expected.replace("~92-93", "~92 93").replace("~", "")
         assert f" {row.value.rstrip('0').rstrip('.') if '.' in row.value else row.value}" in f" {published}", name
         assert not row.weights, name
+
+
+def test_the_figure_of_the_digits_is_that_of_their_recipe() -> None:
+    """A new recipe needs a new measurement, in results/reproduced."""
+    row, recipe = ROWS["digits-tiny-vgg"], BUILT_IN.datasets["digits"].recipe
+    assert recipe is not None
+    assert row.weights == f"{stored.TRAINED_HERE} ({recipe.name})"
 
 
 def test_a_figure_is_planned_as_its_source_states_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

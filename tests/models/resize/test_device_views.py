@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
@@ -112,6 +113,12 @@ def test_the_host_keeps_an_image_of_which_less_is_seen_than_would_go_up() -> Non
     assert {*assert_same([image], crops, there)} == {torch.Tensor}  # 5 * 16 * 16 pixels are more than 20 * 30
     assert {*assert_same([image], (View(16, Crop(16)),), there)} == {torch.Tensor}  # to be resized
     assert (there.on_device, there.on_host) == (2, 0)
+
+
+def test_in_a_process_of_a_loader_the_host_resizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = resizer()
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert {*assert_same([noise(30, 40)], VIEWS, there)} == {np.ndarray}
 
 
 def test_a_large_result_is_refused_as_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
