@@ -548,6 +548,13 @@ def test_a_loader_that_breaks_its_contract_is_refused(change: Callable[..., Iter
     assert said in refused(check_loader, loader(change))
 
 
+def test_a_loader_that_takes_all_samples_at_once_does_not_stream() -> None:
+    torch = load_plugins(entry_points=False).find("loader", "torch")
+    greedy = dataclasses.replace(torch, images=lambda split, samples, *rest: torch.images(split, list(samples), *rest))
+    assert "streams to be a promise to take a bounded number ahead" in refused(check_loader, greedy)
+    check_loader(dataclasses.replace(greedy, streams=False))
+
+
 def test_a_loader_that_is_not_exact_may_give_other_pixels() -> None:
     check_loader(loader(brighter, exact=False))
 

@@ -29,6 +29,6 @@ def run(args: argparse.Namespace) -> int:
     found = list_entries(args.kind, args.pattern, **options, catalog=load_plugins())
     for name, reason in found.broken:
         print(f"Not loaded: {name}: {' '.join(reason.split())}", file=sys.stderr)
-    found = dataclasses.replace(found, broken=())
-    print_result(found, args, lists=True, room=endless() if args.every else None)
+    listed = dataclasses.replace(found, broken=())
+    print_result(listed, args, record=found.record, lists=True, room=endless() if args.every else None)
     return 0

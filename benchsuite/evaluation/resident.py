@@ -181,6 +181,8 @@ def _resized(view: View | None, then: Callable[[Any, float], T]) -> Callable[[An
         if view is not None:
             image = resizing.resize(image, *resized_shape(*resizing.size(image), view), view)
         pixels = np.asarray(image)
+        if not pixels.flags.owndata:  # a part of a mapped file, which may change, or of more memory than is counted
+            pixels = pixels.copy()
         return pixels, then(pixels, seconds + perf_counter() - began)
 
     return resized

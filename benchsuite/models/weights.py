@@ -21,7 +21,7 @@ from benchsuite.models.checkpoints.files import failure_reason
 from benchsuite.models.state_dict import load_into, stored_metadata
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture, Transform, Weights
-from benchsuite.specs.dataset import Dataset
+from benchsuite.specs.dataset import Dataset, recipe_for
 from benchsuite.specs.preprocess import Preprocess, in_words
 from benchsuite.specs.recipe import Options, Recipe, recipe_data
 from benchsuite.storage.files import cache_dir
@@ -205,11 +205,6 @@ def usual_origin(dataset: Dataset, architecture: Architecture) -> str:
     if architecture.preprocessing == "always":
         return architecture.name
     return f"{USUAL} {dataset.name if dataset.preprocess else architecture.name}"
-
-
-def recipe_for(dataset: Dataset, architecture: Architecture) -> Recipe | None:
-    """A data set's recipe for networks of this kind; None if it has none."""
-    return (dataset.residual_recipe if architecture.residual else None) or dataset.recipe
 
 
 def fitted(recipe: Recipe, usual: Preprocess, architecture: Architecture) -> Recipe:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from benchsuite.errors import BadParameter, expected
+from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.preprocess import Preprocess
 from benchsuite.specs.recipe import Recipe
 
@@ -308,6 +309,11 @@ class Dataset:
     census: tuple[Census, ...] = ()
     baseline: Baseline | None = None
     fetch: Fetch | None = None
+
+
+def recipe_for(dataset: Dataset, architecture: Architecture) -> Recipe | None:
+    """A data set's recipe for networks of this kind; None if it has none."""
+    return (dataset.residual_recipe if architecture.residual else None) or dataset.recipe
 
 
 def spread(items: tuple[T, ...], limit: int | None) -> tuple[T, ...]:

@@ -53,9 +53,31 @@ def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
                     wanted = resize(wanted, *resized_shape(wanted.shape[0], wanted.shape[1], RESIZED), RESIZED)
                 equal = not loader.exact or np.array_equal(pixels, wanted)
                 one.needs(equal, "an image of an exact loader", "the pixels of read() in the requested order", "others")
+        if loader.streams or (loader.file is not None and loader.file.streams):
+            _check_streams(images, split, it)
         unreadable = dataclasses.replace(split, read=_broken_probe)
         if loader.file is None:
             it.refuses("an image that cannot be read", DataError, lambda: list(images(unreadable, order, _keep, 2)))
+
+
+def _check_streams(images: Images, split: dataset.Split, it: Checker) -> None:
+    """Checks that samples may be any iterable, of which a bounded number is taken ahead."""
+    taken: list[str] = []
+
+    def endless() -> Iterator[Sample]:
+        while len(taken) < _MANY:
+            for sample in split.samples:
+                taken.append(sample.id)
+                yield sample
+
+    samples: Any = endless()
+    with it.runs("images of an iterable of samples, as streams promises"):
+        results = images(split, samples, _keep, 2)
+        for _ in range(2):
+            next(results)
+        getattr(results, "close", lambda: None)()
+    rule = f"a promise to take a bounded number ahead, fewer than {_MANY} before two images"
+    it.needs(len(taken) < _MANY, "streams", rule, len(taken))
 
 
 @contextmanager
@@ -81,7 +103,12 @@ def _images(loader: Loader, split: dataset.Split, it: Checker) -> Iterator[Image
             pairs = ((sample, np.ascontiguousarray(split.read(sample))) for sample in split.samples)
             form.write(path, len(split.samples), pairs)
             rows = form.open(path)
-        yield lambda split, samples, then, workers: rows([places[s.id] for s in samples], then, workers)
+
+        def images(split: dataset.Split, samples: Any, then: Any, workers: int) -> Iterator[Any]:
+            numbers: Any = (places[s.id] for s in samples)
+            return rows(numbers if form.streams else [*numbers], then, workers)
+
+        yield images
 
 
 RESIZED = View(7)
@@ -93,6 +120,9 @@ def _keep(pixels: Any, seconds: float) -> tuple[Any, float]:
 
     return np.array(pixels), seconds
 
+
+_MANY = 10_000
+"""Samples that no loader needs before it yields two images."""
 
 _PROBES = tuple(Sample(f"probe-{i:02d}", i % 2, "memory") for i in range(33))
 

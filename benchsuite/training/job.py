@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import BadParameter, expected, unknown_name
-from benchsuite.models.weights import fitted, recipe_for, trains, usual_preprocess
+from benchsuite.models.weights import fitted, trains, usual_preprocess
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
-from benchsuite.specs.dataset import Sample, Split, shuffled, spread
+from benchsuite.specs.dataset import Sample, Split, recipe_for, shuffled, spread
 from benchsuite.specs.perturbation import perturbation_data
 from benchsuite.specs.recipe import Changes, Grid, Level, Recipe, Schedule
 from benchsuite.storage import keys

@@ -120,9 +120,10 @@ def test_a_question_in_sql_is_answered_as_columns_and_as_json(
 ) -> None:
     sql = "select run_id, top1_errors, null as nothing, 'nan'::double as bad, [1, 2] as l from runs order by run_id"
     assert main(["query", sql]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["run_id", "top1_errors", "nothing", "bad", "l"]
-    assert [line.split()[0] for line in lines[1:]] == ["first", "fourth", "other", "second", "third"]
+    answer, _, headers, _, *lines = capsys.readouterr().out.splitlines()
+    assert answer == "5 rows"
+    assert headers.split() == ["run_id", "top1_errors", "nothing", "bad", "l"]
+    assert [line.split()[0] for line in lines] == ["first", "fourth", "other", "second", "third"]
     assert main(["query", sql, "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["columns"][:2] == ["run_id", "top1_errors"]

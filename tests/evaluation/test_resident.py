@@ -90,6 +90,21 @@ def test_the_second_pass_has_the_same_pixels_and_reads_nothing(views: tuple[View
     assert kept.bytes == sum(int(size(image_of(s))) for s in samples)
 
 
+def test_images_of_a_file_that_is_mapped_stay_as_they_were_read() -> None:
+    noise, kept = Images(4), ResidentImages(lambda: PLENTY)
+    mapped = {s.id: image_of(s) for s in noise.split.samples}
+
+    def parts(split: Split, samples: Sequence[Sample], then: Any, workers: int) -> Iterator[Any]:
+        return (then(mapped[s.id][:], 0.0) for s in samples)
+
+    views = (View(9, Crop(8)), View(10, Crop(8)))
+    opened = resident(Loader("parts", parts, True, "", resident=True), noise.split, (), views, print, memories=[kept])
+    for _ in range(2):
+        assert same(cuts(opened, noise.split, noise.split.samples, views), plain(noise.split.samples, views))
+        for pixels in mapped.values():
+            pixels[:] = 0
+
+
 def test_a_loader_that_is_not_resident_is_unchanged() -> None:
     noise = Images()
     assert resident(TORCH, noise.split, noise.split.samples, CROPS, print) is TORCH

@@ -31,7 +31,8 @@ from benchsuite import (
     load_plugins,
 )
 from benchsuite.models.state_dict import save_state
-from benchsuite.models.weights import build, check_transforms, choose, recipe_for, trained_path, transformed
+from benchsuite.models.weights import build, check_transforms, choose, trained_path, transformed
+from benchsuite.specs.dataset import recipe_for
 from benchsuite.specs.parameters import bind_transform
 
 

@@ -196,8 +196,9 @@ def published(catalog: Catalog, row: Published) -> Facts:
 
 def _defaults(architecture: Architecture, dataset: Dataset | None) -> tuple[str, Preprocess]:
     """The weights that a run would use by default, in words, and their preprocessing."""
-    if dataset is not None and dataset.recipe is not None:
-        return f"trained here ({dataset.recipe.name})", dataset.recipe.preprocess
+    recipe = None if dataset is None else datasets.recipe_for(dataset, architecture)
+    if recipe is not None:
+        return f"trained here ({recipe.name})", recipe.preprocess
     if dataset is not None and dataset.preprocess is not None:
         return f"trained on {dataset.name}", dataset.preprocess
     if architecture.weights:

@@ -18,7 +18,6 @@ from benchsuite.report.plots.svg import heights
 from benchsuite.storage.files import writing
 
 INSTALL = "pip install 'benchsuite[report]'"
-COLOURS = ("#0072b2", "#d55e00", "#008a64", "#b5578c", "#8f6b00", "#4a4f58")
 MARKS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", ":")
 TONES = {"plain": "#1b1d21", "better": "#0b6bb0", "worse": "#c4470b", "open": "#7b8089"}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from benchsuite.report.plots import svg
-from benchsuite.report.plots.matplotlib_files import COLOURS, LINE, QUIET, TONES
+from benchsuite.report.plots.matplotlib_files import LINE, QUIET, TONES
 from benchsuite.report.plots.shapes import Figure, Points
+
+COLOURS = ("#0072b2", "#d55e00", "#008a64", "#b5578c", "#8f6b00", "#4a4f58")
+"""The colours of series and lines."""
 
 WIDE = 900
 MARGIN = 12

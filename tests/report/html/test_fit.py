@@ -72,6 +72,8 @@ def test_no_table_is_cut_on_paper_and_no_plot_is_parted(browser: Any, rich: Path
         assert opened.tab.evaluate(CUT) == []
         parts = "[...document.querySelectorAll('figure, tr')].map((part) => getComputedStyle(part).breakInside)"
         assert set(opened.tab.evaluate(parts)) == {"avoid"}
+        boxes = "[...document.querySelectorAll('th button')].map((button) => getComputedStyle(button).display)"
+        assert set(opened.tab.evaluate(boxes)) == {"contents"}, "else Chromium does not repeat the head on each page"
         opened.tab.evaluate("window.dispatchEvent(new Event('afterprint'))")
         printed = opened.tab.pdf(prefer_css_page_size=True)
         (size,) = {tuple(map(float, box.split())) for box in re.findall(rb"/MediaBox\s*\[([^\]]*)\]", printed)}

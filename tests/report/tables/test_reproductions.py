@@ -81,7 +81,7 @@ def test_the_answer_counts_verdicts_and_figures_that_were_not_measured() -> None
     assert answer(every, "net") == "net, 3 published figures: 1 reproduced, 1 not reproduced, 1 not measured"
     assert answer(every[:1], "a") == "reproduced: a, printed 12.3 %, measured 12.30 % on 1000 images"
     assert answer([missing], "c") == "not comparable: c, printed 1.0 %, not measured"
-    assert [row[0] for row in narrow(every)[1]] == ["a", "b"]
+    assert [row[0] for row in narrow(every)[1]] == ["b", "a"], "what was not reproduced comes first"
     assert notes(every)[-1] == "c: missing: the images"
     table = sheet(every, "net")
     assert {len(row) for row in table.rows} == {len(table.columns)}
