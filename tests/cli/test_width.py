@@ -45,7 +45,7 @@ ANSWERS = {
     "list architectures": "33 architectures, by plugin",
     "list published": f"{len(ledger.load())} published figures, by network",
     "list published --model resnet50": "68 published figures",
-    "list recipes --all": "122 recipes",
+    "list recipes --all": "123 recipes",
     "explain resnet50 --all": "resnet50: 24.7, 22.85 and 20.74 % top-1 error",
 }
 """Commands, and how their first line begins."""
