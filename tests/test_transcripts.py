@@ -100,7 +100,7 @@ def test_another_output_is_noticed_and_replaced_and_other_blocks_are_left(
     assert script.main(["--check", str(page)]) == 0
     assert capsys.readouterr().out == "page.md: differs\npage.md: written\n"
     text = page.read_text(encoding="utf-8")
-    assert text.startswith(rest + "```console\n$ benchsuite list loaders\n3 loaders\n")
+    assert text.startswith(rest + "```console\n$ benchsuite list loaders\n6 loaders\n")
     assert text.endswith(rest)
     assert "old" not in text
 
