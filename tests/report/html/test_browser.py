@@ -277,7 +277,7 @@ def test_printing_opens_the_comparisons_and_closes_them_again(browser: Any, tmp_
     printed = tab.pdf()
     assert printed.startswith(b"%PDF")
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 12
-    tab.wait_for_function("document.querySelectorAll('details[open]').length === 0")
+    tab.wait_for_selector("details[open]", state="detached")
     tab.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert tab.locator("details:not([open])").count() == 0
     tab.emulate_media(media="print", color_scheme="dark")

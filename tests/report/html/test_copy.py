@@ -46,7 +46,7 @@ class Page(Opened):
         """Copies a table; returns the Markdown."""
         button = self.tab.locator(f"#{name} .copy")
         button.click()
-        self.tab.wait_for_function("(b) => b.textContent === 'Copied'", arg=button.element_handle())
+        button.and_(self.tab.get_by_text("Copied", exact=True)).wait_for()
         return self.pasted("text/plain").decode()
 
     def plot(self, name: str) -> Image.Image:
@@ -55,7 +55,7 @@ class Page(Opened):
         figure.hover()
         button = figure.locator(".copy")
         button.click()
-        self.tab.wait_for_function("(b) => b.textContent === 'Copied'", arg=button.element_handle())
+        button.and_(self.tab.get_by_text("Copied", exact=True)).wait_for()
         return Image.open(io.BytesIO(self.pasted("image/png"))).convert("RGB")
 
 
