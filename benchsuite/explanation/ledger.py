@@ -213,7 +213,7 @@ def _table(name: str) -> tuple[dict[str, str], ...]:
 
 
 def base(architecture: str) -> str:
-    """The model of a name: ``resnet50`` for ``timm:resnet50.a1_in1k`` and ``resnet50.v1``, ``pnn`` for ``pnn:level=1``."""
+    """The model of a name: ``resnet50`` for ``timm:resnet50.a1_in1k`` and ``resnet50.v1``, ``pnn`` for ``pnn:a=1``."""
     names = [part for part in architecture.split(":") if "=" not in part]
     return names[-1].partition(".")[0] if names else ""
 
