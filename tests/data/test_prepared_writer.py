@@ -235,7 +235,7 @@ def test_loaders_of_prepared_files_keep_the_contract_or_are_refused() -> None:
         with pytest.raises(PluginError, match="Expected") as caught:
             testing.check_loader(spoiled(harm))
         assert said in str(caught.value)
-    with pytest.raises(PluginError, match="images and file to be one of them"):
+    with pytest.raises(PluginError, match="images, file and resized to be one of them"):
         testing.check_loader(dataclasses.replace(BOX, file=None))
 
 
