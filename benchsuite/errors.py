@@ -5,7 +5,6 @@ Grammar of a message: ``Expected <what> to be <rule>, got <value> (<where>)``.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -87,6 +86,8 @@ def first_line(error: BaseException) -> str:
 
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> UnknownName:
     """The error for a name that nothing declares: suggests the nearest known name, else lists all known ones."""
+    import difflib
+
     names = sorted(set(known))
     near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
     nearest = [n for n in names if near and n.lower() == near[0]]

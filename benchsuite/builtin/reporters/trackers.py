@@ -5,7 +5,6 @@ Each run of benchsuite is one run there, found again by the id that benchsuite g
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import warnings
@@ -56,6 +55,8 @@ def _mlflow_place(place: str | None) -> tuple[str | None, str | None]:
 
 
 def _into_mlflow(client: Any, experiment: str, run: FinishedRun) -> str:
+    import datetime
+
     from mlflow.entities import Metric, Param, RunTag
 
     found = client.search_runs([experiment], f"tags.`{RUN}` = '{run.row['run_id']}'", max_results=1)
