@@ -213,9 +213,8 @@ def _table(name: str) -> tuple[dict[str, str], ...]:
 
 
 def base(architecture: str) -> str:
-    """The model of a name: ``resnet50`` for ``timm:resnet50.a1_in1k`` and ``resnet50.v1``, ``pnn`` for ``pnn:a=1``."""
-    names = [part for part in architecture.split(":") if "=" not in part]
-    return names[-1].partition(".")[0] if names else ""
+    """The model of a name: ``resnet50`` for ``resnet50.v1``, ``timm:resnet50.a1_in1k`` and ``resnet50``."""
+    return architecture.rpartition(":")[2].partition(".")[0]
 
 
 def matching(architecture: str, protocol: str, dataset: str | None = None) -> tuple[Published, ...]:

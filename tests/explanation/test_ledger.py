@@ -134,8 +134,6 @@ def test_a_row_without_a_figure_has_no_error():
         ("timm:resnet50.a1_in1k", "resnet50"),
         ("torchvision:wide_resnet50_2", "wide_resnet50_2"),
         ("resnet20", "resnet20"),
-        ("pnn:nfilters=8,net=resnet18", "pnn"),
-        ("./net.py:build:depth=5", "build"),
     ],
 )
 def test_the_model_behind_a_name(name, model):
