@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,9 @@ import numpy as np
 
 import benchsuite
 from benchsuite import Crop, Loader, Sample, Split, View, load_plugins
-from benchsuite.evaluation.input_pipeline import cutter
 from benchsuite.evaluation.loading import open_loader
 from benchsuite.evaluation.question import RunRequest
-from benchsuite.evaluation.reading import read_once_each
+from benchsuite.evaluation.reading import pieces
 from benchsuite.runs.plan import plan
 from benchsuite.specs.dataset import spread
 from benchsuite.specs.view import describe
@@ -67,9 +65,9 @@ def compared(reference: Loader, loader: Loader, split: Split, samples: tuple[Sam
     """The difference of the pixels of two opened loaders, in the crop of a view."""
     found = Difference()
     for part in chunked(samples, CHUNK):
-        pairs = [read_once_each(one, split, part, cutter((view,), nullcontext()), 1) for one in (reference, loader)]
-        for before, after in zip(*pairs, strict=True):
-            found.add(before.pixels[0], after.pixels[0])
+        read = (pieces(one, split, part, (view,)) for one in (reference, loader))
+        for before, after in zip(*read, strict=True):
+            found.add(before.pixels, after.pixels)
     return found
 
 

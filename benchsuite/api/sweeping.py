@@ -78,10 +78,10 @@ class SweepResult(Shown):
 
     def _reasons(self) -> list[str]:
         """The errors of failed cells, one line per error: a missing folder fails every cell that needs it."""
-        failed: dict[str, list[str]] = {}
+        names, failed = varied(self.definition), dict[str, list[str]]()
         for cell, state in self.states.items():
             if state.error is not None:
-                failed.setdefault(state.error, []).append(short(cell, self.definition))
+                failed.setdefault(state.error, []).append(short(cell, names))
         cells = [f"{first} and {len(rest)} more" if rest else first for first, *rest in failed.values()]
         return [f"{name}: {error}" for name, error in zip(cells, failed, strict=True)]
 
@@ -101,10 +101,9 @@ def varied(definition: Sweep) -> list[str]:
     return [*usual, *(name for name in rest if len({getattr(cell, name) for cell in definition.cells}) > 1)]
 
 
-def short(cell: SweepCell, definition: Sweep) -> str:
-    """A short name that distinguishes the cell from the others."""
-    usual, rest = [cell.architecture, cell.protocol, cell.data], varied(definition)[3:]
-    return " ".join([*usual, *(f"{name}={getattr(cell, name)}" for name in rest)])
+def short(cell: SweepCell, names: Sequence[str]) -> str:
+    """A short name that distinguishes the cell from the others, which differ in the fields of ``varied``, ``names``."""
+    return " ".join([cell.architecture, cell.protocol, cell.data, *(f"{n}={getattr(cell, n)}" for n in names[3:])])
 
 
 def sweep(

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Exit status 1 when a cell failed."""
-    from benchsuite.api.sweeping import short, sweep
+    from benchsuite.api.sweeping import short, sweep, varied
     from benchsuite.distributed.process_group import leads
     from benchsuite.progress import Progress
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     def report(spec: Sweep, cell: SweepCell, state: CellState) -> None:
         number = spec.cells.index(cell) + 1
-        progress.note(f"{number} of {len(spec.cells)}: {short(cell, spec)}: {_state_text(state)}")
+        progress.note(f"{number} of {len(spec.cells)}: {short(cell, varied(spec))}: {_state_text(state)}")
 
     found = sweep(
         args.file,

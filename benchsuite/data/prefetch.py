@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from benchsuite.errors import BadParameter, expected
@@ -67,6 +68,42 @@ def reserve(count: int) -> None:
 def cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Bytes of memory that are free, at most those that the control group of the process leaves; 0 if unknown."""
+    known = [_of_meminfo(), _of_control_group()]
+    return min((count for count in known if count is not None), default=0)
+
+
+def half_of_memory() -> int | None:
+    """Half of the bytes of memory that the machine has; None if unknown."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _of_meminfo() -> int | None:
+    """Linux's estimate of the memory that is free without swapping; elsewhere half of all memory."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return half_of_memory()
+
+
+def _of_control_group() -> int | None:
+    """What the limit of a container leaves; None if there is no limit."""
+    for folder, most, used in (
+        ("/sys/fs/cgroup", "memory.max", "memory.current"),
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        try:
+            return max(0, int(Path(folder, most).read_text()) - int(Path(folder, used).read_text()))
+        except (OSError, ValueError):  # no such group, or the word "max"
+            continue
+    return None
 
 
 def give_way() -> None:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,15 +62,13 @@ def local(jobs: Sequence[L], work: Callable[[L], R]) -> Iterator[Event]:
             yield i, "failed", str(error)
 
 
-@contextmanager
-def opened(place: Place, folder: Path, *, gpus: bool, detached: bool = False) -> Iterator[Executor]:
-    """Yields the executor of a place other than this machine. Jobs that are left at the end are stopped.
+def opened(place: Place, folder: Path, *, gpus: bool, detached: bool = False) -> AbstractContextManager[Executor]:
+    """The executor of a place other than this machine. Jobs that are left at the end are stopped.
 
     ``folder`` is for the files of SLURM's jobs. With ``gpus`` a job on Ray gets a GPU if there are any. SLURM's jobs go
     on after the end if ``detached``. Raises a ``BenchsuiteError`` for a missing cluster and for wrong options.
     """
-    with slurm(place.options, folder, detached) if place.name == "slurm" else ray(place.options, gpus) as executor:
-        yield executor
+    return slurm(place.options, folder, detached) if place.name == "slurm" else ray(place.options, gpus)
 
 
 @contextmanager

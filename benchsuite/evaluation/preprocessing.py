@@ -10,7 +10,7 @@ from benchsuite.models.weights import ChosenWeights
 from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.preprocess import Preprocess, from_data, in_words
-from benchsuite.specs.recipe import Options
+from benchsuite.specs.recipe import TRAINED_HERE, Options
 
 SIZES = "; sizes by the protocol: "
 """Stands before sizes that the protocol sets, in place of those of the weights."""
@@ -78,4 +78,4 @@ def _derived(member: Mapping[str, Any], dataset: str) -> str:
     first = label.partition(", ")[0]
     if key.startswith(f"{member['architecture']}:{first}:"):
         return f"the declared weights {first}"
-    return f"the usual one of {dataset}" if label.startswith("trained here (") else ""
+    return f"the usual one of {dataset}" if label.startswith(f"{TRAINED_HERE} (") else ""

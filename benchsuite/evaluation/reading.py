@@ -51,7 +51,7 @@ def read(
             yield chunk
             chunk = next(chunks, None)
             continue
-        stream = _Stream(chunk, chunks if ahead and loader.streams else iter(()))
+        stream = _Stream(chunk, chunks if ahead and loader.streams else None)
         yield from _through(loader, split, stream, cutter(chunk.views, turn, resizer), workers, seconds, ahead=ahead)
         chunk = stream.other or next(chunks, None)
 
@@ -70,14 +70,17 @@ class _Stream:
     ``begun`` holds the chunks that are not yet read, ``other`` the chunk that ended the stream, if any.
     """
 
-    def __init__(self, first: ChunkInProgress, more: Iterator[ChunkInProgress]) -> None:
+    def __init__(self, first: ChunkInProgress, more: Iterator[ChunkInProgress] | None) -> None:
         self.begun, self._more, self._views = deque([first]), more, first.views
         self.other: ChunkInProgress | None = None
 
-    def samples(self) -> Iterator[Sample]:
-        """Every sample, in order."""
+    def samples(self) -> Iterable[Sample]:
+        """Every sample, in order; without ``more`` they are known."""
+        return self.begun[0].samples if self._more is None else self._samples(self._more)
+
+    def _samples(self, more: Iterator[ChunkInProgress]) -> Iterator[Sample]:
         yield from self.begun[0].samples
-        for chunk in self._more:
+        for chunk in more:
             if chunk.views != self._views:
                 self.other = chunk
                 return
@@ -107,8 +110,7 @@ def _through(
     ahead: bool,
 ) -> Iterator[Piece | ChunkInProgress]:
     """The pieces and the chunks of a stream. A chunk ends when the next one's first image arrives, or the last."""
-    samples = stream.samples() if ahead and loader.streams else stream.begun[0].samples
-    images, count = _Images(loader, split, samples, then, workers), 0
+    images, count = _Images(loader, split, stream.samples(), then, workers), 0
 
     def ended(*, last: bool = False) -> ChunkInProgress:
         chunk = stream.begun.popleft()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchsuite.data import resize as resizing
-from benchsuite.data.prefetch import in_order
+from benchsuite.data.prefetch import free_memory, in_order
 from benchsuite.errors import TooLarge
 from benchsuite.evaluation.reading import read_once_each
 from benchsuite.specs.dataset import Sample, Split
@@ -68,12 +66,6 @@ class ResidentImages:
         new = {n: self.moved(i) for n, i in zip(names, images, strict=True) if n not in self.sets[key]}
         self.sets[key].update(new)
         self.bytes += sum(image.nbytes for image in new.values())
-
-
-def free_memory() -> int:
-    """Bytes of memory that are free, at most those that the control group of the process leaves; 0 if unknown."""
-    known = [_of_meminfo(), _of_control_group()]
-    return min((count for count in known if count is not None), default=0)
 
 
 RESIDENT = ResidentImages(free_memory)
@@ -196,29 +188,3 @@ def _too_small(memories: Sequence[ResidentImages], key: Hashable, held: int, rea
         f"the images need about {need:.1f} GiB, half of the free memory is {limit:.1f} GiB: {len(images)} of {samples} "
         "are kept, the others are read by each network again"
     )
-
-
-def _of_meminfo() -> int | None:
-    """Linux's estimate of the memory that is free without swapping; elsewhere half of all memory."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _of_control_group() -> int | None:
-    """What the limit of a container leaves; None if there is no limit."""
-    for folder, most, used in (
-        ("/sys/fs/cgroup", "memory.max", "memory.current"),
-        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
-    ):
-        try:
-            return max(0, int(Path(folder, most).read_text()) - int(Path(folder, used).read_text()))
-        except (OSError, ValueError):  # no such group, or the word "max"
-            continue
-    return None

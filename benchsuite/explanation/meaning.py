@@ -12,9 +12,6 @@ from benchsuite.explanation.ledger import Published, differences
 from benchsuite.stats.digits import decimals, percent, places
 from benchsuite.stats.metrics import Count
 
-TRAINED = "trained here"
-"""The beginning of the label of weights that a run without weights and data trains itself."""
-
 STEPWISE = ("10crop", "multicrop", "fullconv", "multiscale", "tta")
 """Protocols that ``explain`` reaches from ``1crop`` in steps."""
 

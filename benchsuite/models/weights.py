@@ -23,7 +23,7 @@ from benchsuite.specs import parameters
 from benchsuite.specs.architecture import Architecture, Transform, Weights
 from benchsuite.specs.dataset import Dataset, recipe_for
 from benchsuite.specs.preprocess import Preprocess, in_words
-from benchsuite.specs.recipe import Options, Recipe, recipe_data
+from benchsuite.specs.recipe import Options, Recipe, recipe_data, trained_label
 from benchsuite.storage.files import cache_dir
 from benchsuite.storage.keys import digest
 
@@ -72,7 +72,7 @@ def choose(
     own = recipe_for(dataset, architecture)
     if weights is None and own is not None:
         recipe = fitted(own, usual(), architecture)
-        label, key = f"trained here ({recipe.name})", digest(trains(recipe))
+        label, key = trained_label(recipe), digest(trains(recipe))
         path = trained_path(architecture, recipe)
         return ChosenWeights(label, key, usual(), path=path, recipe=recipe, origin=origin)
     if weights == "random":

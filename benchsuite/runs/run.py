@@ -12,13 +12,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from benchsuite.data.prefetch import cores
+from benchsuite.data.prefetch import cores, free_memory
 from benchsuite.distributed.crew import ALONE, Crew, gather
 from benchsuite.errors import BenchsuiteError, StorageError
 from benchsuite.evaluation.input_pipeline import HELD_BYTES
 from benchsuite.evaluation.loading import open_loader
 from benchsuite.evaluation.question import ImageSource, Member, Question, RunRequest, networks
-from benchsuite.evaluation.resident import free_memory
 from benchsuite.evaluator import Answer, OpenNetwork, Settings
 from benchsuite.models.device import Compute, device_here, hardware, keep_freed_memory, pick_device
 from benchsuite.progress import Progress

@@ -227,6 +227,15 @@ class Recipe:
                 raise BadParameter(expected(f"on of {one.name} in {where}", rule, one.on))
 
 
+TRAINED_HERE = "trained here"
+"""What the label of weights begins with that a recipe of the data set has trained on this machine."""
+
+
+def trained_label(recipe: Recipe) -> str:
+    """The label of weights that a run trains by a recipe of its data set: ``trained here (digits-1)``."""
+    return f"{TRAINED_HERE} ({recipe.name})"
+
+
 _LATER = ("passes", "labels", "perturbation", "mixup", "watched", "watched_images", "resting")
 """Fields that are left out of the data of a recipe while they have their defaults, so that old digests stay valid."""
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from benchsuite.data import resize
+from benchsuite.data.prefetch import half_of_memory
 from benchsuite.errors import DataError, expected
 from benchsuite.specs.dataset import Sample, Split
 from benchsuite.specs.preprocess import Preprocess, center, view
@@ -103,12 +104,8 @@ def _stored(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
 
 
 def _check_memory(images: int, size: int, name: str) -> None:
-    try:
-        limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):
-        return
-    needed = images * size * size * 3
-    if needed > limit:
+    limit, needed = half_of_memory(), images * size * size * 3
+    if limit is not None and needed > limit:
         got = f"{images} of {size} x {size}: {needed / 2**30:.0f} GiB"
         raise DataError(
             expected("the training images", f"at most {limit / 2**30:.0f} GiB, half of the memory", got, name)

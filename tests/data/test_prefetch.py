@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchsuite import DataError, decode
 from benchsuite.data import prefetch
-from benchsuite.data.prefetch import in_order, reserve
+from benchsuite.data.prefetch import free_memory, in_order, reserve
 
 
 class Meter:
@@ -259,3 +259,11 @@ def test_a_thread_takes_a_whole_block_and_items_are_taken_as_far_ahead_as_work_i
     assert len(taken) <= 64 + 8 * prefetch.AHEAD * 2
     assert all(len({thread for _, thread in found[at : at + 8]}) == 1 for at in range(0, 64, 8))
     stream.close()
+
+
+def test_the_memory_that_is_free_is_that_of_the_machine_or_of_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert free_memory() > 2**20
+    monkeypatch.setattr(prefetch, "_of_control_group", lambda: 17)
+    assert free_memory() == 17
+    monkeypatch.setattr(prefetch, "_of_control_group", lambda: None)
+    assert free_memory() > 2**20

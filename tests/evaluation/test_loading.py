@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy_evaluation import CATALOG
+from toy_evaluation import CATALOG, counting_reads
 from toys import TOP1_ERRORS
 
 from benchsuite import BadParameter, Crop, DataError, Loader, Sample, Split, View
@@ -91,17 +91,8 @@ def test_other_pixels_have_a_run_and_logits_of_their_own_and_are_labelled(tmp_pa
 
 
 def test_logits_of_another_version_of_a_decoder_are_not_used(tmp_path: Path) -> None:
-    import toys
-
     reads: list[str] = []
-    shown = toys.open_toy
-
-    def counting(path: Any, part: Any) -> Split:
-        split = shown(path, part)
-        return dataclasses.replace(split, read=lambda sample: (reads.append(sample.id), split.read(sample))[1])
-
-    datasets = {**CATALOG.datasets, "toy": dataclasses.replace(CATALOG.datasets["toy"], open=counting)}
-    catalog = dataclasses.replace(WITH_BLACK, datasets=datasets)
+    catalog = counting_reads(WITH_BLACK, reads)
     counts = []
     for number, version in enumerate(("7", "7", "8")):
         black = dataclasses.replace(BLACK, decoder=lambda version=version: f"black {version}")

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded_progress import RecordedProgress
-from toy_evaluation import CATALOG
+from toy_evaluation import CATALOG, counting_reads
 
 from benchsuite import BenchsuiteError, Crop, DataError, Loader, Sample, Split, View
 from benchsuite.data.resize import cut, resize
@@ -23,7 +23,7 @@ from benchsuite.evaluation import resident as module
 from benchsuite.evaluation.input_pipeline import cutter
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.evaluation.reading import read_once_each
-from benchsuite.evaluation.resident import ResidentImages, free_memory, resident
+from benchsuite.evaluation.resident import ResidentImages, resident
 from benchsuite.models.resize.device_views import DeviceCut, DeviceViews, ResidentImage
 from benchsuite.models.transfer import transfer as transfer_to
 from benchsuite.runs import run as runs
@@ -233,17 +233,8 @@ def test_a_run_of_other_networks_and_protocols_reads_no_image_and_has_the_same_p
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bytes of the predictions, the ids of the runs and the keys of the cache are those of a run without it."""
-    import toys
-
     reads: list[str] = []
-    shown = toys.open_toy
-
-    def counting(path: Any, part: Any) -> Split:
-        split = shown(path, part)
-        return dataclasses.replace(split, read=lambda sample: (reads.append(sample.id), split.read(sample))[1])
-
-    datasets = {**CATALOG.datasets, "toy": dataclasses.replace(CATALOG.datasets["toy"], open=counting)}
-    catalog = dataclasses.replace(CATALOG, datasets=datasets)
+    catalog = counting_reads(CATALOG, reads)
     kept = ResidentImages(lambda: PLENTY)
     monkeypatch.setattr(loading, "RESIDENT", kept)
 
@@ -351,13 +342,3 @@ def test_each_device_has_a_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
     assert memories[0] is not memories[1]
     assert memories[1] is memories[2]
     module.on_device.cache_clear()
-
-
-def test_the_memory_that_is_free_is_that_of_the_machine_or_of_the_container(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert free_memory() > 2**20
-    monkeypatch.setattr(module, "_of_control_group", lambda: 17)
-    assert free_memory() == 17
-    monkeypatch.setattr(module, "_of_control_group", lambda: None)
-    assert free_memory() > 2**20

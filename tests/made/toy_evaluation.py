@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,16 +10,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toys import ToyPlugin, fake_predict
+from toys import ToyPlugin, fake_predict, open_toy
 
-from benchsuite import View, load_plugins
+from benchsuite import Split, SplitName, View, load_plugins
 from benchsuite.evaluation.question import Member, Question, RunRequest
 from benchsuite.evaluator import OpenNetwork, Settings
 from benchsuite.models.network import Network
 from benchsuite.runs.plan import plan
+from benchsuite.specs.catalog import Catalog
 from benchsuite.storage.logit_cache import ChunkStore
 
 CATALOG = load_plugins(entry_points=False, extra=[ToyPlugin()])
+
+
+def counting_reads(catalog: Catalog, reads: list[str]) -> Catalog:
+    """The catalog with a data set of toys that adds the id of each image that is read to ``reads``."""
+
+    def opened(path: str | None, part: SplitName) -> Split:
+        split = open_toy(path, part)
+        return dataclasses.replace(split, read=lambda sample: (reads.append(sample.id), split.read(sample))[1])
+
+    counted = dataclasses.replace(catalog.datasets["toy"], open=opened)
+    return dataclasses.replace(catalog, datasets={**catalog.datasets, "toy": counted})
 
 
 class CountingPredict:

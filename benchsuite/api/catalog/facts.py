@@ -23,6 +23,7 @@ from benchsuite.specs.dataset import Dataset
 from benchsuite.specs.parameters import Bound
 from benchsuite.specs.perturbation import describe_perturbation
 from benchsuite.specs.preprocess import Preprocess
+from benchsuite.specs.recipe import trained_label
 from benchsuite.specs.view import View, describe, resized_shape, view_data
 from benchsuite.storage import run_folder, training_folder
 from benchsuite.training import manifest as training_manifest
@@ -198,7 +199,7 @@ def _defaults(architecture: Architecture, dataset: Dataset | None) -> tuple[str,
     """The weights that a run would use by default, in words, and their preprocessing."""
     recipe = None if dataset is None else datasets.recipe_for(dataset, architecture)
     if recipe is not None:
-        return f"trained here ({recipe.name})", recipe.preprocess
+        return trained_label(recipe), recipe.preprocess
     if dataset is not None and dataset.preprocess is not None:
         return f"trained on {dataset.name}", dataset.preprocess
     if architecture.weights:

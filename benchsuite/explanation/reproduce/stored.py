@@ -10,9 +10,7 @@ from benchsuite.explanation.ledger import Published
 from benchsuite.explanation.reproduce.plan import figures, run_reasons, training_reasons
 from benchsuite.explanation.reproduce.run import Outcome, Row, counted, trained_outcome
 from benchsuite.explanation.reproduce.verdict import verdict
-
-TRAINED_HERE = "trained here"
-"""What the names of weights begin with that a recipe of the data set trained."""
+from benchsuite.specs.recipe import TRAINED_HERE
 
 
 def of_run(name: str, row: Row) -> Outcome:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchsuite.explanation import ledger
-from benchsuite.explanation.meaning import TRAINED, meaning, next_commands, ranked
+from benchsuite.explanation.meaning import meaning, next_commands, ranked
 from benchsuite.report.tables.text import (
     Table,
     dataset_words,
@@ -17,6 +17,7 @@ from benchsuite.report.tables.text import (
     result_table,
 )
 from benchsuite.runs.auto_precision import describe_decision
+from benchsuite.specs.recipe import TRAINED_HERE
 from benchsuite.stats.digits import percent, with_interval
 from benchsuite.stats.metrics import Count
 
@@ -75,7 +76,9 @@ def outcome_lines(rows: Rows, *, explained: bool, every: bool) -> list[str]:
         grouped = dict.fromkeys(" and ".join(row["group_names"]) for row in rows if "groups" in row)
         hidden = ["speed", "published figures", *(f"errors by {names}" for names in grouped)]
         lines.append(f"{', '.join(hidden)}: --all")
-    single = [row for row in rows if row["weights"].startswith(TRAINED) and not row["protocol"].startswith("ensemble")]
+    single = [
+        row for row in rows if row["weights"].startswith(TRAINED_HERE) and not row["protocol"].startswith("ensemble")
+    ]
     if explained and single:
         lines += ["To try next:", *next_commands(single[-1])]
     return lines

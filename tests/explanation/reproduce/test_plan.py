@@ -14,7 +14,6 @@ from made_up_figures import CATALOG, figure, imagenet, install
 from benchsuite import Architecture, BadParameter, DataError, UnknownName, load_plugins
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.explanation import ledger
-from benchsuite.explanation.reproduce import stored
 from benchsuite.explanation.reproduce.plan import (
     NotPlanned,
     PlannedRun,
@@ -77,7 +76,7 @@ def test_the_figure_of_the_digits_is_that_of_their_recipe() -> None:
     """A new recipe needs a new measurement, in results/reproduced."""
     row, recipe = ROWS["digits-tiny-vgg"], BUILT_IN.datasets["digits"].recipe
     assert recipe is not None
-    assert row.weights == f"{stored.TRAINED_HERE} ({recipe.name})"
+    assert row.weights == f"trained here ({recipe.name})"
 
 
 def test_a_figure_is_planned_as_its_source_states_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
