@@ -133,13 +133,13 @@ def test_every_copy_gives_the_same_counts_by_each_exact_loader(made, tmp_path, m
 
 
 def test_every_copy_gives_the_same_counts_by_three_processes(made, pictures, tmp_path):
-    """The same three processes count them all; it takes some seconds because each of them imports torch."""
+    """The same three processes count a copy of each kind of place; those of one kind differ in their labels alone."""
     pytest.importorskip("aiohttp")
     tar, chance = copies.class_tar(tmp_path / "store", pictures), np.random.default_rng(0)
     pixels, labels = chance.integers(0, 256, (100, 3 * 64 * 64), dtype=np.uint8), chance.integers(1, 1001, 100)
     np.savez(tmp_path / "val_data.npz", data=pixels, labels=labels)
     with range_server.serving(tar.parent) as address:
-        data = {layout: f"imagenet:{made(layout)}" for layout in copies.LAYOUTS}
+        data = {layout: f"imagenet:{made(layout)}" for layout in ("folders", *copies.PLACES, "webdataset")}
         data |= {"store": f"imagenet:{address}/val.tar", "rows": f"imagenet64:{tmp_path}"}
         command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "3", "--standalone"]
         subprocess.run([*command, shared_copies.__file__, json.dumps(data), str(tmp_path)], check=True, timeout=300)
