@@ -53,7 +53,8 @@ def main(results: Path) -> None:
     ran, asked = [*dict.fromkeys(asked)], []
     training = TrainRequest("tiny", "quiet", device="cuda", precision="fp32", results=results)
     trained = train(training, toy_training.catalog(), Progress())
-    print(json.dumps({"rows": rows, "run": ran, "trained": trained, "train": [*dict.fromkeys(asked)]}))
+    said = json.dumps({"rows": rows, "run": ran, "trained": trained, "train": [*dict.fromkeys(asked)]})
+    print(f"{said}\n", end="", flush=True)  # in one piece: the processes share a pipe
 
 
 if __name__ == "__main__":
