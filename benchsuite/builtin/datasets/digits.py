@@ -92,6 +92,9 @@ RECIPE = Recipe(
 RESIDUAL = dataclasses.replace(
     RECIPE,
     name="digits-2",
+    preprocess=dataclasses.replace(PREPROCESS, resize=24, crop=24),
+    first_sizes=(24, 27),
+    sizes=(24, 27, 41, 51),
     epochs=7,
     optimizer=Optimizer("adamw", 1e-3, betas=(0.9, 0.97), weight_decay=0.05),
     rest=False,
