@@ -293,7 +293,8 @@ class Dataset:
     ``baseline``, the errors of groups are also compared with those of a reference network.
     ``fetch(folder, start, advance)``, for a data set that may be had freely, downloads the files into
     ``folder`` and compares their checksums; it calls ``start(title, total)`` for each file and ``advance(n)`` as its
-    bytes arrive. It raises ``DataError`` in one line.
+    bytes arrive. The folder is empty, or holds the files that an earlier call, which failed, left there with names that
+    end in ``.partial``. It raises ``DataError`` in one line.
     """
 
     name: str
