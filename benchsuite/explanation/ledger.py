@@ -216,7 +216,7 @@ def _table(name: str) -> tuple[dict[str, str], ...]:
 
 
 def base(architecture: str) -> str:
-    """The model of a name: ``resnet50`` for ``resnet50.v1``, ``timm:resnet50.a1_in1k`` and ``resnet50:pixel_mean=true``."""
+    """The model of a name: ``resnet50`` for ``resnet50.v1``, ``timm:resnet50.a1_in1k`` and ``resnet50:width=2``."""
     return _parted(architecture)[0].rpartition(":")[2].partition(".")[0]
 
 
