@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchsuite.errors import BenchsuiteError, PluginError, WeightsError, expected, first_line, unknown_name
+from benchsuite.contract import call
+from benchsuite.errors import BenchsuiteError, WeightsError, expected, first_line, unknown_name
 from benchsuite.models.checkpoints import caffe, files, places
 from benchsuite.models.checkpoints.choice import Reading, Selection
 from benchsuite.models.checkpoints.extraction import Extracted, extract
@@ -267,10 +268,8 @@ def load(architecture: Architecture, chosen: ChosenWeights, classes: int) -> Loa
     import torch
 
     torch.manual_seed(chosen.seed)
-    module = architecture.build(chosen.declared.classes if chosen.declared else classes, **dict(chosen.options))
-    if not isinstance(module, torch.nn.Module):
-        got = f"a {type(module).__name__}"
-        raise PluginError(expected(f"what build of {architecture.name} returns", "a torch.nn.Module", got))
+    count = chosen.declared.classes if chosen.declared else classes
+    module = build_module(architecture, count, chosen.options)
     where, reading = f"{architecture.name}, weights {chosen.label}", Reading()
     if chosen.declared is not None:
         load_into(module, _declared_state(architecture, chosen.declared), where)
@@ -283,6 +282,14 @@ def load(architecture: Architecture, chosen: ChosenWeights, classes: int) -> Loa
     for transform in chosen.transforms:
         _apply(transform, module, architecture, chosen.preprocess)
     return LoadedWeights(module, reading)
+
+
+def build_module(architecture: Architecture, classes: int, options: Options = ()) -> Any:
+    """The untrained network. Raises ``PluginError`` if its plugin fails or returns no torch module."""
+    import torch
+
+    what = f"build of {architecture.name}"
+    return call(what, torch.nn.Module, architecture.build, classes, **dict(options))
 
 
 def notes(architecture: Architecture, chosen: ChosenWeights, reading: Reading) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 
 from benchsuite.errors import BadParameter, DataError, expected, first_line
 from benchsuite.models.network import moved
+from benchsuite.models.weights import build_module
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.recipe import Recipe
 from benchsuite.storage import keys
@@ -193,7 +194,7 @@ def build(architecture: Architecture, recipe: Recipe, feed: Feed, classes: int) 
     recipe fills a buffer ``pixel_mean`` and it has none of the images' shape.
     """
     torch.manual_seed(recipe.seed)
-    module = architecture.build(classes).to(feed.device)
+    module = build_module(architecture, classes).to(feed.device)
     for size in sorted(set(feed.sizes)):
         _try(architecture, module.eval(), size, classes)
     if recipe.rest:
