@@ -30,14 +30,14 @@ def in_layout(module: Any, layout: Layout, device: Any) -> Any:
     return moved(module, device) if layout == "channels-last" else module.to(device)
 
 
-def plain_weights(module: Any) -> None:
-    """Makes weights of four dimensions contiguous, as ``MultiSizeMode`` multiplies with them on a CPU.
+def multiplied(module: Any) -> None:
+    """On a CPU, makes weights of four dimensions contiguous, as ``MultiSizeMode`` multiplies with them there.
 
     Channels-last batches stay channels last. Neither a product nor torch's fused optimizer then copies a weight or its
     gradient into another memory format: a step of ResNet-50 on small images takes a sixth less time.
     """
     for parameter in module.parameters():
-        if parameter.dim() == 4:
+        if parameter.dim() == 4 and parameter.device.type == "cpu":
             parameter.data = parameter.data.contiguous()
 
 

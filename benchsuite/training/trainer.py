@@ -88,8 +88,8 @@ class Trainer:
         self.module = network.build(architecture, recipe, self.feed, classes)
         self.layout = compute.layout or compute.group.collect(self._faster_layout(architecture))[0]
         self.module = in_layout(self.module, self.layout, self.device)
-        if self.mode is not None and self.device.type == "cpu":
-            network.plain_weights(self.module)
+        if self.mode is not None:
+            network.multiplied(self.module)
         self.frozen = optimizers.freeze(self.module, recipe)
         self.optimiser = optimizers.make(self.module, recipe)
         self.rest = network.rest(self.module, recipe, self.feed, compiled=compute.compiled)
