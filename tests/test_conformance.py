@@ -555,6 +555,13 @@ def test_a_loader_that_takes_all_samples_at_once_does_not_stream() -> None:
     check_loader(dataclasses.replace(greedy, streams=False))
 
 
+def test_a_loader_on_a_device_is_the_same_loader() -> None:
+    torch = load_plugins(entry_points=False).find("loader", "torch")
+    check_loader(dataclasses.replace(torch, on=lambda device: torch))
+    other = dataclasses.replace(torch, on=lambda device: dataclasses.replace(torch, name="other"))
+    assert "Expected on('cpu') to be the loader itself, for another device, got other" in refused(check_loader, other)
+
+
 def test_a_loader_that_is_not_exact_may_give_other_pixels() -> None:
     check_loader(loader(brighter, exact=False))
 

@@ -72,10 +72,12 @@ def choose(
     origin = usual_origin(dataset, architecture)
     own = recipe_for(dataset, architecture)
     if weights is None and own is not None:
-        recipe = fitted(own, usual(), architecture)
+        recipe = fitted(own, architecture)
         label, key = trained_label(recipe), digest(trains(recipe))
         path = trained_path(architecture, recipe)
-        return ChosenWeights(label, key, usual(), path=path, recipe=recipe, origin=origin)
+        if own.preprocess != dataset.preprocess and architecture.preprocessing != "always":
+            origin = f"the recipe {own.name}"
+        return ChosenWeights(label, key, recipe.preprocess, path=path, recipe=recipe, origin=origin)
     if weights == "random":
         return ChosenWeights(f"random (seed {seed})", f"random:{seed}", usual(), seed=seed, origin=origin)
     if weights is None:
@@ -208,15 +210,20 @@ def usual_origin(dataset: Dataset, architecture: Architecture) -> str:
     return f"{USUAL} {dataset.name if dataset.preprocess else architecture.name}"
 
 
-def fitted(recipe: Recipe, usual: Preprocess, architecture: Architecture) -> Recipe:
+def fitted(recipe: Recipe, architecture: Architecture) -> Recipe:
     """A data set's recipe for one architecture.
 
-    Unchanged if its preprocessing is ``usual`` and the input size of the network is not fixed. Else with ``usual``, and
-    trained at the crop size of ``usual`` only.
+    A network with its own preprocessing or a fixed input size is trained with that, at its crop size only. For others
+    the recipe is unchanged.
     """
-    if usual == recipe.preprocess and not architecture.input.fixed:
+    how = recipe.preprocess
+    if architecture.preprocessing == "always":
+        how = architecture.preprocess
+    elif architecture.input.fixed:
+        how = dataclasses.replace(how, resize=architecture.preprocess.crop, crop=architecture.preprocess.crop)
+    if how == recipe.preprocess and not architecture.input.fixed:
         return recipe
-    return dataclasses.replace(recipe, preprocess=usual, sizes=(usual.crop,), first_sizes=())
+    return dataclasses.replace(recipe, preprocess=how, sizes=(how.crop,), first_sizes=())
 
 
 def trained_path(architecture: Architecture, recipe: Recipe) -> Path:

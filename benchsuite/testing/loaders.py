@@ -34,6 +34,11 @@ def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
     it = Checker(f"loader {loader.name}")
     for part in loader.name.split(":", 1):
         it.declares(part, note=loader.note)
+    if loader.on is not None:
+        with it.runs("on('cpu')"):
+            there = loader.on("cpu")
+        same = (there.name, there.exact) == (loader.name, loader.exact)
+        it.needs(same, "on('cpu')", "the loader itself, for another device", f"{there.name}, exact={there.exact}")
     split = split or dataset.Split("probe", _PROBES, ("even", "odd"), mirror=True, read=_probe_image)
     order = (*split.samples[::2], *reversed(split.samples[1::2]))
     with _images(loader, split, it) as images:

@@ -30,6 +30,17 @@ def in_layout(module: Any, layout: Layout, device: Any) -> Any:
     return moved(module, device) if layout == "channels-last" else module.to(device)
 
 
+def plain_weights(module: Any) -> None:
+    """Makes weights of four dimensions contiguous, as ``MultiSizeMode`` multiplies with them on a CPU.
+
+    Channels-last batches stay channels last. Neither a product nor torch's fused optimizer then copies a weight or its
+    gradient into another memory format: a step of ResNet-50 on small images takes a sixth less time.
+    """
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous()
+
+
 def faster_layout(name: str, module: Any, shape: tuple[int, int, int, int], context: Callable[[], Any]) -> Layout:
     """The faster layout for batches of a shape; channels last unless the other one is clearly faster.
 

@@ -162,6 +162,21 @@ def test_lower_precisions_learn_about_the_same(precision: str) -> None:
     assert same(run(again), run(lower))
 
 
+def test_weights_are_contiguous_where_they_are_multiplied_with_and_learn_the_same(monkeypatch: Any) -> None:
+    arrays = {size: read(SPLIT, SPLIT.samples, toy_training.PREPROCESS, size) for size in (8, 12)}
+    recipe = dataclasses.replace(QUIET, sizes=(8, 12))
+    several = [trainer(recipe, images=training_images(arrays, SPLIT.samples, "cpu"))]
+    with monkeypatch.context() as patch:
+        patch.setattr("benchsuite.training.network.plain_weights", lambda module: None)
+        several.append(trainer(recipe, images=training_images(arrays, SPLIT.samples, "cpu")))
+    formats = [{p.is_contiguous() for p in one.module.parameters()} for one in several]
+    assert formats == [{True}, {True, False}]
+    plain, last = (run(one, 9).module.state_dict() for one in several)
+    for name, tensor in plain.items():
+        torch.testing.assert_close(tensor, last[name], rtol=1e-3, atol=1e-4, msg=name)
+    assert {p.is_contiguous() for p in trainer(QUIET).module.parameters()} == {True, False}
+
+
 def test_several_sizes_come_in_turn() -> None:
     arrays = {size: read(SPLIT, SPLIT.samples, toy_training.PREPROCESS, size) for size in (8, 12)}
     recipe = dataclasses.replace(toy_training.USUAL, sizes=(8, 12, 12), augmentation=Augmentation(shift=4))
