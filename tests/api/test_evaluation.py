@@ -228,3 +228,12 @@ def test_runs_are_rendered_by_a_reporter() -> None:
 def test_an_option_of_another_type_is_one_line(option: Any, said: str) -> None:
     with pytest.raises(BadParameter, match=re.escape(said)):
         benchsuite.evaluate("toy", **{**HERE, **option})
+
+
+def test_the_name_of_a_command_says_which_function_it_is() -> None:
+    for command, function in (("run", "evaluate"), ("list", "list_entries"), ("tables", "write_tables")):
+        with pytest.raises(AttributeError, match=rf"no attribute '{command}': .* is benchsuite\.{function}$"):
+            getattr(benchsuite, command)
+        assert callable(getattr(benchsuite, function))
+    with pytest.raises(AttributeError, match=r"no attribute 'rum'$"):
+        benchsuite.rum

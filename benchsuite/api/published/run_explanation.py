@@ -68,7 +68,7 @@ class RunExplanation(Shown):
         found = f"{run}: {with_interval(self._measured())} % top-{self.k} error"
         prepared = preprocessing_lines([self.row])
         if not self.figures:
-            return [f"{found}; no published figure of {model} is known.", *prepared]
+            return [f"{found}; no published one of {model} under a stated protocol is known.", *prepared]
         figure, words = self.figures[0]
         nearest = f"{figure.error} % ({figure.source}): {', '.join(words) or 'nothing differs'}"
         hidden = len(self.figures) - len(self.cells()[1])
