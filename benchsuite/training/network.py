@@ -28,9 +28,9 @@ _BATCH = 16
 def in_layout(module: Any, layout: Layout, device: Any, *, products: bool = False) -> Any:
     """The module on a device, in a memory format.
 
-    With ``products``, convolutions are computed by ``MultiSizeMode``. On a CPU the weights are then contiguous, whatever
-    the format of the batches. Neither a product nor torch's fused optimizer then copies a weight or its gradient into
-    another format: a step of ResNet-50 on small images takes a sixth less time.
+    With ``products``, for ``MultiSizeMode``, the weights on a CPU are contiguous, whatever the format of the batches.
+    Neither a product nor torch's fused optimizer then copies a weight or its gradient into another format: a step of
+    ResNet-50 on small images takes a sixth less time.
     """
     plain = layout != "channels-last" or (products and torch.device(device).type == "cpu")
     return module.to(device) if plain else moved(module, device)

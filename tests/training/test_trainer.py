@@ -168,7 +168,10 @@ def test_weights_are_contiguous_where_they_are_multiplied_with_and_learn_the_sam
     recipe = dataclasses.replace(QUIET, sizes=(8, 12))
     several = [trainer(recipe, images=training_images(arrays, SPLIT.samples, "cpu"))]
     with monkeypatch.context() as patch:
-        patch.setattr("benchsuite.training.trainer.in_layout", lambda module, *how, products: in_layout(module, *how))
+        patch.setattr(
+            "benchsuite.training.trainer.in_layout",
+            lambda module, *how, products: in_layout(module, *how, products=not products),
+        )
         several.append(trainer(recipe, images=training_images(arrays, SPLIT.samples, "cpu")))
     formats = [{p.is_contiguous() for p in one.module.parameters()} for one in several]
     assert formats == [{True}, {True, False}]
