@@ -57,7 +57,7 @@ class DeviceViews:
         if os.getpid() != self._process or (seen <= height * width and whole):
             return None
         for view, high, wide in scales:
-            resizing.refuse_large(image, high, wide)
+            resizing.refuse_large(resizing.size(image), (high, wide))
             for axis, size in passes(height, width, high, wide, pillow()) if resizing.by_pillow(view) else ():
                 coefficients((height, width)[axis], size, view.interpolation)  # kept for the device's thread
         count = 0 if isinstance(image, ResidentImage) else 3 * height * width
@@ -85,7 +85,8 @@ class DeviceViews:
         self.refused = self.refused or "the device had no memory left for it"
         if self.transfer.device.type == "cuda":
             torch.cuda.empty_cache()
-        return np.stack([p.on_host() if isinstance(p, DeviceCut) else p for p in parts])
+        with self.transfer.preparing():  # an image that is there already comes back after it has arrived
+            return np.stack([p.on_host() if isinstance(p, DeviceCut) else p for p in parts])
 
     def give_back(self, count: int) -> None:
         """Notes that an image of this many bytes no longer waits."""
