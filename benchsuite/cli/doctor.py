@@ -22,5 +22,5 @@ def run(args: argparse.Namespace) -> int:
     from benchsuite.cli._settings import in_effect
 
     found = check_installation(settings=in_effect(args.settings), every=args.every, catalog=load_plugins())
-    print_result(found, args)
+    print_result(found, args, found.record)
     return int(not found.fine)
