@@ -146,7 +146,9 @@ _MODULES = {name: module for module, names in _NAMES.items() for name in names.s
 def __getattr__(name: str) -> Any:
     """An exported name, which is kept from then on."""
     if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        function = {"run": "evaluate", "list": "list_entries", "tables": "write_tables"}.get(name)
+        hint = f": the command {name} is benchsuite.{function}" if function else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
     value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
     return value
 

@@ -383,9 +383,9 @@ def renamed_of(*, of: str = "1crop") -> Perturbation:
 @pytest.mark.parametrize(
     ("perturb", "said"),
     [
-        (lambda: "darker", "Expected what perturb returns to be a Perturbation, got darker"),
+        (lambda: "darker", "Expected what perturb of the protocol p returns to be a Perturbation, got 'darker'"),
         (lambda: spoiled("of_batch"), "the same alone and in a batch of 7"),
-        (lambda: 1 / 0, "Expected the parameters of perturb to be without an error, got ZeroDivisionError"),
+        (lambda: 1 / 0, "Expected perturb of the protocol p to be without an error, got ZeroDivisionError"),
         (picky, "Expected the parameter gain to be one with a default, got none"),
         (renamed_of, "Expected a parameter of p to be another than of, which names the perturbed protocol"),
         (restless_perturb(), "Expected what perturb returns to be the same each time"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from benchsuite.api.evaluation import Evaluation
 from benchsuite.api.frequency import FrequencyExplanation, PlannedFrequency, plan_frequency
 from benchsuite.api.options import Options, run_request, surroundings
+from benchsuite.api.published.run_explanation import RunExplanation, explain_run
 from benchsuite.api.shown import Section, Shown
 from benchsuite.errors import BadParameter, expected
 from benchsuite.evaluation.question import RunRequest
@@ -232,11 +233,11 @@ def explain(  # noqa: PLR0913, each is an option of the command
     radius: int | str | None = None,
     html: str | Path | None = None,
     **options: Unpack[Options],
-) -> PublishedExplanation | PlannedExplanation | Explanation | PlannedFrequency | FrequencyExplanation:
+) -> PublishedExplanation | RunExplanation | PlannedExplanation | Explanation | PlannedFrequency | FrequencyExplanation:
     """Explains why error rates differ, as ``benchsuite explain`` does.
 
     ``explain("resnet50")`` says why the published figures of a model differ, at top-1 or with ``top5`` at top-5; with
-    ``every`` each of them is shown.
+    ``every`` each of them is shown; ``explain(run)`` says in what a run differs from them.
     ``explain("resnet50", start="1crop", goal="multiscale", data=...)`` measures what changes between two protocols (or
     ids of published figures), ``explain(run, run)`` between two runs, one factor at a time; with ``plan`` it only says
     which runs that needs. ``shapley`` averages each factor's effect over the orders of changing them; ``accounting``
@@ -265,6 +266,8 @@ def explain(  # noqa: PLR0913, each is an option of the command
         analysis = plan_frequency(words, request, catalog, radii, radius)
         return analysis if plan else _measured(analysis, progress, html, every=every)
     if len(words) == 1 and start is None and goal is None:
+        if not is_architecture(words[0], catalog) and ladder_ends.is_run(request.results, words[0]):
+            return _written(explain_run(words[0], request.results, top5=top5, every=every), html)
         known = explain_published(words[0], request.results, catalog, top5=top5, every=every)
         return _written(known, html)
     planned = plan_explanation(words, start, goal, request, catalog, shapley=shapley)

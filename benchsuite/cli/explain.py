@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="+",
         metavar="NAME",
-        help="a model: explains its published figures; or two runs, or a run and the id of a published figure: "
-        "measures what changes between them; or, with --frequency, one run or network",
+        help="a model: explains its published figures; a run: in what it differs from them; two runs, or a run and the "
+        "id of a published figure: measures what changes between them; with --frequency, one run or network",
     )
     add = parser.add_argument
     add("--from", dest="start", metavar="PROTOCOL|ID", help="measure NAME from this protocol or published figure ...")

@@ -47,6 +47,8 @@ def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
                 got = list(images(split, order, _keep, workers))
                 counts = len(got), len(list(images(split, (), _keep, workers)))
             it.needs(counts == (len(order), 0), f"the images of {len(order)} samples and of none", "as many", counts)
+            pairs = all(isinstance(one, tuple) and len(one) == 2 for one in got)
+            it.needs(pairs, "each value that images yields", "what then(pixels, seconds) returned", "another")
             for sample, (pixels, seconds) in zip(order, got, strict=True):
                 one = Checker(f"{it.where}, sample {sample.id}")
                 one.is_image(pixels)

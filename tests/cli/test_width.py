@@ -51,21 +51,32 @@ ANSWERS = {
 """Commands, and how their first line begins."""
 
 
-def output(command: str, width: int) -> str:
-    environment = {"PATH": os.environ["PATH"], "COLUMNS": str(width), "HOME": "/nonexistent", "PYTHONUTF8": "1"}
-    words = [sys.executable, "-m", "benchsuite", *command.split()]
-    return subprocess.run(words, env=environment, capture_output=True, check=True, text=True).stdout
-
-
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("command", ANSWERS)
-def test_the_first_line_is_the_answer_and_no_line_is_wider_than_the_pipe(command: str, width: int) -> None:
-    text = output(command, width)
+def test_the_first_line_is_the_answer_and_no_line_is_wider_than_the_pipe(
+    command: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(command.split()) == 0
+    text = capsys.readouterr().out
     assert " ".join(text.split()).startswith(ANSWERS[command])
     assert [line for line in text.splitlines() if len(line) > width] == []
     assert "\x1b" not in text
     if width >= 80 and "--all" not in command:
         assert len(text.splitlines()) <= 24
+
+
+@pytest.mark.parametrize("command", ["explain resnet50", "list"])
+def test_a_process_with_a_pipe_prints_what_the_command_prints_here(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "COLUMNS": "60", "HOME": "/nonexistent", "PYTHONUTF8": "1"}
+    words = [sys.executable, "-m", "benchsuite", *command.split()]
+    done = subprocess.run(words, env=environment, capture_output=True, check=True, text=True)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(command.split()) == 0
+    assert done.stdout == capsys.readouterr().out
+    assert done.stderr == ""
 
 
 def test_in_a_terminal_the_width_is_that_of_the_terminal() -> None:
