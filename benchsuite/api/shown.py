@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from benchsuite.report.tables.text import Table
@@ -38,11 +38,6 @@ class Shown(ABC):
     @abstractmethod
     def lines(self) -> Sequence[str]:
         """Sentences for people, the answer first."""
-
-    @property
-    def record(self) -> Mapping[str, Any]:
-        """The object of ``--json``; each result that has one makes its own."""
-        raise NotImplementedError
 
     def cells(self) -> Table:
         """The headers and the cells of the table below the answer."""

@@ -21,5 +21,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints what was found where."""
     added = add_data(args.name, args.path, catalog=load_plugins())
-    print_result(added, args, room=endless())
+    print_result(added, args, added.record, room=endless())
     return 0

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         found = check_data(args.data, **options, catalog=load_plugins())
     except KeyboardInterrupt:
         raise KeyboardInterrupt("a check keeps no partial result: the same command starts from the beginning") from None
-    print_result(found, args)
+    print_result(found, args, found.record)
     if found.result.failure:
         print(f"benchsuite: {found.result.failure}", file=sys.stderr)
     return found.result.exit_status

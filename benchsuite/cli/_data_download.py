@@ -20,5 +20,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints where it is."""
     made = download_data(args.name, to=args.to, catalog=load_plugins())
-    print_result(made, args, room=endless())
+    print_result(made, args, made.record, room=endless())
     return 0

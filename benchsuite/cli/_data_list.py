@@ -15,5 +15,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints how many there are, and a line for each."""
     known = list_data()
-    print_result(known, args, room=endless())
+    print_result(known, args, known.record, room=endless())
     return 0

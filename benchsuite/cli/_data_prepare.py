@@ -41,5 +41,5 @@ def run(args: argparse.Namespace) -> int:
         made = prepare_data(args.data, args.loader, **options, catalog=load_plugins())
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the incomplete file is not kept") from None
-    print_result(made, args, room=endless())
+    print_result(made, args, made.record, room=endless())
     return 0

@@ -16,5 +16,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints what is forgotten."""
     removed = remove_data(args.name)
-    print_result(removed, args, room=endless())
+    print_result(removed, args, removed.record, room=endless())
     return 0

@@ -35,5 +35,5 @@ def run(args: argparse.Namespace) -> int:
     names = ("claim", "accuracy", "epochs", "images", "draws", "orders", "seed", "every", "results")
     options = {name: getattr(args, name) for name in names}
     found = audit(args.run_name, batch_sizes=args.batch_size, world_sizes=args.world_size, **options)
-    print_result(found, args, numbers=True)
+    print_result(found, args, found.record, numbers=True)
     return 0

@@ -24,5 +24,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the chosen task."""
     found = args.work(args)
-    print_result(found, args)
+    print_result(found, args, found.record)
     return 0

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     parts = _parts(args.runs)
     found = compare(*(parts if len(parts) == 2 else parts[0]), every=args.every, results=args.results)
     record = {"groups": found.record} if isinstance(found, ComparedGroups) else {"comparisons": found.records}
-    print_result(found, args, record=record)
+    print_result(found, args, record)
     return 0
 
 

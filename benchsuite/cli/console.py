@@ -64,8 +64,8 @@ def rule() -> str:
 def print_result(
     found: Shown,
     args: argparse.Namespace,
+    record: Any,
     *,
-    record: Any = None,
     lists: bool = False,
     numbers: bool = False,
     room: int | None = None,
@@ -74,14 +74,14 @@ def print_result(
 ) -> None:
     """Prints a result as the options ask: as JSON, as Markdown, or as ``print_shown`` does; also writes its page.
 
-    ``record`` is the object of ``--json``, by default that of the result. ``full`` is the result with what a screen has
-    no room for, if it is another one: it is printed where there is no screen, and is in Markdown and on the page.
+    ``record`` is the object of ``--json``. ``full`` is the result with what a screen has no room for, if it is another
+    one: it is printed where there is no screen, and is in Markdown and on the page.
     """
     full = full or found
     if getattr(args, "html", None) is not None:
         full.write_html(args.html)
     if args.json:
-        print_json(found.record if record is None else record)
+        print_json(record)
     elif getattr(args, "markdown", False):
         print(full.markdown)
     else:

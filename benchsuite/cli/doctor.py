@@ -21,5 +21,5 @@ def run(args: argparse.Namespace) -> int:
     from benchsuite.cli._settings import in_effect
 
     found = check_installation(settings=in_effect(args.settings), every=args.every)
-    print_result(found, args)
+    print_result(found, args, found.record)
     return int(not found.fine)

@@ -31,5 +31,5 @@ def run(args: argparse.Namespace) -> int:
         print(f"Not loaded: {name}: {' '.join(reason.split())}", file=sys.stderr)
     listed = dataclasses.replace(found, broken=())
     full = dataclasses.replace(listed, every=args.every or args.kind is not None)
-    print_result(listed, args, record=found.record, lists=True, room=endless(), full=full)
+    print_result(listed, args, found.record, lists=True, room=endless(), full=full)
     return 0

@@ -38,7 +38,7 @@ def _new(args: argparse.Namespace) -> int:
     from benchsuite.api.catalog.plugins import new_plugin
 
     made = new_plugin(args.name, args.kind, into=args.into)
-    print_result(made, args, room=endless())
+    print_result(made, args, made.record, room=endless())
     return 0
 
 
@@ -47,5 +47,5 @@ def _check(args: argparse.Namespace) -> int:
     from benchsuite.api.catalog.plugins import check_plugin
 
     found = check_plugin(args.name, catalog=load_plugins())
-    print_result(found, args, room=endless())
+    print_result(found, args, found.record, room=endless())
     return int(not found.passed)

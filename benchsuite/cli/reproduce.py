@@ -33,5 +33,5 @@ def run(args: argparse.Namespace) -> int:
 
     asked = {name: getattr(args, name) for name in ("plan", "train", "scale", "seeds")}
     found = reproduce(args.name, **asked, **evaluation_options(args), catalog=load_plugins(), progress=bars())
-    print_result(found, args, whole=args.every)
+    print_result(found, args, found.record, whole=args.every)
     return 0 if isinstance(found, PlannedReproduction) else int(not found.fine)

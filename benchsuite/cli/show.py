@@ -24,5 +24,5 @@ def run(args: argparse.Namespace) -> int:
     """Prints what is known of the name."""
     options = {"architecture": args.architecture, "data": args.data, "every": args.every, "results": args.results}
     found = show(args.name, **options, catalog=load_plugins())
-    print_result(found, args)
+    print_result(found, args, found.record)
     return 0

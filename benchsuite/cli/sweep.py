@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if not leads():
         return 0
-    print_result(found, args, record={"sweep": found.definition.name, "cells": found.records}, whole=args.every)
+    print_result(found, args, {"sweep": found.definition.name, "cells": found.records}, whole=args.every)
     return int(bool(found.failed))
 
 

@@ -25,5 +25,5 @@ def run(args: argparse.Namespace) -> int:
     from benchsuite.api.pages import write_tables
 
     found = write_tables(*args.pages, check=args.check, results=args.results, catalog=load_plugins())
-    print_result(found, args, room=endless())
+    print_result(found, args, found.record, room=endless())
     return int(not found.fine)

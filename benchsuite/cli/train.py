@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     if args.grid is None or args.architecture or args.recipe:
         found = train(args.architecture, args.recipe, grid=args.grid, **options)
         if leads and isinstance(found, Training):
-            print_result(found, args, record={"trainings": [dict(found.row)]})
+            print_result(found, args, {"trainings": [dict(found.row)]})
         return 0
     grids = matching(args.grid, args.data, catalog)
     done = []

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchsuite.api.auditing import Audit
 from benchsuite.api.shown import Section, Shown
 from benchsuite.report.tables.text import Table
 
@@ -49,6 +51,11 @@ class Cells(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] in ("td", "th"):
             self.cells[-1] += data
+
+
+def test_a_result_that_is_made_of_its_record_needs_one() -> None:
+    with pytest.raises(TypeError, match="record"):
+        Audit()  # type: ignore[call-arg]
 
 
 CELL = st.text(st.sampled_from("ab<>&\"' "), min_size=1, max_size=5)
