@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -42,11 +43,14 @@ def test_every_stage_passes_without_a_device(tmp_path: Path, mode: str, not_ther
     assert {r["check"] for r in rows if r["verdict"] == "skipped"} == not_there
     assert status == 0
     stages = dict.fromkeys(r["stage"] for r in rows)
-    assert [*stages] == ["prepare", "exact", "speed", "memory", "training", "switches", "processes", "compile"]
+    assert [*stages] == ["prepare", "exact", "speed", "memory", "processes", "training", "switches", "compile"]
     assert all(f"| {r['stage']} | {r['check']} | {r['verdict']} |" in page for r in rows)
+    assert all(r["expected"] and f" | {r['expected']} | " in page for r in rows)
+    assert "stopped" not in page
     measured = {r["check"]: r["values"] for r in rows if r["stage"] == "speed"}
     for name in ("1crop, resized images", "10crop, resized images", "multiscale, images"):
         assert measured[f"{name} in memory"]["of_bare"] > 0
+    assert measured["timm's validation loop, JPEG files"]["ours_of_first"] > 0
 
 
 def test_torch_and_numpy_suffice_and_what_else_is_missing_is_told(tmp_path: Path) -> None:
@@ -87,15 +91,16 @@ def found_by(
 
     ``limits`` are the seconds of the stages that do not have ``seconds``.
     """
-    from gpu_check.rows import Check, Stage, report, run_stages
+    from gpu_check.rows import Check, Record, Stage, report, run_stages
 
     limit = [(limits or {}).get(r, seconds) for r in runs]
-    checks = [(Check("first", r), Check("second", passed_by)) for r in runs]
+    checks = [(Check("first", r, expected="fine"), Check("second", passed_by, expected="fine")) for r in runs]
     stages = [Stage(f"stage {i}", limit[i], pair) for i, pair in enumerate(checks)]
-    rows = run_stages(stages, lambda: BENCH, gpu, whole)
-    status = report(rows, {"device": "a toy"}, gpu / "out")
+    record = Record(gpu / "rows.jsonl", {"device": "a toy"}, gpu / "out")
+    rows = run_stages(stages, lambda: BENCH, record, whole)
+    status = report(record)
     page = (gpu / "out" / "README.md").read_text(encoding="utf-8")
-    assert all(f"| {r.check} | {r.verdict} | {r.text} |" in page for r in rows)
+    assert all(f"| {r.check} | {r.verdict} | {r.text} | fine |" in page for r in rows)
     return [(r.stage, r.verdict, r.text) for r in rows], status
 
 
@@ -158,6 +163,28 @@ def test_a_stage_that_had_no_time_of_its_own_is_skipped_unless_it_dies(gpu: Path
     assert status == 1
 
 
+def test_a_check_that_is_killed_leaves_the_table_of_what_it_found(gpu: Path) -> None:
+    """Also the row that it was writing, if it is not whole, spoils nothing."""
+    from gpu_check.rows import Check, Record, Stage, run_stages
+
+    record = Record(gpu / "rows.jsonl", {"device": "a toy"}, gpu / "out")
+    stages = [Stage("stage", 60.0, (Check("first", passed_by), Check("second", hangs)))]
+    process = multiprocessing.get_context("fork").Process(target=run_stages, args=(stages, lambda: BENCH, record, 90.0))
+    process.start()
+    table = gpu / "out" / "README.md"
+    while not (table.is_file() and "first" in table.read_text(encoding="utf-8")):
+        assert process.is_alive()
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert "1 checks: 0 failed, 1 passed, 0 measured, 0 skipped. It was stopped here." in table.read_text()
+    rows = json.loads((gpu / "out" / "check.json").read_text())["rows"]
+    assert [(r["check"], r["verdict"]) for r in rows] == [("first", "passed")]
+    with record.path.open("a") as file:
+        file.write('{"stage": "sta')
+    assert [r.check for r in record.rows()] == ["first"]
+
+
 def test_a_missing_package_is_no_failure(gpu: Path) -> None:
     rows, status = found_by(gpu, lacks)
     assert rows == [("stage 0", "skipped", "no_such_package is not installed here"), ("stage 0", "passed", "fine")]
@@ -165,12 +192,39 @@ def test_a_missing_package_is_no_failure(gpu: Path) -> None:
 
 
 def test_no_check_begins_without_the_time_that_it_needs(gpu: Path) -> None:
-    from gpu_check.rows import Check, Stage, run_stages
+    from gpu_check.rows import Check, Record, Stage, run_stages
 
     stage = Stage("stage", 20.0, (Check("long", raises, 60.0), Check("short", passed_by)))
-    rows = run_stages([stage], lambda: SimpleNamespace(pace=1.0, free=lambda: None), gpu, 60.0)
+    record = Record(gpu / "rows.jsonl", {})
+    rows = run_stages([stage], lambda: SimpleNamespace(pace=1.0, free=lambda: None), record, 60.0)
     assert [(r.check, r.verdict) for r in rows] == [("long", "skipped"), ("short", "passed")]
     assert "it needs about 60" in rows[0].text
+
+
+@pytest.mark.parametrize(
+    ("real", "rate", "verdict"), [(True, 91, "passed"), (True, 89, "failed"), (False, 1, "measured")]
+)
+def test_an_evaluation_on_a_card_fails_under_nine_tenths_of_the_bare_pass(
+    gpu: Path, real: bool, rate: int, verdict: str
+) -> None:
+    from gpu_check import speed
+
+    spent = dict.fromkeys(("wait", "prepare", "forward", "total"), 1.0)
+    memory = {"device_memory": None, "peak_memory": None}
+    found = SimpleNamespace(rate=rate, clock=2.0, columns={"top5": [0]}, manifest={"seconds": spent, "profile": memory})
+    bench = SimpleNamespace(
+        sizes=SimpleNamespace(pictures=0),
+        cuda=False,
+        real=real,
+        lower="bf16",
+        rates={"bf16": 100.0},
+        evaluate=lambda protocols, **options: {"1crop": found},
+    )
+    check = next(c for c in speed.SPEED.checks if c.name == "1crop, resized images in memory")
+    outcome = check.run(bench)
+    assert outcome.verdict == verdict
+    assert f"{rate / 100:.2f} of the bare pass" in outcome.text
+    assert check.expected == "0.90 of the bare pass or more"
 
 
 def test_pixels_that_are_multiplied_by_the_reciprocal_are_found(gpu: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,11 @@ site=$work/site
 mkdir -p "$site/benchsuite" "$site/benchsuite-0.1.0.dist-info"
 ln -s "$root"/benchsuite/* "$root/plugins" "$root/protocols" "$site/benchsuite/"
 ln -s "$root/benchmarks/gpu" "$site/gpu_check"
-ln -s "$root/benchmarks/gpu/stand_ins/sitecustomize.py" "$site/"
+case " $* " in *" --pretend "*) ln -s "$root/benchmarks/gpu/stand_ins/sitecustomize.py" "$site/" ;; esac
 printf 'Metadata-Version: 2.1\nName: benchsuite\nVersion: 0.1.0\n' > "$site/benchsuite-0.1.0.dist-info/METADATA"
 printf '[benchsuite]\ngpu-check = gpu_check.made_up\n' > "$site/benchsuite-0.1.0.dist-info/entry_points.txt"
 export PYTHONPATH=$site${PYTHONPATH:+:$PYTHONPATH} PYTHONSAFEPATH=1
 export BENCHSUITE_CACHE=$work/cache BENCHSUITE_RESULTS=$work/results GPU_CHECK_WORK=$work
+export TORCHINDUCTOR_CACHE_DIR=$work/inductor TRITON_CACHE_DIR=$work/triton PYTHONUNBUFFERED=1
 "$python" -c 'import pluggy' 2> "$work/errors" || ln -s "$root/benchmarks/gpu/stand_ins/pluggy.py" "$site/"
 "$python" -m gpu_check --results "$root/results/gpu" "$@"

@@ -331,25 +331,25 @@ def compiled(bench: Bench) -> Outcome:
     return promised(network.compiled and off <= COMPILED, f"logits off by {off:.1e}; {changed} other top-1")
 
 
-PREPARE = Stage("prepare", 60, (Check("pictures, a network and its labels", prepare, 5),))
+PREPARE = Stage("prepare", 60, (Check("pictures, a network and its labels", prepare, 5, "within a minute"),))
 EXACT = Stage(
     "exact",
     90,
     (
-        Check("uint8 pixels are normalised bit for bit", pixel_values, 1),
-        Check("the same batch has the same bits", same_bits, 8),
-        Check("Pillow's resize on the device, bit for bit", resize_bits, 4),
-        Check("logits against float32 on the CPU", against_cpu, 10),
-        Check("counts are the CPU's but for near ties", counts, 20),
-        Check("images resized on the device", resized_views, 12),
-        Check("images that stay on the device", resident_views, 8),
-        Check("pinned memory and streams", pinned, 4),
-        Check("batches of other sizes", batch_sizes, 6),
-        Check("auto precision", auto, 8),
-        Check("counts in lower precisions", lower_counts, 10),
-        Check("noise and filters on the device", changed_pixels, 6),
-        Check("attacks on the device", attacks, 8),
+        Check("uint8 pixels are normalised bit for bit", pixel_values, 1, "none differs"),
+        Check("the same batch has the same bits", same_bits, 8, "the same in every precision"),
+        Check("Pillow's resize on the device, bit for bit", resize_bits, 4, "no other bits"),
+        Check("logits against float32 on the CPU", against_cpu, 10, f"fp32 within {OFF:g}"),
+        Check("counts are the CPU's but for near ties", counts, 20, "none beyond near ties"),
+        Check("images resized on the device", resized_views, 12, "the same predictions"),
+        Check("images that stay on the device", resident_views, 8, "the same predictions"),
+        Check("pinned memory and streams", pinned, 4, "none differs"),
+        Check("batches of other sizes", batch_sizes, 6, "within a near tie"),
+        Check("auto precision", auto, 8, "a decision with its reason"),
+        Check("counts in lower precisions", lower_counts, 10, "few beyond near ties"),
+        Check("noise and filters on the device", changed_pixels, 6, "pixels within 1e-05"),
+        Check("attacks on the device", attacks, 8, "at most 10 % of the pixels"),
     ),
 )
-SWITCHES = Stage("switches", 20, (Check("TF32 switches, old and new", switches, 2),))
-COMPILE = Stage("compile", 90, (Check("compiled network", compiled, 40),))
+SWITCHES = Stage("switches", 20, (Check("TF32 switches, old and new", switches, 2, f"fp32 within {TF32:g}"),))
+COMPILE = Stage("compile", 90, (Check("compiled network", compiled, 40, f"logits within {COMPILED:g}"),))

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class Sizes:
         return Preprocess(self.resize, self.crop, "bilinear", MEAN, STD)
 
 
-CARD = Sizes("resnet50", (3, 4, 6, 3), 64, 1000, 256, 224, IMAGENET, 256, 16384, 128, 512, 12)
+CARD = Sizes("resnet50", (3, 4, 6, 3), 64, 1000, 256, 224, IMAGENET, 256, 32768, 128, 512, 12)
 SMALL = Sizes("a small residual network", (1, 1), 8, 10, 36, 32, ((50, 38), (38, 50), (44, 40)), 24, 600, 24, 16, 4)
 
 
@@ -72,19 +73,14 @@ def picture(number: int, width: int, height: int) -> Any:
     chance = np.random.default_rng(number)
     y, x = np.arange(height)[:, None] / height, np.arange(width)[None, :] / width
     made = np.empty((height, width, 3), dtype=np.float32)
+    lengths = np.array([1, 3, 9, 27])
     for channel in range(3):
-        total = np.full((height, width), chance.uniform(70, 180))
-        for frequency in (1, 3, 9, 27):
-            down, right, phase, size = (
-                chance.normal(0, frequency),
-                chance.normal(0, frequency),
-                *chance.uniform(0, 6, 2),
-            )
-            total += 6 * size * np.cos(6.3 * down * y + phase) * np.cos(6.3 * right * x)
-        made[..., channel] = total
+        down, right, size = chance.normal(0, lengths), chance.normal(0, lengths), chance.uniform(0, 36, 4)
+        waves = np.cos(6.3 * down * y + chance.uniform(0, 6, 4)) * size, np.cos(6.3 * right[:, None] * x)
+        made[..., channel] = waves[0].astype(np.float32) @ waves[1].astype(np.float32) + chance.uniform(70, 180)
     top, left = int(chance.integers(0, height)), int(chance.integers(0, width))
     made[top : top + height // 3, left : left + width // 3] += chance.normal(0, 50, 3)
-    grain = chance.normal(0, 14, (64, 64, 3))
+    grain = chance.normal(0, 14, (64, 64, 3)).astype(np.float32)
     made += np.tile(grain, (-(-height // 64), -(-width // 64), 1))[:height, :width]
     return made.clip(0, 255).astype(np.uint8)
 
@@ -141,8 +137,12 @@ def prepare(device: str) -> str:
 
     how, folder = sizes(), work() / "pictures"
     folder.mkdir(exist_ok=True)
-    for i in range(how.pictures):
+
+    def store(i: int) -> None:
         np.save(folder / f"{i}.npy", picture(i, *how.shapes[i * 7 % len(how.shapes)]))
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        list(pool.map(store, range(how.pictures)))
     torch.manual_seed(0)
     module = build(how.classes).to(device)
     for layer in module.modules():

@@ -9,6 +9,7 @@ import torch
 from gpu_check import made_up
 from gpu_check.bench import Bench
 from gpu_check.rows import Check, Outcome, Stage, promised
+from gpu_check.training import pictures, steps, trainer
 
 from benchsuite.distributed import process_group
 from benchsuite.distributed.process_group import Group
@@ -16,6 +17,7 @@ from benchsuite.progress import Progress
 from benchsuite.runs import run as runs
 from benchsuite.storage.logit_cache import CHUNK
 from benchsuite.storage.run_folder import read_columns
+from benchsuite.training.trainer import deterministic
 
 
 def shared(bench: Bench) -> Outcome:
@@ -36,7 +38,7 @@ def shared(bench: Bench) -> Outcome:
 
 
 def nccl(bench: Bench) -> Outcome:
-    """A training's group of one process, and every operation of it."""
+    """A training's group of one process: every operation of it, then steps of a training with it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -56,16 +58,22 @@ def nccl(bench: Bench) -> Outcome:
         wrapped(x).square().mean().backward()
         several.agree(module)
         gradient = max(float(p.grad.abs().max()) for p in module.parameters())
+        with deterministic(device):
+            training = trainer(bench, pictures(bench), bench.lower, group=several)
+            steps(training, training.per_epoch)
+            loss, _, seen = training.epoch_counts()
         backend = torch.distributed.get_backend()
     kept = group == Group(0, 1) and total == [0.0, 1.0, 2.0] and collected == {"rank": 0} and 0 < gradient < 1e9
-    return promised(kept, f"{backend}: sum, gather, barrier, broadcast, averaged gradients")
+    kept &= seen == bench.sizes.few and 0 < loss < 100
+    text = f"{backend}: sum, gather, barrier, broadcast, averaged gradients"
+    return promised(kept, f"{text}; {training.step} steps of a training, loss {loss:.2f}")
 
 
 PROCESSES = Stage(
     "processes",
-    60,
+    50,
     (
-        Check("--processes 2 on one device", shared, 20),
-        Check("a group of one process", nccl, 5),
+        Check("a group of one process trains", nccl, 5, "finite, by NCCL"),
+        Check("--processes 2 on one device", shared, 20, "the same bytes"),
     ),
 )

@@ -35,11 +35,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """``run(bench)`` returns an ``Outcome``; it is not begun if fewer than ``seconds`` are left."""
+    """``run(bench)`` returns an ``Outcome``; it is not begun if fewer than ``seconds`` are left.
+
+    ``expected`` is what a device should show, in words.
+    """
 
     name: str
     run: Callable[[Any], Outcome]
     seconds: float = 2.0
+    expected: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,37 @@ class Row:
     text: str
     seconds: float = 0.0
     values: Mapping[str, Any] = field(default_factory=dict)
+    expected: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The rows that were found so far, in ``path``, and the ``machine`` that found them.
+
+    Each row is printed, and with each the table and its JSON are written anew to ``folder``, if any: nothing is lost if
+    the check is killed. Stages, which are processes, add their own rows.
+    """
+
+    path: Path
+    machine: Mapping[str, Any]
+    folder: Path | None = None
+
+    def begin(self) -> None:
+        """Forgets the rows of an earlier check."""
+        self.path.unlink(missing_ok=True)
+        self.path.touch()
+
+    def add(self, found: Row) -> None:
+        """Prints and keeps a row."""
+        print(f"{found.verdict:9}{found.stage:10}{found.check}: {found.text} [{found.seconds:.1f} s]", flush=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dataclasses.asdict(found)) + "\n")
+        write(self.rows(), self.machine, self.folder, ended=False)
+
+    def rows(self) -> list[Row]:
+        """The rows, in order. A line that a killed process did not end is left out."""
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [Row(**json.loads(line)) for line in lines if line.endswith("\n")]
 
 
 def failed(text: str, **values: Any) -> Outcome:
@@ -83,42 +118,38 @@ def promised(kept: bool, text: str, **values: Any) -> Outcome:
     return Outcome("passed" if kept else "failed", text, values)
 
 
-def run_stages(stages: Sequence[Stage], make_bench: Callable[[], Any], work: Path, seconds: float) -> list[Row]:
+def run_stages(stages: Sequence[Stage], make_bench: Callable[[], Any], record: Record, seconds: float) -> list[Row]:
     """Runs each stage in a forked process of its own; returns the rows of all, in order.
 
-    ``make_bench()`` is called in each process. Rows are printed and written to ``work/rows.jsonl`` as they are found. A
-    stage that fails or runs out of time ends alone: the check that it was at has failed, the others are skipped.
+    ``make_bench()`` is called in each process. A stage that fails or runs out of time ends alone: the check that it was
+    at has failed, the others are skipped.
     """
-    deadline, path = time.monotonic() + seconds - LEFT, work / "rows.jsonl"
-    path.unlink(missing_ok=True)
-    path.touch()
+    deadline = time.monotonic() + seconds - LEFT
+    record.begin()
     for stage in stages:
         left = deadline - time.monotonic()
-        ended = _in_process(stage, make_bench, path, min(stage.seconds, left)) if left > 1 else None
-        found = [r.check for r in read(path) if r.stage == stage.name]
-        rest = [c.name for c in stage.checks if c.name not in found]
+        ended = _in_process(stage, make_bench, record, min(stage.seconds, left)) if left > 1 else None
+        found = [r.check for r in record.rows() if r.stage == stage.name]
+        rest = [c for c in stage.checks if c.name not in found]
         reason = "no time was left for it"
         if ended is None and stage.seconds <= left:
             reason = f"the stage ran out of time, after {stage.seconds:.0f} s"
         elif ended:
             reason = f"the process of the stage ended with status {ended}"
         if ended or (rest and ended is None and stage.seconds <= left):
-            _add(path, Row(stage.name, rest.pop(0) if rest else "its end", "failed", reason))
-        for name in rest:
-            _add(path, Row(stage.name, name, "skipped", reason))
-    return read(path)
+            at = rest.pop(0) if rest else None
+            name, expected = (at.name, at.expected) if at is not None else ("its end", "")
+            record.add(Row(stage.name, name, "failed", reason, expected=expected))
+        for check in rest:
+            record.add(Row(stage.name, check.name, "skipped", reason, expected=check.expected))
+    return record.rows()
 
 
-def read(path: Path) -> list[Row]:
-    """The rows that were written so far."""
-    return [Row(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _in_process(stage: Stage, make_bench: Callable[[], Any], path: Path, limit: float) -> int | None:
+def _in_process(stage: Stage, make_bench: Callable[[], Any], record: Record, limit: float) -> int | None:
     """Runs a stage in a process. Returns its exit status; None if it ran out of time."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads: none of them computes yet
-        process = multiprocessing.get_context("fork").Process(target=_run, args=(stage, make_bench, path, limit))
+        process = multiprocessing.get_context("fork").Process(target=_run, args=(stage, make_bench, record, limit))
         process.start()
     process.join(limit)
     status = process.exitcode
@@ -133,7 +164,7 @@ def _kill(group: int | None) -> None:
             os.killpg(group, signal.SIGKILL)
 
 
-def _run(stage: Stage, make_bench: Callable[[], Any], path: Path, limit: float) -> None:
+def _run(stage: Stage, make_bench: Callable[[], Any], record: Record, limit: float) -> None:
     os.setsid()  # so that its processes can be ended with it
     deadline = time.monotonic() + limit
     bench = make_bench()
@@ -141,9 +172,9 @@ def _run(stage: Stage, make_bench: Callable[[], Any], path: Path, limit: float) 
         left = deadline - time.monotonic()
         if left < check.seconds * bench.pace:
             reason = f"{left:.0f} s are left, it needs about {check.seconds * bench.pace:.0f}"
-            _add(path, Row(stage.name, check.name, "skipped", reason))
+            record.add(Row(stage.name, check.name, "skipped", reason, expected=check.expected))
             continue
-        _add(path, row(stage.name, check, bench))
+        record.add(row(stage.name, check, bench))
         bench.free()
         gc.collect()
 
@@ -160,24 +191,18 @@ def row(stage: str, check: Check, bench: Any) -> Row:
     except Exception as error:
         traceback.print_exc()
         outcome = failed(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-    return Row(stage, check.name, outcome.verdict, outcome.text, round(time.monotonic() - begun, 2), outcome.values)
+    spent = round(time.monotonic() - begun, 2)
+    return Row(stage, check.name, outcome.verdict, outcome.text, spent, outcome.values, check.expected)
 
 
-def _add(path: Path, found: Row) -> None:
-    """Prints a row and adds it to the file."""
-    print(f"{found.verdict:9}{found.stage:10}{found.check}: {found.text} [{found.seconds:.1f} s]", flush=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(dataclasses.asdict(found)) + "\n")
-
-
-def table(rows: Sequence[Row], machine: Mapping[str, Any]) -> str:
+def table(rows: Sequence[Row], machine: Mapping[str, Any], *, ended: bool = True) -> str:
     """The page in Markdown: the answer in one line, the machine, a line for each check."""
-    lines = ["# benchsuite on a CUDA device", "", summary(rows), ""]
+    lines = ["# benchsuite on a CUDA device", "", summary(rows) + ("" if ended else " It was stopped here."), ""]
     lines += ["; ".join(f"{name} {value}" for name, value in machine.items()) + ".", ""]
-    lines += ["| Stage | Check | Result | Found | Seconds |", "| --- | --- | --- | --- | ---: |"]
+    lines += ["| Stage | Check | Result | Found | Expected | Seconds |", "| --- | --- | --- | --- | --- | ---: |"]
     for one in rows:
         text = one.text.replace("|", "\\|")
-        lines.append(f"| {one.stage} | {one.check} | {one.verdict} | {text} | {one.seconds:.1f} |")
+        lines.append(f"| {one.stage} | {one.check} | {one.verdict} | {text} | {one.expected} | {one.seconds:.1f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -188,14 +213,20 @@ def summary(rows: Sequence[Row]) -> str:
     return f"{len(rows)} checks: " + ", ".join(f"{found.count(kind)} {kind}" for kind in kinds) + "."
 
 
-def report(rows: Sequence[Row], machine: Mapping[str, Any], folder: Path | None) -> int:
-    """Prints the table, and writes it with its JSON to a folder. Returns the exit status: 1 if a check failed."""
-    page = table(rows, machine)
-    sys.stdout.write(page)
+def write(rows: Sequence[Row], machine: Mapping[str, Any], folder: Path | None, *, ended: bool = True) -> str:
+    """Writes the table with its JSON to a folder, if any; returns the table."""
+    page = table(rows, machine, ended=ended)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "README.md").write_text(page, encoding="utf-8")
         data = {"machine": dict(machine), "rows": [dataclasses.asdict(one) for one in rows]}
         text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
         (folder / "check.json").write_text(text, encoding="utf-8")
+    return page
+
+
+def report(record: Record) -> int:
+    """Prints the table of all rows and writes it. Returns the exit status: 1 if a check failed."""
+    rows = record.rows()
+    sys.stdout.write(write(rows, record.machine, record.folder))
     return int(not rows or any(one.verdict == "failed" for one in rows))

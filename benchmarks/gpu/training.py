@@ -14,6 +14,7 @@ from gpu_check.bench import Bench
 from gpu_check.rows import Check, Outcome, Stage, measured, promised
 
 from benchsuite import Augmentation, Optimizer, Recipe, Sample, Schedule
+from benchsuite.distributed.process_group import Group
 from benchsuite.models.network import state_digest
 from benchsuite.training.images import training_images
 from benchsuite.training.trainer import Trainer, TrainingCompute, correct_answers, deterministic
@@ -43,10 +44,10 @@ def pictures(bench: Bench) -> Any:
     return training_images({bench.sizes.crop: made_up.crops(n)}, samples, bench.name)
 
 
-def trainer(bench: Bench, images: Any, precision: str, seed: int = 0) -> Trainer:
+def trainer(bench: Bench, images: Any, precision: str, seed: int = 0, group: Group | None = None) -> Trainer:
     """A training that has not begun."""
     device = "cuda:0" if bench.cuda else bench.name
-    compute = TrainingCompute(device, precision)
+    compute = TrainingCompute(device, precision, group=group or Group())
     how = dataclasses.replace(recipe(bench), seed=seed)
     return Trainer(bench.catalog.architecture("made-up-net"), how, images, bench.sizes.classes, compute)
 
@@ -125,8 +126,8 @@ TRAINING = Stage(
     "training",
     60,
     (
-        Check("the seed fixes the weights", seeds, 10),
-        Check("a network learns", learns, 8),
-        Check("images/s of training", speed, 8),
+        Check("the seed fixes the weights", seeds, 10, "the same, as far as torch has kernels"),
+        Check("a network learns", learns, 8, "the loss falls"),
+        Check("images/s of training", speed, 8, "a number"),
     ),
 )

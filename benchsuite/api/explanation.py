@@ -42,7 +42,7 @@ ASKED |= {"limit": None, "seed": 0, "preprocess": None, "transforms": ()}
 PUBLISHED: dict[str, Any] = {"top5": False, "every": False}
 """The options that only published figures use, and their defaults."""
 
-LADDER: dict[str, Any] = {"start": None, "goal": None, "shapley": False, "accounting": None, **PUBLISHED}
+LADDER: dict[str, Any] = {"start": None, "goal": None, "shapley": False, "accounting": None, "top5": False}
 """The options that a frequency analysis does not use, and their defaults."""
 
 OPTIONS = {"start": "from", "goal": "to", "transforms": "transform", "every": "all"}
@@ -264,7 +264,7 @@ def explain(  # noqa: PLR0913, each is an option of the command
     _refuse_idle(words, given, catalog, frequency=frequency)
     if frequency:
         analysis = plan_frequency(words, request, catalog, radii, radius)
-        return analysis if plan else _measured(analysis, progress, html)
+        return analysis if plan else _measured(analysis, progress, html, every=every)
     if len(words) == 1 and start is None and goal is None:
         if not is_architecture(words[0], catalog) and ladder_ends.is_run(request.results, words[0]):
             return _written(explain_run(words[0], request.results, top5=top5, every=every), html)
@@ -281,10 +281,12 @@ def _written(found: Result, html: str | Path | None) -> Result:
     return found
 
 
-def _measured(analysis: PlannedFrequency, progress: Progress, html: str | Path | None) -> FrequencyExplanation:
+def _measured(
+    analysis: PlannedFrequency, progress: Progress, html: str | Path | None, *, every: bool
+) -> FrequencyExplanation:
     """Says what the analysis costs, and carries it out."""
     progress.note(analysis.lines()[0])
-    return analysis.measure(progress, html)
+    return analysis.measure(progress, html, every=every)
 
 
 def _refuse_idle(words: Sequence[str], given: Mapping[str, Any], catalog: Catalog, *, frequency: bool) -> None:

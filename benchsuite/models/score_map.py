@@ -78,7 +78,6 @@ class _PoolingRecorder(TorchFunctionMode):  # type: ignore[misc]
         self.target, self.swap = target, swap
         self.poolings: list[_Pooling] = []
         self.attends = False
-        self.batch = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -95,10 +94,9 @@ class _PoolingRecorder(TorchFunctionMode):  # type: ignore[misc]
         features, call = x.permute(order), len(self.poolings)
         whole = _is_whole(func, features, args, kwargs)
         self.poolings.append(_Pooling(call, x, features, whole, self.attends))
-        if self.swap is None or call not in self.target:
+        if self.swap is None or not any(call == one for one in self.target):  # torch 2.11 compiles ``in`` wrongly
             return func(*args, **kwargs)
         changed = self.swap(features, _pool_of_one(func, args, kwargs))
-        self.batch = changed.shape[0]
         back = changed.permute([order.index(axis) for axis in range(4)])
         return func(back, *args[1:], **{k: v for k, v in kwargs.items() if k not in ("input", "self")})
 
@@ -133,11 +131,10 @@ def score_map(module: Callable[[Any], Any], spec: ScoreMap, x: Any) -> tuple[Any
     if spec.parts is not None:
         windows = _windows(spec.parts.features(x), spec.window, F.avg_pool2d)
         logits = spec.parts.head(windows)
-        places = windows.shape[0] // n
     else:
-        with _PoolingRecorder(spec.calls, lambda features, pool: _windows(features, spec.window, pool)) as recorder:
+        with _PoolingRecorder(spec.calls, lambda features, pool: _windows(features, spec.window, pool)):
             logits = module(x)
-        places = recorder.batch // n
+    places = logits.shape[0] // n  # not of the recorder: torch 2.11 does not compile what reads its attributes
     return logits.reshape(n, places, -1), places
 
 

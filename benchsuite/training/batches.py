@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -65,10 +65,10 @@ def batch(pixels: Any, chosen: Any, augmentation: Augmentation, draws: Draws) ->
     along = torch.arange(size, device=device)
     rows, columns = along, along
     if draws.flip is not None:
-        columns = torch.where(draws.flip.to(device)[:, None], size - 1 - along, along)
+        columns = torch.where(to_device(draws.flip, device)[:, None], size - 1 - along, along)
     if draws.top is not None:
-        rows = along + (draws.top.to(device) - augmentation.pad)[:, None]
-        columns = columns + (draws.left.to(device) - augmentation.pad)[:, None]
+        rows = along + (to_device(draws.top, device) - augmentation.pad)[:, None]
+        columns = columns + (to_device(draws.left, device) - augmentation.pad)[:, None]
     rows, columns = rows.expand(len(x), size), columns.expand(len(x), size)
     first = torch.arange(len(x), device=device)[:, None, None] * (size * size)
     places = first + rows.clamp(0, size - 1)[:, :, None] * size + columns.clamp(0, size - 1)[:, None, :]
@@ -151,20 +151,21 @@ class Feed:
         if alpha is None:
             chosen = chosen[part]
             return Batch(self._input(chosen, size, draws.part(part), moment), Targets(self._labels(chosen)), whole)
-        mix = draw_mix(alpha, len(chosen), self.generator)
+        drawn = draw_mix(alpha, len(chosen), self.generator)
+        mix = replace(drawn, partners=to_device(drawn.partners, self.device))
         x, y = mixed(self._input(chosen, size, draws, moment), mix), self._labels(chosen)
-        partner = y.index_select(0, mix.partners.to(y.device))
+        partner = y.index_select(0, mix.partners)
         return Batch(x[part], Targets(y[part], partner[part], mix.share), whole)
 
     def _labels(self, chosen: Any) -> Any:
         """The labels of these images, (n,) int64, on the device."""
         labels = self.pictures.labels
-        return to_device(labels.index_select(0, chosen.to(labels.device)), self.device)
+        return to_device(labels.index_select(0, to_device(chosen, labels.device)), self.device)
 
     def _input(self, chosen: Any, size: int, draws: Draws, moment: Moment) -> Any:
         """These images, augmented and perturbed, as the network's input: float32 (n, 3, s, s)."""
         pixels, recipe = self.pictures.sizes[size], self.recipe
-        x, padding = batch(pixels, chosen.to(pixels.device), recipe.augmentation, draws)
+        x, padding = batch(pixels, to_device(chosen, pixels.device), recipe.augmentation, draws)
         x = to_device(x, self.device)
         filled = padding is not None and recipe.augmentation.fill == "mean"
         padding = to_device(padding, self.device) if filled else None
@@ -190,7 +191,10 @@ class Feed:
 
 
 def to_device(x: Any, device: torch.device) -> Any:
-    """The tensor on the device. Copies to a GPU are asynchronous, from pinned memory."""
+    """The tensor on the device. Copies to a GPU are asynchronous, from pinned memory.
+
+    Else the host would wait for the steps before, and the GPU would then wait for the host.
+    """
     if x.device.type == device.type:
         return x
     return (x.pin_memory() if device.type == "cuda" else x).to(device, non_blocking=True)

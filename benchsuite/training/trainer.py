@@ -87,9 +87,7 @@ class Trainer:
         self.mode = MultiSizeMode(several_sizes=True) if len(set(self.feed.sizes)) > 1 else None
         self.module = network.build(architecture, recipe, self.feed, classes)
         self.layout = compute.layout or compute.group.collect(self._faster_layout(architecture))[0]
-        self.module = in_layout(self.module, self.layout, self.device)
-        if self.mode is not None and self.device.type == "cpu":
-            network.plain_weights(self.module)
+        self.module = in_layout(self.module, self.layout, self.device, products=self.mode is not None)
         self.frozen = optimizers.freeze(self.module, recipe)
         self.optimiser = optimizers.make(self.module, recipe)
         self.rest = network.rest(self.module, recipe, self.feed, compiled=compute.compiled)

@@ -457,3 +457,17 @@ def test_a_score_map_does_not_depend_on_the_batch() -> None:
         together = score_map(module, found, x)[0]
         alone = torch.cat([score_map(module, found, x[i : i + 1])[0] for i in range(5)])
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_a_score_map_is_compiled_as_a_whole() -> None:
+    """torch 2.11 gives no value for ``with ... as``, and its ``in`` does not find a number of ``calls``."""
+    layers = nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    module = awake(nn.Sequential(*layers, nn.Linear(8, 5)))
+    spec = derive(architecture(module), module, 32)
+    assert spec.calls == (1,)
+    compiled = torch.compile(score_map, dynamic=True, backend="eager", fullgraph=True)
+    with torch.inference_mode():
+        for size in ((32, 64), (48, 61)):
+            got, wanted = (function(module, spec, images(*size)) for function in (compiled, score_map))
+            assert got[1] == wanted[1] > 1
+            same(got[0][0], wanted[0][0])

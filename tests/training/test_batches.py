@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 import torchvision.transforms.v2.functional as T
+import toy_training
 from PIL import Image
 from scipy import stats
+from torch.overrides import TorchFunctionMode
 
 from benchsuite import Augmentation
-from benchsuite.training.batches import Draws, batch, draw
+from benchsuite.distributed.process_group import Group
+from benchsuite.training.batches import Draws, Feed, batch, draw
+from benchsuite.training.images import TrainingImages
 
 SIDE = 32
 PIXELS = torch.from_numpy(np.random.default_rng(5).integers(0, 256, (40, SIDE, SIDE, 3), dtype=np.uint8))
@@ -79,3 +86,33 @@ def test_a_part_of_the_draws_is_that_of_the_same_images() -> None:
     whole, _ = batch(PIXELS, torch.arange(10), augmentation, draws)
     part, _ = batch(PIXELS, torch.arange(10)[1::3], augmentation, draws.part(slice(1, 10, 3)))
     assert torch.equal(part, whole[1::3])
+
+
+class Copies(TorchFunctionMode):
+    """Records copies from the host to the device, here ``meta``, for which the host waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count, self.waited = 0, list[str]()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func is torch.Tensor.to and args[0].device.type == "cpu" and result.device.type == "meta":
+            self.count += 1
+            if not (kwargs or {}).get("non_blocking"):
+                self.waited.append(str(args[0].shape))
+        return result
+
+
+@pytest.mark.parametrize("mixup", [None, 0.2])
+def test_a_host_that_makes_a_batch_does_not_wait_for_the_device(mixup: float | None) -> None:
+    """Such a copy waits for all steps before, and the device then waits for the host."""
+    augmentation = Augmentation(pad=2, flip=True)
+    recipe = dataclasses.replace(toy_training.USUAL, augmentation=augmentation, mixup=mixup)
+    images = TrainingImages({recipe.preprocess.crop: PIXELS.to("meta")}, torch.arange(40).to("meta"))
+    feed = Feed(images, recipe, "meta", Group())
+    with Copies() as copies:
+        made = feed.batch(feed.order()[:8], recipe.preprocess.crop)
+    assert made.x.device.type == "meta"
+    assert copies.count >= 5
+    assert copies.waited == []

@@ -39,6 +39,7 @@ from benchsuite.training import batches
 from benchsuite.training import trainer as engine
 from benchsuite.training.images import TrainingImages, read, training_images
 from benchsuite.training.job import TrainRequest
+from benchsuite.training.network import in_layout
 from benchsuite.training.run import train
 from benchsuite.training.trainer import Trainer, TrainingCompute, correct_answers
 
@@ -167,7 +168,10 @@ def test_weights_are_contiguous_where_they_are_multiplied_with_and_learn_the_sam
     recipe = dataclasses.replace(QUIET, sizes=(8, 12))
     several = [trainer(recipe, images=training_images(arrays, SPLIT.samples, "cpu"))]
     with monkeypatch.context() as patch:
-        patch.setattr("benchsuite.training.network.plain_weights", lambda module: None)
+        patch.setattr(
+            "benchsuite.training.trainer.in_layout",
+            lambda module, *how, products: in_layout(module, *how, products=not products),
+        )
         several.append(trainer(recipe, images=training_images(arrays, SPLIT.samples, "cpu")))
     formats = [{p.is_contiguous() for p in one.module.parameters()} for one in several]
     assert formats == [{True}, {True, False}]

@@ -85,7 +85,8 @@ class DeviceViews:
         self.refused = self.refused or "the device had no memory left for it"
         if self.transfer.device.type == "cuda":
             torch.cuda.empty_cache()
-        return np.stack([p.on_host() if isinstance(p, DeviceCut) else p for p in parts])
+        with self.transfer.preparing():  # an image that is there already comes back after it has arrived
+            return np.stack([p.on_host() if isinstance(p, DeviceCut) else p for p in parts])
 
     def give_back(self, count: int) -> None:
         """Notes that an image of this many bytes no longer waits."""

@@ -12,7 +12,10 @@ import torch.nn.functional as F
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mix:
-    """How a batch of n images is mixed: ``share`` of each image, the rest of image ``partners[i]``, (n,) int64."""
+    """How a batch of n images is mixed: ``share`` of each image, the rest of image ``partners[i]``, (n,) int64.
+
+    ``partners`` are on the device of the images once they are mixed.
+    """
 
     share: float
     partners: Any
@@ -48,4 +51,4 @@ class Targets:
 
 def mixed(x: Any, mix: Mix) -> Any:
     """The mixed images: (n, 3, s, s) -> the same shape."""
-    return mix.share * x + (1 - mix.share) * x.index_select(0, mix.partners.to(x.device))
+    return mix.share * x + (1 - mix.share) * x.index_select(0, mix.partners)

@@ -169,6 +169,29 @@ def test_without_memory_on_the_device_the_host_makes_the_same_pixels_and_all_lat
     assert {*assert_same(images, VIEWS, there)} == {np.ndarray}
 
 
+def test_an_image_that_comes_back_from_the_device_is_read_in_the_stream_that_brought_it_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another stream may read it before it has arrived."""
+    there, entered, read = resizer(), list[str](), list[bool]()
+
+    @contextmanager
+    def preparing() -> Iterator[None]:
+        entered.append("upload stream")
+        yield
+        entered.pop()
+
+    def full(*_: Any) -> Any:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(there.transfer, "preparing", preparing)
+    monkeypatch.setattr(device_views, "resized", full)
+    right = device_views.DeviceImage.on_host
+    monkeypatch.setattr(device_views.DeviceImage, "on_host", lambda self: (read.append(bool(entered)), right(self))[1])
+    assert_same([noise(30, 40)], (View(20, Crop(16)),), there)
+    assert read == [True]
+
+
 def test_another_error_of_the_device_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> Any:
         raise RuntimeError("illegal instruction")
