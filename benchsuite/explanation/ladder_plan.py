@@ -129,17 +129,18 @@ def _networks(
     last = under(goal.question, request, protocol.label, catalog)
     names = [Factor("architecture", a.architecture.name, b.architecture.name)]
     changed = [", ".join(t.name for t in m.weights.transforms) or "none" for m in (a, b)]
-    normalisation, transforms = _normalisation(a, b), Factor("transforms", *changed)
+    kept = last.members[0].views == a.views
+    prepared, transforms = _prepared(a, b, sizes=not kept), Factor("transforms", *changed)
     if not _same_tensors(start, goal):
-        factors = (*names, Factor("weights", a.weights.label, b.weights.label), normalisation)
+        factors = (*names, Factor("weights", a.weights.label, b.weights.label), prepared)
         different = tuple(f for f in factors if f.before != f.after)
         return [PlannedRung(different or (Factor("weights", a.weights.label, "another file"),), last)], request
-    each = [f for f in (normalisation, transforms) if f.before != f.after]
+    each = [f for f in (prepared, transforms) if f.before != f.after]
     if len(each) == 2:
         between = dataclasses.replace(request, transforms=start.question.request.transforms)
         (middle,) = plan(dataclasses.replace(between, protocols=(protocol.label,)), catalog)
         return [PlannedRung((each[0],), middle), PlannedRung((each[1],), last)], request
-    if not each and protocol.label != goal.question.bound.label and last.members[0].views == a.views:
+    if not each and kept and protocol.label != goal.question.bound.label:
         return [], request
     return [PlannedRung((each[0] if each else _unlike(a, b),), last)], request
 
@@ -152,11 +153,17 @@ def _same_tensors(start: LadderEnd, goal: LadderEnd) -> bool:
     own: dict[str, Any] = {"label": "", "key": "", "origin": "", "transforms": (), "preprocess": a.weights.preprocess}
     if dataclasses.replace(a.weights, **own) == dataclasses.replace(b.weights, **own):
         return True
-    return a.weights.transforms == b.weights.transforms and "" != start.digest == goal.digest
+    names = [[t.name for t in m.weights.transforms] for m in (a, b)]
+    return names[0] == names[1] and "" != start.digest == goal.digest
 
 
-def _normalisation(a: Member, b: Member) -> Factor:
-    """The mean, the deviation, the order and the range of the channels, those that differ; empty where none does."""
+def _prepared(a: Member, b: Member, *, sizes: bool) -> Factor:
+    """Mean, deviation, order and range of the channels, those that differ; with ``sizes`` the whole preprocessing.
+
+    Before and after are equal where nothing differs.
+    """
+    if sizes:
+        return Factor("preprocessing", *(in_words(m.weights.preprocess) for m in (a, b)))
     words = zip(*(normalisation_in_words(m.weights.preprocess) for m in (a, b)), strict=True)
     different = [pair for pair in words if pair[0] != pair[1]]
     before, after = (", ".join(pair[i] for pair in different) for i in (0, 1))
@@ -165,9 +172,9 @@ def _normalisation(a: Member, b: Member) -> Factor:
 
 def _unlike(a: Member, b: Member) -> Factor:
     """What differs between two members of the same tensors and the same normalisation."""
-    sizes = [in_words(m.weights.preprocess) for m in (a, b)]
-    if sizes[0] != sizes[1]:
-        return Factor("preprocessing", *sizes)
+    prepared = _prepared(a, b, sizes=True)
+    if prepared.before != prepared.after:
+        return prepared
     return Factor("weights", a.weights.label, f"{b.weights.label}, the same tensors")
 
 

@@ -28,6 +28,7 @@ def check_architecture(a: Architecture | Family, *, build: bool = True, member: 
         it.declares(part)
     it.preprocesses(a.preprocess, a.input.channels)
     it.needs(a.dense in ("auto", None) or callable(a.dense), "dense", "'auto', a function or None", a.dense)
+    it.named_by_users("build", a.build, 1)
     names = [w.name for w in a.weights]
     it.needs(len(set(names)) == len(names), "the names of weights", "distinct", ", ".join(names))
     for w in a.weights:

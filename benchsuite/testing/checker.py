@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,6 +49,18 @@ class Checker:
             self.needs(False, f"the error for {what}", f"a {kind.__name__}", f"{type(error).__name__}: {error}")
         else:
             self.needs(False, what, f"refused with {kind.__name__}", "no error")
+
+    def named_by_users(self, what: str, function: Callable[..., Any], given: int) -> None:
+        """Checks that all but the first ``given`` parameters of a function are keyword-only: others cannot be set.
+
+        A class may have others, which are for its own library.
+        """
+        if inspect.isclass(function):
+            return
+        rest = [*inspect.signature(function).parameters.values()][given:]
+        wrong = next((p.name for p in rest if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD), "")
+        rule = "keyword-only, after a *, as users set it by name"
+        self.needs(not wrong, f"the parameter {wrong} of {what}", rule, "a positional one")
 
     def declares(self, name: str, **texts: str) -> None:
         self.needs(NAME.fullmatch(name) is not None, "the name", "letters, digits and . _ -", name)

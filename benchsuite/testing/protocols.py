@@ -35,6 +35,10 @@ def check_protocol(p: Protocol) -> None:
     it = Checker(f"protocol {p.name}")
     it.declares(p.name, note=p.note, source=p.source)
     it.needs(isinstance(p.combine, Combine), "combine", "a Combine", p.combine)
+    if p.perturb is not None:
+        it.named_by_users("perturb", p.perturb, 0)
+    else:
+        it.named_by_users("views", p.views, 1)
     with it.runs(f"the parameters of {'perturb' if p.perturb is not None else 'views'}"):
         known = parameters.parameters(p)
         for name, (_, default) in known.items():

@@ -20,6 +20,7 @@ def check_transform(t: Transform, architecture: Architecture | None = None) -> N
     """
     it = Checker(f"transform {t.name}")
     it.declares(t.name, note=t.note, source=t.source)
+    it.named_by_users("apply", t.apply, 2)
     with it.runs("the parameters of apply"):
         known = parameters.transform_parameters(t)
     for key, (_, default) in known.items():

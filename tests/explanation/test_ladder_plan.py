@@ -115,6 +115,15 @@ def test_sizes_and_resampling_of_the_same_tensors_are_factors_of_the_protocol(tm
     assert [f.split(":")[0] for f in factors(start, goal)[-1]] == ["preprocessing"]
 
 
+def test_sizes_that_no_protocol_can_keep_are_named_with_what_changes_them(tmp_path: Path) -> None:
+    fields = {"preprocess": "resize=18", "transforms": ("redder",)}
+    start, goal = ends(tmp_path, start="toy", goal="toy", **fields)
+    (first,), (second,) = factors(start, goal)[1:]
+    assert first.startswith("preprocessing: short side 16, ")
+    assert " -> short side 18, " in first
+    assert second == "transforms: none -> redder:by=2"
+
+
 def test_weights_of_another_name_are_the_same_tensors_if_their_digests_are_equal(tmp_path: Path) -> None:
     start, goal = ends(tmp_path, goal="1crop:resize=16", weights="reddish", preprocess=DARKER)
     other = "weights: even -> reddish, preprocess mean=0.5+0.5+0.5"
@@ -122,6 +131,9 @@ def test_weights_of_another_name_are_the_same_tensors_if_their_digests_are_equal
     same = [dataclasses.replace(each, digest="d") for each in (start, goal)]
     assert factors(*same)[1] == [TO_DARKER]
     assert factors(same[0], dataclasses.replace(goal, digest="e"))[1] == [other, TO_DARKER]
+    both = [end(asked(tmp_path, "1crop", weights=w, transforms=("redder",))) for w in ("even", "reddish")]
+    alike = [dataclasses.replace(each, digest="d") for each in both]
+    assert factors(*alike) == [[], ["resize: 16 -> 18"]]
     patches2 = end(dataclasses.replace(asked(tmp_path, "1crop"), architectures=("patches2",)))
     assert factors(same[0], dataclasses.replace(patches2, digest="d"))[1] == ["architecture: patches -> patches2"]
 

@@ -10,7 +10,24 @@ import pytest
 import torch
 from planted_defects import PLANTED, SOUND, Cached, built
 
-from benchsuite import Architecture, BenchsuiteError, Catalog, Dataset, Loader, UnknownName, hookimpl, load_plugins
+from benchsuite import (
+    Architecture,
+    BenchsuiteError,
+    Catalog,
+    Combine,
+    Dataset,
+    Loader,
+    Perturbation,
+    Preprocess,
+    Protocol,
+    Transform,
+    UnknownName,
+    View,
+    center,
+    hookimpl,
+    load_plugins,
+    perturbing,
+)
 from benchsuite.testing import DEFECTS, Defect, check_architecture, check_plugin
 from benchsuite.testing.plugin import PluginValues, check_discovery, check_value, find_plugin
 
@@ -140,3 +157,34 @@ def test_a_data_set_and_a_loader_that_return_other_values_are_findings() -> None
     loader = Loader("odd", lambda split, samples, then, workers: iter(samples), exact=True, note="n")
     finding = check_value("loader", "odd", Catalog(loaders={"odd": loader}, owners={("loader", "odd"): "p"}))
     assert "to be what then(pixels, seconds) returned" in finding.problem
+
+
+def views(preprocess: Preprocess, size: int = 3) -> tuple[View, ...]:
+    return (center(preprocess),)
+
+
+def small(num_classes: int, width: int = 3) -> Any:
+    return SOUND.build(num_classes)
+
+
+def change(amount: int = 1) -> Perturbation:
+    return Perturbation("p", lambda pixels, batch: pixels)
+
+
+def weaken(module: Any, image: Any, by: int = 2) -> None:
+    """Nothing is changed."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        ("protocol", Protocol("p", views, Combine(), note="n", source="s"), "size of views"),
+        ("protocol", perturbing("p", change, note="n", source="s"), "amount of perturb"),
+        ("architecture", dataclasses.replace(SOUND, name="p", build=small), "width of build"),
+        ("transform", Transform("p", weaken, note="n", source="s"), "by of apply"),
+    ],
+)
+def test_a_parameter_that_no_user_can_set_is_found(kind: str, value: Any, said: str) -> None:
+    declared: Any = {f"{kind}s": {"p": value}}
+    finding = check_value(kind, "p", Catalog(**declared, owners={(kind, "p"): "x"}))
+    assert finding.problem.startswith(f"Expected the parameter {said} to be keyword-only, after a *")
