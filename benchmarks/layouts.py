@@ -8,7 +8,8 @@ all files in the page cache; medians and the ratio to class folders are printed.
 
 Parquet files are of row groups of 100 images. ``datasets`` compressed images by Snappy, and writes them as they are
 since 2026 (https://github.com/huggingface/datasets/pull/7976); ``zstd`` shows a compression whose row groups are read
-whole. ``--repeat`` writes each image that often, by other names: a file of over 256 MiB exceeds what is kept of them.
+whole. ``--repeat`` writes each image that often, by other names: a file of over 256 MiB and a quarter of free memory
+exceeds what is kept of them.
 
 Then the peak memory of reading a tar and a Parquet file of ``--shard`` small images is compared with that of a tenth of
 them. Aim: 1.1.

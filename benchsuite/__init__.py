@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from benchsuite.data.matlab import matlab_structs
     from benchsuite.data.places import archive_state, is_remote, read_bytes
     from benchsuite.data.prefetch import in_order
+    from benchsuite.data.resize import refuse_large
     from benchsuite.data.system_files import system_kind
     from benchsuite.errors import (
         BadParameter,
@@ -82,7 +83,7 @@ if TYPE_CHECKING:
     from benchsuite.specs.protocol import Protocol, perturbing
     from benchsuite.specs.recipe import Augmentation, Grid, Level, Mini, Optimizer, Recipe, Schedule, Warmup, steps
     from benchsuite.specs.reporter import FinishedRun, Rate, Reporter
-    from benchsuite.specs.view import Crop, View, distinct, five, flips, grid
+    from benchsuite.specs.view import Crop, View, distinct, five, flips, grid, resized_shape
     from benchsuite.storage.files import cache_dir, data_folders
 
 __version__ = "0.1.0"
@@ -112,6 +113,7 @@ _NAMES = {
     "benchsuite.data.matlab": "matlab_structs",
     "benchsuite.data.places": "archive_state is_remote read_bytes",
     "benchsuite.data.prefetch": "in_order",
+    "benchsuite.data.resize": "refuse_large",
     "benchsuite.data.system_files": "system_kind",
     "benchsuite.errors": (
         "BadParameter BenchsuiteError DataError ExpectationFailed PluginError StorageError TooLarge "
@@ -133,7 +135,7 @@ _NAMES = {
     "benchsuite.specs.protocol": "Protocol perturbing",
     "benchsuite.specs.recipe": "Augmentation Grid Level Mini Optimizer Recipe Schedule Warmup steps",
     "benchsuite.specs.reporter": "FinishedRun Rate Reporter",
-    "benchsuite.specs.view": "Crop View distinct five flips grid",
+    "benchsuite.specs.view": "Crop View distinct five flips grid resized_shape",
     "benchsuite.storage.files": "cache_dir data_folders",
 }
 """The names that each module exports; what a command or plugin does not use is not imported."""
@@ -144,7 +146,9 @@ _MODULES = {name: module for module, names in _NAMES.items() for name in names.s
 def __getattr__(name: str) -> Any:
     """An exported name, which is kept from then on."""
     if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        function = {"run": "evaluate", "list": "list_entries", "tables": "write_tables"}.get(name)
+        hint = f": the command {name} is benchsuite.{function}" if function else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
     value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
     return value
 
@@ -256,8 +260,10 @@ __all__ = [
     "read_array",
     "read_bytes",
     "read_image",
+    "refuse_large",
     "remove_data",
     "reproduce",
+    "resized_shape",
     "result_table",
     "rows",
     "show",

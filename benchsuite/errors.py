@@ -66,9 +66,21 @@ class ExpectationFailed(BenchsuiteError):
         self.failures, self.runs = tuple(failures), runs
 
 
+LONGEST = 160
+"""Characters of a value's ``repr`` in a message: more would hide the message."""
+
+MANY = 40
+"""Known names that are listed for an unknown one; of more, only how many there are."""
+
+
 def expected(what: str, rule: str, got: object, where: str = "") -> str:
-    """A message of one line in this module's grammar; strings and fractions by ``str``, other values by ``repr``."""
+    """A message of one line in this module's grammar; strings and fractions by ``str``, other values by ``repr``.
+
+    A ``repr`` longer than ``LONGEST`` is cut.
+    """
     value = str(got) if isinstance(got, str | Fraction) else repr(got)
+    if not isinstance(got, str | Fraction) and len(value) > LONGEST:
+        value = f"{value[:LONGEST]}..."
     line = f"Expected {what} to be {rule}, got {value}"
     return " ".join((line + (f" ({where})" if where else "")).split())
 
@@ -85,8 +97,12 @@ def first_line(error: BaseException) -> str:
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> UnknownName:
-    """The error for a name that nothing declares: suggests the nearest known name, else lists all known ones."""
+    """The error for a name that nothing declares: suggests the nearest known name, else lists the known ones.
+
+    If there are more than ``MANY``, it lists only those that contain the name or a word of it, or says how many.
+    """
     import difflib
+    import re
 
     names = sorted(set(known))
     near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
@@ -94,7 +110,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> 
     if nearest:
         tail = f"did you mean {nearest[0]!r}?"
     else:
-        tail = f"known: {', '.join(names) if names else 'none'}"
+        parts = [part for part in (name.lower(), *re.split(r"[^a-z0-9]+", name.lower())) if len(part) > 2]
+        some = [n for n in names if any(part in n.lower() for part in parts)] if len(names) > MANY else names
+        tail = f"known: {', '.join(some) if some else 'none'}"
+        if len(names) > MANY:
+            tail = f"{tail}, of {len(names)}" if 0 < len(some) <= MANY else f"none of the {len(names)} known ones"
     return UnknownName(f"Unknown {kind} {name!r}: {tail}{' ' + hint if hint else ''}")
 
 

@@ -383,9 +383,9 @@ def renamed_of(*, of: str = "1crop") -> Perturbation:
 @pytest.mark.parametrize(
     ("perturb", "said"),
     [
-        (lambda: "darker", "Expected what perturb returns to be a Perturbation, got darker"),
+        (lambda: "darker", "Expected what perturb of the protocol p returns to be a Perturbation, got 'darker'"),
         (lambda: spoiled("of_batch"), "the same alone and in a batch of 7"),
-        (lambda: 1 / 0, "Expected the parameters of perturb to be without an error, got ZeroDivisionError"),
+        (lambda: 1 / 0, "Expected perturb of the protocol p to be without an error, got ZeroDivisionError"),
         (picky, "Expected the parameter gain to be one with a default, got none"),
         (renamed_of, "Expected a parameter of p to be another than of, which names the perturbed protocol"),
         (restless_perturb(), "Expected what perturb returns to be the same each time"),
@@ -553,6 +553,13 @@ def test_a_loader_that_takes_all_samples_at_once_does_not_stream() -> None:
     greedy = dataclasses.replace(torch, images=lambda split, samples, *rest: torch.images(split, list(samples), *rest))
     assert "streams to be a promise to take a bounded number ahead" in refused(check_loader, greedy)
     check_loader(dataclasses.replace(greedy, streams=False))
+
+
+def test_a_loader_on_a_device_is_the_same_loader() -> None:
+    torch = load_plugins(entry_points=False).find("loader", "torch")
+    check_loader(dataclasses.replace(torch, on=lambda device: torch))
+    other = dataclasses.replace(torch, on=lambda device: dataclasses.replace(torch, name="other"))
+    assert "Expected on('cpu') to be the loader itself, for another device, got other" in refused(check_loader, other)
 
 
 def test_a_loader_that_is_not_exact_may_give_other_pixels() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,7 @@ class Walked:
         self.forwarded = 0
         settings = Settings(batch_size, workers=0, fresh=True)
         self.answers: list[Answer] = list(evaluate(self.questions, self.open, settings, lambda _: None))
+        self._logits = {q.run_id: self._stored(q) for q in self.questions}
 
     def open(self, member: Member, views: tuple[View, ...]) -> OpenNetwork:
         self.opened = _open(self.questions[0].images, member, views, Compute(), Progress())
@@ -78,11 +81,20 @@ class Walked:
         return self.opened
 
     def logits(self, question: Question) -> Any:
-        """(n, v, c) of the views of a question, from the chunks on disk."""
+        """(n, v, c) of the views of a question, as they were on disk after this evaluation."""
+        return self._logits[question.run_id]
+
+    def _stored(self, question: Question) -> Any:
         chunk = chunk_key(question.samples, question.split)
         views = question.members[0].views
         parts = [self.opened.store.read(view_key(v), chunk) for v in views]
         return np.stack([p[0] for p in parts if p is not None], axis=1)
+
+
+@pytest.fixture(scope="module")
+def walked(files: Path) -> Callable[..., Walked]:
+    """``Walked`` over the files; each is computed once for all tests."""
+    return functools.cache(functools.partial(Walked, files))
 
 
 def _shuffled(question: Question) -> Question:
@@ -106,26 +118,26 @@ normalised = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEA
 
 
 @torch.inference_mode()
-def test_1crop_logits_are_those_of_torchvisions_transforms(files: Path, module: Any) -> None:
-    walked = Walked(files, "1crop")
-    (question,) = walked.questions
+def test_1crop_logits_are_those_of_torchvisions_transforms(walked: Callable[..., Walked], module: Any) -> None:
+    walk = walked("1crop")
+    (question,) = walk.questions
     twin = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224), normalised])
     wanted = [module(twin(image)[None]).numpy() for image in images(question)]
-    close(walked.logits(question), wanted)
+    close(walk.logits(question), wanted)
 
 
 @torch.inference_mode()
-def test_10crop_logits_are_those_of_torchvisions_ten_crop(files: Path, module: Any) -> None:
-    walked = Walked(files, "10crop")
-    (question,) = walked.questions
+def test_10crop_logits_are_those_of_torchvisions_ten_crop(walked: Callable[..., Walked], module: Any) -> None:
+    walk = walked("10crop")
+    (question,) = walk.questions
     twin = transforms.Compose([transforms.Resize(256), transforms.TenCrop(224)])
     wanted = [module(torch.stack([normalised(crop) for crop in twin(image)])).numpy() for image in images(question)]
-    close(walked.logits(question), wanted)
+    close(walk.logits(question), wanted)
     scores = torch.tensor(np.stack(wanted)).double().softmax(-1).mean(1)
     labels = torch.tensor([s.label for s in question.samples])
-    assert walked.answers[0].counts["top1_errors"] == int((scores.argmax(1) != labels).sum())
+    assert walk.answers[0].counts["top1_errors"] == int((scores.argmax(1) != labels).sum())
     true = scores[torch.arange(len(labels)), labels]
-    np.testing.assert_allclose(walked.answers[0].columns["probability_true"], true, atol=1e-5)
+    np.testing.assert_allclose(walk.answers[0].columns["probability_true"], true, atol=1e-5)
 
 
 def over_windows(module: Any, image: Any, short: int, flip: bool) -> Any:
@@ -165,12 +177,10 @@ def test_dense_logits_are_those_of_a_loop_over_windows(
 PROTOCOLS = ("1crop", "10crop", "multiscale:scales=224+256")
 
 
-def test_neither_batch_size_nor_order_nor_company_changes_a_count(files: Path) -> None:
-    alone = [Walked(files, protocol) for protocol in PROTOCOLS]
+def test_neither_batch_size_nor_order_nor_company_changes_a_count(walked: Callable[..., Walked]) -> None:
+    alone = [walked(protocol) for protocol in PROTOCOLS]
     wanted = [w.answers[0].counts for w in alone]
-    others = [Walked(files, *PROTOCOLS, batch_size=size) for size in (1, 7, 64)]
-    others += [Walked(files, *PROTOCOLS, batch_size=7, shuffle=True)]
-    for other in others:
+    for other in (*(walked(*PROTOCOLS, batch_size=size) for size in (1, 64)), walked(*PROTOCOLS, shuffle=True)):
         assert [a.counts for a in other.answers] == wanted
         for question, one in zip(other.questions, alone, strict=True):
             first = {s.id: row for s, row in zip(one.questions[0].samples, one.logits(one.questions[0]), strict=True)}
@@ -178,8 +188,8 @@ def test_neither_batch_size_nor_order_nor_company_changes_a_count(files: Path) -
                 np.testing.assert_allclose(row, first[sample.id], atol=1e-5)
 
 
-def test_three_protocols_in_one_run_forward_each_distinct_view_once(files: Path) -> None:
-    together, alone = Walked(files, *PROTOCOLS), [Walked(files, protocol) for protocol in PROTOCOLS]
+def test_three_protocols_in_one_run_forward_each_distinct_view_once(walked: Callable[..., Walked]) -> None:
+    together, alone = walked(*PROTOCOLS, batch_size=64), [walked(protocol) for protocol in PROTOCOLS]
     distinct = {v for q in together.questions for m in q.members for v in m.views}
     assert len(distinct) == 10 + 4
     assert together.forwarded == len(SIZES) * len(distinct)

@@ -7,7 +7,16 @@ from fractions import Fraction
 import pytest
 
 from benchsuite import errors
-from benchsuite.errors import BenchsuiteError, ExpectationFailed, UnknownName, expected, first_line, unknown_name
+from benchsuite.errors import (
+    LONGEST,
+    MANY,
+    BenchsuiteError,
+    ExpectationFailed,
+    UnknownName,
+    expected,
+    first_line,
+    unknown_name,
+)
 
 KINDS = [v for v in vars(errors).values() if isinstance(v, type) and issubclass(v, Exception)]
 
@@ -60,3 +69,17 @@ def test_an_unknown_name_like_no_other_lists_what_is_known_once_and_sorted() -> 
 
 def test_a_hint_follows_the_suggestion() -> None:
     assert str(unknown_name("run", "abd", ["abc"], "(in runs)")).endswith("did you mean 'abc'? (in runs)")
+
+
+def test_many_known_names_are_not_listed_but_for_those_with_a_word_of_the_unknown_one() -> None:
+    known = [f"run-{i:02d}" for i in range(MANY + 1)]
+    assert str(unknown_name("run", "zzz", known)) == f"Unknown run 'zzz': none of the {len(known)} known ones"
+    assert str(unknown_name("run", "zzz", known[:MANY])).count("run-") == MANY
+    some = [*known, "net-10crop-digits", "net-1crop-digits"]
+    said = str(unknown_name("run", "digits", some))
+    assert said.endswith(f"known: net-10crop-digits, net-1crop-digits, of {len(some)}")
+
+
+def test_a_long_value_is_cut_in_a_message_and_a_text_is_not() -> None:
+    assert len(expected("x", "short", list(range(1000)))) < LONGEST + 60
+    assert expected("x", "short", "y" * 1000).endswith("y" * 1000)

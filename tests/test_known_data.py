@@ -20,7 +20,7 @@ from toys import ToyPlugin
 import benchsuite
 from benchsuite import BadParameter, Catalog, DataError, load_plugins
 from benchsuite.api import training as api_training
-from benchsuite.builtin.datasets import _torchvision
+from benchsuite.builtin.datasets import _http_files
 from benchsuite.cli import main
 from benchsuite.report import gallery
 from benchsuite.storage.data_places import DataPlace, changing_places, config_file, known_places
@@ -251,17 +251,37 @@ def test_a_download_goes_where_the_user_says(server: Server, tmp_path: Path, mon
     assert known_places()["mnist"].path == str(tmp_path / "there")
 
 
-def test_an_interrupted_download_leaves_nothing(
+def test_an_interrupted_download_goes_on_with_the_same_command(
     server: Server, isolated: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_torchvision, "_write", interrupted)
-    assert main(["data", "download", "svhn"]) == 130
-    assert "benchsuite: interrupted; nothing of the download is kept\n" in capsys.readouterr().err
+    with monkeypatch.context() as before:
+        before.setattr(_http_files, "_answer", interrupted)
+        assert main(["data", "download", "svhn"]) == 130
+    assert "bytes of the download" not in capsys.readouterr().err
     assert list((isolated / "cache" / "data").iterdir()) == []
     assert known_places() == {}
+    write, written = _http_files._write, list[int]()
+
+    def half(file: Any, block: bytes, path: Path) -> None:
+        if written:
+            raise KeyboardInterrupt
+        written.append(len(block) // 2)
+        write(file, block[: written[0]], path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr(_http_files, "_write", half)
+        assert main(["data", "download", "svhn"]) == 130
+    part = isolated / "cache" / "data" / ".svhn.part"
+    assert f"bytes of the download are kept in {part}: the same command goes on from there\n" in capsys.readouterr().err
+    assert known_places() == {}
+    server.ranges = True
+    assert told(capsys, "download", "svhn")["images"] == IMAGES["svhn"]
+    assert server.parts[-2:] == [f"bytes={written[0]}-", None]
+    assert [p.name for p in part.parent.iterdir()] == ["svhn"]
 
 
 def test_a_set_that_is_not_free_says_which_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,8 @@ import pytest
 
 import benchsuite
 
-LINE = "errors progress installed < specs < stats < storage < distributed < data < models < evaluation < evaluator"
-LINE += " < training < runs < doctor < explanation < builtin < report < testing < scaffold < api < cli"
+LINE = "errors contract progress installed < specs < stats < storage < distributed < data < models < evaluation"
+LINE += " < evaluator < training < runs < doctor < explanation < builtin < report < testing < scaffold < api < cli"
 ORDER = LINE.replace("<", " ").split()
 """A module imports from its own folder and from those before it."""
 
@@ -169,6 +169,7 @@ def test_the_folders_are_few_and_none_holds_more_files_than_a_reader_keeps_apart
     assert sorted(p.stem for p in CORE.glob("*.py")) == [
         "__init__",
         "__main__",
+        "contract",
         "errors",
         "evaluator",
         "installed",

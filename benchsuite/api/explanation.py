@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from benchsuite.api.evaluation import Evaluation
 from benchsuite.api.frequency import FrequencyExplanation, PlannedFrequency, plan_frequency
 from benchsuite.api.options import Options, run_request, surroundings
+from benchsuite.api.published.run_explanation import RunExplanation, explain_run
 from benchsuite.api.shown import Section, Shown
 from benchsuite.errors import BadParameter, expected
 from benchsuite.evaluation.question import RunRequest
@@ -41,7 +42,7 @@ ASKED |= {"limit": None, "seed": 0, "preprocess": None, "transforms": ()}
 PUBLISHED: dict[str, Any] = {"top5": False, "every": False}
 """The options that only published figures use, and their defaults."""
 
-LADDER: dict[str, Any] = {"start": None, "goal": None, "shapley": False, "accounting": None, **PUBLISHED}
+LADDER: dict[str, Any] = {"start": None, "goal": None, "shapley": False, "accounting": None, "top5": False}
 """The options that a frequency analysis does not use, and their defaults."""
 
 OPTIONS = {"start": "from", "goal": "to", "transforms": "transform", "every": "all"}
@@ -232,11 +233,11 @@ def explain(  # noqa: PLR0913, each is an option of the command
     radius: int | str | None = None,
     html: str | Path | None = None,
     **options: Unpack[Options],
-) -> PublishedExplanation | PlannedExplanation | Explanation | PlannedFrequency | FrequencyExplanation:
+) -> PublishedExplanation | RunExplanation | PlannedExplanation | Explanation | PlannedFrequency | FrequencyExplanation:
     """Explains why error rates differ, as ``benchsuite explain`` does.
 
     ``explain("resnet50")`` says why the published figures of a model differ, at top-1 or with ``top5`` at top-5; with
-    ``every`` each of them is shown.
+    ``every`` each of them is shown; ``explain(run)`` says in what a run differs from them.
     ``explain("resnet50", start="1crop", goal="multiscale", data=...)`` measures what changes between two protocols (or
     ids of published figures), ``explain(run, run)`` between two runs, one factor at a time; with ``plan`` it only says
     which runs that needs. ``shapley`` averages each factor's effect over the orders of changing them; ``accounting``
@@ -263,8 +264,10 @@ def explain(  # noqa: PLR0913, each is an option of the command
     _refuse_idle(words, given, catalog, frequency=frequency)
     if frequency:
         analysis = plan_frequency(words, request, catalog, radii, radius)
-        return analysis if plan else _measured(analysis, progress, html)
+        return analysis if plan else _measured(analysis, progress, html, every=every)
     if len(words) == 1 and start is None and goal is None:
+        if not is_architecture(words[0], catalog) and ladder_ends.is_run(request.results, words[0]):
+            return _written(explain_run(words[0], request.results, top5=top5, every=every), html)
         known = explain_published(words[0], request.results, catalog, top5=top5, every=every)
         return _written(known, html)
     planned = plan_explanation(words, start, goal, request, catalog, shapley=shapley)
@@ -278,10 +281,12 @@ def _written(found: Result, html: str | Path | None) -> Result:
     return found
 
 
-def _measured(analysis: PlannedFrequency, progress: Progress, html: str | Path | None) -> FrequencyExplanation:
+def _measured(
+    analysis: PlannedFrequency, progress: Progress, html: str | Path | None, *, every: bool
+) -> FrequencyExplanation:
     """Says what the analysis costs, and carries it out."""
     progress.note(analysis.lines()[0])
-    return analysis.measure(progress, html)
+    return analysis.measure(progress, html, every=every)
 
 
 def _refuse_idle(words: Sequence[str], given: Mapping[str, Any], catalog: Catalog, *, frequency: bool) -> None:

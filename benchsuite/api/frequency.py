@@ -29,11 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class FrequencyExplanation(Shown):
-    """Accuracies on low-pass and high-pass pictures, and energies by frequency; ``files`` are those written."""
+    """Accuracies on low-pass and high-pass pictures, and energies by frequency; ``files`` are those written.
+
+    With ``every`` the energies by radius and all other facts are shown too.
+    """
 
     found: FrequencyAnalysis
     files: tuple[Path, ...]
     results: Path
+    every: bool = False
 
     @property
     def record(self) -> dict[str, Any]:
@@ -56,9 +60,17 @@ class FrequencyExplanation(Shown):
         return pd.DataFrame({name: list(energy.within) for name, energy in known}).rename_axis("radius")
 
     def lines(self) -> Sequence[str]:
-        """The answer; below the accuracies those of the pictures as they are, the attack, the kernels, the files."""
-        files = f"written to {' and '.join(map(str, self.files))}; the runs are in {self.results / 'runs'}"
-        return [summary.answer(self.found), self.clean(), *self.facts(), files]
+        """The answer; below the accuracies that of the pictures as they are, where the energies lie, and the files.
+
+        With ``every`` also the attack, the first kernels and the preprocessing.
+        """
+        files = f"written to {' and '.join(map(str, self.files))}"
+        first = [summary.answer(self.found), self.clean()]
+        if self.every:
+            return [*first, *self.facts(), f"{files}; the runs are in {self.results / 'runs'}"]
+        half = f"half of the energy {summary.energies(self.found)}"
+        left_out = [summary.attacked(self.found)] if self.found.attack is None else []
+        return [*first, *left_out, half, files, "energy by radius, attack, first layer, preprocessing: --all"]
 
     def clean(self) -> str:
         """The accuracy without a change, and on what it is."""
@@ -68,19 +80,18 @@ class FrequencyExplanation(Shown):
         return f"{accuracy} as they are ({found.architecture}, {found.weights}, {found.protocol}, {images})"
 
     def cells(self) -> Table:
-        """A line for each radius: the accuracies there."""
+        """A line for each radius: the accuracies there, and how many images are right on the high-pass one alone."""
         headers = ["r", "low-pass %", "high-pass %", "wrong on low, right on high", "by chance"]
         rows = []
         for at in self.found.curve:
             low, high = (with_interval(self.found.accuracy(run.right)) for run in (at.low, at.high))
-            swapped = f"{at.swapped} ({percent(self.found.accuracy(at.swapped))} %)"
-            frequent = percent(self.found.accuracy(at.high.frequent_n))
-            rows.append([str(at.radius), low, high, swapped, decimals(at.by_chance, 1), frequent])
-        return [*headers, "most frequent answer, high-pass %"], rows
+            row = [str(at.radius), low, high, str(at.swapped), decimals(at.by_chance, 1)]
+            rows.append([*row, percent(self.found.accuracy(at.high.frequent_n))] if self.every else row)
+        return [*headers, *(["most frequent answer, high-pass %"] if self.every else [])], rows
 
     def below(self) -> Sequence[Shown]:
-        """The energies within each radius."""
-        return [Section(self.energy_title(), self.energy_cells())]
+        """With ``every`` the energies within each radius."""
+        return [Section(self.energy_title(), self.energy_cells())] if self.every else []
 
     def energy_title(self) -> str:
         """What ``energy_cells`` are, and within which radius half of each energy lies."""
@@ -144,18 +155,20 @@ class PlannedFrequency(Shown):
         rows = [[r["protocol"], f"{r['images']} images", "finished" if r["finished"] else ""] for r in runs]
         return ["protocol", "images", ""], rows
 
-    def measure(self, progress: Progress, html: str | Path | None = None) -> FrequencyExplanation:
+    def measure(
+        self, progress: Progress, html: str | Path | None = None, *, every: bool = False
+    ) -> FrequencyExplanation:
         """Runs what is not finished yet. ``html`` is the file of a page with plots and pictures."""
         found, file = explaining.explain(self.plan, progress)
         results = self.plan.clean.request.results
         if html is None:
-            return FrequencyExplanation(found, (file,), results)
+            return FrequencyExplanation(found, (file,), results, every)
         from benchsuite.report.build import build_frequency
 
         title = summary.question(found.architecture)
         for note in build_frequency(results, found.run_ids, Path(html), title, self.catalog):
             progress.note(note)
-        return FrequencyExplanation(found, (file, Path(html)), results)
+        return FrequencyExplanation(found, (file, Path(html)), results, every)
 
 
 def plan_frequency(

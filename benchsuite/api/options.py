@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from benchsuite.api.bars import bars
+from benchsuite.contract import fault_of
 from benchsuite.errors import BadParameter, expected, unknown_name
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
@@ -58,7 +59,8 @@ class Options(EvaluationOptions, Surroundings, total=False):
 def run_request(
     architectures: tuple[str, ...], protocols: tuple[str, ...], options: Mapping[str, Any], function: str
 ) -> RunRequest:
-    """The request that a call makes. Raises ``UnknownName`` for an option that does not exist.
+    """The request that a call makes. Raises ``UnknownName`` for an option that does not exist, and ``BadParameter`` for
+    a value of another type.
 
     Paths may be given as ``Path``; the fields of ``Surroundings`` are left out.
     """
@@ -75,6 +77,9 @@ def run_request(
         given["preprocess"] = as_text(given["preprocess"])
     if given.get("weights") is not None:
         given["weights"] = str(given["weights"])
+    for name, value in given.items():
+        if fault := fault_of(value, RunRequest, name):
+            raise BadParameter(expected(f"{fault.field} of {function}", fault.rule, fault.got))
     return RunRequest(architectures, protocols, **given)
 
 

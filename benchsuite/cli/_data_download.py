@@ -19,9 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints where it is."""
-    try:
-        made = download_data(args.name, to=args.to, catalog=load_plugins())
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("nothing of the download is kept") from None
+    made = download_data(args.name, to=args.to, catalog=load_plugins())
     print_result(made, args, room=endless())
     return 0

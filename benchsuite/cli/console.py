@@ -45,9 +45,14 @@ def width() -> int:
     return max(shutil.get_terminal_size().columns, 20)
 
 
+def on_screen() -> bool:
+    """Whether the output goes to a terminal, or to something whose width is in COLUMNS; not to a file or a pipe."""
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
+
+
 def endless() -> int | None:
-    """A width that cuts nothing if the output is a file or a pipe of unknown width, for long lists; else None."""
-    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else sys.maxsize
+    """A width that cuts nothing if the output goes to no screen, for long lists; else None."""
+    return None if on_screen() else sys.maxsize
 
 
 def rule() -> str:
@@ -65,19 +70,22 @@ def print_result(
     numbers: bool = False,
     room: int | None = None,
     whole: bool = True,
+    full: Shown | None = None,
 ) -> None:
     """Prints a result as the options ask: as JSON, as Markdown, or as ``print_shown`` does; also writes its page.
 
-    ``record`` is the object of ``--json``, by default that of the result.
+    ``record`` is the object of ``--json``, by default that of the result. ``full`` is the result with what a screen has
+    no room for, if it is another one: it is printed where there is no screen, and is in Markdown and on the page.
     """
+    full = full or found
     if getattr(args, "html", None) is not None:
-        found.write_html(args.html)
+        full.write_html(args.html)
     if args.json:
         print_json(found.record if record is None else record)
     elif getattr(args, "markdown", False):
-        print(found.markdown)
+        print(full.markdown)
     else:
-        print_shown(found, lists=lists, numbers=numbers, room=room, whole=whole)
+        print_shown(found if on_screen() else full, lists=lists, numbers=numbers, room=room, whole=whole)
 
 
 def print_shown(
@@ -87,9 +95,9 @@ def print_shown(
 
     No line is wider than ``room``, by default ``width``. The rows of ``lists`` are cut there, those of other tables are
     wrapped. With ``numbers`` all columns but the first are right-aligned. Unless ``whole``, what is more than a screen
-    is counted, to be shown by ``--all``.
+    is counted, to be shown by ``--all``; a file or a pipe gets all of it.
     """
-    room = room or width()
+    room, whole = room or width(), whole or not on_screen()
     first, *rest = found.lines()
     print(*wrapped(first, room), sep="\n")
     headers, rows = found.cells()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 
 from benchsuite.cli.console import print_result
-from benchsuite.specs.catalog import load_plugins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +20,6 @@ def run(args: argparse.Namespace) -> int:
     from benchsuite.api.shell.installation import check_installation
     from benchsuite.cli._settings import in_effect
 
-    found = check_installation(settings=in_effect(args.settings), every=args.every, catalog=load_plugins())
+    found = check_installation(settings=in_effect(args.settings), every=args.every)
     print_result(found, args)
     return int(not found.fine)

@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="+",
         metavar="NAME",
-        help="a model: explains its published figures; or two runs, or a run and the id of a published figure: "
-        "measures what changes between them; or, with --frequency, one run or network",
+        help="a model: explains its published figures; a run: in what it differs from them; two runs, or a run and the "
+        "id of a published figure: measures what changes between them; with --frequency, one run or network",
     )
     add = parser.add_argument
     add("--from", dest="start", metavar="PROTOCOL|ID", help="measure NAME from this protocol or published figure ...")
@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="count the errors of the second end in another way, such as smoothed:64 (see audit)",
     )
     add("--top5", action="store_true", help="published figures at top-5 instead of top-1")
-    add("--all", action="store_true", dest="every", help="every published figure, and what its source leaves open")
+    whole = "every published figure, and what its source leaves open; with --frequency, also the energy by radius"
+    add("--all", action="store_true", dest="every", help=whole)
     add("--markdown", action="store_true", help="print Markdown instead of text")
     _explain_frequency.add_arguments(parser)
     add_evaluation(parser)
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         table = [RUNGS[i] for i in at], [[cells[i] for i in at] for cells in rungs]
         print_shown(Section(answer, table, tuple(rest)))
     else:
-        print_shown(found)
+        print_shown(found, whole=args.every)
     return 0
 
 

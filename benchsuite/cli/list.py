@@ -30,5 +30,6 @@ def run(args: argparse.Namespace) -> int:
     for name, reason in found.broken:
         print(f"Not loaded: {name}: {' '.join(reason.split())}", file=sys.stderr)
     listed = dataclasses.replace(found, broken=())
-    print_result(listed, args, record=found.record, lists=True, room=endless() if args.every else None)
+    full = dataclasses.replace(listed, every=args.every or args.kind is not None)
+    print_result(listed, args, record=found.record, lists=True, room=endless(), full=full)
     return 0

@@ -14,19 +14,22 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import IO, Any
 
+from benchsuite.data.prefetch import free_memory
 from benchsuite.errors import DataError, expected, first_line
 from benchsuite.specs.dataset import Block, Cell, Place, Sample, Span
 
 _OPEN_FILES = 64
 """Files that a thread keeps open at most."""
-_GROUPS_BYTES = 2**28
-"""Upper bound in bytes on the row groups of Parquet files that a process keeps decoded; one is always kept."""
+_GROUPS_BYTES, _GROUPS_SHARE = 2**28, 4
+"""What a process may keep of decoded row groups of Parquet files: so many bytes, or one part in so many of the memory
+that is free or holds them, if that is more; one is always kept."""
 _BLOCK = 2**22
 """Bytes that are read ahead from an object store."""
 
 _THREAD = threading.local()
 _GROUPS: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 _GROUPS_LOCK = threading.Lock()
+_DECODING: dict[tuple[Any, ...], threading.Lock] = {}
 
 
 def is_remote(file: str) -> bool:
@@ -171,19 +174,35 @@ def _cell(cell: Cell) -> bytes:
 
 
 def _row_group(cell: Cell) -> Any:
-    """The decoded column of a row group. The last ones are kept, because the next image often lies in one of them."""
+    """The decoded column of a row group. The last ones are kept, because the next image often lies in one of them.
+
+    Threads decode different groups in parallel; one waits for another that decodes the same.
+    """
     key = (*_identity(cell.file), cell.group, cell.column)
     with _GROUPS_LOCK:
-        if key in _GROUPS:
-            _GROUPS.move_to_end(key)
-            return _GROUPS[key]
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(_handle(cell.file)) as file:
-            column = file.read_row_group(cell.group, columns=[cell.column], use_threads=False).column(0)
-        for word in cell.column.split(".")[1:]:
-            column = column.combine_chunks().field(word)
-        _GROUPS[key] = column
-        while len(_GROUPS) > 1 and sum(group.nbytes for group in _GROUPS.values()) > _GROUPS_BYTES:
-            _GROUPS.popitem(last=False)
+        decoding = _DECODING.setdefault(key, threading.Lock())
+    with decoding:
+        with _GROUPS_LOCK:
+            if key in _GROUPS:
+                _GROUPS.move_to_end(key)
+                _DECODING.pop(key, None)
+                return _GROUPS[key]
+        column = _decoded(cell)
+        with _GROUPS_LOCK:
+            _GROUPS[key] = column
+            _DECODING.pop(key, None)
+            kept = sum(group.nbytes for group in _GROUPS.values())
+            most = max(_GROUPS_BYTES, (kept + free_memory()) // _GROUPS_SHARE)
+            while len(_GROUPS) > 1 and kept > most:
+                kept -= _GROUPS.popitem(last=False)[1].nbytes
         return column
+
+
+def _decoded(cell: Cell) -> Any:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(_handle(cell.file)) as file:
+        column = file.read_row_group(cell.group, columns=[cell.column], use_threads=False).column(0)
+    for word in cell.column.split(".")[1:]:
+        column = column.combine_chunks().field(word)
+    return column

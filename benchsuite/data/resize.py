@@ -46,7 +46,7 @@ def resize(image: Any, height: int, width: int, view: View) -> NDArray[np.uint8]
     import numpy as np
     from PIL import Image
 
-    refuse_large(image, height, width)
+    refuse_large(size(image), (height, width))
     if size(image) == (height, width):
         return np.asarray(image)
     if by_pillow(view):
@@ -63,13 +63,16 @@ def by_pillow(view: View) -> bool:
     return view.antialias or view.interpolation == "nearest"
 
 
-def refuse_large(image: Any, height: int, width: int) -> None:
-    """Raises ``TooLarge`` if an image resized to this size would have more than ``Image.MAX_IMAGE_PIXELS`` pixels."""
+def refuse_large(before: tuple[int, int], after: tuple[int, int]) -> None:
+    """Raises ``TooLarge`` if an image would have more than ``Image.MAX_IMAGE_PIXELS`` pixels after its resize.
+
+    Sizes are (height, width). A loader that resizes calls it before it decodes an image.
+    """
     from PIL import Image
 
-    if Image.MAX_IMAGE_PIXELS is not None and height * width > Image.MAX_IMAGE_PIXELS:
-        before, rule = size(image), f"of at most {Image.MAX_IMAGE_PIXELS} pixels after its resize"
-        raise TooLarge(expected("an image", rule, f"{before[1]} x {before[0]} resized to {width} x {height}"))
+    if Image.MAX_IMAGE_PIXELS is not None and math.prod(after) > Image.MAX_IMAGE_PIXELS:
+        rule = f"of at most {Image.MAX_IMAGE_PIXELS} pixels after its resize"
+        raise TooLarge(expected("an image", rule, "{1} x {0} resized to {3} x {2}".format(*before, *after)))
 
 
 def resize_bytes(height: int, width: int, view: View) -> int:

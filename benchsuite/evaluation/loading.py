@@ -22,21 +22,24 @@ def open_loader(
     note: Callable[[str], None],
     *,
     processes: int = 1,
-    device: str | None = None,
+    device: str = "cpu",
+    stays: bool = False,
 ) -> Loader:
     """The loader with an ``images`` that reads these samples for these views; ``data`` is the set as it was typed.
 
-    ``note`` is called with what a user should know. ``processes`` share the memory of this machine. Images that stay
-    are kept on the ``device``, if one is given, as long as it has room. Raises ``DataError`` if a package is missing,
-    or a prepared file is missing or unsuitable; and ``BadParameter`` if a loader that resizes would have to resize in
-    several ways.
+    ``note`` is called with what a user should know. ``processes`` share the memory of this machine. ``device`` is that
+    of the run; with ``stays``, images that are kept stay there, as long as it has room.
+
+    Raises ``DataError`` if a package is missing, or a prepared file is missing or unsuitable; and ``BadParameter`` if a
+    loader that resizes would have to resize in several ways.
     """
+    loader = loader.at(device)
     if loader.decoder is not None:
         loader.decoder()
     opened = open_prepared(loader, split, samples, views, data)
     if opened.resized is not None:
         opened = dataclasses.replace(opened, images=opened.resized(_one_resize(loader, views)))
-    memories = (*([on_device(device)] if device is not None and loader.resident else []), RESIDENT)
+    memories = (*([on_device(device)] if stays and loader.resident else []), RESIDENT)
     return resident(opened, split, samples, views, note, processes=processes, memories=memories)
 
 

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from benchsuite.errors import BenchsuiteError
+from benchsuite.contract import call
+from benchsuite.errors import BenchsuiteError, DataError, PluginError, expected, first_line
 from benchsuite.evaluation.chunk import ChunkInProgress
 from benchsuite.evaluation.input_pipeline import Cuts, Piece, cutter
 from benchsuite.evaluation.timing import Seconds
@@ -158,15 +159,19 @@ class _Images(Generic[T]):
         self._name, self._ids, self._asked, self._wrong = loader.name, list[str](), deque[str](), ""
         recorded = dataclasses.replace(split, read=_RecordedRead(split.read, self._ids))
         noted: Any = self._noted(samples)  # one by one, if the loader streams
-        self._results = loader.images(
-            recorded, [*noted] if isinstance(samples, Sequence) else noted, _with_id(then), workers
-        )
+        given = [*noted] if isinstance(samples, Sequence) else noted
+        what = f"images of the loader {loader.name}"
+        kind: Any = Iterator
+        self._results: Iterator[Any] = call(what, kind, loader.images, recorded, given, _with_id(then), workers)
 
     def next(self) -> tuple[T] | None:
         """The next result; None at the end. Notes whether it is that of the sample that is next."""
         result = next(self._results, None)
         if result is None:
             return None
+        if not (isinstance(result, tuple) and len(result) == 2):
+            what = f"each value that images of the loader {self._name} yields"
+            raise PluginError(expected(what, "what then(pixels, seconds) returned", f"a {type(result).__name__}"))
         wanted = self._asked.popleft() if self._asked else None
         if None not in (result[0], wanted) and result[0] != wanted and not self._wrong:
             self._wrong = f"Expected the loader {self._name} to give {wanted} next, got {result[0]}"
@@ -234,9 +239,22 @@ class _RecordedRead:
             self.files.discard(sample.id)
         else:
             self.ids.append(sample.id)
-        image = self.read(sample)
+        try:
+            image = self.read(sample)
+        except OSError as error:
+            raise DataError(f"Cannot read the image {sample.id}: {first_line(error)} ({sample.where})") from error
+        _check_image(image, sample)
         _LAST.read = image, sample.id if getattr(_LAST, "read", None) is None else None
         return image
+
+
+def _check_image(image: Any, sample: Sample) -> None:
+    """Raises ``DataError`` unless this is an RGB image of Pillow or an array of uint8 (h, w, 3)."""
+    mode = getattr(image, "mode", "")
+    got = f"{getattr(image, 'dtype', type(image).__name__)} {getattr(image, 'shape', '')}".strip()
+    if mode != "RGB" and not (got.startswith("uint8 (") and image.shape[2:] == (3,)):
+        rule = "uint8 (height, width, 3), or RGB of Pillow"
+        raise DataError(expected(f"the image {sample.id}", rule, f"mode {mode}" if mode else got, sample.where))
 
 
 def _with_id(then: Callable[[Any, float], T]) -> Callable[[Any, float], tuple[str | None, T]]:

@@ -106,7 +106,7 @@ def resident(
     resizes = {resize_of(view) for view in views}
     view = views[0] if len(resizes) == 1 else None
     own, count = split, len(samples)  # the split that ``images`` gets counts what is read, and so does read_once_each
-    source = "exact" if loader.exact else loader.name
+    source = "exact" if loader.exact else (loader.name, loader.decoder and loader.decoder())
     key = source, reader(split), view and resize_of(view)
     for memory in memories:
         memory.begin(key, processes)

@@ -245,7 +245,7 @@ def aligned(before: Run, after: Run) -> Run:
 
 
 def notes(before: Run, after: Run) -> tuple[str, ...]:
-    """Sentences on a comparison: only a part of the split, or files, precision or pixels that differ."""
+    """Sentences on a comparison: a part of the split, files, precision or pixels that differ, tensors that do not."""
     a, b = before.manifest["dataset"], after.manifest["dataset"]
     sentences = []
     if a["n"] != a["of"]:
@@ -254,6 +254,9 @@ def notes(before: Run, after: Run) -> tuple[str, ...]:
         sentences.append(
             f"same ids and labels, but not the same files: {a['name']} and {b['name']} differ in their digests"
         )
+    first, second = (run.manifest["weights"] for run in (before, after))
+    if first["label"] != second["label"] and first["digest"] == second["digest"]:
+        sentences.append(f"{first['label']} and {second['label']} are the same tensors")
     for value in (precision, pixels):
         if value(before.manifest) != value(after.manifest):
             sentences.append("; ".join(f"{value(run.manifest)}: {run.run_id}" for run in (before, after)))

@@ -48,7 +48,7 @@ def between_runs(request: RunRequest, start: str, goal: str, catalog: Catalog) -
     the options that do not change a result are used. Raises ``UnknownName`` for a run that does not exist, and
     ``StorageError`` for a run that is broken or whose command would make another run today.
     """
-    rows = [None if _is_run(request.results, text) else published_figure(text) for text in (start, goal)]
+    rows = [None if is_run(request.results, text) else published_figure(text) for text in (start, goal)]
     if all(rows):
         got = f"two published figures: {start}, {goal}"
         raise BadParameter(expected("at least one end of a ladder", "a run, as published figures hold no images", got))
@@ -86,7 +86,7 @@ def of_run(request: RunRequest, name: str, catalog: Catalog) -> LadderEnd:
         got = f"{question.run_id}: its data, its weights or benchsuite have changed"
         what, rule = "the run that a command makes today", f"{manifest['run_id']} as before"
         raise StorageError(expected(what, rule, got, manifest["command"]))
-    return LadderEnd(question)
+    return LadderEnd(question, digest=manifest["weights"]["digest"])
 
 
 def published_figure(text: str) -> Published | None:
@@ -100,9 +100,10 @@ def published_figure(text: str) -> Published | None:
     return row
 
 
-def _is_run(results: Path, text: str) -> bool:
-    names = [folder.name for folder in run_folder.runs_in(results)]
-    return (Path(text) / "manifest.json").is_file() or any(name.startswith(text) for name in names)
+def is_run(results: Path, text: str) -> bool:
+    """Whether a text names a finished run: its folder, or the beginning of its id or of the last part of it."""
+    runs = run_folder.runs_in(results)
+    return (Path(text) / "manifest.json").is_file() or any(run_folder.is_named(run.name, text) for run in runs)
 
 
 def _end(question: Question, text: str, catalog: Catalog, row: Published | None) -> LadderEnd:

@@ -12,15 +12,17 @@ from typing import Any
 
 from benchsuite.data import resize
 from benchsuite.errors import BadParameter, DataError, expected
-from benchsuite.evaluation.question import Question, RunRequest, networks
+from benchsuite.evaluation.question import Member, Question, RunRequest, networks
 from benchsuite.explanation.ladder import Factor, carried_over, rungs, subsets
 from benchsuite.explanation.ledger import Published
 from benchsuite.explanation.protocol_factors import ProtocolContext
 from benchsuite.runs import manifest
-from benchsuite.runs.plan import under
+from benchsuite.runs.plan import plan, under
 from benchsuite.specs import parameters
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import spread
+from benchsuite.specs.parameters import Bound
+from benchsuite.specs.preprocess import in_words, normalisation_in_words
 
 LOOKED_AT = 16
 """Number of images that are read, for their sizes, to estimate the pixels of a ladder."""
@@ -28,10 +30,14 @@ LOOKED_AT = 16
 
 @dataclass(frozen=True, slots=True)
 class LadderEnd:
-    """One end of a ladder: a question, and the published figure that it reproduces, if any."""
+    """One end of a ladder: a question, and the published figure that it reproduces, if any.
+
+    ``digest`` is that of the tensors that a finished run was computed with; empty if none is finished.
+    """
 
     question: Question
     published: Published | None = None
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ class LadderPlan:
 def make_plan(start: LadderEnd, goal: LadderEnd, catalog: Catalog, *, shapley: bool) -> LadderPlan:
     """The plan of a ladder between two questions. Network and weights change first, then loader, precision and device.
 
+    If the weights are the same tensors, their normalisation and their transforms change instead, one after the other.
     The factors of the protocol change last. With ``shapley``, the plan also has a question for every set of these
     factors. Reads a few images for their sizes. Raises ``DataError`` unless both ends have the same images, and
     ``BadParameter`` for an ensemble; with ``shapley`` also for protocols whose orders cannot be averaged.
@@ -86,10 +93,12 @@ def make_plan(start: LadderEnd, goal: LadderEnd, catalog: Catalog, *, shapley: b
         raise DataError(expected("the ends of a ladder", "evaluated on the same images", got))
     planned = [PlannedRung((), start.question)]
     old, new = context_of(start.question, catalog), context_of(goal.question, catalog)
-    protocol = carried_over(start.question.bound, old, new).label
-    for factors, changed in _network_steps(start, goal):
-        planned.append(PlannedRung(factors, under(goal.question, changed, protocol, catalog)))
-    first = planned[-1].question.bound
+    protocol = carried_over(start.question.bound, old, new)
+    network, changed = _networks(start, goal, protocol, catalog)
+    planned += network
+    for factor, request in _ways_to_compute(start, goal, changed):
+        planned.append(PlannedRung((factor,), under(goal.question, request, protocol.label, catalog)))
+    first = planned[-1].question.bound if len(planned) > 1 else protocol
     for rung in rungs(first, goal.question.bound, new)[1:]:
         planned.append(PlannedRung(rung.factors, _with_protocol(goal, rung.bound.label, catalog)))
     sets: dict[frozenset[str], Question] = {}
@@ -103,23 +112,76 @@ def _with_protocol(goal: LadderEnd, protocol: str, catalog: Catalog) -> Question
     return under(goal.question, goal.question.request, protocol, catalog)
 
 
-def _network_steps(start: LadderEnd, goal: LadderEnd) -> Iterator[tuple[tuple[Factor, ...], RunRequest]]:
-    """The changes of the network and of how it is computed, each with the request that has all changes so far."""
+def _networks(
+    start: LadderEnd, goal: LadderEnd, protocol: Bound, catalog: Catalog
+) -> tuple[list[PlannedRung], RunRequest]:
+    """The rungs that change the network, under the protocol of the start, and the request that has all their changes.
+
+    Other weights come with their normalisation: one rung for all. For the same tensors, each change has its own rung,
+    and there is none where only sizes or resampling differ, as these are factors of the protocol.
+    """
+    a, b = start.question.members[0], goal.question.members[0]
+    request, wanted = start.question.request, goal.question.request
+    if a.identity == b.identity:
+        return [], request
+    fields = ("architectures", "weights", "preprocess", "transforms", "seed")
+    request = dataclasses.replace(request, **{f: getattr(wanted, f) for f in fields})
+    last = under(goal.question, request, protocol.label, catalog)
+    names = [Factor("architecture", a.architecture.name, b.architecture.name)]
+    changed = [", ".join(t.name for t in m.weights.transforms) or "none" for m in (a, b)]
+    normalisation, transforms = _normalisation(a, b), Factor("transforms", *changed)
+    if not _same_tensors(start, goal):
+        factors = (*names, Factor("weights", a.weights.label, b.weights.label), normalisation)
+        different = tuple(f for f in factors if f.before != f.after)
+        return [PlannedRung(different or (Factor("weights", a.weights.label, "another file"),), last)], request
+    each = [f for f in (normalisation, transforms) if f.before != f.after]
+    if len(each) == 2:
+        between = dataclasses.replace(request, transforms=start.question.request.transforms)
+        (middle,) = plan(dataclasses.replace(between, protocols=(protocol.label,)), catalog)
+        return [PlannedRung((each[0],), middle), PlannedRung((each[1],), last)], request
+    if not each and protocol.label != goal.question.bound.label and last.members[0].views == a.views:
+        return [], request
+    return [PlannedRung((each[0] if each else _unlike(a, b),), last)], request
+
+
+def _same_tensors(start: LadderEnd, goal: LadderEnd) -> bool:
+    """Whether both ends are one network with the same tensors, before any transform of them."""
+    a, b = start.question.members[0], goal.question.members[0]
+    if a.architecture.name != b.architecture.name:
+        return False
+    own: dict[str, Any] = {"label": "", "key": "", "origin": "", "transforms": (), "preprocess": a.weights.preprocess}
+    if dataclasses.replace(a.weights, **own) == dataclasses.replace(b.weights, **own):
+        return True
+    return a.weights.transforms == b.weights.transforms and "" != start.digest == goal.digest
+
+
+def _normalisation(a: Member, b: Member) -> Factor:
+    """The mean, the deviation, the order and the range of the channels, those that differ; empty where none does."""
+    words = zip(*(normalisation_in_words(m.weights.preprocess) for m in (a, b)), strict=True)
+    different = [pair for pair in words if pair[0] != pair[1]]
+    before, after = (", ".join(pair[i] for pair in different) for i in (0, 1))
+    return Factor("normalisation", before, after)
+
+
+def _unlike(a: Member, b: Member) -> Factor:
+    """What differs between two members of the same tensors and the same normalisation."""
+    sizes = [in_words(m.weights.preprocess) for m in (a, b)]
+    if sizes[0] != sizes[1]:
+        return Factor("preprocessing", *sizes)
+    return Factor("weights", a.weights.label, f"{b.weights.label}, the same tensors")
+
+
+def _ways_to_compute(start: LadderEnd, goal: LadderEnd, request: RunRequest) -> Iterator[tuple[Factor, RunRequest]]:
+    """The changes of how the network is computed, each with ``request`` and all changes so far."""
     a, b = start.question, goal.question
-    request, wanted = a.request, b.request
-    if a.members[0].identity != b.members[0].identity:
-        network = ("architectures", "weights", "preprocess", "transforms", "seed")
-        request = dataclasses.replace(request, **{f: getattr(wanted, f) for f in network})
-        both = (Factor("architecture", a.architecture, b.architecture), Factor("weights", a.weights, b.weights))
-        yield tuple(f for f in both if f.before != f.after) or (Factor("weights", a.weights, "another file"),), request
     for factor, field in (
         (Factor("decoder", a.loader.name, b.loader.name), "loader"),
         (Factor("precision", a.precision, b.precision), "precision"),
-        (Factor("device", a.request.device, wanted.device), "device"),
+        (Factor("device", a.request.device, b.request.device), "device"),
     ):
         if factor.before != factor.after:
-            request = dataclasses.replace(request, **{field: getattr(wanted, field)})
-            yield (factor,), request
+            request = dataclasses.replace(request, **{field: getattr(b.request, field)})
+            yield factor, request
 
 
 def context_of(question: Question, catalog: Catalog) -> ProtocolContext:

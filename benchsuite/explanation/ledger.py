@@ -108,6 +108,8 @@ class Method:
 class Trained:
     """The ``recipe`` that repeats the training behind the figure ``id``, and the accounting that printed it.
 
+    ``options`` are those of the network that the source states, as in its name: ``hidden=10,relu=false``.
+
     The accounting is empty if it is that of the recipe. Where the source leaves it open, it names those that are
     possible, with spaces between them, the usual one first.
     """
@@ -115,6 +117,7 @@ class Trained:
     id: str
     recipe: str
     accounting: str
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +216,19 @@ def _table(name: str) -> tuple[dict[str, str], ...]:
 
 
 def base(architecture: str) -> str:
-    """The model of a name: ``resnet50`` for ``resnet50.v1``, ``timm:resnet50.a1_in1k`` and ``resnet50``."""
-    return architecture.rpartition(":")[2].partition(".")[0]
+    """The model of a name: ``resnet50`` for ``resnet50.v1``, ``timm:resnet50.a1_in1k`` and ``resnet50:width=2``."""
+    return _parted(architecture)[0].rpartition(":")[2].partition(".")[0]
+
+
+def is_of(row: Published, model: str) -> bool:
+    """Whether a figure is of this model, which has no options: nobody published those that a user chooses."""
+    return bool(row.architecture) and base(row.architecture) == base(model) and not _parted(model)[1]
+
+
+def _parted(architecture: str) -> tuple[str, list[str]]:
+    """``pnn:level=1,nmasks=8`` -> the name without its options, and these."""
+    name, _, last = architecture.rpartition(":")
+    return (name, split_outside(last, ",")) if name and "=" in last else (architecture, [])
 
 
 def matching(architecture: str, protocol: str, dataset: str | None = None) -> tuple[Published, ...]:
@@ -247,14 +261,19 @@ def trained() -> Mapping[str, Trained]:
 
 
 def differences(published: Published, row: Mapping[str, Any]) -> list[str]:
-    """In words, in what a published and a measured figure differ as measurements; empty if in nothing."""
+    """In words, in what a published and a measured figure differ as measurements; empty if in nothing.
+
+    A network with options has those of the figure, or differs: they are the usual ones if the source states none. Of a
+    network with the usual options it is its weights that differ from those of a figure with others.
+    """
     words = []
     size = SIZES.get(published.dataset, row["n"])
     if published.dataset != row["dataset"]:
         words.append(f"other dataset ({row['dataset']})")
     elif row["n"] != size:
         words.append(f"{row['n']} images, not the {size}")
-    ours, theirs = identity(row["architecture"], row["weights"]), identity(published.architecture, published.weights)
+    name, options = _parted(row["architecture"])
+    ours, theirs = identity(name, row["weights"]), identity(published.architecture, published.weights)
     if ours[0] != theirs[0]:
         words.append("other variant")
     if ours[1] != theirs[1]:
@@ -269,8 +288,12 @@ def differences(published: Published, row: Mapping[str, Any]) -> list[str]:
         words.append("other resampling")
     if not row.get("exact", True):
         words.append(f"other pixels ({row['loader']})")
+    known = trained().get(published.id)
+    stated = split_outside(known.options, ",") if known and known.options else []
     own = [p for p in split_outside(row["protocol"].partition(":")[2], ",") if p and not p.startswith(_SIZES)]
-    return words + ([f"with {', '.join(own)}"] if own else [])
+    own = [p for p in options if p not in stated] + own
+    missing = [p for p in stated if p not in options] if options else []
+    return words + [f"{word} {', '.join(some)}" for word, some in (("with", own), ("without", missing)) if some]
 
 
 def identity(architecture: str, weights: str) -> tuple[str, str]:

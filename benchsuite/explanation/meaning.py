@@ -48,6 +48,18 @@ def _measurements(figures: Iterable[Published]) -> list[list[Published]]:
     return list(groups.values())
 
 
+def against_published(row: Row, k: int = 1) -> list[tuple[Published, tuple[str, ...]]]:
+    """The published top-``k`` figures of a run's network, each with what differs in words, the fewest first."""
+    model, rule = ledger.base(row["architecture"]), row["protocol"].partition(":")[0]
+    error = Fraction(100 * row[f"top{k}_errors"], row["n"])
+    found = []
+    for figure in ledger.load():
+        if figure.k == k and figure.error is not None and figure.protocol and ledger.base(figure.architecture) == model:
+            other = [f"other protocol ({figure.protocol})"] if figure.protocol != rule else []
+            found.append((figure, (*other, *differences(figure, row))))
+    return sorted(found, key=lambda one: (len(one[1]), abs(Fraction(str(one[0].error)) - error)))
+
+
 def meaning(row: Row) -> str:
     """What the top-1 error of a run means, a row of ``run --json``, and what it can be compared with."""
     digits = places(row["n"])

@@ -123,7 +123,7 @@ def explain(model: str, catalog: Catalog, *, k: int = 1) -> tuple[PublishedFigur
     Raises ``UnknownName`` for a model without published figures.
     """
     known = [row for row in ledger.load() if row.architecture and row.error is not None and row.k == k]
-    rows = [row for row in known if ledger.base(row.architecture) == ledger.base(model)]
+    rows = [row for row in known if ledger.is_of(row, model)]
     if not rows:
         raise unknown_name("model with published figures", model, {ledger.base(row.architecture) for row in known})
     return tuple(_tree(rows, _parents(rows), catalog))

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchsuite.errors import BenchsuiteError, PluginError, WeightsError, expected, first_line, unknown_name
+from benchsuite.contract import call
+from benchsuite.errors import BenchsuiteError, WeightsError, expected, first_line, unknown_name
 from benchsuite.models.checkpoints import caffe, files, places
 from benchsuite.models.checkpoints.choice import Reading, Selection
 from benchsuite.models.checkpoints.extraction import Extracted, extract
@@ -71,10 +72,12 @@ def choose(
     origin = usual_origin(dataset, architecture)
     own = recipe_for(dataset, architecture)
     if weights is None and own is not None:
-        recipe = fitted(own, usual(), architecture)
+        recipe = fitted(own, architecture)
         label, key = trained_label(recipe), digest(trains(recipe))
         path = trained_path(architecture, recipe)
-        return ChosenWeights(label, key, usual(), path=path, recipe=recipe, origin=origin)
+        if own.preprocess != dataset.preprocess and architecture.preprocessing != "always":
+            origin = f"the recipe {own.name}"
+        return ChosenWeights(label, key, recipe.preprocess, path=path, recipe=recipe, origin=origin)
     if weights == "random":
         return ChosenWeights(f"random (seed {seed})", f"random:{seed}", usual(), seed=seed, origin=origin)
     if weights is None:
@@ -207,15 +210,20 @@ def usual_origin(dataset: Dataset, architecture: Architecture) -> str:
     return f"{USUAL} {dataset.name if dataset.preprocess else architecture.name}"
 
 
-def fitted(recipe: Recipe, usual: Preprocess, architecture: Architecture) -> Recipe:
+def fitted(recipe: Recipe, architecture: Architecture) -> Recipe:
     """A data set's recipe for one architecture.
 
-    Unchanged if its preprocessing is ``usual`` and the input size of the network is not fixed. Else with ``usual``, and
-    trained at the crop size of ``usual`` only.
+    A network with its own preprocessing or a fixed input size is trained with that, at its crop size only. For others
+    the recipe is unchanged.
     """
-    if usual == recipe.preprocess and not architecture.input.fixed:
+    how = recipe.preprocess
+    if architecture.preprocessing == "always":
+        how = architecture.preprocess
+    elif architecture.input.fixed:
+        how = dataclasses.replace(how, resize=architecture.preprocess.crop, crop=architecture.preprocess.crop)
+    if how == recipe.preprocess and not architecture.input.fixed:
         return recipe
-    return dataclasses.replace(recipe, preprocess=usual, sizes=(usual.crop,), first_sizes=())
+    return dataclasses.replace(recipe, preprocess=how, sizes=(how.crop,), first_sizes=())
 
 
 def trained_path(architecture: Architecture, recipe: Recipe) -> Path:
@@ -260,10 +268,8 @@ def load(architecture: Architecture, chosen: ChosenWeights, classes: int) -> Loa
     import torch
 
     torch.manual_seed(chosen.seed)
-    module = architecture.build(chosen.declared.classes if chosen.declared else classes, **dict(chosen.options))
-    if not isinstance(module, torch.nn.Module):
-        got = f"a {type(module).__name__}"
-        raise PluginError(expected(f"what build of {architecture.name} returns", "a torch.nn.Module", got))
+    count = chosen.declared.classes if chosen.declared else classes
+    module = build_module(architecture, count, chosen.options)
     where, reading = f"{architecture.name}, weights {chosen.label}", Reading()
     if chosen.declared is not None:
         load_into(module, _declared_state(architecture, chosen.declared), where)
@@ -276,6 +282,14 @@ def load(architecture: Architecture, chosen: ChosenWeights, classes: int) -> Loa
     for transform in chosen.transforms:
         _apply(transform, module, architecture, chosen.preprocess)
     return LoadedWeights(module, reading)
+
+
+def build_module(architecture: Architecture, classes: int, options: Options = ()) -> Any:
+    """The untrained network. Raises ``PluginError`` if its plugin fails or returns no torch module."""
+    import torch
+
+    what = f"build of {architecture.name}"
+    return call(what, torch.nn.Module, architecture.build, classes, **dict(options))
 
 
 def notes(architecture: Architecture, chosen: ChosenWeights, reading: Reading) -> list[str]:

@@ -173,8 +173,7 @@ def begin(request: RunRequest, todo: list[Question], progress: Progress, crew: C
     from benchsuite.models import precision
 
     device = device_here(request.device)
-    stays = device if device.startswith("cuda") and _on_device(request, device) else None
-    todo = _with_open_loader(todo, request, progress, crew.local_size, stays)
+    todo = _with_open_loader(todo, request, progress, crew.local_size, device)
     precision.check(todo[0].precision, device)
     compute = Compute(device, todo[0].precision, request.compiled)
     keep_freed_memory()
@@ -221,11 +220,9 @@ def _work(
 
 
 def _with_open_loader(
-    todo: Sequence[Question], request: RunRequest, progress: Progress, processes: int, stays: str | None
+    todo: Sequence[Question], request: RunRequest, progress: Progress, processes: int, device: str
 ) -> list[Question]:
-    """The questions with their loader opened for the views of all of them, in each of ``processes`` processes here.
-
-    ``stays`` is the device on which images that are kept stay, if any.
+    """The questions with their loader opened for all their views and the device, in each of ``processes`` here.
 
     Raises a ``BenchsuiteError`` as ``open_loader`` does.
     """
@@ -233,7 +230,8 @@ def _with_open_loader(
     views = distinct(tuple(v for q in todo for m in q.members for v in m.views))
     typed = request.data or first.dataset.name
     source = first.loader, first.split, first.samples, views, typed
-    loader = open_loader(*source, progress.note, processes=processes, device=stays)
+    stays = device.startswith("cuda") and _on_device(request, device)
+    loader = open_loader(*source, progress.note, processes=processes, device=device, stays=stays)
     if not loader.exact:
         progress.note(f"{loader.name} does not give the reference decoder's pixels: {loader.note}")
     return [dataclasses.replace(q, loader=loader) for q in todo]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from benchsuite import installed
+from benchsuite.contract import call, first_fault, with_article
 from benchsuite.errors import BadParameter, DataError, PluginError, UnknownName, expected, unknown_name
 from benchsuite.specs import hookspecs, parameters
 from benchsuite.specs.architecture import Architecture, Family, Transform
@@ -36,6 +38,7 @@ BUILT_IN = (
     "benchsuite.builtin.reporters",
 )
 GROUP = "benchsuite"
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith(f"{GROUP}_"))
 LOCAL = "file"
 """The family of ``PATH.py:FUNCTION``, which is written without its prefix."""
 
@@ -124,7 +127,9 @@ class Catalog:
             raise DataError(f"Expected {name}:PATH, got {name!r} without a path ({hint})")
         if dataset.path == "none" and colon:
             raise DataError(expected("the data set", f"{name} without a path, because it is embedded", text))
-        split = with_conversion(dataset.open(path or None, part), conversion)
+        opening = f"open of the data set {name}, plugin {self.owner('dataset', name)},"
+        opened = call(opening, Split, dataset.open, path or None, part)
+        split = with_conversion(opened, conversion)
         if not split.samples:
             raise DataError(expected("the data set", "at least one image", "none", text))
         possible = set(split.among or range(len(split.classes)))
@@ -172,15 +177,18 @@ def load_plugins(entry_points: bool = True, extra: Sequence[object] = ()) -> Cat
     manager = _Manager(GROUP)
     manager.add_hookspecs(hookspecs)
     broken: list[tuple[str, str]] = []
-    for name, load in [*_built_in(), *(_installed() if entry_points else ()), *_given(extra)]:
+    installed_ones = [*_installed()] if entry_points else []
+    for name, load in [*_built_in(), *installed_ones, *_given(extra)]:
         try:
             plugin = load()
-            manager.register(plugin, name)
-        except pluggy.PluginValidationError as error:
-            raise PluginError(" ".join(f"Plugin {name}: {error}".split())) from error
         except Exception as error:
             broken.append((name, " ".join(f"{type(error).__name__}: {error}".split())))
-    _check_hooks(manager)
+            continue
+        if not name.startswith(BUILT_IN):
+            _check_hooks(plugin, name)
+        manager.register(plugin, name)
+        if not manager.get_hookcallers(plugin) and name in {point for point, _ in installed_ones}:
+            broken.append((name, f"no hooks, such as {HOOKS[0]}, decorated with hookimpl"))
     owners: dict[tuple[str, str], str] = {}
     return Catalog(
         architectures=_collect(manager, "architecture", (Architecture, Family), owners),
@@ -212,12 +220,28 @@ def _given(plugins: Iterable[object]) -> Iterable[tuple[str, Callable[[], object
         yield f"{getattr(plugin, '__name__', type(plugin).__name__)} (extra {i})", lambda plugin=plugin: plugin  # type: ignore[misc]
 
 
-def _check_hooks(manager: pluggy.PluginManager) -> None:
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        known = [n for n in vars(hookspecs) if n.startswith("benchsuite_")]
-        raise PluginError(f"{error} (hooks: {', '.join(known)})") from error
+def _check_hooks(plugin: object, name: str) -> None:
+    """Raises ``PluginError`` for a hook that does not exist, has arguments or is not decorated.
+
+    A hook is a function that ``hookimpl`` has marked, or one with the name of a hook. The built-in plugins have none of
+    these faults.
+    """
+    where = f"plugin {name}"
+    for attribute in dir(plugin):
+        function = getattr(plugin, attribute, None)
+        marked = hasattr(function, f"{GROUP}_impl")
+        if not callable(function) or hasattr(function, f"{GROUP}_spec"):
+            continue
+        if marked and attribute not in HOOKS:
+            line = str(unknown_name("hook", attribute, HOOKS, f"({where}; hooks: {', '.join(HOOKS)})"))
+            raise PluginError(line)
+        if attribute in HOOKS and not marked:
+            raise PluginError(expected(f"the hook {attribute}", "decorated with hookimpl", "a plain function", where))
+        wanted = inspect.signature(function).parameters.values() if marked else ()
+        arguments = [p.name for p in wanted if p.default is inspect.Parameter.empty]
+        if arguments:
+            rule, got = "a function without arguments", f"one with {', '.join(arguments)}"
+            raise PluginError(expected(f"the hook {attribute}", rule, got, where))
 
 
 def _collect(
@@ -234,11 +258,18 @@ def _collect(
         except Exception as error:
             raise PluginError(" ".join(f"The {where} failed: {type(error).__name__}: {error}".split())) from error
         if values is None:
-            raise PluginError(expected("the return value", f"a list of {types[0].__name__}", returned, where))
+            got = f"one {types[0].__name__}" if isinstance(returned, types) else returned
+            raise PluginError(expected("the return value", f"a list of {types[0].__name__}", got, where))
         for value in values:
             if not isinstance(value, types):
-                raise PluginError(expected("each value", f"a {types[0].__name__}", value, where))
+                raise PluginError(expected("each value", with_article(types[0].__name__), value, where))
+            fault = None if owner.startswith(BUILT_IN) else first_fault(value)
+            if fault is not None:
+                what = f"{fault.field} of the {kind} {value.name}"
+                raise PluginError(expected(what, fault.rule, fault.got, where))
             check_name(kind, value.prefix if isinstance(value, Family) else value.name, where)
+            if value.name in declared and owners[kind, value.name] == owner:
+                raise PluginError(expected(f"the {kind} {value.name}", "declared once", "twice", where))
             if value.name in declared:
                 raise PluginError(
                     f"Two plugins declare the {kind} {value.name!r}: {owners[kind, value.name]} and {owner}"
@@ -250,14 +281,14 @@ def _collect(
 
 
 def _check_types(kind: str, value: Any, where: str) -> None:
-    """Raises ``PluginError`` for a parameter that a user may write but that has no annotation."""
+    """Raises ``PluginError`` for a parameter that a user may write but that has no annotation or no default."""
     named = {"architecture": ("build",), "protocol": ("views", "perturb"), "transform": ("apply",)}
     functions = (named | {"reporter": ("export", "send")}).get(kind, ())
     for function in (getattr(value, name, None) for name in functions):
-        name = parameters.without_type(function) if function is not None else None
-        if name is not None:
-            what = f"the parameter {name} of the {kind} {value.name}"
-            raise PluginError(expected(what, "annotated with its type, such as int", "no annotation", where))
+        fault = parameters.incomplete(function) if function is not None else None
+        if fault is not None:
+            name, rule, got = fault
+            raise PluginError(expected(f"the parameter {name} of the {kind} {value.name}", rule, got, where))
 
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -266,4 +297,4 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 def check_name(kind: str, name: str, owner: str) -> None:
     """Raises ``BadParameter`` for a name with other characters than letters, digits, dot, dash and underscore."""
     if not all(NAME.fullmatch(part) for part in (name.split(":", 1) if kind == "loader" else [name])):
-        raise BadParameter(expected(f"the name of a {kind}", "letters, digits and . _ -", name, owner))
+        raise BadParameter(expected(f"the name of {with_article(kind)}", "letters, digits and . _ -", name, owner))

@@ -288,12 +288,13 @@ class Dataset:
     ``open`` finds every fault that shows before a network runs, and raises ``DataError`` in one line that names the
     file or folder: nothing at ``path`` (with what to download), unknown or empty classes, equal ids, files that are not
     images. ``download`` says what to download and where to put it. With a ``recipe``, a network without given weights
-    is trained once, by the ``residual_recipe``, if there is one, if its architecture is ``residual``; ``preprocess`` is
-    used for networks that were trained on this dataset. ``census`` has the sizes of complete splits. With a
-    ``baseline``, the errors of groups are also compared with those of a reference network.
-    ``fetch(folder, start, advance)``, for a data set that may be had freely, downloads the files into
-    ``folder`` and compares their checksums; it calls ``start(title, total)`` for each file and ``advance(n)`` as its
-    bytes arrive. It raises ``DataError`` in one line.
+    is trained once, by the ``residual_recipe``, if there is one, if its architecture is ``residual``; it has the
+    preprocessing of the recipe. ``preprocess`` is used for other networks that were trained on this dataset. ``census``
+    has the sizes of complete splits. With a ``baseline``, the errors of groups are also compared with those of a
+    reference network. ``fetch(folder, start, advance)``, for a data set that may be had freely, downloads the files
+    into ``folder`` and compares their checksums; it calls ``start(title, total)`` for each file and ``advance(n)`` as
+    its bytes arrive. The folder is empty, or holds the files that an earlier call, which failed, left there with names
+    that end in ``.partial``. It raises ``DataError`` in one line.
     """
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from typing import Protocol as Structural
 
@@ -70,6 +70,9 @@ class Loader:
 
     ``streams`` promises that ``samples`` may be any iterable, from which ``images`` takes a bounded number more than it
     has yielded, in the thread that iterates: then a pass reads on into the next chunk without a pause.
+
+    For a loader that decodes on a device, ``on(device)`` returns the same loader for the device of a run (``cuda:1``,
+    ``cpu``), from which its ``decoder`` also takes the name. It is called before anything is read.
     """
 
     name: str
@@ -81,6 +84,11 @@ class Loader:
     resized: Callable[[View], Images] | None = None
     decoder: Callable[[], str] | None = None
     streams: bool = False
+    on: Callable[[str], Loader] | None = None
+
+    def at(self, device: str) -> Loader:
+        """The loader of a run on a device; unchanged if it uses none."""
+        return self if self.on is None else replace(self.on(device), resident=self.resident)
 
     def check(self) -> None:
         """Raises a ``BenchsuiteError`` that says in one line what to install if the loader lacks something."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, Union, get_args, get_origin
 
+from benchsuite.contract import call
 from benchsuite.errors import BadParameter, BenchsuiteError, expected, unknown_name
 from benchsuite.specs.architecture import Architecture, Transform
 from benchsuite.specs.combine import Average, Combine, Rule, Space
@@ -116,7 +117,8 @@ def perturbation(bound: Bound) -> Perturbation | None:
     if bound.protocol.perturb is None:
         return None
     try:
-        return bound.protocol.perturb(**{k: v for k, v in bound.parameters if k != "of"})
+        given = {k: v for k, v in bound.parameters if k != "of"}
+        return call(f"perturb of the protocol {bound.protocol.name}", Perturbation, bound.protocol.perturb, **given)
     except BenchsuiteError as error:
         raise type(error)(f"{error} [protocol {bound.label}]") from None
 
@@ -201,12 +203,12 @@ def views(bound: Bound, preprocess: Preprocess, mirror: bool) -> tuple[View, ...
             return tuple(dataclasses.replace(v, perturbation=change) for v in plain)
         except BenchsuiteError as error:
             raise type(error)(f"{error} [protocol {bound.label}]") from None
-    hints = parameters(bound.protocol)
-    chosen = dict(bound.parameters)
+    hints, chosen = parameters(bound.protocol), dict(bound.parameters)
     if "flip" in hints and hints["flip"][1] is None and chosen.get("flip") is None:
         chosen["flip"] = mirror
     try:
-        found = bound.protocol.views(with_overrides(preprocess, bound.overrides), **chosen)
+        changed, what = with_overrides(preprocess, bound.overrides), f"views of the protocol {bound.protocol.name}"
+        found: tuple[View, ...] = call(what, tuple, bound.protocol.views, changed, **chosen)
     except BenchsuiteError as error:
         raise type(error)(f"{error} [protocol {bound.label}]") from None
     if bound.combine.average == "locations" and not any(v.dense for v in found):
@@ -270,10 +272,14 @@ def transform_parameters(transform: Transform) -> dict[str, tuple[Any, Any]]:
     return keywords(transform.apply)
 
 
-def without_type(function: Callable[..., Any]) -> str | None:
-    """The first parameter that a user may write but that has no annotation, by which it is parsed; None if all have."""
-    _, wanted = _keyword_only(function)
-    return next((p.name for p in wanted if p.annotation is inspect.Parameter.empty), None)
+def incomplete(function: Callable[..., Any]) -> tuple[str, str, str] | None:
+    """The first parameter that a user may write but that cannot be parsed or left out: name, rule and what it has."""
+    for p in _keyword_only(function)[1]:
+        if p.annotation is inspect.Parameter.empty:
+            return p.name, "annotated with its type, such as int", "no annotation"
+        if p.default is inspect.Parameter.empty:
+            return p.name, "given a default", "none"
+    return None
 
 
 def keywords(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:

@@ -62,6 +62,12 @@ def in_words(preprocess: Preprocess) -> str:
     """``short side 256, crop 224, bilinear, RGB from 0 to 1, mean 0.485 0.456 0.406, std 0.229 0.224 0.225``."""
     p = preprocess
     size = f"short side {p.resize}" if isinstance(p.resize, int) else f"{p.resize[0]}x{p.resize[1]} pixels"
-    numbers = [f"{name} {' '.join(f'{v:g}' for v in values)}" for name, values in (("mean", p.mean), ("std", p.std))]
     how = p.interpolation if p.antialias else f"{p.interpolation} without antialiasing"
-    return ", ".join([size, f"crop {p.crop}", how, f"{p.channel_order} from 0 to {p.range:g}", *numbers])
+    return ", ".join([size, f"crop {p.crop}", how, *normalisation_in_words(p)])
+
+
+def normalisation_in_words(preprocess: Preprocess) -> list[str]:
+    """``RGB from 0 to 1``, ``mean 0.485 0.456 0.406``, ``std 0.229 0.224 0.225``: all but sizes and resampling."""
+    p = preprocess
+    numbers = [f"{name} {' '.join(f'{v:g}' for v in values)}" for name, values in (("mean", p.mean), ("std", p.std))]
+    return [f"{p.channel_order} from 0 to {p.range:g}", *numbers]

@@ -91,6 +91,8 @@ class View:
         sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)
         if any(s < 1 for s in sides):
             raise BadParameter(expected("resize", "a positive number of pixels", self.resize))
+        if not isinstance(self.crop, Crop | None):
+            raise BadParameter(expected("crop of a view", f"a Crop, such as Crop({self.crop})", self.crop))
         _one_of("border", self.border, Border)
         self._check_pad(min(sides))
         if self.crop is not None and self.crop.size > min(sides) + 2 * self.pad:

@@ -150,7 +150,7 @@ def runs_in(results: Path) -> list[Path]:
 
 
 def find_run(results: Path, name: str) -> Path:
-    """The folder of a run, by its id, the beginning or last part of one, or its path. Raises ``UnknownName``."""
+    """The folder of a run, by its id, the beginning of one or of its last part, or its path. Raises ``UnknownName``."""
     if (Path(name) / "manifest.json").is_file():
         return Path(name)
     known = runs_in(results)
@@ -163,8 +163,8 @@ def find_run(results: Path, name: str) -> Path:
 
 
 def is_named(run: str, name: str) -> bool:
-    """Whether a run's id begins with the name, or the name is its part after the last dash, as in tables of runs."""
-    return run.startswith(name) or run.rpartition("-")[2] == name
+    """Whether a run's id, or its part after the last dash, as in tables of runs, begins with the name."""
+    return run.startswith(name) or run.rpartition("-")[2].startswith(name)
 
 
 def _names(paths: Iterable[Path]) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite.errors import BenchsuiteError, expected
+from benchsuite.errors import BenchsuiteError, PluginError, expected
 from benchsuite.specs.catalog import NAME
 from benchsuite.specs.preprocess import Preprocess, center
 from benchsuite.testing.defects import Defect
@@ -30,6 +30,10 @@ class Checker:
         """Turns any exception inside the block into a ``PluginError`` of one line."""
         try:
             yield
+        except Defect:
+            raise
+        except PluginError as error:  # it says what was expected, and of what
+            raise Defect(f"{error} ({self.where})", "error") from error
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise Defect(expected(what, "without an error", reason, self.where), "error") from error

@@ -31,6 +31,7 @@ def check_dataset(d: Dataset, path: str | None = None, *, split: dataset.SplitNa
         return
     with it.runs("open"):
         opened = d.open(path, split)
+    it.needs(isinstance(opened, dataset.Split), "what open returns", "a Split", type(opened).__name__)
     _check_split(opened, it)
     it.needs(opened.mirror == d.mirror, "mirror of the split", f"{d.mirror}, as declared", opened.mirror)
     for sample in spread(opened.samples, limit):

@@ -34,6 +34,11 @@ def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
     it = Checker(f"loader {loader.name}")
     for part in loader.name.split(":", 1):
         it.declares(part, note=loader.note)
+    if loader.on is not None:
+        with it.runs("on('cpu')"):
+            there = loader.on("cpu")
+        same = (there.name, there.exact) == (loader.name, loader.exact)
+        it.needs(same, "on('cpu')", "the loader itself, for another device", f"{there.name}, exact={there.exact}")
     split = split or dataset.Split("probe", _PROBES, ("even", "odd"), mirror=True, read=_probe_image)
     order = (*split.samples[::2], *reversed(split.samples[1::2]))
     with _images(loader, split, it) as images:
@@ -42,6 +47,8 @@ def check_loader(loader: Loader, split: dataset.Split | None = None) -> None:
                 got = list(images(split, order, _keep, workers))
                 counts = len(got), len(list(images(split, (), _keep, workers)))
             it.needs(counts == (len(order), 0), f"the images of {len(order)} samples and of none", "as many", counts)
+            pairs = all(isinstance(one, tuple) and len(one) == 2 for one in got)
+            it.needs(pairs, "each value that images yields", "what then(pixels, seconds) returned", "another")
             for sample, (pixels, seconds) in zip(order, got, strict=True):
                 one = Checker(f"{it.where}, sample {sample.id}")
                 one.is_image(pixels)

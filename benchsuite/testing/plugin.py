@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchsuite import installed
-from benchsuite.errors import BadParameter, BenchsuiteError, DataError, PluginError, expected, unknown_name
+from benchsuite.errors import BadParameter, BenchsuiteError, DataError, PluginError, expected, first_line, unknown_name
 from benchsuite.specs.catalog import GROUP, Catalog
 from benchsuite.testing.architectures import check_architecture
 from benchsuite.testing.datasets import check_dataset
@@ -139,6 +139,9 @@ def check_value(kind: str, name: str, catalog: Catalog) -> Finding:
         return Finding(subject, error.name, error.problem)
     except BenchsuiteError as error:
         return Finding(subject, "error", str(error))
+    except Exception as error:
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        return Finding(subject, "error", expected("its checks", "without an error", reason, subject))
     return Finding(subject)
 
 

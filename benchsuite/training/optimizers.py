@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -51,6 +52,19 @@ def make(module: Any, recipe: Recipe) -> Any:
         "adadelta": torch.optim.Adadelta,
     }[how.name]
     return kind(parameters, **common, **_own(how))
+
+
+def restore(optimiser: Any, state: Mapping[str, Any]) -> None:
+    """Goes back to a ``state_dict`` of the optimiser, which stays unchanged.
+
+    Running means get the memory format of their parameter: torch's fused optimizers read both in the order of memory,
+    and would otherwise pair other elements, without an error. A checkpoint may come from a training in another format.
+    """
+    optimiser.load_state_dict(copy.deepcopy(state))
+    for parameter, own in optimiser.state.items():
+        for name, value in own.items():
+            if torch.is_tensor(value) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                own[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def set_rate(optimiser: Any, rate: float, momentum: float | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import itertools
 import math
 import warnings
@@ -88,7 +87,7 @@ class Trainer:
         self.mode = MultiSizeMode(several_sizes=True) if len(set(self.feed.sizes)) > 1 else None
         self.module = network.build(architecture, recipe, self.feed, classes)
         self.layout = compute.layout or compute.group.collect(self._faster_layout(architecture))[0]
-        self.module = in_layout(self.module, self.layout, self.device)
+        self.module = in_layout(self.module, self.layout, self.device, products=self.mode is not None)
         self.frozen = optimizers.freeze(self.module, recipe)
         self.optimiser = optimizers.make(self.module, recipe)
         self.rest = network.rest(self.module, recipe, self.feed, compiled=compute.compiled)
@@ -171,7 +170,7 @@ class Trainer:
         """Goes back to a ``state``. With another number of processes, random draws in the network (dropout) differ."""
         group = self.compute.group
         self.module.load_state_dict(state["module"])
-        self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+        optimizers.restore(self.optimiser, state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
         self.feed.restore(state["generator"])
         own, cuda = state["chance"][group.rank % len(state["chance"])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -211,3 +212,28 @@ def test_runs_are_rendered_by_a_reporter() -> None:
     assert runs.rendered().startswith("| architecture ")
     with pytest.raises(UnknownName, match="did you mean 'latex'"):
         runs.rendered("latx")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"limit": "5"}, "limit of evaluate to be a whole number or None, got '5'"),
+        ({"batch_size": 2.5}, "batch_size of evaluate to be a whole number or None, got 2.5"),
+        ({"seed": None}, "seed of evaluate to be a whole number, got None"),
+        ({"device": 0}, "device of evaluate to be a text, got 0"),
+        ({"fresh": "yes"}, "fresh of evaluate to be True or False, got 'yes'"),
+        ({"transforms": (1,)}, "of evaluate to be a text, got 1"),
+    ],
+)
+def test_an_option_of_another_type_is_one_line(option: Any, said: str) -> None:
+    with pytest.raises(BadParameter, match=re.escape(said)):
+        benchsuite.evaluate("toy", **{**HERE, **option})
+
+
+def test_the_name_of_a_command_says_which_function_it_is() -> None:
+    for command, function in (("run", "evaluate"), ("list", "list_entries"), ("tables", "write_tables")):
+        with pytest.raises(AttributeError, match=rf"no attribute '{command}': .* is benchsuite\.{function}$"):
+            getattr(benchsuite, command)
+        assert callable(getattr(benchsuite, function))
+    with pytest.raises(AttributeError, match=r"no attribute 'rum'$"):
+        benchsuite.rum

@@ -8,8 +8,11 @@ import colour_patches
 import pytest
 
 import benchsuite
-from benchsuite import BadParameter
+from benchsuite import BadParameter, UnknownName
 from benchsuite.api.explanation import Explanation, PlannedExplanation, PublishedExplanation
+from benchsuite.api.published.run_explanation import NEAREST, RunExplanation
+from benchsuite.explanation import ledger
+from benchsuite.explanation.meaning import against_published
 
 HERE: Any = {"catalog": colour_patches.CATALOG, "data": "patches", "device": "cpu", "batch_size": 64, "progress": False}
 
@@ -25,6 +28,45 @@ def test_published_figures_are_a_table() -> None:
     assert "[timm-resnet50.a1_in1k-224-top1]" not in repr(found)
     top5 = benchsuite.explain("resnet50", top5=True, progress=False)
     assert top5.table["id"].str.endswith("top5").all()
+
+
+def test_a_run_alone_is_shown_beside_the_published_figures_of_its_network() -> None:
+    run: Any = benchsuite.evaluate("resnet20", "1crop", data="digits", weights="random", limit=20, progress=False)
+    found = benchsuite.explain(run, progress=False)
+    assert isinstance(found, RunExplanation)
+    ids = {row.id for row in ledger.load() if row.architecture == "resnet20" and row.k == 1 and row.error}
+    assert ids == set(found.table["id"]) != set()
+    for figure, words in found.figures:
+        assert words[:1] == ("other dataset (digits)",) or words[0].startswith("other protocol")
+        assert figure.id in repr(found)
+    assert found.lines()[0].startswith(f"{run.run_id}: {run.top1_error:.2f} [")
+    last = run.run_id.rpartition("-")[2]
+    for name in (run.run_id, last, last[:6]):
+        assert benchsuite.explain(name, progress=False) == found
+    assert isinstance(benchsuite.explain("resnet20", progress=False), PublishedExplanation)
+    with pytest.raises(UnknownName, match="published figures"):
+        benchsuite.explain("nothing", progress=False)
+
+
+def test_few_of_many_figures_are_shown_and_the_nearest_first() -> None:
+    row = {"run_id": "r", "architecture": "resnet50", "weights": "x", "protocol": "10crop", "dataset": "imagenet"}
+    row |= {
+        "n": 100,
+        "top1_errors": 25,
+        "top5_errors": 7,
+        "resize": [256],
+        "crop": [224],
+        "interpolation": ["bilinear"],
+    }
+    figures = tuple(against_published(row))
+    assert [len(words) for _, words in figures] == sorted(len(words) for _, words in figures)
+    few, every = (RunExplanation({**row, "preprocessing": []}, figures, 1, each) for each in (False, True))
+    assert len(few.cells()[1]) == NEAREST < len(every.cells()[1]) == len(figures)
+    assert f"{len(figures) - NEAREST} more figures: --all" in few.lines()
+    other = [words for figure, words in figures if figure.protocol != "10crop"]
+    assert other
+    assert all(words[0].startswith("other protocol (") for words in other)
+    assert all(figure.k == 5 for figure, _ in against_published(row, 5))
 
 
 def test_a_plan_computes_nothing() -> None:

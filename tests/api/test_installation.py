@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import benchsuite
+from benchsuite import Catalog, PluginError
 from benchsuite.api.shell import installation
 from benchsuite.cli import main
 from benchsuite.specs.catalog import load_plugins
@@ -49,10 +50,29 @@ def test_a_missing_package_a_broken_loader_and_a_broken_plugin_fail(
     catalog = dataclasses.replace(catalog, loaders={"torch": broken}, broken=(("my-net", "ImportError: no module"),))
     known = installation._version
     monkeypatch.setattr(installation, "_version", lambda name: None if name == "timm" else known(name))
-    monkeypatch.setattr("benchsuite.cli.doctor.load_plugins", lambda: catalog)
+    monkeypatch.setattr(installation, "load_plugins", lambda: catalog)
     assert main(["doctor"]) == 1
     first = capsys.readouterr().out.splitlines()[0]
     assert first == "Failed: package timm, plugin my-net, loader torch."
+
+
+def test_a_plugin_that_makes_every_command_fail_is_a_line(
+    isolated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = installation.load_plugins
+
+    def failing(entry_points: bool = True) -> Catalog:
+        if entry_points:
+            raise PluginError("The hook of plugin my-net failed")
+        return known(entry_points=False)
+
+    monkeypatch.setattr(installation, "load_plugins", failing)
+    assert main(["doctor", "--json"]) == 1
+    trials = json.loads(capsys.readouterr().out)["trials"]
+    assert ("installed", "FAILED", "The hook of plugin my-net failed") in [
+        (t["name"], t["state"], t["detail"]) for t in trials if t["kind"] == "plugin"
+    ]
+    assert any(t["kind"] == "loader" and t["name"] == "torch" for t in trials)
 
 
 def test_a_folder_that_cannot_be_written_fails(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:

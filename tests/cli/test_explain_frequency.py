@@ -45,9 +45,15 @@ def test_the_answer_is_first_and_the_rest_fits_a_screen(
     words = " ".join(out.split())
     assert words.startswith(f"{at['swapped']} of {N} images (")
     assert "The article reports about 600 of 10,000" in words
-    assert len(lines) <= 40
+    assert len(lines) <= 19, "24 with seven radii"
     assert max(map(len, lines)) <= 80
-    assert sum(line.strip().startswith(("1 ", "3 ")) for line in lines) == 4, "two radii in two tables"
+    assert sum(line.strip().startswith(("1 ", "3 ")) for line in lines) == 2, "two radii in one table"
+    assert lines[-1].endswith(": --all")
+    whole = said(capsys, clean, *WORDS, "--all")[0].splitlines()
+    assert sum(line.strip().startswith(("1 ", "3 ")) for line in whole) == 4, "two radii in two tables"
+    for word in ("Accuracy under pgd", "first layer (", "preprocessing: ", "energy within r"):
+        assert word not in out.replace("preprocessing: --all", "")
+        assert word in "\n".join(whole)
     file = isolated / "results" / "frequency" / clean / "frequency.json"
     assert f"written to{file}" in out.replace("\n  ", "").replace("written to ", "written to")
     assert "6 runs, 1 of them finished already; 4 views of 20 images" in err

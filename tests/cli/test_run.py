@@ -230,14 +230,14 @@ def test_interrupt_is_status_130_and_keeps_finished_chunks(tmp_path: Path) -> No
         "-m",
         "benchsuite",
         "run",
-        "resnet18",
+        "resnet20",
         "--weights",
         "random",
         "--device",
         "cpu",
         "--json",
     ]
-    command += ["--data", f"folder:{tmp_path / 'data'}", "-p", "1crop:crop=64,resize=64"]
+    command += ["--data", f"folder:{tmp_path / 'data'}", "-p", "1crop:crop=32,resize=32"]
     chunks = Path(os.environ["BENCHSUITE_CACHE"], "chunks")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not list(chunks.rglob("*.logits")) and process.poll() is None:  # however slow the machine is

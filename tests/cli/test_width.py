@@ -51,21 +51,32 @@ ANSWERS = {
 """Commands, and how their first line begins."""
 
 
-def output(command: str, width: int) -> str:
-    environment = {"PATH": os.environ["PATH"], "COLUMNS": str(width), "HOME": "/nonexistent", "PYTHONUTF8": "1"}
-    words = [sys.executable, "-m", "benchsuite", *command.split()]
-    return subprocess.run(words, env=environment, capture_output=True, check=True, text=True).stdout
-
-
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("command", ANSWERS)
-def test_the_first_line_is_the_answer_and_no_line_is_wider_than_the_pipe(command: str, width: int) -> None:
-    text = output(command, width)
+def test_the_first_line_is_the_answer_and_no_line_is_wider_than_the_pipe(
+    command: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(command.split()) == 0
+    text = capsys.readouterr().out
     assert " ".join(text.split()).startswith(ANSWERS[command])
     assert [line for line in text.splitlines() if len(line) > width] == []
     assert "\x1b" not in text
     if width >= 80 and "--all" not in command:
         assert len(text.splitlines()) <= 24
+
+
+@pytest.mark.parametrize("command", ["explain resnet50", "list"])
+def test_a_process_with_a_pipe_prints_what_the_command_prints_here(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "COLUMNS": "60", "HOME": "/nonexistent", "PYTHONUTF8": "1"}
+    words = [sys.executable, "-m", "benchsuite", *command.split()]
+    done = subprocess.run(words, env=environment, capture_output=True, check=True, text=True)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(command.split()) == 0
+    assert done.stdout == capsys.readouterr().out
+    assert done.stderr == ""
 
 
 def test_in_a_terminal_the_width_is_that_of_the_terminal() -> None:
@@ -201,9 +212,10 @@ def test_every_command_answers_first_fits_its_pipe_and_a_screen(
 
 
 def test_what_is_more_than_a_screen_is_counted_and_shown_on_demand(
-    world: Path, capsys: pytest.CaptureFixture[str]
+    world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query = ["query", "select id, label from predictions"]
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(query) == 0
     text = capsys.readouterr().out
     assert text.splitlines()[-1] == "160 more rows: --all"
@@ -211,6 +223,39 @@ def test_what_is_more_than_a_screen_is_counted_and_shown_on_demand(
     text = capsys.readouterr().out
     assert "more rows" not in text
     assert len(text.splitlines()) == 4 + 180
+
+
+LONG = (
+    ("query 'select id, label from predictions'", 180),
+    ("list architectures", len(load_plugins(entry_points=False).architectures)),
+    ("list published --model resnet50", 30),
+    ("list weights", 60),
+)
+
+
+@pytest.mark.parametrize(("typed", "least"), LONG)
+def test_a_pipe_gets_every_row_on_a_line_of_its_own_and_a_screen_says_how_many_more_there_are(
+    typed: str, least: int, world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = shlex.split(typed)
+    assert main(words) == 0
+    piped = capsys.readouterr().out
+    _, _, _, rule, *rows = piped.splitlines()
+    assert set(rule) == {"\u2500"}
+    assert len(rows) >= least
+    assert "--all" not in piped
+    assert "\u2026" not in piped
+    assert main([*words, "--all"]) == 0
+    assert capsys.readouterr().out == piped
+    if words[0] == "list":
+        assert main([*words, "--markdown", "--html", "page.html"]) == 0
+        assert capsys.readouterr().out.count("\n| ") == len(rows) + 2  # headers, and the line below them
+        assert Path("page.html").read_text().count("<tr>") == len(rows) + 1
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()) <= SCREEN
+    assert "--all" in shown
 
 
 FORMATS = ("compare first second", "show 10crop", "audit first", "list protocols", "reproduce resnet50 --plan")

@@ -2,6 +2,9 @@
 
 import functools
 import re
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 
 import copies
 import numpy as np
@@ -12,6 +15,8 @@ from range_server import Ranges, serving
 
 from benchsuite import DataError, read_bytes
 from benchsuite.builtin.datasets import imagenet
+from benchsuite.data import places
+from benchsuite.specs.dataset import Cell
 from benchsuite.storage import keys
 
 fsspec = pytest.importorskip("fsspec")
@@ -99,3 +104,39 @@ def test_a_url_that_does_not_open_is_named_in_a_line(url):
     with pytest.raises(DataError, match=re.escape(url)) as caught:
         imagenet.open_imagenet(url, "test")
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def decoded(tmp_path, monkeypatch):
+    """Row groups of 60 bytes, not kept yet, of one file; and the groups that are decoded, in order."""
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(places, "_GROUPS", OrderedDict())
+    seen = []
+
+    def decode(cell):
+        seen.append(cell.group)
+        return pa.array([bytes(60)])
+
+    monkeypatch.setattr(places, "_decoded", decode)
+    return seen, lambda group: Cell(str(tmp_path / "file"), group, 0, "image", 60)
+
+
+def test_row_groups_are_decoded_in_parallel_and_each_once(decoded, monkeypatch):
+    seen, cell = decoded
+    both, plain = threading.Barrier(2, timeout=20), places._decoded
+    monkeypatch.setattr(places, "_decoded", lambda one: (both.wait(), plain(one))[1])
+    with ThreadPoolExecutor(6) as threads:
+        assert set(threads.map(places.read_bytes, [cell(i % 2) for i in range(6)])) == {bytes(60)}
+    assert sorted(seen) == [0, 1]
+    assert places._DECODING == {}
+
+
+@pytest.mark.parametrize(("free", "kept"), [(0, 1), (10_000, 5)])
+def test_row_groups_are_kept_as_long_as_memory_is_free(decoded, monkeypatch, free, kept):
+    seen, cell = decoded
+    monkeypatch.setattr(places, "_GROUPS_BYTES", 100)
+    monkeypatch.setattr(places, "free_memory", lambda: free)
+    for group in [0, 1, 2, 3, 4] * 2:
+        places.read_bytes(cell(group))
+    assert len(places._GROUPS) == kept
+    assert len(seen) == (10 if kept == 1 else 5)

@@ -187,6 +187,7 @@ def test_under_torchrun_each_process_evaluates_and_trains_on_a_card_of_its_own(
     assert "FutureWarning" not in err, "torch renamed an option of its DistributedDataParallel"
     found = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     assert sorted(one["run"] for one in found) == [["cuda:0"], ["cuda:1"]]
+    assert all(one["loads"] == one["run"] for one in found)
     assert sorted(one["train"] for one in found) == [["cuda:0"], ["cuda:1"]]
     (rows,) = (one["rows"] for one in found if one["rows"])
     assert [row["n"] for row in rows] == [1100]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from jpeg_folder import encoded, folder, picture
 from toy_evaluation import CATALOG, counting_reads
 from toys import TOP1_ERRORS
 
 from benchsuite import BadParameter, Crop, DataError, Loader, Sample, Split, View
+from benchsuite.builtin.loaders import nvjpeg
 from benchsuite.evaluation.loading import open_loader
 from benchsuite.evaluation.question import RunRequest
 from benchsuite.progress import Progress
@@ -67,6 +72,46 @@ def test_what_is_missing_is_said_before_any_image_is_read() -> None:
     split = CATALOG.open_dataset("toy")[1]
     with pytest.raises(DataError, match=r"^Expected black to be installed$"):
         open_loader(dataclasses.replace(BLACK, decoder=missing), split, split.samples, (View(9),), "toy", print)
+
+
+@pytest.mark.parametrize("name", ["nvjpeg", "dali:gpu"])
+def test_a_loader_that_decodes_on_a_device_takes_that_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Two pretended cards; a run that computes on the CPU leaves the choice to the libraries."""
+    named, decoded = list[str](), list[str]()
+
+    class Decoder:
+        def __init__(self, view: View, threads: int, device: str) -> None:
+            self.device = device
+
+        def __call__(self, files: Any) -> Any:
+            return [image.permute(1, 2, 0).numpy() for image in by_library(files, "RGB", self.device)]
+
+    def by_library(files: Any, mode: str, device: str) -> Any:
+        decoded.append(device)
+        return [torch.zeros(3, 9, 9, dtype=torch.uint8) for _ in files]
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: named.append(device) or f"the card {device}")
+    monkeypatch.setattr(nvjpeg, "function", lambda: ("torchcodec 1.0", by_library))
+    monkeypatch.setitem(sys.modules, "nvidia.dali", SimpleNamespace(__version__="2.4.0"))
+    pipelines = "benchsuite.builtin.loaders._dali_pipelines"
+    monkeypatch.setitem(sys.modules, pipelines, SimpleNamespace(Decoder=Decoder))
+    split = CATALOG.open_dataset(f"folder:{folder(tmp_path, {'a.jpg': encoded(picture())})}")[1]
+    for resident in ("", ",resident"):
+        loader = CATALOG.loader(name + resident)
+        for device, wanted in (("cuda:1", "cuda:1"), ("cuda", "cuda"), ("cpu", "cuda")):
+            opened = open_loader(loader, split, split.samples, (View(9),), "x", print, device=device)
+            assert (opened.name, opened.resident) == (name, bool(resident))
+            assert opened.decoder is not None
+            assert opened.decoder().endswith(f", the card {wanted}")
+            assert opened.images is not None
+            assert len(list(opened.images(split, split.samples[:1], lambda pixels, _: pixels, 0))) == 1
+            assert {*named, *decoded} <= {wanted}
+            assert decoded or resident  # an image that is kept is not decoded again
+            named.clear()
+            decoded.clear()
 
 
 def test_other_pixels_have_a_run_and_logits_of_their_own_and_are_labelled(tmp_path: Path) -> None:

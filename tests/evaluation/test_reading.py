@@ -13,8 +13,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from benchsuite import BenchsuiteError, Crop, DataError, Loader, Sample, Split, View, decodes, file_content
+from benchsuite import (
+    BenchsuiteError,
+    Crop,
+    DataError,
+    Loader,
+    PluginError,
+    Sample,
+    Split,
+    View,
+    decodes,
+    file_content,
+)
 from benchsuite.builtin.loaders.torch import TORCH
 from benchsuite.evaluation.chunk import ChunkInProgress
 from benchsuite.evaluation.input_pipeline import Piece, cutter
@@ -241,3 +253,41 @@ def test_a_read_that_changes_what_it_decodes_has_no_files() -> None:
     split = Split("grey", FILES, ("a", "b"), mirror=True, read=read_grey)
     assert file_content(split) is not None
     assert file_content(dataclasses.replace(split, read=lambda sample: read_grey(sample)[1:])) is None
+
+
+@pytest.mark.parametrize(
+    ("made", "got"),
+    [
+        (lambda: np.zeros((4, 5, 3), np.float32), r"float32 \(4, 5, 3\)"),
+        (lambda: np.zeros((4, 5), np.uint8), r"uint8 \(4, 5\)"),
+        (lambda: np.zeros((4, 5, 4), np.uint8), r"uint8 \(4, 5, 4\)"),
+        (lambda: Image.new("L", (5, 4)), "mode L"),
+        (lambda: [[1]], "list"),
+    ],
+)
+def test_what_is_no_rgb_image_is_refused_with_the_name_of_the_image(made: Any, got: str) -> None:
+    split = split_of(lambda sample: made())
+    with pytest.raises(DataError, match=rf"^Expected the image 00 to be uint8 .*, got {got} \(file 0\)$"):
+        list(read_once_each(TORCH, split, SAMPLES, lambda image, seconds: image, 0))
+
+
+def test_a_file_that_cannot_be_opened_is_refused_with_the_name_of_the_image() -> None:
+    def missing(sample: Sample) -> Any:
+        raise FileNotFoundError(2, "No such file", "x.png")
+
+    with pytest.raises(DataError, match=r"^Cannot read the image 00: .*No such file.* \(file 0\)$"):
+        list(read_once_each(TORCH, split_of(missing), SAMPLES, lambda image, seconds: image, 0))
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (lambda split, samples, then, workers: [then(split.read(s), 0.0) for s in samples], "to be an Iterator, got a"),
+        (lambda split, samples, then, workers: None, "to be an Iterator, got None"),
+        (lambda split, samples, then: iter(()), "to be without an error, got TypeError"),
+        (lambda split, samples, then, workers: (split.read(s) for s in samples), "yields to be what then"),
+    ],
+)
+def test_a_loader_that_breaks_its_contract_is_named(images: Any, said: str) -> None:
+    with pytest.raises(PluginError, match=f"images of the loader odd .*{said}"):
+        list(read_once_each(Loader("odd", images, exact=True, note="n"), split_of(), SAMPLES, lambda i, s: i, 0))

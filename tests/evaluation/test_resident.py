@@ -322,14 +322,16 @@ def test_a_device_that_turns_out_to_have_no_room_takes_no_others(error: RuntimeE
 
 def test_a_run_on_cuda_keeps_images_there_unless_the_host_resizes(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(runs, "open_loader", lambda *words, device, **more: asked.append(device) or words[0])
+    monkeypatch.setattr(
+        runs, "open_loader", lambda *words, device, stays, **_: asked.append((device, stays)) or words[0]
+    )
     monkeypatch.setattr(runs, "device_here", lambda name: name)
     monkeypatch.setattr("benchsuite.models.precision.check", lambda *words: None)
     monkeypatch.setattr(runs.profile, "begin", lambda device: None)
     for device, where in (("cuda:1", "auto"), ("cuda:1", "host"), ("cpu", "auto"), ("cpu", "device")):
         request = RunRequest(("toy",), ("1crop",), "toy", device=device, resize_on=where, batch_size=4)
         runs.begin(request, plan(request, CATALOG), RecordedProgress())
-    assert asked == ["cuda:1", None, None, None]
+    assert asked == [("cuda:1", True), ("cuda:1", False), ("cpu", False), ("cpu", False)]
 
 
 def test_each_device_has_a_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,6 +129,17 @@ def test_a_part_of_a_split_and_other_files_are_said() -> None:
     assert "not the same files" in files
 
 
+def test_weights_of_two_names_that_are_the_same_tensors_are_said() -> None:
+    def of(label: str, digest: str) -> Any:
+        return finished_runs.run(
+            label, finished_runs.scores(40, 10, 1), weights={"label": label, "digest": digest, "file": ""}
+        )
+
+    assert compare(of("x.pth", "1"), of("y.ckpt", "1")).notes == ("x.pth and y.ckpt are the same tensors",)
+    for a, b in ((of("x", "1"), of("y", "2")), (of("x", "1"), of("x", "1"))):
+        assert compare(a, b).notes == ()
+
+
 def test_other_precisions_and_pixels_are_said_with_the_run_they_are_of() -> None:
     asked, numerics = (
         finished_runs.run("a", finished_runs.scores(40, 10, 1)).manifest[part] for part in ("asked", "numerics")

@@ -118,6 +118,15 @@ def test_a_printed_figure_is_taken_with_the_network_of_the_run(tmp_path: Path, r
         assert printed.question.bound.label == "multiscale:scales=224+256+384+480+640"
 
 
+def test_runs_are_named_here_as_everywhere_and_bring_the_digest_of_their_tensors(
+    tmp_path: Path, runs: list[str]
+) -> None:
+    short = [run.rpartition("-")[2][:8] for run in runs[:2]]
+    ends = between_runs(nothing_asked(tmp_path), *short, CATALOG)
+    assert [end.question.run_id for end in ends] == runs[:2]
+    assert len({end.digest for end in ends} - {""}) == 1
+
+
 def test_two_printed_figures_hold_no_images(tmp_path: Path) -> None:
     with pytest.raises(BadParameter, match="published figures hold no images"):
         between_runs(nothing_asked(tmp_path), "he-gh-1c-resnet-50-top1", "he-t4-ms-resnet-50-top1", CATALOG)

@@ -84,11 +84,46 @@ def test_weights_change_first_and_sizes_stay_until_their_own_rung(tmp_path: Path
 
 def test_changed_weights_are_a_rung_and_its_command_names_the_transform(tmp_path: Path) -> None:
     start, goal = ends(tmp_path, goal="10crop", transforms=("redder",))
-    assert factors(start, goal)[1] == ["weights: even -> even, redder:by=2"]
+    assert factors(start, goal)[1] == ["transforms: none -> redder:by=2"]
     for rung in make_plan(start, goal, CATALOG, shapley=False).rungs[1:]:
         assert rung.question.request.transforms == ("redder:by=2",)
         (again,) = plan(rung.question.request, CATALOG)
         assert again.run_id == rung.question.run_id
+
+
+DARKER = "mean=0.5+0.5+0.5"
+TO_DARKER = "normalisation: mean 0 0 0 -> mean 0.5 0.5 0.5"
+
+
+def test_of_the_same_tensors_only_what_is_done_to_them_and_to_pixels_is_a_rung(tmp_path: Path) -> None:
+    start, goal = ends(tmp_path, goal="1crop", preprocess=DARKER)
+    assert factors(start, goal) == [[], [TO_DARKER]]
+    start, goal = ends(tmp_path, goal="1crop", preprocess=DARKER, transforms=("redder",))
+    assert factors(start, goal) == [[], [TO_DARKER], ["transforms: none -> redder:by=2"]]
+    made = make_plan(start, goal, CATALOG, shapley=False)
+    for rung in made.rungs:
+        (again,) = plan(rung.question.request, CATALOG)
+        assert again.run_id == rung.question.run_id
+    assert made.rungs[-1].question.run_id == goal.question.run_id
+
+
+def test_sizes_and_resampling_of_the_same_tensors_are_factors_of_the_protocol(tmp_path: Path) -> None:
+    start, goal = ends(tmp_path, goal="1crop", preprocess="resize=18,interpolation=bicubic")
+    assert factors(start, goal) == [[], ["interpolation: bilinear -> bicubic"], ["resize: 16 -> 18"]]
+    assert make_plan(start, goal, CATALOG, shapley=False).rungs[-1].question.run_id == goal.question.run_id
+    start, goal = ends(tmp_path, start="1crop:resize=20", goal="1crop:resize=20", preprocess="resize=18")
+    assert [f.split(":")[0] for f in factors(start, goal)[-1]] == ["preprocessing"]
+
+
+def test_weights_of_another_name_are_the_same_tensors_if_their_digests_are_equal(tmp_path: Path) -> None:
+    start, goal = ends(tmp_path, goal="1crop:resize=16", weights="reddish", preprocess=DARKER)
+    other = "weights: even -> reddish, preprocess mean=0.5+0.5+0.5"
+    assert factors(start, goal)[1] == [other, TO_DARKER]
+    same = [dataclasses.replace(each, digest="d") for each in (start, goal)]
+    assert factors(*same)[1] == [TO_DARKER]
+    assert factors(same[0], dataclasses.replace(goal, digest="e"))[1] == [other, TO_DARKER]
+    patches2 = end(dataclasses.replace(asked(tmp_path, "1crop"), architectures=("patches2",)))
+    assert factors(same[0], dataclasses.replace(patches2, digest="d"))[1] == ["architecture: patches -> patches2"]
 
 
 def test_another_network_is_confounded_with_its_weights(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from benchsuite import load_plugins
+from benchsuite import Architecture, load_plugins
 from benchsuite.explanation import ledger
 from benchsuite.specs.catalog import NAME
+from benchsuite.specs.parameters import bind_architecture
 
 ROWS = ledger.load()
 
@@ -134,10 +135,59 @@ def test_a_row_without_a_figure_has_no_error():
         ("timm:resnet50.a1_in1k", "resnet50"),
         ("torchvision:wide_resnet50_2", "wide_resnet50_2"),
         ("resnet20", "resnet20"),
+        ("pnn:nfilters=8,level=0.1", "pnn"),
+        ("hub:owner/repository:net", "net"),
+        ("./net.py:build:depth=5", "build"),
     ],
 )
 def test_the_model_behind_a_name(name, model):
     assert ledger.base(name) == model
+
+
+def pnn(options):
+    """A run of the network with these options on all images of CIFAR-10, as ``run --json`` has it."""
+    sizes = {"resize": [32], "crop": [32], "interpolation": ["bilinear"]}
+    row = {"weights": "trained here (mine)", "protocol": "1crop", "dataset": "cifar10", "n": 10_000, **sizes}
+    return {"architecture": f"pnn:{options}" if options else "pnn", **row}
+
+
+def test_a_network_with_options_is_compared_with_the_figures_of_its_model_and_said_to_have_them():
+    """Options that the source of a figure states are no difference; those it does not state, or lacks, are."""
+    rows = {row.id: row for row in ledger.matching("pnn:nfilters=8", "1crop")}
+    assert {*rows.values()} == {*ledger.matching("pnn", "1crop")}
+    assert all("with nfilters=8" in " ".join(ledger.differences(row, pnn("nfilters=8"))) for row in rows.values())
+    assert ledger.differences(rows["klachko-5"], pnn("nfilters=128")) == ["other weights"]
+    several = ledger.differences(rows["klachko-6"], pnn("level=0.1,nfilters=128,nmasks=64"))
+    assert several == ["other weights", "with level=0.1", "without first_filter_size=3, mix_maps=true"]
+    assert ledger.differences(rows["pnn-reddit"], pnn("nmasks=64")) == ["other weights", "with nmasks=64"]
+    assert all(ledger.differences(row, pnn("")) == ["other weights"] for row in rows.values())
+
+
+def test_options_and_parameters_of_the_protocol_are_named_together():
+    (row,) = (row for row in ROWS if row.id == "klachko-5")
+    found = ledger.differences(row, {**pnn("nfilters=8"), "protocol": "1crop:flip=true"})
+    assert found == ["other weights", "with nfilters=8, flip=true", "without nfilters=128"]
+
+
+def test_figures_are_of_models_without_options():
+    rows = {row.id: row for row in ROWS}
+    assert ledger.is_of(rows["klachko-5"], "pnn")
+    assert not ledger.is_of(rows["klachko-5"], "pnn:nfilters=128")
+    assert not ledger.is_of(rows["klachko-1"], "pnn"), "it is of no model"
+
+
+def test_the_options_behind_figures_are_those_of_their_recipes():
+    catalog = load_plugins(entry_points=False)
+    recipes = {
+        r.name: (a.name, r.options)
+        for a in catalog.architectures.values()
+        if isinstance(a, Architecture)
+        for r in a.recipes
+    }
+    for known in ledger.trained().values():
+        name, options = recipes[known.recipe]
+        bound = bind_architecture(name, catalog.architecture, options).name
+        assert bound == (f"{name}:{known.options}" if known.options else name), known.id
 
 
 def test_matching_finds_the_variants_of_a_model():

@@ -23,6 +23,12 @@ def test_the_same_measurement_can_be_compared_with_the_published_figure() -> Non
     assert "evenly spaced" not in text
 
 
+def test_a_network_with_options_is_not_compared_with_figures_of_others() -> None:
+    text = meaning({**result(), "architecture": "resnet50:pixel_mean=true"})
+    assert ", not with the published 23.870 % of " in text
+    assert "with pixel_mean=true" in text
+
+
 def test_a_part_of_the_images_and_other_images_are_said() -> None:
     text = meaning(result(errors=58, n=500, asked__limit=500))
     assert "is wrong on 58 of 500 images of imagenet, evenly spaced among 50000;" in text

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import http.server
 import pickle
+import re
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -23,10 +24,16 @@ IMAGES = {"cifar10": 6, "cifar100": 5, "mnist": 7, "fashion-mnist": 8, "svhn": 9
 
 
 class Server:
-    """The address, the files served, and the paths that were asked for. ``cut``: only half of a body is sent."""
+    """The address, the files served, the paths that were asked for, and the ranges.
+
+    ``cut``: only half of a body is sent. ``ranges``: parts of files are sent, if ``careful`` only of a file with the
+    ``tag`` that was asked for. ``dated``: there is a date instead of a tag.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.asked, self.cut = folder, list[str](), False
+        self.ranges, self.careful, self.tag, self.dated, self.parts = False, True, '"1"', False, list[str | None]()
+        self.sent = 0
         self.address = ""
 
 
@@ -41,11 +48,25 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         if not path.is_file():
             self.send_error(404, "Not here")
             return
-        content = path.read_bytes()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
+        content, served = path.read_bytes(), self.served
+        served.parts.append(self.headers.get("Range"))
+        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if served.ranges else None
+        if wanted and served.careful and self.headers.get("If-Range") not in (None, served.tag):
+            wanted = None
+        first = int(wanted[1]) if wanted else 0
+        if first >= len(content):
+            self.send_error(416, "Not so long")
+            return
+        body = content[first:]
+        self.send_response(206 if wanted else 200)
+        self.send_header("Last-Modified" if served.dated else "ETag", served.tag)
+        self.send_header("Content-Length", str(len(body)))
+        if wanted:
+            self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if self.served.cut else content)
+        body = body[: (len(body) + 1) // 2] if served.cut else body
+        served.sent += len(body)
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Nothing is printed."""

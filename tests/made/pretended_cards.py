@@ -2,11 +2,12 @@
 
 python pretended_cards.py RESULTS
 
-Prints a JSON object: the rows, and the devices that this process asked for. The CPU computes.
+Prints a JSON object: the rows, the devices that this process asked for, and that of its loader. The CPU computes.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -38,6 +39,10 @@ def main(results: Path) -> None:
 
     torch.cuda.get_device_name = told(torch.cuda.get_device_name)
     torch.cuda.set_device = told(torch.cuda.set_device)
+    loads, catalog = list[str](), load_plugins(entry_points=False, extra=[crash_plugin])
+    logged = catalog.loaders["logged"]
+    placed = dataclasses.replace(logged, on=lambda device: (loads.append(device), logged)[1])
+    catalog = dataclasses.replace(catalog, loaders={**catalog.loaders, "logged": placed})
     request = RunRequest(
         ("speck",),
         ("1crop",),
@@ -49,11 +54,11 @@ def main(results: Path) -> None:
         batch_size=64,
         results=results,
     )
-    rows = run(request, load_plugins(entry_points=False, extra=[crash_plugin]), Progress())
+    rows = run(request, catalog, Progress())
     ran, asked = [*dict.fromkeys(asked)], []
     training = TrainRequest("tiny", "quiet", device="cuda", precision="fp32", results=results)
     trained = train(training, toy_training.catalog(), Progress())
-    print(json.dumps({"rows": rows, "run": ran, "trained": trained, "train": [*dict.fromkeys(asked)]}))
+    print(json.dumps({"rows": rows, "run": ran, "loads": loads, "trained": trained, "train": [*dict.fromkeys(asked)]}))
 
 
 if __name__ == "__main__":

@@ -108,6 +108,20 @@ def test_a_dataset_with_a_recipe_is_trained_on_unless_weights_are_named() -> Non
     assert choose(architecture(declared()), dataset, "random", 0).recipe is None
 
 
+def test_trained_weights_have_the_preprocessing_of_their_recipe_and_a_network_with_its_own_keeps_that() -> None:
+    usual, own = dataclasses.replace(OTHER, resize=40, crop=40), dataclasses.replace(OWN, mean=(0.1, 0.2, 0.3))
+    both = [dataclasses.replace(DATASET, recipe=RECIPE, preprocess=how) for how in (OTHER, usual, None)]
+    found = [choose(architecture(), dataset, None, 0) for dataset in both]
+    assert [one.preprocess for one in found] == [OTHER] * 3
+    assert [one.origin for one in found] == ["the usual one of pictures", "the recipe r", "the recipe r"]
+    assert choose(architecture(), both[1], "random", 0).preprocess == usual
+    always = dataclasses.replace(architecture(), preprocess=own, preprocessing="always")
+    mine = choose(always, both[1], None, 0)
+    assert (mine.preprocess, mine.origin) == (own, always.name)
+    assert mine.recipe is not None
+    assert (mine.recipe.preprocess, mine.recipe.sizes) == (own, (own.crop,))
+
+
 def test_a_network_of_fixed_size_is_trained_at_its_own(tmp_path: Path) -> None:
     dataset = dataclasses.replace(DATASET, recipe=RECIPE, preprocess=OTHER)
     fixed = dataclasses.replace(architecture(), input=Input(fixed=True))

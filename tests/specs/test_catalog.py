@@ -29,6 +29,7 @@ from benchsuite import (
     perturbing,
     unknown_name,
 )
+from benchsuite.contract import first_fault
 from benchsuite.specs import hookspecs
 from benchsuite.specs.catalog import check_name
 
@@ -156,10 +157,14 @@ def test_a_hook_with_an_argument_is_one_line_that_names_plugin_and_hook() -> Non
     ("hook", "value", "said"),
     [
         ("benchsuite_protocols", None, "Expected the return value to be a list of Protocol, got None"),
-        ("benchsuite_protocols", toys.PROTOCOL, "Expected the return value to be a list of Protocol, got Protocol"),
+        (
+            "benchsuite_protocols",
+            toys.PROTOCOL,
+            "Expected the return value to be a list of Protocol, got one Protocol",
+        ),
         ("benchsuite_protocols", [toys.DATASET], "Expected each value to be a Protocol, got Dataset"),
         ("benchsuite_protocols", "10crop", "Expected each value to be a Protocol, got 1"),
-        ("benchsuite_architectures", [3], "Expected each value to be a Architecture, got 3"),
+        ("benchsuite_architectures", [3], "Expected each value to be an Architecture, got 3"),
         ("benchsuite_datasets", {"toy": toys.DATASET}, "Expected each value to be a Dataset, got toy"),
         ("benchsuite_transforms", [toys.redder], "Expected each value to be a Transform, got <function redder"),
     ],
@@ -171,6 +176,86 @@ def test_a_wrong_return_value_names_plugin_and_hook(hook: str, value: object, sa
     assert text.startswith(said)
     assert f"hook {hook} of plugin made-up (extra 1)" in text
     assert "\n" not in text
+
+
+def test_a_function_with_the_name_of_a_hook_that_is_not_decorated_is_an_error() -> None:
+    forgotten = SimpleNamespace(benchsuite_protocols=lambda: [toys.PROTOCOL], __name__="made-up")
+    with pytest.raises(PluginError) as caught:
+        load_plugins(entry_points=False, extra=[forgotten])
+    said = "Expected the hook benchsuite_protocols to be decorated with hookimpl, got a plain function"
+    assert str(caught.value) == f"{said} (plugin made-up (extra 1))"
+
+
+def test_an_installed_plugin_without_hooks_is_named_and_the_others_work(site: Path) -> None:
+    install(site, "forgetful", "def protocols():\n    return []\n")
+    found = load_plugins()
+    assert ("forgetful (forgetful 1.2.3)", "no hooks, such as benchsuite_architectures, decorated with hookimpl") in (
+        found.broken
+    )
+    assert "10crop" in found.protocols
+
+
+@pytest.mark.parametrize(
+    ("hook", "value", "said"),
+    [
+        ("protocol", dataclasses.replace(toys.PROTOCOL, combine="mean"), "combine of the protocol toy to be a Combine"),
+        (
+            "architecture",
+            dataclasses.replace(toys.ARCHITECTURE, weights=[*toys.ARCHITECTURE.weights]),
+            "weights of the architecture toy to be a tuple of Weights",
+        ),
+        (
+            "architecture",
+            dataclasses.replace(
+                toys.ARCHITECTURE, preprocess=dataclasses.replace(toys.ARCHITECTURE.preprocess, interpolation="bilinar")
+            ),
+            "preprocess.interpolation of the architecture toy to be one of nearest, bilinear, bicubic",
+        ),
+        ("dataset", dataclasses.replace(toys.DATASET, open="folder"), "open of the dataset toy to be a function"),
+        ("loader", dataclasses.replace(toys.LOADER, exact="yes"), "exact of the loader toy to be True or False"),
+    ],
+)
+def test_a_field_of_another_type_names_plugin_hook_and_field(hook: str, value: object, said: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        load_plugins(entry_points=False, extra=[plugin(**{f"benchsuite_{hook}s": lambda: [value]})])
+    text = str(caught.value)
+    assert text.startswith(f"Expected {said}")
+    assert text.endswith(f"(hook benchsuite_{hook}s of plugin made-up (extra 1))")
+    assert len(text) < 300
+
+
+def test_all_fields_of_the_built_in_values_have_the_declared_types() -> None:
+    """Built-in values are not checked at each start."""
+    found = load_plugins(entry_points=False)
+    kinds = found.architectures, found.protocols, found.datasets, found.loaders, found.reporters, found.transforms
+    for declared in kinds:
+        for name, value in declared.items():
+            assert first_fault(value) is None, name
+
+
+def test_a_parameter_without_a_default_names_plugin_and_parameter() -> None:
+    def change(*, by: int) -> object:
+        return by
+
+    odd = perturbing("odd", change, note="n", source="s")  # type: ignore[arg-type]
+    with pytest.raises(PluginError, match=r"parameter by of the protocol odd to be given a default, got none \(hook"):
+        load_plugins(entry_points=False, extra=[plugin(benchsuite_protocols=lambda: [odd])])
+
+
+def test_a_data_set_that_cannot_be_opened_names_its_plugin() -> None:
+    def fails(path: str | None, split: str) -> object:
+        raise KeyError("labels")
+
+    for function, said in (
+        (fails, r"to be without an error, got KeyError: 'labels'$"),
+        (lambda path, split: [1], r"returns to be a Split, got \[1\]$"),
+        (lambda path: None, r"to be without an error, got TypeError: .*takes 1 positional argument"),
+    ):
+        odd = dataclasses.replace(toys.DATASET, open=function)
+        found = load_plugins(entry_points=False, extra=[plugin(benchsuite_datasets=lambda odd=odd: [odd])])
+        found = dataclasses.replace(found, datasets={"toy": odd})
+        with pytest.raises(PluginError, match=rf"open of the data set toy, plugin made-up \(extra 1\),.* {said}"):
+            found.open_dataset("toy")
 
 
 def test_a_hook_that_fails_is_one_line_that_names_plugin_and_hook() -> None:

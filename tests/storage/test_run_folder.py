@@ -129,6 +129,14 @@ def test_a_run_is_found_by_its_id_its_beginning_or_its_path(tmp_path: Path) -> N
     assert find_run(tmp_path / "elsewhere", str(second)) == second
 
 
+def test_the_beginning_of_the_last_part_is_enough_and_of_two_such_parts_both_are_named(tmp_path: Path) -> None:
+    first, second = (saved(tmp_path, f"net-1crop-digits-{digits}") for digits in ("f894756e", "f012cafe"))
+    assert find_run(tmp_path, "f89") == first
+    assert find_run(tmp_path, "f01") == second
+    with pytest.raises(UnknownName, match=r"^Expected one run, got 2 that begin with 'f'"):
+        find_run(tmp_path, "f")
+
+
 def test_a_whole_id_wins_over_the_beginning_of_another(tmp_path: Path) -> None:
     short = saved(tmp_path, "net-1")
     saved(tmp_path, "net-12")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from planted_defects import PLANTED, SOUND, Cached, built
 
-from benchsuite import Architecture, BenchsuiteError, Catalog, UnknownName, hookimpl, load_plugins
+from benchsuite import Architecture, BenchsuiteError, Catalog, Dataset, Loader, UnknownName, hookimpl, load_plugins
 from benchsuite.testing import DEFECTS, Defect, check_architecture, check_plugin
 from benchsuite.testing.plugin import PluginValues, check_discovery, check_value, find_plugin
 
@@ -118,3 +118,25 @@ def test_every_value_of_a_plugin_has_its_own_finding() -> None:
         "architecture planted": "",
         "architecture planted2": "class-count",
     }
+
+
+def test_a_check_that_a_plugin_makes_fail_is_a_finding() -> None:
+    class Odd:
+        name = "odd"
+
+        def __getattr__(self, name: str) -> object:
+            raise KeyError(name)
+
+    odd: Any = Odd()
+    finding = check_value("reporter", "odd", Catalog(reporters={"odd": odd}, owners={("reporter", "odd"): "p"}))
+    assert finding.defect == "error"
+    assert "reporter odd" in finding.problem
+
+
+def test_a_data_set_and_a_loader_that_return_other_values_are_findings() -> None:
+    dataset = Dataset("odd", lambda path, split: [], mirror=True, note="n", source="s", path="none")  # type: ignore[arg-type, return-value]
+    finding = check_value("dataset", "odd", Catalog(datasets={"odd": dataset}, owners={("dataset", "odd"): "p"}))
+    assert "Expected what open returns to be a Split, got list" in finding.problem
+    loader = Loader("odd", lambda split, samples, then, workers: iter(samples), exact=True, note="n")
+    finding = check_value("loader", "odd", Catalog(loaders={"odd": loader}, owners={("loader", "odd"): "p"}))
+    assert "to be what then(pixels, seconds) returned" in finding.problem

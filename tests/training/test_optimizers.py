@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from toy_training import USUAL
 
 from benchsuite import BadParameter, Optimizer
 from benchsuite.specs.recipe import OPTIMIZERS
-from benchsuite.training.optimizers import clear_gradients, freeze, make, set_rate
+from benchsuite.training.optimizers import clear_gradients, freeze, make, restore, set_rate
 
 CASES = {
     "sgd": (Optimizer("sgd", 0.1), twins.sgd(0.1, 0, False, 0)),
@@ -95,3 +97,31 @@ def test_rate_and_momentum_can_be_moved(name: str, field: str) -> None:
     (group,) = optimiser.param_groups
     assert group["lr"] == 0.03
     assert group[field] == (0.77 if field == "momentum" else (0.77, before[1]))
+
+
+@pytest.mark.parametrize("after", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("name", ["momentum", "adam", "adamw", "rmsprop", "adagrad", "adadelta"])
+def test_a_state_of_another_memory_format_goes_on_to_the_same_weights(name: str, after: Any) -> None:
+    recipe = dataclasses.replace(USUAL, optimizer=CASES[name][0])
+    before = torch.contiguous_format if after == torch.channels_last else torch.channels_last
+    torch.manual_seed(0)
+    layer = torch.nn.Conv2d(4, 5, 3, bias=False).to(memory_format=before)
+    optimiser, gradients = make(layer, recipe), torch.randn(4, 5, 4, 3, 3)
+
+    def step(module: Any, optimiser: Any, gradient: Any) -> None:
+        module.weight.grad = torch.empty_like(module.weight).copy_(gradient)
+        optimiser.step()
+
+    for gradient in gradients[:2]:
+        step(layer, optimiser, gradient)
+    state = optimiser.state_dict()
+    kept = copy.deepcopy(state)
+    other = copy.deepcopy(layer).to(memory_format=after)
+    resumed = make(other, recipe)
+    restore(resumed, state)
+    for gradient in gradients[2:]:
+        step(layer, optimiser, gradient)
+        step(other, resumed, gradient)
+    assert layer.weight.stride() != other.weight.stride()
+    torch.testing.assert_close(other.weight, layer.weight, rtol=1e-6, atol=1e-7)
+    assert kept["param_groups"] == state["param_groups"]

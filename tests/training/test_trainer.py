@@ -39,6 +39,7 @@ from benchsuite.training import batches
 from benchsuite.training import trainer as engine
 from benchsuite.training.images import TrainingImages, read, training_images
 from benchsuite.training.job import TrainRequest
+from benchsuite.training.network import in_layout
 from benchsuite.training.run import train
 from benchsuite.training.trainer import Trainer, TrainingCompute, correct_answers
 
@@ -160,6 +161,24 @@ def test_lower_precisions_learn_about_the_same(precision: str) -> None:
     again = trainer(QUIET, TrainingCompute(precision=precision))
     again.restore(lower.state())
     assert same(run(again), run(lower))
+
+
+def test_weights_are_contiguous_where_they_are_multiplied_with_and_learn_the_same(monkeypatch: Any) -> None:
+    arrays = {size: read(SPLIT, SPLIT.samples, toy_training.PREPROCESS, size) for size in (8, 12)}
+    recipe = dataclasses.replace(QUIET, sizes=(8, 12))
+    several = [trainer(recipe, images=training_images(arrays, SPLIT.samples, "cpu"))]
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "benchsuite.training.trainer.in_layout",
+            lambda module, *how, products: in_layout(module, *how, products=not products),
+        )
+        several.append(trainer(recipe, images=training_images(arrays, SPLIT.samples, "cpu")))
+    formats = [{p.is_contiguous() for p in one.module.parameters()} for one in several]
+    assert formats == [{True}, {True, False}]
+    plain, last = (run(one, 9).module.state_dict() for one in several)
+    for name, tensor in plain.items():
+        torch.testing.assert_close(tensor, last[name], rtol=1e-3, atol=1e-4, msg=name)
+    assert {p.is_contiguous() for p in trainer(QUIET).module.parameters()} == {True, False}
 
 
 def test_several_sizes_come_in_turn() -> None:

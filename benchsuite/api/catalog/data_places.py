@@ -164,8 +164,8 @@ def download_data(name: str, *, to: str | Path | None = None, **options: Unpack[
     """Downloads a data set that may be had freely and adds it, as ``benchsuite data download`` does.
 
     ``to`` is the folder for its files, new or empty; by default $BENCHSUITE_DATA/NAME, else a folder in the cache. A
-    folder that holds the data set already is added as it is. An interrupted download leaves nothing. Raises a
-    ``BenchsuiteError``.
+    folder that holds the data set already is added as it is. A download that breaks off or is interrupted goes
+    on in the next call. Raises a ``BenchsuiteError``.
     """
     from benchsuite.data.downloads import download
     from benchsuite.doctor.admission import admit

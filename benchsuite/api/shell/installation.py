@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchsuite.api.options import results_folder
 from benchsuite.api.shell.caches import list_cache, size
 from benchsuite.api.shown import Section, Shown
-from benchsuite.errors import first_line
+from benchsuite.errors import BenchsuiteError, first_line
 from benchsuite.specs.catalog import Catalog, load_plugins
 from benchsuite.storage.environment import described
 from benchsuite.storage.files import cache_dir
@@ -129,12 +129,21 @@ def check_installation(
     """Tries what is installed, each loader, device and folder, as ``benchsuite doctor`` does.
 
     A loader reads 33 made-up images, through a file that it prepares if it needs one; a device multiplies matrices.
-    ``settings`` are shown below: name, value, and where it comes from. ``every`` shows each package and extra.
+    ``settings`` are shown below: name, value, and where it comes from. ``every`` shows each package and extra. A plugin
+    that makes other commands fail is a line, and then only the built-in ones are tried.
     """
-    catalog, settings = catalog or load_plugins(), tuple(settings)
+    catalog, settings = catalog or _catalog(), tuple(settings)
     origins = {name: origin for name, _, origin in settings}
     trials = (*_packages(), *_plugins(catalog), *_loaders(catalog), *_devices(), *_folders(origins))
     return Installation(trials, settings, every)
+
+
+def _catalog() -> Catalog:
+    """All plugins; if one of those installed is an error to all commands, the built-in ones and that error."""
+    try:
+        return load_plugins()
+    except BenchsuiteError as error:
+        return replace(load_plugins(entry_points=False), broken=(("installed", str(error)),))
 
 
 def _packages() -> Iterator[Trial]:

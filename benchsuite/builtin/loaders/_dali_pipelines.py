@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,10 +21,10 @@ FILTERS = {
 
 
 class Decoder:
-    """A ``Decode`` with pipelines of its own, which are built when they are needed. ``gpu`` decodes by nvJPEG."""
+    """A ``Decode`` with pipelines of its own, built when they are needed. On a CUDA ``device``, nvJPEG decodes."""
 
-    def __init__(self, view: View, threads: int, *, gpu: bool) -> None:
-        self.view, self.threads, self.gpu = view, max(1, threads), gpu
+    def __init__(self, view: View, threads: int, device: str | None) -> None:
+        self.view, self.threads, self.device = view, max(1, threads), device
         self.pipelines: dict[bool, Any] = {}
 
     def __call__(self, items: Sequence[Any]) -> list[Any]:
@@ -48,7 +47,7 @@ class Decoder:
         pipeline.feed_input("images", [np.frombuffer(items[i], np.uint8) if files else items[i] for i in numbers])
         pipeline.feed_input("numbers", [np.array(i, np.int64) for i in numbers])
         resized, returned = pipeline.run()
-        resized = resized.as_cpu() if self.gpu else resized
+        resized = resized.as_cpu() if self.device else resized
         got = [int(np.array(returned.at(i))) for i in range(len(returned))]
         if got != [*numbers]:
             rule, wrong = f"those of {[*numbers]}", f"{got}: no number is printed"
@@ -57,16 +56,16 @@ class Decoder:
 
     def _built(self, files: bool) -> Any:
         """The pipeline for batches of any size up to ``BATCH``: nothing is padded, repeated or shuffled."""
-        pipeline = Pipeline(BATCH, self.threads, self._device(), prefetch_queue_depth=1)
+        pipeline = Pipeline(BATCH, self.threads, self._number(), prefetch_queue_depth=1)
         with pipeline:
             number = fn.external_source(name="numbers", dtype=types.INT64, ndim=0)
             if files:
                 content = fn.external_source(name="images", dtype=types.UINT8, ndim=1)
-                device = "mixed" if self.gpu else "cpu"
+                device = "mixed" if self.device else "cpu"
                 image = fn.decoders.image(content, device=device, output_type=types.RGB, adjust_orientation=False)
             else:
                 image = fn.external_source(name="images", dtype=types.UINT8, ndim=3, layout="HWC")
-                image = image.gpu() if self.gpu else image
+                image = image.gpu() if self.device else image
             pipeline.set_outputs(fn.resize(image, **self._resize()), number)
         pipeline.build()
         return pipeline
@@ -76,11 +75,11 @@ class Decoder:
         size = {"size": list(resize)} if isinstance(resize, tuple) else {"resize_shorter": resize}
         return {"interp_type": FILTERS[self.view.interpolation], "antialias": self.view.antialias, **size}
 
-    def _device(self) -> int | None:
-        """The number of the CUDA device, as ``--device cuda`` chooses it; None for the CPU."""
-        if not self.gpu:
+    def _number(self) -> int | None:
+        """The number of the CUDA device; None for the CPU."""
+        if self.device is None:
             return None
         import torch
 
-        count: int = torch.cuda.device_count()
-        return int(os.environ.get("LOCAL_RANK", "0")) % count
+        number: int | None = torch.device(self.device).index
+        return int(torch.cuda.current_device()) if number is None else number

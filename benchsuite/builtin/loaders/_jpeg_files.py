@@ -25,6 +25,11 @@ _SIZES, _OTHER_SIZES = (0xC0, 0xC1, 0xC2), (0xC3, *range(0xC5, 0xC8), *range(0xC
 _ADOBE, _SCAN = 0xEE, 0xDA
 
 
+def cuda(device: str) -> str:
+    """The device of a run if it is a CUDA device, else the current one, ``cuda``: a decoder there needs one."""
+    return device if device.startswith("cuda") else "cuda"
+
+
 def plain_size(content: bytes) -> tuple[int, int] | None:
     """(height, width) of a whole JPEG file, grey or YCbCr of 8 bits, which decoders agree how to read; else None.
 

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from benchsuite import BadParameter, DataError, Loader, Sample, Split, TooLarge, View, expected, first_line, hookimpl
+from benchsuite import (
+    BadParameter,
+    DataError,
+    Loader,
+    Sample,
+    Split,
+    View,
+    expected,
+    first_line,
+    hookimpl,
+    refuse_large,
+    resized_shape,
+)
 from benchsuite.builtin.loaders import _jpeg_files
 
 T = TypeVar("T")
@@ -16,65 +29,60 @@ PACKAGE = "pip install 'benchsuite[dali]', or nvidia-dali-cuda130 for CUDA 13"
 FILTERS = ("nearest", "bilinear", "bicubic", "lanczos")
 
 
-def decoder(*, gpu: bool) -> str:
-    """``DALI 2.4.0``. Raises ``DataError`` if it is not installed, or if there is no CUDA device for ``gpu``."""
+def decoder(device: str | None) -> str:
+    """``DALI 2.4.0``. Raises ``DataError`` if it is not installed, or for a CUDA ``device`` if there is none."""
     try:
         version = importlib.import_module("nvidia.dali").__version__
     except Exception as error:  # its libraries fail in ways of their own
         raise DataError(expected("NVIDIA DALI", "installed", first_line(error), PACKAGE)) from None
-    if not gpu:
+    if device is None:
         return f"DALI {version}"
     import torch
 
     if not torch.cuda.is_available():
         raise DataError(expected("--loader dali:gpu", "used with a CUDA device", "none", "dali needs none"))
-    return f"DALI {version}, {torch.cuda.get_device_name()}"
+    return f"DALI {version}, {torch.cuda.get_device_name(device)}"
 
 
-def resized(view: View, *, gpu: bool) -> Any:
-    """The ``images`` of a loader at the resize of a view. Raises ``BadParameter`` for a filter that DALI lacks."""
+def resized(view: View, *, device: str | None) -> Any:
+    """The ``images`` of a loader at the resize of a view, on a CUDA ``device`` or the CPU.
+
+    Raises ``BadParameter`` for a filter that DALI lacks.
+    """
     if view.interpolation not in FILTERS:
         rule = f"one of DALI's: {', '.join(FILTERS)}"
         raise BadParameter(expected("the interpolation with --loader dali", rule, view.interpolation))
 
+    def check_size(height: int, width: int) -> None:
+        refuse_large((height, width), resized_shape(height, width, view))
+
     def images(split: Split, samples: Sequence[Sample], then: Callable[[Any, float], T], workers: int) -> Iterator[T]:
         from benchsuite.builtin.loaders._dali_pipelines import Decoder
 
-        opened = partial(Decoder, view, workers, gpu=gpu)
-        return _jpeg_files.in_batches(split, samples, then, workers, opened, partial(_check_size, view))
+        opened = partial(Decoder, view, workers, device)
+        return _jpeg_files.in_batches(split, samples, then, workers, opened, check_size)
 
     return images
 
 
-def _check_size(view: View, height: int, width: int) -> None:
-    """Raises ``TooLarge`` for an image that the resize would make as large as the reference decoder refuses."""
-    from PIL import Image
-
-    limit, resize = Image.MAX_IMAGE_PIXELS, view.resize
-    if isinstance(resize, int):
-        resize = resize, resize * max(height, width) // min(height, width)
-    pixels = resize[0] * resize[1]
-    if limit is not None and pixels > limit:
-        got = f"{width} x {height} resized to {pixels} pixels"
-        raise TooLarge(expected("an image", f"of at most {limit} pixels after its resize", got))
+def on(device: str) -> Loader:
+    """``dali:gpu`` on a CUDA device; on the first one for a run that computes elsewhere."""
+    note = "NVIDIA DALI on a CUDA device: nvJPEG decodes, DALI's filters resize and round the longer side; needs DALI"
+    return replace(_loader("dali:gpu", note, _jpeg_files.cuda(device)), on=on)
 
 
-def _loader(name: str, note: str, *, gpu: bool) -> Loader:
-    how = partial(resized, gpu=gpu)
-    return Loader(name, images=None, exact=False, note=note, resized=how, decoder=partial(decoder, gpu=gpu))
+def _loader(name: str, note: str, device: str | None) -> Loader:
+    how = partial(resized, device=device)
+    return Loader(name, images=None, exact=False, note=note, resized=how, decoder=partial(decoder, device))
 
 
 DALI = _loader(
     "dali",
     "NVIDIA DALI on the CPU: the reference decoder's pixels, resized by DALI's filters, which round the longer side; "
     "needs DALI",
-    gpu=False,
+    None,
 )
-DALI_GPU = _loader(
-    "dali:gpu",
-    "NVIDIA DALI on a CUDA device: nvJPEG decodes, DALI's filters resize and round the longer side; needs DALI",
-    gpu=True,
-)
+DALI_GPU = on("cuda")
 
 
 @hookimpl

@@ -50,7 +50,7 @@ def measure(
     vanished = 0
     progress.start(f"measuring {len(samples)} images", len(samples))
     try:
-        for batched, pixels in _cut(question, samples, attacked or view):
+        for batched, pixels in _cut(question, samples, attacked or view, device):
             flips = np.full(len(pixels), view.flip)
             with torch.no_grad(), computing("fp32", network.device):
                 x, batch = network.differentiable(pixels, flips, batched)
@@ -71,9 +71,11 @@ def measure(
     return Measurement(len(samples), describe(view), side, **shares, vanished=vanished, kernels=kernels)
 
 
-def _cut(question: Question, samples: Sequence[Sample], view: View) -> Iterator[tuple[list[Sample], NDArray[np.uint8]]]:
+def _cut(
+    question: Question, samples: Sequence[Sample], view: View, device: str
+) -> Iterator[tuple[list[Sample], NDArray[np.uint8]]]:
     """The samples and their crops, uint8 (n, h, w, 3), in the batches in which a run computes this view."""
-    loader = READER if question.loader.images is None else question.loader
+    loader = READER if question.loader.images is None else question.loader.at(device)
     for batch in batches(pieces(loader, question.split, samples, (view,)), (view,), 64):
         yield [samples[piece.sample] for piece in batch], np.stack([piece.pixels for piece in batch])
 

@@ -152,7 +152,7 @@ def figures(name: str) -> tuple[Published, ...]:
     elif any(sign in name for sign in "*?["):
         rows = [row for row in known if fnmatch.fnmatchcase(row.id, name)]
     else:
-        rows = [row for row in known if row.architecture and ledger.base(row.architecture) == ledger.base(name)]
+        rows = [row for row in known if ledger.is_of(row, name)]
     if not rows:
         models = {ledger.base(row.architecture) for row in known if row.architecture}
         raise unknown_name("model, published figure or pattern of ids", name, {*models, *(row.id for row in known)})

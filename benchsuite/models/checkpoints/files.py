@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import pickletools
 import re
 import tarfile
 import warnings
@@ -227,7 +228,36 @@ def _conversion(call: str, path: Path, then: str = "", kept: str = "c") -> str:
 def _trusted(path: Path, call: str) -> str:
     """The three lines that convert a file that would run code, for users who trust it."""
     load = f"c = {call}({path.name!r}, map_location='cpu', weights_only=False)"
-    return f"If you trust the file, convert it: import torch; {load}; torch.save(c['state_dict'], 'new.pth')"
+    return f"If you trust the file, convert it: import torch; {load}; torch.save({_tensors_in(path)}, 'new.pth')"
+
+
+SAFE = ("collections ", "torch ", "torch._utils ")
+"""How names of classes begin that a state dict has by itself."""
+
+
+def _tensors_in(path: Path) -> str:
+    """The expression of a state dict in what a file of code holds: a whole module, alone or in a dictionary.
+
+    It is read from the names of classes and keys in the pickle, which is not executed.
+    """
+    words, at, usual = list[str](), -1, "c['state_dict']"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            pickled = archive.read(next(n for n in archive.namelist() if n.endswith("data.pkl")))
+        for code, word, _ in pickletools.genops(pickled):
+            if (
+                code.name == "GLOBAL"
+                and at < 0
+                and not str(word).startswith(("collections ", "torch ", "torch._utils "))
+            ):
+                at = len(words)
+            elif code.name in ("BINUNICODE", "SHORT_BINUNICODE"):
+                words.append(str(word))
+    except (StopIteration, ValueError, KeyError, zipfile.BadZipFile, OSError):
+        return usual
+    if at < 0 or "_parameters" not in words[at : at + 4]:  # what torch.nn.Module keeps first, after ``training``
+        return usual
+    return f"c[{words[at - 1]!r}].state_dict()" if at else "c.state_dict()"
 
 
 def _read_pickle(path: Path) -> Any:

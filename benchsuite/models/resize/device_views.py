@@ -57,7 +57,7 @@ class DeviceViews:
         if os.getpid() != self._process or (seen <= height * width and whole):
             return None
         for view, high, wide in scales:
-            resizing.refuse_large(image, high, wide)
+            resizing.refuse_large(resizing.size(image), (high, wide))
             for axis, size in passes(height, width, high, wide, pillow()) if resizing.by_pillow(view) else ():
                 coefficients((height, width)[axis], size, view.interpolation)  # kept for the device's thread
         count = 0 if isinstance(image, ResidentImage) else 3 * height * width

@@ -84,7 +84,7 @@ def test_lines(k: int, pair: Paired) -> Iterator[str]:
     yield f"top-{k}: {pair.fixed} fixed, {pair.broken} broken, p = {p_value(pair.p)} (McNemar, exact)"
     changed = pair.fixed + pair.broken
     if pair.detectable is None:
-        yield f"  {changed} changed images are too few to show anything"
+        yield f"  {'1 changed image is' if changed == 1 else f'{changed} changed images are'} too few to show anything"
     else:
         least = share_words(Fraction(pair.detectable), pair.n)
         yield f"  with {changed} changed images, {least} is the smallest true change that would be found 4 times in 5"

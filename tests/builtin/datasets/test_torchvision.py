@@ -91,7 +91,7 @@ def test_a_damaged_archive_with_the_right_checksum_is_one_line(
 
 def test_a_disk_that_is_full_is_no_fault_of_the_server(server: Server, tmp_path: Path) -> None:
     (tmp_path / "got").mkdir()
-    (tmp_path / "got" / "cifar-10-python.tar.gz").symlink_to("/dev/full")
+    (tmp_path / "got" / "cifar-10-python.tar.gz.partial").symlink_to("/dev/full")
     run = DATASETS["cifar10"].fetch
     assert run is not None
     with pytest.raises(StorageError, match=r"Cannot write .*cifar-10-python.tar.gz: No space left on device"):

@@ -154,11 +154,18 @@ def test_the_way_of_the_gpu_is_the_same_but_for_its_devices(
     )
     monkeypatch.setattr(_dali_pipelines, "fn", pretended)
     monkeypatch.setattr(type(known.external_source(name="x")), "gpu", lambda self: self)
-    monkeypatch.setattr(_dali_pipelines.Decoder, "_device", lambda self: None)
+    monkeypatch.setattr(_dali_pipelines.Decoder, "_number", lambda self: None)
     split = opened(folder(tmp_path, kinds()))
     for found, wanted in zip(pixels_of(split, loader=GPU), pixels_of(split), strict=True):
         np.testing.assert_array_equal(found, wanted)
     assert "mixed" in asked
+
+
+def test_a_pipeline_is_on_the_card_of_its_decoder(installed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchsuite.builtin.loaders._dali_pipelines import Decoder
+
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 5)
+    assert [Decoder(SHORT, 1, device)._number() for device in ("cuda:1", "cuda", None)] == [1, 5, None]
 
 
 def test_a_filter_that_dali_lacks_and_an_image_that_would_be_too_large_are_refused(
@@ -191,8 +198,8 @@ def test_the_gpu_needs_a_device(installed: None, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(DataError, match=r"^Expected --loader dali:gpu to be used with a CUDA device, got none"):
         GPU.check()
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a pretended device")
-    assert module.decoder(gpu=True) == f"{module.decoder(gpu=False)}, a pretended device"
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"a pretended {device}")
+    assert module.decoder("cuda:1") == f"{module.decoder(None)}, a pretended cuda:1"
 
 
 def test_the_file_decoder_is_used_where_a_split_reads_files(installed: None, tmp_path: Path) -> None:

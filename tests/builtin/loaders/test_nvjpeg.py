@@ -28,7 +28,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
 
     def on_the_host(files: Any, mode: str, device: str) -> Any:
-        assert device == "cuda"
+        assert device == "cuda:1"
         calls.append(len(files))
         return torchvision.io.decode_jpeg(files, mode=mode, device="cpu")
 
@@ -41,7 +41,9 @@ def opened(root: Path) -> Split:
 
 
 def pixels_of(split: Split, workers: int = 0) -> list[Any]:
-    return list(nvjpeg.images(split, split.samples, lambda pixels, _: pixels, workers))
+    images = NVJPEG.at("cuda:1").images
+    assert images is not None
+    return list(images(split, split.samples, lambda pixels, _: pixels, workers))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -58,9 +60,9 @@ def test_plain_files_are_decoded_together_and_others_by_the_reference(
 
 
 def test_the_conformance_kit_finds_nothing_for_arrays_and_for_files(tmp_path: Path, decoded: list[int]) -> None:
-    check_loader(NVJPEG)
+    check_loader(NVJPEG.at("cuda:1"))
     assert decoded == []
-    check_loader(NVJPEG, opened(folder(tmp_path, kinds())))
+    check_loader(NVJPEG.at("cuda:1"), opened(folder(tmp_path, kinds())))
 
 
 @pytest.mark.parametrize("name", damaged())
@@ -92,9 +94,11 @@ def test_it_needs_a_device_whose_name_is_part_of_the_keys(monkeypatch: pytest.Mo
     with pytest.raises(DataError, match=r"^Expected --loader nvjpeg to be used with a CUDA device, got none$"):
         NVJPEG.check()
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a pretended device")
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"a pretended {device}")
     monkeypatch.setattr(nvjpeg, "function", lambda: ("torchcodec 1.0", len))
-    assert nvjpeg.decoder() == "nvJPEG by torchcodec 1.0, a pretended device"
+    found = NVJPEG.at("cuda:1").decoder
+    assert found is not None
+    assert found() == "nvJPEG by torchcodec 1.0, a pretended cuda:1"
 
 
 def test_the_warning_of_torchvision_does_not_leave_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

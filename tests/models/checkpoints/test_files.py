@@ -119,6 +119,19 @@ def test_the_conversion_that_an_error_gives_works(tmp_path: Path, monkeypatch: p
     assert equal(build(architecture(), chosen(Path("new.pth")), 5), STATE)
 
 
+@pytest.mark.parametrize("key", [None, "model", "net"])
+def test_the_conversion_of_a_whole_module_works_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = architecture().build(5)
+    module.load_state_dict(STATE)
+    torch.save(module if key is None else {"epoch": 3, key: module, "best": 0.5}, "net.pth")
+    line = refused(Path("net.pth"))
+    exec(line.partition("convert it: ")[2].rpartition(" (net.pth)")[0])
+    assert equal(build(architecture(), chosen(Path("new.pth")), 5), STATE)
+
+
 def as_torchscript(path: Path) -> None:
     class Tiny(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

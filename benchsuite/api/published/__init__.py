@@ -1,0 +1,1 @@
+"""Runs beside the published figures of their networks."""
