@@ -50,9 +50,8 @@ def bare(bench: Bench) -> Outcome:
         bench.rates[precision] = rates[0]
         smaller = ", ".join(f"{rate:.0f} in {n}" for n, rate in zip(sizes[1:], rates[1:], strict=True))
         words.append(f"{precision} {rates[0]:.0f} ({smaller})")
-    return measured(
-        f"images/s in batches of {bench.sizes.batch}: {', '.join(words)}", images_per_second=dict(bench.rates)
-    )
+    text = f"images/s in batches of {bench.sizes.batch}: {', '.join(words)}"
+    return measured(text, images_per_second=dict(bench.rates))
 
 
 def bare_maps(bench: Bench) -> Outcome:
@@ -176,9 +175,7 @@ def timm_loop(bench: Bench) -> Outcome:
     text = f"{whole:.0f} images/s of {seen[-1]} with the start of {workers} workers, {later:.0f} after the first batch"
     ours = bench.rates.get("1crop made-up:files")
     if ours is not None:
-        text += (
-            f"; 1crop of these files is {ours / whole:.2f} times as fast as the first, {ours / later:.2f} as the second"
-        )
+        text += f"; 1crop of these files has {ours / whole:.2f} times the first, {ours / later:.2f} times the second"
     return measured(text, images_per_second=whole, after_first=later, ours_of_first=ours and ours / whole)
 
 

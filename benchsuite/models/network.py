@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 _Part = tuple[Callable[[], Scores], Callable[[], Places]]
 """How to fetch the scores and the places of a part of a batch."""
 
+GOOD_PARTS = 50
+"""Parts that fit in a row, after which larger ones are tried: another process may have had the memory for a moment."""
+
 COMPILED = 0.05
 """Largest allowed difference of a compiled network's logits, relative to the largest logit: rounding in bfloat16."""
 
@@ -44,7 +47,7 @@ class Network:
     """A loaded network; it implements ``Predict``. ``seconds`` is the time that it has computed so far.
 
     ``scores`` holds the ``ScoreMap`` for each nominal size of the dense views. ``fits`` is how many pixels of a batch
-    fit into the memory of the device; None as long as every batch has fit.
+    fit into the memory of the device; None as long as every batch has fit. It is doubled after ``GOOD_PARTS`` parts.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Network:
         self.inputs = InputNormalization(preprocess, self.device)
         self.transfer = transfer(self.device)
         self.fits: int | None = None
+        self._good = 0
         self.seconds = 0.0
 
     def __call__(
@@ -122,12 +126,19 @@ class Network:
             if part is not None:
                 parts.append(part)
                 at += step
+                self._fitted()
             elif step == 1:
                 size = f"{pixels.shape[1]}x{pixels.shape[2]} pixels"
                 raise BenchsuiteError(expected("an image", f"small enough for the memory of {self.device}", size))
             else:
-                self.fits = area * (step // 2)
+                self.fits, self._good = area * (step // 2), 0
         return lambda: self._finish(parts)
+
+    def _fitted(self) -> None:
+        """Notes a part that fit."""
+        self._good += 1
+        if self.fits is not None and self._good >= GOOD_PARTS:
+            self.fits, self._good = 2 * self.fits, 0
 
     def compile(self, *, crops: bool = True) -> None:
         """Compiles the network for batches of any number of crops (if ``crops``), and for score maps of any size.

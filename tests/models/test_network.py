@@ -268,6 +268,20 @@ def test_a_batch_without_memory_is_halved_and_gives_the_same_scores(most: int) -
     assert max(module.sizes) <= most, "what fits is remembered"
 
 
+def test_larger_batches_are_tried_again_when_there_may_be_memory() -> None:
+    """Another process may have had it for a moment, which must not slow the rest of a run."""
+    module, flips = Small(2 * 32 * 32), np.zeros(8, dtype=bool)
+    it = network(module=module)
+    it(images(8), flips, CROP)
+    assert it.fits == 2 * 32 * 32
+    module.most = 10**9
+    for _ in range(networks.GOOD_PARTS):  # of four parts, later of two
+        it(images(8), flips, CROP)
+    module.sizes.clear()
+    it(images(8), flips, CROP)
+    assert module.sizes == [8]
+
+
 def test_what_fits_is_known_for_images_of_another_size() -> None:
     module = Small(4 * 32 * 32)
     it = network(module=module)
