@@ -45,5 +45,9 @@ class PluginManager:
             if getattr(function, self.mark, False):
                 of.get_hookimpls().append(SimpleNamespace(plugin_name=name, function=function))
 
+    def get_hookcallers(self, plugin: Any) -> list[Any]:
+        """The hooks that a plugin implements."""
+        return [of for hook, of in vars(self.hook).items() if getattr(getattr(plugin, hook, None), self.mark, False)]
+
     def check_pending(self) -> None:
         """Checks nothing."""
