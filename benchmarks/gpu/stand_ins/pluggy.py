@@ -14,27 +14,32 @@ class PluginValidationError(Exception):
 class HookspecMarker:
     """Marks functions of a project as hooks."""
 
+    kind = "spec"
+
     def __init__(self, project: str) -> None:
-        self.name = f"{project}_hook"
+        self.name = f"{project}_{self.kind}"
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         setattr(function, self.name, True)
         return function
 
 
-HookimplMarker = HookspecMarker
+class HookimplMarker(HookspecMarker):
+    """Marks functions of a plugin as its hooks."""
+
+    kind = "impl"
 
 
 class PluginManager:
     """Collects the marked functions of plugins: modules, or other objects."""
 
     def __init__(self, project: str) -> None:
-        self.mark, self.hook = f"{project}_hook", SimpleNamespace()
+        self.mark, self.hook = f"{project}_impl", SimpleNamespace()
 
     def add_hookspecs(self, module: Any) -> None:
         """Makes a list of implementations for each hook that is declared in a module."""
         for name, function in vars(module).items():
-            if getattr(function, self.mark, False):
+            if getattr(function, self.mark.replace("_impl", "_spec"), False):
                 found: list[Any] = []
                 setattr(self.hook, name, SimpleNamespace(get_hookimpls=lambda found=found: found))
 
