@@ -38,7 +38,8 @@ def call(what: str, kind: type[T], function: Callable[..., object], *words: obje
         reason = f"{type(error).__name__}: {first_line(error)}"
         raise PluginError(expected(what, "without an error", reason)) from error
     if not isinstance(returned, kind):
-        raise PluginError(expected(f"what {what} returns", with_article(kind.__name__), _got(returned)))
+        own = f"torch.nn.{kind.__name__}" if kind.__module__.startswith("torch.nn.") else kind.__name__
+        raise PluginError(expected(f"what {what} returns", with_article(own), _got(returned)))
     return returned
 
 

@@ -269,11 +269,16 @@ def test_an_error_in_one_process_is_one_line_and_keeps_what_is_finished(
     assert kept.isdisjoint(place.begun()[len(begun) :])
 
 
-def one_line(started: Started) -> str:
-    """The error of a command with exit status 2: one line, and nothing on standard output."""
+def one_line(started: Started, *others: Started) -> str:
+    """The error of a command with exit status 2: one line, and nothing on standard output.
+
+    Of several processes the first that fails prints it, whichever that is.
+    """
     assert started.wait() == 2, started.err
-    lines = [line for line in started.err.splitlines() if "random (seed 0)" not in line and "evaluating" not in line]
-    assert len(lines) == 1, started.err
+    assert {other.wait() for other in others} <= {0, 2}, "they run into it too, or hear that the first has given up"
+    said = "".join(one.err for one in (started, *others))
+    lines = [line for line in said.splitlines() if "random (seed 0)" not in line and "evaluating" not in line]
+    assert len(lines) == 1, said
     assert started.out == ""
     return lines[0]
 
@@ -300,10 +305,9 @@ def test_a_loader_that_pads_drops_repeats_or_mixes_up_prints_no_number(
 ) -> None:
     place = places()
     started = place.start(size, "--loader", loader, SPECKS_BESIDE=beside)
-    line = one_line(started[0])
+    line = one_line(*started)
     assert said in line
     assert "no number is printed" in line
-    assert {s.wait() for s in started[1:]} <= {0, 2}, "the others run into it, too, or hear that the first has given up"
     assert not place.predictions()
 
 
@@ -400,10 +404,9 @@ def test_a_read_only_folder_is_one_line(places: Any, folder: str, size: int) -> 
     if os.geteuid() == 0:  # root may write wherever the disk can be written
         with disk(path, "ro"):
             leader, *others = place.start(size)
-            line = one_line(leader)
+            line = one_line(leader, *others)
             assert line.startswith("benchsuite: Cannot write")
             assert "Read-only file system" in line
-            assert {s.wait() for s in others} <= {0, 2}
         return
     path.mkdir(mode=0o500)
     leader, *others = place.start(size)
@@ -444,8 +447,7 @@ def test_a_cache_that_lacks_something_and_cannot_be_written_is_one_line_before_t
         subprocess.run(["mount", "-o", "remount,ro", str(cache)], check=True)
         begun = place.begun()
         leader, *others = place.start(size, *options)
-        line = one_line(leader)
-        assert {s.wait() for s in others} <= {0, 2}
+        line = one_line(leader, *others)
         assert "Read-only file system" in line
         assert "BENCHSUITE_CACHE names another folder" in line
         assert place.begun() == begun, "no image is read"

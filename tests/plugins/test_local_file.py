@@ -114,7 +114,7 @@ def test_without_a_preprocess_a_data_set_without_a_usual_one_is_refused(net: Pat
         ("{net}:number", "Expected {net}:number to be a function or a class, got a int"),
         ("{net}:nothing", "Expected {net}:nothing to be callable as build(num_classes)"),
         ("{net}:untyped", "Expected the option gain of {net}:untyped to be annotated with its type"),
-        ("{net}:text", "Expected what build of {net}:text returns to be a torch.nn.Module, got a str"),
+        ("{net}:text", "Expected what build of {net}:text returns to be a torch.nn.Module, got 'net'"),
         ("{net}:seven", "Expected the number of classes of {net}:seven to be 2, that of the dataset, got 7"),
     ],
 )

@@ -72,7 +72,7 @@ class RunExplanation(Shown):
         figure, words = self.figures[0]
         nearest = f"{figure.error} % ({figure.source}): {', '.join(words) or 'nothing differs'}"
         hidden = len(self.figures) - len(self.cells()[1])
-        more = [f"{hidden} more figures: --all"] if hidden else []
+        more = [f"{hidden} more figure{'s' * (hidden > 1)}: --all"] if hidden else []
         steps = f"the steps to a figure, one at a time, measured: benchsuite explain {run} {figure.id}"
         return [f"{found}. Nearest of the published figures of {model}: {nearest}.", *more, steps, *prepared]
 

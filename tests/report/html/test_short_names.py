@@ -84,11 +84,14 @@ def test_full_names_stand_only_in_the_folded_list_and_in_manifests(tmp_path: Pat
     assert "filters=64" not in rest
 
 
-@pytest.mark.parametrize(("network", "has"), [("resnet50", True), ("resnet50:width=64", False)])
-def test_published_figures_are_those_of_the_full_name(tmp_path: Path, network: str, has: bool) -> None:
+@pytest.mark.parametrize(("network", "differs"), [("resnet50", False), ("resnet50:width=64", True)])
+def test_published_figures_of_a_network_with_options_say_that_it_has_them(
+    tmp_path: Path, network: str, differs: bool
+) -> None:
     saved(tmp_path, "resnet50-1crop-x-aaa", scores(60, 10, 1), architecture__name=network)
-    found = Page(page(read(sources(tmp_path, ())), title="A title", pictures={}))
-    assert ("printed" in [a.get("id") for a in found.named("section")]) is has
+    made = page(read(sources(tmp_path, ())), title="A title", pictures={})
+    assert "printed" in [a.get("id") for a in Page(made).named("section")]
+    assert ("with width=64" in made) is differs
 
 
 def test_a_report_without_options_has_no_list_of_names(tmp_path: Path) -> None:
