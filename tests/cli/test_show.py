@@ -356,9 +356,9 @@ def test_an_unknown_name_suggests_the_nearest_of_all_kinds(run, tmp_path, name, 
 
 
 def test_a_name_like_nothing_says_how_many_there_are_and_a_word_of_some_lists_those(run):
-    with pytest.raises(UnknownName, match="known: .*resnet101, .*resnet50, .* of [0-9]+ "):
+    with pytest.raises(UnknownName, match=r"known: .*resnet101, .*resnet50, .* of [0-9]+ "):
         run("some-resnet-of-mine")
-    with pytest.raises(UnknownName, match="Unknown name 'zzzzqq': none of the [0-9]+ known ones") as caught:
+    with pytest.raises(UnknownName, match=r"Unknown name 'zzzzqq': none of the [0-9]+ known ones") as caught:
         run("zzzzqq")
     assert "he-t4" not in str(caught.value)
 
