@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from benchsuite.contract import with_article
 from benchsuite.errors import BadParameter, StorageError, expected, unknown_name
 
 NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
@@ -55,8 +56,7 @@ def new_plugin(name: str, kind: str, into: Path) -> NewPlugin:
     folder = into / name
     if folder.exists():
         raise StorageError(expected("the folder of a new plugin", "one that does not exist", str(folder)))
-    article = "an" if kind[0] in "aeiou" else "a"
-    words = {"@NAME@": name, "@MODULE@": module, "@KIND@": f"{article} {kind}", "@VERSION@": __version__}
+    words = {"@NAME@": name, "@MODULE@": module, "@KIND@": with_article(kind), "@VERSION@": __version__}
     words["@USE@"] = USES[kind].replace("@NAME@", name)
     files = []
     for template, file in (SHARED | {f"{kind}.py": f"{module}.py"}).items():

@@ -231,7 +231,7 @@ def _trusted(path: Path, call: str) -> str:
     return f"If you trust the file, convert it: import torch; {load}; torch.save({_tensors_in(path)}, 'new.pth')"
 
 
-SAFE = ("collections ", "torch ", "torch._utils ")
+_SAFE = ("collections ", "torch ", "torch._utils ")
 """How names of classes begin that a state dict has by itself."""
 
 
@@ -245,11 +245,7 @@ def _tensors_in(path: Path) -> str:
         with zipfile.ZipFile(path) as archive:
             pickled = archive.read(next(n for n in archive.namelist() if n.endswith("data.pkl")))
         for code, word, _ in pickletools.genops(pickled):
-            if (
-                code.name == "GLOBAL"
-                and at < 0
-                and not str(word).startswith(("collections ", "torch ", "torch._utils "))
-            ):
+            if code.name == "GLOBAL" and at < 0 and not str(word).startswith(_SAFE):
                 at = len(words)
             elif code.name in ("BINUNICODE", "SHORT_BINUNICODE"):
                 words.append(str(word))
