@@ -329,13 +329,15 @@ def train_missing(question: Question, member: Member, device: str, progress: Pro
 
 
 def _batch_size(device: str, questions: list[Question]) -> int:
-    """Views in a batch: 8 of 224 pixels on a CPU, 512 elsewhere; for smaller crops up to 8 times as many.
+    """Views in a batch: 8 of 224 pixels on a CPU, 512 elsewhere; of smaller crops as many as have the same area.
 
-    A chunk has only 512 samples, so 512 is all of one view. If they do not fit into the memory of the device, the
-    network finds out how many do.
+    On a CPU 128 at most: larger batches of small networks no longer fit into its caches. Elsewhere 4,096: a chunk has
+    512 samples, and several views of each. If they do not fit into the memory of the device, the network finds out how
+    many do.
     """
+    views, most = (8, 128) if device == "cpu" else (512, 4096)
     crop = min(m.weights.preprocess.crop for q in questions for m in q.members)
-    return int((8 if device == "cpu" else 512) * max(1.0, min(8.0, (224 / crop) ** 2)))
+    return min(most, int(views * max(1.0, (224 / crop) ** 2)))
 
 
 def _on_device(request: RunRequest, device: str) -> bool:

@@ -264,7 +264,7 @@ def _read_pickle(path: Path) -> Any:
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = failure_reason(error)
+        reason = re.split(r"\. (?=[A-Z])", failure_reason(error), maxsplit=1)[0]  # torch adds advice for its own users
         if "could run code" in reason:
             reason += f". {_trusted(path, 'torch.load')}"
         raise WeightsError(expected("a checkpoint", "tensors in a complete file", reason, str(path))) from None
