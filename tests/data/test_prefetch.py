@@ -198,7 +198,7 @@ def test_large_images_in_many_threads_keep_within_memory(tmp_path: Path) -> None
     program = (
         "import pathlib, resource, sys\nfrom benchsuite import decode\nfrom benchsuite.data import prefetch\n"
         "def peak():\n    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
-        "prefetch.ROOM = 200 * 2**20\nfiles = sorted(pathlib.Path(sys.argv[1]).iterdir())\n"
+        "prefetch.BYTES_IN_FLIGHT = 200 * 2**20\nfiles = sorted(pathlib.Path(sys.argv[1]).iterdir())\n"
         "decode_one = lambda path: decode(path).size\ndecode_one(files[0])\nbefore = peak()\n"
         "list(prefetch.in_order(files, decode_one, 8))\nprint(peak() - before)"
     )
@@ -209,13 +209,13 @@ def test_large_images_in_many_threads_keep_within_memory(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("own", "wanted"),
     [
-        ({}, str(prefetch.SPINS)),
-        ({"GOMP_SPINCOUNT": "7"}, "7"),
-        ({"OMP_WAIT_POLICY": "active"}, None),
+        ({}, ("0", str(prefetch.SPINS))),
+        ({"GOMP_SPINCOUNT": "7"}, ("7",)),
+        ({"OMP_WAIT_POLICY": "active"}, ("None",)),
     ],
 )
 def test_threads_that_wait_give_way_before_torch_is_loaded_unless_the_user_says_otherwise(
-    own: dict[str, str], wanted: str | None
+    own: dict[str, str], wanted: tuple[str, ...]
 ) -> None:
     rest = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     code = (
@@ -224,7 +224,31 @@ def test_threads_that_wait_give_way_before_torch_is_loaded_unless_the_user_says_
         "print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], env=rest | own, capture_output=True, text=True, check=True)
-    assert done.stderr.split() == [str(wanted), "False"]
+    spins, loaded = done.stderr.split()
+    assert spins in wanted
+    assert loaded == "False"
+
+
+@pytest.mark.parametrize(
+    ("told", "spins"),
+    [
+        ("0.90 1.27 1.62 1/75 25137", str(prefetch.SPINS)),
+        ("0.00 0.00 0.00 2/75 25137", "0"),
+        ("9.00 9.00 9.00 17/750 25137", "0"),
+        ("", str(prefetch.SPINS)),
+        ("no number here x/y", str(prefetch.SPINS)),
+        (None, str(prefetch.SPINS)),
+    ],
+)
+def test_threads_that_wait_do_not_spin_beside_what_runs_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str | None, spins: str
+) -> None:
+    if told is not None:
+        (tmp_path / "load").write_text(told)
+    monkeypatch.setattr(prefetch, "LOAD", tmp_path / "load")
+    monkeypatch.setattr(os, "environ", {})
+    prefetch.give_way()
+    assert os.environ == {"GOMP_SPINCOUNT": spins}
 
 
 @pytest.mark.parametrize("workers", [1, 3])
