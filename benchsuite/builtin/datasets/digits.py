@@ -102,8 +102,8 @@ RESIDUAL = dataclasses.replace(
     resting=0.98,
     expected="resnet50 under multiscale: 5 errors of 360 measured in float32 by AVX2 and in bfloat16",
     cost="resnet50: 18 s on 2 cores with AVX-512 and bfloat16; 23 s in float32 by AVX2 (166 s by digits-1)",
-    note="Of the blocks that digits-1 lets start at zero, those that change the shape do not: they learn sooner. Images "
-    "of 24 pixels have 0.6 of the pixels of 32, and it makes no more errors; without shifts five epochs are enough.",
+    note="Of the blocks that digits-1 lets start at zero, those that change the shape do not: they learn sooner. At 24 "
+    "pixels it makes no more errors than at 32, and has 0.6 of the pixels; without shifts five epochs are enough.",
 )
 
 DIGITS = Dataset(
