@@ -464,7 +464,8 @@ def test_the_recipe_of_the_digits_is_what_was_measured() -> None:
     assert not RECIPE.partial
     assert RECIPE.rest
     assert not RESIDUAL.rest
-    assert RESIDUAL.resting == 0.95
+    assert RESIDUAL.augmentation == Augmentation()
+    assert RESIDUAL.resting == 0.98
 
 
 def determinism() -> tuple[bool, bool, bool]:
