@@ -167,7 +167,7 @@ def compare(description: str, protocols: tuple[str, ...]) -> None:
     for _ in range(args.rounds):
         for way, kept in measured.items():
             command = [sys.executable, *sys.argv, "--way", way]
-            own = {} if way == "plain" else {"GOMP_SPINCOUNT": str(SPINS)}  # the command sets it too
+            own = {} if way == "plain" else {"GOMP_SPINCOUNT": str(SPINS)}  # as the command on a quiet machine
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env={**os.environ, **own})
             kept.append(json.loads(done.stdout))
     sys.exit(report(args, measured))

@@ -112,16 +112,16 @@ def _of_control_group() -> int | None:
 
 def give_way() -> None:
     """Makes idle OpenMP threads of torch sleep soon, so that their cores are free for threads that read images; by
-    default they spin for some milliseconds. Where something else is running they sleep at once: a thread that spins
-    keeps others from a core, also the one that it waits for, and a training beside one busy process takes twice as
-    long. Has an effect only before torch is imported; OpenMP variables that the user has set stay.
+    default they spin for some milliseconds. Where another process is running they sleep at once: a spinning thread may
+    hold the core that the thread it waits for needs, and a training then takes twice as long. Has an effect only before
+    torch is imported; OpenMP variables that the user has set stay.
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = "0" if _others_run() else str(SPINS)
 
 
 def _others_run() -> bool:
-    """Whether another thread ran at each of three looks, a millisecond apart; False where the system does not tell."""
+    """Whether another thread of the system runs, at each of three readings a millisecond apart; False if unknown."""
     for wait in (0, 0.001, 0.001):
         time.sleep(wait)
         try:

@@ -52,7 +52,7 @@ def _as_product(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilat
         channels_last = x[:, :, :: stride[0], :: stride[1]].permute(0, 2, 3, 1)
         return F.linear(channels_last, weight.flatten(1), bias).permute(0, 3, 1, 2)
     if plain and size == (3, 3) and padding == (1, 1) and max(x.shape[2:]) <= min(stride):
-        inside = x[:, :, :2, :2]  # of the only window, the rest is padding
+        inside = x[:, :, :2, :2]  # what the single window covers; its other places are padding
         taps = weight[:, :, 1 : 1 + inside.shape[2], 1 : 1 + inside.shape[3]]
         return F.linear(inside.flatten(1), taps.flatten(1), bias)[:, :, None, None]
     if plain and size == (3, 3) and padding == (1, 1) and max(x.shape[2:]) <= _SMALL:
